@@ -1,0 +1,82 @@
+# One door to every chore. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/sh
+export PYTHON
+
+BIN := .venv/bin
+PY := $(BIN)/python
+STEP := scripts/step
+# Two workers: the tests wait for servers more than they compute.
+PYTEST := $(PY) -m pytest -q -rs -n 2 --dist loadfile
+CHECKS := format lint types floors
+FIGURES := gauges
+TESTS := unit wire journeys
+
+.PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) faults bench docs fmt clean
+
+help: ## list the chores
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: ## see mail collected and sent, on your own machine, in one command
+	@scripts/venv demo
+	@$(BIN)/postroom demo
+
+test: ## every check and every test (what CI runs)
+	@scripts/test-packages
+	@scripts/venv dev
+	@$(MAKE) --no-print-directory -k $(CHECKS) $(FIGURES) $(TESTS)
+
+setup: ## the environment for work on the project: .venv with everything in it
+	@scripts/test-packages
+	@scripts/venv dev
+
+check: .dev ## format, lint, types and floors only: seconds, no tests
+	@$(MAKE) --no-print-directory -k $(CHECKS)
+
+format: .dev
+	@$(STEP) format $(PY) -m ruff format --check
+
+lint: .dev
+	@$(STEP) lint $(PY) -m ruff check --quiet
+
+types: .dev
+	@$(STEP) types $(PY) -m mypy
+
+floors: .dev
+	@$(STEP) floors $(BIN)/lint-imports --no-logo
+
+gauges: .dev
+	@$(STEP) gauges $(PY) -m tests.unit.house
+
+unit: .dev ## pure rooms and gauges (no servers)
+	@$(STEP) unit $(PYTEST) tests/unit
+
+wire: .dev ## the wires against real servers on loopback
+	@$(STEP) wire $(PYTEST) tests/wire
+
+journeys: .dev ## what a person does, from end to end
+	@$(STEP) journeys $(PYTEST) tests/journeys
+
+faults: .dev ## cut wires, full disks, killed processes
+	@$(STEP) faults $(PYTEST) tests/faults
+
+bench: .dev ## the numbers beside their peers (minutes; a quiet machine)
+	@$(PY) -m tests.bench $(ARGS)
+
+docs: .dev ## write docs/reference anew from the declared fields
+	@$(PY) -m docs.reference
+
+fmt: .dev ## let ruff format and sort
+	@$(PY) -m ruff check --fix --quiet
+	@$(PY) -m ruff format --quiet
+
+clean: ## remove what the chores made, .venv too (make demo makes it again)
+	@rm -rf .venv demo-room dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		.hypothesis
+	@find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.PHONY: .dev
+.dev:
+	@scripts/venv dev

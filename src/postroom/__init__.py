@@ -1,0 +1,29 @@
+"""Postroom gives applications and jobs working email, and gives nobody a password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["PostroomError", "Secret", "aopen", "open"]
+
+if TYPE_CHECKING:
+    from postroom.errors import PostroomError
+    from postroom.library import aopen, open  # noqa: A004  # postroom.open is the library's own verb
+    from postroom.secret import Secret
+
+_HOMES = {
+    "PostroomError": "postroom.errors",
+    "Secret": "postroom.secret",
+    "aopen": "postroom.library",
+    "open": "postroom.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that ``import postroom`` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'postroom' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,97 @@
+"""Room: opened once, wires the rooms of the house together; a handful of attributes, no logic."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+from collections.abc import Callable
+from pathlib import Path
+
+from postroom.audit import Recorder
+from postroom.connections.open import Opener
+from postroom.credentials.store import CredentialStore
+from postroom.db import Database, open_database
+from postroom.errors import RoomError
+from postroom.operations.audit import Audit
+from postroom.operations.connections import Connections
+from postroom.operations.credentials import Credentials
+from postroom.operations.desk import Desk
+from postroom.operations.email import Email
+from postroom.operations.keys import Keys
+from postroom.operations.roomfile import RoomFile
+from postroom.operations.services import Outbox, Services
+from postroom.operations.sources import Sources
+from postroom.operations.variables import Variables
+from postroom.secret import Secret
+from postroom.settings import Settings
+from postroom.vault import Start, open_vault
+
+__all__ = ["DATABASE", "Room", "open_room"]
+
+DATABASE = "room.db"
+Ask = Callable[[str], Secret]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Room:
+    """An opened room: one attribute a noun, each with the operations of that noun."""
+
+    settings: Settings
+    desk: Desk
+    audit: Audit
+    connections: Connections
+    credentials: Credentials
+    email: Email
+    keys: Keys
+    outbox: Outbox
+    roomfile: RoomFile
+    services: Services
+    sources: Sources
+    variables: Variables
+    warning: str
+
+    async def close(self) -> None:
+        """Finish what runs, give claims back, close the database."""
+        await self.desk.leave()
+        await self.desk.db.close()
+
+
+async def open_room(
+    settings: Settings, *, make: bool = False, ask: Ask | None = None, actor: str | None = None,
+) -> Room:
+    """Open the room of the settings; ``make`` makes it, and its key, when there is none.
+
+    A room whose key cannot be used opens locked.  Raises RoomError when there is no room.
+    """
+    if make:
+        _make_directory(settings.room)
+    db = open_database(settings.room / DATABASE, create=make)
+    try:
+        start = await open_vault(db, settings.kek, make=make, ask=ask)
+    except BaseException:
+        await db.close()
+        raise
+    return _wired(settings, db, start, actor or f"local:{getpass.getuser()}")
+
+
+def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
+    keyring = start.keyring
+    mac = None if keyring is None else db.read_now(keyring.audit_key)
+    recorder = None if mac is None else Recorder(mac)
+    credentials = CredentialStore(keyring, recorder, locked=start.locked)
+    opener = Opener(db, credentials, actor=actor)
+    desk = Desk(db, settings.room, credentials, recorder, opener, actor, locked=start.locked)
+    return Room(
+        settings=settings, desk=desk, audit=Audit(desk, mac), connections=Connections(desk),
+        credentials=Credentials(desk), email=Email(desk), keys=Keys(desk, start),
+        outbox=Outbox(desk), roomfile=RoomFile(desk), services=Services(desk),
+        sources=Sources(desk), variables=Variables(desk), warning=start.warning,
+    )
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RoomError(f"{path} cannot be made: {error.strerror}.",
+                        hint="Choose another place with --room.") from error

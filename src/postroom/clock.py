@@ -1,0 +1,59 @@
+"""Time: the one place that reads a clock, and the words for durations and instants (RFC 3339)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+
+__all__ = ["format_duration", "monotonic", "now", "parse_duration", "rfc3339", "timestamp"]
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+
+
+def now() -> dt.datetime:
+    """The present instant, in UTC, with its zone."""
+    return dt.datetime.now(dt.UTC)
+
+
+def timestamp() -> float:
+    """The present instant in seconds since 1970: what the database stores and compares."""
+    return time.time()
+
+
+def monotonic() -> float:
+    """Seconds on a clock that never jumps: for time-outs and measuring."""
+    return time.monotonic()
+
+
+def rfc3339(instant: dt.datetime | float) -> str:
+    """An instant as people and JSON see it: ``2026-01-31T09:05:00Z`` (RFC 3339, UTC, seconds)."""
+    if not isinstance(instant, dt.datetime):
+        instant = dt.datetime.fromtimestamp(instant, dt.UTC)
+    return instant.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as ``90s``, ``15m``, ``1h30m`` or ``5d``.
+
+    Raises ValueError with a sentence when the text is no duration; a bare number has no unit and is
+    refused, so that nobody guesses between seconds and minutes.
+    """
+    compact = text.strip().lower()
+    parts = _PART.findall(compact)
+    if not parts or _PART.sub("", compact).strip():
+        raise ValueError("give a duration with a unit, such as 90s, 15m, 1h or 5d")
+    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest exact form of a duration: ``90s``, ``1h``, ``5d``, ``1500ms``."""
+    thousandths = round(seconds * 1000)
+    if thousandths % 1000:
+        return f"{thousandths}ms"
+    whole = thousandths // 1000
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if whole >= size and whole % size == 0:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"

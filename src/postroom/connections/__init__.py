@@ -1,0 +1,1 @@
+"""Connections: the saved settings of email endpoints, and where wire and credential meet."""

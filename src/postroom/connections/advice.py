@@ -1,0 +1,239 @@
+"""What to do about a failed step: a table from errors to advice (pure)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Final
+
+from postroom.clock import rfc3339
+from postroom.connections.defaults import PORTS
+from postroom.connections.providers import APP_PASSWORD, provider_of
+from postroom.errors import PostroomError
+from postroom.net.certificates import CertificateFacts
+
+__all__ = ["About", "Advice", "advise", "fingerprint"]
+
+
+# an smtp credential has no field security: it ticks TLS, and the port says which
+_AS_SMTP: Final = {
+    ("security", "tls"): "--tls --port 465",
+    ("security", "starttls"): "--tls --port 587",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class About:
+    """What was tried: which side of which record, dialled how, with which credential.
+
+    ``last_worked`` is when the same secret was accepted last (seconds since 1970; None: never).
+    ``certificates`` are what the server showed, its own first, if somebody looked.
+    """
+
+    noun: str  # "connection", or "credential" for an smtp credential used directly
+    name: str
+    place: str  # "incoming" or "outgoing"
+    protocol: str
+    host: str
+    port: int
+    security: str
+    credential: str = ""
+    last_worked: float | None = None
+    certificates: tuple[CertificateFacts, ...] = ()
+
+    def setting(self, field: str, value: str) -> str:
+        """The command that changes one setting of what was tried."""
+        if self.noun == "credential":
+            given = _AS_SMTP.get((field, value), f"--{field} {value}")
+            return f"postroom credential set {self.name} {given}"
+        return f"postroom connection set {self.name} --set {self.place}.{field}={value}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do, as sentences, and the commands that do it."""
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+def advise(error: PostroomError, about: About) -> Advice:
+    """The advice of the first rule that fits; without one, the hint the error brought itself."""
+    for fits, answer in _RULES:
+        if fits(error, about):
+            return answer(error, about)
+    return Advice(error.hint)
+
+
+def fingerprint(sha256: str) -> str:
+    """A fingerprint as other tools print it: upper-case hex in pairs with colons."""
+    pairs = re.findall("..", sha256.upper())
+    return ":".join(pairs)
+
+
+# ------------------------------------------------------------------ certificates
+
+
+def _untrusted(error: PostroomError, about: About) -> Advice:
+    if not about.certificates:
+        return Advice(error.hint)
+    leaf, root = about.certificates[0], about.certificates[-1]
+    if leaf.self_signed:
+        what = "The server's certificate is signed by itself"
+        facts = leaf
+    elif root.self_signed:
+        what = f"The server's certificate is signed by a private authority, {root.subject}"
+        facts = root
+    else:
+        what = (
+            f"The server's certificate is signed by {leaf.issuer}, which it does not show. Trust "
+            "that authority's certificate, or this one alone (until the server renews it)"
+        )
+        facts = leaf
+    name = f"{about.name}-ca"
+    return Advice(
+        f"{what}. SHA-256 fingerprint: {fingerprint(facts.sha256)}. If it is yours, compare the "
+        f"fingerprint with what its administrator says, save the certificate as {name}.pem and "
+        "trust it.",
+        (
+            f"postroom credential add {name} --type trusted_certificate "
+            f"--certificate-from-file {name}.pem",
+            about.setting("trust", name),
+        ),
+    )
+
+
+def _other_name(error: PostroomError, about: About) -> Advice:
+    usable = [
+        name
+        for name in (about.certificates[0].names if about.certificates else ())
+        if "*" not in name
+    ]
+    if not usable:
+        return Advice(error.hint)
+    listed = ", ".join(about.certificates[0].names[:5])
+    return Advice(
+        f"The certificate names {listed}. Use one of these as host, if it is the same server.",
+        (about.setting("host", usable[0]),),
+    )
+
+
+# ------------------------------------------------------------------ ports and security
+
+
+def _not_tls(error: PostroomError, about: About) -> Advice:
+    port = PORTS[about.protocol]["tls"]
+    other = "" if about.port == port else f", or port {port}, where TLS comes first"
+    return Advice(
+        f"The server did not speak TLS at once on port {about.port}: try security starttls{other}.",
+        (about.setting("security", "starttls"),),
+    )
+
+
+def _waits_for_tls(error: PostroomError, about: About) -> Advice:
+    return Advice(
+        f"The server said nothing: on port {about.port} it probably waits for TLS from the first "
+        "byte. Try security tls.",
+        (about.setting("security", "tls"),),
+    )
+
+
+def _no_starttls(error: PostroomError, about: About) -> Advice:
+    port = PORTS[about.protocol]["tls"]
+    return Advice(
+        f"The server offers no STARTTLS on port {about.port}, and without TLS nothing is sent. Try "
+        f"security tls (port {port}); if it offers TLS elsewhere, somebody between may be removing "
+        "the offer.",
+        (about.setting("security", "tls"),),
+    )
+
+
+def _port_25(error: PostroomError, about: About) -> Advice:
+    return Advice(
+        "Most networks block port 25 for everyone but mail servers; try port 587 with starttls, "
+        "or 465.",
+        (about.setting("port", "587"),),
+    )
+
+
+# ------------------------------------------------------------------ sign-in
+
+
+def _needs_tls(error: PostroomError, about: About) -> Advice:
+    return Advice(
+        "The server permits no sign-in without TLS: use security starttls or tls.",
+        (about.setting("security", "starttls"),),
+    )
+
+
+def _password_refused(error: PostroomError, about: About) -> Advice:
+    worked = (
+        f"The same secret worked last on {rfc3339(about.last_worked)}, so it was probably changed "
+        "or withdrawn there since."
+        if about.last_worked is not None
+        else "This secret has never worked here yet: check the user name and type it again."
+    )
+    provider = provider_of(about.host)
+    commands = (f"postroom credential set {about.credential}",) if about.credential else ()
+    if provider is None:
+        also = f"Some providers want an app password. {APP_PASSWORD}"
+    else:
+        what = APP_PASSWORD if provider.app_password else ""
+        also = " ".join(filter(None, (provider.wants, what, f"See {provider.link}")))
+    return Advice(f"{worked} {also}", commands)
+
+
+def _sign_in_later(error: PostroomError, about: About) -> Advice:
+    return Advice(
+        "The server put the sign-in off; the password was not refused. Try again in some minutes; "
+        "if it stays so, too many connections or attempts are the usual reason."
+    )
+
+
+# ------------------------------------------------------------------ the table
+
+Fits = Callable[[PostroomError, About], bool]
+Answer = Callable[[PostroomError, About], Advice]
+
+
+def _step(error: PostroomError) -> str:
+    return str(getattr(error, "step", ""))
+
+
+def _no_way_in(error: PostroomError) -> bool:
+    """Whether the server offers no sign-in that fits: it refused nothing, for nothing was sent."""
+    return _step(error) == "sign-in" and (
+        error.code in ("not_supported", "cleartext_sign_in") or "offered" in error.facts
+    )
+
+
+def _speaks_no_tls(error: PostroomError, about: About) -> bool:
+    reason = str(error.facts.get("reason", ""))
+    return about.security == "tls" and any(
+        part in reason
+        for part in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST", "PACKET_LENGTH")
+    )
+
+
+# The first row that fits answers.  Codes are those of errors.CODES, steps those of WireError.
+_RULES: Final[tuple[tuple[Fits, Answer], ...]] = (
+    (lambda e, a: e.code == "certificate_untrusted", _untrusted),
+    (lambda e, a: e.code == "certificate_name", _other_name),
+    (_speaks_no_tls, _not_tls),
+    (lambda e, a: e.code == "tls_unavailable", _no_starttls),
+    (lambda e, a: e.code == "timed_out" and _step(e) == "connect" and a.port == 25, _port_25),
+    (
+        lambda e, a: (
+            e.code in ("timed_out", "connection_lost")
+            and _step(e) in ("greeting", "")
+            and a.security != "tls"
+            and a.port in (993, 995, 465)
+        ),
+        _waits_for_tls,
+    ),
+    (lambda e, a: _no_way_in(e) and a.security == "none", _needs_tls),
+    (lambda e, a: _no_way_in(e), lambda e, a: Advice(e.hint)),
+    (lambda e, a: e.code == "sign_in_failed" and e.temporary, _sign_in_later),
+    (lambda e, a: e.code == "sign_in_failed", _password_refused),
+)

@@ -1,0 +1,154 @@
+"""The connection: the settings of an email endpoint, declared once."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, model_validator
+
+from postroom.fields import Fields, Name, field
+
+__all__ = ["Auth", "Connection", "Incoming", "Outgoing", "Side"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+
+
+def _one_line(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("holds a line break or another control character, which cannot be sent")
+    return text
+
+
+def _port(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and value and "${" not in value:
+        value = value.strip()
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
+            raise ValueError("a port is a number from 1 to 65535")
+    return value
+
+
+def _type(value: object) -> object:
+    if value == "microsoft365":
+        raise ValueError(
+            "microsoft365 is not part of this release; choose standard and its IMAP and SMTP hosts"
+        )
+    return value
+
+
+def _auth_type(value: object) -> object:
+    if isinstance(value, str) and value.startswith("oauth"):
+        raise ValueError("sign-in by OAuth is not part of this release; choose secret or none")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_one_line)]
+Port = Annotated[str, BeforeValidator(_port)]
+
+# None is "not given": it is inherited, or the default of DESIGN 4.2 holds.  An empty text is given:
+# a child may empty what its parent has.
+
+
+class Auth(Fields):
+    """How one side signs in: ``{type: none}`` or ``{type: secret, credential: NAME}``."""
+
+    type: Annotated[Literal["none", "secret"], BeforeValidator(_auth_type)] = field(
+        label="Type", help="none, or secret: a credential with a password."
+    )
+    credential: str = field(
+        "", label="Credential", refers_to="credential",
+        help="A credential of type password, secret or smtp.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _fits(self) -> Auth:
+        if self.type == "secret" and not self.credential:
+            raise ValueError("type secret needs a credential: the name of the one to use")
+        if self.type == "none" and self.credential:
+            raise ValueError("type none uses no credential; choose type secret, or leave it out")
+        return self
+
+
+class Side(Fields):
+    """What both sides of a connection have."""
+
+    protocol: Literal["imap", "pop3", "smtp", "none"] | None = field(None, label="Protocol")
+    host: Text | None = field(
+        None, label="Host", macro=True, help="Name or address of the server, without port."
+    )
+    port: Port | None = field(
+        None, label="Port", macro=True,
+        help="IMAP 993, 143; POP3 995, 110; SMTP 465, 587, 2525, 25. Empty: by security.",
+    )  # fmt: skip
+    security: Literal["tls", "starttls", "none"] | None = field(
+        None, label="Security",
+        help="tls from the first byte; starttls, required; none. Empty: by port, else tls.",
+    )  # fmt: skip
+    user: Text | None = field(
+        None, label="User", macro=True, help="Empty: the user name of the credential."
+    )
+    auth: Auth | None = field(None, label="Sign-in", help="Empty: no sign-in.")
+    check_server_identity: bool | None = field(
+        None, label="Check server identity",
+        help="Whether the certificate has to name the host; true if empty. "
+        "The chain is always verified.",
+    )  # fmt: skip
+    trust: str | None = field(
+        None, label="Trusted certificate", refers_to="credential",
+        help="A trusted_certificate to trust instead of the system's authorities.",
+    )  # fmt: skip
+    client_certificate: str | None = field(
+        None, label="Client certificate", refers_to="credential",
+        help="A certificate to show where the server wants one.",
+    )  # fmt: skip
+    proxy: Text | None = field(
+        None, label="Proxy", macro=True, help="HOST:PORT of an HTTP CONNECT proxy."
+    )
+    cleartext_sign_in: bool | None = field(
+        None, label="Sign in without TLS",
+        help="Permits a sign-in over security none: anybody on the way can read it.",
+    )  # fmt: skip
+
+
+class Incoming(Side):
+    """The incoming side: where messages are read."""
+
+    protocol: Literal["imap", "pop3", "none"] | None = field(None, label="Protocol")
+    read_only: bool | None = field(
+        None, label="Read only", help="Nothing on the server is ever changed."
+    )
+
+
+class Outgoing(Side):
+    """The outgoing side: where messages are submitted."""
+
+    protocol: Literal["smtp", "none"] | None = field(None, label="Protocol")
+
+
+class Connection(Fields):
+    """A connection (DESIGN 4.2).  What is not given is inherited from ``extends``."""
+
+    name: Name = field(label="Name")
+    description: str = field("", label="Description")
+    type: Annotated[Literal["standard"], BeforeValidator(_type)] = field(
+        "standard", label="Type", help="standard: IMAP or POP3, and SMTP."
+    )
+    extends: str = field(
+        "", label="Extends", refers_to="connection",
+        help="Another connection, whose values hold wherever this one gives none.",
+    )  # fmt: skip
+    worker_roles: list[str] | None = field(
+        None, label="Worker roles", help="Only workers with one of these use it. Empty: any."
+    )
+    allowed_senders: list[str] | None = field(
+        None, label="Allowed senders", help="Addresses, or *@DOMAIN."
+    )
+    incoming: Incoming | None = field(None, label="Incoming")
+    outgoing: Outgoing | None = field(None, label="Outgoing")
+
+    def sides(self) -> dict[str, Side]:
+        """The sides that say anything, by ``incoming`` and ``outgoing``."""
+        found: dict[str, Any] = {"incoming": self.incoming, "outgoing": self.outgoing}
+        return {place: side for place, side in found.items() if side is not None}

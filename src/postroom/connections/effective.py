@@ -1,0 +1,142 @@
+"""The effective connection: what holds after inheritance, defaults and macros."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+from postroom.connections.connection import Auth
+from postroom.net.destination import wire_line
+from postroom.net.dial import Policy, Route
+from postroom.net.names import host_and_port
+from postroom.net.tls import Tls
+from postroom.protocols.base import Limits, Security, WireTarget
+
+__all__ = ["Effective", "EffectiveSide"]
+
+_NO_SIGN_IN: Final = Auth(type="none")
+_SYSTEM: Final = Tls()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EffectiveSide:
+    """One side as it is dialled.
+
+    ``user`` is empty where the credential's user name is to be used.  ``trust`` and
+    ``client_certificate`` are names of credentials; ``tls`` holds what ``trust`` stands for, and
+    the client certificate is added when it is opened.
+    """
+
+    place: str  # "incoming" or "outgoing"
+    protocol: str
+    host: str
+    port: int
+    security: Security
+    user: str = ""
+    auth: Auth = _NO_SIGN_IN
+    tls: Tls = _SYSTEM
+    trust: str = ""
+    client_certificate: str = ""
+    proxy: tuple[str, int] | None = None
+    cleartext_permitted: bool = False
+    read_only: bool = False
+
+    @property
+    def line(self) -> str:
+        """The destination: the canonical line of where a secret of this side is presented."""
+        return wire_line(self.protocol, self.host, self.port, self.security, self.tls, self.proxy)
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """The credentials whose secrets this side uses, without regard to case."""
+        return frozenset(
+            name.casefold() for name in (self.auth.credential, self.client_certificate) if name
+        )
+
+    def target(
+        self, limits: Limits | None = None, policy: Policy | None = None, *, tls: Tls | None = None
+    ) -> WireTarget:
+        """What a wire is opened with; ``tls`` replaces this side's own (a client certificate)."""
+        return WireTarget(
+            route=Route(self.host, self.port, self.proxy, policy or Policy()),
+            security=self.security,
+            tls=tls or self.tls,
+            limits=limits or Limits(),
+            sign_in_without_tls=self.cleartext_permitted,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The resolved values for a preview."""
+        return {
+            "protocol": self.protocol,
+            "host": self.host,
+            "port": self.port,
+            "security": self.security,
+            "user": self.user,
+            "auth": self.auth.model_dump(exclude_defaults=True),
+            "check_server_identity": self.tls.check_name,
+            "trust": self.trust,
+            "client_certificate": self.client_certificate,
+            "proxy": host_and_port(*self.proxy) if self.proxy else "",
+            "read_only": self.read_only,
+            "destination": self.line,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Effective:
+    """A connection as it works: its sides (None: it has none), and who gave what.
+
+    ``inherited`` maps dotted fields to the connection their value is from; ``warnings`` are
+    sentences to show wherever the connection is shown.
+    """
+
+    name: str
+    description: str
+    type: str
+    incoming: EffectiveSide | None
+    outgoing: EffectiveSide | None
+    worker_roles: tuple[str, ...]
+    allowed_senders: tuple[str, ...]
+    chain: tuple[str, ...]
+    inherited: Mapping[str, str]
+
+    @property
+    def sides(self) -> tuple[EffectiveSide, ...]:
+        """The sides there are."""
+        return tuple(side for side in (self.incoming, self.outgoing) if side is not None)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know before relying on this connection."""
+        return [sentence for side in self.sides for sentence in _warnings(side)]
+
+    def preview(self) -> dict[str, Any]:
+        """What a save would mean: resolved host, port, user and security, marks, warnings."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "extends": list(self.chain),
+            "incoming": self.incoming.as_json() if self.incoming else None,
+            "outgoing": self.outgoing.as_json() if self.outgoing else None,
+            "worker_roles": list(self.worker_roles),
+            "allowed_senders": list(self.allowed_senders),
+            "inherited": dict(self.inherited),
+            "warnings": self.warnings,
+        }
+
+
+def _warnings(side: EffectiveSide) -> list[str]:
+    found = []
+    if side.security != "none" and not side.tls.check_name:
+        found.append(
+            f"{side.place}: check_server_identity is false: any certificate of a trusted authority "
+            f"is accepted, also one for another host than {side.host}."
+        )
+    if side.security == "none" and side.auth.type != "none" and side.cleartext_permitted:
+        found.append(
+            f"{side.place}: the sign-in goes to {side.host} without TLS: anybody on the way can "
+            "read it."
+        )
+    return found

@@ -1,0 +1,268 @@
+"""The mailbox: the verbs of the incoming side, the same on every wire."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from postroom.connections.criteria import Criteria, parse_criteria
+from postroom.connections.saving import write_new
+from postroom.errors import InvalidValue, NotThere, Refused
+from postroom.mail import Message, safe_name
+from postroom.protocols.base import Content, Folder, MessageStore, OpenSpool, Summary
+from postroom.protocols.content import chunks
+
+__all__ = ["FLAGS", "LISTED_HEADERS", "Deleted", "Mailbox"]
+
+LISTED_HEADERS: Final = ("From", "To", "Subject", "Date", "Message-ID")
+"""The header fields that a listing brings along."""
+
+FLAGS: Final = ("seen", "answered", "flagged", "deleted", "draft")
+
+_AT_ONCE: Final = 200  # messages read at a time while searching here
+
+# the verb `list` takes the name of the type inside the class
+_Summaries = list[Summary]
+_Paths = list[Path]
+_Ids = list[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Deleted:
+    """How many messages a deletion met, and whether they are gone.
+
+    Not gone: the server can only mark them as deleted (no UIDPLUS), and something else removes
+    them later.
+    """
+
+    count: int
+    gone: bool
+
+
+class Mailbox:
+    """An open message store with the verbs people use.  ``spool`` takes large messages.
+
+    Every verb looks at what the store can do and whether the connection is read-only, and refuses
+    before it touches anything.  Ids are those that :meth:`list` and :meth:`search` give.
+    """
+
+    def __init__(self, store: MessageStore, spool: OpenSpool, *, read_only: bool = False) -> None:
+        self._store = store
+        self._spool = spool
+        self._read_only = read_only
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        if reason[0] is None:
+            await self._store.close()
+        else:
+            self._store.abandon()
+
+    # ------------------------------------------------------------------ looking
+
+    async def folders(self) -> Sequence[Folder]:
+        """Every folder, in the server's order; on POP3 the one there is, INBOX."""
+        if not self._store.features.folders:
+            return [Folder("INBOX")]
+        return await self._store.folders()
+
+    async def list(self, folder: str = "INBOX", *, limit: int = 50) -> _Summaries:
+        """The newest messages of a folder, newest first, with :data:`LISTED_HEADERS`.
+
+        ``limit`` 0: all of them.
+        """
+        await self._look(folder)
+        ids = [summary.id async for summary in self._all()]
+        newest = ids[-limit:] if limit else ids
+        return await self._described(newest)
+
+    async def search(
+        self, text: str = "all", folder: str = "INBOX", *, limit: int = 0
+    ) -> _Summaries:
+        """The messages that meet a search (see :func:`parse_criteria`), newest first.
+
+        Where the server cannot search, the messages are read and looked at here.  Raises
+        InvalidValue, Refused(``not_supported``) for flags where the wire has none.
+        """
+        criteria = parse_criteria(text)
+        if criteria.flags and not self._store.features.flags:
+            raise _not_supported("This wire (POP3) has no flags, so it cannot be searched by them.")
+        await self._look(folder)
+        if self._store.features.search:
+            ids = await self._store.search(criteria.program)
+            rest = criteria.beyond_ascii()
+            ids = ids if rest == Criteria() else await self._fitting(ids, rest)
+        else:
+            everything = [summary.id async for summary in self._all()]
+            ids = await self._fitting(everything, criteria)
+        return await self._described(ids[-limit:] if limit else ids)
+
+    async def read(self, id: str, folder: str = "INBOX") -> Content:
+        """The exact bytes of a message; discard the content when done.  It stays unseen.
+
+        Raises NotThere.
+        """
+        await self._look(folder)
+        found: list[Content] = []
+        async for batch in self._store.fetch([id], self._spool):  # to its end: it is a pipeline
+            found += [fetched.content for fetched in batch if fetched.content is not None]
+        if not found:
+            raise _gone([id], folder)
+        return found[0]
+
+    async def read_message(self, id: str, folder: str = "INBOX") -> Message:
+        """The message, parsed.  Raises NotThere."""
+        content = await self.read(id, folder)
+        try:
+            return Message(content.bytes())
+        finally:
+            content.discard()
+
+    async def save(self, ids: Sequence[str], directory: Path, folder: str = "INBOX") -> _Paths:
+        """Write the exact bytes of each message to ``ID.eml`` in a directory; nothing there is
+        overwritten.  Raises NotThere after the messages that were there are written.
+        """
+        await self._look(folder)
+        written: _Paths = []
+        missing: _Ids = []
+        async for batch in self._store.fetch(list(ids), self._spool):
+            for fetched in batch:
+                if fetched.content is None:
+                    missing.append(fetched.id)
+                    continue
+                try:
+                    name = f"{safe_name(fetched.id)}.eml"
+                    written.append(write_new(directory, name, chunks(fetched.content)))
+                finally:
+                    fetched.content.discard()
+        if missing:
+            raise _gone(missing, folder)
+        return written
+
+    async def save_attachments(self, id: str, directory: Path, folder: str = "INBOX") -> _Paths:
+        """Write the attachments of a message under safe names; nothing there is overwritten."""
+        message = await self.read_message(id, folder)
+        return [
+            write_new(directory, safe_name(part.name), [part.data()])
+            for part in message.attachments
+        ]
+
+    # ------------------------------------------------------------------ changing
+
+    async def move(
+        self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
+    ) -> dict[str, str]:
+        """Move messages to another folder; gives the new id of each where the server tells."""
+        await self._change(ids, folder, to=to, create=create)
+        return await self._store.move(list(ids), to)
+
+    async def copy(
+        self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
+    ) -> dict[str, str]:
+        """Copy messages to another folder; gives the new id of each where the server tells."""
+        await self._change(ids, folder, to=to, create=create)
+        return await self._store.copy(list(ids), to)
+
+    async def flag(
+        self,
+        ids: Sequence[str],
+        folder: str = "INBOX",
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+    ) -> None:
+        """Set and clear flags: seen, answered, flagged, deleted, draft, and keywords."""
+        if not self._store.features.flags:
+            raise _not_supported("This wire (POP3) has no flags.")
+        for name in (*add, *remove):
+            if not name.isascii() or not name.isprintable() or set(name) & set(' (){%*"\\]'):
+                raise InvalidValue("flag", f"use one of {', '.join(FLAGS)}, or a plain keyword")
+        await self._change(ids, folder)
+        await self._store.flag(list(ids), add=list(add), remove=list(remove))
+
+    async def delete(self, ids: Sequence[str], folder: str = "INBOX") -> Deleted:
+        """Delete exactly these messages.  On POP3 they are gone once the mailbox is closed."""
+        await self._change(ids, folder)
+        return Deleted(len(ids), await self._store.delete(list(ids)))
+
+    # ------------------------------------------------------------------ how
+
+    async def _look(self, folder: str) -> None:
+        if not self._store.features.folders and folder.upper() != "INBOX":
+            raise _not_supported("This wire (POP3) has one folder, INBOX.")
+        await self._store.open(folder, read_only=True)
+
+    async def _change(
+        self, ids: Sequence[str], folder: str, *, to: str = "", create: bool = False
+    ) -> None:
+        """Everything that may speak against a change, before the first one is made."""
+        if self._read_only:
+            raise Refused(
+                "This connection is read-only: nothing on the server is changed.",
+                code="read_only",
+                hint="Use another connection, or set incoming.read_only to false.",
+            )
+        if to and not self._store.features.folders:
+            raise _not_supported("This wire (POP3) has no folders to move or copy to.")
+        if not self._store.features.folders and folder.upper() != "INBOX":
+            raise _not_supported("This wire (POP3) has one folder, INBOX.")
+        if to and create:
+            await self._store.create(to)
+        await self._store.open(folder, read_only=False)
+        there = {summary.id for summary in await self._store.summaries(list(ids))}
+        if missing := [one for one in ids if one not in there]:
+            raise _gone(missing, folder)
+
+    async def _all(self) -> AsyncIterator[Summary]:
+        async for page in self._store.newer(""):
+            for summary in page.summaries:
+                yield summary
+
+    async def _described(self, ids: Sequence[str]) -> _Summaries:
+        """Summaries with headers, newest first."""
+        if not ids:
+            return []
+        found = await self._store.summaries(list(ids), headers=LISTED_HEADERS)
+        return found[::-1]
+
+    async def _fitting(self, ids: Sequence[str], criteria: Criteria) -> _Ids:
+        """Those of the messages that meet the criteria, looked at here."""
+        found: list[str] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            some = list(ids[start : start + _AT_ONCE])
+            summaries = {each.id: each for each in await self._store.summaries(some)}
+            async for one, message in self._messages(some, whole=criteria.needs_body):
+                if one in summaries and criteria.fits(message, summaries[one]):
+                    found.append(one)
+        return found
+
+    async def _messages(
+        self, ids: Sequence[str], *, whole: bool
+    ) -> AsyncIterator[tuple[str, Message]]:
+        if not whole:
+            for one, block in (await self._store.read_headers(list(ids))).items():
+                yield one, Message(block)
+            return
+        async for batch in self._store.fetch(list(ids), self._spool):
+            for fetched in batch:
+                if fetched.content is not None:
+                    try:
+                        yield fetched.id, Message(fetched.content.bytes())
+                    finally:
+                        fetched.content.discard()
+
+
+def _gone(ids: Sequence[str], folder: str) -> NotThere:
+    return NotThere(
+        f"No longer in {folder}, or never there: {', '.join(ids[:5])}"
+        f"{' and others' if len(ids) > 5 else ''}.",
+        hint="List the folder again: postroom mail list",
+    )
+
+
+def _not_supported(sentence: str) -> Refused:
+    return Refused(sentence, code="not_supported", hint="Use an IMAP connection for it.")

@@ -1,0 +1,235 @@
+"""From saved connections to effective ones: inheritance, macros, defaults, trust, destinations."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Final
+
+from postroom.connections import store
+from postroom.connections.connection import Auth, Connection, Side
+from postroom.connections.defaults import port_and_security
+from postroom.connections.effective import Effective, EffectiveSide
+from postroom.connections.inherit import Merged, merge
+from postroom.db import Tx
+from postroom.errors import InvalidValue, PostroomError, WrongUse
+from postroom.net.names import address_of, canonical_host
+from postroom.net.tls import Tls
+
+__all__ = ["Destinations", "Resolver", "is_loopback", "parse_proxy"]
+
+Expand = Callable[[str, str], str]
+"""Expands the macros of one value; the second text is its field, for the sentence of an error.
+Raises WrongUse(``unknown_variable``) or InvalidValue."""
+
+TrustedCertificate = Callable[[str], str]
+"""The PEM text of a ``trusted_certificate`` credential; raises NotThere or WrongUse."""
+
+_PROXY: Final = re.compile(r"(?P<host>\[[^\]]+\]|[^\[\]:/@\s]+):(?P<port>[0-9]{1,5})")
+
+
+@dataclasses.dataclass(slots=True)
+class Destinations:
+    """Where the secrets of one credential are presented by connections.
+
+    ``problems`` are connections that cannot be resolved right now: they contribute no line.
+    """
+
+    lines: set[str] = dataclasses.field(default_factory=set)
+    problems: dict[str, PostroomError] = dataclasses.field(default_factory=dict)
+
+
+class Resolver:
+    """Resolves connections as one transaction sees them."""
+
+    def __init__(self, tx: Tx, *, expand: Expand, trusted: TrustedCertificate) -> None:
+        self._tx = tx
+        self._expand = expand
+        self._trusted = trusted
+
+    def effective(self, name: str) -> Effective:
+        """The connection of that name as it works.
+
+        Raises NotThere; InvalidValue or WrongUse with the connection and field in the sentence.
+        """
+        return self.of(store.get(self._tx, name))
+
+    def of(self, connection: Connection) -> Effective:
+        """The same for a connection that is not saved yet."""
+        merged = merge(connection, lambda name: store.get(self._tx, name))
+        whole = merged.connection
+        incoming = self._side(whole.name, "incoming", whole.incoming)
+        outgoing = self._side(whole.name, "outgoing", whole.outgoing)
+        if incoming is None and outgoing is None:
+            raise InvalidValue(
+                f"connection {whole.name}: incoming",
+                "a connection needs a side: give incoming.protocol (imap or pop3) "
+                "or outgoing.protocol (smtp)",
+            )
+        return _effective(merged, incoming, outgoing)
+
+    def family(self, name: str) -> list[str]:
+        """The connection and all that inherit from it, directly or not."""
+        found = [store.get(self._tx, name).name]
+        everything = store.load_all(self._tx)
+        for above in found:  # grows while it is walked
+            found += [
+                each.name
+                for each in everything
+                if each.extends.casefold() == above.casefold() and each.name not in found
+            ]
+        return found
+
+    def check(self, name: str) -> list[Effective]:
+        """The connection and all that inherit from it, effective; raises what is wrong with one."""
+        return [self.effective(member) for member in self.family(name)]
+
+    def destinations(self, credential: str) -> Destinations:
+        """Every line to which a connection presents a secret of this credential."""
+        found = Destinations()
+        key = credential.casefold()
+        for connection in store.load_all(self._tx):
+            try:
+                sides = self.of(connection).sides
+                found.lines |= {side.line for side in sides if key in side.credentials}
+            except PostroomError as error:
+                found.problems[connection.name] = error
+        return found
+
+    def all_destinations(self) -> dict[str, set[str]]:
+        """The lines of every credential that a connection names, by its name in lower case.
+
+        Taken before and after a change, it says whose lists the change moved.  Connections that
+        cannot be resolved contribute nothing.
+        """
+        found: dict[str, set[str]] = {}
+        for connection in store.load_all(self._tx):
+            for side in self._sides_or_none(connection):
+                for key in side.credentials:
+                    found.setdefault(key, set()).add(side.line)
+        return found
+
+    def problems(self) -> dict[str, PostroomError]:
+        """The connections that cannot be resolved right now, and why."""
+        found = {}
+        for connection in store.load_all(self._tx):
+            try:
+                self.of(connection)
+            except PostroomError as error:
+                found[connection.name] = error
+        return found
+
+    def _sides_or_none(self, connection: Connection) -> tuple[EffectiveSide, ...]:
+        try:
+            return self.of(connection).sides
+        except PostroomError:
+            return ()
+
+    # ------------------------------------------------------------------ one side
+
+    def _side(self, name: str, place: str, side: Side | None) -> EffectiveSide | None:
+        if side is None or side.protocol == "none":
+            return None
+        where = f"connection {name}: {place}"
+        if side.protocol is None:
+            choice = "imap, pop3 or none" if place == "incoming" else "smtp or none"
+            raise InvalidValue(f"{where}.protocol", f"is needed: choose {choice}")
+        host = self._host(where, side)
+        port, security = port_and_security(side.protocol, self._port(where, side), side.security)
+        auth = side.auth or Auth(type="none")
+        proxy = self._proxy(where, side)
+        loopback = proxy is None and is_loopback(host)
+        if security == "none" and auth.type != "none":
+            _permit_cleartext(where, host, permitted=loopback or bool(side.cleartext_sign_in))
+        return EffectiveSide(
+            place=place, protocol=side.protocol, host=host, port=port, security=security,
+            user=self._text(f"{where}.user", side.user), auth=auth, tls=self._tls(where, side),
+            trust=side.trust or "", client_certificate=side.client_certificate or "", proxy=proxy,
+            cleartext_permitted=loopback or bool(side.cleartext_sign_in),
+            read_only=bool(getattr(side, "read_only", False)),
+        )  # fmt: skip
+
+    def _host(self, where: str, side: Side) -> str:
+        text = self._text(f"{where}.host", side.host)
+        if not text:
+            raise InvalidValue(f"{where}.host", "is needed: the name or address of the server")
+        return canonical_host(text, field=f"{where}.host")
+
+    def _port(self, where: str, side: Side) -> int | None:
+        text = self._text(f"{where}.port", side.port)
+        return _port_number(f"{where}.port", text) if text else None
+
+    def _proxy(self, where: str, side: Side) -> tuple[str, int] | None:
+        text = self._text(f"{where}.proxy", side.proxy)
+        return parse_proxy(text, field=f"{where}.proxy") if text else None
+
+    def _tls(self, where: str, side: Side) -> Tls:
+        checked = side.check_server_identity is not False
+        if not side.trust:
+            return Tls(check_name=checked)
+        try:
+            tls = Tls(trust=(self._trusted(side.trust),), check_name=checked)
+            _ = tls.trust_id  # reads the certificate
+        except PostroomError as error:
+            raise _placed(f"{where}.trust", error) from None
+        return tls
+
+    def _text(self, where: str, value: str | None) -> str:
+        """The value with its macros expanded."""
+        if not value or "${" not in value:
+            return value or ""
+        return self._expand(value, where)
+
+
+def _effective(
+    merged: Merged, incoming: EffectiveSide | None, outgoing: EffectiveSide | None
+) -> Effective:
+    whole = merged.connection
+    return Effective(
+        name=whole.name, description=whole.description, type=whole.type,
+        incoming=incoming, outgoing=outgoing,
+        worker_roles=tuple(whole.worker_roles or ()),
+        allowed_senders=tuple(whole.allowed_senders or ()),
+        chain=merged.chain, inherited=merged.inherited,
+    )  # fmt: skip
+
+
+def _placed(where: str, error: PostroomError) -> WrongUse:
+    """The same error, with the place it belongs to in front."""
+    return WrongUse(f"{where}: {error.sentence}", code=error.code, hint=error.hint, field=where)
+
+
+def _permit_cleartext(where: str, host: str, *, permitted: bool) -> None:
+    if not permitted:
+        raise WrongUse(
+            f"{where}.security: a sign-in to {host} with security none would send the password "
+            "for anybody on the way to read; nothing was saved.",
+            code="cleartext_sign_in",
+            hint="Use security tls or starttls. If the network is safe for it, say so with "
+            "cleartext_sign_in: true.",
+            field=f"{where}.security",
+        )
+
+
+def _port_number(where: str, text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise InvalidValue(where, "a port is a number from 1 to 65535")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a canonical host is this machine itself: what is sent there passes no network."""
+    address = address_of(host)
+    if address is not None:
+        return address.is_loopback
+    return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3
+
+
+def parse_proxy(text: str, *, field: str = "proxy") -> tuple[str, int]:
+    """``HOST:PORT`` as a canonical host and a number.  Raises InvalidValue."""
+    match = _PROXY.fullmatch(text.strip())
+    if match is None:
+        raise InvalidValue(field, "give HOST:PORT, such as proxy.example.com:3128")
+    host = canonical_host(match["host"], field=field)
+    return host, _port_number(field, match["port"])

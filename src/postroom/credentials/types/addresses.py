@@ -1,0 +1,104 @@
+"""The small checks that several types share: addresses, senders, proxies and https origins."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+from postroom.errors import InvalidValue
+from postroom.net.names import canonical_host
+
+__all__ = ["Address", "Host", "HttpsUrl", "Port", "Proxy", "Senders", "origin", "proxy_of"]
+
+_PARTS = re.compile(r"[^\s@,;<>()\x00-\x1f]+@[^\s@,;<>()\x00-\x1f]+")
+
+
+def _address(text: str) -> str:
+    if text and not _PARTS.fullmatch(text):
+        raise ValueError("write one address like orders@example.com")
+    return text
+
+
+def _senders(value: Any) -> Any:
+    if isinstance(value, str):
+        value = [part.strip() for part in re.split(r"[,;\n]", value) if part.strip()]
+    return value
+
+
+def _pattern(text: str) -> str:
+    if not _PARTS.fullmatch(text):
+        raise ValueError("write addresses like orders@example.com, or *@example.com for a domain")
+    return text.lower() if text.startswith("*@") else text
+
+
+def _host(text: str) -> str:
+    try:
+        return canonical_host(text, field="") if text else ""
+    except InvalidValue as error:
+        raise ValueError(error.sentence) from None
+
+
+def _port(value: Any) -> Any:
+    if value == "":
+        return None
+    try:
+        number = int(value) if value is not None else 1
+    except (TypeError, ValueError):
+        number = 0
+    if isinstance(value, bool) or not 1 <= number <= 65535:
+        raise ValueError("a port is a number from 1 to 65535")
+    return value
+
+
+def _proxy(text: str) -> str:
+    if not text:
+        return ""
+    host, port = proxy_of(text) or ("", 0)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _https(text: str) -> str:
+    if text:
+        origin(text)
+    return text.rstrip("/")
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""One email address, or empty."""
+Senders = Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_senders)]
+"""Addresses and ``*@DOMAIN``; a text is split at commas, semicolons and lines."""
+Host = Annotated[str, AfterValidator(_host)]
+"""A host name or address in its canonical form, or empty."""
+Port = Annotated[int | None, BeforeValidator(_port)]
+"""A port, or None; an empty text is None."""
+Proxy = Annotated[str, AfterValidator(_proxy)]
+"""``HOST:PORT`` of an HTTP proxy (CONNECT), or empty."""
+HttpsUrl = Annotated[str, AfterValidator(_https)]
+"""An ``https://`` URL without user, query and fragment, or empty."""
+
+
+def proxy_of(text: str) -> tuple[str, int] | None:
+    """``HOST:PORT`` as host and port; None when empty.  Raises ValueError."""
+    if not text:
+        return None
+    host, colon, port = text.removeprefix("http://").rstrip("/").rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("write a proxy as HOST:PORT")
+    return _host(host), int(port)
+
+
+def origin(url: str) -> tuple[str, int]:
+    """Host and port of an https URL.  Raises ValueError for anything else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:
+        raise ValueError("this is no URL; write it like https://login.example.com/tenant") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("write it as an https:// URL; tokens are not sent unencrypted")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("leave user name, query and fragment out of the URL")
+    return _host(parts.hostname), port

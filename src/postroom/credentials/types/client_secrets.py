@@ -1,0 +1,55 @@
+"""Client secrets of an OAuth application (RFC 6749 section 2.3.1): several at once, by label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from postroom.credentials.types.pem import check_pair, read_certificates, read_key
+from postroom.errors import InvalidValue
+from postroom.fields import Date, Fields, field
+from postroom.secret import Secret
+
+__all__ = ["ClientSecret", "check_client", "lacking_proof"]
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class ClientSecret(Fields):
+    """One of them.  While an old and a new one are both valid, tokens never fail."""
+
+    value: Secret | None = field(None, label="Value")
+    description: str = field("", label="Description")
+    valid_until: Date | None = field(None, label="Valid until")
+
+
+def check_client(
+    secrets: Mapping[str, ClientSecret], certificate: str, private_key: Secret | None
+) -> None:
+    """Raise InvalidValue for a secret's id in place of its value, or a key that does not fit."""
+    for label, secret in secrets.items():
+        if secret.value is not None and _GUID.fullmatch(secret.value.reveal()):
+            raise InvalidValue(
+                f"client_secrets.{label}.value", "this is the Secret ID; copy the Value"
+            )
+    if certificate:
+        read_certificates(certificate)
+    if private_key is not None:
+        read_key(private_key, None)
+        if certificate:
+            check_pair(certificate, private_key)
+
+
+def lacking_proof(plain: Mapping[str, Any], sealed: Collection[str]) -> list[str]:
+    """What is missing of secrets that were begun, and of a key pair that is half there."""
+    found = [
+        f"client_secrets.{label}.value"
+        for label in plain.get("client_secrets", {})
+        if f"client_secrets/{label}/value" not in sealed
+    ]
+    if "private_key" in sealed and "certificate" not in plain:
+        found.append("certificate")
+    if "certificate" in plain and "private_key" not in sealed:
+        found.append("private_key")
+    return found

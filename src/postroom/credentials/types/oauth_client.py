@@ -1,0 +1,78 @@
+"""``oauth_client``: a client registered with any authorization server (RFC 6749 section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from postroom.credentials.types.addresses import HttpsUrl, Proxy, origin, proxy_of
+from postroom.credentials.types.base import CredentialType, Trusted, no_trust
+from postroom.credentials.types.client_secrets import ClientSecret, check_client, lacking_proof
+from postroom.credentials.types.pem import describe_certificate
+from postroom.fields import field
+from postroom.net.destination import https_line
+from postroom.net.tls import Tls
+from postroom.secret import Secret
+
+__all__ = ["OAuthClient"]
+
+
+class OAuthClient(CredentialType):
+    """Its secret or key goes to the token endpoint and nowhere else."""
+
+    type_name: ClassVar[str] = "oauth_client"
+    label: ClassVar[str] = "OAuth app (any server)"
+    about: ClassVar[str] = "A client registered with an authorization server."
+
+    authority: HttpsUrl = field(
+        "",
+        label="Authority",
+        needed=True,
+        help="The issuer, such as https://login.example.com/realms/mail",
+    )
+    client_id: str = field("", label="Client id", needed=True)
+    client_secrets: dict[str, ClientSecret] = field(
+        default_factory=dict, label="Client secrets", help="By label; none for a public client"
+    )
+    private_key: Secret | None = field(
+        None, label="Private key", help="PEM; instead of a client secret"
+    )
+    certificate: str = field("", label="Certificate", help="PEM, of the private key")
+    token_endpoint: HttpsUrl = field("", label="Token endpoint", help="Empty: discovered")
+    device_authorization_endpoint: HttpsUrl = field(
+        "", label="Device authorization endpoint", help="Empty: discovered (RFC 8628)"
+    )
+    authorization_endpoint: HttpsUrl = field(
+        "", label="Authorization endpoint", help="Empty: discovered"
+    )
+    trust: str = field(
+        "",
+        label="Trusted certificate",
+        refers_to="credential",
+        help="A trusted_certificate credential; empty: the system's authorities",
+    )
+    proxy: Proxy = field("", label="Proxy", help="HOST:PORT of an HTTP proxy")
+
+    @classmethod
+    def lacks(cls, plain: Mapping[str, Any], sealed: Collection[str]) -> list[str]:
+        """An authority and a client id; secrets and keys are whole when they are there."""
+        return super().lacks(plain, sealed) + lacking_proof(plain, sealed)
+
+    def check(self) -> None:
+        """Secrets are values, not ids, and the key fits the certificate."""
+        check_client(self.client_secrets, self.certificate, self.private_key)
+
+    def own_destinations(self, trusted: Trusted = no_trust) -> set[str]:
+        """The token endpoint, or the authority while it is not known yet."""
+        url = self.token_endpoint or self.authority
+        if not url:
+            return set()
+        tls = Tls(trust=(trusted(self.trust),) if self.trust else ())
+        return {https_line(*origin(url), tls, proxy_of(self.proxy))}
+
+    @classmethod
+    def present(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        """The certificate by name, expiry and fingerprint."""
+        if "certificate" not in plain:
+            return plain
+        return plain | {"certificate": describe_certificate(plain["certificate"])}

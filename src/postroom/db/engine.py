@@ -1,0 +1,247 @@
+"""Database on SQLite: one writer thread, many bodies in one durable commit, reads in place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from postroom.db.migrate import SCHEMA, migrate, schema_of
+from postroom.db.place import check_place, lock_holder
+from postroom.db.tx import Tx, translate
+from postroom.errors import RoomError
+
+__all__ = ["Database", "open_database"]
+
+T = TypeVar("T")
+BUSY_SECONDS = 10.0
+MOST_BODIES = 512
+"""Bodies in one commit at the most, so that the first does not wait for the last of a flood."""
+
+_Job = tuple[Callable[[Tx], Any], "asyncio.Future[Any]"]
+
+
+def open_database(path: Path, *, create: bool = False, read_only: bool = False) -> Database:
+    """Open the database file of a room.
+
+    ``create`` makes it when missing (mode 0600).  Raises RoomError: ``room_missing``, ``room_too_new``,
+    ``room_too_old``, or a sentence about the disk.
+    """
+    if not path.exists():
+        if not create:
+            raise RoomError(
+                f"There is no room at {path.parent}.",
+                code="room_missing",
+                hint="Make one with: postroom init",
+            )
+        check_place(path.parent)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    else:
+        check_place(path.parent)
+    try:
+        with_schema = _connect(path)
+        try:
+            if create:
+                migrate(with_schema)
+            _check_schema(with_schema)
+        finally:
+            with_schema.close()
+    except sqlite3.Error as error:
+        raise translate(error, holder=lock_holder(path)) from error
+    return Database(path, read_only=read_only)
+
+
+def _check_schema(connection: sqlite3.Connection) -> None:
+    number = schema_of(connection)
+    if number > SCHEMA:
+        migrate(connection)  # says that the room is too new
+    if number < SCHEMA:
+        raise RoomError(
+            f"This room has schema {number}; this release needs {SCHEMA}.",
+            code="room_too_old",
+            hint="Bring it up to date with: postroom upgrade",
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.row_factory = sqlite3.Row
+    # FULL makes every commit durable in WAL mode; NORMAL would lose the last ones on power loss
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
+                   "fullfsync=1", "temp_store=MEMORY", "cache_size=-8000"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+class Database:
+    """The one way to the database: ``await db.write(body)`` and ``await db.read(body)``.
+
+    ``body(tx)`` is an ordinary function.  What it returns comes back after the commit is durable;
+    what it raises comes back after its own changes are rolled back, and nobody else's.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._readers = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._writer: threading.Thread | None = None
+        self._closed = False
+        self._starting = threading.Lock()
+
+    async def write(self, body: Callable[[Tx], T]) -> T:
+        """Run ``body`` in a write transaction and commit it durably.
+
+        Bodies that wait at the same time share one commit, each under its own savepoint.
+        Raises what the body raises, or RoomError (busy, full, damaged).
+        """
+        if self._closed:
+            raise RoomError("The room is closed.")
+        if self.read_only:
+            raise RoomError("The room is open for reading only.")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._writer is None:
+            self._start()
+        self._jobs.put((body, future))
+        return await future
+
+    async def read(self, body: Callable[[Tx], T]) -> T:
+        """Run ``body`` on one consistent snapshot.  Short reads only: it runs in place."""
+        return self.read_now(body)
+
+    def read_now(self, body: Callable[[Tx], T]) -> T:
+        """As :meth:`read`, for code that is not asynchronous."""
+        connection = self._reader()
+        try:
+            connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise translate(error, holder=lock_holder(self.path)) from error
+        try:
+            return body(Tx(connection))
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed: cheap to ask, often."""
+        number: int = self._reader().execute("PRAGMA data_version").fetchone()[0]
+        return number
+
+    async def close(self) -> None:
+        """Finish what is queued, then close.  Calling it twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._writer is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(self._writer.join)
+        for connection in self._opened:
+            connection.close()
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            if self._closed:
+                raise RoomError("The room is closed.")
+            try:
+                connection = _connect(self.path)
+            except sqlite3.Error as error:
+                raise translate(error) from error
+            connection.execute("PRAGMA query_only=ON")
+            self._readers.connection = connection
+            self._opened.append(connection)
+        return connection
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._writer is None:
+                # a daemon, so that a program that forgets to close can still end; every answer it
+                # has had was given after the commit, so nothing it believes saved can be lost
+                self._writer = threading.Thread(target=self._write, name="postroom-db", daemon=True)
+                self._writer.start()
+
+    def _write(self) -> None:
+        """The writer thread: take what waits, run it, commit once, answer."""
+        connection: sqlite3.Connection | None = None
+        ending = False
+        while not ending:
+            job = self._jobs.get()
+            batch: list[_Job] = []
+            while True:
+                if job is None:
+                    ending = True
+                    break
+                batch.append(job)
+                if len(batch) >= MOST_BODIES or self._jobs.empty():
+                    break
+                job = self._jobs.get()
+            if not batch:
+                continue
+            try:
+                connection = connection or _connect(self.path)
+                answers = self._commit(connection, batch)
+            except sqlite3.Error as error:
+                failure = translate(error, holder=lock_holder(self.path))
+                answers = [(future, None, failure) for _, future in batch]
+            _answer(answers)
+        if connection is not None:
+            connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[_Answer]:
+        answers: list[_Answer] = []
+        tx = Tx(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for body, future in batch:
+                connection.execute("SAVEPOINT body")
+                try:
+                    answers.append((future, body(tx), None))
+                    connection.execute("RELEASE body")
+                except BaseException as error:
+                    if not connection.in_transaction:
+                        raise  # SQLite itself gave up on the whole transaction (full disk, I/O)
+                    connection.execute("ROLLBACK TO body")
+                    connection.execute("RELEASE body")
+                    answers.append((future, None, error))
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            foreign = isinstance(error, sqlite3.Error)
+            failure = translate(error, holder=lock_holder(self.path)) if foreign else error
+            return [(future, None, failure) for _, future in batch]
+        return answers
+
+
+_Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]
+
+
+def _answer(answers: list[_Answer]) -> None:
+    """Hand the answers back to the loops that asked, one wake-up a loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].get_loop(), []).append(answer)
+    for loop, group in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, group)
+        except RuntimeError:
+            continue  # that loop is closed; the commit stands, nobody is there to hear of it
+
+
+def _settle(group: list[_Answer]) -> None:
+    for future, value, error in group:
+        if future.cancelled():
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)

@@ -1,0 +1,114 @@
+"""Seats: how processes on one machine know that another one is dead, at once and for certain.
+
+Every process that claims work holds an exclusive ``flock`` on a file of its own.  The kernel drops
+it when the process ends, however it ends; so a lock that can be taken means that its owner is dead,
+and its seat is removed, which frees its claims.  Heartbeats are for the frozen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import socket
+from pathlib import Path
+
+from postroom.clock import timestamp
+from postroom.db.claims import HEARTBEAT_SECONDS
+from postroom.db.engine import Database
+from postroom.db.tx import Tx
+from postroom.errors import RoomError
+
+__all__ = ["Seat"]
+
+
+class Seat:
+    """This process's place among those that claim: ``async with Seat(db) as seat: seat.owner``."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._directory = db.path.parent / "seats"
+        self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._file: int | None = None
+        self._heart: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Seat:
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            await self._db.write(self._sit)
+        except BaseException:
+            self._leave_file()
+            raise
+        self._heart = asyncio.create_task(self._beat(), name="postroom-heartbeat")
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        if self._heart is not None:
+            self._heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._heart
+        try:
+            await self._db.write(lambda tx: _remove(tx, self.owner))
+        finally:
+            self._leave_file()
+
+    async def remove_dead(self) -> int:
+        """Remove the seats of processes that are gone; their claims fall at once.
+
+        Gives how many there were.
+        """
+        others = await self._db.read(
+            lambda tx: tx.all("SELECT owner FROM workers WHERE owner <> :me", me=self.owner)
+        )
+        gone = [row["owner"] for row in others if self._is_dead(row["owner"])]
+        if gone:
+            await self._db.write(lambda tx: [_remove(tx, owner) for owner in gone])
+            for owner in gone:
+                self._path(owner).unlink(missing_ok=True)
+        return len(gone)
+
+    def _is_dead(self, owner: str) -> bool:
+        try:
+            file = os.open(self._path(owner), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(file)
+        return True
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            # a room that is busy or full for a moment is no reason to stop the heart
+            with contextlib.suppress(RoomError):
+                await self._db.write(self._sit)
+                await self.remove_dead()
+
+    def _sit(self, tx: Tx) -> None:
+        tx.execute(
+            "INSERT INTO workers (owner, pid, host, started_at, heartbeat_at) "
+            "VALUES (:owner, :pid, :host, :now, :now) "
+            "ON CONFLICT (owner) DO UPDATE SET heartbeat_at = :now",
+            owner=self.owner, pid=os.getpid(), host=socket.gethostname(), now=timestamp(),
+        )
+
+    def _path(self, owner: str) -> Path:
+        return self._directory / f"{owner}.lock"
+
+    def _leave_file(self) -> None:
+        if self._file is not None:
+            self._path(self.owner).unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+
+def _remove(tx: Tx, owner: str) -> None:
+    tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)

@@ -1,0 +1,69 @@
+"""Logging: one logger tree, text for a terminal and JSON lines otherwise, secrets removed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TextIO
+
+from postroom.clock import rfc3339
+from postroom.secret import Scrubber, open_secrets
+
+__all__ = ["JsonFormatter", "TextFormatter", "log_to", "logger"]
+
+
+def logger(name: str) -> logging.Logger:
+    """The logger of a room of the house: ``postroom.NAME``."""
+    return logging.getLogger(f"postroom.{name}")
+
+
+def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:
+    """Send what Postroom logs to a stream (default: standard error).
+
+    Only what stands under the roof calls this: a library must not set up its host's logging.
+    """
+    target = stream or sys.stderr
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(TextFormatter() if target.isatty() else JsonFormatter())
+    root = logging.getLogger("postroom")
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    root.propagate = False
+
+
+class _Scrubbed(logging.Formatter):
+    """The second net: whatever secret is open in this process is removed from every line."""
+
+    def clean(self, text: str) -> str:
+        """Without secrets, and on one line: control characters are written as escapes."""
+        scrubbed = Scrubber(open_secrets()).text(text)
+        return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in scrubbed)
+
+
+class TextFormatter(_Scrubbed):
+    """``09:05:00 WARNING sources: text`` for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        when = rfc3339(record.created)[11:19]
+        room = record.name.removeprefix("postroom.")
+        return f"{when} {record.levelname} {room}: {self.clean(_message(record))}"
+
+
+class JsonFormatter(_Scrubbed):
+    """One JSON object a line for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        return json.dumps({
+            "at": rfc3339(record.created), "level": record.levelname.lower(),
+            "room": record.name.removeprefix("postroom."), "event": self.clean(_message(record)),
+        }, ensure_ascii=False)
+
+
+def _message(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if record.exc_info and record.exc_info[1] is not None:
+        text = f"{text} ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
+    return text

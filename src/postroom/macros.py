@@ -1,0 +1,260 @@
+"""Macros: ``${prefix:name}``, expanded once and late; the answer is secret if any part of it is.
+
+    ${NAME}  ${var:NAME}  ${lay:NAME}   a variable of the room
+    ${env:NAME}                         an environment variable the operator allowed
+    ${sec:NAME}                         a secret, only where a sealed value may stand
+    ${mail:folder|from|subject|received}  facts of a message, only in names and sink paths
+    ${date:FORMAT}                      the present instant in UTC, in strftime's letters
+    ${localhost:canonical-name}         this host
+    $${                                 a literal ${
+
+Values are never looked into again, and neither is ``${${A}}``: it stays as it is written.  Nothing
+that was received is ever given to :func:`expand` as its text.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from postroom.errors import InvalidValue, WrongUse
+from postroom.secret import Secret
+
+__all__ = ["NAMING", "SEALED", "SETTING", "Expanded", "Reference", "Scope", "expand", "names"]
+
+SETTING: Final = frozenset({"var", "env", "date", "localhost"})
+"""The prefixes of a plain setting: host, user, folder ..."""
+SEALED: Final = SETTING | {"sec"}
+"""The prefixes of a field that is sealed."""
+NAMING: Final = SETTING | {"mail"}
+"""The prefixes of a name template or a sink path."""
+
+_PREFIXES: Final = ("var", "env", "sec", "mail", "date", "localhost")
+_ALIASES: Final = {"lay": "var"}
+_MAIL: Final = ("folder", "from", "subject", "received")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_OPENING = re.compile(r"\$\$\{|\$\{")
+_BRACE = re.compile(r"\$\{|\}")
+_LETTER = re.compile(r"%(.?)", re.DOTALL)
+_DATE: Final = {
+    "Y": "{0:%Y}", "y": "{0:%y}", "m": "{0:%m}", "d": "{0:%d}", "H": "{0:%H}", "M": "{0:%M}",
+    "S": "{0:%S}", "j": "{0:%j}", "G": "{0:%G}", "V": "{0:%V}", "u": "{0:%u}", "%": "%",
+    "F": "{0:%Y-%m-%d}", "s": "{1}",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One macro of a text: ``prefix`` without aliases, and what stands behind the colon."""
+
+    prefix: str
+    name: str
+
+    def __str__(self) -> str:
+        return "${" + f"{self.prefix}:{self.name}" + "}"
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """The text with its macros replaced (a Secret if a part of it was), and what it used."""
+
+    text: str | Secret
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where macros look.  What a room does not hand in is not there.
+
+    ``environment`` holds the allowed variables only; ``environment_known`` answers whether the
+    process has one of that name at all, which makes the better sentence.
+    """
+
+    variables: Mapping[str, str | Secret] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    environment_known: Container[str] = ()
+    secrets: Callable[[str], Secret | None] | Mapping[str, Secret] | None = None
+    mail: Mapping[str, str] | None = None
+    now: dt.datetime | None = None
+    host: str = ""
+
+
+def names(text: str) -> list[Reference]:
+    """The macros of a text, in order, for the checks when it is saved.
+
+    Raises InvalidValue for an opening without an end, an empty or impossible name, an unknown
+    prefix, and a date format that is not one.
+    """
+    return [piece for piece in _pieces(text) if isinstance(piece, Reference)]
+
+
+def expand(
+    text: str, scope: Scope, *, allowed: Collection[str] = SETTING, name: str = ""
+) -> Expanded:
+    """Replace the macros of a text by their values, in one pass.
+
+    ``allowed`` are the prefixes that may stand here (SETTING, SEALED, NAMING); ``name`` is the
+    field, for the sentence.  Raises WrongUse (``unknown_variable``) for a name nobody knows, and
+    InvalidValue as :func:`names` does, or for a macro that may not stand here.
+    """
+    out: list[str | Secret] = []
+    used: list[Reference] = []
+    for piece in _pieces(text, name):
+        if isinstance(piece, str):
+            out.append(piece)
+            continue
+        if piece.prefix not in allowed:
+            raise InvalidValue(name, f"{piece} may not stand here.{_where(piece.prefix)}")
+        used.append(piece)
+        value = _value(piece, scope, name)
+        if isinstance(value, Secret) and "sec" not in allowed:
+            raise InvalidValue(name, f"{piece} is secret and may not stand in a plain setting.")
+        out.append(value)
+    return Expanded(_joined(out), tuple(used))
+
+
+def _joined(pieces: list[str | Secret]) -> str | Secret:
+    if any(isinstance(piece, Secret) for piece in pieces):
+        return Secret(b"".join(_bytes(piece) for piece in pieces))
+    return "".join(str(piece) for piece in pieces)
+
+
+def _bytes(piece: str | Secret) -> bytes:
+    return piece.reveal_bytes() if isinstance(piece, Secret) else piece.encode()
+
+
+def _where(prefix: str) -> str:
+    return {
+        "sec": " A secret stands only in a sealed field.",
+        "mail": " Facts of a message stand only in a name template or a sink path.",
+    }.get(prefix, "")
+
+
+# ------------------------------------------------------------------ reading
+
+
+def _pieces(text: str, name: str = "") -> Iterator[str | Reference]:
+    """Literal texts and references, in order."""
+    at = 0
+    while (opening := _OPENING.search(text, at)) is not None:
+        yield text[at : opening.start()]
+        at = opening.end()
+        if opening[0] == "$${":
+            yield "${"
+            continue
+        end, nested = _closing(text, at, name)
+        inner = text[at : end - 1]
+        yield text[opening.start() : end] if nested else _reference(inner, name)
+        at = end
+    yield text[at:]
+
+
+def _closing(text: str, at: int, name: str) -> tuple[int, bool]:
+    """Behind the brace that ends a macro, and whether another opening stands inside."""
+    depth, nested = 1, False
+    while (brace := _BRACE.search(text, at)) is not None:
+        at = brace.end()
+        depth += -1 if brace[0] == "}" else 1
+        nested = nested or brace[0] == "${"
+        if depth == 0:
+            return at, nested
+    raise InvalidValue(name, "${ has no end; close it with }, or write $${ for a literal ${")
+
+
+def _reference(inner: str, name: str) -> Reference:
+    prefix, colon, rest = inner.partition(":")
+    if not colon:
+        prefix, rest = "var", inner
+    prefix = _ALIASES.get(prefix, prefix)
+    if prefix not in _PREFIXES:
+        near = difflib.get_close_matches(prefix, [*_PREFIXES, *_ALIASES], 1)
+        meant = f"; did you mean {near[0]}:?" if near else f"; there are {', '.join(_PREFIXES)}"
+        raise InvalidValue(name, f"${{{_shown(prefix)}:...}} is no kind of macro{meant}")
+    reference = Reference(prefix, rest)
+    if prefix == "date":
+        _check_format(rest, name)
+    elif not _NAME.fullmatch(rest):
+        raise InvalidValue(
+            name, f"{_shown(str(reference))} has no valid name; letters, digits, . _ - are possible"
+        )
+    return reference
+
+
+def _shown(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:60])
+
+
+def _check_format(text: str, name: str) -> None:
+    wrong = [each[1] for each in _LETTER.finditer(text) if each[1] not in _DATE]
+    if wrong or not text:
+        letters = " ".join(f"%{letter}" for letter in _DATE)
+        raise InvalidValue(name, f"${{date:...}} takes {letters}, as in ${{date:%Y-%m-%d}}")
+
+
+# ------------------------------------------------------------------ looking up
+
+
+def _value(reference: Reference, scope: Scope, name: str) -> str | Secret:
+    if reference.prefix == "date":
+        return _date(reference.name, scope, name)
+    value: str | Secret | None
+    if reference.prefix == "sec":
+        value = _secret(reference.name, scope)
+    else:
+        value = _table(reference.prefix, scope).get(reference.name)
+    if value is None:
+        raise _unknown(reference, scope, name)
+    return value
+
+
+def _table(prefix: str, scope: Scope) -> Mapping[str, str | Secret]:
+    if prefix == "var":
+        return scope.variables
+    if prefix == "env":
+        return scope.environment
+    if prefix == "mail":
+        return {key: value for key, value in (scope.mail or {}).items() if key in _MAIL}
+    return {"canonical-name": scope.host} if scope.host else {}
+
+
+def _secret(name: str, scope: Scope) -> Secret | None:
+    if isinstance(scope.secrets, Mapping):
+        return scope.secrets.get(name)
+    return scope.secrets(name) if scope.secrets is not None else None
+
+
+def _date(text: str, scope: Scope, name: str) -> str:
+    if scope.now is None:
+        raise InvalidValue(name, "${date:...} may not stand here; it has no instant")
+    now = scope.now.astimezone(dt.UTC)
+    return _LETTER.sub(lambda each: _DATE[each[1]].format(now, int(now.timestamp())), text)
+
+
+def _unknown(reference: Reference, scope: Scope, field_name: str) -> WrongUse:
+    """The sentence says what is nearest; the hint, how to allow what the process does have."""
+    wanted = reference.name
+    known = _table(reference.prefix, scope) if reference.prefix != "sec" else {}
+    what = {"var": "variable", "env": "allowed environment variable", "sec": "secret"}
+    kind = what.get(reference.prefix, "macro")
+    near = difflib.get_close_matches(wanted, list(known), 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    hint = ""
+    if reference.prefix in {"var", "env"} and wanted in scope.environment:
+        hint = f"The environment has it: write ${{env:{wanted}}}."
+    elif reference.prefix in {"var", "env"} and wanted in scope.environment_known:
+        hint = (
+            f"The environment of this process has it: allow it with postroom variable allow-env "
+            f"{wanted}, then write ${{env:{wanted}}}."
+        )
+    where = f"{field_name}: " if field_name else ""
+    return WrongUse(
+        f"{where}there is no {kind} {wanted!r}{meant or '.'}",
+        code="unknown_variable",
+        hint=hint,
+        field=field_name,
+        name=wanted,
+    )

@@ -1,0 +1,41 @@
+"""Operations on the audit record: list it, and verify its chains."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from postroom import audit
+from postroom.clock import rfc3339
+from postroom.db import Tx
+from postroom.errors import Locked
+from postroom.operations.desk import Desk
+
+__all__ = ["Audit"]
+
+
+class Audit:
+    """What a person may ask of the audit record."""
+
+    def __init__(self, desk: Desk, mac: Callable[[bytes], bytes] | None) -> None:
+        self._desk = desk
+        self._mac = mac
+
+    async def list(
+        self, *, noun: str | None = None, name: str | None = None, limit: int = 50
+    ) -> builtins.list[dict[str, Any]]:
+        """Who did what to which record, newest first."""
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            return [{**row, "at": rfc3339(row["at"])}
+                    for row in audit.rows(tx, limit=limit, noun=noun, name=name)]
+
+        return await self._desk.db.read(body)
+
+    async def verify(self) -> builtins.list[str]:
+        """What is wrong with the record, first things first; empty when it is whole."""
+        if self._mac is None:
+            raise self._desk.locked or Locked("The room is locked.")
+        mac = self._mac
+        return await self._desk.db.read(lambda tx: audit.verify(tx, mac))

@@ -1,0 +1,154 @@
+"""Operations on connections: add, set, copy, delete, show, usage, preview, test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from postroom.clock import rfc3339
+from postroom.connections import store
+from postroom.connections.connection import Connection
+from postroom.connections.effective import Effective
+from postroom.db import Tx
+from postroom.errors import Refused
+from postroom.fields import parse, shown
+from postroom.operations.desk import Desk, Use
+from postroom.services import service as services
+from postroom.sources import store as sources
+
+__all__ = ["Connections", "merge"]
+
+
+class Connections:
+    """What a person may do with connections."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def add(self, data: Mapping[str, Any], *, rebind: bool = False) -> dict[str, Any]:
+        """Make a connection.  Raises what is wrong with it, or ``secret_reentry_required``."""
+        connection = parse(Connection, data, where=f"connection {data.get('name', '')}".strip())
+        await self._desk.change(lambda tx: self.save(tx, connection, new=True), rebind=rebind)
+        return await self.show(connection.name)
+
+    async def set(
+        self, name: str, changes: Mapping[str, Any], *, rebind: bool = False
+    ) -> dict[str, Any]:
+        """Change fields of a connection; groups merge field by field, lists and ``auth`` are replaced."""
+
+        def body(tx: Tx) -> None:
+            merged = merge(shown(store.get(tx, name)), changes)
+            connection = parse(Connection, merged, where=f"connection {name}")
+            self.save(tx, connection, new=False)
+
+        await self._desk.change(body, rebind=rebind)
+        return await self.show(name)
+
+    def save(self, tx: Tx, connection: Connection, *, new: bool) -> None:
+        """Store it, check it and whatever inherits from it, and write it down."""
+        if new:
+            store.create(tx, connection)
+        else:
+            store.replace(tx, connection)
+        for effective in self._desk.resolver(tx).check(connection.name):
+            self._check_credentials(tx, effective)
+        self._desk.record(tx, "add" if new else "set", "connection", connection.name)
+        for source in sources.load_all(tx):  # what waits after a failure looks again at once
+            if source.connection.casefold() == connection.name.casefold():
+                sources.wake(tx, source.name)
+
+    def _check_credentials(self, tx: Tx, effective: Effective) -> None:
+        for side in effective.sides:
+            for name in side.credentials:
+                self._desk.credentials.get(tx, name)
+
+    async def copy(self, name: str, new_name: str, *, rebind: bool = False) -> dict[str, Any]:
+        """Make another connection with the same settings under a new name."""
+        data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
+        return await self.add({**data, "name": new_name}, rebind=rebind)
+
+    async def delete(self, name: str, *, force: bool = False) -> None:
+        """Remove a connection; refused with the list while something uses it, unless forced."""
+
+        def body(tx: Tx) -> None:
+            connection = store.get(tx, name)
+            uses = self.usage_of(tx, connection.name)
+            children = [use for use in uses if use.noun == "connection"]
+            if children or (uses and not force):
+                raise Refused(
+                    f"Connection {connection.name} is used by {', '.join(map(str, uses))}.",
+                    code="in_use", uses=[use._asdict() for use in uses],
+                    hint="Change those first" + ("." if children else ", or use --force."))
+            store.delete(tx, connection.name)
+            self._desk.record(tx, "delete", "connection", connection.name)
+
+        await self._desk.change(body)
+
+    async def list(self) -> list[dict[str, Any]]:
+        """Every connection, in short."""
+        return await self._desk.db.read(
+            lambda tx: [self._line(tx, one) for one in store.load_all(tx)])
+
+    def _line(self, tx: Tx, connection: Connection) -> dict[str, Any]:
+        line: dict[str, Any] = {"name": connection.name, "description": connection.description,
+                                "used_by": len(self.usage_of(tx, connection.name))}
+        try:
+            effective = self._desk.resolver(tx).of(connection)
+        except Exception as error:  # a list shows every row, whatever is wrong with one
+            return line | {"error": str(error)}
+        return line | {side.place: f"{side.protocol}://{side.host}:{side.port}"
+                       for side in effective.sides}
+
+    async def show(self, name: str) -> dict[str, Any]:
+        """The settings as saved, what they come to, the warnings, and who uses it."""
+
+        def body(tx: Tx) -> dict[str, Any]:
+            connection = store.get(tx, name)
+            used = store.last_use(tx, name)
+            found = {
+                **shown(connection),
+                "usage": [use._asdict() for use in self.usage_of(tx, connection.name)],
+                "used_at": rfc3339(used.at) if used.at else None, "used_by": used.by,
+            }
+            return found | self._resolved(tx, connection)
+
+        return await self._desk.db.read(body)
+
+    def _resolved(self, tx: Tx, connection: Connection) -> dict[str, Any]:
+        try:
+            effective = self._desk.resolver(tx).of(connection)
+        except Exception as error:
+            return {"effective": None, "error": str(error), "warnings": []}
+        return {"effective": effective.as_json(), "warnings": list(effective.warnings)}
+
+    async def usage(self, name: str) -> list[Use]:
+        """Every place that refers to a connection."""
+
+        def body(tx: Tx) -> list[Use]:
+            return self.usage_of(tx, store.get(tx, name).name)
+
+        return await self._desk.db.read(body)
+
+    def usage_of(self, tx: Tx, name: str) -> list[Use]:
+        """As :meth:`usage`, inside a transaction."""
+        key = name.casefold()
+        return [
+            *(Use("connection", child, "extends") for child in store.extending(tx, name)),
+            *(Use("source", one.name, "connection") for one in sources.load_all(tx)
+              if one.connection.casefold() == key),
+            *(Use("service", one.name, "connection") for one in services.load_all(tx)
+              if one.connection.casefold() == key),
+        ]
+
+
+def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with changes in: groups field by field, lists and ``auth`` whole, None takes away."""
+    merged = dict(old)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key != "auth":
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,127 @@
+"""The desk: what every operation works with, and the one way a change is made and written down."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from postroom.audit.record import Recorder
+from postroom.connections.open import Opener
+from postroom.connections.resolver import Resolver
+from postroom.connections.scope import expander
+from postroom.credentials.store import CredentialStore
+from postroom.db import Database, Seat, Tx
+from postroom.errors import Locked
+
+__all__ = ["Desk", "Use"]
+
+T = TypeVar("T")
+
+
+class Use(NamedTuple):
+    """One place that refers to a record: ``("source", "orders-in", "connection")``."""
+
+    noun: str
+    name: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.noun} {self.name} ({self.place})"
+
+
+@dataclasses.dataclass(slots=True)
+class Desk:
+    """An opened room as operations see it.
+
+    ``locked`` says why the room's key could not be used; then ``recorder`` is None, reading works,
+    and whatever writes or opens a secret raises it.
+    """
+
+    db: Database
+    data_dir: Path
+    credentials: CredentialStore
+    recorder: Recorder | None
+    opener: Opener
+    actor: str
+    locked: Locked | None = None
+    environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
+    background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
+    _seat: Seat | None = None
+    _seating: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+    def record(self, tx: Tx, action: str, noun: str, name: str, **detail: Any) -> None:
+        """Write an audit row in this transaction.  Raises Locked: what cannot be recorded is not done."""
+        if self.recorder is None:
+            raise self.locked or Locked("The room is locked.")
+        self.recorder.record(tx, actor=self.actor, action=action, noun=noun, name=name,
+                             detail=detail)
+
+    async def seat(self) -> Seat:
+        """This process's seat among those that claim work; taken when it is first wanted."""
+        async with self._seating:
+            if self._seat is None:
+                self._seat = await Seat(self.db).__aenter__()
+        return self._seat
+
+    async def leave(self) -> None:
+        """Finish what still runs, give the seat back, say in the audit that this process is done."""
+        if self.background:
+            await asyncio.wait(self.background)
+        if self._seat is not None:
+            await self._seat.__aexit__()
+            self._seat = None
+        recorder = self.recorder
+        if recorder is not None:
+            await self.db.write(recorder.close)
+
+    def expander(self, tx: Tx) -> Callable[[str, str], str]:
+        """Expands the macros of one setting, given where it stands; raises ``unknown_variable``."""
+        return expander(tx, self.environ)
+
+    def resolver(self, tx: Tx) -> Resolver:
+        """Resolves connections as this transaction sees them."""
+        return Resolver(tx, expand=self.expander(tx),
+                        trusted=lambda name: self.credentials.trusted_pem(tx, name))
+
+    async def write(self, body: Callable[[Tx], T]) -> T:
+        """Make a change.  Raises why the room is locked, if it is."""
+        if self.locked is not None:
+            raise self.locked
+        return await self.db.write(body)
+
+    async def change(self, body: Callable[[Tx], T], *, rebind: bool = False) -> T:
+        """Make a change that may move destinations: all of it or nothing.
+
+        After ``body`` the lines of every credential are computed anew; where they differ, the
+        credential is sealed under the new list, or ``secret_reentry_required`` undoes everything.
+        """
+
+        def whole(tx: Tx) -> T:
+            before = self.resolver(tx).all_destinations()
+            result = body(tx)
+            self.rebind(tx, before, rebind=rebind)
+            return result
+
+        return await self.write(whole)
+
+    def rebind(
+        self, tx: Tx, before: Mapping[str, set[str]], *, rebind: bool, typed: Collection[str] = ()
+    ) -> None:
+        """Bind the secrets whose destinations differ from ``before`` to where they are used now.
+
+        ``typed`` are the credentials (in lower case) whose secret was given in this same request.
+        """
+        after = self.resolver(tx).all_destinations()
+        for key in sorted(before.keys() | after.keys()):
+            lines = after.get(key, set())
+            if lines != before.get(key, set()) and self.credentials.exists(tx, key):
+                self.credentials.bind(tx, key, lines, actor=self.actor,
+                                      rebind=rebind or key in typed)
+
+    def lines_of(self, tx: Tx, credential: str) -> set[str]:
+        """The lines to which connections present this credential's secrets."""
+        return self.resolver(tx).destinations(credential).lines

@@ -1,0 +1,156 @@
+"""Operations on services and the outbox: definitions, and what operators do with the queue."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from postroom.connections import store as connections
+from postroom.db import Tx
+from postroom.errors import NotThere, Refused
+from postroom.fields import parse, shown
+from postroom.operations.connections import merge
+from postroom.operations.desk import Desk
+from postroom.services import outbox
+from postroom.services import service as store
+from postroom.services.outbox import Item
+from postroom.services.service import Service
+
+__all__ = ["Outbox", "Services"]
+
+
+class Services:
+    """What a person may do with services."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def add(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a service."""
+        service = parse(Service, data, where=f"service {data.get('name', '')}".strip())
+        await self._desk.change(lambda tx: self.save(tx, service, new=True))
+        return await self.show(service.name)
+
+    async def set(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change fields of a service."""
+
+        def body(tx: Tx) -> None:
+            merged = merge(shown(store.get(tx, name)), changes)
+            self.save(tx, parse(Service, merged, where=f"service {name}"), new=False)
+
+        await self._desk.change(body)
+        return await self.show(name)
+
+    def save(self, tx: Tx, service: Service, *, new: bool) -> None:
+        """Store it, check what it refers to, and write it down."""
+        check_outgoing(self._desk, tx, service.connection)
+        self._desk.expander(tx)(service.from_)
+        if new:
+            store.add(tx, service)
+        else:
+            store.replace(tx, service)
+        self._desk.record(tx, "add" if new else "set", "service", service.name)
+
+    async def copy(self, name: str, new_name: str) -> dict[str, Any]:
+        """Make another service with the same settings under a new name."""
+        data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
+        return await self.add({**data, "name": new_name})
+
+    async def delete(self, name: str, *, force: bool = False) -> None:
+        """Remove a service; refused while messages wait in its queue, unless forced."""
+
+        def body(tx: Tx) -> None:
+            store.delete(tx, name, force=force)
+            self._desk.record(tx, "delete", "service", name)
+
+        await self._desk.change(body)
+
+    async def list(self) -> list[dict[str, Any]]:
+        """Every service, with how many messages wait."""
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            return [{**shown(one), "waiting": outbox.waiting_count(tx, one.name)}
+                    for one in store.load_all(tx)]
+
+        return await self._desk.db.read(body)
+
+    async def show(self, name: str) -> dict[str, Any]:
+        """One service, with how many messages wait."""
+
+        def body(tx: Tx) -> dict[str, Any]:
+            one = store.get(tx, name)
+            return {**shown(one, defaults=True), "waiting": outbox.waiting_count(tx, one.name)}
+
+        return await self._desk.db.read(body)
+
+
+def check_outgoing(desk: Desk, tx: Tx, connection: str) -> None:
+    """Refuse a connection that cannot send: not there, or without an outgoing side."""
+    if connection.startswith("credential:"):
+        name = connection.removeprefix("credential:")
+        if desk.credentials.get(tx, name).type != "smtp":
+            raise Refused(f"Credential {name} is not of type smtp, so nothing can be sent with it.")
+        return
+    if desk.resolver(tx).effective(connections.get(tx, connection).name).outgoing is None:
+        raise Refused(f"Connection {connection} has no outgoing side.",
+                      hint="Give it one: postroom connection set "
+                           f"{connection} --set outgoing.protocol=smtp --set outgoing.host=...")
+
+
+class Outbox:
+    """What an operator may do with stored messages."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def list(
+        self, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
+    ) -> list[Item]:
+        """Items, newest first."""
+        return await self._desk.db.read(
+            lambda tx: outbox.find(tx, service=service, states=states, limit=limit))
+
+    async def show(self, item: str) -> Item:
+        """One item by its id or the beginning of it.  Raises NotThere."""
+        return await self._desk.db.read(lambda tx: outbox.show(tx, item))
+
+    async def attempts(self, item: str) -> builtins.list[dict[str, Any]]:
+        """Every attempt that was made for an item."""
+        return await self._desk.db.read(lambda tx: outbox.attempts(tx, item))
+
+    async def content(self, item: str) -> bytes:
+        """The exact bytes of an item.  Raises NotThere once they were removed."""
+
+        def body(tx: Tx) -> bytes | None:
+            return outbox.content_of(tx, outbox.show(tx, item).id)
+
+        found = await self._desk.db.read(body)
+        if found is None:
+            raise NotThere(f"The content of outbox item {item} has been removed.",
+                           hint="It is kept for 7 days after a message is finished.")
+        return found
+
+    async def hold(self, item: str) -> Item:
+        """Keep a waiting message back."""
+        return await self._shift(item, "held", "held", "held by an operator")
+
+    async def release(self, item: str) -> Item:
+        """Let a held message go."""
+        return await self._shift(item, "release", "queued", "")
+
+    async def retry(self, item: str) -> Item:
+        """Try a failed, deferred or ambiguous message again, for those who have not got it."""
+        return await self._shift(item, "retry", "queued", "")
+
+    async def cancel(self, item: str) -> Item:
+        """Take a message out of the queue for good."""
+        return await self._shift(item, "cancel", "cancelled", "cancelled by an operator")
+
+    async def _shift(self, item: str, verb: str, state: str, reason: str) -> Item:
+        def body(tx: Tx) -> Item:
+            found = outbox.shift(tx, item, state, reason=reason)
+            self._desk.record(tx, verb, "outbox", found.id, service=found.service)
+            return found
+
+        return await self._desk.change(body)

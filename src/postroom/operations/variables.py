@@ -1,0 +1,69 @@
+"""Operations on variables: set, delete, list, and which environment variables macros may read."""
+
+from __future__ import annotations
+
+from postroom.db import Tx
+from postroom.errors import Refused
+from postroom.operations.desk import Desk
+from postroom.variables import store
+
+__all__ = ["Variables"]
+
+
+class Variables:
+    """What a person may do with the room's variables."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def list(self) -> dict[str, str]:
+        """Every variable by name."""
+        return await self._desk.db.read(store.all_variables)
+
+    async def allowed(self) -> list[str]:
+        """The environment variables that macros may read."""
+        return sorted(await self._desk.db.read(store.allowed_environment))
+
+    async def get(self, name: str) -> str:
+        """One value.  Raises NotThere."""
+        return await self._desk.db.read(lambda tx: store.get_variable(tx, name))
+
+    async def set(self, name: str, value: str, *, rebind: bool = False) -> bool:
+        """Make or change a variable; gives whether anything changed.
+
+        When it moves a host, that is a change of destination for the secrets presented there.
+        """
+
+        def body(tx: Tx) -> bool:
+            changed = store.set_variable(tx, name, value)
+            if changed:
+                self._desk.record(tx, "set", "variable", name)
+            return changed
+
+        return await self._desk.change(body, rebind=rebind)
+
+    async def delete(self, name: str) -> None:
+        """Remove a variable; refused while a connection needs it."""
+
+        def body(tx: Tx) -> None:
+            before = self._desk.resolver(tx).problems()
+            store.delete_variable(tx, name)
+            broken = self._desk.resolver(tx).problems().keys() - before.keys()
+            if broken:
+                raise Refused(f"Variable {name} is used by connection {', '.join(sorted(broken))}.",
+                              code="in_use", hint="Change those first.")
+            self._desk.record(tx, "delete", "variable", name)
+
+        await self._desk.change(body)
+
+    async def allow_environment(self, name: str, *, allow: bool = True) -> None:
+        """Let macros read an environment variable of the process, or no longer."""
+
+        def body(tx: Tx) -> None:
+            if allow:
+                store.allow_environment(tx, name)
+            else:
+                store.forbid_environment(tx, name)
+            self._desk.record(tx, "allow" if allow else "forbid", "environment", name)
+
+        await self._desk.change(body)

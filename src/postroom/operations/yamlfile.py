@@ -1,0 +1,133 @@
+"""Reading room files: safe YAML, duplicate keys refused, and the line of every key remembered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from postroom.errors import InvalidValue, PostroomError, WrongUse
+from postroom.secret import Secret
+
+__all__ = ["Document", "read_document", "secret_of"]
+
+Place = tuple[str | int, ...]
+LARGEST = 8 * 1024 * 1024
+DEEPEST = 32
+
+
+class Document:
+    """A parsed file: plain data, and where each part of it stands."""
+
+    def __init__(self, path: Path, data: dict[str, Any], lines: dict[Place, int]) -> None:
+        self.path = path
+        self.data = data
+        self._lines = lines
+
+    def at(self, *place: str | int) -> str:
+        """``FILE, line N`` of a place, or of the nearest place above it that is known."""
+        for end in range(len(place), -1, -1):
+            if place[:end] in self._lines:
+                return f"{self.path}, line {self._lines[place[:end]]}"
+        return str(self.path)
+
+    def placed(self, error: PostroomError, *place: str | int) -> PostroomError:
+        """The same error with file and line in front of its sentence."""
+        dotted = str(error.facts.get("field", "")).rpartition(": ")[2]
+        inner = tuple(dotted.split(".")) if dotted else ()
+        return WrongUse(f"{self.at(*place, *inner)}: {error.sentence}", code=error.code,
+                        hint=error.hint, **error.facts)
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file.  Raises InvalidValue with file and line for whatever is wrong with it."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise InvalidValue("", f"{path} is larger than {LARGEST >> 20} MiB; a room file is not")
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise InvalidValue("", f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise InvalidValue("", f"{path} is not UTF-8 text") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InvalidValue("", f"{path}, line {line}: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise InvalidValue("", f"{path}: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise InvalidValue("", f"{path} is nested too deeply") from None
+    lines: dict[Place, int] = {}
+    data = _Builder(path, lines).build(node, ()) if node is not None else {}
+    if not isinstance(data, dict):
+        raise InvalidValue("", f"{path}, line 1: a room file is a map that begins with: postroom: 1")
+    return Document(path, data, lines)
+
+
+class _Builder(yaml.constructor.SafeConstructor):
+    """Turns nodes into data.  Aliases are refused: nothing in a room file needs them."""
+
+    def __init__(self, path: Path, lines: dict[Place, int]) -> None:
+        super().__init__()
+        self._path = path
+        self._at = lines
+        self._seen: set[int] = set()
+
+    def build(self, node: yaml.Node, place: Place) -> Any:
+        line = node.start_mark.line + 1
+        self._at.setdefault(place, line)
+        if id(node) in self._seen or len(place) > DEEPEST:
+            raise InvalidValue("", f"{self._path}, line {line}: anchors and deep nesting are not used")
+        self._seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._map(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(each, (*place, index)) for index, each in enumerate(node.value)]
+        if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:binary"):
+            return node.value  # a date is a text until a field says what it is
+        try:
+            return self.construct_object(node)
+        except yaml.constructor.ConstructorError as error:
+            raise InvalidValue("", f"{self._path}, line {line}: {error.problem}") from None
+
+    def _map(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in data:
+                raise InvalidValue("", f"{self._path}, line {line}: {key!r} is given twice")
+            self._at[(*place, key)] = line
+            data[key] = self.build(value_node, (*place, key))
+        return data
+
+
+def secret_of(
+    reference: Mapping[str, Any], *, base: Path, environ: Mapping[str, str] | None = None,
+    prompt: Callable[[], Secret] | None = None,
+) -> Secret:
+    """The secret that ``{from_env: NAME}``, ``{from_file: PATH}`` or ``{prompt: true}`` stands for.
+
+    Raises InvalidValue with a sentence; the value is never in it.
+    """
+    if set(reference) == {"from_env"}:
+        name = str(reference["from_env"])
+        value = (os.environ if environ is None else environ).get(name)
+        if value is None:
+            raise InvalidValue("", f"the environment variable {name} is not set")
+        return Secret(value)
+    if set(reference) == {"from_file"}:
+        path = base / Path(str(reference["from_file"])).expanduser()
+        try:
+            return Secret(path.read_bytes().removesuffix(b"\n").removesuffix(b"\r"))
+        except OSError as error:
+            raise InvalidValue("", f"{path} cannot be read: {error.strerror}") from error
+    if reference == {"prompt": True}:
+        if prompt is None:
+            raise InvalidValue("", "nobody can be asked here; use from_env or from_file")
+        return prompt()
+    raise InvalidValue("", "give the secret by reference: {from_env: NAME}, {from_file: PATH} "
+                           "or {prompt: true}")

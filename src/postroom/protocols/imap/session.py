@@ -1,0 +1,198 @@
+"""A core on a pump: commands in flight, and each event to the command it belongs to.
+
+A server answers pipelined commands in the order they were given, so what it says between two tagged
+replies belongs to the oldest command in flight.  A command nobody waits for any more stays in
+flight; what comes for it is dropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from postroom.errors import WireError
+from postroom.protocols.imap.commands import Command
+from postroom.protocols.imap.core import Core
+from postroom.protocols.imap.responses import (
+    Capability,
+    Continue,
+    Done,
+    Event,
+    Exists,
+    Expunge,
+    Status,
+)
+from postroom.protocols.pump import Pump
+
+__all__ = ["Pending", "Session", "Take"]
+
+Take = Callable[[Event], None]
+
+_SLICE: Final = 64 * 1024  # bytes of a long literal written at once
+_ALERTS: Final = 8
+
+
+@dataclasses.dataclass(slots=True)
+class Pending:
+    """A command in flight; ``done`` is its tagged reply, ``take`` gets what comes before that."""
+
+    name: str
+    take: Take | None
+    done: Done | None = None
+    challenge: bytes | None = None  # what a command that talks was asked last
+
+    def drop(self) -> None:
+        """Nobody waits for it any more."""
+        self.take = None
+
+
+class Session:
+    """One connection from greeting to goodbye; ``capabilities`` are those of this moment."""
+
+    def __init__(self, pump: Pump, core: Core) -> None:
+        self.pump = pump
+        self.core = core
+        self.capabilities: frozenset[str] = frozenset()
+        self.greeting: Status | None = None
+        self.exists = 0
+        self.counts = 0  # how often the server told how many messages there are
+        self.news = False  # a message may have come since somebody last looked
+        self.leaving = False  # BYE is what we asked for
+        self.hidden: bytes | None = None  # what the transcript holds in place of what we say
+        self.alerts: deque[str] = deque(maxlen=_ALERTS)
+        self._flight: dict[str, Pending] = {}
+        self._trusted = True
+
+    # ---------------------------------------------------------------- what the server can do
+
+    def trust(self, trusted: bool) -> None:
+        """Whether an alert may be shown to a person as the server's: not before STARTTLS."""
+        self._trusted = trusted
+
+    def can(self, capability: str) -> bool:
+        """Whether the server announced it."""
+        return capability in self.capabilities
+
+    def learn(self, names: frozenset[str]) -> None:
+        """What the server can do from now on."""
+        self.capabilities = names
+        self.core.literals = next((n for n in ("LITERAL+", "LITERAL-") if n in names), "")
+
+    def clean(self, text: str) -> str:
+        """Text of the server's, without this session's secrets and without control characters."""
+        scrubbed = self.pump.scrubber.text(text)
+        return "".join(c if c.isprintable() else " " for c in scrubbed)[:500].strip()
+
+    def said(self, status: Status) -> str:
+        """What the server said, for a person; an alert before TLS is nobody's word."""
+        return "" if status.code == "ALERT" and not self._trusted else self.clean(status.text)
+
+    # ---------------------------------------------------------------- commands
+
+    def send(self, command: Command, take: Take | None = None) -> Pending:
+        """Put a command in flight without waiting; its bytes leave with the next write."""
+        pending = Pending(command.name, take)
+        self._flight[self.core.send(command)] = pending
+        return pending
+
+    async def run(self, command: Command, take: Take | None = None) -> Done:
+        """A command and its tagged reply.  Raises WireError."""
+        return await self.finish(self.send(command, take))
+
+    async def finish(self, pending: Pending) -> Done:
+        """Wait for the tagged reply of a command in flight.  Raises WireError."""
+        while pending.done is None:
+            await self.step()
+        return pending.done
+
+    async def challenge(self, pending: Pending) -> bytes | None:
+        """The next challenge of a command that talks; None once it is over."""
+        while pending.done is None and pending.challenge is None:
+            await self.step()
+        asked, pending.challenge = pending.challenge, None
+        return asked
+
+    def answer(self, line: bytes) -> None:
+        """Answer a challenge with a line; it leaves at once."""
+        self.core.reply(line)
+        for piece in self.core.outgoing():
+            self.pump.write(piece, shown=self.hidden)
+
+    async def flush(self) -> None:
+        """Write what may leave, waiting where the other side takes it slowly."""
+        for piece in self.core.outgoing():
+            if len(piece) <= _SLICE:
+                self.pump.write(piece, shown=self.hidden)
+                continue
+            view = memoryview(piece)
+            for start in range(0, len(view), _SLICE):
+                self.pump.write(view[start : start + _SLICE])
+                await self.pump.drain()
+
+    async def step(self) -> None:
+        """Write what may leave, then deal with the next events.  Raises WireError."""
+        await self.flush()
+        self.deal(await self.pump.next())
+
+    def deal(self, events: list[Event]) -> None:
+        """Hand events to their commands.  Raises WireError when the server said BYE.
+
+        After an error, also one of who takes the events (a full disk), the connection is over: the
+        rest of the events would be missing.
+        """
+        try:
+            self._deal(events)
+        except BaseException:
+            self.pump.abandon()
+            raise
+
+    def _deal(self, events: list[Event]) -> None:
+        front = next(iter(self._flight.values()), None)
+        for event in events:
+            if isinstance(event, Done):
+                done = self._flight.pop(event.tag)
+                if event.code == "CAPABILITY" and event.state == "OK":
+                    self.learn(frozenset(event.argument.upper().split()))
+                done.done = event
+                front = next(iter(self._flight.values()), None)
+                continue
+            if isinstance(event, (Exists, Expunge, Status, Capability, Continue)):
+                self._notice(event, front)
+            if front is not None and front.take is not None:
+                front.take(event)
+
+    def _notice(self, event: Event, front: Pending | None) -> None:
+        """What changes the session, whoever asked."""
+        if isinstance(event, Exists):
+            self.news = self.news or event.count >= self.exists
+            self.exists = event.count
+            self.counts += 1
+        elif isinstance(event, Expunge):
+            self.exists = max(0, self.exists - 1)
+        elif isinstance(event, Capability):
+            self.learn(event.names)
+        elif isinstance(event, Continue):
+            if front is not None and not event.for_literal:
+                front.challenge = event.text
+        elif isinstance(event, Status):
+            self._status(event)
+
+    def _status(self, status: Status) -> None:
+        if self.greeting is None:
+            self.greeting = status
+        if status.code == "CAPABILITY":
+            self.learn(frozenset(status.argument.upper().split()))
+        elif status.code == "ALERT" and self._trusted:
+            self.alerts.append(self.clean(status.text))
+        if status.state == "BYE" and not self.leaving:
+            said = self.said(status)
+            raise WireError(
+                f"The server ended the connection{f': {said}' if said else ''}.",
+                code="connection_lost",
+                hint="Try again later; the server says when it is busy or going down.",
+                temporary=True,
+                step=self.pump.step,
+                said=said,
+            )

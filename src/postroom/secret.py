@@ -1,0 +1,196 @@
+"""Secret: a value that shows as ``****`` everywhere, and the scrubber that removes it from text."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import unicodedata
+import weakref
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+from urllib.parse import quote, quote_plus
+
+__all__ = ["MASK", "Scrubber", "Secret", "is_mask", "mask", "open_secrets"]
+
+MASK: Final = "****"
+HINT_FROM = 12
+"""A value this long (in characters) shows its last four; a shorter one shows none of itself."""
+
+
+class Secret:
+    """A text or bytes value that never shows itself.
+
+    ``reveal()`` is the only way to the value, and a test holds the list of the places that call it.
+    ``repr``, ``str``, ``format`` and f-strings give ``****``; pickling, copying and hashing are
+    refused; equality takes the same time wherever the values differ.
+    """
+
+    __slots__ = ("__weakref__", "_value")
+
+    def __init__(self, value: str | bytes) -> None:
+        object.__setattr__(self, "_value", value if isinstance(value, bytes) else value.encode())
+        _OPEN.add(self)
+
+    def reveal(self) -> str:
+        """The value as text.  Call it only where it leaves for the wire or the seal."""
+        return self.reveal_bytes().decode("utf-8", "surrogateescape")
+
+    def reveal_bytes(self) -> bytes:
+        """The value as bytes; the same rule as for :meth:`reveal`."""
+        value: bytes = object.__getattribute__(self, "_value")
+        return value
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a Secret cannot be changed")
+
+    def __bool__(self) -> bool:
+        return bool(self.reveal_bytes())
+
+    def __repr__(self) -> str:
+        return "Secret('****')"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal_bytes(), other.reveal_bytes())
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would be an oracle for equality
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """A declared field of this type takes a Secret or a text; it is written out as its mask."""
+        from pydantic_core import core_schema
+
+        def take(value: object) -> Secret:
+            if isinstance(value, Secret):
+                return value
+            if isinstance(value, str):
+                return Secret(value)
+            raise ValueError("give a text")
+
+        return core_schema.no_info_plain_validator_function(
+            take,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: MASK),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """In JSON Schema a secret is a write-only text."""
+        return {"type": "string", "writeOnly": True, "format": "password"}
+
+
+class _Register:
+    """The secrets alive in this process, without keeping them alive (they have no hash)."""
+
+    def __init__(self) -> None:
+        self._refs: dict[int, weakref.ref[Secret]] = {}
+
+    def add(self, secret: Secret) -> None:
+        key = id(secret)
+        self._refs[key] = weakref.ref(secret, lambda _ref: self._refs.pop(key, None))
+
+    def alive(self) -> list[Secret]:
+        return [secret for ref in list(self._refs.values()) if (secret := ref()) is not None]
+
+
+_OPEN = _Register()
+
+
+def open_secrets() -> list[Secret]:
+    """Every secret this process holds open: what the log scrubber removes."""
+    return _OPEN.alive()
+
+
+def mask(value: str) -> str:
+    """``****`` and, from twelve characters on, the last four; never the length.
+
+    A PEM block or a JSON object shows no characters of itself: its last four are braces or dashes.
+    """
+    return MASK + hint(value)
+
+
+def hint(value: str) -> str:
+    """The last four characters that a mask may show, or an empty text."""
+    text = value.strip()
+    if len(text) < HINT_FROM or text.startswith(("-----BEGIN", "{", "[")):
+        return ""
+    tail = text[-4:]
+    # combining marks and direction overrides would change how the mask around them reads
+    return "" if any(unicodedata.category(c) in {"Mn", "Me", "Cf", "Cc"} for c in tail) else tail
+
+
+def is_mask(value: str) -> bool:
+    """Whether a submitted value looks like a mask shown earlier: it must never become the secret."""
+    return re.fullmatch(r"\*{4,}.{0,4}", value.strip(), re.DOTALL) is not None
+
+
+SHORTEST_SCRUBBED = 4
+"""Shorter secrets are not searched for: removing every ``a`` would say more than it hides."""
+
+
+class Scrubber:
+    """Removes secrets, in every form they take on a wire, from text and bytes.
+
+    Forms: as it is, base64 at its three alignments, hexadecimal, percent- and form-encoded,
+    JSON- and backslash-escaped, and base64 of SASL strings that contain it (the alignments find it
+    there, since they match inside a longer base64 text).
+    """
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._forms: set[bytes] = set()
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: Secret) -> None:
+        """Scrub this secret too from now on."""
+        self._forms.update(_forms(secret.reveal_bytes()))
+        self._pattern = None
+
+    _pattern: re.Pattern[bytes] | None = None
+
+    def bytes(self, data: bytes) -> bytes:
+        """The data with every form of every secret replaced by ``****``."""
+        if not self._forms:
+            return data
+        if self._pattern is None:
+            longest_first = sorted(self._forms, key=len, reverse=True)
+            self._pattern = re.compile(b"|".join(re.escape(form) for form in longest_first))
+        return self._pattern.sub(MASK.encode(), data)
+
+    def text(self, text: str) -> str:
+        """The text with every form of every secret replaced by ``****``."""
+        return self.bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def _forms(value: bytes) -> set[bytes]:
+    if len(value) < SHORTEST_SCRUBBED:
+        return set()
+    text = value.decode("utf-8", "surrogateescape")
+    quoted = {quote(value, safe="").encode(), quote_plus(value).encode()}
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').encode("utf-8", "surrogateescape")
+    forms = {value, escaped, value.hex().encode(), value.hex().upper().encode()} | quoted
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + value)
+        # the first and last characters also carry bits of the neighbours, so they are left out
+        start = (0, 2, 3)[shift]
+        end = len(encoded) - (0, 3, 2)[(shift + len(value)) % 3]
+        core = encoded[start:end]
+        if len(core) >= SHORTEST_SCRUBBED:
+            forms |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
+    return forms

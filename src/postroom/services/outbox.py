@@ -1,0 +1,290 @@
+"""The outbox: one durable row for each message to send, from the moment a caller is told "stored"."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import io
+import secrets
+from collections.abc import Sequence
+from typing import IO, Any
+
+from postroom.clock import rfc3339, timestamp
+from postroom.db import Conflict, Database, Row, Tx
+from postroom.errors import NotThere, Refused
+from postroom.services.service import Service
+from postroom.services.states import FINISHED, may_follow
+
+__all__ = ["Item", "ItemRecipient", "Parcel", "StoredContent", "add", "attempts", "content_of", "find",
+           "purge", "shift", "show", "waiting_count"]
+
+KEEP_CONTENT_SECONDS = 7 * 86400.0
+KEEP_ROW_SECONDS = 90 * 86400.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is stored: the exact bytes, the envelope, and what people want to see of it."""
+
+    content: bytes
+    sender: str
+    recipients: tuple[str, ...]
+    message_id: str
+    subject: str
+    utf8: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ItemRecipient:
+    """One recipient of an outbox item, with the last reply that concerns it."""
+
+    address: str
+    state: str
+    code: int
+    enhanced: str
+    reply: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """An outbox item as people see it."""
+
+    id: str
+    service: str
+    state: str
+    reason: str
+    message_id: str
+    subject: str
+    sender: str
+    size: int
+    attempts: int
+    created_at: float
+    due_at: float
+    recipients: tuple[ItemRecipient, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self.state in FINISHED
+
+    def as_json(self) -> dict[str, Any]:
+        """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
+        recipients = [dataclasses.asdict(recipient) for recipient in self.recipients]
+        return {
+            "id": self.id, "service": self.service, "state": self.state, "reason": self.reason,
+            "message_id": self.message_id, "subject": self.subject, "from": self.sender,
+            "size": self.size, "attempts": self.attempts, "created_at": rfc3339(self.created_at),
+            "next_attempt_at": None if self.finished else rfc3339(self.due_at),
+            "recipients": recipients,
+        }
+
+
+def add(
+    tx: Tx,
+    service: Service,
+    parcel: Parcel,
+    *,
+    name: str = "",
+    actor: str,
+    idempotency_key: str | None = None,
+    digest: bytes = b"",
+    state: str = "queued",
+) -> str:
+    """Store one message; gives its id.  Durable once the transaction is.
+
+    ``name`` is what the row carries instead of the service's own name, for an implicit service.
+
+    With an ``idempotency_key`` known for this service, the stored item's id comes back and nothing
+    is added; if its ``digest`` (of the request, before dates and ids are made) differs, that is
+    Refused(``idempotency_conflict``).  Raises Refused(``queue_full``).
+    """
+    name = name or service.name
+    digest = digest or hashlib.sha256(parcel.content).digest()
+    if idempotency_key is not None:
+        known = _by_key(tx, name, idempotency_key, digest)
+        if known is not None:
+            return known
+    if waiting_count(tx, name) >= service.queue_size:
+        raise Refused(
+            f"The queue of service {name} is full ({service.queue_size} messages wait).",
+            code="queue_full", temporary=True,
+            hint=f"See what holds it up: postroom outbox list --service {name}",
+        )
+    now = timestamp()
+    # beginning with the time, so that ids sort as they were made and an index page stays warm
+    item = f"{int(now * 1000):011x}{secrets.token_hex(5)}"
+    try:
+        tx.execute(
+            "INSERT INTO outbox (id, service, state, reason, message_id, subject, sender, size, "
+            "utf8, idempotency_key, digest, attempts, created_by, created_at, queued_at, updated_at, "
+            "due_at, epoch) VALUES (:id, :service, :state, '', :message_id, :subject, :sender, "
+            ":size, :utf8, :key, :digest, 0, :actor, :now, :now, :now, :now, 0)",
+            id=item, service=name, state=state, message_id=parcel.message_id,
+            subject=parcel.subject, sender=parcel.sender, size=len(parcel.content),
+            utf8=int(parcel.utf8), key=idempotency_key, digest=digest, actor=actor, now=now,
+        )
+    except Conflict:  # only possible where transactions overlap
+        known = _by_key(tx, name, idempotency_key or "", digest)
+        if known is None:
+            raise
+        return known
+    tx.many(
+        "INSERT INTO outbox_recipients (item, position, address, state, code, enhanced, reply) "
+        "VALUES (:item, :position, :address, 'queued', 0, '', '')",
+        [{"item": item, "position": position, "address": address}
+         for position, address in enumerate(parcel.recipients)],
+    )
+    tx.execute("INSERT INTO outbox_content (item, content) VALUES (:item, :content)",
+               item=item, content=parcel.content)
+    return item
+
+
+def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
+    row = tx.one("SELECT id, digest FROM outbox WHERE service = :service "
+                 "AND idempotency_key = :key", service=service, key=key)
+    if row is None:
+        return None
+    if not hmac.compare_digest(row["digest"], digest):
+        raise Refused(
+            f"The idempotency key {key!r} was used for another message of service {service}.",
+            code="idempotency_conflict", item=row["id"],
+            hint="Use a new key for a new message; the same key only repeats the same request.",
+        )
+    found: str = row["id"]
+    return found
+
+
+def waiting_count(tx: Tx, service: str) -> int:
+    """How many messages of a service are stored and not finished."""
+    count: int = tx.value(
+        "SELECT count(*) FROM outbox WHERE service = :service "
+        "AND state IN ('queued', 'claimed', 'submitting', 'deferred', 'held')", service=service)
+    return count
+
+
+def find(
+    tx: Tx, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
+) -> list[Item]:
+    """Items, newest first; ``states`` empty means all."""
+    rows = tx.all(
+        "SELECT * FROM outbox WHERE (:service IS NULL OR service = :service) "
+        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
+        "ORDER BY created_at DESC, id DESC LIMIT :limit",
+        service=service, states=f",{','.join(states)}," if states else "", limit=limit,
+    )
+    return [_item(tx, row) for row in rows]
+
+
+def show(tx: Tx, item: str) -> Item:
+    """One item by its id, or by the beginning of it when that is enough.  Raises NotThere."""
+    rows = tx.all("SELECT * FROM outbox WHERE id >= :item AND id < :end LIMIT 2",
+                  item=item, end=item + "\x7f")
+    if len(rows) != 1 or not item:
+        raise NotThere(f"There is no outbox item {item!r}." if not rows else
+                       f"Several outbox items begin with {item!r}.",
+                       hint="List them: postroom outbox list")
+    return _item(tx, rows[0])
+
+
+def _item(tx: Tx, row: Row) -> Item:
+    recipients = tx.all("SELECT address, state, code, enhanced, reply FROM outbox_recipients "
+                        "WHERE item = :item ORDER BY position", item=row["id"])
+    return Item(
+        id=row["id"], service=row["service"], state=row["state"], reason=row["reason"],
+        message_id=row["message_id"], subject=row["subject"], sender=row["sender"],
+        size=row["size"], attempts=row["attempts"], created_at=row["created_at"],
+        due_at=row["due_at"], recipients=tuple(ItemRecipient(*each) for each in recipients),
+    )
+
+
+def content_of(tx: Tx, item: str) -> bytes | None:
+    """The stored bytes, or None once they were removed."""
+    content: bytes | None = tx.value("SELECT content FROM outbox_content WHERE item = :item",
+                                     item=item)
+    return content
+
+
+class StoredContent:
+    """The stored bytes as protocols.base.Content: read when they are asked for, one item at a time.
+
+    So a batch of a hundred large messages does not have to fit into memory.
+    """
+
+    __slots__ = ("_db", "_item", "size")
+
+    def __init__(self, db: Database, item: str, size: int) -> None:
+        self._db = db
+        self._item = item
+        self.size = size
+
+    def bytes(self) -> bytes:
+        """The exact bytes.  Raises NotThere when they were removed meanwhile."""
+        content = self._db.read_now(lambda tx: content_of(tx, self._item))
+        if content is None:
+            raise NotThere(f"The content of outbox item {self._item} has been removed.")
+        return content
+
+    def open(self) -> IO[bytes]:
+        """A file-like object at the first byte."""
+        return io.BytesIO(self.bytes())
+
+    def discard(self) -> None:
+        """The row keeps its content; it is removed with time, by :func:`purge`."""
+
+
+def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
+    """An operator's change of state: hold, release, retry or cancel, by the table of states.
+
+    Retrying sends again to the recipients that were not accepted.  Raises Refused when the table
+    does not allow it, or while a worker has the item.
+    """
+    found = show(tx, item)
+    row = tx.one("SELECT owner FROM outbox WHERE id = :id", id=found.id)
+    if not may_follow(found.state, state) or (row and row["owner"]):
+        busy = "a worker has it right now" if row and row["owner"] else f"it is {found.state}"
+        raise Refused(f"Outbox item {found.id} cannot become {state}: {busy}.")
+    if content_of(tx, found.id) is None and state == "queued":
+        raise Refused(f"The content of outbox item {found.id} has been removed.",
+                      hint="It is kept for 7 days after a message is finished; send it anew.")
+    now = timestamp()
+    tx.execute(
+        "UPDATE outbox SET state = :state, reason = :reason, due_at = :now, updated_at = :now, "
+        "finished_at = :finished, queued_at = CASE WHEN :retry THEN :now ELSE queued_at END, "
+        "epoch = epoch + 1 WHERE id = :id",
+        state=state, reason=reason, now=now, id=found.id, retry=int(state == "queued"),
+        finished=now if state in FINISHED else None,
+    )
+    waiting = {"queued": "queued", "cancelled": "cancelled"}.get(state)
+    if waiting:
+        tx.execute("UPDATE outbox_recipients SET state = :state WHERE item = :id "
+                   "AND state <> 'sent'", state=waiting, id=found.id)
+    return show(tx, found.id)
+
+
+def attempts(tx: Tx, item: str) -> list[dict[str, Any]]:
+    """Every attempt that was made for an item, oldest first: when, how it ended, what was said."""
+    rows = tx.all("SELECT attempt, at, outcome, said FROM outbox_attempts WHERE item = :item "
+                  "ORDER BY attempt", item=show(tx, item).id)
+    return [{"attempt": row["attempt"], "at": rfc3339(row["at"]), "outcome": row["outcome"],
+             "said": row["said"]} for row in rows]
+
+
+def purge(tx: Tx, *, now: float) -> None:
+    """Remove the content of what finished 7 days ago, and rows that finished 90 days ago.
+
+    An idempotency key is forgotten with the content: it is unique for 7 days.
+    """
+    content, rows = now - KEEP_CONTENT_SECONDS, now - KEEP_ROW_SECONDS
+    tx.execute("DELETE FROM outbox_content WHERE item IN "
+               "(SELECT id FROM outbox WHERE finished_at < :before)", before=content)
+    tx.execute("UPDATE outbox SET idempotency_key = NULL WHERE finished_at < :before "
+               "AND idempotency_key IS NOT NULL", before=content)
+    for statement in (
+        "DELETE FROM outbox_recipients WHERE item IN "
+        "(SELECT id FROM outbox WHERE finished_at < :before)",
+        "DELETE FROM outbox_attempts WHERE item IN "
+        "(SELECT id FROM outbox WHERE finished_at < :before)",
+        "DELETE FROM outbox WHERE finished_at < :before",
+    ):
+        tx.execute(statement, before=rows)

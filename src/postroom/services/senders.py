@@ -1,0 +1,47 @@
+"""Who a message may be from: the rule of DESIGN 4.4, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from postroom.errors import InvalidValue, Refused
+
+__all__ = ["Sender", "choose_sender"]
+
+
+class Sender(NamedTuple):
+    """From as it is written, and the account's own address when that stays the envelope sender."""
+
+    from_: str
+    sender: str = ""
+
+
+def choose_sender(
+    wanted: str, bare: str, *, own: str, allowed: Sequence[str], signs_in: bool
+) -> Sender:
+    """The sender of a message.
+
+    ``wanted`` is From as given (empty: the account's own address), ``bare`` its bare address,
+    ``own`` the account's address or empty, ``allowed`` addresses and ``*@DOMAIN`` patterns.  An
+    account that signs in may send as itself and as what is allowed; a relay without sign-in knows
+    no account, so anything goes unless a list is given.  Raises Refused(``sender_not_allowed``).
+    """
+    if not wanted:
+        if not own:
+            raise InvalidValue("from", "is needed: neither the service nor the account has an "
+                                       "address of its own")
+        return Sender(own)
+    same = bare.casefold() == own.casefold()
+    if same or _matches(bare, allowed) or not (signs_in or allowed):
+        return Sender(wanted, "" if same or not own else own)
+    may = [address for address in (own, *allowed) if address]
+    raise Refused(
+        f"From {bare} is not allowed here.", code="sender_not_allowed",
+        hint=f"Allowed: {', '.join(may)}. Others: --set 'allowed_senders=[\"{bare}\"]'." if may else
+             f"Allow it with: --set 'allowed_senders=[\"{bare}\"]' on the service or connection.")
+
+
+def _matches(address: str, allowed: Sequence[str]) -> bool:
+    domain = "*@" + address.rpartition("@")[2]
+    return any(rule.casefold() in (address.casefold(), domain.casefold()) for rule in allowed)

@@ -1,0 +1,116 @@
+"""The service: how messages are sent, declared once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from postroom.clock import timestamp
+from postroom.db import Conflict, Row, Tx
+from postroom.errors import NotThere, Refused
+from postroom.fields import Duration, Fields, Name, Rate, field, nearest, parse, shown
+
+__all__ = ["Retry", "Service", "add", "delete", "get", "implicit", "load_all", "replace"]
+
+
+class Retry(Fields):
+    """When a temporary failure is tried again: waits grow from ``min`` to ``max``."""
+
+    min: Duration = field("1m", label="First wait")
+    max: Duration = field("1h", label="Longest wait")
+    for_: Duration = field("5d", alias="for", label="Give up after",
+                           help="Counted from when the message was stored.")
+
+
+class Service(Fields):
+    """A service (DESIGN 4.4): a connection to send over, and how."""
+
+    name: Name = field(label="Name")
+    description: str = field("", label="Description")
+    connection: str = field(
+        label="Connection", refers_to="connection",
+        help="A connection with an outgoing side, or credential:NAME for an smtp credential.")
+    worker_roles: list[str] = field(
+        default_factory=list, label="Worker roles", help="Empty: any worker may send for it.")
+    queue_size: int = field(1000, label="Send queue size",
+                            help="One more waiting message fails at once.")
+    throttle: Rate | None = field(None, label="Throttle", help="At most so many in that time.")
+    retry: Retry = field(default_factory=Retry, label="Retry")
+    from_: str = field("", alias="from", label="From", macro=True,
+                       help="The sender when a message names none.")
+    allowed_senders: list[str] = field(
+        default_factory=list, label="Allowed senders",
+        help="Addresses, or *@DOMAIN. Empty: only the account's own address.")
+
+
+def implicit(name: str) -> Service:
+    """The service of a connection or smtp credential that is used without one.
+
+    ``name`` is what its outbox rows carry: ``connection:NAME`` or ``credential:NAME``.
+    """
+    noun, _, bare = name.partition(":")
+    return Service(name=bare, connection=bare if noun == "connection" else name)
+
+
+def add(tx: Tx, service: Service) -> None:
+    """Store a new service.  Raises Refused(``name_taken``)."""
+    now = timestamp()
+    try:
+        tx.execute(
+            "INSERT INTO services (id, name, name_key, body, created_at, updated_at, held) "
+            "VALUES (:id, :name, :name_key, :body, :now, :now, 0)",
+            id=service.name.casefold(), name=service.name, name_key=service.name.casefold(),
+            body=_body(service), now=now,
+        )
+    except Conflict:
+        raise Refused(f"There is a service called {service.name} already.", code="name_taken",
+                      hint=f"Change it with: postroom service set {service.name}") from None
+
+
+def replace(tx: Tx, service: Service) -> None:
+    """Store a changed service under its name.  Raises NotThere."""
+    done = tx.execute(
+        "UPDATE services SET body = :body, updated_at = :now WHERE name_key = :key",
+        body=_body(service), now=timestamp(), key=service.name.casefold(),
+    )
+    if not done:
+        get(tx, service.name)
+
+
+def get(tx: Tx, name: str) -> Service:
+    """The service of that name.  Raises NotThere with the nearest name."""
+    row = tx.one("SELECT * FROM services WHERE name_key = :key", key=name.casefold())
+    if row is None:
+        names = [each["name"] for each in tx.all("SELECT name FROM services")]
+        close = nearest(name, names)
+        raise NotThere(f"There is no service called {name!r}.",
+                       hint=f"Did you mean {close}?" if close else "List them: postroom service list")
+    return _service(row)
+
+
+def load_all(tx: Tx) -> list[Service]:
+    """Every service, by name."""
+    return [_service(row) for row in tx.all("SELECT * FROM services ORDER BY name_key")]
+
+
+def delete(tx: Tx, name: str, *, force: bool = False) -> None:
+    """Remove a service; refused while messages wait in its queue, unless forced."""
+    service = get(tx, name)
+    waiting = tx.value(
+        "SELECT count(*) FROM outbox WHERE service = :name "
+        "AND state IN ('queued', 'claimed', 'submitting', 'deferred', 'held')",
+        name=service.name,
+    )
+    if waiting and not force:
+        raise Refused(f"{waiting} messages wait in the outbox of service {service.name}.",
+                      code="in_use", hint="Let them be sent, cancel them, or use --force.")
+    tx.execute("DELETE FROM services WHERE name_key = :key", key=name.casefold())
+
+
+def _body(service: Service) -> str:
+    return json.dumps(shown(service), ensure_ascii=False)
+
+
+def _service(row: Row) -> Service:
+    body: dict[str, Any] = json.loads(row["body"])
+    return parse(Service, body, where=f"service {row['name']}")

@@ -1,0 +1,177 @@
+"""What an attempt makes of an outbox row: pure decisions, and the statements that store them."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping
+
+from postroom.db import Claim, Queue, Row, Tx
+from postroom.errors import PostroomError
+from postroom.protocols.base import Outcome, Reply
+from postroom.services.service import Retry, Service
+from postroom.services.states import FINISHED, READY, row_state
+
+__all__ = ["OUTBOX", "backoff", "claim", "decide", "mark_submitting", "put_back", "settle"]
+
+OUTBOX = Queue(
+    "outbox",
+    ready=READY + " AND instr(:services, ',' || service || ',') > 0 "
+    "AND (:item = '' OR id = :item)",
+    order="due_at, id",
+)
+"""Claims rows of the services named in ``services`` (``,a,b,``), or one ``item`` of them."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one recipient."""
+
+    state: str
+    code: int
+    enhanced: str
+    reply: str
+
+
+def backoff(retry: Retry, attempts: int) -> float:
+    """Seconds to wait after so many attempts: doubling from ``min`` to ``max``, a tenth at random.
+
+    The random part keeps a thousand rows deferred by one outage from coming back in one second.
+    """
+    wait: float = min(retry.max, retry.min * 2.0 ** min(attempts - 1, 32))
+    return wait * random.uniform(0.9, 1.0)  # noqa: S311  # spreads load, guards nothing
+
+
+def decide(outcome: Outcome, waiting: Mapping[str, int]) -> dict[int, Decision]:
+    """What becomes of each recipient that was tried, by its position; the others stay.
+
+    ``waiting`` maps the addresses that were in this attempt to their positions.
+    """
+    if outcome.state == "ambiguous":
+        said = _said(outcome.error)
+        refused = {one.address: one.reply for one in outcome.recipients
+                   if one.reply.state != "accepted"}
+        return {position: _from_reply(refused[address]) if address in refused
+                else Decision("ambiguous", 0, "", said)
+                for address, position in waiting.items()}
+    if outcome.state == "untouched":
+        said = _said(outcome.error)
+        return {position: Decision("deferred", 0, "", said) for position in waiting.values()}
+    replies = {one.address: one.reply for one in outcome.recipients}
+    return {position: _from_reply(replies[address])
+            for address, position in waiting.items() if address in replies}
+
+
+def _from_reply(reply: Reply) -> Decision:
+    state = {"accepted": "sent", "deferred": "deferred", "rejected": "failed"}[reply.state]
+    return Decision(state, reply.code, reply.enhanced, reply.text)
+
+
+def _said(error: Exception | None) -> str:
+    return error.sentence if isinstance(error, PostroomError) else str(error or "")
+
+
+# ------------------------------------------------------------------ statements
+
+
+def claim(
+    tx: Tx, *, owner: str, now: float, services: str, limit: int, item: str = ""
+) -> list[Claim]:
+    """Take rows that are due.  One whose owner died while it was ``submitting`` is in doubt.
+
+    Such a row becomes ``ambiguous`` here and now and is not among those that come back.
+    """
+    taken = OUTBOX.claim(tx, owner=owner, now=now, limit=limit, services=services, item=item)
+    fresh = []
+    for one in taken:
+        if one.row["state"] == "submitting":
+            _doubt(tx, one, owner, now)
+            continue
+        tx.execute("UPDATE outbox SET state = 'claimed' WHERE id = :id", id=one.id)
+        fresh.append(one)
+    return fresh
+
+
+def _doubt(tx: Tx, one: Claim, owner: str, now: float) -> None:
+    sentence = "The process that was sending it ended before the server's answer was known."
+    tx.execute("UPDATE outbox_recipients SET state = 'ambiguous', reply = :said "
+               "WHERE item = :id AND state IN ('queued', 'deferred')", id=one.id, said=sentence)
+    _finish(tx, one.id, "ambiguous", sentence, now)
+    _attempt(tx, one.row, "ambiguous", sentence, now)
+    OUTBOX.release(tx, one, owner=owner, due_at=now)
+
+
+def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
+    """Make it known, durably, that DATA is about to begin.  Raises ``claim_lost``."""
+    OUTBOX.guard(tx, one, owner=owner)
+    tx.execute("UPDATE outbox SET state = 'submitting', updated_at = :now WHERE id = :id",
+               id=one.id, now=now)
+
+
+def put_back(
+    tx: Tx, one: Claim, *, owner: str, due_at: float, now: float, said: str = "",
+    service: Service | None = None,
+) -> None:
+    """Give a row back untouched: the throttle is used up, or the connection could not be opened.
+
+    ``said`` (why the connection could not be opened) counts as an attempt; with a ``service``
+    whose retry time is over, the row fails.
+    """
+    if not said:
+        tx.execute("UPDATE outbox SET state = CASE WHEN attempts = 0 THEN 'queued' "
+                   "ELSE 'deferred' END WHERE id = :id", id=one.id)
+        OUTBOX.release(tx, one, owner=owner, due_at=due_at)
+        return
+    waiting = {row["address"]: row["position"] for row in open_recipients(tx, one.id)}
+    outcome = {position: Decision("deferred", 0, "", said) for position in waiting.values()}
+    settle(tx, one, outcome, owner=owner, due_at=due_at, now=now, service=service)
+
+
+def open_recipients(tx: Tx, item: str) -> list[Row]:
+    """The recipients that still wait, in order."""
+    return tx.all("SELECT position, address FROM outbox_recipients WHERE item = :item "
+                  "AND state IN ('queued', 'deferred') ORDER BY position", item=item)
+
+
+def settle(
+    tx: Tx, one: Claim, decisions: Mapping[int, Decision], *, owner: str, due_at: float,
+    now: float, service: Service | None,
+) -> str:
+    """Store how an attempt ended and give the row back; gives the row's new state.
+
+    A row that is still deferred when its service's retry time is over fails, and says so.
+    """
+    OUTBOX.guard(tx, one, owner=owner)
+    tx.many(
+        "UPDATE outbox_recipients SET state = :state, code = :code, enhanced = :enhanced, "
+        "reply = :reply WHERE item = :item AND position = :position",
+        [{"item": one.id, "position": position, **dataclasses.asdict(each)}
+         for position, each in decisions.items()],
+    )
+    states = [row["state"] for row in
+              tx.all("SELECT state FROM outbox_recipients WHERE item = :id", id=one.id)]
+    state = row_state(states)
+    said = next((each.reply for each in decisions.values() if each.state == state), "")
+    if state == "deferred" and service and now - one.row["queued_at"] >= service.retry.for_:
+        tx.execute("UPDATE outbox_recipients SET state = 'failed' WHERE item = :id "
+                   "AND state IN ('queued', 'deferred')", id=one.id)
+        state, said = "failed", f"Given up after the retry time of the service. Last: {said}"
+    _finish(tx, one.id, state, "" if state == "sent" else said, now)
+    _attempt(tx, one.row, state, said, now)
+    OUTBOX.release(tx, one, owner=owner, due_at=due_at)
+    return state
+
+
+def _finish(tx: Tx, item: str, state: str, reason: str, now: float) -> None:
+    tx.execute(
+        "UPDATE outbox SET state = :state, reason = :reason, updated_at = :now, "
+        "attempts = attempts + 1, finished_at = :finished WHERE id = :id",
+        state=state, reason=reason, now=now, id=item,
+        finished=now if state in FINISHED else None,
+    )
+
+
+def _attempt(tx: Tx, row: Row, outcome: str, said: str, now: float) -> None:
+    tx.execute("INSERT INTO outbox_attempts (item, attempt, at, outcome, said) "
+               "VALUES (:item, :attempt, :now, :outcome, :said)",
+               item=row["id"], attempt=row["attempts"] + 1, now=now, outcome=outcome, said=said)

@@ -1,0 +1,73 @@
+"""The contract of a sink: its declared settings, and ``take`` that is durable when it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from postroom.fields import Fields
+from postroom.protocols.base import Content
+
+__all__ = ["Attachment", "Delivery", "Item", "Sink"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attachment:
+    """An attachment that was asked for: a safe file name and its decoded bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """One message for a sink.
+
+    ``key`` names it uniquely and safely in its folder: ``UIDVALIDITY-UID`` where the wire has
+    those, else 24 hexadecimal characters.  ``ledger`` is the ledger's id: the idempotency key.
+    ``summary`` is what a JSON summary beside the message says.
+    """
+
+    ledger: int
+    folder: str
+    key: str
+    content: Content
+    received: float | None = None
+    attachments: tuple[Attachment, ...] = ()
+    summary: dict[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one item: where it lies, or why it was not taken."""
+
+    ledger: int
+    where: str = ""
+    error: str = ""
+
+
+class Sink(Fields):
+    """A sink's declared settings; the same object does the work.
+
+    ``repeat`` says what taking a message twice does: ``same`` (nothing: the batch is made durable,
+    then the ledger commits) or ``again`` (``acquired`` is committed first, one by one).
+    """
+
+    repeat: ClassVar[Literal["same", "again"]] = "same"
+    type: str
+
+    def resolved(self, base: Path) -> Sink:
+        """The same settings with relative paths made absolute from ``base`` (the room file's)."""
+        return self
+
+    def prepare(self) -> None:
+        """Make sure it can be delivered to; raises PostroomError.  Runs off the event loop."""
+
+    def take(self, items: Sequence[Item]) -> list[Delivery]:
+        """Take a batch; durable when it returns, one delivery an item.  Runs off the event loop.
+
+        Raises PostroomError when the sink as a whole cannot take anything (full disk).
+        """
+        raise PermissionError(f"{type(self).__name__} takes nothing")

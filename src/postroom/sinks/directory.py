@@ -1,0 +1,61 @@
+"""The directory sink: one file a message, ``FOLDER/UIDVALIDITY-UID.eml``, exact bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from postroom.fields import field
+from postroom.sinks.base import Delivery, Item, Sink
+from postroom.sinks.files import Batch, make_directory, one_by_one
+
+__all__ = ["DirectorySink"]
+
+
+class DirectorySink(Sink):
+    """Messages as files.  Taking one again writes the same file again."""
+
+    type: Literal["directory"] = field("directory", label="Type")
+    path: str = field(label="Directory", macro=True,
+                      help="Made when missing. Each folder of the mailbox is a folder in it.")
+    summary: bool = field(False, label="Summary files",
+                          help="Write a .json summary beside each message.")
+
+    def resolved(self, base: Path) -> DirectorySink:
+        """With an absolute path."""
+        return self.model_copy(update={"path": str((base / Path(self.path).expanduser()))})
+
+    def prepare(self) -> None:
+        """Make the directory."""
+        make_directory(Path(self.path))
+
+    def take(self, items: Sequence[Item]) -> list[Delivery]:
+        """Write, sync and name the files of a batch."""
+        return one_by_one(self._take, items, Path(self.path))
+
+    def _take(self, items: Sequence[Item]) -> list[Delivery]:
+        batch = Batch()
+        root = Path(self.path)
+        try:
+            for directory in {root / item.folder for item in items}:
+                directory.mkdir(parents=True, exist_ok=True)
+            taken = [Delivery(item.ledger, where=str(self._add(batch, root / item.folder, item)))
+                     for item in items]
+            batch.commit()
+        finally:
+            batch.abandon()
+        return taken
+
+    def _add(self, batch: Batch, directory: Path, item: Item) -> Path:
+        where = batch.add(directory, f"{item.key}.eml", item.content)
+        if item.attachments:
+            beside = directory / f"{item.key}.attachments"
+            beside.mkdir(exist_ok=True)
+            for attachment in item.attachments:
+                batch.add(beside, attachment.name, attachment.data)
+        if self.summary:
+            text = json.dumps({"v": 1, **item.summary}, ensure_ascii=False, indent=1)
+            batch.add(directory, f"{item.key}.json", text.encode())
+        return where

@@ -1,0 +1,62 @@
+"""The Maildir sink: ``tmp``, ``new`` and ``cur`` as any mail program reads them (maildir(5))."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from postroom.fields import field
+from postroom.sinks.base import Delivery, Item, Sink
+from postroom.sinks.files import Batch, make_directory, one_by_one
+
+__all__ = ["MaildirSink"]
+
+
+class MaildirSink(Sink):
+    """Messages in a Maildir.  Taking one again is noticed while it has not been moved or renamed."""
+
+    type: Literal["maildir"] = field("maildir", label="Type")
+    path: str = field(label="Maildir", macro=True,
+                      help="Made when missing; all folders of the source go into this one.")
+
+    def resolved(self, base: Path) -> MaildirSink:
+        """With an absolute path."""
+        return self.model_copy(update={"path": str((base / Path(self.path).expanduser()))})
+
+    def prepare(self) -> None:
+        """Make the three directories."""
+        for part in ("tmp", "new", "cur"):
+            make_directory(Path(self.path) / part)
+
+    def take(self, items: Sequence[Item]) -> list[Delivery]:
+        """Write into ``tmp``, sync, and rename into ``new``."""
+        return one_by_one(self._take, items, Path(self.path))
+
+    def _take(self, items: Sequence[Item]) -> list[Delivery]:
+        root = Path(self.path)
+        batch = Batch(staging=root / "tmp")
+        try:
+            present = self._present(root)
+            taken = []
+            for item in items:
+                name = self._name(item)
+                if name not in present:
+                    batch.add(root / "new", name, item.content)
+                taken.append(Delivery(item.ledger, where=str(root / "new" / name)))
+            batch.commit()
+        finally:
+            batch.abandon()
+        return taken
+
+    def _present(self, root: Path) -> frozenset[str]:
+        """The unique names that are there already, in ``new`` or, with flags behind them, ``cur``."""
+        return frozenset(name.partition(":")[0] for part in ("new", "cur")
+                         for name in os.listdir(root / part))
+
+    def _name(self, item: Item) -> str:
+        """A name that is the same whenever this message is taken again."""
+        host = socket.gethostname().replace("/", "_").replace(":", "_")
+        return f"{int(item.received or 0)}.L{item.ledger}K{item.key}.{host}"

@@ -1,0 +1,252 @@
+"""The collector: one pass over a source - list, read and hand over, settle on the server.
+
+Every phase begins and ends in the ledger, so a crash anywhere is taken up by the next pass.  No
+transaction is open while the network or the sink is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeVar
+
+from postroom.clock import timestamp
+from postroom.db import Claim, Database, Queue, Row, Tx, give_tokens, take_tokens
+from postroom.errors import FolderError, PostroomError, Refused, WireError
+from postroom.protocols.base import Content, FolderState, MessageStore, OpenSpool
+from postroom.sinks import Sink
+from postroom.sources import ledger
+from postroom.sources.listing import Lister
+from postroom.sources.reading import open_message
+from postroom.sources.source import Source
+
+__all__ = ["SOURCES", "Collector", "Tally"]
+
+SOURCES = Queue("sources", ready="instr(:names, ',' || name_key || ',') > 0")
+"""Claims sources among ``names`` (``,a,b,``, in lower case)."""
+
+T = TypeVar("T")
+OUTCOMES: Final[tuple[Literal["done", "error", "ignored"], ...]] = ("done", "error", "ignored")
+BATCH = 500
+BATCH_BYTES = 32 * 1024 * 1024
+
+
+@dataclasses.dataclass(slots=True)
+class Tally:
+    """What one pass did, in messages."""
+
+    listed: int = 0
+    delivered: int = 0
+    ignored: int = 0
+    held: int = 0
+    failed: int = 0
+    vanished: int = 0
+    bytes: int = 0
+    throttled_for: float = 0.0
+
+
+Progress = Callable[[Tally], None]
+
+
+class Collector:
+    """Works on one claimed source over one open store.  One pass is one :meth:`run`."""
+
+    def __init__(
+        self, db: Database, claim: Claim, source: Source, sink: Sink, *, owner: str,
+        open_spool: OpenSpool, progress: Progress | None = None,
+    ) -> None:
+        self._db = db
+        self._claim = claim
+        self._source = source
+        self._sink = sink
+        self._owner = owner
+        self._open_spool = open_spool
+        self._progress = progress or (lambda tally: None)
+
+    async def run(self, store: MessageStore) -> Tally:
+        """List, deliver and settle everything that is there now.
+
+        Raises WireError, or Refused when the sink takes nothing; the ledger is right either way.
+        """
+        tally = Tally()
+        self._check(store)
+        await asyncio.to_thread(self._sink.prepare)
+        await self._write(lambda tx: ledger.recover(tx, self._claim.id, timestamp()))
+        folder = await store.open(self._source.folders.input, read_only=self._only_reads())
+        lister = Lister(self._db, self._claim, self._source, self._write)
+        await lister.list(store, folder, tally)
+        self._progress(tally)
+        await self._deliver(store, folder, tally)
+        await self._settle(store, folder)
+        return tally
+
+    def _check(self, store: MessageStore) -> None:
+        """Refuse, before anything is touched, what this wire cannot do."""
+        features = store.features
+        for outcome in OUTCOMES:
+            action = self._source.action(outcome)
+            able = {"move": features.folders, "copy": features.folders and features.copy,
+                    "seen": features.flags, "flag": features.flags}
+            if not able.get(action, True):
+                raise Refused(
+                    f"Source {self._source.name}: after.{outcome} is {action}, which this "
+                    "connection's protocol cannot do.", code="not_supported",
+                    hint="POP3 has no folders and no flags: use keep or delete.")
+
+    def _only_reads(self) -> bool:
+        return all(self._source.action(outcome) == "keep" for outcome in OUTCOMES)
+
+    async def _write(self, body: Callable[[Tx], T]) -> T:
+        """Write under the fence of the claim."""
+
+        def fenced(tx: Tx) -> T:
+            SOURCES.guard(tx, self._claim, owner=self._owner)
+            return body(tx)
+
+        return await self._db.write(fenced)
+
+    # -------------------------------------------------------------- deliver
+
+    async def _deliver(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
+        """Read batch after batch; while the sink makes one durable, the next is on the wire."""
+        handing: asyncio.Task[None] | None = None
+        try:
+            while rows := await self._acquire(folder.name, tally):
+                fetched = await self._fetch(store, rows)
+                if handing is not None:
+                    await handing
+                handing = asyncio.create_task(self._hand_over(rows, fetched, tally))
+            if handing is not None:
+                await handing
+        except BaseException:
+            if handing is not None:
+                await asyncio.wait([handing])
+            raise
+
+    async def _acquire(self, folder: str, tally: Tally) -> list[Row]:
+        throttle = self._source.throttle
+
+        def body(tx: Tx) -> list[Row]:
+            now = timestamp()
+            most = BATCH
+            if throttle is not None:
+                most, wait = take_tokens(
+                    tx, f"source:{self._source.name}", wanted=min(BATCH, throttle.max),
+                    most=throttle.max, per=throttle.seconds, now=now)
+                if not most:
+                    tally.throttled_for = wait
+                    return []
+            rows = ledger.acquire(tx, self._claim.id, folder, most=most,
+                                  most_bytes=BATCH_BYTES, now=now)
+            if throttle is not None and len(rows) < most:
+                give_tokens(tx, f"source:{self._source.name}", most - len(rows))
+            return rows
+
+        return await self._write(body)
+
+    async def _fetch(self, store: MessageStore, rows: Sequence[Row]) -> dict[str, Content | None]:
+        """The contents by message id; on a lost wire, blames the message that was in flight."""
+        wanted = [row["message"] for row in rows]
+        got: dict[str, Content | None] = {}
+        try:
+            async for batch in store.fetch(wanted, self._open_spool):
+                for one in batch:
+                    got[one.id] = one.content
+        except BaseException as error:
+            _discard(got)
+            missing = next((row["id"] for row in rows if row["message"] not in got), None)
+            blamed = missing if isinstance(error, WireError) else None
+            await self._give_back(rows, blamed)
+            raise
+        return got
+
+    async def _give_back(self, rows: Sequence[Row], blamed: int | None) -> None:
+        ids = [row["id"] for row in rows]
+        await self._write(lambda tx: ledger.give_back(tx, ids, blamed=blamed, now=timestamp()))
+
+    async def _hand_over(
+        self, rows: Sequence[Row], fetched: dict[str, Content | None], tally: Tally
+    ) -> None:
+        """Give a batch to the sink; once it is durable there, the ledger says so."""
+        ids = [row["id"] for row in rows]
+        try:
+            reads = await asyncio.to_thread(self._take, rows, fetched)
+        except PostroomError:
+            await self._give_back(rows, None)
+            raise
+        finally:
+            _discard(fetched)
+        here = {one.delivery.ledger for one in reads}
+        gone = [one for one in ids if one not in here]
+        done_due = self._source.action("done") != "keep"
+        error_due = self._source.action("error") != "keep"
+        await self._write(lambda tx: ledger.delivered(
+            tx, reads, gone, done_due=done_due, error_due=error_due, now=timestamp()))
+        tally.failed += sum(1 for one in reads if one.delivery.error)
+        tally.delivered += sum(1 for one in reads if not one.delivery.error)
+        tally.vanished += len(gone)
+        tally.bytes += sum(row["size"] for row in rows)
+        self._progress(tally)
+
+    def _take(
+        self, rows: Sequence[Row], fetched: dict[str, Content | None]
+    ) -> list[ledger.Read]:
+        """Off the event loop: scan, take attachments apart, hand to the sink."""
+        opened = [open_message(self._source, row, content) for row in rows
+                  if (content := fetched.get(row["message"])) is not None]
+        deliveries = {one.ledger: one for one in self._sink.take([one.item for one in opened])}
+        return [ledger.Read(deliveries[one.item.ledger], one.sha256, one.subject, one.sender,
+                            one.message_id) for one in opened]
+
+    # -------------------------------------------------------------- settle
+
+    async def _settle(self, store: MessageStore, folder: FolderState) -> None:
+        """Do the after-actions that are due, those of an earlier pass too."""
+        snapshot = store.features.snapshot
+        settled: list[int] = []
+        for outcome in OUTCOMES:
+            action = self._source.action(outcome)
+            target = getattr(self._source.folders, outcome)
+            while rows := await self._to_settle(folder.name, outcome, after=max(settled, default=0)
+                                                if snapshot else 0):
+                await _act(store, action, [row["message"] for row in rows], target)
+                done = [row["id"] for row in rows]
+                if snapshot:
+                    settled += done
+                else:
+                    await self._settled(done)
+        if settled:  # POP3 deletes when the session ends well (RFC 1939, 6), not before
+            await store.close()
+            await self._settled(settled)
+
+    async def _settled(self, ids: Sequence[int]) -> None:
+        await self._write(lambda tx: ledger.settle_after(tx, ids, now=timestamp()))
+
+    async def _to_settle(self, folder: str, outcome: str, *, after: int) -> list[Row]:
+        return await self._db.read(lambda tx: ledger.to_settle(
+            tx, self._claim.id, folder, outcome, after=after, limit=BATCH))
+
+
+def _discard(contents: dict[str, Content | None]) -> None:
+    for content in contents.values():
+        if content is not None:
+            content.discard()
+
+
+async def _act(store: MessageStore, action: str, ids: Sequence[str], target: str) -> None:
+    if action in ("move", "copy"):
+        verb = store.move if action == "move" else store.copy
+        try:
+            await verb(ids, target)
+        except FolderError as error:
+            if error.code != "folder_missing":
+                raise
+            await store.create(target)
+            await verb(ids, target)
+    elif action == "seen":
+        await store.flag(ids, add=["seen"])
+    elif action == "flag":
+        await store.flag(ids, add=["flagged"])
+    elif action == "delete":
+        await store.delete(ids)

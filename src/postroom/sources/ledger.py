@@ -1,0 +1,271 @@
+"""The ledger: what a source remembers of every message, so that none is lost and none comes twice.
+
+    pending    listed; to be read and handed to the sink
+    held       kept back, with a reason: clearance, too large, third failure
+    acquired   being read and handed over; the attempt was counted before a byte of it arrived
+    delivered  durable in the sink; its after-action on the server is still to do
+    done       delivered, and the after-action is finished
+    ignored    a filter said so
+    failed     the sink refused this message for good
+    vanished   gone from the server before it was read
+
+The cursor moves in the transaction that records what was listed; a row leaves ``acquired`` in a
+transaction that carries the claim's fence.  So a crash at any point replays from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from postroom.clock import rfc3339
+from postroom.db import Row, Tx
+from postroom.sinks import Delivery
+
+__all__ = ["FINAL", "MOST_ATTEMPTS", "Entry", "Read", "Seen", "acquire", "counts", "cursor_of",
+           "delivered", "find", "forget", "give_back", "known", "old_messages", "recover", "record",
+           "release", "reset", "settle_after", "to_settle"]
+
+FINAL: Final = frozenset({"done", "ignored", "vanished"})
+MOST_ATTEMPTS: Final = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """A listed message and what was decided: a row to be."""
+
+    message: str
+    state: str
+    reason: str
+    size: int
+    received: float | None
+    subject: str = ""
+    sender: str = ""
+    message_id: str = ""
+    after_due: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Read:
+    """What reading a message told, and where it lies now."""
+
+    delivery: Delivery
+    sha256: bytes
+    subject: str
+    sender: str
+    message_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """A ledger row as people see it."""
+
+    id: int
+    folder: str
+    message: str
+    state: str
+    reason: str
+    attempts: int
+    size: int
+    received_at: float | None
+    subject: str
+    sender: str
+    delivered_to: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` shows it."""
+        shown = dataclasses.asdict(self)
+        shown["received_at"] = None if self.received_at is None else rfc3339(self.received_at)
+        return shown
+
+
+def cursor_of(tx: Tx, source: str, store: str, folder: str) -> Row | None:
+    """The cursor row (``cursor``, ``uidvalidity``) of a folder, or None before the first time."""
+    return tx.one("SELECT * FROM cursors WHERE source = :source AND store = :store "
+                  "AND folder = :folder", source=source, store=store, folder=folder)
+
+
+def record(
+    tx: Tx, source: str, store: str, folder: str, seen: Iterable[Seen], *, cursor: str,
+    uidvalidity: int, now: float,
+) -> None:
+    """Record what was listed and move the cursor behind it.  What is known already stays as it is."""
+    tx.many(
+        "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
+        "received_at, subject, sender, message_id, delivered_to, after_due, first_seen_at, "
+        "updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, 0, :size, "
+        ":received, :subject, :sender, :message_id, '', :after_due, :now, :now) "
+        "ON CONFLICT (source, store, folder, message) DO NOTHING",
+        [{"source": source, "store": store, "folder": folder, "now": now, "message": one.message,
+          "state": one.state, "reason": one.reason, "size": one.size, "received": one.received,
+          "subject": one.subject, "sender": one.sender, "message_id": one.message_id,
+          "after_due": one.after_due} for one in seen],
+    )
+    tx.execute(
+        "INSERT INTO cursors (source, store, folder, uidvalidity, cursor, updated_at) "
+        "VALUES (:source, :store, :folder, :uidvalidity, :cursor, :now) "
+        "ON CONFLICT (source, store, folder) DO UPDATE "
+        "SET uidvalidity = :uidvalidity, cursor = :cursor, updated_at = :now",
+        source=source, store=store, folder=folder, uidvalidity=uidvalidity, cursor=cursor, now=now,
+    )
+
+
+def known(tx: Tx, source: str, store: str, folder: str) -> set[str]:
+    """The keys of every message recorded for a folder: for wires that list everything each time."""
+    return {row["message"] for row in
+            tx.all("SELECT message FROM ledger WHERE source = :source AND store = :store "
+                   "AND folder = :folder", source=source, store=store, folder=folder)}
+
+
+def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> list[Row]:
+    """Message-ID, size and state of what was recorded under another UIDVALIDITY, for re-seeding."""
+    return tx.all(
+        "SELECT message_id, size, state FROM ledger WHERE source = :source AND store = :store "
+        "AND folder = :folder AND message_id <> '' AND message NOT LIKE :now",
+        source=source, store=store, folder=folder, now=f"{uidvalidity}-%")
+
+
+# ------------------------------------------------------------------ reading and handing over
+
+
+def recover(tx: Tx, source: str, now: float) -> None:
+    """After a claim: what a dead worker had acquired is pending again, its attempts counted.
+
+    What has been tried three times is held, so that one bad message cannot stop the rest.
+    """
+    tx.execute("UPDATE ledger SET state = 'pending', updated_at = :now "
+               "WHERE source = :source AND state = 'acquired'", source=source, now=now)
+    tx.execute(
+        "UPDATE ledger SET state = 'held', reason = 'third failure', updated_at = :now "
+        "WHERE source = :source AND state = 'pending' AND attempts >= :most",
+        source=source, now=now, most=MOST_ATTEMPTS)
+
+
+def acquire(
+    tx: Tx, source: str, folder: str, *, most: int, most_bytes: int, now: float
+) -> list[Row]:
+    """Take the next messages of a folder to read, oldest first, and count the attempt.
+
+    Fresh messages come in batches; one that has failed before comes alone, after them.
+    """
+    rows = tx.all(
+        "SELECT * FROM ledger WHERE source = :source AND state = 'pending' AND folder = :folder "
+        "AND attempts = 0 ORDER BY id LIMIT :most", source=source, folder=folder, most=most)
+    if not rows:
+        rows = tx.all(
+            "SELECT * FROM ledger WHERE source = :source AND state = 'pending' "
+            "AND folder = :folder ORDER BY attempts, id LIMIT 1", source=source, folder=folder)
+    taken: list[Row] = []
+    total = 0
+    for row in rows:
+        total += row["size"]
+        if taken and total > most_bytes:
+            break
+        taken.append(row)
+    tx.many("UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
+            "WHERE id = :id", [{"id": row["id"], "now": now} for row in taken])
+    return taken
+
+
+def give_back(tx: Tx, ids: Sequence[int], *, blamed: int | None, now: float) -> None:
+    """What was not read goes back; only the ``blamed`` message (its id) keeps the attempt.
+
+    A blamed message that has now failed three times is held.
+    """
+    tx.many("UPDATE ledger SET state = 'pending', attempts = attempts - :forgive, "
+            "updated_at = :now WHERE id = :id AND state = 'acquired'",
+            [{"id": one, "now": now, "forgive": int(one != blamed)} for one in ids])
+    if blamed is not None:
+        tx.execute("UPDATE ledger SET state = 'held', reason = 'third failure' "
+                   "WHERE id = :id AND attempts >= :most", id=blamed, most=MOST_ATTEMPTS)
+
+
+def delivered(
+    tx: Tx, reads: Iterable[Read], vanished: Iterable[int], *, done_due: bool, error_due: bool,
+    now: float,
+) -> None:
+    """The sink has them durably: say so; ``..._due`` tells whether an after-action is to follow."""
+    tx.many(
+        "UPDATE ledger SET state = :state, reason = :reason, delivered_to = :place, "
+        "sha256 = :sha256, subject = :subject, sender = :sender, message_id = :message_id, "
+        "after_due = :due, updated_at = :now WHERE id = :id",
+        [_delivered_values(one, done_due, error_due, now) for one in reads],
+    )
+    tx.many("UPDATE ledger SET state = 'vanished', reason = 'gone before it was read', "
+            "updated_at = :now WHERE id = :id", [{"id": one, "now": now} for one in vanished])
+
+
+def _delivered_values(one: Read, done_due: bool, error_due: bool, now: float) -> dict[str, Any]:
+    failed = bool(one.delivery.error)
+    state = "failed" if failed else "delivered" if done_due else "done"
+    due = ("error" if error_due else "") if failed else ("done" if done_due else "")
+    return {"id": one.delivery.ledger, "state": state, "reason": one.delivery.error, "due": due,
+            "place": one.delivery.where, "sha256": one.sha256, "subject": one.subject,
+            "sender": one.sender, "message_id": one.message_id, "now": now}
+
+
+def to_settle(
+    tx: Tx, source: str, folder: str, outcome: str, *, after: int, limit: int
+) -> list[Row]:
+    """Messages of a folder, by id from ``after`` on, whose after-action ``outcome`` is still to do."""
+    return tx.all(
+        "SELECT id, message FROM ledger WHERE source = :source AND after_due = :outcome "
+        "AND folder = :folder AND id > :after ORDER BY id LIMIT :limit",
+        source=source, folder=folder, outcome=outcome, after=after, limit=limit)
+
+
+def settle_after(tx: Tx, ids: Iterable[int], *, now: float) -> None:
+    """Their after-action is finished."""
+    tx.many("UPDATE ledger SET after_due = '', updated_at = :now, "
+            "state = CASE state WHEN 'delivered' THEN 'done' ELSE state END WHERE id = :id",
+            [{"id": one, "now": now} for one in ids])
+
+
+# ------------------------------------------------------------------ operators
+
+
+def counts(tx: Tx, source: str) -> dict[str, int]:
+    """How many messages are in each state."""
+    return {row["state"]: row["n"] for row in tx.all(
+        "SELECT state, count(*) AS n FROM ledger WHERE source = :source GROUP BY state",
+        source=source)}
+
+
+def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) -> list[Entry]:
+    """Ledger rows, newest first; ``states`` empty means all."""
+    rows = tx.all(
+        "SELECT * FROM ledger WHERE source = :source "
+        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
+        "ORDER BY id DESC LIMIT :limit",
+        source=source, states=f",{','.join(states)}," if states else "", limit=limit)
+    return [Entry(id=row["id"], folder=row["folder"], message=row["message"], state=row["state"],
+                  reason=row["reason"], attempts=row["attempts"], size=row["size"],
+                  received_at=row["received_at"], subject=row["subject"], sender=row["sender"],
+                  delivered_to=row["delivered_to"]) for row in rows]
+
+
+def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
+    """Let held messages (None: all of them) be processed; gives how many there were."""
+    wanted = None if ids is None else f",{','.join(map(str, ids))},"
+    return tx.execute(
+        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, updated_at = :now "
+        "WHERE source = :source AND state = 'held' "
+        "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
+        source=source, ids=wanted, now=now)
+
+
+def reset(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
+    """Process messages again that are finished, failed or held (None: all); gives how many."""
+    wanted = None if ids is None else f",{','.join(map(str, ids))},"
+    return tx.execute(
+        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, after_due = '', "
+        "updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
+        "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
+        source=source, ids=wanted, now=now)
+
+
+def forget(tx: Tx, source: str) -> None:
+    """Remove everything a source remembers: it will collect from its start again."""
+    tx.execute("DELETE FROM ledger WHERE source = :source", source=source)
+    tx.execute("DELETE FROM cursors WHERE source = :source", source=source)

@@ -1,0 +1,134 @@
+"""Listing: what is newer than the cursor is judged and recorded, page by page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from postroom.clock import timestamp
+from postroom.db import Claim, Database, Tx
+from postroom.mail.headers import read_date
+from postroom.protocols.base import FolderState, MessageStore, Summary
+from postroom.sources import ledger
+from postroom.sources.ledger import Seen
+from postroom.sources.reading import HEADERS, header_texts
+from postroom.sources.source import Source, Start
+from postroom.sources.verdict import Facts, judge, needs_headers
+
+if TYPE_CHECKING:
+    from postroom.sources.collector import Tally
+
+__all__ = ["Lister"]
+
+T = TypeVar("T")
+PAGE = 500
+BEFORE_START = "was there before the start"
+
+
+class Write(Protocol):
+    """Runs a body under the fence of the claim."""
+
+    async def __call__(self, body: Callable[[Tx], T], /) -> T: ...
+
+
+class Lister:
+    """Brings the ledger up to what the folder holds."""
+
+    def __init__(self, db: Database, claim: Claim, source: Source, write: Write) -> None:
+        self._db = db
+        self._id = claim.id
+        self._store_id: str = claim.row["store"]
+        self._source = source
+        self._write = write
+        self._again: Counter[tuple[str, int]] = Counter()
+
+    async def list(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
+        """Record everything after the cursor; the cursor moves with each page that is recorded."""
+        cursor = await self._start(folder)
+        if cursor is None:
+            return await self._skip_present(store, folder)
+        wanted = HEADERS if self._wants_headers() else ()
+        known = await self._known(folder) if store.features.snapshot else frozenset[str]()
+        listing = () if store.features.snapshot else wanted
+        async for page in store.newer(cursor, headers=listing, page=PAGE):
+            fresh = [one for one in page.summaries if one.id not in known]
+            if fresh and wanted and not listing:
+                fresh = await store.summaries([one.id for one in fresh], headers=wanted)
+            await self._record(folder, fresh, page.cursor, tally)
+        return None
+
+    async def _start(self, folder: FolderState) -> str | None:
+        """The cursor to go on from; None means "what is there now does not count"."""
+        row = await self._db.read(
+            lambda tx: ledger.cursor_of(tx, self._id, self._store_id, folder.name))
+        if row is None:
+            return None if self._source.start == "new" else ""
+        if folder.uidvalidity and row["uidvalidity"] != folder.uidvalidity:
+            await self._reseed(folder)
+            return ""
+        cursor: str = row["cursor"]
+        return cursor
+
+    async def _reseed(self, folder: FolderState) -> None:
+        """The server numbered the folder anew: what was collected already must not come again.
+
+        Message-ID and size tell it, as often as they were recorded; whatever does not match is
+        collected, since twice is better than never.
+        """
+        rows = await self._db.read(lambda tx: ledger.old_messages(
+            tx, self._id, self._store_id, folder.name, folder.uidvalidity))
+        self._again = Counter((row["message_id"], row["size"]) for row in rows
+                              if row["state"] in ledger.FINAL)
+
+    async def _skip_present(self, store: MessageStore, folder: FolderState) -> None:
+        """``start: new``: begin behind what is there."""
+        seen: list[Seen] = []
+        if store.features.snapshot:
+            async for page in store.newer("", page=PAGE):
+                seen += [Seen(one.id, "ignored", BEFORE_START, one.size, None)
+                         for one in page.summaries]
+        await self._save(folder, seen, folder.next_cursor)
+
+    async def _known(self, folder: FolderState) -> frozenset[str]:
+        return frozenset(await self._db.read(
+            lambda tx: ledger.known(tx, self._id, self._store_id, folder.name)))
+
+    def _wants_headers(self) -> bool:
+        return (needs_headers(self._source) or isinstance(self._source.start, Start)
+                or bool(self._again))
+
+    async def _record(
+        self, folder: FolderState, summaries: list[Summary], cursor: str, tally: Tally
+    ) -> None:
+        judged = [one for each in summaries if (one := self._judge(each)) is not None]
+        await self._save(folder, judged, cursor)
+        for one in judged:
+            tally.listed += one.state == "pending"
+            tally.ignored += one.state == "ignored"
+            tally.held += one.state == "held"
+
+    async def _save(self, folder: FolderState, seen: list[Seen], cursor: str) -> None:
+        await self._write(lambda tx: ledger.record(
+            tx, self._id, self._store_id, folder.name, seen, cursor=cursor,
+            uidvalidity=folder.uidvalidity, now=timestamp()))
+
+    def _judge(self, summary: Summary) -> Seen | None:
+        texts = header_texts(summary.headers) if summary.headers else {}
+        subject, sender = texts.get("subject", ""), texts.get("from", "")
+        message_id = texts.get("message-id", "")
+        received = summary.received or read_date(texts.get("date", ""))
+        instant = received.timestamp() if received else None
+        same = (message_id, summary.size)
+        if self._again[same] > 0:
+            self._again[same] -= 1
+            return Seen(summary.id, "done", "collected before the server numbered the folder anew",
+                        summary.size, instant, subject, sender, message_id)
+        verdict = judge(self._source, Facts(sender, subject, summary.size, instant))
+        if verdict.state == "skip":
+            return Seen(summary.id, "ignored", verdict.reason, summary.size, instant, subject,
+                        sender, message_id)
+        due = "ignored" if verdict.state == "ignored" and self._source.action("ignored") != "keep" \
+            else ""
+        return Seen(summary.id, verdict.state, verdict.reason, summary.size, instant, subject,
+                    sender, message_id, due)

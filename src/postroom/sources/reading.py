@@ -1,0 +1,102 @@
+"""From fetched bytes to what a sink takes: the few headers, the digest, the attachments asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from postroom.db import Row
+from postroom.mail.filenames import safe_name, unique
+from postroom.mail.headers import decode_header, header_block, scan
+from postroom.mail.message import Message
+from postroom.protocols.base import Content
+from postroom.sinks import Item
+from postroom.sinks.base import Attachment
+from postroom.sources.source import Source
+from postroom.sources.verdict import chosen_attachments
+
+__all__ = ["HEADERS", "Opened", "folder_path", "header_texts", "key_of", "open_message"]
+
+HEADERS = ("From", "Subject", "Message-ID", "Date")
+_NAMES = frozenset(name.lower() for name in HEADERS)
+_HEAD = 64 * 1024
+"""Bytes at the beginning of a message in which its few headers are looked for."""
+_PARSED = 64 * 1024 * 1024
+"""A larger message is delivered without its attachments being taken apart."""
+_UID_KEY = re.compile(r"\d{1,20}-\d{1,20}")
+
+
+class Opened(NamedTuple):
+    """One message ready for the sink, and what the ledger wants to know of it."""
+
+    item: Item
+    sha256: bytes
+    subject: str
+    sender: str
+    message_id: str
+
+
+def header_texts(block: bytes) -> dict[str, str]:
+    """The decoded texts of :data:`HEADERS` in a header block, by lower-case name; absent is empty."""
+    raw = scan(block, _NAMES)
+    return {name: decode_header(raw[name])[:998] if name in raw else "" for name in _NAMES}
+
+
+def key_of(message: str) -> str:
+    """The file-name-safe key: ``UIDVALIDITY-UID``, else 24 hexadecimal characters of a SHA-256."""
+    if _UID_KEY.fullmatch(message):
+        return message
+    return hashlib.sha256(message.encode()).hexdigest()[:24]
+
+
+def folder_path(folder: str) -> str:
+    """A folder's name as a relative path that stays inside the sink, whatever the server called it."""
+    return "/".join(safe_name(level, fallback="folder") for level in folder.split("/") if level)
+
+
+def open_message(source: Source, row: Row, content: Content) -> Opened:
+    """Make the sink's item of a fetched message.  Never raises for what the message says."""
+    digest = hashlib.sha256()
+    head = b""
+    with content.open() as stream:
+        while piece := stream.read(1 << 18):
+            digest.update(piece)
+            head = head or piece[:_HEAD]
+    texts = header_texts(header_block(head))
+    attachments: tuple[Attachment, ...] = ()
+    notes: list[str] = []
+    if source.attachments.load:
+        attachments, notes = _attachments(source, content)
+    item = Item(
+        ledger=row["id"], folder=folder_path(row["folder"]), key=key_of(row["message"]),
+        content=content, received=row["received_at"], attachments=attachments,
+        summary=_summary(row, texts, attachments, notes),
+    )
+    return Opened(item, digest.digest(), texts["subject"], texts["from"], texts["message-id"])
+
+
+def _attachments(source: Source, content: Content) -> tuple[tuple[Attachment, ...], list[str]]:
+    if content.size > _PARSED:
+        return (), [f"attachments not loaded: the message is {content.size} bytes"]
+    message = Message(content.bytes())
+    parts = message.attachments
+    chosen, reason = chosen_attachments(
+        source.attachments, [(part.content_type, part.size) for part in parts])
+    names = unique([safe_name(parts[i].name, fallback=f"attachment-{i + 1}") for i in chosen])
+    loaded = tuple(Attachment(name, parts[i].data())
+                   for name, i in zip(names, chosen, strict=True))
+    return loaded, [*message.problems, *([reason] if reason else [])]
+
+
+def _summary(
+    row: Row, texts: Mapping[str, str], attachments: tuple[Attachment, ...], notes: list[str]
+) -> dict[str, object]:
+    return {
+        "folder": row["folder"], "message": row["message"], "size": row["size"],
+        "subject": texts["subject"], "from": texts["from"], "date": texts["date"],
+        "message_id": texts["message-id"],
+        "attachments": [{"name": one.name, "size": len(one.data)} for one in attachments],
+        "notes": notes,
+    }

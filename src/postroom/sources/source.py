@@ -1,0 +1,169 @@
+"""The source: which mail is collected, when, what becomes of it and where it goes, declared once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from postroom.clock import timestamp
+from postroom.fields import Date, Duration, Fields, Name, Rate, Regex, Size, field
+from postroom.sinks import AnySink
+
+__all__ = ["After", "Attachments", "Backoff", "Filter", "Folders", "Ignore", "Schedule",
+           "Source", "Start", "TypeFilter", "TypeRule"]
+
+AfterAction = Literal["keep", "move", "copy", "seen", "flag", "delete"]
+
+
+class Schedule(Fields):
+    """When to look: pushed by the server, at a fixed rate, or by a cron table."""
+
+    push: bool = field(False, label="Push", help="IDLE where the server has it, else polling.")
+    every: Duration | None = field(None, label="Every", help="A fixed rate, such as 60s.")
+    cron: str = field("", label="Cron", help="Five fields: minute hour day month weekday.")
+    timezone: str = field("UTC", label="Time zone", help="For cron; a name such as Europe/Berlin.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum((self.push, self.every is not None, bool(self.cron))) != 1:
+            raise ValueError("give one of push: true, every: 60s, cron: \"*/5 * * * *\"")
+        if self.every is not None and self.every < 1:
+            raise ValueError("every: one second is the shortest")
+        if self.cron:
+            self.after(timestamp())
+        return self
+
+    def after(self, instant: float) -> float:
+        """The next time to look after ``instant``; both in seconds since 1970.
+
+        For push it is the poll that backs it up, should the server never push.
+        """
+        if self.every is not None:
+            return instant + self.every
+        if not self.cron:
+            return instant + PUSH_POLL
+        from cronsim import CronSim, CronSimError
+
+        try:
+            zone = zoneinfo.ZoneInfo(self.timezone)
+            return next(CronSim(self.cron, dt.datetime.fromtimestamp(instant, zone))).timestamp()
+        except CronSimError:
+            raise ValueError("cron: give five fields, such as */5 * * * *") from None
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone: there is no time zone {self.timezone!r}") from None
+
+
+PUSH_POLL = 60.0
+"""Seconds between polls where a server cannot push."""
+
+
+class Folders(Fields):
+    """The folders of a source.  ``\\Archive`` and the like stand for folders by their use."""
+
+    input: str = field("INBOX", label="Input folder", macro=True)
+    done: str = field("", label="Done folder", macro=True)
+    error: str = field("", label="Error folder", macro=True)
+    ignored: str = field("", label="Ignore folder", macro=True)
+
+
+class After(Fields):
+    """What happens to a message on the server afterwards; by default it is moved where a folder is named."""
+
+    done: AfterAction | None = field(None, label="After processing")
+    error: AfterAction | None = field(None, label="After failure")
+    ignored: AfterAction | None = field(None, label="After ignoring")
+
+
+class Filter(Fields):
+    """Regular expressions: deny first, then allow; with an allow list all else is ignored."""
+
+    deny: list[Regex] = field(default_factory=list, label="Deny")
+    allow: list[Regex] = field(default_factory=list, label="Allow")
+
+
+class Ignore(Fields):
+    """Which messages are not processed."""
+
+    from_: Filter = field(default_factory=Filter, alias="from", label="From")
+    subject: Filter = field(default_factory=Filter, label="Subject")
+
+
+class TypeRule(Fields):
+    """A media type, and the size from which (deny: over) or to which (allow: up_to) it holds."""
+
+    type: Regex = field(label="Type")
+    over: Size | None = field(None, label="Over")
+    up_to: Size | None = field(None, label="Up to")
+
+
+class TypeFilter(Fields):
+    """Which attachments are loaded, by media type and size: deny first, then allow."""
+
+    deny: list[TypeRule] = field(default_factory=list, label="Deny")
+    allow: list[TypeRule] = field(default_factory=list, label="Allow")
+
+
+class Attachments(Fields):
+    """Whether attachments are decoded and handed to the sink beside the message."""
+
+    load: bool = field(False, label="Load attachments")
+    max_total: Size = field("2MiB", label="At most in all")
+    types: TypeFilter = field(default_factory=TypeFilter, label="Types")
+
+
+class Backoff(Fields):
+    """How long to wait after failures of the connection, and when to forget them."""
+
+    min: Duration = field("15s", label="First wait")
+    max: Duration = field("60s", label="Longest wait")
+    reset_after_successes: int = field(5, label="Reset after so many successes")
+    reset_after: Duration = field("60s", label="Reset after so long without a failure")
+
+
+class Start(Fields):
+    """From when on messages that are already there are collected."""
+
+    since: Date = field(label="Since", help="Received on this day or later.", default=...)
+
+
+class Source(Fields):
+    """A source (DESIGN 4.3)."""
+
+    name: Name = field(label="Name")
+    description: str = field("", label="Description")
+    connection: str = field(label="Connection", refers_to="connection")
+    worker_roles: list[str] = field(default_factory=list, label="Worker roles",
+                                    help="Empty: any worker may collect for it.")
+    schedule: Schedule = field(default_factory=lambda: Schedule(push=True), label="Schedule")
+    start: Literal["all", "new"] | Start = field("all", label="Start",
+                                                 help="all, new, or {since: DATE}.")
+    folders: Folders = field(default_factory=Folders, label="Folders")
+    after: After = field(default_factory=After, label="Afterwards")
+    ignore: Ignore = field(default_factory=Ignore, label="Ignore")
+    attachments: Attachments = field(default_factory=Attachments, label="Attachments")
+    max_size: Size | None = field(None, label="Largest message",
+                                  help="Larger ones are recorded and held, not dropped.")
+    throttle: Rate | None = field(None, label="Throttle", help="New messages in that time.")
+    backoff: Backoff = field(default_factory=Backoff, label="Backoff")
+    clearance: bool = field(False, label="Wait for clearance",
+                            help="New messages are held until released.")
+    name_template: str = field(
+        "${mail:subject} (from: ${mail:from}, received: ${mail:received})",
+        label="Display name", macro=True, help="For display only, never a key.")
+    sink: AnySink = field(label="Sink", default=...)
+
+    @model_validator(mode="after")
+    def _folders_for_moves(self) -> Self:
+        for outcome in ("done", "error", "ignored"):
+            action, folder = getattr(self.after, outcome), getattr(self.folders, outcome)
+            if action in ("move", "copy") and not folder:
+                raise ValueError(f"after.{outcome} is {action}, but folders.{outcome} names none")
+        return self
+
+    def action(self, outcome: Literal["done", "error", "ignored"]) -> str:
+        """What to do with a message on the server: the named action, or move where a folder is."""
+        named: str | None = getattr(self.after, outcome)
+        return named or ("move" if getattr(self.folders, outcome) else "keep")

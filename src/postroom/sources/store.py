@@ -1,0 +1,142 @@
+"""The rows of sources: their definitions and what they are doing right now."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+from typing import Any
+
+from postroom.clock import rfc3339, timestamp
+from postroom.db import Conflict, Row, Tx
+from postroom.errors import NotThere, Refused
+from postroom.fields import nearest, parse, shown
+from postroom.sources import ledger
+from postroom.sources.source import Source
+
+__all__ = ["Status", "add", "delete", "failed", "get", "load_all", "mark", "replace", "row_of", "source_of",
+           "status", "succeeded", "wake"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Status:
+    """What a source is doing, for people."""
+
+    name: str
+    connection: str
+    state: str
+    since: float
+    note: str
+    last_message_at: float | None
+    next_wake: float
+    owner: str | None
+    counts: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` shows it."""
+        shown_ = dataclasses.asdict(self)
+        for key in ("since", "last_message_at", "next_wake"):
+            shown_[key] = None if shown_[key] is None else rfc3339(shown_[key])
+        return shown_
+
+
+def add(tx: Tx, source: Source) -> None:
+    """Store a new source, due at once.  Raises Refused(``name_taken``)."""
+    now = timestamp()
+    try:
+        tx.execute(
+            "INSERT INTO sources (id, name, name_key, body, created_at, updated_at, store, state, "
+            "state_since, note, failures, successes, due_at, epoch) VALUES (:id, :name, :key, "
+            ":body, :now, :now, :store, 'idle', :now, '', 0, 0, :now, 0)",
+            id=secrets.token_hex(8), name=source.name, key=source.name.casefold(),
+            body=_body(source), now=now, store=secrets.token_hex(8),
+        )
+    except Conflict:
+        raise Refused(f"There is a source called {source.name} already.", code="name_taken",
+                      hint=f"Change it with: postroom source set {source.name}") from None
+
+
+def replace(tx: Tx, source: Source) -> None:
+    """Store a changed source under its name, due at once.  Raises NotThere."""
+    row = row_of(tx, source.name)
+    tx.execute("UPDATE sources SET body = :body, updated_at = :now, due_at = :now "
+               "WHERE id = :id", body=_body(source), now=timestamp(), id=row["id"])
+
+
+def row_of(tx: Tx, name: str) -> Row:
+    """The row of a source.  Raises NotThere with the nearest name."""
+    row = tx.one("SELECT * FROM sources WHERE name_key = :key", key=name.casefold())
+    if row is None:
+        names = [each["name"] for each in tx.all("SELECT name FROM sources")]
+        close = nearest(name, names)
+        raise NotThere(f"There is no source called {name!r}.",
+                       hint=f"Did you mean {close}?" if close else "List them: postroom source list")
+    return row
+
+
+def source_of(row: Row) -> Source:
+    """The definition in a row."""
+    body: dict[str, Any] = json.loads(row["body"])
+    return parse(Source, body, where=f"source {row['name']}")
+
+
+def get(tx: Tx, name: str) -> Source:
+    """The definition of a source.  Raises NotThere."""
+    return source_of(row_of(tx, name))
+
+
+def load_all(tx: Tx) -> list[Source]:
+    """Every definition, by name."""
+    return [source_of(row) for row in tx.all("SELECT * FROM sources ORDER BY name_key")]
+
+
+def delete(tx: Tx, name: str) -> None:
+    """Remove a source and all that it remembers.  Raises NotThere."""
+    row = row_of(tx, name)
+    ledger.forget(tx, row["id"])
+    tx.execute("DELETE FROM sources WHERE id = :id", id=row["id"])
+
+
+def status(tx: Tx, name: str) -> Status:
+    """What a source is doing and how many messages it knows in which state."""
+    row = row_of(tx, name)
+    return Status(
+        name=row["name"], connection=source_of(row).connection, state=row["state"],
+        since=row["state_since"], note=row["note"], last_message_at=row["last_message_at"],
+        next_wake=row["due_at"], owner=row["owner"], counts=ledger.counts(tx, row["id"]),
+    )
+
+
+def mark(tx: Tx, source: str, state: str, *, note: str = "", now: float) -> None:
+    """Say what a source is doing; ``since`` moves only when the state does."""
+    tx.execute(
+        "UPDATE sources SET state_since = CASE WHEN state = :state THEN state_since ELSE :now END, "
+        "state = :state, note = :note WHERE id = :id", id=source, state=state, note=note, now=now)
+
+
+def wake(tx: Tx, name: str) -> None:
+    """Ask whoever owns the source to look now."""
+    tx.execute("UPDATE sources SET due_at = :now WHERE name_key = :key",
+               now=timestamp(), key=name.casefold())
+
+
+def succeeded(tx: Tx, source: str, *, delivered: bool, reset_after: int, now: float) -> None:
+    """A pass went well: count it, and forget old failures once there were enough."""
+    tx.execute(
+        "UPDATE sources SET successes = successes + 1, "
+        "failures = CASE WHEN successes + 1 >= :enough THEN 0 ELSE failures END, "
+        "last_message_at = CASE WHEN :delivered THEN :now ELSE last_message_at END "
+        "WHERE id = :id", id=source, enough=reset_after, delivered=int(delivered), now=now)
+
+
+def failed(tx: Tx, source: str, *, reset_after: float, now: float) -> int:
+    """A pass failed; gives how many failures in a row that makes."""
+    row = tx.one("SELECT failures, failed_at FROM sources WHERE id = :id", id=source)
+    old = row["failures"] if row and now - (row["failed_at"] or 0) < reset_after else 0
+    tx.execute("UPDATE sources SET failures = :n, successes = 0, failed_at = :now WHERE id = :id",
+               id=source, n=old + 1, now=now)
+    return int(old) + 1
+
+
+def _body(source: Source) -> str:
+    return json.dumps(shown(source), ensure_ascii=False)

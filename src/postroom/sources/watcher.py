@@ -1,0 +1,191 @@
+"""The watcher: keeps a claimed source collected - waits for push or the clock, backs off, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from postroom.clock import timestamp
+from postroom.db import Claim, Database, Tx
+from postroom.errors import PostroomError, Refused, SignInError, WireError
+from postroom.protocols.base import MessageStore, OpenSpool
+from postroom.sinks import Sink
+from postroom.sources import store as rows
+from postroom.sources.collector import SOURCES, Collector, Progress, Tally
+from postroom.sources.source import Backoff, Source
+
+__all__ = ["Watcher", "wait_after"]
+
+OpenStore = Callable[[str], Awaitable[MessageStore]]
+"""Opens the incoming side of a connection by name; raises WireError."""
+
+LOOK_SECONDS: Final = 1.0
+"""How soon a watcher that only waits sees that an operator asked it to look now."""
+
+
+class Watcher:
+    """Works on one claimed source for as long as the claim stands.
+
+    ``once`` passes once and ends; ``watch`` goes on until it is cancelled.  Both give the claim
+    back, due again when the schedule says so.
+    """
+
+    def __init__(
+        self, db: Database, claim: Claim, source: Source, sink: Sink, *, owner: str,
+        open_store: OpenStore, open_spool: OpenSpool, progress: Progress | None = None,
+    ) -> None:
+        self._db = db
+        self._claim = claim
+        self._source = source
+        self._owner = owner
+        self._open_store = open_store
+        self._collector = Collector(db, claim, source, sink, owner=owner, open_spool=open_spool,
+                                    progress=progress)
+        self._store: MessageStore | None = None
+
+    async def once(self) -> Tally:
+        """One pass.  Raises what stopped it, after it is noted on the source."""
+        due = timestamp()
+        try:
+            tally = await self._pass()
+            due = self._next(tally)
+            return tally
+        except PostroomError as error:
+            due = timestamp() + await self._failed(error)
+            raise
+        finally:
+            await self._leave(due)
+
+    async def watch(self) -> None:
+        """Collect, wait, and collect again, until cancelled or the claim is lost."""
+        due = timestamp()
+        try:
+            while True:
+                try:
+                    due = self._next(await self._pass())
+                    await self._wait(due)
+                except PostroomError as error:
+                    if error.code == "claim_lost":
+                        raise
+                    self._abandon()
+                    due = timestamp() + await self._failed(error)
+                    await self._sleep(due)
+        finally:
+            await self._leave(due)
+
+    async def _pass(self) -> Tally:
+        if self._store is None:
+            await self._mark("connecting")
+            self._store = await self._open_store(self._source.connection)
+        await self._mark("collecting")
+        store = self._store
+        tally = await self._collector.run(store)
+        if store.features.snapshot:  # a POP3 session shows what was there when it began
+            self._store = None
+            await store.close()
+        await self._db.write(lambda tx: rows.succeeded(
+            tx, self._claim.id, delivered=bool(tally.delivered), now=timestamp(),
+            reset_after=self._source.backoff.reset_after_successes))
+        await self._mark("idle")
+        return tally
+
+    def _next(self, tally: Tally) -> float:
+        now = timestamp()
+        return now + tally.throttled_for if tally.throttled_for else self._source.schedule.after(now)
+
+    async def _wait(self, due: float) -> None:
+        """Until the server pushes, the schedule says so, or an operator asks."""
+        store = self._store
+        if not self._source.schedule.push or store is None or not store.features.push:
+            if store is not None and due - timestamp() > KEEP_OPEN_SECONDS:
+                self._store = None
+                await store.close()
+            await self._sleep(due)
+            return
+        await self._mark("listening")
+        pushed = asyncio.create_task(store.wait(_FOREVER))
+        asked = asyncio.create_task(self._asked())
+        try:
+            await asyncio.wait([pushed, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            if not pushed.done():
+                pushed.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asked
+            with contextlib.suppress(asyncio.CancelledError):
+                await pushed
+
+    async def _sleep(self, due: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, due - timestamp())):
+                await self._asked()
+
+    async def _asked(self) -> None:
+        """Ends when the row's due time was moved to the past: somebody wants this source now."""
+        since = timestamp()
+        version = self._db.data_version()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            seen = self._db.data_version()
+            if seen == version:
+                continue
+            version = seen
+            row = await self._db.read(lambda tx: tx.one(
+                "SELECT due_at, epoch FROM sources WHERE id = :id", id=self._claim.id))
+            if row is None or row["epoch"] != self._claim.epoch:
+                raise Refused("Another worker has taken this work over.", code="claim_lost",
+                              temporary=True)
+            if since < row["due_at"] <= timestamp():
+                return
+
+    async def _failed(self, error: PostroomError) -> float:
+        """Note the failure; gives the seconds to wait."""
+        self._abandon()
+        if error.code == "claim_lost":
+            return 0.0
+        backoff = self._source.backoff
+        permanent = isinstance(error, SignInError) and not error.temporary
+        state = "failed" if permanent or not isinstance(error, WireError) else "backing off"
+
+        def body(tx: Tx) -> float:
+            SOURCES.guard(tx, self._claim, owner=self._owner)
+            now = timestamp()
+            count = rows.failed(tx, self._claim.id, reset_after=backoff.reset_after, now=now)
+            rows.mark(tx, self._claim.id, state, note=str(error), now=now)
+            wait = wait_after(backoff, count)
+            return max(wait, REFUSED_SECONDS) if permanent else wait
+
+        return await self._db.write(body)
+
+    async def _mark(self, state: str) -> None:
+        await self._db.write(
+            lambda tx: rows.mark(tx, self._claim.id, state, now=timestamp()))
+
+    async def _leave(self, due: float) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            with contextlib.suppress(PostroomError):
+                await store.close()
+        with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
+            await self._db.write(
+                lambda tx: SOURCES.release(tx, self._claim, owner=self._owner, due_at=due))
+
+    def _abandon(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            store.abandon()
+
+
+KEEP_OPEN_SECONDS: Final = 300.0
+"""A connection that is not wanted for longer than this is closed between two looks."""
+REFUSED_SECONDS: Final = 900.0
+"""After a refused sign-in: asking every minute is how accounts get locked.  An edit wakes it."""
+_FOREVER: Final = 86400.0
+
+
+def wait_after(backoff: Backoff, failures: int) -> float:
+    """Seconds to wait after so many failures in a row: doubling from ``min`` to ``max``."""
+    return float(min(backoff.max, backoff.min * 2.0 ** min(failures - 1, 32)))

@@ -1,0 +1,1 @@
+"""Variables: the room's own values for macros, and which environment variables macros may read."""

@@ -1,0 +1,17 @@
+"""The vault: keys, and the seal that binds a value to its record and its destinations."""
+
+from postroom.vault.first_run import Start, open_vault
+from postroom.vault.kek import Kek, default_source, load_kek, make_key_file
+from postroom.vault.keyring import Binding, DataKey, Keyring
+
+__all__ = [
+    "Binding",
+    "DataKey",
+    "Kek",
+    "Keyring",
+    "Start",
+    "default_source",
+    "load_kek",
+    "make_key_file",
+    "open_vault",
+]

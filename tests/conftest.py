@@ -1,0 +1,40 @@
+"""Fixtures for every test: the ground of real servers, lazily, once a session (or a worker)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.ground import Ground, Pki, User
+
+__all__ = ["fresh_user", "ground", "pki"]
+
+# The ground is imported inside the fixtures: tests of pure rooms need not pay for it.
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[Ground]:
+    """Dovecot and Postfix; `ground.dovecot` and `ground.postfix` start when first touched."""
+    from tests.ground import Ground
+
+    with Ground() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """A test CA with its certificates, for the proxy and the scripted server alone."""
+    from tests.ground.pki import make_pki
+
+    folder: Path = tmp_path_factory.mktemp("pki")
+    return make_pki(folder)
+
+
+@pytest.fixture
+def fresh_user(ground: Ground) -> User:
+    """A user of this test's own."""
+    return ground.user()

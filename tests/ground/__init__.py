@@ -1,0 +1,70 @@
+"""The ground: real Dovecot and Postfix on loopback, a fault proxy and a scripted server."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from tests.ground.daemons import RunFolder, Unavailable
+from tests.ground.dovecot import Dovecot, Instance
+from tests.ground.maildir import arrived, read
+from tests.ground.pki import Pki, make_pki
+from tests.ground.postfix import Postfix, start_postfix
+from tests.ground.users import DOMAIN, User
+
+__all__ = [
+    "DOMAIN",
+    "Dovecot",
+    "Ground",
+    "Instance",
+    "Pki",
+    "Postfix",
+    "Unavailable",
+    "User",
+    "arrived",
+    "make_pki",
+    "read",
+]
+
+
+class Ground:
+    """Every server, started when first asked for; `stop()` or the end of `with` ends them all.
+
+    What cannot run here raises Unavailable, which pytest shows as a skip.
+    """
+
+    def __init__(self) -> None:
+        """Make the run folder and the certificates; no server yet."""
+        self._run = RunFolder()
+        self.folder = self._run.path
+        self.pki = make_pki(self.folder / "pki")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @cached_property
+    def dovecot(self) -> Dovecot:
+        """IMAP, POP3, LMTP and the users."""
+        return Dovecot(self._run, self.pki)
+
+    @cached_property
+    def postfix(self) -> Postfix:
+        """SMTP: relay and submission into Dovecot."""
+        return start_postfix(self._run, self.pki, self.dovecot)
+
+    def user(self, password: str | None = None, *, name: str | None = None) -> User:
+        """A fresh user; short for `dovecot.user`."""
+        return self.dovecot.user(password, name=name)
+
+    def stop(self) -> None:
+        """End all servers and remove the run folder."""
+        self._run.stop()

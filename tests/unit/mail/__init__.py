@@ -1,0 +1,3 @@
+"""Tests of the mail room: pure tables and properties."""
+
+__all__: list[str] = []
