@@ -29,6 +29,12 @@ from typing import Any, Final, NamedTuple
 
 __all__ = [
     "CODES",
+    "CONFIGURATION",
+    "FAILED",
+    "OK",
+    "TRY_AGAIN",
+    "UNFINISHED",
+    "WRONG_USE",
     "Code",
     "DialError",
     "FolderError",

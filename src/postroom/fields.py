@@ -234,6 +234,9 @@ _WORDS = {
     "list_type": "give a list",
     "dict_type": "give a map of names to values",
     "model_type": "give a group of fields",
+    "model_attributes_type": "give a group of fields",
+    "union_tag_not_found": "say which type it is, such as {type: ...}",
+    "union_tag_invalid": "there is no such type",
 }
 
 

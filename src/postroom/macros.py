@@ -241,7 +241,9 @@ def _unknown(reference: Reference, scope: Scope, field_name: str) -> WrongUse:
     what = {"var": "variable", "env": "allowed environment variable", "sec": "secret"}
     kind = what.get(reference.prefix, "macro")
     near = difflib.get_close_matches(wanted, list(known), 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = f"; did you mean {near[0]}?" if near else "."
+    if not near and reference.prefix in {"mail", "localhost"} and known:
+        meant = f"; there is {', '.join(known)}."
     hint = ""
     if reference.prefix in {"var", "env"} and wanted in scope.environment:
         hint = f"The environment has it: write ${{env:{wanted}}}."
@@ -252,7 +254,7 @@ def _unknown(reference: Reference, scope: Scope, field_name: str) -> WrongUse:
         )
     where = f"{field_name}: " if field_name else ""
     return WrongUse(
-        f"{where}there is no {kind} {wanted!r}{meant or '.'}",
+        f"{where}there is no {kind} {wanted!r}{meant}",
         code="unknown_variable",
         hint=hint,
         field=field_name,

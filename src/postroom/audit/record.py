@@ -157,10 +157,11 @@ def heads(tx: Tx, *, since: float | None = None) -> Heads:
     Keep them outside the database (a backup's manifest, say) and give them to ``verify`` later:
     that is what shows a database that was put back to an earlier state as a whole.
     """
-    moved = "SELECT DISTINCT stream FROM audit WHERE :since IS NULL OR at >= :since"
     found = tx.all(
-        f"SELECT stream, seq, mac FROM audit WHERE (stream, seq) IN "
-        f"(SELECT stream, max(seq) FROM audit WHERE stream IN ({moved}) GROUP BY stream)",
+        "SELECT stream, seq, mac FROM audit WHERE (stream, seq) IN "
+        "(SELECT stream, max(seq) FROM audit WHERE stream IN "
+        "(SELECT DISTINCT stream FROM audit WHERE :since IS NULL OR at >= :since) "
+        "GROUP BY stream)",
         since=since,
     )
     return {row["stream"]: (row["seq"], row["mac"].hex()) for row in found}

@@ -16,6 +16,8 @@ from postroom.net.certificates import CertificateFacts
 __all__ = ["About", "Advice", "advise", "fingerprint"]
 
 
+_ROOM: Final = 61  # a name has 64 characters, and three are added
+
 # an smtp credential has no field security: it ticks TLS, and the port says which
 _AS_SMTP: Final = {
     ("security", "tls"): "--tls --port 465",
@@ -91,7 +93,7 @@ def _untrusted(error: PostroomError, about: About) -> Advice:
             "that authority's certificate, or this one alone (until the server renews it)"
         )
         facts = leaf
-    name = f"{about.name}-ca"
+    name = f"{about.name[:_ROOM]}-ca"
     return Advice(
         f"{what}. SHA-256 fingerprint: {fingerprint(facts.sha256)}. If it is yours, compare the "
         f"fingerprint with what its administrator says, save the certificate as {name}.pem and "
@@ -102,6 +104,14 @@ def _untrusted(error: PostroomError, about: About) -> Advice:
             about.setting("trust", name),
         ),
     )
+
+
+def _out_of_time(error: PostroomError, about: About) -> Advice:
+    if not about.certificates:
+        return Advice(error.hint)
+    leaf = about.certificates[0]
+    since, until = rfc3339(leaf.not_before), rfc3339(leaf.not_after)
+    return Advice(f"The certificate is valid from {since} to {until}. {error.hint}")
 
 
 def _other_name(error: PostroomError, about: About) -> Advice:
@@ -133,8 +143,8 @@ def _not_tls(error: PostroomError, about: About) -> Advice:
 
 def _waits_for_tls(error: PostroomError, about: About) -> Advice:
     return Advice(
-        f"The server said nothing: on port {about.port} it probably waits for TLS from the first "
-        "byte. Try security tls.",
+        f"The server said nothing. Port {about.port} may be one where TLS comes with the first "
+        "byte: try security tls.",
         (about.setting("security", "tls"),),
     )
 
@@ -201,6 +211,10 @@ def _step(error: PostroomError) -> str:
     return str(getattr(error, "step", ""))
 
 
+# OpenSSL's reasons when a plain-text greeting comes where a TLS record should
+_PLAIN_ANSWERS: Final = ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST", "PACKET_LENGTH")
+
+
 def _no_way_in(error: PostroomError) -> bool:
     """Whether the server offers no sign-in that fits: it refused nothing, for nothing was sent."""
     return _step(error) == "sign-in" and (
@@ -210,28 +224,25 @@ def _no_way_in(error: PostroomError) -> bool:
 
 def _speaks_no_tls(error: PostroomError, about: About) -> bool:
     reason = str(error.facts.get("reason", ""))
-    return about.security == "tls" and any(
-        part in reason
-        for part in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST", "PACKET_LENGTH")
-    )
+    plain = any(part in reason for part in _PLAIN_ANSWERS)
+    silent = error.code == "timed_out" and _step(error) == "tls"
+    return about.security == "tls" and (plain or silent)
+
+
+def _silent_before_tls(error: PostroomError, about: About) -> bool:
+    waiting = error.code in ("timed_out", "connection_lost") and _step(error) == "greeting"
+    return waiting and about.security != "tls"
 
 
 # The first row that fits answers.  Codes are those of errors.CODES, steps those of WireError.
 _RULES: Final[tuple[tuple[Fits, Answer], ...]] = (
     (lambda e, a: e.code == "certificate_untrusted", _untrusted),
     (lambda e, a: e.code == "certificate_name", _other_name),
+    (lambda e, a: e.code == "certificate_expired", _out_of_time),
     (_speaks_no_tls, _not_tls),
     (lambda e, a: e.code == "tls_unavailable", _no_starttls),
     (lambda e, a: e.code == "timed_out" and _step(e) == "connect" and a.port == 25, _port_25),
-    (
-        lambda e, a: (
-            e.code in ("timed_out", "connection_lost")
-            and _step(e) in ("greeting", "")
-            and a.security != "tls"
-            and a.port in (993, 995, 465)
-        ),
-        _waits_for_tls,
-    ),
+    (_silent_before_tls, _waits_for_tls),
     (lambda e, a: _no_way_in(e) and a.security == "none", _needs_tls),
     (lambda e, a: _no_way_in(e), lambda e, a: Advice(e.hint)),
     (lambda e, a: e.code == "sign_in_failed" and e.temporary, _sign_in_later),

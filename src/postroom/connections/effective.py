@@ -9,11 +9,11 @@ from typing import Any, Final
 from postroom.connections.connection import Auth
 from postroom.net.destination import wire_line
 from postroom.net.dial import Policy, Route
-from postroom.net.names import host_and_port
+from postroom.net.names import address_of, host_and_port
 from postroom.net.tls import Tls
 from postroom.protocols.base import Limits, Security, WireTarget
 
-__all__ = ["Effective", "EffectiveSide"]
+__all__ = ["Effective", "EffectiveSide", "is_loopback"]
 
 _NO_SIGN_IN: Final = Auth(type="none")
 _SYSTEM: Final = Tls()
@@ -112,8 +112,8 @@ class Effective:
         """What a person should know before relying on this connection."""
         return [sentence for side in self.sides for sentence in _warnings(side)]
 
-    def preview(self) -> dict[str, Any]:
-        """What a save would mean: resolved host, port, user and security, marks, warnings."""
+    def as_json(self) -> dict[str, Any]:
+        """The preview: resolved host, port, user and security of each side, marks, warnings."""
         return {
             "name": self.name,
             "type": self.type,
@@ -134,9 +134,18 @@ def _warnings(side: EffectiveSide) -> list[str]:
             f"{side.place}: check_server_identity is false: any certificate of a trusted authority "
             f"is accepted, also one for another host than {side.host}."
         )
-    if side.security == "none" and side.auth.type != "none" and side.cleartext_permitted:
+    here = side.proxy is None and is_loopback(side.host)
+    if side.security == "none" and side.auth.type != "none" and not here:
         found.append(
             f"{side.place}: the sign-in goes to {side.host} without TLS: anybody on the way can "
             "read it."
         )
     return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a canonical host is this machine itself: what is sent there passes no network."""
+    address = address_of(host)
+    if address is not None:
+        return address.is_loopback
+    return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3

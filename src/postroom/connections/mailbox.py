@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from postroom.connections.criteria import Criteria, parse_criteria
 from postroom.connections.saving import write_new
@@ -26,6 +26,7 @@ _AT_ONCE: Final = 200  # messages read at a time while searching here
 # the verb `list` takes the name of the type inside the class
 _Summaries = list[Summary]
 _Paths = list[Path]
+_Lines = list[dict[str, Any]]
 _Ids = list[str]
 
 
@@ -100,6 +101,18 @@ class Mailbox:
             everything = [summary.id async for summary in self._all()]
             ids = await self._fitting(everything, criteria)
         return await self._described(ids[-limit:] if limit else ids)
+
+    async def lines(
+        self, text: str = "", *, folder: str = "INBOX", limit: int = 0
+    ) -> _Lines:
+        """As :meth:`search`, or :meth:`list` without a text: one mapping a message, for doors.
+
+        Keys: id, received (a datetime or None), from, subject, size (bytes), flags.
+        """
+        found = await (
+            self.search(text, folder, limit=limit) if text else self.list(folder, limit=limit)
+        )
+        return [_line(each) for each in found]
 
     async def read(self, id: str, folder: str = "INBOX") -> Content:
         """The exact bytes of a message; discard the content when done.  It stays unseen.
@@ -254,6 +267,18 @@ class Mailbox:
                         yield fetched.id, Message(fetched.content.bytes())
                     finally:
                         fetched.content.discard()
+
+
+def _line(summary: Summary) -> dict[str, Any]:
+    message = Message(summary.headers)
+    return {
+        "id": summary.id,
+        "received": summary.received or message.date,
+        "from": ", ".join(each.name or each.address for each in message.from_),
+        "subject": message.subject,
+        "size": summary.size,
+        "flags": sorted(summary.flags),
+    }
 
 
 def _gone(ids: Sequence[str], folder: str) -> NotThere:

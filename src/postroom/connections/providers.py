@@ -69,7 +69,7 @@ _ZOHO = Provider(
     "https://help.zoho.com/portal/kb/articles/manage-application-specific-passwords",
 )
 
-# Evidence, seen 2026-11-24: the linked help pages of Apple, Fastmail, GMX, mail.com and Zoho say it.
+# Evidence, seen 2026-11-24: linked help pages of Apple, Fastmail, GMX, mail.com and Zoho say it.
 # Microsoft's message MC786329 (27 January 2026) switches passwords for SMTP off by default at the
 # end of December 2026; Exchange's IMAP and POP3 lost them in 2022, Outlook.com on 2024-09-16.
 # Guides of 2024 to 2026 for Google, Yahoo and AOL agree on the linked pages. WEB.DE belongs to the

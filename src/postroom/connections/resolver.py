@@ -10,14 +10,14 @@ from typing import Final
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
 from postroom.connections.defaults import port_and_security
-from postroom.connections.effective import Effective, EffectiveSide
+from postroom.connections.effective import Effective, EffectiveSide, is_loopback
 from postroom.connections.inherit import Merged, merge
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
-from postroom.net.names import address_of, canonical_host
+from postroom.net.names import canonical_host
 from postroom.net.tls import Tls
 
-__all__ = ["Destinations", "Resolver", "is_loopback", "parse_proxy"]
+__all__ = ["Destinations", "Resolver", "parse_proxy"]
 
 Expand = Callable[[str, str], str]
 """Expands the macros of one value; the second text is its field, for the sentence of an error.
@@ -49,11 +49,11 @@ class Resolver:
         self._trusted = trusted
 
     def effective(self, name: str) -> Effective:
-        """The connection of that name as it works.
+        """The connection of that name (``acme`` or ``connection:acme``) as it works.
 
         Raises NotThere; InvalidValue or WrongUse with the connection and field in the sentence.
         """
-        return self.of(store.get(self._tx, name))
+        return self.of(store.get(self._tx, name.removeprefix("connection:")))
 
     def of(self, connection: Connection) -> Effective:
         """The same for a connection that is not saved yet."""
@@ -216,14 +216,6 @@ def _port_number(where: str, text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
         return int(text)
     raise InvalidValue(where, "a port is a number from 1 to 65535")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a canonical host is this machine itself: what is sent there passes no network."""
-    address = address_of(host)
-    if address is not None:
-        return address.is_loopback
-    return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3
 
 
 def parse_proxy(text: str, *, field: str = "proxy") -> tuple[str, int]:

@@ -31,13 +31,14 @@ class Intake:
     """The fields of a record while new values are put into them.
 
     ``plain`` and ``sealed`` begin as what is stored; ``typed`` collects the slots whose secret was
-    given now, ``notes`` what people should be told.
+    given now, ``cleared`` those it was taken from, ``notes`` what people should be told.
     """
 
     def __init__(self, plain: Mapping[str, Any], sealed: Mapping[str, Secret]) -> None:
         self.plain: dict[str, Any] = copy.deepcopy(dict(plain))
         self.sealed: dict[str, Secret] = dict(sealed)
         self.typed: set[str] = set()
+        self.cleared: set[str] = set()
         self.notes: list[str] = []
 
     def put(self, name: str, value: Any) -> None:
@@ -53,6 +54,7 @@ class Intake:
         if value is None:
             self.sealed.pop(slot, None)
             self.typed.discard(slot)
+            self.cleared.add(slot)
             return
         if not isinstance(value, str | Secret):
             raise InvalidValue(shown_as, "give a text")
@@ -121,16 +123,16 @@ class Intake:
             return [self._trimmed(name, part) for part in value]
         if not isinstance(value, str):
             return value
-        text = strip(value)
+        text = _strip(value)
         # the line break that ends a file or a PEM block is nobody's slip
-        if text != value and strip(value.rstrip("\r\n")) != value.rstrip("\r\n"):
+        if text != value and _strip(value.rstrip("\r\n")) != value.rstrip("\r\n"):
             self.notes.append(f"{name}: white space around the value was removed.")
         elif text != value and not text.startswith("-----BEGIN"):
             self.notes.append(f"{name}: the line break at its end was removed.")
         return text
 
 
-def strip(text: str) -> str:
+def _strip(text: str) -> str:
     """The text without white space, no-break spaces and invisible marks around it."""
     while (shorter := text.strip().strip(_AROUND)) != text:
         text = shorter

@@ -15,38 +15,31 @@ from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, NotThere, Unreadable
-from postroom.vault import Binding
+from postroom.vault import Binding, Hints
 
 __all__ = [
-    "SELECT",
     "Credential",
-    "Hints",
     "Opened",
     "Saved",
+    "State",
     "binding_of",
     "credential_of",
     "find",
+    "find_all",
+    "hint_binding",
 ]
 
-Hints = Callable[[Binding, bytes], str]
 State = Literal["complete", "incomplete", "unreadable"]
-
-SELECT: Final = (
-    "SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.version, "
-    "c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at, "
-    "v.presented_at, s.blob AS hints FROM credentials c "
-    "LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version "
-    "LEFT JOIN sealed s ON s.kind = 'hint' AND s.record = c.id AND s.version = c.version "
-)
 
 
 @dataclasses.dataclass(frozen=True)
 class Credential:
-    """One record.  ``plain`` are its fields without secrets, as the room file has them; ``fields``
-    are all of them as people see them: masks for secrets, a certificate by its fingerprint.
+    """One record, without its secrets.
 
-    ``version`` is 0 until details are given.  ``presented_at`` is when the other side last accepted
-    it (seconds since 1970, or None).  ``state`` is ``unreadable`` when the record was damaged.
+    ``version`` is 0 until details are given.  ``sealed`` are the slots of the secrets it has,
+    ``destinations`` the canonical lines they are bound to.  ``presented_at`` is when the other side
+    last accepted them (seconds since 1970, or None).  ``state`` is ``unreadable`` when the record
+    was damaged.  ``stored`` are the fields that are not sealed, as they are stored.
     """
 
     id: str
@@ -58,7 +51,7 @@ class Credential:
     version: int
     state: State
     missing: list[str]
-    plain: dict[str, Any]
+    stored: dict[str, Any] = dataclasses.field(repr=False)
     sealed: list[str]
     destinations: list[str]
     created_at: float
@@ -66,14 +59,20 @@ class Credential:
     presented_at: float | None
     open_hints: Callable[[], str] | None = dataclasses.field(repr=False, compare=False)
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The fields that are not sealed, as the room file has and ``set_details`` takes them."""
+        return {} if self.state == "unreadable" else type_named(self.type).as_input(self.stored)
+
     @functools.cached_property
     def fields(self) -> dict[str, Any]:
-        """The fields as people see them.  Hints are opened here, when somebody looks."""
-        try:
-            kind = type_named(self.type)
-        except InvalidValue:
+        """Every field as people see it: masks for secrets, certificates by their fingerprint.
+
+        Hints are opened here, when somebody looks.
+        """
+        if self.state == "unreadable":
             return {}
-        return placed(kind.present(self.plain), self._masks())
+        return placed(type_named(self.type).present(self.stored), self._masks())
 
     def _masks(self) -> dict[str, str]:
         hints: dict[str, str] = {}
@@ -111,9 +110,30 @@ class Opened(NamedTuple):
     fields: CredentialType
 
 
+# Twice the same but for one line, because SQL is one text: the first by the unique index of names.
+ONE: Final = """
+    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.version,
+        c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
+        v.presented_at, s.blob AS hints
+    FROM credentials c
+    LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
+    LEFT JOIN sealed s ON s.kind = 'hint' AND s.record = c.id AND s.version = c.version
+    WHERE c.name_key = :name_key
+"""
+ALL: Final = """
+    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.version,
+        c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
+        v.presented_at, s.blob AS hints
+    FROM credentials c
+    LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
+    LEFT JOIN sealed s ON s.kind = 'hint' AND s.record = c.id AND s.version = c.version
+    ORDER BY c.name_key
+"""
+
+
 def find(tx: Tx, name: str) -> Row:
     """The row of a record by name, without regard to case; raises NotThere."""
-    row = tx.one(SELECT + "WHERE c.name_key = :name_key", name_key=name.lower())
+    row = tx.one(ONE, name_key=name.lower())
     if row is None:
         raise NotThere(
             f"There is no credential {name!r}.",
@@ -121,6 +141,11 @@ def find(tx: Tx, name: str) -> Row:
             hint="See them all with: postroom credential list",
         )
     return row
+
+
+def find_all(tx: Tx) -> list[Row]:
+    """The rows of all records, by name."""
+    return tx.all(ALL)
 
 
 def binding_of(row: Row, destinations: list[str], *, version: int | None = None) -> Binding:
@@ -136,15 +161,11 @@ def binding_of(row: Row, destinations: list[str], *, version: int | None = None)
 
 
 def credential_of(row: Row, hints: Hints | None) -> Credential:
-    """The record in a row of :data:`SELECT`; ``hints`` opens hint blobs, None when locked."""
-    plain, sealed, destinations, state, missing = _read(row)
+    """The record in a row of :func:`find`; ``hints`` opens hint blobs, None when locked."""
+    stored, sealed, destinations, state, missing = _read(row)
     open_hints = None
     if hints is not None and row["hints"] is not None:
-        opener, blob, bound = hints, row["hints"], hint_binding(row["id"], row)
-
-        def open_hints() -> str:
-            return opener(bound, blob)
-
+        open_hints = functools.partial(hints.open, hint_binding(row), row["hints"])
     return Credential(
         row["id"],
         row["name"],
@@ -155,7 +176,7 @@ def credential_of(row: Row, hints: Hints | None) -> Credential:
         row["version"],
         state,
         missing,
-        plain,
+        stored,
         sealed,
         destinations,
         row["created_at"],
@@ -165,11 +186,10 @@ def credential_of(row: Row, hints: Hints | None) -> Credential:
     )
 
 
-def hint_binding(record: str, row: Row, *, version: int | None = None) -> Binding:
+def hint_binding(row: Row, *, version: int | None = None) -> Binding:
     """What a hint is bound to: the record and its version; where secrets go is not its matter."""
-    return Binding(
-        "hint", record, row["name"], row["type"], row["version"] if version is None else version
-    )
+    number = row["version"] if version is None else version
+    return Binding("hint", row["id"], row["name"], row["type"], number)
 
 
 def _read(row: Row) -> tuple[dict[str, Any], list[str], list[str], State, list[str]]:
@@ -179,9 +199,10 @@ def _read(row: Row) -> tuple[dict[str, Any], list[str], list[str], State, list[s
             if row["version"]:
                 raise ValueError("the current version is not there")
             return {}, [], [], "incomplete", kind.lacks({}, ())
-        plain = json.loads(row["plain"])
-        sealed = json.loads(row["secrets"])
+        plain, sealed = json.loads(row["plain"]), json.loads(row["secrets"])
         lines = json.loads(row["destinations"])
+        if not isinstance(plain, dict) or not isinstance(sealed, list):
+            raise TypeError("these are no fields")
         missing = kind.lacks(plain, sealed)
     except (ValueError, TypeError, AttributeError, InvalidValue):
         # one damaged record never hides the others
@@ -190,4 +211,7 @@ def _read(row: Row) -> tuple[dict[str, Any], list[str], list[str], State, list[s
 
 
 def _date(text: str | None) -> dt.date | None:
-    return None if text is None else dt.date.fromisoformat(text)
+    try:
+        return None if text is None else dt.date.fromisoformat(text)
+    except ValueError:
+        return None  # a damaged date hides no record

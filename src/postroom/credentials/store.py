@@ -7,21 +7,30 @@ belong to roles stand above, in the operations.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from types import EllipsisType
 from typing import Any
 
-from postroom.audit import Recorder, last
+from postroom.audit import Recorder
 from postroom.clock import timestamp
 from postroom.credentials.intake import Intake
-from postroom.credentials.record import SELECT as _SELECT
-from postroom.credentials.record import Credential, Opened, Saved, credential_of, find
+from postroom.credentials.record import (
+    Credential,
+    Opened,
+    Saved,
+    credential_of,
+    find,
+    find_all,
+)
+from postroom.credentials.trust import other_lines, trusted_pem, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, Details
 from postroom.credentials.versions import (
     Save,
+    check_current,
     empty_version,
     lines_added,
     open_details,
@@ -30,11 +39,14 @@ from postroom.credentials.versions import (
     typed_of,
 )
 from postroom.db import Conflict, Row, Tx
-from postroom.errors import InvalidValue, Locked, NotThere, Refused, Unreadable
+from postroom.errors import InvalidValue, Locked, Refused, Unreadable
 from postroom.fields import check_name
 from postroom.vault import Keyring
 
-__all__ = ["CredentialStore"]
+__all__ = ["Credential", "CredentialStore", "Opened", "Saved"]
+
+Day = dt.date | str | None
+"""A date, or its text (``2027-01-31``); None or an empty text for no date."""
 
 PRESENTED_EVERY = 60.0
 """Seconds between two notes that a secret still works: one for each connection would be a flood."""
@@ -55,27 +67,20 @@ class CredentialStore:
 
     def get(self, tx: Tx, name: str) -> Credential:
         """One record, with masks; raises NotThere."""
-        return credential_of(find(tx, name), self._hints(tx))
+        return self._shown(tx, [find(tx, name)])[0]
 
     def all(self, tx: Tx) -> list[Credential]:
         """Every record by name, with masks.  No secret is opened; a damaged one hides no other."""
-        hints = self._hints(tx)
-        return [credential_of(row, hints) for row in tx.all(_SELECT + "ORDER BY c.name_key")]
+        return self._shown(tx, find_all(tx))
 
     def exists(self, tx: Tx, name: str) -> bool:
         """Whether there is a record of that name, without regard to case."""
-        return (
-            tx.value("SELECT 1 FROM credentials WHERE name_key = :key", key=name.lower())
-            is not None
-        )
+        found = tx.value("SELECT 1 FROM credentials WHERE name_key = :key", key=name.lower())
+        return found is not None
 
-    def trusting(self, tx: Tx, name: str) -> list[str]:
-        """The names of the credentials whose ``trust`` field names this one."""
-        return [
-            found.name
-            for found in self.all(tx)
-            if str(found.plain.get("trust", "")).lower() == name.lower()
-        ]
+    def trusted_pem(self, tx: Tx, name: str) -> str:
+        """The PEM text of a ``trusted_certificate`` credential; raises InvalidValue."""
+        return trusted_pem(tx, name)
 
     # ------------------------------------------------------------------ make and change
 
@@ -87,8 +92,8 @@ class CredentialStore:
         name: str,
         type: str,
         description: str = "",
-        expires_at: dt.date | None = None,
-        rotate_after: dt.date | None = None,
+        expires_at: Day = None,
+        rotate_after: Day = None,
     ) -> Credential:
         """Make a record without details.  Raises InvalidValue, Refused (``name_taken``), Locked."""
         self._keys()
@@ -97,7 +102,6 @@ class CredentialStore:
         except ValueError as error:
             raise InvalidValue("name", str(error)) from None
         kind = type_named(type)
-        record, now = secrets.token_hex(16), timestamp()
         if self.exists(tx, name):
             raise _name_taken(name)
         try:
@@ -105,19 +109,18 @@ class CredentialStore:
                 "INSERT INTO credentials (id, name, name_key, type, description, expires_at, "
                 "rotate_after, version, created_at, updated_at) VALUES (:id, :name, :name_key, "
                 ":type, :description, :expires_at, :rotate_after, 0, :now, :now)",
-                id=record,
+                id=secrets.token_hex(16),
                 name=name,
                 name_key=name.lower(),
                 type=kind.type_name,
                 description=description.strip(),
-                expires_at=_iso(expires_at),
-                rotate_after=_iso(rotate_after),
-                now=now,
+                expires_at=_iso("expires_at", expires_at),
+                rotate_after=_iso("rotate_after", rotate_after),
+                now=timestamp(),
             )
         except Conflict:
             raise _name_taken(name) from None
-        row = find(tx, name)
-        self._record(tx, row, actor, "create", type=kind.type_name)
+        self._record(tx, find(tx, name), actor, "create", type=kind.type_name)
         return self.get(tx, name)
 
     def set_details(
@@ -141,29 +144,27 @@ class CredentialStore:
         keyring, _ = self._keys()
         row = find(tx, name)
         kind = type_named(row["type"])
-        stored = open_details(tx, keyring, row)
-        intake = _taken(kind, stored, values, clear, row["name"])
+        stored, trouble = open_details(tx, keyring, row)
+        intake = _taken(kind, stored, values, clear)
+        if trouble is not None and set(json.loads(row["secrets"])) - intake.typed - intake.cleared:
+            raise trouble
         record = kind.load(Details(intake.plain, intake.sealed), where=f"credential {row['name']}")
         record.check()
-        lines = frozenset(used_lines) | record.own_destinations(self._trusted(tx))
+        lines = frozenset(used_lines) | record.own_destinations(_trusted(tx))
         details = record.split()
-        if row["version"] and stored == details and _lines(row) == lines:
+        if row["version"] and trouble is None and stored == details and _lines(row) == lines:
             return Saved(self.get(tx, name), intake.notes)
-        kept = bool(set(details.sealed) - intake.typed)
+        kept = bool(details.sealed.keys() - intake.typed)
         added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
+        others = {one: other_lines(tx, one) for one in trusting(tx, name)}
         version = save_version(
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
-        self._record(
-            tx,
-            row,
-            actor,
-            "set",
-            version=version,
-            changed=_changed(stored, details),
-            added=added,
-            rebind=rebind and bool(added),
-        )
+        changed = _changed(stored, details)
+        bound = {"added": added, "rebind": rebind and bool(added)}
+        self._record(tx, row, actor, "set", version=version, changed=changed, **bound)
+        for other, used in others.items():  # another certificate is another destination
+            self.bind(tx, other, used, actor=actor, rebind=rebind)
         return Saved(self.get(tx, name), intake.notes)
 
     def change(
@@ -174,8 +175,8 @@ class CredentialStore:
         actor: str,
         description: str | None = None,
         type: str | None = None,
-        expires_at: dt.date | EllipsisType | None = ...,
-        rotate_after: dt.date | EllipsisType | None = ...,
+        expires_at: Day | EllipsisType = ...,
+        rotate_after: Day | EllipsisType = ...,
         in_use: bool,
     ) -> Credential:
         """Change what stands beside the details; ``...`` and None (for texts) leave it.
@@ -188,18 +189,14 @@ class CredentialStore:
         changed: dict[str, Any] = {}
         if type is not None and type_named(type).type_name != row["type"]:
             if in_use:
-                raise Refused(
-                    f"The type of {row['name']} cannot change while something uses it.",
-                    code="in_use",
-                    hint=f"See what does: postroom credential usage {row['name']}",
-                )
+                raise _type_in_use(row["name"])
             empty_version(tx, keyring, row, type, actor)
             changed["type"] = type
         if description is not None and description.strip() != row["description"]:
             changed["description"] = description.strip()
         for column, value in (("expires_at", expires_at), ("rotate_after", rotate_after)):
-            if not isinstance(value, EllipsisType) and _iso(value) != row[column]:
-                changed[column] = _iso(value)
+            if not isinstance(value, EllipsisType) and _iso(column, value) != row[column]:
+                changed[column] = _iso(column, value)
         if changed:
             after = dict(row) | changed
             tx.execute(
@@ -235,17 +232,20 @@ class CredentialStore:
         row = find(tx, name)
         if not row["version"]:
             return False
-        stored = open_details(tx, keyring, row)
+        stored, trouble = open_details(tx, keyring, row)
         record = type_named(row["type"]).load(stored)
-        lines = frozenset(used_lines) | record.own_destinations(self._trusted(tx))
-        if lines == _lines(row):
-            return False
+        lines = frozenset(used_lines) | record.own_destinations(_trusted(tx))
+        if lines == _lines(row) or (trouble is not None and lines < _lines(row)):
+            return False  # what does not open keeps its longer list, and is in nobody's way
+        if trouble is not None:
+            raise trouble
         kept = bool(stored.sealed)
         added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
         version = save_version(
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
-        self._record(tx, row, actor, "bind", version=version, added=added, rebind=rebind)
+        bound = {"added": added, "rebind": rebind and bool(added)}
+        self._record(tx, row, actor, "bind", version=version, **bound)
         return True
 
     # ------------------------------------------------------------------ use
@@ -258,12 +258,12 @@ class CredentialStore:
         """
         keyring, _ = self._keys()
         row = find(tx, name)
-        credential = credential_of(row, self._hints(tx))
+        credential = credential_of(row, keyring.hints(tx))
         _check_usable(credential, line)
-        _check_not_rolled_back(tx, row)
+        check_current(tx, row)
         sealed = open_sealed(tx, keyring, row, credential.sealed, credential.destinations)
-        fields = type_named(row["type"]).load(Details(credential.plain, sealed))
-        self._record(tx, row, actor, "open", version=row["version"], line=line, purpose=purpose)
+        fields = type_named(row["type"]).load(Details(credential.stored, sealed))
+        self._record(tx, row, actor, "open", line=line, purpose=purpose)
         return Opened(credential, row["version"], fields)
 
     def presented(self, tx: Tx, name: str, version: int, at: float) -> None:
@@ -288,24 +288,12 @@ class CredentialStore:
             )
         return self._keyring, self._recorder
 
-    def _hints(self, tx: Tx) -> Any:
-        return None if self._keyring is None else self._keyring.hint_opener(tx)
-
-    def _trusted(self, tx: Tx) -> Any:
-        def pem(name: str) -> str:
-            try:
-                row = find(tx, name)
-            except NotThere:
-                row = None
-            text = None if row is None else json.loads(row["plain"] or "{}").get("certificate")
-            if row is None or row["type"] != "trusted_certificate" or not text:
-                raise InvalidValue(
-                    "trust",
-                    f"there is no trusted_certificate credential {name!r} with a certificate in it",
-                )
-            return str(text)
-
-        return pem
+    def _shown(self, tx: Tx, rows: list[Row]) -> list[Credential]:
+        try:
+            hints = None if self._keyring is None else self._keyring.hints(tx)
+        except Unreadable:
+            hints = None  # a damaged key of hints takes the hints away, not the list
+        return [credential_of(row, hints) for row in rows]
 
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
@@ -315,12 +303,12 @@ class CredentialStore:
         )
 
 
+def _trusted(tx: Tx) -> functools.partial[str]:
+    return functools.partial(trusted_pem, tx)
+
+
 def _taken(
-    kind: type[CredentialType],
-    stored: Details,
-    values: Mapping[str, Any],
-    clear: Collection[str],
-    name: str,
+    kind: type[CredentialType], stored: Details, values: Mapping[str, Any], clear: Collection[str]
 ) -> Intake:
     intake = Intake(stored.plain, stored.sealed)
     for field, value in values.items():
@@ -371,20 +359,6 @@ def _check_usable(credential: Credential, line: str | None) -> None:
         )
 
 
-def _check_not_rolled_back(tx: Tx, row: Row) -> None:
-    """The audit record is the high-water mark of versions: a lower one was put back by hand."""
-    latest = last(tx, noun="credential", name=row["name"])
-    if latest is None:
-        return
-    detail = json.loads(latest["detail"])
-    if detail.get("id") == row["id"] and detail.get("version", 0) > row["version"]:
-        raise Unreadable(
-            f"The credential {row['name']} was put back to version {row['version']}; the audit "
-            f"record knows version {detail['version']}.",
-            hint="Enter its values again, and run: postroom audit verify",
-        )
-
-
 def _name_taken(name: str) -> Refused:
     return Refused(
         f"There is a credential {name!r} already (names do not differ by case).",
@@ -393,5 +367,19 @@ def _name_taken(name: str) -> Refused:
     )
 
 
-def _iso(value: dt.date | None) -> str | None:
-    return None if value is None else value.isoformat()
+def _type_in_use(name: str) -> Refused:
+    return Refused(
+        f"The type of {name} cannot change while something uses it.",
+        code="in_use",
+        hint=f"See what does: postroom credential usage {name}",
+    )
+
+
+def _iso(field: str, value: Day) -> str | None:
+    if not value:
+        return None
+    try:
+        day = dt.date.fromisoformat(value.strip()) if isinstance(value, str) else value
+    except ValueError:
+        raise InvalidValue(field, "give a date such as 2027-01-31") from None
+    return day.isoformat()

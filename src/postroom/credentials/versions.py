@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
+from postroom.audit import last
 from postroom.clock import timestamp
 from postroom.credentials.record import binding_of, hint_binding
 from postroom.credentials.types import type_named
@@ -17,16 +18,20 @@ from postroom.credentials.types.base import CredentialType, Details
 from postroom.db import Row, Tx
 from postroom.errors import Refused, Unreadable
 from postroom.secret import Secret, hint
-from postroom.vault import Keyring
+from postroom.vault import Hints, Keyring
 
 __all__ = [
     "KEPT",
     "KINDNESS_SECONDS",
     "Save",
     "Typed",
+    "check_current",
     "destroy",
+    "empty_version",
+    "high_water",
     "is_kind",
     "lines_added",
+    "next_version",
     "open_details",
     "open_sealed",
     "save_version",
@@ -97,19 +102,47 @@ def lines_added(
     return added
 
 
-def open_details(tx: Tx, keyring: Keyring, row: Row) -> Details:
-    """What is stored of the current version, with its secrets.  Raises Unreadable."""
+def high_water(tx: Tx, row: Row) -> int:
+    """The highest version of a record that the audit record knows; it outlives this process."""
+    latest = last(tx, noun="credential", name=row["name"])
+    if latest is None:
+        return 0
+    detail = json.loads(latest["detail"])
+    return int(detail.get("version", 0)) if detail.get("id") == row["id"] else 0
+
+
+def check_current(tx: Tx, row: Row) -> None:
+    """Raise Unreadable when somebody put the record back to an earlier version."""
+    known = high_water(tx, row)
+    if known > row["version"]:
+        raise Unreadable(
+            f"The credential {row['name']} was put back to version {row['version']}; the audit "
+            f"record knows version {known}.",
+            hint="Enter all its secrets again, and run: postroom audit verify",
+        )
+
+
+def open_details(tx: Tx, keyring: Keyring, row: Row) -> tuple[Details, Unreadable | None]:
+    """What is stored of the current version, with its secrets.
+
+    Secrets that do not open are not there, and the error says why: whoever enters all of them again
+    does not need it.  Raises Unreadable when not even the other fields can be read.
+    """
     if row["plain"] is None:
-        return Details({}, {})
+        return Details({}, {}), None
     try:
         plain, names = json.loads(row["plain"]), json.loads(row["secrets"])
         lines = json.loads(row["destinations"])
     except ValueError:
         raise Unreadable(
             f"The fields of credential {row['name']} cannot be read.",
-            hint="Enter them again, or restore the record from a backup.",
+            hint="Delete it and make it again, or restore the room from a backup.",
         ) from None
-    return Details(plain, open_sealed(tx, keyring, row, names, lines))
+    try:
+        check_current(tx, row)
+        return Details(plain, open_sealed(tx, keyring, row, names, lines)), None
+    except Unreadable as error:
+        return Details(plain, {}), error
 
 
 def open_sealed(
@@ -130,7 +163,7 @@ def save_version(tx: Tx, keyring: Keyring, row: Row, save: Save) -> int:
 
     Gives its number.
     """
-    version: int = row["version"] + 1
+    version = next_version(tx, row)
     details = save.record.split()
     lines = sorted(save.lines)
     tx.execute(
@@ -149,8 +182,9 @@ def save_version(tx: Tx, keyring: Keyring, row: Row, save: Save) -> int:
     if details.sealed:
         bound = binding_of(row, lines, version=version)
         keyring.seal(tx, keyring.new_data_key(tx), bound, details.sealed)
-        hints = {slot: _hint(tx, keyring, secret) for slot, secret in details.sealed.items()}
-        keyring.seal_hint(tx, hint_binding(row["id"], row, version=version), json.dumps(hints))
+        hints = keyring.hints(tx)
+        shown = {slot: _hint(hints, secret) for slot, secret in details.sealed.items()}
+        hints.seal(tx, hint_binding(row, version=version), json.dumps(shown))
     tx.execute(
         "UPDATE credentials SET version = :version, updated_at = :now WHERE id = :id",
         id=row["id"],
@@ -165,6 +199,15 @@ def save_version(tx: Tx, keyring: Keyring, row: Row, save: Save) -> int:
     ):
         destroy(tx, keyring, row["id"], [old["version"]])
     return version
+
+
+def next_version(tx: Tx, row: Row) -> int:
+    """A number that no version of the record ever had: an old blob would open under its own."""
+    stored: int | None = tx.value(
+        "SELECT max(version) FROM credential_versions WHERE credential = :id", id=row["id"]
+    )
+    current: int = row["version"]
+    return 1 + max(current, stored or 0, high_water(tx, row))
 
 
 def destroy(tx: Tx, keyring: Keyring, record: str, versions: Collection[int]) -> None:
@@ -190,9 +233,9 @@ def empty_version(tx: Tx, keyring: Keyring, row: Row, type_name: str, actor: str
     save_version(tx, keyring, row, Save(empty, frozenset(), Typed(actor, timestamp(), None)))
 
 
-def _hint(tx: Tx, keyring: Keyring, secret: Secret) -> str:
+def _hint(hints: Hints, secret: Secret) -> str:
     """What a mask adds: the last four characters, or a fingerprint where these say nothing."""
-    text = secret.reveal().lstrip()
+    text = secret.reveal()
     if text.startswith(("-----BEGIN", "{", "[")):
-        return f"fingerprint {keyring.fingerprint(tx, secret)}"
-    return hint(secret.reveal())
+        return f"fingerprint {hints.fingerprint(secret)}"
+    return hint(text)

@@ -230,6 +230,7 @@ _TOKEN = re.compile(
     r"|(?P<literal>\[[^\[\]\s]*+\])"
     r"|(?P<end>[,;])"
     r"|(?P<group>:)"
+    r"|(?P<word>=\?[^?\s=]{1,60}\?[bBqQ]\?[^?\s]*+\?=)"  # also with the marks it should not hold
     r'|(?P<atom>[^\s"(),:;<>\[\]]++)'
     r"|(?P<stray>.)",
     re.DOTALL,
@@ -350,7 +351,7 @@ class _Reader:
             return "the address is empty"
         if not _SPEC.fullmatch(address):
             return "it is not one address" if "@" in address else "it holds no address"
-        others = [word for word in self.words if "@" in word and not word.startswith('"')]
+        others = [word for word in self.words if "@" in word and not word.startswith(('"', "=?"))]
         if self.angle is not None and others and spec.lower() != address.lower():
             return "it holds two different addresses"
         if any("@" in comment or "<" in comment for comment in self.comments):

@@ -22,7 +22,7 @@ SUBJECT_LIMIT = 1000
 _REPLY = re.compile(r"re\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
 _FORWARD = re.compile(r"(?:fwd?|fw)\s*:", re.IGNORECASE)
 _ID = re.compile(r"<[!-;=?-~]{1,900}>")
-_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)?[^<>]*>|<!--|-->")
+_TAG = re.compile(r"<!--|-->|<(?:(/?)([A-Za-z][A-Za-z0-9]*)|[!?])[^<>]*>")
 _LINES = {"br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "blockquote", "pre", "table"}
 _HIDDEN = {"script", "style", "head", "title"}
 

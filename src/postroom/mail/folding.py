@@ -13,6 +13,7 @@ __all__ = ["address_field", "encoded_words", "fold", "parameter", "text_field"]
 LINE = 78
 WORD_LINE = 76
 """A line that holds an encoded word (RFC 2047, 2)."""
+LONG_NAME = 40
 LONGEST_TOKEN = 900
 """A token that cannot be folded, with its field name, stays under the 998 of RFC 5322, 2.1.1."""
 
@@ -30,8 +31,8 @@ def fold(name: str, tokens: Iterable[str], limit: int = LINE) -> str:
     lines = [f"{name}:"]
     for token in tokens:
         spaced = token if token.startswith(" ") else f" {token}"
-        first = len(lines) == 1 and lines[0] == f"{name}:"
-        # never right after the name: some readers take such a field for an empty one
+        # right after a short name never: some readers take such a field for an empty one
+        first = len(lines) == 1 and lines[0] == f"{name}:" and len(name) <= LONG_NAME
         if not first and len(lines[-1]) + len(spaced) > limit:
             lines.append(spaced)
         else:

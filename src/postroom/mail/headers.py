@@ -181,7 +181,7 @@ def read_date(raw: bytes | str) -> dt.datetime | None:
     text = (raw.decode("latin-1") if isinstance(raw, bytes) else raw)[:200].strip()
     for read in (parsedate_to_datetime, dt.datetime.fromisoformat):
         try:
-            found = read(text)
+            found = read(text if "-" in text or ":" in text else "")
             aware = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
             return aware.astimezone(dt.UTC)
         except (ValueError, TypeError, IndexError, OverflowError):

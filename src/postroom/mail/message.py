@@ -50,12 +50,33 @@ def _text_of(name: str) -> cached_property[str]:
     return cached_property(lambda message: message.header(name))
 
 
+def _id_of(name: str) -> cached_property[str]:
+    """``<...>``; what stands there instead is kept for Message-ID, which names the message."""
+
+    def read(message: Message) -> str:
+        given = message.header(name)
+        found = _ID.search(given)
+        return found[0] if found else given[:998] if name == "message-id" else ""
+
+    return cached_property(read)
+
+
 def _addresses_of(name: str) -> cached_property[list[Address]]:
     def read(message: Message) -> list[Address]:
         found: list[Address] = []
         for raw in message.raw_fields(name):
             found += read_addresses(raw, message.charset)
         return found
+
+    return cached_property(read)
+
+
+def _body_of(content_type: str) -> cached_property[str | None]:
+    """The shown texts of a type, several in a row joined, with ``\\n`` line ends; None: no such."""
+
+    def read(message: Message) -> str | None:
+        leaves = [leaf for leaf in message.root.leaves() if _shown(leaf) == content_type]
+        return "\n".join(_text(leaf, message.notes) for leaf in leaves) if leaves else None
 
     return cached_property(read)
 
@@ -72,32 +93,37 @@ class Message:
     to = _addresses_of("to")
     cc = _addresses_of("cc")
     reply_to = _addresses_of("reply-to")
+    message_id = _id_of("message-id")
+    in_reply_to = _id_of("in-reply-to")
+    text = _body_of("text/plain")
+    html = _body_of("text/html")  # as it was sent: it must be cleaned before it is shown
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        self._problems: list[str] = []
+        self.notes: list[str] = []
 
     def __repr__(self) -> str:
         return f"<Message of {len(self.raw)} bytes>"
 
     @cached_property
-    def _root(self) -> mimeread.Entity:
-        return mimeread.read(self.raw, self._problems)
+    def root(self) -> mimeread.Entity:
+        """The tree of its parts."""
+        return mimeread.read(self.raw, self.notes)
 
     @cached_property
     def charset(self) -> str:
         """The charset the message declares for its text; raw 8-bit header bytes are read by it."""
-        labels = (leaf.type_parameters.get("charset", "") for leaf in self._root.leaves())
+        labels = (leaf.type_parameters.get("charset", "") for leaf in self.root.leaves())
         return next(filter(None, labels), "")
 
     def raw_fields(self, name: str) -> list[bytes]:
         """The raw values of every field of that name, unfolded, at most 16 KiB of each."""
         wanted = name.lower().encode("utf-8", "surrogateescape")
-        return [value for key, value in self._root.fields if key.lower() == wanted]
+        return [value for key, value in self.root.fields if key.lower() == wanted]
 
     def header(self, name: str) -> str:
         """The first field of that name as text, or an empty text."""
-        raw = self._root.first(name.lower().encode("utf-8", "surrogateescape"))
+        raw = self.root.first(name.lower().encode("utf-8", "surrogateescape"))
         return self._decoded(raw)
 
     def _decoded(self, raw: bytes) -> str:
@@ -106,23 +132,12 @@ class Message:
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
         """All fields in order: the name as it stands, the value as text."""
-        return [(name.decode("latin-1"), self._decoded(value)) for name, value in self._root.fields]
+        return [(name.decode("latin-1"), self._decoded(value)) for name, value in self.root.fields]
 
     @cached_property
     def date(self) -> dt.datetime | None:
         """The Date field in UTC, or None when there is none that can be read."""
-        return read_date(self._root.first(b"date"))
-
-    @cached_property
-    def message_id(self) -> str:
-        """``<...>``, or what stands there when it is not of that form."""
-        given = self.header("message-id")
-        return next(iter(_ID.findall(given)), given[:998])
-
-    @cached_property
-    def in_reply_to(self) -> str:
-        """The first id of In-Reply-To, or an empty text."""
-        return next(iter(_ID.findall(self.header("in-reply-to"))), "")
+        return read_date(self.root.first(b"date"))
 
     @cached_property
     def references(self) -> list[str]:
@@ -130,47 +145,9 @@ class Message:
         return _ID.findall(self.header("references"))[:REFERENCES_LIMIT]
 
     @cached_property
-    def text(self) -> str | None:
-        """The plain text (several in a row are joined), with ``\\n`` line ends; None: no such."""
-        return self._body("text/plain")
-
-    @cached_property
-    def html(self) -> str | None:
-        """The HTML as it was sent: it must be cleaned before it is shown.  None: there is none."""
-        return self._body("text/html")
-
-    def _body(self, content_type: str) -> str | None:
-        texts = [self._text(leaf) for leaf in self._leaves if _shown(leaf) == content_type]
-        return "\n".join(texts) if texts else None
-
-    def _text(self, leaf: mimeread.Entity) -> str:
-        data = mimeread.decode_body(leaf)
-        if len(data) > TEXT_LIMIT:
-            self._problems.append(f"A text is longer than {TEXT_LIMIT} bytes; it was cut.")
-            data = data[:TEXT_LIMIT]
-        text = charsets.decode(data, leaf.type_parameters.get("charset"))
-        return text.replace("\r\n", "\n").replace("\r", "\n")
-
-    @cached_property
-    def _leaves(self) -> list[mimeread.Entity]:
-        return list(self._root.leaves())
-
-    @cached_property
     def attachments(self) -> list[Part]:
         """Everything that is not the shown text: files, inline images, attached messages."""
-        return list(self._parts())
-
-    def _parts(self) -> Iterator[Part]:
-        for number, leaf in enumerate(self._leaves, 1):
-            if _shown(leaf) or (leaf is self._root and leaf.start >= leaf.end):
-                continue
-            content_id = decode_header(leaf.first(b"content-id")).strip("<> ")
-            inline = leaf.disposition == "inline" or (
-                bool(content_id) and leaf.disposition != "attachment"
-            )
-            kind = "message" if leaf.content_type.startswith("message/") else "attachment"
-            name = leaf.file_name or f"{kind}-{number}{extension_of(leaf.content_type)}"
-            yield Part(name, leaf.content_type, inline, content_id, leaf)
+        return list(_parts(self.root))
 
     @property
     def problems(self) -> list[str]:
@@ -181,7 +158,28 @@ class Message:
             if each.problem
         ]
         _ = (self.text, self.html)
-        return list(dict.fromkeys([*self._problems, *doubts]))
+        return list(dict.fromkeys([*self.notes, *doubts]))
+
+
+def _parts(root: mimeread.Entity) -> Iterator[Part]:
+    for number, leaf in enumerate(root.leaves(), 1):
+        if _shown(leaf) or (leaf is root and leaf.start >= leaf.end):
+            continue
+        content_id = decode_header(leaf.first(b"content-id")).strip("<> ")
+        related = bool(content_id) and leaf.disposition != "attachment"
+        kind = "message" if leaf.content_type.startswith("message/") else "attachment"
+        name = leaf.file_name or f"{kind}-{number}{extension_of(leaf.content_type)}"
+        inline = leaf.disposition == "inline" or related
+        yield Part(name, leaf.content_type, inline, content_id, leaf)
+
+
+def _text(leaf: mimeread.Entity, notes: list[str]) -> str:
+    data = mimeread.decode_body(leaf)
+    if len(data) > TEXT_LIMIT:
+        notes.append(f"A text is longer than {TEXT_LIMIT} bytes; it was cut.")
+        data = data[:TEXT_LIMIT]
+    text = charsets.decode(data, leaf.type_parameters.get("charset"))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _shown(leaf: mimeread.Entity) -> str:

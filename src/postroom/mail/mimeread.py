@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 from postroom.mail import charsets
@@ -20,6 +21,7 @@ __all__ = ["Entity", "Field", "decode_body", "parameters", "read", "read_fields"
 DEPTH_LIMIT = 50
 PARTS_LIMIT = 1000
 READINGS_LIMIT = 8
+SMALL = 16 * 1024 * 1024
 PARAMETERS_LIMIT = 200
 
 Field = tuple[bytes, bytes]
@@ -48,9 +50,13 @@ class Entity:
     children: list[Entity] = field(default_factory=list)
     parent_type: str = ""
 
+    @cached_property
+    def _firsts(self) -> dict[bytes, bytes]:
+        return {name.lower(): value for name, value in reversed(self.fields)}
+
     def first(self, name: bytes) -> bytes:
         """The raw value of the first field of that (lower-case) name, or nothing."""
-        return next((value for key, value in self.fields if key.lower() == name), b"")
+        return self._firsts.get(name, b"")
 
     @property
     def encoding(self) -> str:
@@ -150,7 +156,8 @@ class _Tree:
         self.raw = raw
         self.problems = problems
         self.parts = 0
-        self.left = READINGS_LIMIT * len(raw) + BLOCK_LIMIT  # bytes that may still be searched
+        # bytes that may still be searched; deep but small messages are harmless
+        self.left = READINGS_LIMIT * len(raw) + SMALL
 
     def read(self) -> Entity:
         start = 0
@@ -245,6 +252,12 @@ _NOT_BASE64 = bytes(byte for byte in range(256) if not re.match(rb"[A-Za-z0-9+/=
 
 
 def _base64(data: bytes) -> bytes:
+    end = data.find(b"=")
+    if end < 0 or not data[end:].strip(b"=\r\n"):
+        try:
+            return binascii.a2b_base64(data)  # which skips what is not base64
+        except binascii.Error:
+            pass  # padding is missing; mended below
     data = data.translate(None, _NOT_BASE64)
     end = data.find(b"=")
     if end < 0 or not data[end:].strip(b"="):

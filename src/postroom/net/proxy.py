@@ -41,7 +41,9 @@ async def connect(sock: socket.socket, host: str, port: int, proxy: str, proxy_p
 async def _head(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
     """The reply's head, read byte by byte: what follows it is the mail server's first word."""
     head = bytearray()
-    while not head.endswith((b"\r\n\r\n", b"\n\n")) and len(head) < LONGEST_REPLY:
+    while not head.endswith((b"\r\n\r\n", b"\n\n")):
+        if len(head) >= LONGEST_REPLY:
+            return b""  # no answer of a proxy
         byte = await loop.sock_recv(sock, 1)
         if not byte:
             raise ConnectionResetError

@@ -8,7 +8,8 @@ from typing import Any
 from postroom.clock import rfc3339
 from postroom.connections import store
 from postroom.connections.connection import Connection
-from postroom.connections.effective import Effective
+from postroom.connections.doctor import Report, Tell, test_connection
+from postroom.connections.references import check_references
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.fields import parse, shown
@@ -51,16 +52,11 @@ class Connections:
         else:
             store.replace(tx, connection)
         for effective in self._desk.resolver(tx).check(connection.name):
-            self._check_credentials(tx, effective)
+            check_references(tx, self._desk.credentials, effective)
         self._desk.record(tx, "add" if new else "set", "connection", connection.name)
         for source in sources.load_all(tx):  # what waits after a failure looks again at once
             if source.connection.casefold() == connection.name.casefold():
                 sources.wake(tx, source.name)
-
-    def _check_credentials(self, tx: Tx, effective: Effective) -> None:
-        for side in effective.sides:
-            for name in side.credentials:
-                self._desk.credentials.get(tx, name)
 
     async def copy(self, name: str, new_name: str, *, rebind: bool = False) -> dict[str, Any]:
         """Make another connection with the same settings under a new name."""
@@ -120,6 +116,13 @@ class Connections:
         except Exception as error:
             return {"effective": None, "error": str(error), "warnings": []}
         return {"effective": effective.as_json(), "warnings": list(effective.warnings)}
+
+    async def test(self, name: str, *, on_step: Tell | None = None) -> Report:
+        """Walk both sides step by step; nothing is changed and nothing sent.
+
+        ``on_step`` hears of each step as it ends.  What fails is in the report, with what to do.
+        """
+        return await test_connection(self._desk.opener, name, on_step=on_step)
 
     async def usage(self, name: str) -> list[Use]:
         """Every place that refers to a connection."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from postroom.clock import rfc3339
 from postroom.connections import store as connections
+from postroom.connections.doctor import Report, Tell, test_credential
 from postroom.credentials.store import Credential, Saved
 from postroom.db import Tx
 from postroom.errors import Refused
@@ -116,6 +117,15 @@ class Credentials:
     async def get(self, name: str) -> Credential:
         """One record as the store shows it.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: self._desk.credentials.get(tx, name))
+
+    async def test(self, name: str, *, on_step: Tell | None = None) -> Report:
+        """Walk the sign-in of an smtp credential step by step, sending nothing."""
+        record = await self.get(name)
+        if record.type != "smtp":
+            raise Refused(f"Credential {record.name} is of type {record.type}; only smtp names a "
+                          "server of its own.", code="not_supported",
+                          hint="Test the connection that uses it: postroom connection test NAME")
+        return await test_credential(self._desk.opener, record.name, on_step=on_step)
 
     async def usage(self, name: str) -> list[Use]:
         """Every place that refers to a credential.  Raises NotThere."""

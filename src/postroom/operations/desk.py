@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from postroom.audit.record import Recorder
 from postroom.connections.open import Opener
+from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore
@@ -84,8 +85,7 @@ class Desk:
 
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
-        return Resolver(tx, expand=self.expander(tx),
-                        trusted=lambda name: self.credentials.trusted_pem(tx, name))
+        return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx, self.credentials))
 
     async def write(self, body: Callable[[Tx], T]) -> T:
         """Make a change.  Raises why the room is locked, if it is."""

@@ -84,7 +84,8 @@ class Email:
     def _store(self, tx: Tx, via: str, draft: Draft, key: str | None) -> str:
         chosen = self.via(tx, via)
         account = self._account(tx, chosen.service)
-        written = draft.from_ or self._desk.expander(tx)(chosen.service.from_)
+        written = draft.from_ or self._desk.expander(tx)(
+            chosen.service.from_, f"service {chosen.service.name}: from")
         bare = parse_address(written, "from").address if written else ""
         sender = choose_sender(str(written or ""), bare, own=account.own, allowed=account.allowed,
                                signs_in=account.signs_in)
@@ -166,6 +167,10 @@ class Email:
             draining.add_done_callback(self._desk.background.discard)
             return Drained()
         return await draining
+
+    def seconds_until(self, due: float | None) -> float:
+        """How long until an instant; an hour when there is none."""
+        return 3600.0 if due is None else max(0.0, due - timestamp())
 
     async def purge(self) -> None:
         """Remove what the outbox need not keep any longer."""

@@ -45,7 +45,7 @@ class Services:
     def save(self, tx: Tx, service: Service, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         check_outgoing(self._desk, tx, service.connection)
-        self._desk.expander(tx)(service.from_)
+        self._desk.expander(tx)(service.from_, f"service {service.name}: from")
         if new:
             store.add(tx, service)
         else:

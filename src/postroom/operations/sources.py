@@ -97,8 +97,10 @@ class Sources:
     def _expanded(self, tx: Tx, source: Source) -> Source:
         """The source with the macros of its folders and its sink expanded."""
         expand = self._desk.expander(tx)
-        folders = Folders(**{name: expand(value) for name, value in source.folders})
-        path = expand(source.sink.path)
+        where = f"source {source.name}"
+        folders = Folders(**{name: expand(value, f"{where}: folders.{name}")
+                             for name, value in source.folders})
+        path = expand(source.sink.path, f"{where}: sink.path")
         return source.model_copy(update={
             "folders": folders, "sink": source.sink.model_copy(update={"path": path})})
 
@@ -155,6 +157,18 @@ class Sources:
             return False
         await watcher.watch()
         return True
+
+    async def names(self, roles: Sequence[str]) -> builtins.list[str]:
+        """The sources that a worker with these roles may collect for."""
+
+        def body(tx: Tx) -> builtins.list[str]:
+            resolver = self._desk.resolver(tx)
+            problems = resolver.problems()
+            return [one.name for one in store.load_all(tx) if one.connection not in problems
+                    and _may(one.worker_roles, roles)
+                    and _may(resolver.effective(one.connection).worker_roles, roles)]
+
+        return await self._desk.db.read(body)
 
     async def claim(self, names: Sequence[str], limit: int) -> builtins.list[Claim]:
         """Take sources of these names that are due and that nobody living owns."""
@@ -213,3 +227,8 @@ class Sources:
             return count
 
         return await self._desk.change(body)
+
+
+def _may(wanted: Sequence[str], roles: Sequence[str]) -> bool:
+    """Whether a worker with ``roles`` may do what asks for one of ``wanted`` (empty: anybody)."""
+    return not wanted or bool(set(wanted) & set(roles))

@@ -23,8 +23,9 @@ from postroom.net.dial import Dialed, Resolve, Step, dial
 from postroom.net.names import canonical_host, host_and_port
 from postroom.net.tls import Channel
 from postroom.protocols.base import WireTarget
+from postroom.protocols.inbox import Core, Inbox
 from postroom.protocols.transcript import Transcript
-from postroom.protocols.wire import Core, Wire
+from postroom.protocols.wire import Wire
 from postroom.secret import Scrubber
 
 __all__ = ["Core", "PeerFacts", "Pump", "open_pump"]
@@ -103,7 +104,8 @@ class Pump:
         self.step = "greeting"
         self._target = target
         self._until: float | None = None
-        self._wire = Wire(core, self.where, self.transcript, channel, target.limits.in_flight)
+        self._inbox = Inbox(core, self.where, self.transcript, target.limits.in_flight)
+        self._wire = Wire(self._inbox, self.where, channel)
         self._loop = asyncio.get_running_loop()
 
     async def attach(self, dialed: Dialed) -> None:
@@ -129,13 +131,13 @@ class Pump:
         Returns early when so many events wait that reading is paused: take them first, else both
         sides would wait for each other.  Raises WireError as :meth:`next` does.
         """
-        wire = self._wire
+        wire, inbox = self._wire, self._inbox
         until = self._deadline(None)
-        while wire.write_paused and wire.error is None and not wire.read_paused:
+        while wire.write_paused and inbox.error is None and not wire.read_paused:
             if not await wire.writing.wait(until):
                 wire.fail(self._timed_out("take what was sent", None))
-        if wire.error is not None and not wire.events:
-            raise self._own(wire.error)
+        if inbox.error is not None and not inbox.events:
+            raise self._own(inbox.error)
 
     async def next(self, timeout: float | None = None) -> list[Any]:
         """Every event that is there, in order; waits until there is at least one.
@@ -144,25 +146,25 @@ class Pump:
         complete by then, however many bytes dripped in.  Raises WireError ``timed_out`` or
         ``connection_lost`` (both temporary), TlsError, or the core's ProtocolError.
         """
-        wire = self._wire
+        wire, inbox = self._wire, self._inbox
         if (self._until is not None and self._loop.time() >= self._until) or not (
-            wire.events or wire.error is not None or await self.ready(timeout)
+            inbox.events or inbox.error is not None or await self.ready(timeout)
         ):
-            wire.events.clear()
+            inbox.events.clear()
             wire.fail(self._timed_out("answer", timeout))
-        if wire.error is not None and not wire.events:
-            raise self._own(wire.error)
+        if inbox.error is not None and not inbox.events:
+            raise self._own(inbox.error)
         return wire.take()
 
     async def ready(self, timeout: float | None = None) -> bool:
         """Whether :meth:`next` has something to say, waiting that long for it.  Unlike ``next`` it
         leaves the connection as it is when nothing comes: for IDLE.
         """
-        wire = self._wire
+        inbox = self._inbox
         until = self._deadline(timeout)
-        while not wire.events and wire.error is None:
-            if not await wire.reading.wait(until):
-                return bool(wire.events or wire.error is not None)
+        while not inbox.events and inbox.error is None:
+            if not await inbox.bell.wait(until):
+                return bool(inbox.events or inbox.error is not None)
         return True
 
     @contextlib.contextmanager
@@ -178,44 +180,44 @@ class Pump:
 
     # ------------------------------------------------------------------- TLS
 
-    async def start_tls(self, reply: object = None) -> None:
+    async def start_tls(self, reply: object) -> None:
         """Speak TLS from here on, after the other side said yes to STARTTLS.
 
-        ``reply`` is the event that said so: it must be the last one there is.  Raises ProtocolError
-        when anything, even part of a line, came behind it in the clear (RFC 3207 section 6; what
-        somebody between put there would be believed later); TlsError as :func:`open_pump`.
+        ``reply`` is the event that said so, the very object: it must be the last one there is.
+        Raises ProtocolError when anything, even part of a line, came behind it in the clear (RFC
+        3207 section 6; what somebody between put there would be believed later); TlsError as
+        :func:`open_pump`.
         """
-        wire = self._wire
-        behind = wire.events or not wire.at_line_end
-        if behind or (reply is not None and reply is not wire.last):
+        wire, inbox = self._wire, self._inbox
+        if inbox.events or not inbox.at_line_end or reply is not inbox.last:
             error = ProtocolError(
                 f"{self.where} sent more behind its answer to STARTTLS.",
                 hint="Somebody may be changing what is sent; use security tls if the server has "
                 "it, and ask its administrator.",
                 step="tls",
             )
-            wire.events.clear()
+            inbox.events.clear()
             wire.fail(error)
             raise error
-        if wire.error is not None:
-            raise self._own(wire.error)
+        if inbox.error is not None:
+            raise self._own(inbox.error)
         began = clock.monotonic()
         channel = Channel(self._target.tls, self.host)
         wire.begin_tls(channel)
         await self._finish_tls(channel, began)
 
     async def _finish_tls(self, channel: Channel, began: float) -> None:
-        wire = self._wire
+        wire, inbox = self._wire, self._inbox
         seconds = self._target.limits.connect_timeout
         until = self._loop.time() + seconds
-        while not channel.ready and wire.error is None:
-            if not await wire.reading.wait(until):
+        while not channel.ready and inbox.error is None:
+            if not await inbox.bell.wait(until):
                 wire.fail(handshake_timed_out(self.where, seconds))
         if channel.ready and self._target.tls.look_only:
-            wire.events.clear()
-            wire.fail(only_looked(self.where, channel.chain()))
-        if wire.error is not None:
-            raise self._own(wire.error)
+            self.abandon()
+            raise only_looked(self.where, channel.chain())
+        if inbox.error is not None:
+            raise self._own(inbox.error)
         self.peer.learn(channel)
         detail = f"{self.peer.tls_version} {self.peer.cipher}"
         self.steps.append(Step("tls", clock.monotonic() - began, detail))
@@ -225,14 +227,14 @@ class Pump:
 
     async def close(self, timeout: float = 2.0) -> None:
         """Send what is queued, say close-notify, close.  Never raises; at most ``timeout`` s."""
-        wire = self._wire
+        wire, inbox = self._wire, self._inbox
         transport = wire.transport
         if transport is None or wire.gone:
             return
-        if wire.error is None:
+        if inbox.error is None:
             if wire.channel is not None:
                 transport.write(wire.channel.close())
-            wire.error = self._closed()
+            inbox.error = self._closed()
             transport.close()
         until = self._loop.time() + timeout
         while not wire.gone:
@@ -242,7 +244,7 @@ class Pump:
 
     def abandon(self) -> None:
         """Close at once, without a word.  Never raises."""
-        if self._wire.error is None:
+        if self._inbox.error is None:
             self._wire.fail(self._closed())
 
     # ------------------------------------------------------------------- errors

@@ -1,4 +1,4 @@
-"""The socket's end of the pump: an asyncio protocol that decrypts, feeds the core, queues events.
+"""The socket's end of the pump: an asyncio protocol that decrypts and feeds the inbox.
 
 Nothing here waits.  Reading happens in buffers that all connections of a loop share, and TLS in
 memory (:class:`postroom.net.tls.Channel`), so an idle connection stays small.
@@ -9,60 +9,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
-from postroom.errors import PostroomError, WireError
+from postroom.errors import PostroomError
 from postroom.net.tls import FEED, RECORD, Channel, explain
-from postroom.protocols.transcript import Transcript
+from postroom.protocols.inbox import Bell, Inbox
 
-__all__ = ["Bell", "Core", "Wire"]
+__all__ = ["Wire"]
 
 READ: Final = 256 * 1024  # bytes read from the socket at once
 HIGH_WATER: Final = 256 * 1024  # bytes waiting to be sent, above which drain() waits
-MOST_EVENTS: Final = 8192  # not taken yet: a million tiny lines must not become a million objects
-
-
-class Core(Protocol):
-    """A protocol without input and output.  It is fed any split of the bytes."""
-
-    def receive(self, data: memoryview, /) -> list[Any]:
-        """The events these bytes complete, in order.  The memory is reused: copy what is kept.
-
-        Raises ProtocolError.
-        """
-
-    def eof(self) -> list[Any]:
-        """The other side closed in good order.  May raise ProtocolError."""
-
-
-class Bell:
-    """Wakes the one task that waits for it."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self) -> None:
-        self._future: asyncio.Future[bool] | None = None
-
-    def ring(self) -> None:
-        """Wake the waiting task, if there is one."""
-        _settle(self._future, True)
-
-    async def wait(self, until: float) -> bool:
-        """Wait for a ring; False when the loop's clock reaches ``until`` first."""
-        loop = asyncio.get_running_loop()
-        self._future = future = loop.create_future()
-        timer = loop.call_at(until, _settle, future, False)
-        try:
-            rang: bool = await future
-            return rang
-        finally:
-            timer.cancel()
-            self._future = None
-
-
-def _settle(future: asyncio.Future[bool] | None, rang: bool) -> None:
-    if future is not None and not future.done():
-        future.set_result(rang)
 
 
 class _Buffers:
@@ -78,39 +34,21 @@ _BUFFERS = weakref.WeakKeyDictionary()
 
 
 class Wire(asyncio.BufferedProtocol):
-    """One connection as asyncio sees it.  ``events`` wait to be taken; ``error`` is set once, at
-    the end of the connection, and comes after the events before it.
-    """
+    """One connection as asyncio sees it; ``channel`` is its TLS, once it has begun."""
 
-    # flake8 would not know: asyncio keeps one of these per idle connection, ten thousand of them
     __slots__ = (
-        "_buffers", "_core", "_fed", "_most_bytes", "_transcript", "at_line_end", "channel",
-        "error", "events", "gone", "last", "read_paused", "reading", "transport", "where",
+        "_buffers", "_where", "channel", "gone", "inbox", "read_paused", "transport",
         "write_paused", "writing",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        core: Core,
-        where: str,
-        transcript: Transcript,
-        channel: Channel | None,
-        most_bytes: int,
-    ) -> None:
+    def __init__(self, inbox: Inbox, where: str, channel: Channel | None) -> None:
         loop = asyncio.get_running_loop()
         self._buffers = _BUFFERS.get(loop) or _BUFFERS.setdefault(loop, _Buffers())
-        self._core = core
-        self._transcript = transcript
-        self._most_bytes = most_bytes
-        self._fed = 0  # bytes given to the core since events were taken last
-        self.where = where
+        self._where = where
+        self.inbox = inbox
         self.channel = channel
         self.transport: asyncio.Transport | None = None
-        self.events: list[Any] = []
-        self.last: Any = None  # the last event taken
-        self.error: BaseException | None = None
-        self.at_line_end = True  # whether the last bytes in the clear ended a line
-        self.reading, self.writing = Bell(), Bell()
+        self.writing = Bell()  # rings when more may be written, and at the end
         self.read_paused = self.write_paused = self.gone = False
 
     # ------------------------------------------------------------------- called by asyncio
@@ -126,37 +64,36 @@ class Wire(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         data = self._buffers.wire[:nbytes]
-        channel = self.channel
-        if channel is None:
-            self.at_line_end = data[-1] == 10
-            self._deliver(data)
-            return
         try:
-            self._decrypt(channel, data)
+            if self.channel is None:
+                self._deliver(data)
+            else:
+                self._decrypt(self.channel, data)
         except ssl.SSLError as error:
-            self._tls_failed(channel, error)
+            self.fail(explain(error, self._where, None))
+        except PostroomError as error:
+            self.fail(error)
 
     def eof_received(self) -> bool:
         channel = self.channel
-        if channel is None or channel.closed:
-            self._ended()
+        if channel is None:
+            self._finish()
         elif channel.ready:
             # RFC 8446 section 6.1: without close-notify somebody may have cut it short
-            self.fail(self.lost("cut the connection off"))
+            self.fail(self.inbox.lost("cut the connection off"))
         else:
-            self.fail(explain(EOFError(), self.where, None))
+            self.fail(explain(EOFError(), self._where, None))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone = True
-        if self.error is None:
-            if exc is not None and not isinstance(exc, OSError):
-                self.error = exc  # not the wire's failure but a mistake in a core: shown as it is
-            elif self.channel is not None and not self.channel.ready:
-                self.error = explain(exc or EOFError(), self.where, None)
-            else:
-                self.error = self.lost("cut the connection off" if exc else "closed the connection")
-        self.reading.ring()
+        if exc is not None and not isinstance(exc, OSError):
+            self.inbox.end(exc)  # not the wire's failure but a mistake in a core: shown as it is
+        elif self.channel is not None and not self.channel.ready:
+            self.inbox.end(explain(exc or EOFError(), self._where, None))
+        else:
+            what = "cut the connection off" if exc else "closed the connection"
+            self.inbox.end(self.inbox.lost(what))
         self.writing.ring()
 
     def pause_writing(self) -> None:
@@ -170,7 +107,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send; encrypted where TLS is on.  Nothing leaves on a connection that is over."""
-        if self.error is not None or self.transport is None:
+        if self.inbox.error is not None or self.transport is None:
             return
         if self.channel is None:
             self.transport.write(data)
@@ -178,45 +115,30 @@ class Wire(asyncio.BufferedProtocol):
         try:
             self.transport.write(self.channel.encrypt(data))
         except ssl.SSLError as error:
-            self._tls_failed(self.channel, error)
+            self.fail(explain(error, self._where, None))
 
     def begin_tls(self, channel: Channel) -> None:
-        """From here on every byte is TLS; ``reading`` rings when the handshake is over."""
+        """From here on every byte is TLS; the inbox's bell rings when the handshake is over."""
         self.channel = channel
         try:
             self._shake(channel)
         except ssl.SSLError as error:
-            self._tls_failed(channel, error)
+            self.fail(explain(error, self._where, None))
 
     def take(self) -> list[Any]:
-        """The events that wait, in order; reading goes on if it was paused."""
-        events, self.events = self.events, []
-        self.last = events[-1]
-        self._fed = 0
-        if self.read_paused and self.transport is not None and self.error is None:
+        """The events that wait, at least one; reading goes on if it was paused."""
+        events = self.inbox.take()
+        if self.read_paused and self.transport is not None and self.inbox.error is None:
             self.read_paused = False
             self.transport.resume_reading()
         return events
 
     def fail(self, error: BaseException) -> None:
-        """End the connection at once; ``error`` is what the pump says from then on."""
-        if self.error is None:
-            self.error = error
+        """End the connection at once; ``error`` is what it says from then on."""
+        self.inbox.end(error)
         if self.transport is not None:
             self.transport.abort()
-        self.reading.ring()
         self.writing.ring()
-
-    def lost(self, what: str) -> WireError:
-        """The error of a connection that ended, with the last words of the other side."""
-        said = self._transcript.last_said()
-        return WireError(
-            f"{self.where} {what}{f' after saying: {said}' if said else ''}.",
-            code="connection_lost",
-            hint="Try again; if it stays so, the server's log says why.",
-            temporary=True,
-            said=said,
-        )
 
     # ------------------------------------------------------------------- inside
 
@@ -231,59 +153,36 @@ class Wire(asyncio.BufferedProtocol):
                 if filled >= READ:
                     self._deliver(plain[:filled])
                     filled = 0
-            if self.error is not None:
-                return
         if filled:
             self._deliver(plain[:filled])
-        if answer := channel.outgoing():  # a new key, RFC 8446 section 4.6.3
-            self._send(answer)
         if channel.closed:
-            self._ended()
+            self._finish()
+        elif (answer := channel.outgoing()) and self.transport is not None:
+            self.transport.write(answer)  # a new key, RFC 8446 section 4.6.3
 
     def _shake(self, channel: Channel) -> bool:
         try:
             over = channel.handshake()
         finally:
-            self._send(channel.outgoing())  # also the alert that says why we refuse
+            # with an error, this is the alert that tells the other side why
+            if (data := channel.outgoing()) and self.transport is not None:
+                self.transport.write(data)
         if over:
-            self.reading.ring()
+            self.inbox.bell.ring()
         return over
 
-    def _send(self, data: bytes) -> None:
-        if data and self.transport is not None and self.error is None:
-            self.transport.write(data)
-
     def _deliver(self, data: memoryview) -> None:
-        self._transcript.received(data)
-        try:
-            events = self._core.receive(data)
-        except PostroomError as error:
-            self.fail(error)
-            return
-        self._fed += len(data)
-        if not events:
-            return
-        if self.events:
-            self.events += events
-        else:
-            self.events = events
-        if self._fed > self._most_bytes or len(self.events) > MOST_EVENTS:
-            self._pause()
-        self.reading.ring()
-
-    def _pause(self) -> None:
-        if not self.read_paused and self.transport is not None and self.error is None:
+        self.inbox.feed(data)
+        if self.inbox.full and not self.read_paused and self.transport is not None:
             self.read_paused = True
             self.transport.pause_reading()
             self.writing.ring()  # who waits in drain() has to take events first
 
-    def _ended(self) -> None:
+    def _finish(self) -> None:
         try:
-            self.events += self._core.eof()
+            self.inbox.finish()
         except PostroomError as error:
-            self.fail(error)
-            return
-        self.fail(self.lost("closed the connection"))
-
-    def _tls_failed(self, channel: Channel, error: ssl.SSLError) -> None:
-        self.fail(explain(error, self.where, None))
+            self.inbox.end(error)
+        if self.transport is not None:
+            self.transport.abort()
+        self.writing.ring()

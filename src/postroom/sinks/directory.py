@@ -17,7 +17,7 @@ __all__ = ["DirectorySink"]
 class DirectorySink(Sink):
     """Messages as files.  Taking one again writes the same file again."""
 
-    type: Literal["directory"] = field("directory", label="Type")
+    type: Literal["directory"] = field(label="Type")
     path: str = field(label="Directory", macro=True,
                       help="Made when missing. Each folder of the mailbox is a folder in it.")
     summary: bool = field(False, label="Summary files",

@@ -18,7 +18,7 @@ __all__ = ["MaildirSink"]
 class MaildirSink(Sink):
     """Messages in a Maildir.  Taking one again is noticed while it has not been moved or renamed."""
 
-    type: Literal["maildir"] = field("maildir", label="Type")
+    type: Literal["maildir"] = field(label="Type")
     path: str = field(label="Maildir", macro=True,
                       help="Made when missing; all folders of the source go into this one.")
 

@@ -1,12 +1,15 @@
 """The vault: keys, and the seal that binds a value to its record and its destinations."""
 
+from postroom.vault.datakey import Binding, DataKey
 from postroom.vault.first_run import Start, open_vault
+from postroom.vault.hints import Hints
 from postroom.vault.kek import Kek, default_source, load_kek, make_key_file
-from postroom.vault.keyring import Binding, DataKey, Keyring
+from postroom.vault.keyring import Keyring
 
 __all__ = [
     "Binding",
     "DataKey",
+    "Hints",
     "Kek",
     "Keyring",
     "Start",

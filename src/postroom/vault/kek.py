@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from postroom.errors import InvalidValue, Locked
 from postroom.secret import Secret
 from postroom.vault.keyfile import parse_key, read_mounted, read_private, write_key
-from postroom.vault.passphrase import SHORTEST, Argon2
+from postroom.vault.passphrase import Argon2
 
 __all__ = [
     "PASSPHRASE_VARIABLE",
@@ -153,11 +153,5 @@ def _from_passphrase(
             "The room's passphrase is needed and nobody is here to ask.",
             code="key_missing",
             hint=f"Set {PASSPHRASE_VARIABLE}, or use passphrase:PATH.",
-        )
-    if len(phrase.reveal()) < SHORTEST:
-        raise Locked(
-            f"The passphrase is shorter than {SHORTEST} characters.",
-            code="key_unsafe",
-            hint="Take four or five random words.",
         )
     return kek_of(argon2.derive(phrase))

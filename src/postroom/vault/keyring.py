@@ -8,7 +8,6 @@ process; Python cannot wipe them, and the documentation promises no more.
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 import os
 import secrets
@@ -20,94 +19,25 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from postroom.clock import timestamp
-from postroom.db import Tx
+from postroom.db import Row, Tx
 from postroom.errors import Locked, Refused, RoomError, Unreadable
-from postroom.net.destination import digest
 from postroom.secret import Secret
+from postroom.vault.datakey import Binding, DataKey
+from postroom.vault.hints import SEALED_IN, Hints
 from postroom.vault.kek import Kek
 from postroom.vault.seal import (
     KEY_BYTES,
     LABEL,
-    NONCE_BYTES,
     SUITE,
     associated_data,
     open_value,
-    seal_value,
     unwrap_key,
     wrap_key,
 )
 
-__all__ = ["Binding", "DataKey", "Keyring"]
+__all__ = ["Keyring"]
 
 _SUITE: Final = str(SUITE).encode()
-_HINT_FIELD: Final = "hints"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Binding:
-    """What a sealed value belongs to.  Change one of these by a letter and it does not open.
-
-    ``destinations`` are canonical lines (net/destination); their order does not matter.
-    """
-
-    kind: str
-    record: str
-    name: str = ""
-    type: str = ""
-    version: int = 1
-    destinations: tuple[str, ...] = ()
-
-    def parts(self, room_id: str, field: str) -> list[bytes]:
-        """The parts of the associated data, in their order."""
-        words = (self.kind, self.record, self.name, self.type, str(self.version), field)
-        return [
-            LABEL,
-            _SUITE,
-            room_id.encode(),
-            *(word.encode() for word in words),
-            digest(self.destinations),
-        ]
-
-
-class DataKey:
-    """A new data key: seals each thing once, then is only ever opened with.
-
-    GCM breaks when one key meets one nonce twice (SP 800-38D section 8).  Random nonces make that
-    improbable; this guard makes a broken random source, or a second seal of a field, an error.
-    """
-
-    __slots__ = ("_aead", "_nonces", "_random", "_sealed", "id")
-
-    def __init__(
-        self, key_id: str, key: bytes, *, random: Callable[[int], bytes] = os.urandom
-    ) -> None:
-        self.id = key_id
-        self._aead = AESGCM(key)
-        self._random = random
-        self._sealed: set[bytes] = set()
-        self._nonces: set[bytes] = set()
-
-    def seal(self, bound: bytes, plaintext: bytes) -> bytes:
-        """Seal one value under its associated data; raises RoomError on a second for the same."""
-        if bound in self._sealed:
-            raise RoomError("A data key was asked to seal one field twice; nothing was sealed.")
-        blob = seal_value(self._aead, self.id, plaintext, bound, random=self._nonce)
-        self._sealed.add(bound)
-        return blob
-
-    def open(self, bound: bytes, blob: bytes) -> bytes:
-        """Open what was sealed with this key; raises Unreadable."""
-        return open_value(self._aead, blob, bound)
-
-    def _nonce(self, size: int) -> bytes:
-        nonce = self._random(size)
-        if len(nonce) != NONCE_BYTES or nonce in self._nonces:
-            raise RoomError(
-                "The random source of this machine gave the same number twice; nothing was sealed.",
-                hint="Do not use this machine for secrets until that is understood.",
-            )
-        self._nonces.add(nonce)
-        return nonce
 
 
 class Keyring:
@@ -119,8 +49,7 @@ class Keyring:
         self.kek_id = kek.id
         self._wrapper = _wrapper(kek, room_id)
         self._vault_keys: dict[str, AESGCM] = {}
-        self._hints: DataKey | None = None
-        self._fingerprints = b""
+        self._hints: Hints | None = None
 
     # ------------------------------------------------------------------ the keyring itself
 
@@ -150,7 +79,7 @@ class Keyring:
             vault_key=key_id,
             kek=kek.id,
             now=timestamp(),
-            wrapped=wrap_key(keyring._wrapper, key, keyring._bound("vault-key", kek.id, key_id)),
+            wrapped=wrap_key(keyring._wrapper, key, _bound(room_id, "vault-key", kek.id, key_id)),
         )
         keyring._vault_keys[key_id] = AESGCM(key)
         hints = keyring.new_data_key(tx)
@@ -197,7 +126,9 @@ class Keyring:
         for row in rows:
             key_id = row["vault_key"]
             key = unwrap_key(
-                self._wrapper, row["wrapped"], self._bound("vault-key", self.kek_id, key_id)
+                self._wrapper,
+                row["wrapped"],
+                _bound(self.room_id, "vault-key", self.kek_id, key_id),
             )
             tx.execute(
                 "INSERT INTO vault_key_wraps (vault_key, kek, wrapped, created_at) "
@@ -205,7 +136,7 @@ class Keyring:
                 vault_key=key_id,
                 kek=kek.id,
                 now=timestamp(),
-                wrapped=wrap_key(wrapper, key, self._bound("vault-key", kek.id, key_id)),
+                wrapped=wrap_key(wrapper, key, _bound(self.room_id, "vault-key", kek.id, key_id)),
             )
 
     # ------------------------------------------------------------------ seal and open
@@ -219,7 +150,7 @@ class Keyring:
             raise RoomError("This room has no active vault key.")
         key, key_id = os.urandom(KEY_BYTES), secrets.token_hex(16)
         wrapped = wrap_key(
-            self._vault_key(tx, active), key, self._bound("data-key", active, key_id)
+            self._vault_key(tx, active), key, _bound(self.room_id, "data-key", active, key_id)
         )
         tx.execute(
             "INSERT INTO data_keys (id, vault_key, wrapped, created_at) "
@@ -236,9 +167,16 @@ class Keyring:
     ) -> None:
         """Seal fields under a data key that was made in this transaction."""
         for field, secret in fields.items():
-            bound = associated_data(binding.parts(self.room_id, field))
-            blob = data_key.seal(bound, secret.reveal_bytes())
-            self._store(tx, binding, field, data_key.id, blob)
+            bound = binding.bound(self.room_id, field)
+            tx.execute(
+                SEALED_IN,
+                kind=binding.kind,
+                record=binding.record,
+                version=binding.version,
+                field=field,
+                data_key=data_key.id,
+                blob=data_key.seal(bound, secret.reveal_bytes()),
+            )
 
     def open(self, tx: Tx, binding: Binding, field: str) -> Secret:
         """Open one field.  Raises Unreadable, which names the record and the field."""
@@ -256,15 +194,19 @@ class Keyring:
 
         Gives how many fields there were.  The database overwrites what it deletes (secure_delete).
         """
-        which = "kind = :kind AND record = :record AND (:version IS NULL OR version = :version)"
         keys = tx.all(
-            f"SELECT DISTINCT data_key FROM sealed WHERE {which}",
+            "SELECT DISTINCT data_key FROM sealed WHERE kind = :kind AND record = :record "
+            "AND (:version IS NULL OR version = :version)",
             kind=kind,
             record=record,
             version=version,
         )
         gone = tx.execute(
-            f"DELETE FROM sealed WHERE {which}", kind=kind, record=record, version=version
+            "DELETE FROM sealed WHERE kind = :kind AND record = :record "
+            "AND (:version IS NULL OR version = :version)",
+            kind=kind,
+            record=record,
+            version=version,
         )
         for row in keys:
             tx.execute(
@@ -275,35 +217,17 @@ class Keyring:
             )
         return gone
 
-    # ------------------------------------------------------------------ hints and the audit key
-
-    def seal_hint(self, tx: Tx, binding: Binding, text: str) -> None:
-        """Seal what a list may show of a record version, apart from its secrets.
-
-        All hints share one data key, so that a list of ten thousand unwraps one key.  That key
-        seals often, which random nonces allow 2**32 times (SP 800-38D 8.3).
-        """
-        hints = self._hints_key(tx)
-        bound = associated_data(binding.parts(self.room_id, _HINT_FIELD))
-        self._store(tx, binding, _HINT_FIELD, hints.id, hints.seal(bound, text.encode()))
-
-    def hint_opener(self, tx: Tx) -> Callable[[Binding, bytes], str]:
-        """A function that opens hint blobs; it needs no ``tx`` and raises Unreadable."""
-        hints = self._hints_key(tx)
-
-        def open_hint(binding: Binding, blob: bytes) -> str:
-            bound = associated_data(binding.parts(self.room_id, _HINT_FIELD))
-            return hints.open(bound, blob).decode()
-
-        return open_hint
-
-    def fingerprint(self, tx: Tx, secret: Secret) -> str:
-        """Eight hexadecimal characters by which people tell two long secrets apart.
-
-        HMAC under a key of this room: a plain hash would let whoever sees it test guesses.
-        """
-        self._hints_key(tx)
-        return hmac.digest(self._fingerprints, secret.reveal_bytes(), "sha256").hex()[:8]
+    def hints(self, tx: Tx) -> Hints:
+        """The hints of this room: what lists may show of secrets.  Raises Unreadable."""
+        if self._hints is None:
+            row = tx.one(
+                "SELECT id, vault_key, wrapped FROM data_keys WHERE id = "
+                "(SELECT value FROM room WHERE key = 'hints_key')"
+            )
+            if row is None:
+                raise Unreadable("The key of the hints is missing from this room.")
+            self._hints = Hints(self.room_id, row["id"], self._unwrapped(tx, row))
+        return self._hints
 
     def audit_key(self, tx: Tx) -> Callable[[bytes], bytes]:
         """HMAC-SHA-256 under the room's audit key, which is the same in every process."""
@@ -328,26 +252,12 @@ class Keyring:
             name = row["field"]
             try:
                 if opened is None or opened[0] != row["id"]:
-                    bound_key = self._bound("data-key", row["vault_key"], row["id"])
-                    vault_key = self._vault_key(tx, row["vault_key"])
-                    opened = row["id"], AESGCM(unwrap_key(vault_key, row["wrapped"], bound_key))
-                bound = associated_data(binding.parts(self.room_id, name))
+                    opened = row["id"], AESGCM(self._unwrapped(tx, row))
+                bound = binding.bound(self.room_id, name)
                 found[name] = Secret(open_value(opened[1], row["blob"], bound))
             except Unreadable:
                 raise _unreadable(binding, name, "does not open") from None
         return found
-
-    def _store(self, tx: Tx, binding: Binding, field: str, data_key: str, blob: bytes) -> None:
-        tx.execute(
-            "INSERT INTO sealed (kind, record, version, field, data_key, blob) "
-            "VALUES (:kind, :record, :version, :field, :data_key, :blob)",
-            kind=binding.kind,
-            record=binding.record,
-            version=binding.version,
-            field=field,
-            data_key=data_key,
-            blob=blob,
-        )
 
     def _vault_key(self, tx: Tx, key_id: str) -> AESGCM:
         if key_id not in self._vault_keys:  # another process may have begun a new term
@@ -356,32 +266,24 @@ class Keyring:
                 id=key_id,
                 kek=self.kek_id,
             )
-            key = unwrap_key(self._wrapper, wrapped, self._bound("vault-key", self.kek_id, key_id))
+            key = unwrap_key(
+                self._wrapper, wrapped, _bound(self.room_id, "vault-key", self.kek_id, key_id)
+            )
             self._vault_keys[key_id] = AESGCM(key)
         return self._vault_keys[key_id]
 
-    def _hints_key(self, tx: Tx) -> DataKey:
-        if self._hints is None:
-            row = tx.one(
-                "SELECT id, vault_key, wrapped FROM data_keys WHERE id = "
-                "(SELECT value FROM room WHERE key = 'hints_key')"
-            )
-            if row is None:
-                raise Unreadable("The key of the hints is missing from this room.")
-            bound = self._bound("data-key", row["vault_key"], row["id"])
-            key = unwrap_key(self._vault_key(tx, row["vault_key"]), row["wrapped"], bound)
-            self._hints = DataKey(row["id"], key)
-            label = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"postroom fingerprint 1")
-            self._fingerprints = label.derive(key)
-        return self._hints
-
-    def _bound(self, purpose: str, wrapping: str, wrapped: str) -> bytes:
-        """What a wrapped key is bound to: room, purpose and the ids of both keys."""
-        words = (self.room_id, purpose, wrapping, wrapped)
-        return associated_data([LABEL, _SUITE, *(word.encode() for word in words)])
+    def _unwrapped(self, tx: Tx, row: Row) -> bytes:
+        bound = _bound(self.room_id, "data-key", row["vault_key"], row["id"])
+        return unwrap_key(self._vault_key(tx, row["vault_key"]), row["wrapped"], bound)
 
 
 _AUDIT: Final = Binding(kind="audit-key", record="audit")
+
+
+def _bound(room_id: str, purpose: str, wrapping: str, wrapped: str) -> bytes:
+    """What a wrapped key is bound to: room, purpose and the ids of both keys."""
+    words = (room_id, purpose, wrapping, wrapped)
+    return associated_data([LABEL, _SUITE, *(word.encode() for word in words)])
 
 
 def _wrapper(kek: Kek, room_id: str) -> AESGCM:

@@ -19,7 +19,7 @@ __all__ = ["SHORTEST", "Argon2"]
 LEAST_MEMORY = 64 * 1024  # KiB
 MOST_MEMORY = 4 * 1024 * 1024
 SHORTEST = 12
-"""Characters a new passphrase needs at least."""
+"""Characters a passphrase needs at least."""
 
 
 class Argon2(NamedTuple):
@@ -69,8 +69,17 @@ class Argon2(NamedTuple):
         return json.dumps({"salt": salt, "m": self.memory, "t": self.passes, "p": self.lanes})
 
     def derive(self, passphrase: Secret) -> Secret:
-        """32 bytes of key.  The text is brought to NFC first, since keyboards differ (RFC 8265)."""
-        text = unicodedata.normalize("NFC", passphrase.reveal()).encode()
+        """32 bytes of key; raises Locked (``key_unsafe``) for a short passphrase.
+
+        The text is brought to NFC first, since keyboards differ (RFC 8265 section 4.2).
+        """
+        text = unicodedata.normalize("NFC", passphrase.reveal())
+        if len(text) < SHORTEST:
+            raise Locked(
+                f"The passphrase is shorter than {SHORTEST} characters.",
+                code="key_unsafe",
+                hint="Take four or five random words.",
+            )
         kdf = Argon2id(
             salt=self.salt,
             length=32,
@@ -78,7 +87,7 @@ class Argon2(NamedTuple):
             lanes=self.lanes,
             memory_cost=self.memory,
         )
-        return Secret(kdf.derive(text))
+        return Secret(kdf.derive(text.encode()))
 
 
 def _edited(why: str) -> Locked:

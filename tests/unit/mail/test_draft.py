@@ -67,8 +67,10 @@ def test_the_sender_is_the_envelope_sender() -> None:
 
 def test_the_same_bytes_on_every_try() -> None:
     fields: dict[str, Any] = {
-        "text": "t", "html": "<p>h", "attachments": [Attachment("a", "a/b", b"x")],
-    }  # fmt: skip
+        "text": "t",
+        "html": "<p>h",
+        "attachments": [Attachment("a", "a/b", b"x")],
+    }
     assert made(**fields) == made(**fields)
 
 
@@ -112,9 +114,21 @@ def test_a_line_end_is_refused_and_the_field_named(
 
 @pytest.mark.parametrize(
     "name",
-    ["From", "bcc", "Content-Type", "Date", "MIME-Version", "Resent-To", "X A", "X:", "", "Ü",
-     "Received", "x" * 61],
-)  # fmt: skip
+    [
+        "From",
+        "bcc",
+        "Content-Type",
+        "Date",
+        "MIME-Version",
+        "Resent-To",
+        "X A",
+        "X:",
+        "",
+        "Ü",
+        "Received",
+        "x" * 61,
+    ],
+)
 def test_headers_that_are_structure_are_refused(name: str) -> None:
     with pytest.raises(InvalidValue):
         made(headers={name: "x"})
@@ -123,15 +137,27 @@ def test_headers_that_are_structure_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {"to": None}, {"from_": None}, {"from_": "a@x.org, b@x.org"}, {"subject": 5}, {"text": b"x"},
-        {"text": "\ud800"}, {"subject": "\ud800"}, {"headers": {"X-A": ""}}, {"subject": "x" * 20_000},
-        {"attachments": [Attachment("../x", "a/b", b"")]}, {"attachments": [Attachment("", "a/b", b"")]},
-        {"attachments": [Attachment("..", "a/b", b"")]}, {"attachments": [Attachment("C:\\x", "a/b", b"")]},
-        {"attachments": [Attachment("x", "multipart/mixed", b"")]}, {"attachments": [Attachment("x", "a", b"")]},
-        {"message_id": "<a b@x>"}, {"message_id": "x"}, {"message_id": "<ü@x>"},
+        {"to": None},
+        {"from_": None},
+        {"from_": "a@x.org, b@x.org"},
+        {"subject": 5},
+        {"text": b"x"},
+        {"text": "\ud800"},
+        {"subject": "\ud800"},
+        {"headers": {"X-A": ""}},
+        {"subject": "x" * 20_000},
+        {"attachments": [Attachment("../x", "a/b", b"")]},
+        {"attachments": [Attachment("", "a/b", b"")]},
+        {"attachments": [Attachment("..", "a/b", b"")]},
+        {"attachments": [Attachment("C:\\x", "a/b", b"")]},
+        {"attachments": [Attachment("x", "multipart/mixed", b"")]},
+        {"attachments": [Attachment("x", "a", b"")]},
+        {"message_id": "<a b@x>"},
+        {"message_id": "x"},
+        {"message_id": "<ü@x>"},
         {"headers": {f"X-{n}": "x" for n in range(101)}},
     ],
-)  # fmt: skip
+)
 def test_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         made(**bad)
@@ -144,9 +170,10 @@ def test_a_date_needs_a_zone() -> None:
 
 TEXT = st.text(max_size=300).filter(lambda s: not re.search(r"[\ud800-\udfff]", s))
 HEADER = st.text(
-    st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"]) | st.sampled_from("=?_ ,;<>()\"\\:@"),
+    st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"])
+    | st.sampled_from('=?_ ,;<>()"\\:@'),
     max_size=200,
-)  # fmt: skip
+)
 ATOM = st.text(st.sampled_from("abcXYZ019._+-="), min_size=1, max_size=30).map(
     lambda s: s.strip(".").replace("..", ".") or "a"
 )
@@ -238,14 +265,22 @@ def test_bodies_cannot_smuggle_line_ends(text: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("subject", "x" * 5000), ("subject", "é" * 5000), ("subject", "x " * 5000), ("text", "x" * 5000),
-        ("text", "日本" * 5000), ("html", "<p>" * 5000), ("to", [f"user{n}@x.org" for n in range(500)]),
+        ("subject", "x" * 5000),
+        ("subject", "é" * 5000),
+        ("subject", "x " * 5000),
+        ("text", "x" * 5000),
+        ("text", "日本" * 5000),
+        ("html", "<p>" * 5000),
+        ("to", [f"user{n}@x.org" for n in range(500)]),
         ("to", {"address": "a" * 240 + "@x.org", "name": "x" * 990}),
-        ("references", [f"<{n}{'x' * 890}@y>" for n in range(100)]), ("in_reply_to", "x" * 890 + "@y"),
-        ("attachments", [Attachment("x" * 5000, "a/b", b"")]), ("attachments", [Attachment("é" * 3000, "a/b", b"")]),
-        ("headers", {"X" * 60: "é" * 3000}), ("headers", {"X" * 60: "y" * 3000}),
+        ("references", [f"<{n}{'x' * 890}@y>" for n in range(100)]),
+        ("in_reply_to", "x" * 890 + "@y"),
+        ("attachments", [Attachment("x" * 5000, "a/b", b"")]),
+        ("attachments", [Attachment("é" * 3000, "a/b", b"")]),
+        ("headers", {"X" * 60: "é" * 3000}),
+        ("headers", {"X" * 60: "y" * 3000}),
     ],
-)  # fmt: skip
+)
 def test_no_line_is_too_long(field: str, value: Any) -> None:
     content = made(**{field: value}).content
     is_wire_clean(content)
@@ -288,9 +323,14 @@ def test_inline_images_are_related_to_the_html() -> None:
     parsed = email.message_from_bytes(made(text="t", html="h", attachments=parts).content)
     shape = [part.get_content_type() for part in parsed.walk()]
     assert shape == [
-        "multipart/mixed", "multipart/alternative", "text/plain", "multipart/related", "text/html",
-        "image/png", "a/b",
-    ]  # fmt: skip
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "a/b",
+    ]
 
 
 def test_new_message_ids() -> None:

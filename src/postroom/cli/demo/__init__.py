@@ -1,4 +1,4 @@
-"""The parts of ``postroom demo`` that are not Postroom: a mailbox, and two servers to meet it by."""
+"""What ``postroom demo`` needs besides Postroom: a mailbox, and two servers to reach it by."""
 
 from __future__ import annotations
 

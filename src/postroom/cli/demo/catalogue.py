@@ -74,7 +74,7 @@ NOTES = (
     ("Lunch on Friday?", "The place by the canal has a table for six at half past twelve."),
     ("Re: Damaged parcel, order photos attached", "The replacement leaves today. Keep the lamp."),
     ("Holiday cover from the 14th", "Grace answers for me while I am away; she knows the plan."),
-    ("Draft contract, comments welcome", "Clause 4 is the one I would like a second pair of eyes on."),
+    ("Draft contract, comments welcome", "Please look twice at clause 4; the rest is as before."),
     ("Please call back about the return", "The customer rang twice; number and times are below."),
 )
 
@@ -91,8 +91,8 @@ FOREIGN = (
     Foreign(
         "iso-8859-1", "quoted-printable", "Jürgen Schäfer", "j.schaefer@werkhof.example",
         "Auftragsbestätigung für Ihre Bestellung über 12 Stühle",
-        "Guten Tag,\n\nvielen Dank für Ihren Auftrag. Wir liefern am Dienstag zwischen 8 und 12 Uhr."
-        "\nBitte prüfen Sie die Größe der Tür.\n\nMit freundlichen Grüßen\nJürgen Schäfer\n",
+        "Guten Tag,\n\nvielen Dank für Ihren Auftrag. Wir liefern am Dienstag vormittag.\n"
+        "Bitte prüfen Sie die Größe der Tür.\n\nMit freundlichen Grüßen\nJürgen Schäfer\n",
         "Auftragsbestätigung März.pdf",
     ),
     Foreign(

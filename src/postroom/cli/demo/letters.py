@@ -106,7 +106,7 @@ def _basket(desk: Desk) -> tuple[list[str], int]:
     return [*lines, f"Total: {_money(total)}"], total
 
 
-def order(desk: Desk) -> Letter:
+def _order(desk: Desk) -> Letter:
     """An order confirmation, text and HTML."""
     firm, domain = desk.chance.choice(FIRMS)
     lines, _ = _basket(desk)
@@ -115,17 +115,15 @@ def order(desk: Desk) -> Letter:
     return Letter(firm, f"orders@{domain}", subject, content, facts=("html",))
 
 
-def shipped(desk: Desk) -> Letter:
+def _shipped(desk: Desk) -> Letter:
     """A shipping notice in plain text."""
     firm, domain = desk.chance.choice(FIRMS)
     track = f"KX{desk.chance.randrange(10**9):09d}EU"
     body = f"Order {desk.order()} is on its way.\n\nTracking number: {track}\nCarrier: Kestrel\n"
-    return Letter(
-        firm, f"shipping@{domain}", f"Order {desk.order()} has shipped", parts.text(body)
-    )
+    return Letter(firm, f"shipping@{domain}", f"Order {desk.order()} has shipped", parts.text(body))
 
 
-def invoice(desk: Desk) -> Letter:
+def _invoice(desk: Desk) -> Letter:
     """An invoice: a line of text and a PDF."""
     firm, domain = desk.chance.choice(FIRMS)
     lines, total = _basket(desk)
@@ -142,7 +140,7 @@ def invoice(desk: Desk) -> Letter:
     )  # fmt: skip
 
 
-def newsletter(desk: Desk) -> Letter:
+def _newsletter(desk: Desk) -> Letter:
     """A newsletter: text, and HTML with a picture inside."""
     firm, domain = desk.chance.choice(FIRMS)
     title, line = desk.chance.choice(NEWS)
@@ -157,12 +155,10 @@ def newsletter(desk: Desk) -> Letter:
     content = parts.multipart("alternative", desk.boundary(), [parts.text(f"{line}\n"), shown])
     leave = f"List-Unsubscribe: <https://{domain}/leave/{desk.number}>"
     listed = f"List-Id: {words('List-Id', firm).partition(': ')[2]} <news.{domain}>"
-    return Letter(
-        firm, f"news@{domain}", title, content, headers=(listed, leave), facts=("html",)
-    )
+    return Letter(firm, f"news@{domain}", title, content, headers=(listed, leave), facts=("html",))
 
 
-def note(desk: Desk) -> Letter:
+def _note(desk: Desk) -> Letter:
     """A few lines from a person."""
     (name, box), (_, domain) = desk.chance.choice(PEOPLE), desk.chance.choice(FIRMS)
     subject, line = desk.chance.choice(NOTES)
@@ -171,7 +167,7 @@ def note(desk: Desk) -> Letter:
     return Letter(name, f"{box}@{domain}", subject, content)
 
 
-def alert(desk: Desk) -> Letter:
+def _alert(desk: Desk) -> Letter:
     """A line from a machine."""
     subject, line = desk.chance.choice(ALERTS)
     days = "\n".join(f"{day:>10}: {desk.chance.randint(90, 240):>5}" for day in _DAYS)
@@ -183,7 +179,7 @@ def alert(desk: Desk) -> Letter:
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def export(desk: Desk) -> Letter:
+def _export(desk: Desk) -> Letter:
     """A report as CSV whose file name is not ASCII."""
     rows = [f"{desk.order()};{day};{desk.chance.randint(1, 400)}" for day in _DAYS]
     table = ("order;day;pieces\r\n" + "\r\n".join(rows) + "\r\n").encode()
@@ -227,9 +223,9 @@ def _name_charset(charset: str) -> str:
     return "utf-8" if charset == "iso-2022-jp" else charset
 
 
-def forwarded(desk: Desk) -> Letter:
+def _forwarded(desk: Desk) -> Letter:
     """A message that carries another, whole."""
-    inner = invoice(desk).bytes_for(desk)
+    inner = _invoice(desk).bytes_for(desk)
     content = _mixed(desk, parts.text("See below; can you pay this?\n"), parts.nested(inner))
     return Letter(
         "Grace Lin", "grace.lin@harbourfinch.example", "Fwd: Invoice for the desks", content,
@@ -237,7 +233,7 @@ def forwarded(desk: Desk) -> Letter:
     )  # fmt: skip
 
 
-def returned(desk: Desk) -> Letter:
+def _returned(desk: Desk) -> Letter:
     """A delivery status notification (RFC 3464)."""
     status = Part(
         ("Content-Type: message/delivery-status",),
@@ -255,7 +251,7 @@ def returned(desk: Desk) -> Letter:
     )  # fmt: skip
 
 
-def large(desk: Desk) -> Letter:
+def _large(desk: Desk) -> Letter:
     """The 5 MB one: photos in an archive."""
     # base64 writes 78 bytes for 57, and a header of about 800 bytes goes ahead
     data = b"PK\x03\x04" + desk.chance.randbytes((LARGE_BYTES - 800) * 57 // 78 - 4)
@@ -270,7 +266,7 @@ def large(desk: Desk) -> Letter:
     )  # fmt: skip
 
 
-def malformed(desk: Desk) -> Letter:
+def _malformed(desk: Desk) -> Letter:
     """Broken on purpose: no closing boundary, a header line without a colon, raw 8-bit subject."""
     boundary = desk.boundary()
     body = (
@@ -292,11 +288,11 @@ def malformed(desk: Desk) -> Letter:
 
 
 _SPECIAL: tuple[Kind, ...] = (
-    large, malformed, forwarded, returned, *(_foreign(entry) for entry in FOREIGN),
+    _large, _malformed, _forwarded, _returned, *(_foreign(entry) for entry in FOREIGN),
 )  # fmt: skip
 _EVERYDAY: tuple[tuple[Kind, int], ...] = (
-    (order, 26), (shipped, 16), (invoice, 20), (newsletter, 12), (note, 24), (alert, 14),
-    (export, 6), *((_foreign(entry), 5) for entry in FOREIGN),
+    (_order, 26), (_shipped, 16), (_invoice, 20), (_newsletter, 12), (_note, 24), (_alert, 14),
+    (_export, 6), *((_foreign(entry), 5) for entry in FOREIGN),
 )  # fmt: skip
 
 

@@ -83,7 +83,8 @@ def fill(
     chance = random.Random(seed)  # noqa: S311  # the same mailbox every time; no secret in it
     tally = _Tally()
     rows = []
-    for uid, (when, kind) in enumerate(zip(_times(chance, count, end), letters(chance, count), strict=True), 1):
+    dated = zip(_times(chance, count, end), letters(chance, count), strict=True)
+    for uid, (when, kind) in enumerate(dated, 1):
         desk = Desk(chance, when, to, uid)
         letter = kind(desk)
         data = letter.bytes_for(desk)

@@ -49,9 +49,7 @@ class WholeLogin(Login):
 
     config: Config
 
-    async def authorize(
-        self, authenticated: IdentityInterface, authzid: str
-    ) -> Identity:
+    async def authorize(self, authenticated: IdentityInterface, authzid: str) -> Identity:
         """The signed-in user's identity; only their own (pymap's rule)."""
         granted = await super().authorize(authenticated, authzid)
         return _WholeIdentity(self.config, self.tokens, granted.name, None, granted.roles)

@@ -74,8 +74,7 @@ async def demo_servers(directory: Path, user: str, password: str) -> AsyncIterat
     servers do not start.
     """
     check_extra()
-    directory = directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = _made(directory)
     process = await _start(directory)
     try:
         # the password goes through the pipe: never in argv, never in the environment
@@ -94,6 +93,12 @@ async def demo_servers(directory: Path, user: str, password: str) -> AsyncIterat
         )
     finally:
         await _end(process)
+
+
+def _made(directory: Path) -> Path:
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return directory
 
 
 async def _start(directory: Path) -> asyncio.subprocess.Process:

@@ -8,27 +8,34 @@ lives as long as its standard input: however the parent ends, the system closes 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import hashlib
 import hmac
 import itertools
 import json
 import logging
 import os
+import secrets
 import sys
 import tempfile
 import threading
 import time
 from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from proxyprotocol.reader import ProxyProtocolReader
 from pymap.backend.maildir import Config
 from pymap.backend.maildir.users import PasswordsFile, UsersFile
-from pymap.imap import IMAPServer
-from pysasl.hashing import BuiltinHash
+from pymap.concurrent import Subsystem
+from pymap.imap import (  # type: ignore[attr-defined]  # the reader is of a library below pymap
+    IMAPServer,
+    ProxyProtocolReader,
+)
 
 from postroom.cli.demo.certificates import identity
 from postroom.cli.demo.maildir import WholeLogin
@@ -36,8 +43,8 @@ from postroom.cli.demo.maildir import WholeLogin
 __all__ = ["main"]
 
 _SIZE_LIMIT = 64 * 1024 * 1024
-_ROUNDS = 20_000
-"""Of PBKDF2: pymap's default of 500,000 costs 0.2 s a sign-in, for a password made for an hour."""
+_THREADS = 16
+"""pymap works in threads; each client in IDLE holds one."""
 _PATIENCE = 2.0
 """Seconds to wait for the servers of a demo that has just ended to let go of the directory."""
 _log = logging.getLogger("postroom.demo")
@@ -108,63 +115,96 @@ def _authenticator(user: str, password: str) -> Any:
     return check
 
 
-async def _users(base: Path, user: str, password: str, maildir: Path, hashing: BuiltinHash) -> None:
-    """The one user, in pymap's files; who else was there is gone."""
-    for file in (UsersFile, PasswordsFile):
-        Path(file.get_file(str(base))).unlink(missing_ok=True)
-    async with UsersFile.with_write(str(base)) as users:
+class _Hashing:
+    """How pymap keeps the password: its own way takes 0.2 s a sign-in, too long for a demo's."""
+
+    def copy(self, **kwargs: Any) -> _Hashing:
+        return self
+
+    def hash(self, secret: str) -> str:
+        return self._with(secrets.token_hex(16), secret)
+
+    def verify(self, secret: str, hash: str) -> bool:
+        return hmac.compare_digest(self._with(hash.partition("$")[0], secret), hash)
+
+    def _with(self, salt: str, secret: str) -> str:
+        digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), salt.encode(), 10_000)
+        return f"{salt}${digest.hex()}"
+
+
+async def _write_user(config: Config, user: str, password: str, maildir: Path) -> None:
+    """The one user, in pymap's files."""
+    base = config.base_dir
+    async with UsersFile.with_write(base) as users:
         users.set(users.build_record(user, str(maildir)))
-    async with PasswordsFile.with_write(str(base)) as passwords:
-        passwords.set(passwords.build_record(user, hashing.hash(password)))
+    kept = config.hash_context.hash(config.password_prep(password))
+    async with PasswordsFile.with_write(base) as passwords:
+        passwords.set(passwords.build_record(user, kept))
 
 
-async def _listen(make: Any, port: int) -> tuple[asyncio.Server, int]:
-    """Listen on the port of the last time, or on a free one if it is taken by now."""
-    try:
-        server: asyncio.Server = await make(port)
-    except OSError:
-        server = await make(0)
-    return server, int(server.sockets[0].getsockname()[1])
+def _imap_config(base: Path) -> Config:
+    files = identity(base / "tls")
+    config = Config(
+        Namespace(passlib_cfg=None, proxy_protocol=None),
+        base_dir=str(base),
+        layout="++",
+        colon=None,
+        host=None,
+        port=0,
+        cert_file=str(files.certificate),
+        key_file=str(files.key),
+        tls_enabled=False,  # this is STARTTLS; we are inside TLS already
+        hash_context=_Hashing(),
+        subsystem=Subsystem.for_threading(ThreadPoolExecutor(_THREADS)),
+    )
+    config.apply_context()
+    return config
 
 
 async def _serve(order: dict[str, Any], answer: int) -> None:
     base, user, password = Path(order["directory"]), order["user"], order["password"]
     maildir, host = base / "mailbox", order["address"]
     _tidy(base, maildir)
-    files = identity(base / "tls")
-    hashing = BuiltinHash(rounds=_ROUNDS)
-    await _users(base, user, password, maildir, hashing)
+    config = _imap_config(base)
+    await _write_user(config, user, password, maildir)
     loop = asyncio.get_running_loop()
-    config = Config(
-        Namespace(passlib_cfg=None, proxy_protocol=None), base_dir=str(base), layout="++",
-        colon=None, host=host, port=0, tls_enabled=False, hash_context=hashing,
-        cert_file=str(files.certificate), key_file=str(files.key),
-        subsystem=Config.parse_args(
-            Namespace(concurrency=4, base_dir=str(base), layout="++", colon=None)
-        )["subsystem"],
-    )  # fmt: skip
-    config.apply_context()
-    reader = ProxyProtocolReader(config.proxy_protocol)
-    imap = reader.get_callback(IMAPServer(WholeLogin(config), config))
+    imap = ProxyProtocolReader(config.proxy_protocol).get_callback(
+        IMAPServer(WholeLogin(config), config)
+    )
     post, authenticator = _Post(maildir, user), _authenticator(user, password)
 
     def smtp() -> SMTP:
         # TLS is there from the first byte, which aiosmtpd does not see: it may offer AUTH at once
         return SMTP(
-            post, loop=loop, hostname="localhost", data_size_limit=_SIZE_LIMIT,
-            enable_SMTPUTF8=True, auth_require_tls=False, authenticator=authenticator,
-        )  # fmt: skip
+            post,
+            loop=loop,
+            hostname="localhost",
+            data_size_limit=_SIZE_LIMIT,
+            enable_SMTPUTF8=True,
+            auth_require_tls=False,
+            authenticator=authenticator,
+        )
 
-    last = _last_ports(base)
     tls = config.ssl_context
-    held = [
+    last = _last_ports(base)
+    servers = [
         await _listen(lambda port: asyncio.start_server(imap, host, port, ssl=tls), last[0]),
         await _listen(lambda port: loop.create_server(smtp, host, port, ssl=tls), last[1]),
     ]
-    ports = [port for _, port in held]
+    ports = [int(server.sockets[0].getsockname()[1]) for server in servers]
     (base / "ports.json").write_text(json.dumps(ports), "ascii")
     _say(answer, {"imap_port": ports[0], "smtp_port": ports[1]})
-    await asyncio.gather(*(server.serve_forever() for server, _ in held))
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+async def _listen(
+    make: Callable[[int], Awaitable[asyncio.base_events.Server]], port: int
+) -> asyncio.base_events.Server:
+    """Listen on the port of the last time, or on a free one if it is taken by now."""
+    if port:
+        with contextlib.suppress(OSError):
+            return await make(port)
+    return await make(0)
 
 
 def _last_ports(base: Path) -> list[int]:
@@ -176,12 +216,12 @@ def _last_ports(base: Path) -> list[int]:
 
 
 def _tidy(base: Path, maildir: Path) -> None:
-    """Make what is missing; remove the locks and drafts of servers that were killed."""
+    """Make what is missing; remove earlier users, and locks and drafts of servers killed."""
     for name in ("tmp", "new", "cur"):
         (maildir / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = base / "scratch"
     scratch.mkdir(exist_ok=True, mode=0o700)
-    for stale in [*maildir.rglob("*.lock"), *base.glob("pymap-*.lock"), *scratch.iterdir()]:
+    for stale in (*maildir.rglob("*.lock"), *base.glob("pymap-*"), *scratch.iterdir()):
         stale.unlink(missing_ok=True)
     # pymap renames its drafts into place, which a /tmp on another file system would not allow
     tempfile.tempdir = str(scratch)
@@ -206,8 +246,9 @@ def _say(answer: int, told: dict[str, Any]) -> None:
     os.close(answer)
 
 
-def _live_with(parent: Any) -> None:
-    parent.read()
+def _live_with_input() -> None:
+    while os.read(0, 4096):  # not through sys.stdin: its lock would be held while Python ends
+        pass
     # at once: no thread of pymap's may hold the process back, and every file is renamed into place
     os._exit(0)
 
@@ -216,15 +257,21 @@ def main() -> None:
     """Serve what the line on standard input says."""
     order = json.loads(sys.stdin.buffer.readline())
     # a thread, so that a busy loop cannot keep the process from seeing its parent end
-    threading.Thread(target=_live_with, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=_live_with_input, daemon=True).start()
     answer = os.dup(1)
     os.dup2(2, 1)
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s"
     )
     _log.setLevel(logging.INFO)
-    # both libraries would ask the resolver for this host's name, at every greeting
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # warns of itself at every sign-in
+    # pymap reads these; without a name it would ask the resolver for one at every greeting
     os.environ["FQDN"] = "localhost"
+    for name in ("CERT_FILE", "KEY_FILE"):
+        os.environ.pop(name, None)
+    # and it gives dates of the other half of the year with today's offset: an hour off
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     if not _hold(Path(order["directory"])):
         _say(answer, {"error": "busy"})
         return

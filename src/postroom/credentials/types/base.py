@@ -16,7 +16,7 @@ from postroom.errors import InvalidValue, UnknownField
 from postroom.fields import Fields, describe, model_of, nearest, parse, shown
 from postroom.secret import Secret
 
-__all__ = ["CredentialType", "Details", "Trusted", "no_trust"]
+__all__ = ["CredentialType", "Details", "Trusted", "no_trust", "placed"]
 
 Trusted = Callable[[str], str]
 """Gives the PEM text of the ``trusted_certificate`` of that name; raises InvalidValue."""
@@ -64,6 +64,11 @@ class CredentialType(Fields):
         return set()
 
     @classmethod
+    def as_input(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        """What is stored of the plain fields, in the form that :meth:`take` takes."""
+        return plain
+
+    @classmethod
     def present(cls, plain: dict[str, Any]) -> dict[str, Any]:
         """The fields that are not sealed as people see them (a certificate by its fingerprint)."""
         return plain
@@ -82,7 +87,7 @@ class CredentialType(Fields):
                 else (f"Fields of {cls.type_name}: {', '.join(cls.model_fields)}.")
             )
             raise UnknownField(f"There is no field {name!r}.", hint=hint, field=name)
-        inner = model_of_map(info.annotation)
+        inner = _model_of_map(info.annotation)
         if inner is not None:
             intake.entries(name, value, inner)
         elif name in _sealed(cls):
@@ -124,7 +129,7 @@ def placed(plain: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
     return data
 
 
-def model_of_map(annotation: Any) -> type[Fields] | None:
+def _model_of_map(annotation: Any) -> type[Fields] | None:
     """The declaration inside ``dict[str, X]`` where X is one, else None."""
     if getattr(annotation, "__origin__", None) is dict:
         return model_of(annotation.__args__[1])

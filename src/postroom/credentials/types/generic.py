@@ -33,6 +33,11 @@ class Generic(CredentialType):
         return [] if plain or sealed else ["fields"]
 
     @classmethod
+    def as_input(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        """Plain fields say so, or they would be taken for secrets elsewhere."""
+        return {name: {"value": value, "plain": True} for name, value in plain.items()}
+
+    @classmethod
     def take(cls, intake: Intake, name: str, value: Any) -> None:
         """A field moves between sealed and plain only together with its value, or is refused."""
         try:

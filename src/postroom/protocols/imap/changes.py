@@ -75,10 +75,11 @@ class ChangeVerbs(FolderVerbs):
         raw = await self._wire_name(name)
         new: dict[str, str] = {}
 
-        def take(event: Event) -> None:
+        def take(event: Event) -> bool:
             # MOVE tells it before the reply, RFC 6851, 4.3
             if isinstance(event, Status):
                 new.update(self._copied(event, len(uids)))
+            return isinstance(event, Status)
 
         replies = await self._each(
             uids, lambda part: commands.copy(part, raw, move=move), name, take

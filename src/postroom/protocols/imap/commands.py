@@ -7,8 +7,9 @@ go-ahead or not, RFC 7888) is the core's decision, since only it knows what the 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from postroom.errors import InvalidValue
@@ -181,6 +182,7 @@ def plain_flag(flag: str) -> str:
     return _OURS.get(flag.lower(), flag)
 
 
-def flag_set(flags: Iterable[str]) -> frozenset[str]:
+@functools.lru_cache(maxsize=512)  # a folder has few combinations, a listing many messages
+def flag_set(flags: tuple[str, ...]) -> frozenset[str]:
     """A message's flags as a summary holds them; \\Recent says nothing (RFC 9051, appendix E)."""
     return frozenset([plain_flag(flag) for flag in flags if flag.lower() != "\\recent"])

@@ -18,8 +18,8 @@ from postroom.protocols.imap import commands
 from postroom.protocols.imap.frames import Chunk, Large
 from postroom.protocols.imap.opened import Opened
 from postroom.protocols.imap.refusals import not_understood
-from postroom.protocols.imap.responses import Done, Event, Fetch
-from postroom.protocols.imap.session import Pending
+from postroom.protocols.imap.responses import WHOLE, Done, Event, Fetch
+from postroom.protocols.imap.session import Pending, Session
 from postroom.protocols.imap.sets import LONGEST, compress, write_set
 
 __all__ = ["FetchVerb"]
@@ -29,10 +29,9 @@ _MOST: Final = 500  # messages in a window
 _GUESS: Final = 32 * 1024  # bytes of a message whose size nobody told
 
 
-class _Window(NamedTuple):
-    pending: Pending
+class _Plan(NamedTuple):
     uids: list[int]
-    size: int
+    size: int  # bytes, as far as they are known
 
 
 class _Bodies:
@@ -45,20 +44,22 @@ class _Bodies:
         self._spool: Spool | None = None
         self._large: Large | None = None
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event) -> bool:
         """The next event."""
         if isinstance(event, Fetch):
             if event.has_body:
                 self._body(event)
-            elif self._spool is not None:
-                self.discard()
-        elif isinstance(event, Chunk):
+            return event.has_body
+        if isinstance(event, Chunk):
             if self._spool is not None:
                 self._spool.write(event.data)
-        elif isinstance(event, Large):
+            return self._spool is not None
+        if isinstance(event, Large) and event.item in WHOLE:
             self.discard()
             self._large = event
             self._spool = self._open_spool(event.size)
+            return True
+        return False
 
     def _body(self, fetch: Fetch) -> None:
         key = self.wanted.pop(fetch.uid, None)
@@ -82,6 +83,58 @@ class _Bodies:
             spool.discard()
 
 
+class _Pipeline:
+    """Windows on their way: sent ahead, and settled in the order they were sent."""
+
+    def __init__(self, session: Session, bodies: _Bodies, plan: Iterator[_Plan], most: int) -> None:
+        self.refused: list[tuple[Done, list[int]]] = []
+        self.more = True
+        self._session = session
+        self._bodies = bodies
+        self._plan = plan
+        self._most = most
+        self._flight: deque[tuple[Pending, _Plan]] = deque()
+        self._awaited = 0  # bytes
+
+    @property
+    def running(self) -> bool:
+        """Whether anything is sent or to be sent."""
+        return self.more or bool(self._flight)
+
+    def fill(self) -> None:
+        """Send as many windows as there is room for."""
+        while self.more and (not self._flight or self._awaited < self._most):
+            window = next(self._plan, None)
+            if window is None:
+                self.more = False
+                return
+            command = commands.fetch_bodies(write_set(compress(window.uids)))
+            self._flight.append((self._session.send(command, self._bodies.take), window))
+            self._awaited += window.size
+
+    async def step(self) -> list[Fetched]:
+        """What came next; at the end of a window also what is gone."""
+        if self._flight:
+            await self._session.step()
+        bodies = self._bodies
+        while self._flight and (done := self._flight[0][0].done) is not None:
+            _, window = self._flight.popleft()
+            self._awaited -= window.size
+            missing = [uid for uid in window.uids if uid in bodies.wanted]
+            if done.state != "OK" and missing:
+                self.refused.append((done, missing))
+            else:
+                bodies.ready += [Fetched(bodies.wanted.pop(uid), None) for uid in missing]
+        ready, bodies.ready = bodies.ready, []
+        return ready
+
+    def leave(self) -> None:
+        """Nobody reads on: what is still to come is dropped as it comes."""
+        for pending, _ in self._flight:
+            pending.drop()
+        self._bodies.discard()
+
+
 class FetchVerb(Opened):
     """fetch."""
 
@@ -91,73 +144,62 @@ class FetchVerb(Opened):
         What the server no longer has comes as ``Fetched(id, None)`` at the end of its window.
         Raises WireError: also when the server refused to give a message that is still there.
         """
+        state = self._opened()
         uids = self._uids(ids)
-        session = self._session
+        transcript = self._session.pump.transcript
         bodies = _Bodies(dict(zip(uids, ids, strict=True)), spool)
         plan = self._windows(uids)
-        flight: deque[_Window] = deque()
-        awaited = 0
-        refused: list[tuple[Done, list[int]]] = []
-        session.pump.transcript.quiet = True
-        try:
-            more = True
-            while more or flight:
-                while more and (not flight or awaited < self._limits.in_flight):
-                    window = next(plan, None)
-                    if window is None:
-                        more = False
-                        break
-                    part, size = window
-                    command = commands.fetch_bodies(write_set(compress(part)))
-                    flight.append(_Window(session.send(command, bodies.take), part, size))
-                    awaited += size
-                if flight:
-                    await session.step()
-                while flight and (done := flight[0].pending.done) is not None:
-                    window_done = flight.popleft()
-                    awaited -= window_done.size
-                    missing = [uid for uid in window_done.uids if uid in bodies.wanted]
-                    if done.state != "OK" and missing:
-                        refused.append((done, missing))
-                        continue
-                    bodies.ready += [Fetched(bodies.wanted.pop(uid), None) for uid in missing]
-                if bodies.ready:
-                    batch, bodies.ready = bodies.ready, []
-                    yield batch
-            for done, missing in refused:
-                yield await self._judge(done, missing, bodies.wanted)
-        finally:
-            session.pump.transcript.quiet = False
-            for left in flight:
-                left.pending.drop()
-            bodies.discard()
+        alone = False
+        while True:
+            pipeline = _Pipeline(self._session, bodies, plan, self._limits.in_flight)
+            transcript.quiet = True  # what messages say is people's
+            try:
+                while pipeline.running:
+                    self._still(state)
+                    pipeline.fill()
+                    if batch := await pipeline.step():
+                        yield batch
+            finally:
+                transcript.quiet = False
+                pipeline.leave()
+            there = await self._present([uid for _, part in pipeline.refused for uid in part])
+            gone = [uid for _, part in pipeline.refused for uid in part if uid not in there]
+            if gone:
+                yield [Fetched(bodies.wanted.pop(uid), None) for uid in gone]
+            if not there:
+                return
+            if alone:
+                raise self._kept_back(pipeline.refused[0][0], [bodies.wanted[uid] for uid in there])
+            # one message that the server cannot read must not hide those behind it
+            plan, alone = (_Plan([uid], _GUESS) for uid in sorted(there)), True
 
-    async def _judge(self, done: Done, uids: list[int], ids: dict[int, str]) -> list[Fetched]:
-        """After a NO: what is gone is gone, what is still there was refused (RFC 2180, 4.1)."""
+    async def _present(self, uids: list[int]) -> set[int]:
+        """Which of these are still there: a NO also comes when some are gone (RFC 2180, 4.1)."""
         present: set[int] = set()
 
-        def take(event: Event) -> None:
+        def take(event: Event) -> bool:
             if isinstance(event, Fetch):
                 present.add(event.uid)
+            return isinstance(event, Fetch)
 
         name = self._opened().name
         await self._each(uids, lambda part: commands.plain("UID FETCH", part, "(UID)"), name, take)
-        there = [uid for uid in uids if uid in present]
-        if there:
-            if done.state == "BAD":
-                raise not_understood(self._session, done)
-            raise WireError(
-                f"The server has {len(there)} messages in {name} that it does not give out.",
-                code="deferred",
-                temporary=True,
-                hint="Try again; if it stays so, the server's log says why.",
-                step="fetch",
-                said=self._session.said(done),
-                ids=[ids[uid] for uid in there[:100]],
-            )
-        return [Fetched(ids.pop(uid), None) for uid in uids]
+        return present.intersection(uids)
 
-    def _windows(self, uids: list[int]) -> Iterator[tuple[list[int], int]]:
+    def _kept_back(self, done: Done, ids: list[str]) -> WireError:
+        if done.state == "BAD":
+            return not_understood(self._session, done)
+        return WireError(
+            f"The server has {len(ids)} messages in {self._opened().name} that it does not give.",
+            code="deferred",
+            temporary=True,
+            hint="Try again; if it stays so, the server's log says why.",
+            step="fetch",
+            said=self._session.said(done),
+            ids=ids[:100],
+        )
+
+    def _windows(self, uids: list[int]) -> Iterator[_Plan]:
         """Ascending runs of uids of about a quarter of ``in_flight`` bytes.
 
         A server answers a set in ascending order whatever order the set has, so a descending pair
@@ -173,11 +215,11 @@ class FetchVerb(Opened):
             apart = 0 if uid == last + 1 else len(str(uid)) * 2 + 2
             full = total + size > limit or len(part) >= _MOST or text + apart > LONGEST
             if part and (full or uid <= last):
-                yield part, total
+                yield _Plan(part, total)
                 part, total, text = [], 0, 0
             part.append(uid)
             total += size
             text += apart
             last = uid
         if part:
-            yield part, total
+            yield _Plan(part, total)

@@ -69,9 +69,10 @@ class FolderVerbs(Opened):
         session = self._session
         told: dict[str, str] = {}
 
-        def take(event: Event) -> None:
+        def take(event: Event) -> bool:
             if isinstance(event, Status) and event.code:
                 told[event.code] = event.argument
+            return isinstance(event, Status)
 
         self._state = None
         self._sizes.clear()
@@ -99,9 +100,10 @@ class FolderVerbs(Opened):
         """UIDNEXT where the server did not tell: one more than the last uid there is."""
         last: list[int] = [0]
 
-        def take(event: Event) -> None:
+        def take(event: Event) -> bool:
             if isinstance(event, Fetch):
                 last.append(event.uid)
+            return isinstance(event, Fetch)
 
         if self._session.exists:
             done = await self._session.run(commands.plain("UID FETCH", "*", "(UID)"), take)
@@ -132,9 +134,10 @@ class FolderVerbs(Opened):
     async def _list(self, pattern: bytes) -> list[Listed]:
         found: list[Listed] = []
 
-        def take(event: Event) -> None:
+        def take(event: Event) -> bool:
             if isinstance(event, Listed):
                 found.append(event)
+            return isinstance(event, Listed)
 
         asked = self._session.can("SPECIAL-USE") and self._session.can("LIST-EXTENDED")
         command = commands.list_folders(pattern, special_use=asked)

@@ -29,10 +29,14 @@ HUGE: Final = 10
 
 @dataclasses.dataclass(slots=True)
 class Large:
-    """A literal that is streamed: its number on this connection, its size in bytes."""
+    """A literal that is streamed: its number on this connection, its size in bytes.
+
+    ``item`` is the word before it, in capitals: ``BODY[]``, ``BODY[HEADER]``, ...
+    """
 
     number: int
     size: int
+    item: str = ""
 
 
 @dataclasses.dataclass(slots=True)
@@ -49,6 +53,7 @@ Framed = Frame | Large | Chunk
 _FOR_PEOPLE = re.compile(
     rb"(?:[^ ]+ +(?:OK|NO|BAD|BYE|PREAUTH)(?: +(?!\[[^\]]*\Z)|\Z)|\+(?: |\Z))", re.IGNORECASE
 )
+_ITEM = re.compile(rb"([A-Z0-9.]{1,30}(?:\[[^\[\]]{0,8000}\](?:<\d+>)?)?) *\Z", re.IGNORECASE)
 _SEARCH = re.compile(rb"\* SEARCH ", re.IGNORECASE)
 
 
@@ -182,7 +187,9 @@ class Framer:
         self._large = count > self._limits.in_memory
         if self._large:
             self._number += 1
-            large = Large(self._number, count)
+            before = self._parts[-1]
+            word = _ITEM.search(before) if isinstance(before, bytes) else None
+            large = Large(self._number, count, word[1].decode("latin-1").upper() if word else "")
             self._parts.append(large)
             out.append(large)
             self._room = CHUNK

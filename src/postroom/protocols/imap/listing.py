@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Final
 
 from postroom.errors import InvalidValue, ProtocolError, WireError
@@ -12,7 +12,7 @@ from postroom.protocols.imap.commands import flag_set
 from postroom.protocols.imap.frames import Chunk, Large
 from postroom.protocols.imap.opened import Opened
 from postroom.protocols.imap.refusals import folder_refused
-from postroom.protocols.imap.responses import Event, Fetch, Search
+from postroom.protocols.imap.responses import WHOLE, Event, Fetch, Search
 from postroom.protocols.imap.session import Pending
 from postroom.protocols.imap.sets import Ranges, count, cut, members
 
@@ -30,39 +30,52 @@ class _Rows:
     together stay below ``budget`` bytes and 8 KiB each.
     """
 
-    def __init__(self, prefix: str, in_memory: int, budget: int) -> None:
+    def __init__(
+        self, uids: Collection[int] | None, prefix: str, in_memory: int, budget: int
+    ) -> None:
         self.summaries: dict[int, Summary] = {}
+        self._uids = uids  # those asked for; None: whatever comes
         self._prefix = prefix
         self._in_memory = in_memory
         self._budget = budget
+        self._streaming = False
         self._pieces: list[bytes] = []
         self._room = 0
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event) -> bool:
         """The next event of the listing."""
         if isinstance(event, Fetch):
-            self._row(event)
-        elif isinstance(event, Large):
-            self._pieces.clear()
-            self._room = self._in_memory
-        elif isinstance(event, Chunk) and self._room > 0:
-            self._pieces.append(event.data[: self._room])
-            self._room -= len(event.data)
+            return self._row(event)
+        if isinstance(event, Chunk) and self._streaming:
+            if self._room > 0:
+                self._pieces.append(event.data[: self._room])
+                self._room -= len(event.data)
+            return True
+        if isinstance(event, Large):
+            self._streaming = event.item not in WHOLE
+            if self._streaming:
+                self._pieces.clear()
+                self._room = self._in_memory
+            return self._streaming
+        return False
 
-    def _row(self, fetch: Fetch) -> None:
+    def _row(self, fetch: Fetch) -> bool:
         uid = fetch.uid
         known = self.summaries.get(uid)
         if known is not None and fetch.size < 0 and fetch.header is None:
             if fetch.flags is not None:  # they were changed meanwhile
                 known.flags = flag_set(fetch.flags)
-            return
+            return True
         if not uid or (fetch.size < 0 and fetch.header is None and fetch.received is None):
-            return  # not asked for
+            return False  # not asked for
+        if self._uids is not None and uid not in self._uids:
+            return False  # the next page's
         flags = flag_set(fetch.flags) if fetch.flags else _NO_FLAGS
         size = max(fetch.size, 0)
         self.summaries[uid] = Summary(
             f"{self._prefix}{uid}", uid, size, flags, fetch.received, self._header(fetch.header)
         )
+        return True
 
     def _header(self, header: bytes | Large | None) -> bytes:
         if header is None:
@@ -95,24 +108,22 @@ class ListingVerbs(Opened):
         is given out; other verbs may be used in between.  Raises WireError, InvalidValue.
         """
         last = _cursor(cursor)
-        self._opened()
+        state = self._opened()
         session = self._session
         if not self._synced:
             await self.check()
         self._synced = session.news = False
         if not session.exists or (self._uidnext_holds() and last + 1 >= self._uidnext):
             return
-        if self._at_most(last) <= page:
-            windows = [f"{last + 1}:*"]  # gives the last message even when it is older
-        else:
+        windows: list[list[int] | None] = [None]
+        if self._at_most(last) > page:
             found = [uid for uid in await self._search(f"UID {last + 1}:*") if uid > last]
             found.sort()
-            windows = [
-                ",".join(cut(found[start : start + page])) for start in range(0, len(found), page)
-            ]
+            windows = [found[start : start + page] for start in range(0, len(found), page)]
         waiting: tuple[_Rows, list[Pending]] | None = None
         for index in range(len(windows) + 1):
-            following = self._ask(windows[index], headers) if index < len(windows) else None
+            self._still(state)
+            following = self._ask(windows[index], headers, last) if index < len(windows) else None
             if waiting is not None:
                 rows = await self._listed(*waiting)
                 uids = sorted(uid for uid in rows if uid > last)
@@ -127,8 +138,7 @@ class ListingVerbs(Opened):
         uids = self._uids(ids)
         rows: dict[int, Summary] = {}
         for start in range(0, len(uids), 500):
-            portion = ",".join(cut(uids[start : start + 500]))
-            rows |= await self._listed(*self._ask(portion, headers))
+            rows |= await self._listed(*self._ask(uids[start : start + 500], headers))
         self._remember(rows)
         return [rows[uid] for uid in uids if uid in rows]
 
@@ -140,10 +150,11 @@ class ListingVerbs(Opened):
         uids = self._uids(ids)
         read: dict[str, bytes] = {}
         for start in range(0, len(uids), 100):
-            rows = _Rows(self._prefix, self._limits.in_memory, self._limits.literal)
+            part = uids[start : start + 100]
+            rows = _Rows(set(part), self._prefix, self._limits.in_memory, self._limits.literal)
             flight = [
                 self._session.send(commands.fetch_headers(portion), rows.take)
-                for portion in cut(uids[start : start + 100])
+                for portion in cut(part)
             ]
             read |= {r.id: r.headers for r in (await self._listed(rows, flight)).values()}
         return {key: read[key] for key in ids if key in read}
@@ -158,7 +169,7 @@ class ListingVerbs(Opened):
         state = self._opened()
         await self._ok(commands.plain("NOOP"), state.name)
         news = self._session.news
-        self._synced, self._session.news = True, False
+        self._synced, self._session.news = news, False
         return news
 
     # ---------------------------------------------------------------- inside
@@ -171,10 +182,18 @@ class ListingVerbs(Opened):
         exists = self._session.exists
         return min(exists, self._uidnext - 1 - last) if self._uidnext_holds() else exists
 
-    def _ask(self, uids: str, headers: Sequence[str]) -> tuple[_Rows, list[Pending]]:
-        rows = _Rows(self._prefix, self._limits.in_memory, self._limits.in_flight)
-        command = commands.fetch_summaries(uids, headers)
-        return rows, [self._session.send(command, rows.take)]
+    def _ask(
+        self, uids: list[int] | None, headers: Sequence[str], last: int = 0
+    ) -> tuple[_Rows, list[Pending]]:
+        """Send for the summaries of these uids; None: of all above ``last``."""
+        wanted = None if uids is None else set(uids)
+        rows = _Rows(wanted, self._prefix, self._limits.in_memory, self._limits.in_flight)
+        # n:* gives the last message even when it is older
+        portions = [f"{last + 1}:*"] if uids is None else cut(uids)
+        return rows, [
+            self._session.send(commands.fetch_summaries(portion, headers), rows.take)
+            for portion in portions
+        ]
 
     async def _listed(self, rows: _Rows, flight: list[Pending]) -> dict[int, Summary]:
         transcript = self._session.pump.transcript
@@ -196,11 +215,12 @@ class ListingVerbs(Opened):
     async def _search(self, criteria: str) -> list[int]:
         found: Ranges = []
 
-        def take(event: Event) -> None:
+        def take(event: Event) -> bool:
             if isinstance(event, Search):
                 found.extend(event.ranges)
                 if len(found) > self._session.exists + _SLACK:
                     raise ProtocolError("The server found more messages than there are.")
+            return isinstance(event, Search)
 
         extended = self._session.can("ESEARCH")
         done = await self._session.run(commands.search(criteria, extended=extended), take)

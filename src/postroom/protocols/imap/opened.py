@@ -39,6 +39,15 @@ class Opened:
             raise FolderError("No folder is open.", code="folder_missing", hint="Open one first.")
         return self._state
 
+    def _still(self, state: FolderState) -> None:
+        """Raises FolderError when another folder was opened since: its uids are other messages."""
+        if self._state is not state:
+            raise FolderError(
+                f"The folder {state.name} was left before it was read to its end.",
+                code="refused",
+                hint="Use a connection of its own for the other folder.",
+            )
+
     def _uids(self, ids: Sequence[str]) -> list[int]:
         """The uids of these ids.  Raises FolderError for an id of another folder or UIDVALIDITY."""
         state = self._opened()
@@ -61,11 +70,12 @@ class Opened:
             spaces: list[Namespaces] = []
             roots: list[Listed] = []
 
-            def take(event: Event) -> None:
+            def take(event: Event) -> bool:
                 if isinstance(event, Namespaces):
                     spaces.append(event)
                 elif isinstance(event, Listed):
                     roots.append(event)
+                return isinstance(event, (Namespaces, Listed))
 
             if session.can("NAMESPACE"):
                 session.send(commands.plain("NAMESPACE"), take)

@@ -18,6 +18,7 @@ from postroom.protocols.imap.sets import Ranges, compress, parse_set
 from postroom.protocols.imap.tokens import Value, lex, words
 
 __all__ = [
+    "WHOLE",
     "Capability",
     "Continue",
     "Done",
@@ -148,7 +149,14 @@ Event = (
     | Chunk
 )
 
+WHOLE: Final = frozenset({"BODY[]", "BODY[]<0>", "RFC822"})
+"""The items that are a whole message."""
+
 _BODY: Final = re.compile(rb"\* (\d{1,10}) FETCH \((?:UID (\d{1,10}) )?BODY\[\] ")
+_ROW: Final = re.compile(
+    rb"\* (\d{1,10}) FETCH \(UID (\d{1,10}) FLAGS \(([^()\"\[\]{}]*)\)"
+    rb' INTERNALDATE "([^"\\]{20,26})" RFC822\.SIZE (\d{1,19})(\)| BODY\[HEADER[^\[\]"{}]*\] )'
+)
 _NUMBERED: Final = re.compile(rb"\* +(\d{1,10}) +([A-Za-z]+) *")
 _NAMED: Final = re.compile(rb"\* +([A-Za-z][A-Za-z0-9-]*) *")
 _TAGGED: Final = re.compile(rb"([^ +*][^ ]*) +(OK|NO|BAD)(?= |\Z)", re.IGNORECASE)
@@ -166,6 +174,10 @@ def parse(frame: Frame, nesting: int) -> Event:
     if len(frame) == 3 and frame[2] == b")" and (match := _BODY.fullmatch(first)):
         # nearly all of collecting; the general way below gives the same
         return Fetch(int(match[1]), int(match[2] or 0), True, _string(frame[1]))
+    if match := _ROW.fullmatch(first):  # and nearly all of listing
+        row = _row(match, frame)
+        if row is not None:
+            return row
     if match := _NUMBERED.match(first):
         return _numbered(int(match[1]), match[2].upper(), frame, nesting, match.end())
     if match := _NAMED.match(first):
@@ -180,6 +192,21 @@ def parse(frame: Frame, nesting: int) -> Event:
         state = match[2].decode().upper()
         return Done(state, *_status(_flat(frame, match.end())), tag=match[1].decode("latin-1"))
     raise ProtocolError("The server sent a line that is no IMAP response.")
+
+
+def _row(match: re.Match[bytes], frame: Frame) -> Fetch | None:
+    """One row of a listing in the order we ask for, as most servers answer."""
+    place, uid, flags, date, size, end = match.groups()
+    header: bytes | Large | None = None
+    if end != b")":
+        if len(frame) != 3 or frame[2] != b")":
+            return None
+        header = _string(frame[1])
+    elif len(frame) != 1:
+        return None
+    marks = tuple(flags.decode("latin-1").split())
+    received = instant(date)
+    return Fetch(int(place), int(uid), False, None, header, marks, received, int(size))
 
 
 _STATES: Final = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
@@ -230,7 +257,7 @@ def _fetch(place: int, items: list[Value]) -> Fetch:
             fetch.size = _number(value)
         elif key == "INTERNALDATE":
             fetch.received = instant(value) if isinstance(value, bytes) else None
-        elif key in {"BODY[]", "BODY[]<0>", "RFC822", "BINARY[]"}:
+        elif key in WHOLE:
             fetch.has_body = True
             fetch.body = _string(value)
         elif key.startswith("BODY[HEADER") or key == "RFC822.HEADER":

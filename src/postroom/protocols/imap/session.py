@@ -1,8 +1,9 @@
 """A core on a pump: commands in flight, and each event to the command it belongs to.
 
-A server answers pipelined commands in the order they were given, so what it says between two tagged
-replies belongs to the oldest command in flight.  A command nobody waits for any more stays in
-flight; what comes for it is dropped.
+A server may mix the answers to pipelined commands: Dovecot sends the data of several and then all
+their tagged replies.  So an event is offered to the commands in flight, oldest first, until one
+says that it is its own.  A command nobody waits for any more stays in flight; what comes for it is
+dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from postroom.protocols.pump import Pump
 
 __all__ = ["Pending", "Session", "Take"]
 
-Take = Callable[[Event], None]
+Take = Callable[[Event], bool]
+"""Says whether the event belonged to it, or at least that nobody else needs it."""
 
 _SLICE: Final = 64 * 1024  # bytes of a long literal written at once
 _ALERTS: Final = 8
@@ -36,10 +38,11 @@ _ALERTS: Final = 8
 
 @dataclasses.dataclass(slots=True)
 class Pending:
-    """A command in flight; ``done`` is its tagged reply, ``take`` gets what comes before that."""
+    """A command in flight; ``done`` is its tagged reply, ``take`` is offered what comes before."""
 
     name: str
     take: Take | None
+    talks: bool = False
     done: Done | None = None
     challenge: bytes | None = None  # what a command that talks was asked last
 
@@ -59,17 +62,13 @@ class Session:
         self.exists = 0
         self.counts = 0  # how often the server told how many messages there are
         self.news = False  # a message may have come since somebody last looked
+        self.trusted = True  # whether an alert may be shown to a person: not before STARTTLS
         self.leaving = False  # BYE is what we asked for
         self.hidden: bytes | None = None  # what the transcript holds in place of what we say
         self.alerts: deque[str] = deque(maxlen=_ALERTS)
         self._flight: dict[str, Pending] = {}
-        self._trusted = True
 
     # ---------------------------------------------------------------- what the server can do
-
-    def trust(self, trusted: bool) -> None:
-        """Whether an alert may be shown to a person as the server's: not before STARTTLS."""
-        self._trusted = trusted
 
     def can(self, capability: str) -> bool:
         """Whether the server announced it."""
@@ -80,20 +79,21 @@ class Session:
         self.capabilities = names
         self.core.literals = next((n for n in ("LITERAL+", "LITERAL-") if n in names), "")
 
-    def clean(self, text: str) -> str:
-        """Text of the server's, without this session's secrets and without control characters."""
-        scrubbed = self.pump.scrubber.text(text)
-        return "".join(c if c.isprintable() else " " for c in scrubbed)[:500].strip()
-
     def said(self, status: Status) -> str:
-        """What the server said, for a person; an alert before TLS is nobody's word."""
-        return "" if status.code == "ALERT" and not self._trusted else self.clean(status.text)
+        """What the server said, for a person: without this session's secrets, in one line.
+
+        An alert before TLS is nobody's word.
+        """
+        if status.code == "ALERT" and not self.trusted:
+            return ""
+        scrubbed = self.pump.scrubber.text(status.text)
+        return "".join(c if c.isprintable() else " " for c in scrubbed)[:500].strip()
 
     # ---------------------------------------------------------------- commands
 
     def send(self, command: Command, take: Take | None = None) -> Pending:
         """Put a command in flight without waiting; its bytes leave with the next write."""
-        pending = Pending(command.name, take)
+        pending = Pending(command.name, take, command.talks)
         self._flight[self.core.send(command)] = pending
         return pending
 
@@ -149,21 +149,25 @@ class Session:
             raise
 
     def _deal(self, events: list[Event]) -> None:
-        front = next(iter(self._flight.values()), None)
+        takers = self._takers()
         for event in events:
             if isinstance(event, Done):
                 done = self._flight.pop(event.tag)
                 if event.code == "CAPABILITY" and event.state == "OK":
                     self.learn(frozenset(event.argument.upper().split()))
                 done.done = event
-                front = next(iter(self._flight.values()), None)
+                takers = self._takers()
                 continue
             if isinstance(event, (Exists, Expunge, Status, Capability, Continue)):
-                self._notice(event, front)
-            if front is not None and front.take is not None:
-                front.take(event)
+                self._notice(event)
+            for take in takers:
+                if take(event):
+                    break
 
-    def _notice(self, event: Event, front: Pending | None) -> None:
+    def _takers(self) -> list[Take]:
+        return [pending.take for pending in self._flight.values() if pending.take is not None]
+
+    def _notice(self, event: Event) -> None:
         """What changes the session, whoever asked."""
         if isinstance(event, Exists):
             self.news = self.news or event.count >= self.exists
@@ -174,8 +178,9 @@ class Session:
         elif isinstance(event, Capability):
             self.learn(event.names)
         elif isinstance(event, Continue):
-            if front is not None and not event.for_literal:
-                front.challenge = event.text
+            talking = next((p for p in self._flight.values() if p.talks), None)
+            if talking is not None and not event.for_literal:
+                talking.challenge = event.text
         elif isinstance(event, Status):
             self._status(event)
 
@@ -184,8 +189,8 @@ class Session:
             self.greeting = status
         if status.code == "CAPABILITY":
             self.learn(frozenset(status.argument.upper().split()))
-        elif status.code == "ALERT" and self._trusted:
-            self.alerts.append(self.clean(status.text))
+        elif status.code == "ALERT" and self.trusted:
+            self.alerts.append(self.said(status))
         if status.state == "BYE" and not self.leaving:
             said = self.said(status)
             raise WireError(

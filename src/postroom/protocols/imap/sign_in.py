@@ -79,7 +79,7 @@ class _Opening:
         session, pump = self._session, self._session.pump
         for step in pump.steps:
             self._tell(step)
-        session.trust(self._target.security != "starttls")
+        session.trusted = self._target.security != "starttls"
         greeting = await self._greet()
         if self._target.security == "starttls":
             await self._start_tls(greeting)
@@ -117,7 +117,7 @@ class _Opening:
         session.core.secured()
         session.learn(frozenset())
         session.alerts.clear()
-        session.trust(True)
+        session.trusted = True
         self._tell(pump.steps[-1])
 
     async def _capabilities(self) -> None:
@@ -168,6 +168,9 @@ class _Opening:
             raise sign_in_refused(session, done)
         if session.capabilities is before:
             await self._ask_capabilities()
+        if session.can("ID"):
+            # RFC 2971; not waited for.  NetEase (163.com, 126.com) opens no folder without it
+            session.send(commands.plain("ID", '("name" "postroom")'))
         self._end(how)
 
     async def _exchange(self) -> tuple[Done, str]:

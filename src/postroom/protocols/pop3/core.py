@@ -51,7 +51,7 @@ class Pop3Core:
         self._limits = limits or Limits()
         self._kinds: deque[Kind] = deque(["line"])  # the greeting
         self._buffer = bytearray()
-        self._first: tuple[bool | None, bytes] | None = None  # of the answer whose data is coming
+        self._first: bytes | None = None  # the text of the answer whose data is coming
         self._seen = 0  # bytes of the buffer already searched for the end
         self._given = 0  # bytes of this answer's data given as chunks
         self._streamed = False
@@ -65,7 +65,9 @@ class Pop3Core:
         """The answers and chunks that these bytes complete."""
         self._buffer += data
         events: list[Answer | Chunk] = []
-        while self._buffer and (self._data(events) if self._first else self._line(events)):
+        while self._buffer and (
+            self._data(events) if self._first is not None else self._line(events)
+        ):
             pass
         return events
 
@@ -94,7 +96,7 @@ class Pop3Core:
         # the line's own CRLF stays: before it, a dot on the first line looks like any other
         del self._buffer[: end - 1]
         self._buffer[:2] = b"\r\n"
-        self._first, self._seen, self._given, self._streamed = (ok, text), 0, 0, False
+        self._first, self._seen, self._given, self._streamed = text, 0, 0, False
         return True
 
     def _data(self, events: list[Answer | Chunk]) -> bool:
@@ -108,7 +110,6 @@ class Pop3Core:
             elif self._streamed or len(self._buffer) > self._limits.in_memory:
                 self._stream(kind, events)
             return False
-        assert self._first is not None
         content = self._unstuffed(bytes(self._buffer[: end + 2]))
         del self._buffer[: end + 5]
         size = self._given + len(content)
@@ -116,12 +117,12 @@ class Pop3Core:
         if self._streamed:
             content = self._pass_on(kind, content, events)
         self._kinds.popleft()
-        events.append(Answer(*self._first, content, size))
+        events.append(Answer(True, self._first or b"", content, size))
         self._first, self._head = None, b""
         return True
 
     def _stream(self, kind: Kind, events: list[Answer | Chunk]) -> None:
-        """Give all but the end of what is there, cut before a CRLF so that no dot is cut from it."""
+        """Give all but the end of what is there, cut before a CRLF: no dot is cut from its line."""
         cut = self._buffer.rfind(b"\r\n", 1, len(self._buffer) - 4)
         if cut < 0:
             cut = len(self._buffer) - 5

@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from postroom.errors import WireError
-from postroom.protocols.base import Content, Fetched, Limits, OpenSpool, Spool
+from postroom.protocols.base import Fetched, Limits, OpenSpool, Spool
 from postroom.protocols.content import Held
 from postroom.protocols.pop3.core import Answer, Chunk
 from postroom.protocols.pop3.listing import Listed
@@ -19,7 +18,7 @@ _WINDOW: Final = 500
 
 
 class Fetching:
-    """One call of ``fetch``: keeps RETR commands in flight and turns their answers into messages."""
+    """One call of ``fetch``: RETR commands in flight, and their answers as messages."""
 
     def __init__(
         self,
@@ -33,7 +32,8 @@ class Fetching:
         self._index = index
         self._open_spool = spool
         self._asked = deque(ids)
-        self._flying: deque[tuple[str, int]] = deque()  # id and size, in the order of the answers
+        # in the order of the answers: id, size, and the refusal that a LIST is to explain
+        self._flying: deque[tuple[str, int, Answer | None]] = deque()
         self._room = limits.in_flight
         self._window = _WINDOW if session.can("PIPELINING") else 1
         self._large: Spool | None = None
@@ -54,7 +54,7 @@ class Fetching:
                 if isinstance(event, Chunk):
                     self._take_chunk(event)
                 else:
-                    await self._take_answer(event)
+                    self._take_answer(event)
         batch, self._ready = self._ready, []
         return batch
 
@@ -72,34 +72,46 @@ class Fetching:
         """Ask for more once half of the window came back: many commands in one write."""
         if len(self._flying) > self._window // 2:
             return
-        flying = sum(size for _, size in self._flying)
+        flying = sum(size for _, size, _ in self._flying)
+        lines: list[bytes] = []
         while self._asked and len(self._flying) < self._window:
-            id = self._asked[0]
-            listed = self._index.get(id)
+            key = self._asked[0]
+            listed = self._index.get(key)
             if listed is None:
                 if self._flying:  # it is told in its turn
-                    return
+                    break
                 self._ready.append(Fetched(self._asked.popleft(), None))
                 continue
             if self._flying and flying + listed.size > self._room:
-                return
+                break
             self._asked.popleft()
-            self._flying.append((id, listed.size))
+            self._flying.append((key, listed.size, None))
             flying += listed.size
-            self._session.put(b"RETR %d" % listed.number, "message")
+            lines.append(b"RETR %d" % listed.number)
+        self._session.put_all(lines, "message")
 
     def _take_chunk(self, chunk: Chunk) -> None:
         if self._large is None:
             self._large = self._open_spool(self._flying[0][1])
         self._large.write(chunk.data)
 
-    async def _take_answer(self, answer: Answer) -> None:
-        id, _ = self._flying.popleft()
-        content: Content | None = None
-        if self._large is not None:
-            content, self._large = self._large.finish(), None
+    def _take_answer(self, answer: Answer) -> None:
+        key, size, refusal = self._flying.popleft()
+        if refusal is not None:
+            self._explain(key, refusal, answer)
+        elif self._large is not None:
+            self._ready.append(Fetched(key, self._large.finish()))
+            self._large = None
         elif answer.ok:
-            content = Held(answer.data)
+            self._ready.append(Fetched(key, Held(answer.data)))
         else:
-            self._missing.append((id, answer))
-        self._ready.append(Fetched(id, content))
+            # is it gone, or only refused?  A message that is still listed must not count as gone
+            self._flying.append((key, size, answer))
+            self._session.put(b"LIST %d" % self._index[key].number)
+
+    def _explain(self, key: str, refusal: Answer, listed: Answer) -> None:
+        if listed.ok:
+            error = self._session.refused(f"give the message {key}, though it lists it", refusal)
+            error.step, error.temporary = "fetch", True
+            raise error
+        self._ready.append(Fetched(key, None))

@@ -76,13 +76,13 @@ def join_listing(uidl: bytes, sizes: bytes) -> dict[str, Listed]:
                 "The server's UIDL list holds a line that is none.",
                 said=line[:100].decode("ascii", "backslashreplace"),
             )
-        id, number = found[2].decode("ascii"), int(found[1])
-        if id in index:
+        key, number = found[2].decode("ascii"), int(found[1])
+        if key in index:
             raise FolderError(
-                f"The server gives two messages the same unique id ({id}), so it cannot be told"
+                f"The server gives two messages the same unique id ({key}), so it cannot be told"
                 " which was seen before; nothing is collected.",
                 code="protocol_error",
                 hint="Use IMAP for this mailbox, or ask who runs the server to repair it.",
             )
-        index[id] = Listed(number, by_number.get(number, 0))
+        index[key] = Listed(number, by_number.get(number, 0))
     return index

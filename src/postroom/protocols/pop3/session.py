@@ -1,4 +1,4 @@
-"""A POP3 core on a pump: commands out, their answers in, pipelined where CAPA says so (RFC 2449)."""
+"""A POP3 core on a pump: commands out, answers in, pipelined where CAPA says so (RFC 2449)."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ class Session:
         self._core.expect(kind)
         self.say(line, shown=shown)
 
+    def put_all(self, lines: Sequence[bytes], kind: Kind) -> None:
+        """Write commands of one kind in one go."""
+        if lines:
+            self._core.expect(*[kind] * len(lines))
+            self.pump.write(b"".join(line + b"\r\n" for line in lines))
+
     def say(self, line: bytes, *, shown: bytes | None = None) -> None:
         """Write a line that belongs to a command under way: an answer to a challenge."""
         self.pump.write(line + b"\r\n", shown=None if shown is None else shown + b"\r\n")
@@ -68,8 +74,7 @@ class Session:
         window = WINDOW if self.can("PIPELINING") else 1
         for start in range(0, len(lines), window):
             part = lines[start : start + window]
-            self._core.expect(*[kind] * len(part))
-            self.pump.write(b"".join(line + b"\r\n" for line in part))
+            self.put_all(part, kind)
             left = len(part)
             try:
                 while left:

@@ -26,6 +26,7 @@ from postroom.protocols.pop3.listing import Listed, read_listing, read_stat
 from postroom.protocols.pop3.opening import OnStep, open_session
 from postroom.protocols.pop3.session import Session
 from postroom.protocols.pop3.unsupported import Unsupported
+from postroom.protocols.pump import Pump
 
 __all__ = ["Pop3Store", "open_store"]
 
@@ -55,9 +56,14 @@ class Pop3Store(Unsupported):
         self._marked = 0  # deletions that QUIT will make happen
 
     @property
-    def transcript(self) -> list[str]:
-        """The last lines of both sides, without secrets and messages."""
-        return self._session.pump.transcript.lines()
+    def pump(self) -> Pump:
+        """The connection: steps, peer, transcript."""
+        return self._session.pump
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the server announced after the sign-in; empty without CAPA."""
+        return frozenset(self._session.capabilities or ())
 
     async def folders(self) -> list[Folder]:
         """The one there is."""
@@ -89,7 +95,7 @@ class Pop3Store(Unsupported):
     async def summaries(self, ids: Sequence[str], *, headers: Sequence[str] = ()) -> list[Summary]:
         """Those of these messages that are there."""
         index = await self._index()
-        found = [Summary(id, size=index[id].size) for id in ids if id in index]
+        found = [Summary(key, size=index[key].size) for key in ids if key in index]
         if headers:
             blocks = await self.read_headers([summary.id for summary in found])
             for summary in found:
@@ -110,9 +116,9 @@ class Pop3Store(Unsupported):
     async def read_headers(self, ids: Sequence[str]) -> dict[str, bytes]:
         """The header block of each message that is there (TOP n 0)."""
         index = await self._index()
-        there = [id for id in ids if id in index]
+        there = [key for key in ids if key in index]
         blocks: dict[str, bytes] = {}
-        lines = [b"TOP %d 0" % index[id].number for id in there]
+        lines = [b"TOP %d 0" % index[key].number for key in there]
         position = 0
         async for answer in self._session.many(lines, "headers"):
             if not answer.ok and not blocks:
@@ -130,10 +136,10 @@ class Pop3Store(Unsupported):
         if self._read_only:
             raise FolderError("INBOX was opened read-only; nothing was deleted.", code="read_only")
         index = await self._index()
-        there = [id for id in ids if id in index]
+        there = [key for key in ids if key in index]
         refused: WireError | None = None
         position = 0
-        lines = [b"DELE %d" % index[id].number for id in there]
+        lines = [b"DELE %d" % index[key].number for key in there]
         async for answer in self._session.many(lines):
             if answer.ok:
                 del index[there[position]]

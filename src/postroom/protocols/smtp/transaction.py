@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from postroom.errors import InvalidValue, WireError
+from postroom.errors import InvalidValue, PostroomError
 from postroom.protocols.base import Outcome, Recipient, Reply, Submission
 from postroom.protocols.content import chunks
 from postroom.protocols.smtp import commands
@@ -71,7 +71,7 @@ class Transaction:
     def _decide(self, reply: Reply) -> None:
         self.replies = [known or reply for known in self.replies]
 
-    def outcome(self, error: WireError | None = None) -> Outcome:
+    def outcome(self, error: PostroomError | None = None) -> Outcome:
         """How it ended: answered if all is decided, else by how far it got before ``error``.
 
         Only the final dot makes a message the server's (RFC 5321, 4.1.1.4): what was cut before it

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from postroom.errors import WireError
 from postroom.protocols.base import Outcome, SignIn, Submission, WireTarget
+from postroom.protocols.pump import Pump
 from postroom.protocols.smtp import commands
 from postroom.protocols.smtp.core import Capabilities
 from postroom.protocols.smtp.dialogue import Dialogue
@@ -31,9 +32,9 @@ class SmtpTransport:
         return self.capabilities.messages
 
     @property
-    def transcript(self) -> list[str]:
-        """The last lines of both sides, without secrets and contents."""
-        return self._dialogue.pump.transcript.lines()
+    def pump(self) -> Pump:
+        """The connection: steps, peer, transcript."""
+        return self._dialogue.pump
 
     async def submit(self, submissions: Sequence[Submission]) -> AsyncIterator[Outcome]:
         """Submit in order, pipelined where the server offers it; one outcome for each.

@@ -29,18 +29,26 @@ def verify(tx: Tx, mac: Mac, *, known: Mapping[str, tuple[int, str]] | None = No
     for stream, (seq, code) in (known or {}).items():
         claims[stream, int(seq)] = (code, "the heads kept outside the database")
     found = _check_chains(tx, mac, problems, claims)
-    for (stream, seq), (code, who) in sorted(claims.items()):
-        end = found.get(stream)
-        if end is None:
-            problems.append(f"stream {stream} is missing; {who} names {seq} rows of it.")
-        elif end[0] < seq:
-            problems.append(
-                f"stream {stream} ends at row {end[0]}; {who} names row {seq}: its end "
-                "is missing, or the database was put back to an earlier state."
-            )
+    ends_missing: set[str] = set()
+    # from the last row of a stream to its first: the furthest claim says all about a missing end
+    for (stream, seq), (code, who) in sorted(claims.items(), reverse=True):
+        end = found.get(stream, (0, ""))[0]
+        if end < seq:
+            if stream not in ends_missing:
+                ends_missing.add(stream)
+                problems.append(_missing_end(stream, end, seq, who))
         elif _code(tx, stream, seq) not in (code, None):
             problems.append(f"stream {stream}, row {seq}: {who} states another code for it.")
     return problems
+
+
+def _missing_end(stream: str, end: int, seq: int, who: str) -> str:
+    if not end:
+        return f"stream {stream} is missing; {who} names {seq} rows of it."
+    return (
+        f"stream {stream} ends at row {end}; {who} names row {seq}: its end is missing, or the "
+        "database was put back to an earlier state."
+    )
 
 
 def _check_chains(tx: Tx, mac: Mac, problems: list[str], claims: _Claims) -> Heads:

@@ -1,0 +1,155 @@
+"""Flags from declared fields: ``--user-name X``, ``--set incoming.host=X``, secrets never in argv."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from postroom.errors import InvalidValue, UnknownField, WrongUse
+from postroom.fields import Described, Fields, assign, describe, nearest
+from postroom.secret import Secret
+
+__all__ = ["ALLOW_ANY", "Given", "changes_of", "read_flags"]
+
+ALLOW_ANY = {"allow_extra_args": True, "ignore_unknown_options": True,
+             "help_option_names": ["-h", "--help"]}
+"""Settings of a command whose flags come from a declaration: :func:`read_flags` refuses the rest."""
+
+_SECRET_WAYS = ("-from-env", "-from-file", "-stdin")
+
+
+class Given:
+    """What flags gave: values by field, and the fields to clear."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.clear: list[str] = []
+
+
+def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = False) -> Given:
+    """Read flags made of the top-level fields of a declaration, ``--set`` and ``--clear``.
+
+    With ``open_names`` (custom fields) ``--NAME-from-env`` and its like take any name.  Raises
+    WrongUse with the nearest flag; a sealed field as a plain value is refused, since argv is seen
+    by every process of the machine.
+    """
+    fields = {one.name: one for one in describe(model)}
+    given, rest = Given(), list(words)
+    while rest:
+        word, _, inline = rest.pop(0).partition("=")
+        value = inline if _ else None
+        if word in ("--set", "--clear"):
+            text = value if value is not None else _next(word, rest)
+            if word == "--clear":
+                given.clear.append(text)
+            else:
+                _set(given, text, fields)
+            continue
+        if not word.startswith("--"):
+            raise WrongUse(f"{word!r} is not expected here.", code="unknown_field",
+                           hint="Values belong to flags: --NAME VALUE.")
+        _flag(given, word, value, rest, fields, open_names=open_names)
+    return given
+
+
+def changes_of(given: Given) -> dict[str, Any]:
+    """What flags gave as changes to a record: a cleared field is None.  Raises WrongUse for none."""
+    for dotted in given.clear:
+        assign(given.values, dotted, None)
+    if not given.values:
+        raise WrongUse("Nothing to change was given.", hint="Such as --set FIELD=VALUE, or --clear "
+                                                            "FIELD to take a value away.")
+    return given.values
+
+
+def _next(word: str, rest: list[str]) -> str:
+    if not rest:
+        raise WrongUse(f"{word} needs a value.")
+    return rest.pop(0)
+
+
+def _set(given: Given, text: str, fields: dict[str, Described]) -> None:
+    dotted, equals, value = text.partition("=")
+    if not equals:
+        raise WrongUse(f"--set {text}: write FIELD=VALUE, such as --set incoming.host=imap.example.com")
+    known = fields.get(dotted)
+    if known is not None and known.sealed:
+        raise _in_argv(dotted)
+    assign(given.values, dotted, _read(known, value))
+
+
+def _flag(
+    given: Given, word: str, value: str | None, rest: list[str], fields: dict[str, Described], *,
+    open_names: bool,
+) -> None:
+    name = word[2:].replace("-", "_")
+    for way in _SECRET_WAYS:
+        base = word[2:].removesuffix(way).replace("-", "_")
+        if word.endswith(way) and (open_names or base in fields):
+            source = "" if way == "-stdin" else value if value is not None else _next(word, rest)
+            _put(given, base, fields, _secret(way, source))
+            return
+    negated = name.removeprefix("no_")
+    if name not in fields and negated in fields and fields[negated].type == "yes or no":
+        given.values[negated] = False
+        return
+    field = fields.get(name)
+    if field is None:
+        flags = ["--" + one.replace("_", "-") for one in fields if "." not in one]
+        close = nearest(word, flags)
+        raise UnknownField(f"There is no flag {word}.", hint=f"Did you mean {close}?" if close else
+                           f"Flags here: {', '.join(flags)}, --set FIELD=VALUE.")
+    if field.sealed:
+        raise _in_argv(name)
+    if field.type == "yes or no" and value is None:
+        given.values[name] = True
+        return
+    given.values[name] = _read(field, value if value is not None else _next(word, rest))
+
+
+def _put(given: Given, name: str, fields: dict[str, Described], secret: Secret) -> None:
+    """Sealed fields get the Secret; for plain ones (a certificate) the file's text is the value."""
+    field = fields.get(name)
+    if field is None:
+        given.values.setdefault("fields", {})[name] = secret
+    else:
+        given.values[name] = secret if field.sealed else str(secret.reveal())
+
+
+def _secret(way: str, source: str) -> Secret:
+    if way == "-from-env":
+        if source not in os.environ:
+            raise InvalidValue("", f"the environment variable {source} is not set")
+        return Secret(os.environ[source])
+    if way == "-stdin":
+        return Secret(sys.stdin.buffer.read().removesuffix(b"\n"))
+    try:
+        return Secret(Path(source).expanduser().read_bytes().removesuffix(b"\n"))
+    except OSError as error:
+        raise InvalidValue("", f"{source} cannot be read: {error.strerror}") from error
+
+
+def _in_argv(name: str) -> WrongUse:
+    flag = "--" + name.replace("_", "-")
+    return WrongUse(
+        f"{name} is a secret: on the command line every process of this machine could read it.",
+        hint=f"Use {flag}-from-env NAME, {flag}-from-file PATH or {flag}-stdin, or leave it out to "
+             "be asked.")
+
+
+def _read(field: Described | None, text: str) -> Any:
+    """A flag's text as the value its field takes."""
+    kind = "value" if field is None else field.type
+    if kind == "list" and not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if kind in ("text", "choice", "duration", "size", "date", "secret"):
+        return text
+    try:
+        return yaml.safe_load(text) if text else text
+    except yaml.YAMLError:
+        return text

@@ -1,0 +1,55 @@
+"""The options that every verb has; they may stand anywhere in the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from postroom.errors import WrongUse
+
+__all__ = ["GLOBAL_HELP", "OPTIONS", "Options", "take_options"]
+
+GLOBAL_HELP = (
+    "Every verb takes --room PATH (or POSTROOM_ROOM): the room's directory; --kek SOURCE (or "
+    "POSTROOM_KEK): where its key is; --json: one JSON document on standard output; --yes: do not "
+    "ask; --verbose: log to standard error."
+)
+
+
+@dataclasses.dataclass(slots=True)
+class Options:
+    """What was said for the command as a whole."""
+
+    room: str | None = None
+    kek: str | None = None
+    json: bool = False
+    yes: bool = False
+    verbose: bool = False
+
+
+OPTIONS = Options()
+"""Those of this process: one process runs one command."""
+
+_VALUED = {"--room": "room", "--kek": "kek"}
+_FLAGS = {"--json": "json", "--yes": "yes", "-y": "yes", "--verbose": "verbose", "-v": "verbose"}
+
+
+def take_options(argv: list[str]) -> list[str]:
+    """Take these options out of a command line, up to ``--``, into :data:`OPTIONS`; give the rest."""
+    for field in dataclasses.fields(Options):
+        setattr(OPTIONS, field.name, field.default)
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        name, has_value, value = word.partition("=")
+        if word == "--":
+            return [*rest, word, *words]
+        if name in _VALUED:
+            given = value if has_value else next(words, None)
+            if not given:
+                raise WrongUse(f"{name} needs a value.")
+            setattr(OPTIONS, _VALUED[name], given)
+        elif word in _FLAGS:
+            setattr(OPTIONS, _FLAGS[word], True)
+        else:
+            rest.append(word)
+    return rest

@@ -1,0 +1,39 @@
+"""A progress bar on a terminal, silence otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from postroom.cli.options import OPTIONS
+
+__all__ = ["collecting"]
+
+
+@contextlib.contextmanager
+def collecting(name: str) -> Iterator[Callable[[Any], None] | None]:
+    """Shows how far a pass of a source is; gives what the pass is to call with its tally."""
+    if OPTIONS.json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TextColumn("messages"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=None)
+
+        def tell(tally: Any) -> None:
+            finished = tally.delivered + tally.failed + tally.vanished
+            progress.update(task, total=max(tally.listed, finished), completed=finished)
+
+        yield tell

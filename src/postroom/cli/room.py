@@ -1,0 +1,99 @@
+"""``postroom init``, ``apply`` and ``export``: the room as a whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from postroom.app import Room
+from postroom.cli import show
+from postroom.cli.options import OPTIONS
+from postroom.cli.run import ask, confirm, in_room, rebinding
+from postroom.errors import WrongUse
+from postroom.operations.roomfile import Plan
+from postroom.settings import settings_of
+
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, add_completion=False)
+
+
+@app.command()
+def init() -> None:
+    """Make a room and its key, or say where they are; nothing that is there is changed."""
+
+    async def body(room: Room) -> dict[str, Any]:
+        return await room.keys.status()
+
+    found = in_room(body, make=True)
+    where = settings_of(room=OPTIONS.room, kek=OPTIONS.kek).room
+    if OPTIONS.json:
+        show.record({"path": str(where), **found})
+        return
+    print(f"The room is {where}.\nIts key is {found['source']}. Keep a copy of it elsewhere: "
+          "without it nobody can open the secrets in the room.\n\nNext:")
+    print("  postroom credential add NAME --type password --user-name YOU@example.com")
+    print("  postroom connection add NAME --set incoming.protocol=imap "
+          "--set incoming.host=imap.example.com --set incoming.auth='{type: secret, credential: NAME}'")
+    print("  postroom connection test NAME")
+
+
+@app.command()
+def apply(
+    files: Annotated[list[Path], typer.Argument(help="Room files; later ones win.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
+    prune: Annotated[list[str] | None, typer.Option(help="Remove what no file names: a noun.")] = None,
+    rebind: Annotated[bool, typer.Option(help="Present stored secrets at new places.")] = False,
+) -> None:
+    """Make the room what the files say, in one transaction; shows the plan first."""
+
+    async def body(room: Room) -> Plan:
+        plan = await rebinding(lambda rebind: room.roomfile.apply(
+            files, dry_run=True, rebind=rebind, prune=prune or (), prompt=ask), rebind=rebind)
+        _show(plan)
+        if dry_run or not plan.changes:
+            return plan
+        removes = [step for step in plan.steps if step.verb == "remove"]
+        if removes and not confirm(f"Remove {len(removes)} records?"):
+            raise WrongUse("Nothing was changed.", hint="Confirm the removals with --yes.")
+        return await room.roomfile.apply(files, rebind=True, prune=prune or (), prompt=ask)
+
+    plan = in_room(body)
+    if OPTIONS.json:
+        print(json.dumps({
+            "v": 1, "dry_run": dry_run, "changes": plan.changes, "notes": plan.notes,
+            "steps": [{"verb": step.verb, "noun": step.noun, "name": step.name,
+                       "fields": step.fields} for step in plan.steps]}))
+    elif dry_run:
+        print(f"{plan.changes} changes planned; nothing was changed.")
+    else:
+        print(f"{plan.changes} changes made." if plan.changes else "Nothing to change.")
+
+
+def _show(plan: Plan) -> None:
+    if OPTIONS.json:
+        return
+    for step in plan.steps:
+        print(step)
+    for each in plan.notes:
+        show.note(f"Note: {each}")
+
+
+@app.command()
+def export(
+    to: Annotated[Path | None, typer.Option(help="A file to write; it must not be there.")] = None,
+) -> None:
+    """Write the room as a room file, without secrets."""
+    text = in_room(lambda room: room.roomfile.export())
+    if to is None:
+        sys.stdout.write(text)
+        return
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise WrongUse(f"{to} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,154 @@
+"""``postroom source``: which mail is collected, and what the ledger remembers."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from postroom.app import Room
+from postroom.cli import show
+from postroom.cli.flags import ALLOW_ANY, changes_of, read_flags
+from postroom.cli.options import OPTIONS
+from postroom.cli.progress import collecting
+from postroom.cli.run import confirm, in_room
+from postroom.errors import TRY_AGAIN, PostroomError, WrongUse
+from postroom.operations.declared import nouns
+
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
+                  help="Sources: mail collected into a sink (postroom explain source).")
+
+Name = Annotated[str, typer.Argument(help="Name of the source.")]
+Ids = Annotated[list[int] | None, typer.Argument(help="Ledger ids; none: all of them.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """Every source and what it is doing."""
+    rows = [one.as_json() for one in in_room(lambda room: room.sources.list())]
+    show.items(rows, (("name", "NAME"), ("connection", "CONNECTION"), ("state", "STATE"),
+                      ("since", "SINCE"), ("counts", "MESSAGES"), ("note", "NOTE")),
+               empty="No sources yet. Make one: postroom source add NAME --connection NAME "
+                     "--set sink.type=directory --set sink.path=./mail")
+
+
+@app.command("show")
+def show_(name: Name) -> None:
+    """One source with every setting, what it is doing, and its counts."""
+    show.record(in_room(lambda room: room.sources.show(name)))
+
+
+@app.command(context_settings=ALLOW_ANY)
+def add(ctx: typer.Context, name: Name) -> None:
+    """Make a source."""
+    given = read_flags(ctx.args, nouns()["source"])
+    show.record(in_room(lambda room: room.sources.add({"name": name, **given.values})))
+
+
+@app.command("set", context_settings=ALLOW_ANY)
+def set_(ctx: typer.Context, name: Name) -> None:
+    """Change a source; --clear FIELD takes a value away."""
+    changes = changes_of(read_flags(ctx.args, nouns()["source"]))
+    show.record(in_room(lambda room: room.sources.set(name, changes)))
+
+
+@app.command()
+def copy(name: Name, new_name: str) -> None:
+    """Make another source with the same settings; it remembers nothing."""
+    show.record(in_room(lambda room: room.sources.copy(name, new_name)))
+
+
+@app.command()
+def delete(name: Name) -> None:
+    """Delete a source and what it remembers; what it delivered stays where it is."""
+    if not confirm(f"Delete source {name} and what it remembers of every message?"):
+        raise WrongUse("Not deleted.", hint="Confirm it with --yes.")
+    in_room(lambda room: room.sources.delete(name))
+    show.note(f"Deleted {name}.")
+
+
+@app.command()
+def run(
+    name: Name,
+    once: Annotated[bool, typer.Option("--once", help="One pass (the default).")] = True,
+) -> int:
+    """Collect once, here and now, and exit: 0 all done, 1 some failed or held, 75 stopped early."""
+
+    async def body(room: Room) -> int:
+        with collecting(name) as progress:
+            tally = await room.sources.run(name, progress=progress)
+        counts = await room.sources.counts(name)
+        if tally is None:
+            show.note(f"A worker owns source {name}; it was asked to look now.")
+            show.record({"source": name, "asked": True, "counts": counts})
+            return 0
+        show.record({
+            "source": name, "listed": tally.listed, "delivered": tally.delivered,
+            "bytes": tally.bytes, "ignored": tally.ignored, "held": counts.get("held", 0),
+            "failed": counts.get("failed", 0), "vanished": tally.vanished,
+        })
+        return _status(counts, tally)
+
+    return in_room(body)
+
+
+def _status(counts: dict[str, int], tally: Any) -> int:
+    """DESIGN 4.8: 0 every message is in a final state, 1 some failed or are held, 75 not finished."""
+    if counts.get("failed") or counts.get("held"):
+        return 1
+    waiting = counts.get("pending", 0) + counts.get("acquired", 0)
+    return TRY_AGAIN if waiting or tally.throttled_for else 0
+
+
+@app.command()
+def watch(name: Name) -> int:
+    """Collect for one source until Ctrl-C: pushed by the server, else by its schedule."""
+
+    async def body(room: Room) -> int:
+        show.note(f"Watching {name}; Ctrl-C ends it.")
+
+        def tell(tally: Any) -> None:
+            if tally.delivered and not OPTIONS.json:
+                print(f"{tally.delivered} delivered", file=sys.stderr)
+
+        try:
+            return 0 if await room.sources.watch(name, progress=tell) else 1
+        except PostroomError as error:
+            if error.code != "claim_lost":
+                raise
+            return TRY_AGAIN
+
+    return in_room(body)
+
+
+@app.command()
+def ledger(
+    name: Name, state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
+    limit: int = 50,
+) -> None:
+    """What a source remembers of each message, newest first."""
+    states = [part.strip() for part in state.split(",") if part.strip()]
+    rows = in_room(lambda room: room.sources.ledger(name, states=states, limit=limit))
+    show.items([one.as_json() for one in rows],
+               (("id", "ID"), ("state", "STATE"), ("received_at", "RECEIVED"), ("sender", "FROM"),
+                ("subject", "SUBJECT"), ("size", "SIZE"), ("reason", "REASON")),
+               empty=f"Source {name} has seen no message yet.")
+
+
+@app.command()
+def release(name: Name, ids: Ids = None) -> None:
+    """Let held messages be processed."""
+    count = in_room(lambda room: room.sources.release(name, ids))
+    show.record({"source": name, "released": count})
+
+
+@app.command()
+def reset(name: Name, ids: Ids = None) -> None:
+    """Process messages again that were processed, failed or held."""
+    if not ids and not confirm(f"Process every message of source {name} again?"):
+        raise WrongUse("Nothing was reset.", hint="Name ledger ids, or confirm with --yes.")
+    count = in_room(lambda room: room.sources.reset(name, ids))
+    show.record({"source": name, "reset": count})

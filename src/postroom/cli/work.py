@@ -1,0 +1,29 @@
+"""``postroom worker``: collect for every source and send for every service, until stopped."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from postroom.app import Room
+from postroom.cli import show
+from postroom.cli.run import in_room
+
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def worker(
+    role: Annotated[list[str] | None, typer.Option(help="A role of this worker; several times.")] = None,
+) -> None:
+    """Run the loops until Ctrl-C or SIGTERM; several workers of one room share the work."""
+    from postroom.worker import Worker
+
+    async def body(room: Room) -> None:
+        show.note(f"Working for {room.settings.room}; Ctrl-C ends it.")
+        await Worker(room, roles=tuple(role or ())).run()
+
+    in_room(body)

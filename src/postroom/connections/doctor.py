@@ -1,0 +1,293 @@
+"""The doctor: opens a connection step by step and says what each came to, and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+from postroom.clock import monotonic
+from postroom.connections.advice import About, Advice, advise
+from postroom.connections.direct import DIRECT
+from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
+from postroom.errors import PostroomError, WireError
+from postroom.net.certificates import CertificateFacts, certificate_facts
+from postroom.net.dial import Step
+from postroom.net.names import host_and_port
+from postroom.net.tls import Tls
+from postroom.protocols.base import SignIn
+from postroom.secret import Secret
+
+__all__ = ["Report", "SideReport", "StepResult", "Tell", "test_connection", "test_credential"]
+
+_NOBODY: Final = SignIn("password", "nobody", Secret("never sent"))
+"""Who looks at a certificate: the connection ends before anybody could sign in."""
+
+
+_CONNECT_SECONDS: Final = 15.0
+_REPLY_SECONDS: Final = 30.0  # some servers greet late on purpose
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepResult:
+    """One step: its name, whether it succeeded, how many milliseconds it took, what came of it."""
+
+    name: str
+    ok: bool
+    ms: float
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As doors show it."""
+        return {"name": self.name, "ok": self.ok, "ms": round(self.ms, 1), "detail": self.detail}
+
+
+Tell = Callable[[str, StepResult], None]
+"""Hears of each step as it ends, with the side it belongs to."""
+
+
+@dataclasses.dataclass(slots=True)
+class SideReport:
+    """How one side went.  ``error`` is what ended it; ``certificates`` are the server's, its own
+    first, where one was seen.
+    """
+
+    place: str
+    where: str = ""
+    steps: list[StepResult] = dataclasses.field(default_factory=list)
+    error: PostroomError | None = None
+    advice: Advice | None = None
+    certificates: tuple[CertificateFacts, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step succeeded."""
+        return self.error is None
+
+    def as_json(self) -> dict[str, Any]:
+        """As doors show it; the server's own certificate with its PEM text, to be saved."""
+        shown: dict[str, Any] = {
+            "side": self.place,
+            "where": self.where,
+            "ok": self.ok,
+            "steps": [step.as_json() for step in self.steps],
+        }
+        if self.certificates:
+            shown["certificates"] = [
+                facts.as_json() | {"pem": facts.pem} for facts in self.certificates
+            ]
+        if self.error is not None:
+            shown["error"] = self.error.as_json()
+        if self.advice is not None:
+            shown["advice"] = self.advice.text
+            shown["commands"] = list(self.advice.commands)
+        return shown
+
+
+@dataclasses.dataclass(slots=True)
+class Report:
+    """The whole test of a connection or of an smtp credential."""
+
+    noun: str
+    name: str
+    sides: list[SideReport] = dataclasses.field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every side works."""
+        return all(side.ok for side in self.sides)
+
+    @property
+    def steps(self) -> list[StepResult]:
+        """The steps of all sides, in order."""
+        return [step for side in self.sides for step in side.steps]
+
+    @property
+    def error(self) -> PostroomError | None:
+        """The first error there was."""
+        return next((side.error for side in self.sides if side.error is not None), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """As doors show it."""
+        return {
+            self.noun: self.name,
+            "ok": self.ok,
+            "sides": [side.as_json() for side in self.sides],
+        }
+
+
+async def test_connection(
+    opener: Opener,
+    name: str,
+    *,
+    on_step: Tell | None = None,  # noqa: PT028  # no test of ours
+) -> Report:
+    """Walk both sides of a connection, nothing changed and nothing sent.
+
+    ``on_step`` hears of each step as it ends, with the side it belongs to.  Raises NotThere and
+    WrongUse for a connection that cannot be resolved; what fails later is in the report.
+    """
+    report = Report("connection", name)
+    for place in await opener.places(name):
+        walk = _Walk(opener, SideReport(place), on_step)
+        await walk.run(name, place)
+        report.sides.append(walk.report)
+    return report
+
+
+async def test_credential(
+    opener: Opener,
+    name: str,
+    *,
+    on_step: Tell | None = None,  # noqa: PT028  # no test of ours
+) -> Report:
+    """The same for an ``smtp`` credential, which is an outgoing side by itself."""
+    report = Report("credential", name)
+    for place in await opener.places(DIRECT + name):
+        walk = _Walk(opener, SideReport(place), on_step)
+        await walk.run(DIRECT + name, place)
+        report.sides.append(walk.report)
+    return report
+
+
+class _Walk:
+    """One side, step by step."""
+
+    def __init__(self, opener: Opener, report: SideReport, on_step: Tell | None) -> None:
+        self._opener = opener
+        self.report = report
+        self._tell = on_step
+        self._began = monotonic()
+
+    async def run(self, name: str, place: Place) -> None:
+        """All steps until one fails; every error of ours ends in the report."""
+        prepared: Prepared | None = None
+        try:
+            prepared = _hurried(await self._opener.prepare(name, place))
+            self.report.where = host_and_port(prepared.side.host, prepared.side.port)
+            self._began = monotonic()
+            await (self._incoming if place == "incoming" else self._outgoing)(prepared)
+        except PostroomError as error:
+            self._failed(error, prepared)
+            if prepared is None:
+                self.report.advice = Advice(error.hint)
+                return
+            if error.code.startswith("certificate_"):
+                self.report.certificates = await _look(prepared)
+            self.report.advice = advise(error, _about(prepared, self.report.certificates))
+
+    async def _incoming(self, prepared: Prepared) -> None:
+        store = await dial_store(prepared, self._step)
+        try:
+            await self._opener.worked(prepared)
+            await self._certificate(prepared, store)
+            state = await store.open("INBOX", read_only=True)
+            self._done("folder", f"INBOX: {state.exists} messages")
+        except BaseException:
+            store.abandon()
+            raise
+        await store.close()
+
+    async def _outgoing(self, prepared: Prepared) -> None:
+        transport = await dial_transport(prepared, self._step)
+        try:
+            await self._opener.worked(prepared)
+            await self._certificate(prepared, transport)
+            sender = prepared.sign_in.user
+            if "@" in sender:
+                await transport.try_sender(sender)
+                self._done("send", f"MAIL FROM:<{sender}> is accepted; nothing was sent")
+            else:
+                await transport.check()
+                self._done("send", "the server answers; the user is no address to try as sender")
+        except BaseException:
+            transport.abandon()
+            raise
+        await transport.close()
+
+    # ------------------------------------------------------------------ steps
+
+    def _step(self, step: Step) -> None:
+        """A step the wire tells of as it ends."""
+        self._add(StepResult(step.name, True, step.seconds * 1000, step.detail))
+
+    def _done(self, name: str, detail: str) -> None:
+        self._add(StepResult(name, True, self._since_last(), detail))
+
+    def _since_last(self) -> float:
+        """Milliseconds that no step has accounted for yet."""
+        spent = sum(step.ms for step in self.report.steps)
+        return max(0.0, (monotonic() - self._began) * 1000 - spent)
+
+    def _failed(self, error: PostroomError, prepared: Prepared | None) -> None:
+        self.report.error = error
+        step = (error.step if isinstance(error, WireError) else "") or (
+            "connect" if prepared else "secret"
+        )
+        said = error.said if isinstance(error, WireError) else ""
+        detail = f"{error.sentence} The server said: {said}" if said else error.sentence
+        self._add(StepResult(step, False, self._since_last(), detail))
+
+    def _add(self, result: StepResult) -> None:
+        self.report.steps.append(result)
+        if self._tell is not None:
+            self._tell(self.report.place, result)
+
+    async def _certificate(self, prepared: Prepared, opened: object) -> None:
+        """The facts of the certificate that was verified, beside the step that verified it."""
+        if prepared.side.security == "none":
+            return
+        peer = getattr(getattr(opened, "pump", None), "peer", None)
+        seen: CertificateFacts | None = peer.certificate if peer is not None else None
+        began = monotonic()
+        # a wire that keeps no facts is looked at once more, in a handshake of its own
+        self.report.certificates = (seen,) if seen else await _look(prepared)
+        self._began += monotonic() - began
+        for facts in self.report.certificates[:1]:
+            named = ", ".join(facts.names[:3]) or facts.subject
+            shown = f"certificate of {named}, until {facts.not_after:%Y-%m-%d}"
+            self.report.steps = [
+                dataclasses.replace(step, detail=f"{step.detail}; {shown}")
+                if step.name == "tls"
+                else step
+                for step in self.report.steps
+            ]
+
+
+async def _look(prepared: Prepared) -> tuple[CertificateFacts, ...]:
+    """The certificates the server shows, trusted or not; the connection ends with the handshake."""
+    target = dataclasses.replace(
+        prepared.target, tls=Tls(look_only=True), sign_in_without_tls=False
+    )
+    looking = dataclasses.replace(prepared, target=target, sign_in=_NOBODY)
+    dialling = dial_store if prepared.side.place == "incoming" else dial_transport
+    try:
+        opened = await dialling(looking)
+    except PostroomError as error:
+        chain = error.facts.get("chain", [])
+        return tuple(certificate_facts(ssl.PEM_cert_to_DER_cert(pem)) for pem in chain)
+    opened.abandon()
+    return ()
+
+
+def _hurried(prepared: Prepared) -> Prepared:
+    """With shorter time-outs: somebody sits and waits."""
+    limits = prepared.target.limits
+    shorter = dataclasses.replace(
+        limits,
+        connect_timeout=min(limits.connect_timeout, _CONNECT_SECONDS),
+        reply_timeout=min(limits.reply_timeout, _REPLY_SECONDS),
+    )
+    return dataclasses.replace(
+        prepared, target=dataclasses.replace(prepared.target, limits=shorter)
+    )
+
+
+def _about(prepared: Prepared, certificates: tuple[CertificateFacts, ...]) -> About:
+    side = prepared.side
+    return About(
+        noun=prepared.noun, name=prepared.name, place=side.place, protocol=side.protocol,
+        host=side.host, port=side.port, security=side.security, credential=side.auth.credential,
+        last_worked=prepared.last_worked, certificates=certificates,
+    )  # fmt: skip

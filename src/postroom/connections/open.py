@@ -1,0 +1,249 @@
+"""Where wire and credential meet: resolve a side, open its secret for that line, then dial.
+
+    in one transaction   connection -> effective side -> destination line -> secret, audited
+    no transaction open  dial, TLS, sign in
+    in one transaction   the secret was accepted; the connection was used
+
+The line handed to the vault is made from the very values that are dialled, so a secret is never
+opened for one host and sent to another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal
+
+from postroom.clock import timestamp
+from postroom.connections import store
+from postroom.connections.direct import DIRECT, side_of_credential
+from postroom.connections.effective import EffectiveSide
+from postroom.connections.references import SIGN_IN_TYPES, trusted_in
+from postroom.connections.resolver import Resolver
+from postroom.connections.scope import expander
+from postroom.credentials.record import Opened
+from postroom.credentials.store import CredentialStore
+from postroom.credentials.types.base import CredentialType
+from postroom.credentials.types.certificate import Certificate
+from postroom.credentials.types.password import Password
+from postroom.credentials.types.secret import SecretValue
+from postroom.credentials.types.smtp import Smtp
+from postroom.db import Database, Tx
+from postroom.errors import InvalidValue, Refused
+from postroom.net.dial import Policy, Step
+from postroom.net.tls import ClientCertificate, Tls
+from postroom.protocols import imap, smtp
+from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
+from postroom.protocols.pop3.store import open_store as open_pop3
+from postroom.secret import Secret
+
+__all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transport"]
+
+OnStep = Callable[[Step], None]
+Place = Literal["incoming", "outgoing"]
+
+_STORES: Final[Mapping[str, Callable[..., Awaitable[MessageStore]]]] = {
+    "imap": imap.open_store,
+    "pop3": open_pop3,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """A side with its secrets open, ready to be dialled.
+
+    ``noun`` and ``name`` say what was asked for; ``opened`` lists the credentials and versions that
+    will have been presented; ``last_worked`` is when the secret was accepted last (None: never).
+    """
+
+    noun: str
+    name: str
+    side: EffectiveSide
+    target: WireTarget
+    sign_in: SignIn
+    opened: tuple[tuple[str, int], ...] = ()
+    last_worked: float | None = None
+
+
+async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> MessageStore:
+    """Open the message store of a prepared incoming side.  Raises WireError."""
+    opening = _STORES[prepared.side.protocol]
+    return await opening(prepared.target, prepared.sign_in, on_step=on_step)
+
+
+async def dial_transport(prepared: Prepared, on_step: OnStep | None = None) -> smtp.SmtpTransport:
+    """Open the transport of a prepared outgoing side.  Raises WireError."""
+    return await smtp.open_transport(prepared.target, prepared.sign_in, on_step=on_step)
+
+
+class Opener:
+    """Opens connections for one actor.  ``environ`` is what ``${env:...}`` may read from."""
+
+    def __init__(
+        self,
+        db: Database,
+        credentials: CredentialStore,
+        *,
+        actor: str,
+        environ: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self._db = db
+        self._credentials = credentials
+        self._actor = actor
+        self._environ = os.environ if environ is None else environ
+        self._limits = limits
+        self._policy = policy
+
+    async def open_store(self, name: str) -> MessageStore:
+        """The incoming side of a connection, open and signed in.
+
+        Raises NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
+        ``not_supported`` when it has no such side), Locked, WireError.
+        """
+        prepared = await self.prepare(name, "incoming")
+        opened = await dial_store(prepared)
+        await self._note(prepared, opened)
+        return opened
+
+    async def open_transport(self, name: str) -> Transport:
+        """The outgoing side of a connection, or of an smtp credential (``credential:NAME``).
+
+        Raises as :meth:`open_store`.
+        """
+        prepared = await self.prepare(name, "outgoing")
+        opened = await dial_transport(prepared)
+        await self._note(prepared, opened)
+        return opened
+
+    async def prepare(self, name: str, place: Place) -> Prepared:
+        """Resolve a side and open its secrets, each with an audit row that is durable first."""
+        return await self._db.write(lambda tx: self._prepare(tx, name, place))
+
+    async def places(self, name: str) -> list[Place]:
+        """The sides there are: ``incoming``, ``outgoing``.  Raises NotThere, WrongUse."""
+        if name.startswith(DIRECT):
+            return ["outgoing"]
+        effective = await self._db.read(lambda tx: self._resolver(tx).effective(name))
+        sides: list[Place] = []
+        if effective.incoming is not None:
+            sides.append("incoming")
+        if effective.outgoing is not None:
+            sides.append("outgoing")
+        return sides
+
+    async def worked(self, prepared: Prepared) -> None:
+        """Note that the other side accepted what was presented, and who used the connection."""
+
+        def body(tx: Tx) -> None:
+            now = timestamp()
+            for credential, version in prepared.opened:
+                self._credentials.presented(tx, credential, version, now)
+            if prepared.noun == "connection":
+                store.record_use(tx, prepared.name, by=self._actor)
+
+        await self._db.write(body)
+
+    async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
+        try:
+            await self.worked(prepared)
+        except BaseException:
+            opened.abandon()
+            raise
+
+    # ------------------------------------------------------------------ inside one transaction
+
+    def _prepare(self, tx: Tx, name: str, place: Place) -> Prepared:
+        noun, side = self._side(tx, name, place)
+        bare = name.rpartition(":")[2]
+        purpose = f"open the {place} side of {noun} {bare}"
+        opened: list[Opened] = []
+
+        def unseal(credential: str) -> Opened:
+            found = self._credentials.open(
+                tx, credential, line=side.line, actor=self._actor, purpose=purpose
+            )
+            opened.append(found)
+            return found
+
+        sign_in = SignIn()
+        if side.auth.type == "secret":
+            sign_in = _sign_in(side, unseal(side.auth.credential))
+        tls = side.tls
+        if side.client_certificate and side.security != "none":
+            tls = _with_certificate(tls, unseal(side.client_certificate))
+        return Prepared(
+            noun=noun, name=bare, side=side,
+            target=side.target(self._limits, self._policy, tls=tls), sign_in=sign_in,
+            opened=tuple((each.credential.name, each.version) for each in opened),
+            last_worked=opened[0].credential.presented_at if sign_in.secret else None,
+        )  # fmt: skip
+
+    def _resolver(self, tx: Tx) -> Resolver:
+        return Resolver(
+            tx,
+            expand=expander(tx, self._environ),
+            trusted=trusted_in(tx, self._credentials),
+        )
+
+    def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:
+        if name.startswith(DIRECT):
+            if place == "incoming":
+                raise _no_side(name, place)
+            record = self._credentials.get(tx, name.removeprefix(DIRECT))
+            return "credential", side_of_credential(record, trusted_in(tx, self._credentials))
+        effective = self._resolver(tx).effective(name)
+        side = effective.incoming if place == "incoming" else effective.outgoing
+        if side is None:
+            raise _no_side(effective.name, place)
+        return "connection", side
+
+
+def _no_side(name: str, place: str) -> Refused:
+    verb = "read" if place == "incoming" else "send"
+    return Refused(
+        f"{name} has no {place} side, so it cannot {verb} mail.",
+        code="not_supported",
+        hint=f"Give it one: postroom connection set {name} --set {place}.protocol=...",
+    )
+
+
+def _sign_in(side: EffectiveSide, opened: Opened) -> SignIn:
+    found = _user_and_secret(opened.fields)
+    if found is None:
+        raise Refused(
+            f"Credential {opened.credential.name} is of type {opened.credential.type} and holds "
+            "nothing to sign in with here.",
+            code="not_supported",
+            hint=f"Use one of type {', '.join(SIGN_IN_TYPES)}.",
+        )
+    user = side.user or found[0]
+    if not user:
+        raise InvalidValue(
+            f"{side.place}.user",
+            f"is needed: credential {opened.credential.name} has no user name",
+        )
+    return SignIn("password", user, found[1])
+
+
+def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:
+    if isinstance(fields, Password | Smtp) and fields.password is not None:
+        return fields.user_name, fields.password
+    if isinstance(fields, SecretValue) and fields.value is not None:
+        return "", fields.value
+    return None
+
+
+def _with_certificate(tls: Tls, opened: Opened) -> Tls:
+    fields = opened.fields
+    if not isinstance(fields, Certificate) or fields.private_key is None:
+        raise Refused(
+            f"Credential {opened.credential.name} is of type {opened.credential.type}, which is no "
+            "client certificate.",
+            code="not_supported",
+            hint="Name one of type certificate.",
+        )
+    shown = ClientCertificate(fields.certificate, fields.private_key, fields.passphrase)
+    return dataclasses.replace(tls, client_certificate=shown)

@@ -1,0 +1,163 @@
+"""The synchronous library, generated from the asynchronous one: one thread runs the loop.
+
+Every public method of the asynchronous classes is wrapped once, with its own signature and
+docstring; what it returns is wrapped when it is one of those classes.  There is no second
+implementation to keep in step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Self
+
+from postroom.library.room import (
+    AsyncConnection,
+    AsyncFolder,
+    AsyncRoom,
+    AsyncService,
+    aopen,
+)
+from postroom.operations.audit import Audit
+from postroom.operations.connections import Connections
+from postroom.operations.credentials import Credentials
+from postroom.operations.keys import Keys
+from postroom.operations.roomfile import RoomFile
+from postroom.operations.services import Outbox, Services
+from postroom.operations.sources import Sources
+from postroom.operations.variables import Variables
+
+__all__ = ["SyncRoom", "open"]
+
+
+class Portal:
+    """One thread with an event loop; synchronous callers hand it coroutines and wait."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="postroom-library",
+                                        daemon=True)
+        self._thread.start()
+
+    def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run to the end and give the result, or raise what it raised."""
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, items: AsyncIterator[Any]) -> Iterator[Any]:
+        """Go through an asynchronous iterator, closing it when the caller stops early."""
+
+        async def following() -> Any:
+            return await anext(items, _END)
+
+        try:
+            while (item := self.call(following())) is not _END:
+                yield item
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                self.call(close())
+
+    def end(self) -> None:
+        """Stop the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+_END = object()
+_TARGETS = (AsyncRoom, AsyncService, AsyncConnection, AsyncFolder, Audit, Connections, Credentials,
+            Keys, Outbox, RoomFile, Services, Sources, Variables)
+
+
+class Synchronous:
+    """The base of the generated classes: holds the asynchronous object and the portal."""
+
+    def __init__(self, portal: Portal, wrapped: Any) -> None:
+        self._portal = portal
+        self._wrapped = wrapped
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def _generate(target: type) -> type[Synchronous]:
+    members: dict[str, Any] = {"__doc__": target.__doc__}
+    for name, function in inspect.getmembers(target, inspect.isfunction):
+        if not name.startswith("_") and not _takes_transaction(function):
+            members[name] = _wrap(function)
+    return type(target.__name__.replace("Async", "Sync"), (Synchronous,), members)
+
+
+def _takes_transaction(function: Callable[..., Any]) -> bool:
+    """Methods that run inside somebody's transaction are for the house, not for callers."""
+    return "tx" in inspect.signature(function).parameters
+
+
+def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    name = function.__name__
+
+    @functools.wraps(function)
+    def synchronous(self: Synchronous, *args: Any, **named: Any) -> Any:
+        found = getattr(self._wrapped, name)(*args, **named)
+        if inspect.iscoroutine(found):
+            found = self._portal.call(found)
+        elif inspect.isasyncgen(found):
+            return self._portal.iterate(found)
+        generated = _GENERATED.get(type(found))
+        return found if generated is None else generated(self._portal, found)
+
+    synchronous.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return synchronous
+
+
+_GENERATED: dict[type, type[Synchronous]] = {target: _generate(target) for target in _TARGETS}
+
+
+class SyncRoom(_GENERATED[AsyncRoom]):  # type: ignore[misc]  # generated above, from AsyncRoom
+    """An opened room for synchronous programs; ``with postroom.open() as room``."""
+
+    def __init__(self, portal: Portal, room: AsyncRoom, leave: Callable[[], Any]) -> None:
+        super().__init__(portal, room)
+        self._leave: Callable[[], Any] | None = leave
+        for noun, operations in vars(room).items():
+            if type(operations) in _GENERATED:
+                setattr(self, noun, _GENERATED[type(operations)](portal, operations))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the room and end its thread.  Calling it twice is fine."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            try:
+                self._portal.call(leave())
+            finally:
+                self._portal.end()
+
+
+def open(  # noqa: A001  # postroom.open is the library's own verb
+    room: str | Path | None = None, *, kek: str | None = None
+) -> SyncRoom:
+    """Open a room for synchronous use; the arguments are those of :func:`aopen`."""
+    portal = Portal()
+    opening = aopen(room, kek=kek)
+    try:
+        opened = portal.call(opening.__aenter__())
+    except BaseException:
+        portal.end()
+        raise
+    return SyncRoom(portal, opened, lambda: opening.__aexit__(None, None, None))

@@ -1,0 +1,193 @@
+"""The asynchronous library: a room, its services and the folders of its connections."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+from postroom.app import Room, open_room
+from postroom.connections.doctor import Report
+from postroom.connections.mailbox import Mailbox
+from postroom.mail import Attachment, Message
+from postroom.mail.addresses import AddressInput
+from postroom.operations.audit import Audit
+from postroom.operations.connections import Connections
+from postroom.operations.credentials import Credentials
+from postroom.operations.drafts import draft_of
+from postroom.operations.keys import Keys
+from postroom.operations.roomfile import RoomFile
+from postroom.operations.services import Outbox, Services
+from postroom.operations.sources import Sources
+from postroom.operations.variables import Variables
+from postroom.protocols.base import Summary
+from postroom.services.outbox import Item
+from postroom.settings import settings_of
+
+__all__ = ["AsyncConnection", "AsyncFolder", "AsyncRoom", "AsyncService", "FolderMessage", "aopen"]
+
+
+@contextlib.asynccontextmanager
+async def aopen(
+    room: str | Path | None = None, *, kek: str | None = None
+) -> AsyncIterator[AsyncRoom]:
+    """Open a room: ``async with postroom.aopen() as room``.
+
+    ``room`` is the data directory (default: ``POSTROOM_ROOM``, else the user's data directory),
+    ``kek`` the source of its key.  Raises RoomError when there is no room.  No key is ever made.
+    """
+    opened = await open_room(settings_of(room=room, kek=kek))
+    try:
+        yield AsyncRoom(opened)
+    finally:
+        await opened.close()
+
+
+class AsyncRoom:
+    """An opened room.  The attributes named like nouns carry that noun's operations."""
+
+    credentials: Credentials
+    connections: Connections
+    sources: Sources
+    services: Services
+    outbox: Outbox
+    variables: Variables
+    audit: Audit
+    keys: Keys
+    roomfile: RoomFile
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        for noun in ("credentials", "connections", "sources", "services", "outbox", "variables",
+                     "audit", "keys", "roomfile"):
+            setattr(self, noun, getattr(room, noun))
+
+    def service(self, name: str) -> AsyncService:
+        """The service, connection or smtp credential to send with."""
+        return AsyncService(self._room, name)
+
+    def connection(self, name: str) -> AsyncConnection:
+        """A connection, to read its folders or test it."""
+        return AsyncConnection(self._room, name)
+
+
+class AsyncService:
+    """Sending: ``await room.service("orders-out").send(to="a@example.com", subject="Hello", text="...")``."""
+
+    def __init__(self, room: Room, name: str) -> None:
+        self._room = room
+        self._name = name
+
+    async def send(
+        self, *, to: AddressInput = None, subject: str = "", text: str | None = None,
+        html: str | None = None, cc: AddressInput = None, bcc: AddressInput = None,
+        from_: AddressInput = None, reply_to: AddressInput = None,
+        attachments: Sequence[Attachment | Path | str] = (),
+        headers: Mapping[str, str] | None = None, wait: float = 60.0,
+        idempotency_key: str | None = None,
+    ) -> Item:
+        """Store a message durably and send it; one outcome for each recipient.
+
+        Waits at most ``wait`` seconds; an item that is not finished then stays in the outbox.
+        ``attachments`` are paths or :class:`postroom.mail.Attachment`.
+        """
+        draft = draft_of(to=to, subject=subject, text=text, html=html, cc=cc, bcc=bcc,
+                         from_=from_, reply_to=reply_to, attachments=attachments, headers=headers)
+        return await self._room.email.send(self._name, draft, wait=wait,
+                                           idempotency_key=idempotency_key)
+
+    async def send_and_forget(
+        self, *, to: AddressInput = None, subject: str = "", text: str | None = None,
+        html: str | None = None, cc: AddressInput = None, bcc: AddressInput = None,
+        from_: AddressInput = None, reply_to: AddressInput = None,
+        attachments: Sequence[Attachment | Path | str] = (),
+        headers: Mapping[str, str] | None = None, idempotency_key: str | None = None,
+    ) -> str:
+        """Store a message durably and return at once; gives the outbox item's id."""
+        draft = draft_of(to=to, subject=subject, text=text, html=html, cc=cc, bcc=bcc,
+                         from_=from_, reply_to=reply_to, attachments=attachments, headers=headers)
+        return await self._room.email.store(self._name, draft, idempotency_key=idempotency_key)
+
+
+class AsyncConnection:
+    """A connection: its folders, and the test that walks it step by step."""
+
+    def __init__(self, room: Room, name: str) -> None:
+        self._room = room
+        self._name = name
+
+    async def folders(self) -> list[str]:
+        """The names of its folders."""
+        async with await self._room.email.mailbox(self._name) as box:
+            return [folder.name for folder in await box.folders()]
+
+    def folder(self, name: str = "INBOX") -> AsyncFolder:
+        """One folder, by name or by special use (``\\Archive``)."""
+        return AsyncFolder(self._room, self._name, name)
+
+    async def test(self) -> Report:
+        """Walk both sides step by step, from resolving the name to signing in."""
+        return await self._room.connections.test(self._name)
+
+
+class FolderMessage(Message):
+    """A message as it was read from a folder: a :class:`postroom.mail.Message` with its id and flags."""
+
+    def __init__(self, raw: bytes, summary: Summary) -> None:
+        super().__init__(raw)
+        self.id = summary.id
+        self.flags = summary.flags
+
+
+class AsyncFolder:
+    """A folder.  Each call opens the connection anew and closes it; reading leaves messages unseen."""
+
+    def __init__(self, room: Room, connection: str, folder: str) -> None:
+        self._room = room
+        self._connection = connection
+        self._folder = folder
+
+    async def _box(self) -> Mailbox:
+        return await self._room.email.mailbox(self._connection)
+
+    async def search(self, text: str = "all", *, limit: int = 0) -> AsyncIterator[FolderMessage]:
+        """The messages that meet a search, newest first, each read when it is asked for."""
+        async with await self._box() as box:
+            for summary in await box.search(text, self._folder, limit=limit):
+                content = await box.read(summary.id, self._folder)
+                try:
+                    yield FolderMessage(content.bytes(), summary)
+                finally:
+                    content.discard()
+
+    async def read(self, id: str) -> Message:  # noqa: A002  # the word of the wire
+        """One message by the id that listing and searching give.  Raises NotThere."""
+        async with await self._box() as box:
+            return await box.read_message(id, self._folder)
+
+    async def save(self, ids: Sequence[str], directory: str | Path) -> list[Path]:
+        """Write the exact bytes of messages to files; nothing there is overwritten."""
+        async with await self._box() as box:
+            return await box.save(ids, Path(directory), self._folder)
+
+    async def move(self, ids: Sequence[str], to: str, *, create: bool = False) -> dict[str, str]:
+        """Move messages; gives the new id of each where the server tells."""
+        async with await self._box() as box:
+            return await box.move(ids, to, self._folder, create=create)
+
+    async def copy(self, ids: Sequence[str], to: str, *, create: bool = False) -> dict[str, str]:
+        """Copy messages; gives the new id of each where the server tells."""
+        async with await self._box() as box:
+            return await box.copy(ids, to, self._folder, create=create)
+
+    async def flag(
+        self, ids: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """Set and clear flags: seen, answered, flagged, deleted, draft, and keywords."""
+        async with await self._box() as box:
+            await box.flag(ids, self._folder, add=add, remove=remove)
+
+    async def delete(self, ids: Sequence[str]) -> bool:
+        """Delete exactly these; False when the server could only mark them as deleted."""
+        async with await self._box() as box:
+            return (await box.delete(ids, self._folder)).gone

@@ -1,0 +1,41 @@
+"""What may be declared: the nouns with fields, and the types of credentials, for doors and docs."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+
+from postroom.connections.connection import Connection
+from postroom.credentials.types import TYPES, type_named
+from postroom.fields import Fields
+from postroom.services.service import Service
+from postroom.sinks import SINKS
+from postroom.sources.source import Source
+
+__all__ = ["about_type", "credential_fields", "credential_types", "nouns", "sinks"]
+
+
+def nouns() -> Mapping[str, type[Fields]]:
+    """The declarations of connection, source and service."""
+    return {"connection": Connection, "source": Source, "service": Service}
+
+
+def credential_types() -> Mapping[str, type[Fields]]:
+    """The declaration of each credential type, by its name."""
+    return {kind.type_name: kind for kind in TYPES}
+
+
+def credential_fields(type_name: str) -> type[Fields]:
+    """The declaration of one credential type.  Raises InvalidValue with the nearest name."""
+    return type_named(type_name)
+
+
+def about_type(type_name: str) -> tuple[str, str]:
+    """The label of a credential type, and a sentence about it."""
+    kind = type_named(type_name)
+    return kind.label, kind.about
+
+
+def sinks() -> Mapping[str, type[Fields]]:
+    """The declaration of each sink, by its type."""
+    return {typing.get_args(sink.model_fields["type"].annotation)[0]: sink for sink in SINKS}

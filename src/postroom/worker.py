@@ -1,0 +1,97 @@
+"""The worker: loops that claim due sources and due outbox rows, and tidy up now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from postroom.app import Room
+from postroom.clock import monotonic
+from postroom.errors import PostroomError
+from postroom.log import logger
+
+__all__ = ["Worker"]
+
+LOOK_SECONDS: Final = 0.5
+"""How often idle loops look whether another process has committed something (PRAGMA data_version)."""
+MOST_SOURCES: Final = 2000
+TIDY_SECONDS: Final = 3600.0
+_log = logger("worker")
+
+
+class Worker:
+    """Collects and sends for a room until it is cancelled.
+
+    ``roles`` are this worker's; sources, services and connections that name roles are used only by
+    workers that have one of them.
+    """
+
+    def __init__(self, room: Room, *, roles: tuple[str, ...] = ()) -> None:
+        self._room = room
+        self._roles = roles
+        self._watching: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Run every loop; when one ends, or this is cancelled, all end and claims are given back."""
+        await self._room.desk.seat()
+        loops = [asyncio.create_task(loop) for loop in self._loops()]
+        try:
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in done:
+                loop.result()
+        finally:
+            tasks = [*loops, *self._watching.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _loops(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._collect(), self._send(), self._tidy()]
+
+    async def _collect(self) -> None:
+        """Claim sources that are due and watch each in a task of its own."""
+        while True:
+            names = await self._room.sources.names(self._roles)
+            free = MOST_SOURCES - len(self._watching)
+            for claim in await self._room.sources.claim(names, free) if names and free else ():
+                task = asyncio.create_task(self._watch(claim))
+                self._watching[claim.id] = task
+                task.add_done_callback(lambda _task, id=claim.id: self._watching.pop(id, None))  # type: ignore[misc]
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _watch(self, claim: Any) -> None:
+        try:
+            watcher = await self._room.sources.watcher(claim)
+            await watcher.watch()
+        except PostroomError as error:
+            _log.warning("source %s: %s", claim.row["name"], error)
+
+    async def _send(self) -> None:
+        """Drain the outbox whenever something is due or somebody stored something."""
+        version = -1
+        due = 0.0
+        while True:
+            seen = self._room.desk.db.data_version()
+            if seen != version or monotonic() >= due:
+                version = seen
+                due = monotonic() + await self._drain()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _drain(self) -> float:
+        """Seconds until the next row is due."""
+        try:
+            done = await self._room.email.dispatch(roles=self._roles)
+        except PostroomError as error:
+            _log.warning("outbox: %s", error)
+            return 5.0
+        if done.error is not None:
+            _log.warning("outbox: %s", done.error)
+        return self._room.email.seconds_until(done.next_due)
+
+    async def _tidy(self) -> None:
+        while True:
+            with contextlib.suppress(PostroomError):
+                await self._room.email.purge()
+            await asyncio.sleep(TIDY_SECONDS)

@@ -1,0 +1,48 @@
+"""The two main journeys over real servers: mail into a directory, and a message out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from postroom.mail import Draft
+from tests.ground import messages
+from tests.ground.maildir import arrived
+from tests.journeys.conftest import Account
+
+
+async def test_new_mail_reaches_the_directory_exactly_once(account: Account, tmp_path: Path) -> None:
+    """Every message of the folder is one file with its exact bytes, and a second pass adds none."""
+    sent = list(messages.mixed(40, seed=1, largest=200_000))
+    account.ground.dovecot.fill(account.user, sent)
+    await account.source(tmp_path / "orders")
+
+    tally = await account.room.sources.run("orders-in")
+
+    assert tally is not None
+    assert tally.delivered == 40
+    files = sorted((tmp_path / "orders" / "INBOX").glob("*.eml"))
+    as_sent = sorted(one.replace(b"\r\n", b"\n") for one in sent)
+    assert sorted(one.read_bytes().replace(b"\r\n", b"\n") for one in files) == as_sent
+    again = await account.room.sources.run("orders-in")
+    assert again is not None
+    assert again.delivered == 0
+    assert await account.room.sources.counts("orders-in") == {"done": 40}
+
+
+async def test_a_message_is_sent_and_every_recipient_has_an_outcome(account: Account) -> None:
+    """Accepted, deferred and refused recipients of one message each keep their own state."""
+    other = account.ground.user()
+    await account.room.services.add({"name": "orders-out", "connection": "acme"})
+
+    item = await account.room.email.send("orders-out", Draft(
+        from_=None, to=[other.address, "retry@ground.test", "refused@ground.test"],
+        subject="Hello", text="A first light.\n"))
+
+    states = {one.address: (one.state, one.code) for one in item.recipients}
+    assert states[other.address][0] == "sent"
+    assert states["retry@ground.test"] == ("deferred", 450)
+    assert states["refused@ground.test"] == ("failed", 550)
+    assert item.state == "deferred"
+    received = arrived(other.maildir)
+    assert b"A first light." in received[0]
+    assert item.message_id.encode() in received[0]

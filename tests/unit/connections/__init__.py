@@ -1,0 +1,1 @@
+"""Tests of connections: fields, defaults, inheritance, destinations, advice, mailbox."""

@@ -1,0 +1,106 @@
+"""What a connection's declaration takes and refuses, with sentences a person can use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from postroom.connections.connection import Connection
+from postroom.connections.defaults import OFFERED_PORTS, port_and_security
+from postroom.errors import WrongUse
+from postroom.fields import describe, parse, shown
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"name": "a b"}, "has a space"),
+    ({"name": "a", "type": "microsoft365"}, "not part of this release"),
+    ({"name": "a", "type": "other"}, "choose 'standard'"),
+    ({"name": "a", "mailbox": "x@y"}, "there is no field 'mailbox'"),
+    ({"name": "a", "incoming": {"hots": "x"}}, "Did you mean host?"),
+    ({"name": "a", "incoming": {"protocol": "smtp"}}, "choose 'imap', 'pop3' or 'none'"),
+    ({"name": "a", "outgoing": {"protocol": "imap"}}, "choose 'smtp' or 'none'"),
+    ({"name": "a", "outgoing": {"read_only": True}}, "there is no field 'outgoing.read_only'"),
+    ({"name": "a", "incoming": {"port": "99999"}}, "1 to 65535"),
+    ({"name": "a", "incoming": {"port": "imaps"}}, "1 to 65535"),
+    ({"name": "a", "incoming": {"port": True}}, "incoming.port"),
+    ({"name": "a", "incoming": {"security": "ssl"}}, "choose 'tls', 'starttls' or 'none'"),
+    ({"name": "a", "incoming": {"user": "a\r\nX LOGOUT"}}, "line break"),
+    ({"name": "a", "incoming": {"auth": {"type": "secret"}}}, "needs a credential"),
+    ({"name": "a", "incoming": {"auth": {"credential": "c"}}}, "auth.type"),
+    ({"name": "a", "incoming": {"auth": {"type": "none", "credential": "c"}}}, "no credential"),
+    ({"name": "a", "incoming": {"auth": {"type": "oauth_device_flow"}}}, "not part of this release"),
+    ({"name": "a", "incoming": {"auth": {"type": "secret", "credentail": "c"}}}, "mean credential?"),
+]
+
+
+@pytest.mark.parametrize(("body", "sentence"), REFUSED)
+def test_refused_with_a_sentence(body: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        parse(Connection, body, where="connection a")
+    assert sentence in str(caught.value)
+    assert "connection a" in str(caught.value)
+
+
+def test_what_is_given_comes_back_and_nothing_else() -> None:
+    incoming: dict[str, Any] = {
+        "protocol": "imap", "host": "${MAIL}", "port": 993, "auth": {"type": "none"},
+        "check_server_identity": True, "user": "",
+    }  # fmt: skip
+    back = shown(parse(Connection, {"name": "acme", "incoming": incoming}))
+    # true and the empty text are kept: they override what a parent says
+    assert back == {"name": "acme", "incoming": incoming | {"port": "993"}}
+
+
+def test_forms_know_every_field() -> None:
+    fields = {field.name: field for field in describe(Connection)}
+    assert fields["incoming.auth.credential"].refers_to == "credential"
+    assert fields["incoming.trust"].refers_to == "credential"
+    assert fields["extends"].refers_to == "connection"
+    assert {name for name, field in fields.items() if field.macro} == {
+        f"{side}.{name}"
+        for side in ("incoming", "outgoing")
+        for name in ("host", "port", "user", "proxy")
+    }
+    assert all(field.label for field in fields.values())
+
+
+# DESIGN 4.2: protocol, port, security given -> port, security that hold
+DEFAULTS = [
+    ("imap", None, None, 993, "tls"),
+    ("pop3", None, None, 995, "tls"),
+    ("smtp", None, None, 465, "tls"),
+    ("imap", 993, None, 993, "tls"),
+    ("pop3", 995, None, 995, "tls"),
+    ("smtp", 465, None, 465, "tls"),
+    ("imap", 143, None, 143, "starttls"),
+    ("pop3", 110, None, 110, "starttls"),
+    ("smtp", 25, None, 25, "starttls"),
+    ("smtp", 587, None, 587, "starttls"),
+    ("smtp", 2525, None, 2525, "starttls"),
+    ("imap", 10143, None, 10143, "tls"),
+    ("imap", None, "tls", 993, "tls"),
+    ("imap", None, "starttls", 143, "starttls"),
+    ("imap", None, "none", 143, "none"),
+    ("pop3", None, "tls", 995, "tls"),
+    ("pop3", None, "starttls", 110, "starttls"),
+    ("pop3", None, "none", 110, "none"),
+    ("smtp", None, "tls", 465, "tls"),
+    ("smtp", None, "starttls", 587, "starttls"),
+    ("smtp", None, "none", 25, "none"),
+    ("smtp", 587, "none", 587, "none"),
+    ("imap", 143, "tls", 143, "tls"),
+]
+
+
+@pytest.mark.parametrize(("protocol", "port", "security", "port_held", "held"), DEFAULTS)
+def test_port_and_security(
+    protocol: str, port: int | None, security: Any, port_held: int, held: str
+) -> None:
+    assert port_and_security(protocol, port, security) == (port_held, held)
+
+
+def test_every_offered_port_has_a_security_of_its_own() -> None:
+    for protocol, ports in OFFERED_PORTS.items():
+        for port in ports:
+            expected = "tls" if port in (993, 995, 465) else "starttls"
+            assert port_and_security(protocol, port, None) == (port, expected)

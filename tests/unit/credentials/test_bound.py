@@ -1,0 +1,178 @@
+"""What a secret is bound to: rows of a database that somebody edits by hand do not open."""
+
+from __future__ import annotations
+
+import pytest
+
+from postroom.audit import verify
+from postroom.errors import Refused, Unreadable
+from tests.unit.vault.rooms import LINE, OTHER, Room
+
+SECRET = "hunter2hunter2"
+
+
+async def test_swapped_rows_open_neither(room: Room) -> None:
+    """T1: the sealed values of two records exchanged, with and without their data keys."""
+    for name in ("one", "two", "three"):
+        await room.login(name, f"{SECRET}-{name}")
+    one, two = room.id("one"), room.id("two")
+    blobs = {
+        row["record"]: row["blob"]
+        for row in await room.sql("SELECT record, blob FROM sealed WHERE kind = 'credential'")
+    }
+    for mine, other in ((one, two), (two, one)):
+        await room.sql("UPDATE sealed SET blob = :blob WHERE kind = 'credential' AND record = :id",
+                       blob=blobs[other], id=mine)  # fmt: skip
+    for name in ("one", "two"):
+        with pytest.raises(Unreadable, match=name):
+            await room.open(name)
+    # and with the data key that each of the blobs names
+    for old, new in ((one, "x"), (two, one), ("x", two)):
+        await room.sql("UPDATE sealed SET record = :new WHERE kind = 'credential' "
+                       "AND record = :old", old=old, new=new)  # fmt: skip
+    for name, blob in (("one", blobs[one]), ("two", blobs[two])):
+        await room.sql("UPDATE sealed SET blob = :blob WHERE kind = 'credential' AND record = :id",
+                       blob=blob, id=room.id(name))  # fmt: skip
+        with pytest.raises(Unreadable, match=name):
+            await room.open(name)
+    assert await room.password("three") == f"{SECRET}-three"
+
+
+async def test_swapped_fields_open_neither(room: Room) -> None:
+    """T2: a value moved to another field of the same record, under the same data key."""
+    await room.save("app", {"one": "first value here", "two": "second value here"}, type="generic",
+                    used_lines=[LINE])  # fmt: skip
+    await room.sql("UPDATE sealed SET field = field || '-' WHERE kind = 'credential'")
+    await room.sql("UPDATE sealed SET field = CASE field WHEN 'one-' THEN 'two' ELSE 'one' END "
+                   "WHERE kind = 'credential'")  # fmt: skip
+    with pytest.raises(Unreadable):
+        await room.open("app")
+
+
+async def test_an_old_value_under_the_new_number_does_not_open(room: Room) -> None:
+    """T3a: the blob and the data key of version 1 copied over version 3."""
+    for number in (1, 2, 3):
+        await room.login("acme", f"{SECRET}-{number}")
+    await room.sql(
+        "UPDATE sealed SET (blob, data_key) = (SELECT o.blob, o.data_key FROM sealed o "
+        "WHERE o.kind = 'credential' AND o.version = 1) "
+        "WHERE kind = 'credential' AND version = 3")  # fmt: skip
+    with pytest.raises(Unreadable):
+        await room.open("acme")
+
+
+async def test_a_version_put_back_is_refused_also_after_a_restart(room: Room) -> None:
+    """T3b, T3c: the audit record knows a higher version than the one that is current."""
+    for number in (1, 2, 3):
+        await room.login("acme", f"{SECRET}-{number}")
+    await room.open("acme")
+    await room.sql("UPDATE credentials SET version = 1")
+    with pytest.raises(Unreadable, match="put back to version 1"):
+        await room.open("acme")
+    again = await room.restarted()
+    with pytest.raises(Unreadable, match="put back to version 1"):
+        await again.open("acme")
+    with pytest.raises(Unreadable):  # nor is the old secret carried into a new version
+        await again.save("acme", {"user_name": "eve"}, used_lines=[LINE])
+    await again.login("acme", "typed anew here")
+    assert await again.password("acme") == "typed anew here"
+    assert again.db.read_now(lambda tx: again.store.get(tx, "acme").version) == 4
+    await again.sql("DELETE FROM audit WHERE action = 'set'")
+    assert again.db.read_now(lambda tx: verify(tx, again.mac))
+    await again.db.close()
+
+
+async def test_a_number_is_never_used_twice(room: Room) -> None:
+    """T3: the rows of version 2 removed by hand; the next one is 3, so old blobs stay shut."""
+    for number in (1, 2):
+        await room.login("acme", f"{SECRET}-{number}")
+    await room.sql("UPDATE credentials SET version = 1")
+    await room.sql("DELETE FROM credential_versions WHERE version = 2")
+    await room.sql("DELETE FROM sealed WHERE version = 2")
+    saved = await room.login("acme", f"{SECRET}-new")
+    assert saved.credential.version == 3
+
+
+async def test_a_repointed_host_opens_nothing(room: Room) -> None:
+    """T4: the destinations edited, then the fields too, as somebody with the file can."""
+    values = {"host": "smtp.example.com", "tls": True, "user_name": "u", "password": SECRET}
+    saved = await room.save("mail", values, type="smtp")
+    (line,) = saved.credential.destinations
+    elsewhere = line.replace("smtp.example.com", "127.0.0.2")
+    await room.sql("UPDATE credential_versions SET plain = replace(plain, 'smtp.example.com', "
+                   "'127.0.0.2')")  # fmt: skip
+    with pytest.raises(Refused) as caught:
+        await room.open("mail", elsewhere)
+    assert caught.value.code == "destination_not_bound"
+    assert caught.value.facts == {"line": elsewhere, "bound": [line]}
+    await room.sql("UPDATE credential_versions SET destinations = replace(destinations, "
+                   "'smtp.example.com', '127.0.0.2')")  # fmt: skip
+    with pytest.raises(Unreadable):
+        await room.open("mail", elsewhere)
+
+
+async def test_an_added_destination_opens_nothing(room: Room) -> None:
+    """T4: one more line in the list is another list."""
+    await room.login("acme", SECRET)
+    await room.sql("UPDATE credential_versions SET destinations = :both",
+                   both=f'["{OTHER}", "{LINE}"]')  # fmt: skip
+    for line in (LINE, OTHER):
+        with pytest.raises(Unreadable):
+            await room.open("acme", line)
+
+
+async def test_swapped_names_open_neither(room: Room) -> None:
+    """T5: the name is bound, so no record can take the place of another."""
+    for name in ("one", "two"):
+        await room.login(name, f"{SECRET}-{name}")
+    for old, new in (("one", "x"), ("two", "one"), ("x", "two")):
+        await room.sql("UPDATE credentials SET name = :new, name_key = :new WHERE name = :old",
+                       old=old, new=new)  # fmt: skip
+    for name in ("one", "two"):
+        with pytest.raises(Unreadable):
+            await room.open(name)
+
+
+async def test_another_type_in_the_row_opens_nothing(room: Room) -> None:
+    """T5: the type is bound too."""
+    await room.save("acme", {"value": SECRET}, type="secret", used_lines=[LINE])
+    await room.sql("UPDATE credentials SET type = 'generic'")
+    with pytest.raises(Unreadable):
+        await room.open("acme")
+
+
+async def test_one_damaged_record_hides_no_other(room: Room) -> None:
+    """T17: fifty records, one of them damaged in each place where it can be."""
+    for number in range(50):
+        await room.login(f"c{number:02}", f"{SECRET}-{number:04}")
+    damaged = {"c01": "sealed", "c02": "hint", "c03": "plain", "c04": "type"}
+    ids = {name: room.id(name) for name in damaged}
+    await room.sql("UPDATE sealed SET blob = CAST(substr(blob, 1, 60) || x'00' || "
+                   "substr(blob, 62) AS BLOB) "
+                   "WHERE kind = 'credential' AND record = :id", id=ids["c01"])  # fmt: skip
+    await room.sql("UPDATE sealed SET blob = zeroblob(99) WHERE kind = 'hint' AND record = :id",
+                   id=ids["c02"])  # fmt: skip
+    await room.sql("UPDATE credential_versions SET plain = '[' WHERE credential = :id",
+                   id=ids["c03"])  # fmt: skip
+    await room.sql("UPDATE credentials SET type = 'nonsense', expires_at = 'x' WHERE id = :id",
+                   id=ids["c04"])  # fmt: skip
+    listed = {one.name: one for one in room.db.read_now(room.store.all)}
+    assert len(listed) == 50
+    assert listed["c01"].fields["password"] == "****0001"
+    assert listed["c02"].fields["password"] == "**** (unreadable)"
+    assert listed["c03"].state == listed["c04"].state == "unreadable"
+    assert listed["c03"].fields == listed["c04"].plain == {}
+    for name in ("c01", "c03", "c04"):
+        with pytest.raises(Unreadable, match=name):
+            await room.open(name)
+    for name in sorted(set(listed) - set(damaged)):
+        assert await room.password(name) == f"{SECRET}-{int(name[1:]):04}"
+
+
+async def test_a_damaged_secret_can_be_entered_again(room: Room) -> None:
+    await room.login("acme", SECRET)
+    await room.sql("UPDATE sealed SET blob = zeroblob(150) WHERE kind = 'credential'")
+    with pytest.raises(Unreadable):
+        await room.save("acme", {"user_name": "somebody"}, used_lines=[LINE])
+    await room.save("acme", {"password": "another secret"}, used_lines=[LINE])
+    assert await room.password("acme") == "another secret"

@@ -1,0 +1,1 @@
+"""What `postroom demo` needs besides Postroom, tested with clients that others wrote."""

@@ -1,0 +1,1 @@
+"""The IMAP core without a socket."""
