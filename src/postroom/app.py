@@ -57,7 +57,11 @@ class Room:
 
 
 async def open_room(
-    settings: Settings, *, make: bool = False, ask: Ask | None = None, actor: str | None = None,
+    settings: Settings,
+    *,
+    make: bool = False,
+    ask: Ask | None = None,
+    actor: str | None = None,
 ) -> Room:
     """Open the room of the settings; ``make`` makes it, and its key, when there is none.
 
@@ -82,10 +86,19 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     opener = Opener(db, credentials, actor=actor)
     desk = Desk(db, settings.room, credentials, recorder, opener, actor, locked=start.locked)
     return Room(
-        settings=settings, desk=desk, audit=Audit(desk, mac), connections=Connections(desk),
-        credentials=Credentials(desk), email=Email(desk), keys=Keys(desk, start),
-        outbox=Outbox(desk), roomfile=RoomFile(desk), services=Services(desk),
-        sources=Sources(desk), variables=Variables(desk), warning=start.warning,
+        settings=settings,
+        desk=desk,
+        audit=Audit(desk, mac),
+        connections=Connections(desk),
+        credentials=Credentials(desk),
+        email=Email(desk),
+        keys=Keys(desk, start),
+        outbox=Outbox(desk),
+        roomfile=RoomFile(desk),
+        services=Services(desk),
+        sources=Sources(desk),
+        variables=Variables(desk),
+        warning=start.warning,
     )
 
 
@@ -93,5 +106,6 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise RoomError(f"{path} cannot be made: {error.strerror}.",
-                        hint="Choose another place with --room.") from error
+        raise RoomError(
+            f"{path} cannot be made: {error.strerror}.", hint="Choose another place with --room."
+        ) from error

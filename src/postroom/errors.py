@@ -48,8 +48,8 @@ __all__ = [
     "SendError",
     "SignInError",
     "TlsError",
-    "Unreadable",
     "UnknownField",
+    "Unreadable",
     "WireError",
     "WrongUse",
 ]

@@ -58,8 +58,12 @@ class Fields(BaseModel):
     """The base of every declaration: unknown fields refused, values frozen, input never echoed."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True,
-        populate_by_name=True, arbitrary_types_allowed=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+        populate_by_name=True,
+        arbitrary_types_allowed=True,
     )
 
 
@@ -67,7 +71,7 @@ def field(
     default: Any = ...,
     *,
     label: str,
-    help: str = "",  # noqa: A002  # the word that people know
+    help: str = "",  # the word that people know
     needed: bool = False,
     macro: bool = False,
     alias: str | None = None,
@@ -81,12 +85,22 @@ def field(
     ``refers_to`` names the noun whose records may be chosen.  A field of type :class:`Secret` is
     sealed; nothing else needs saying.
     """
-    facts = {"label": label, "help": help, "needed": needed, "macro": macro, "refers": refers_to}
+    facts: Any = {"label": label, "help": help, "needed": needed, "macro": macro, "refers": refers_to}
     if default_factory is not None:
-        return Field(default_factory=default_factory, title=label, description=help or None,
-                     alias=alias, json_schema_extra={"postroom": facts})
-    return Field(default, title=label, description=help or None, alias=alias,
-                 json_schema_extra={"postroom": facts})
+        return Field(
+            default_factory=default_factory,
+            title=label,
+            description=help or None,
+            alias=alias,
+            json_schema_extra={"postroom": facts},
+        )
+    return Field(
+        default,
+        title=label,
+        description=help or None,
+        alias=alias,
+        json_schema_extra={"postroom": facts},
+    )
 
 
 # ------------------------------------------------------------------ types of values
@@ -122,8 +136,16 @@ Duration = Annotated[
 ]
 """Seconds in Python, ``90s 15m 1h 5d`` everywhere else."""
 
-_SIZES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
-          "kb": 1000, "mb": 1000_000, "gb": 1000_000_000}
+_SIZES = {
+    "": 1,
+    "b": 1,
+    "kib": 1 << 10,
+    "mib": 1 << 20,
+    "gib": 1 << 30,
+    "kb": 1000,
+    "mb": 1000_000,
+    "gb": 1000_000_000,
+}
 
 
 def parse_size(text: str) -> int:
@@ -146,9 +168,7 @@ def _size(value: object) -> object:
     return parse_size(value) if isinstance(value, str) else value
 
 
-Size = Annotated[
-    int, BeforeValidator(_size), PlainSerializer(format_size, return_type=str)
-]
+Size = Annotated[int, BeforeValidator(_size), PlainSerializer(format_size, return_type=str)]
 """Bytes in Python, ``2MiB`` everywhere else."""
 
 
@@ -248,15 +268,18 @@ def _is_branch(part: str) -> bool:
 def _unknown(model: type[Fields], path: list[str], prefix: str) -> UnknownField:
     owner: Any = model
     for part in path[:-1]:
-        owner = model_of(owner.model_fields[part].annotation) if part in owner.model_fields else None
+        owner = (
+            model_of(owner.model_fields[part].annotation) if part in owner.model_fields else None
+        )
         if owner is None:
             break
     names = [info.alias or name for name, info in owner.model_fields.items()] if owner else []
     close = nearest(path[-1], names)
     dotted = ".".join(path)
     hint = f"Did you mean {close}?" if close else f"Fields here: {', '.join(sorted(names))}."
-    return UnknownField(f"{prefix}there is no field {dotted!r}.", hint=hint if names else "",
-                        field=dotted)
+    return UnknownField(
+        f"{prefix}there is no field {dotted!r}.", hint=hint if names else "", field=dotted
+    )
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -316,20 +339,28 @@ def describe(model: type[Fields], prefix: str = "") -> list[Described]:
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         facts: Any = extra.get("postroom", {})
         default = None if info.is_required() else info.get_default(call_default_factory=True)
-        found.append(Described(
-            name=public, label=info.title or public, help=info.description or "",
-            type=_type_name(info.annotation, info.metadata), default=default,
-            needed=bool(facts.get("needed")) or info.is_required(),
-            sealed=Secret in _parts(info.annotation), macro=bool(facts.get("macro")),
-            refers_to=str(facts.get("refers", "")), options=_options(info.annotation),
-        ))
+        found.append(
+            Described(
+                name=public,
+                label=info.title or public,
+                help=info.description or "",
+                type=_type_name(info.annotation, info.metadata),
+                default=default,
+                needed=bool(facts.get("needed")) or info.is_required(),
+                sealed=Secret in _parts(info.annotation),
+                macro=bool(facts.get("macro")),
+                refers_to=str(facts.get("refers", "")),
+                options=_options(info.annotation),
+            )
+        )
     return found
 
 
 def model_of(annotation: Any) -> type[Fields] | None:
     """The declaration inside an annotation such as ``Side | None``, if there is exactly one."""
-    models = [part for part in _parts(annotation) if isinstance(part, type)
-              and issubclass(part, Fields)]
+    models = [
+        part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, Fields)
+    ]
     return models[0] if len(models) == 1 else None
 
 
@@ -343,16 +374,27 @@ def _parts(annotation: Any) -> list[Any]:
 
 
 def _options(annotation: Any) -> tuple[str, ...]:
-    return tuple(str(value) for part in _parts(annotation)
-                 if typing.get_origin(part) is Literal for value in typing.get_args(part))
+    return tuple(
+        str(value)
+        for part in _parts(annotation)
+        if typing.get_origin(part) is Literal
+        for value in typing.get_args(part)
+    )
 
 
 def _type_name(annotation: Any, metadata: list[Any]) -> str:
     for mark, name in ((format_duration, "duration"), (format_size, "size")):
         if any(isinstance(item, PlainSerializer) and item.func is mark for item in metadata):
             return name
-    named = {str: "text", int: "number", float: "number", bool: "yes or no", Secret: "secret",
-             dt.date: "date", Rate: "rate"}
+    named = {
+        str: "text",
+        int: "number",
+        float: "number",
+        bool: "yes or no",
+        Secret: "secret",
+        dt.date: "date",
+        Rate: "rate",
+    }
     parts = [part for part in _parts(annotation) if part is not type(None)]
     if any(typing.get_origin(part) is Literal for part in parts):
         return "choice"

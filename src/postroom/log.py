@@ -56,10 +56,15 @@ class JsonFormatter(_Scrubbed):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        return json.dumps({
-            "at": rfc3339(record.created), "level": record.levelname.lower(),
-            "room": record.name.removeprefix("postroom."), "event": self.clean(_message(record)),
-        }, ensure_ascii=False)
+        return json.dumps(
+            {
+                "at": rfc3339(record.created),
+                "level": record.levelname.lower(),
+                "room": record.name.removeprefix("postroom."),
+                "event": self.clean(_message(record)),
+            },
+            ensure_ascii=False,
+        )
 
 
 def _message(record: logging.LogRecord) -> str:

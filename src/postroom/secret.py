@@ -175,7 +175,9 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """The text with every form of every secret replaced by ``****``."""
-        return self.bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+        return self.bytes(text.encode("utf-8", "surrogateescape")).decode(
+            "utf-8", "surrogateescape"
+        )
 
 
 def _forms(value: bytes) -> set[bytes]:

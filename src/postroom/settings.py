@@ -21,7 +21,9 @@ class Settings(NamedTuple):
 
 
 def settings_of(
-    *, room: str | Path | None = None, kek: str | None = None,
+    *,
+    room: str | Path | None = None,
+    kek: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``), else the defaults.
@@ -32,8 +34,10 @@ def settings_of(
     if sys.platform == "win32":
         raise RoomError("Postroom runs on Linux and macOS; Windows is not supported.")
     if env.get("POSTROOM_DATABASE_URL"):
-        raise RoomError("POSTROOM_DATABASE_URL is set, but this release keeps its rooms in SQLite.",
-                        hint="Unset it, or install a release with PostgreSQL.")
+        raise RoomError(
+            "POSTROOM_DATABASE_URL is set, but this release keeps its rooms in SQLite.",
+            hint="Unset it, or install a release with PostgreSQL.",
+        )
     chosen = room or env.get("POSTROOM_ROOM") or _default_room(env)
     return Settings(Path(chosen).expanduser().absolute(), kek or env.get("POSTROOM_KEK") or None)
 

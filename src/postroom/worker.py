@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -58,8 +59,11 @@ class Worker:
             for claim in await self._room.sources.claim(names, free) if names and free else ():
                 task = asyncio.create_task(self._watch(claim))
                 self._watching[claim.id] = task
-                task.add_done_callback(lambda _task, id=claim.id: self._watching.pop(id, None))  # type: ignore[misc]
+                task.add_done_callback(functools.partial(self._ended, claim.id))
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _ended(self, source: str, task: asyncio.Task[None]) -> None:
+        self._watching.pop(source, None)
 
     async def _watch(self, claim: Any) -> None:
         try:

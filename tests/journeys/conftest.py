@@ -43,9 +43,14 @@ class Account:
 
     async def source(self, sink: Path, **fields: Any) -> str:
         """Make the source ``orders-in`` into a directory."""
-        await self.room.sources.add({
-            "name": "orders-in", "connection": "acme",
-            "sink": {"type": "directory", "path": str(sink)}, **fields})
+        await self.room.sources.add(
+            {
+                "name": "orders-in",
+                "connection": "acme",
+                "sink": {"type": "directory", "path": str(sink)},
+                **fields,
+            }
+        )
         return "orders-in"
 
 
@@ -59,16 +64,34 @@ async def account(room: Room, ground: Ground) -> Account:
 
 async def connect(room: Room, ground: Ground, user: User, **incoming: Any) -> None:
     """Make credentials and the connection ``acme`` for a user of the ground."""
-    await room.credentials.create("ground-ca", "trusted_certificate",
-                                  details={"certificate": ground.pki.ca.read_text()})
-    await room.credentials.create("acme-login", "password", details={
-        "user_name": user.address, "password": Secret(user.password)})
+    await room.credentials.create(
+        "ground-ca", "trusted_certificate", details={"certificate": ground.pki.ca.read_text()}
+    )
+    await room.credentials.create(
+        "acme-login",
+        "password",
+        details={"user_name": user.address, "password": Secret(user.password)},
+    )
     auth = {"type": "secret", "credential": "acme-login"}
-    await room.connections.add({
-        "name": "acme",
-        "incoming": {"protocol": "imap", "host": "127.0.0.1", "port": str(ground.dovecot.imaps),
-                     "security": "tls", "trust": "ground-ca", "auth": auth, **incoming},
-        "outgoing": {"protocol": "smtp", "host": "127.0.0.1",
-                     "port": str(ground.postfix.submission), "security": "starttls",
-                     "trust": "ground-ca", "auth": auth},
-    })
+    await room.connections.add(
+        {
+            "name": "acme",
+            "incoming": {
+                "protocol": "imap",
+                "host": "127.0.0.1",
+                "port": str(ground.dovecot.imaps),
+                "security": "tls",
+                "trust": "ground-ca",
+                "auth": auth,
+                **incoming,
+            },
+            "outgoing": {
+                "protocol": "smtp",
+                "host": "127.0.0.1",
+                "port": str(ground.postfix.submission),
+                "security": "starttls",
+                "trust": "ground-ca",
+                "auth": auth,
+            },
+        }
+    )

@@ -10,7 +10,9 @@ from tests.ground.maildir import arrived
 from tests.journeys.conftest import Account
 
 
-async def test_new_mail_reaches_the_directory_exactly_once(account: Account, tmp_path: Path) -> None:
+async def test_new_mail_reaches_the_directory_exactly_once(
+    account: Account, tmp_path: Path
+) -> None:
     """Every message of the folder is one file with its exact bytes, and a second pass adds none."""
     sent = list(messages.mixed(40, seed=1, largest=200_000))
     account.ground.dovecot.fill(account.user, sent)
@@ -34,9 +36,15 @@ async def test_a_message_is_sent_and_every_recipient_has_an_outcome(account: Acc
     other = account.ground.user()
     await account.room.services.add({"name": "orders-out", "connection": "acme"})
 
-    item = await account.room.email.send("orders-out", Draft(
-        from_=None, to=[other.address, "retry@ground.test", "refused@ground.test"],
-        subject="Hello", text="A first light.\n"))
+    item = await account.room.email.send(
+        "orders-out",
+        Draft(
+            from_=None,
+            to=[other.address, "retry@ground.test", "refused@ground.test"],
+            subject="Hello",
+            text="A first light.\n",
+        ),
+    )
 
     states = {one.address: (one.state, one.code) for one in item.recipients}
     assert states[other.address][0] == "sent"

@@ -17,7 +17,6 @@ from tests.ground import Ground, User
 from tests.ground.messages import mixed, small
 from tests.wire.imap_ground import Spools, collect, listing, opened, oracle, sign_in, target
 
-
 LINES = b"some words of a body\r\n" * 100
 
 
@@ -252,7 +251,7 @@ async def test_ten_thousand_messages(ground: Ground, spools: Spools) -> None:
         async for page in store.newer("", page=2000):
             async for batch in store.fetch([row.id for row in page.summaries], spools):
                 found += [fetched.content.bytes() for fetched in batch if fetched.content]
-    assert found == messages
+    assert sorted(found) == sorted(messages)
 
 
 async def test_what_is_gone_is_said_so(ground: Ground, fresh_user: User, spools: Spools) -> None:
@@ -272,13 +271,14 @@ async def test_what_is_gone_is_said_so(ground: Ground, fresh_user: User, spools:
 async def test_a_reader_may_leave_in_the_middle(
     ground: Ground, fresh_user: User, spools: Spools
 ) -> None:
-    ground.dovecot.fill(fresh_user, [LINES] * 3000)
-    async with opened(ground, fresh_user, folder="INBOX") as store:
+    ground.dovecot.fill(fresh_user, [LINES] * 500)
+    limits = Limits(in_flight=200_000)
+    async with opened(ground, fresh_user, folder="INBOX", limits=limits) as store:
         ids = await listing(store)
         async for batch in store.fetch(ids, spools):
             assert batch
             break
-        assert len(await store.search("ALL")) == 3000
+        assert len(await store.search("ALL")) == 500
         assert len(await collect(store, ids[:5], spools)) == 5
 
 

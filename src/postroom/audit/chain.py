@@ -57,6 +57,10 @@ def _check_chains(tx: Tx, mac: Mac, problems: list[str], claims: _Claims) -> Hea
     broken: set[str] = set()
     for row in _all(tx):
         stream, seq = row["stream"], row["seq"]
+        if not _is_whole(row):
+            broken.add(stream)
+            problems.append(f"stream {stream}, row {seq}: this is no audit row of ours.")
+            continue
         expected, previous = ends.get(stream, (0, FIRST.hex()))
         ends[stream] = seq, row["mac"].hex()
         if stream in broken:
@@ -82,14 +86,25 @@ def _check_chains(tx: Tx, mac: Mac, problems: list[str], claims: _Claims) -> Hea
     return ends
 
 
+def _is_whole(row: Row) -> bool:
+    """Whether every column has its type: SQLite keeps what it is given, and so does an attacker."""
+    texts = (row[name] for name in ("stream", "actor", "action", "noun", "name", "detail"))
+    return (
+        isinstance(row["seq"], int)
+        and isinstance(row["at"], float)
+        and isinstance(row["mac"], bytes)
+        and all(isinstance(text, str) for text in texts)
+    )
+
+
 def _collect(row: Row, claims: _Claims) -> None:
     who = f"the checkpoint {row['stream']}/{row['seq']} of {rfc3339(row['at'])}"
     detail = json.loads(row["detail"])
     for stream, (seq, code) in detail["heads"].items():
-        claims[stream, seq] = (code, who)
+        claims.setdefault((stream, seq), (code, who))
     if "before" in detail:
         stream, seq, code = detail["before"]
-        claims[stream, seq] = (code, who)
+        claims.setdefault((stream, seq), (code, who))
 
 
 def _message(row: Row, previous: bytes) -> bytes:

@@ -18,8 +18,18 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The audit r
 def list_(noun: str = "", name: str = "", limit: int = 50) -> None:
     """Who did what to which record, newest first."""
     rows = in_room(lambda room: room.audit.list(noun=noun or None, name=name or None, limit=limit))
-    show.items(rows, (("at", "AT"), ("actor", "WHO"), ("action", "DID"), ("noun", "WHAT"),
-                      ("name", "NAME"), ("detail", "DETAIL")), empty="Nothing is recorded yet.")
+    show.items(
+        rows,
+        (
+            ("at", "AT"),
+            ("actor", "WHO"),
+            ("action", "DID"),
+            ("noun", "WHAT"),
+            ("name", "NAME"),
+            ("detail", "DETAIL"),
+        ),
+        empty="Nothing is recorded yet.",
+    )
 
 
 @app.command()

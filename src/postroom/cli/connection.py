@@ -14,9 +14,12 @@ from postroom.operations.declared import nouns
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
-                  help="Email connections. Fields by flag or --set incoming.host=imap.example.com "
-                       "(postroom explain connection).")
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Email connections. Fields by flag or --set incoming.host=imap.example.com "
+    "(postroom explain connection).",
+)
 
 Name = Annotated[str, typer.Argument(help="Name of the connection.")]
 Rebind = Annotated[bool, typer.Option(help="Present stored secrets at new places without asking.")]
@@ -26,11 +29,19 @@ Rebind = Annotated[bool, typer.Option(help="Present stored secrets at new places
 def list_() -> None:
     """Every connection, where it goes, how often it is used."""
     rows = in_room(lambda room: room.connections.list())
-    show.items(rows, (("name", "NAME"), ("incoming", "INCOMING"), ("outgoing", "OUTGOING"),
-                      ("used_by", "USED BY"), ("error", "PROBLEM"),
-                      ("description", "DESCRIPTION")),
-               empty="No connections yet. Make one: postroom connection add NAME "
-                     "--set incoming.protocol=imap --set incoming.host=...")
+    show.items(
+        rows,
+        (
+            ("name", "NAME"),
+            ("incoming", "INCOMING"),
+            ("outgoing", "OUTGOING"),
+            ("used_by", "USED BY"),
+            ("error", "PROBLEM"),
+            ("description", "DESCRIPTION"),
+        ),
+        empty="No connections yet. Make one: postroom connection add NAME "
+        "--set incoming.protocol=imap --set incoming.host=...",
+    )
 
 
 @app.command("show")
@@ -43,29 +54,45 @@ def show_(name: Name) -> None:
 def add(ctx: typer.Context, name: Name, rebind: Rebind = False) -> None:
     """Make a connection."""
     given = read_flags(ctx.args, nouns()["connection"])
-    _saved(in_room(lambda room: rebinding(
-        lambda rebind: room.connections.add({"name": name, **given.values}, rebind=rebind),
-        rebind=rebind)))
+    _saved(
+        in_room(
+            lambda room: rebinding(
+                lambda rebind: room.connections.add({"name": name, **given.values}, rebind=rebind),
+                rebind=rebind,
+            )
+        )
+    )
 
 
 @app.command("set", context_settings=ALLOW_ANY)
 def set_(ctx: typer.Context, name: Name, rebind: Rebind = False) -> None:
     """Change a connection; --clear FIELD takes a value away."""
     changes = changes_of(read_flags(ctx.args, nouns()["connection"]))
-    _saved(in_room(lambda room: rebinding(
-        lambda rebind: room.connections.set(name, changes, rebind=rebind), rebind=rebind)))
+    _saved(
+        in_room(
+            lambda room: rebinding(
+                lambda rebind: room.connections.set(name, changes, rebind=rebind), rebind=rebind
+            )
+        )
+    )
 
 
 @app.command()
 def copy(name: Name, new_name: str, rebind: Rebind = False) -> None:
     """Make another connection with the same settings."""
-    _saved(in_room(lambda room: rebinding(
-        lambda rebind: room.connections.copy(name, new_name, rebind=rebind), rebind=rebind)))
+    _saved(
+        in_room(
+            lambda room: rebinding(
+                lambda rebind: room.connections.copy(name, new_name, rebind=rebind), rebind=rebind
+            )
+        )
+    )
 
 
 @app.command()
-def delete(name: Name, force: Annotated[bool, typer.Option(help="Even while it is used.")] = False
-           ) -> None:
+def delete(
+    name: Name, force: Annotated[bool, typer.Option(help="Even while it is used.")] = False
+) -> None:
     """Delete a connection."""
     in_room(lambda room: room.connections.delete(name, force=force))
     show.note(f"Deleted {name}.")
@@ -75,9 +102,11 @@ def delete(name: Name, force: Annotated[bool, typer.Option(help="Even while it i
 def usage(name: Name) -> None:
     """Who refers to a connection."""
     uses = in_room(lambda room: room.connections.usage(name))
-    show.items([use._asdict() for use in uses], (("noun", "NOUN"), ("name", "NAME"),
-                                                 ("place", "WHERE")),
-               empty=f"{name} is not used anywhere.")
+    show.items(
+        [use._asdict() for use in uses],
+        (("noun", "NOUN"), ("name", "NAME"), ("place", "WHERE")),
+        empty=f"{name} is not used anywhere.",
+    )
 
 
 @app.command()

@@ -17,9 +17,12 @@ from postroom.operations.declared import credential_fields, credential_types
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
-                  help="Sealed credentials. Secrets are asked for, or come by --NAME-from-env, "
-                       "--NAME-from-file or --NAME-stdin; a saved one is never shown again.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Sealed credentials. Secrets are asked for, or come by --NAME-from-env, "
+    "--NAME-from-file or --NAME-stdin; a saved one is never shown again.",
+)
 
 Name = Annotated[str, typer.Argument(help="Name of the credential.")]
 _HEAD = ("type", "description", "expires_at", "rotate_after")
@@ -29,10 +32,18 @@ _HEAD = ("type", "description", "expires_at", "rotate_after")
 def list_() -> None:
     """Every credential: type, state, dates, how often it is used."""
     rows = in_room(lambda room: room.credentials.list())
-    show.items(rows, (("name", "NAME"), ("type", "TYPE"), ("state", "STATE"),
-                      ("used_by", "USED BY"), ("expires_at", "EXPIRES"),
-                      ("description", "DESCRIPTION")),
-               empty="No credentials yet. Make one: postroom credential add NAME --type password")
+    show.items(
+        rows,
+        (
+            ("name", "NAME"),
+            ("type", "TYPE"),
+            ("state", "STATE"),
+            ("used_by", "USED BY"),
+            ("expires_at", "EXPIRES"),
+            ("description", "DESCRIPTION"),
+        ),
+        empty="No credentials yet. Make one: postroom credential add NAME --type password",
+    )
 
 
 @app.command("show")
@@ -43,9 +54,12 @@ def show_(name: Name) -> None:
 
 @app.command(context_settings=ALLOW_ANY)
 def add(
-    ctx: typer.Context, name: Name,
+    ctx: typer.Context,
+    name: Name,
     type: Annotated[str, typer.Option(help="One of: " + ", ".join(credential_types()))],
-    description: str = "", expires_at: str = "", rotate_after: str = "",
+    description: str = "",
+    expires_at: str = "",
+    rotate_after: str = "",
 ) -> None:
     """Make a credential, then give its details: flags of the type's fields (postroom explain TYPE)."""
     model = credential_fields(type)
@@ -54,8 +68,13 @@ def add(
 
     async def body(room: Room) -> dict[str, Any]:
         saved = await room.credentials.create(
-            name, type, description=description, expires_at=expires_at or None,
-            rotate_after=rotate_after or None, details=given.values)
+            name,
+            type,
+            description=description,
+            expires_at=expires_at or None,
+            rotate_after=rotate_after or None,
+            details=given.values,
+        )
         for each in saved.notes:
             show.note(each)
         return await room.credentials.show(name)
@@ -65,7 +84,8 @@ def add(
 
 @app.command("set", context_settings=ALLOW_ANY)
 def set_(
-    ctx: typer.Context, name: Name,
+    ctx: typer.Context,
+    name: Name,
     type: Annotated[str, typer.Option(help="Another type; only while nothing uses it.")] = "",
     description: Annotated[str | None, typer.Option()] = None,
     expires_at: Annotated[str | None, typer.Option(help="A date; empty takes it away.")] = None,
@@ -73,13 +93,23 @@ def set_(
     rebind: Annotated[bool, typer.Option(help="Present the stored secret at new places.")] = False,
 ) -> None:
     """Change a credential. A secret that is not given stays; --clear FIELD takes it away."""
-    head = {key: value for key, value in (("description", description), ("expires_at", expires_at),
-                                          ("rotate_after", rotate_after)) if value is not None}
+    head = {
+        key: value
+        for key, value in (
+            ("description", description),
+            ("expires_at", expires_at),
+            ("rotate_after", rotate_after),
+        )
+        if value is not None
+    }
 
     async def body(room: Room) -> dict[str, Any]:
         known = await room.credentials.get(name)
-        if type and type != known.type and not confirm(
-                f"Every field of {name} is destroyed when its type changes. Go on?"):
+        if (
+            type
+            and type != known.type
+            and not confirm(f"Every field of {name} is destroyed when its type changes. Go on?")
+        ):
             raise InvalidValue("type", "not changed: confirm it with --yes")
         if type or head:
             await room.credentials.change(name, type=type or None, **head)
@@ -89,8 +119,11 @@ def set_(
             _ask_for_missing(given, known.type)
         if given.values or given.clear:
             saved = await rebinding(
-                lambda rebind: room.credentials.set(name, given.values, clear=given.clear,
-                                                    rebind=rebind), rebind=rebind)
+                lambda rebind: room.credentials.set(
+                    name, given.values, clear=given.clear, rebind=rebind
+                ),
+                rebind=rebind,
+            )
             for each in saved.notes:
                 show.note(each)
         return await room.credentials.show(name)
@@ -99,8 +132,9 @@ def set_(
 
 
 @app.command()
-def delete(name: Name, force: Annotated[bool, typer.Option(help="Even while it is used.")] = False
-           ) -> None:
+def delete(
+    name: Name, force: Annotated[bool, typer.Option(help="Even while it is used.")] = False
+) -> None:
     """Delete a credential and destroy its secrets."""
     in_room(lambda room: room.credentials.delete(name, force=force))
     show.note(f"Deleted {name}.")
@@ -110,9 +144,11 @@ def delete(name: Name, force: Annotated[bool, typer.Option(help="Even while it i
 def usage(name: Name) -> None:
     """Who refers to a credential."""
     uses = in_room(lambda room: room.credentials.usage(name))
-    show.items([use._asdict() for use in uses], (("noun", "NOUN"), ("name", "NAME"),
-                                                 ("place", "WHERE")),
-               empty=f"{name} is not used anywhere.")
+    show.items(
+        [use._asdict() for use in uses],
+        (("noun", "NOUN"), ("name", "NAME"), ("place", "WHERE")),
+        empty=f"{name} is not used anywhere.",
+    )
 
 
 @app.command()
@@ -126,8 +162,12 @@ def _ask_for_missing(given: Given, type_name: str) -> None:
     if not may_ask() or type_name == "generic":
         return
     for field in describe(credential_fields(type_name)):
-        if field.sealed and "." not in field.name and field.name not in given.values and (
-                field.needed or type_name in ("password", "smtp", "secret")):
+        if (
+            field.sealed
+            and "." not in field.name
+            and field.name not in given.values
+            and (field.needed or type_name in ("password", "smtp", "secret"))
+        ):
             answer = ask(f"{field.label} (empty: none)")
             if answer:
                 given.values[field.name] = answer
@@ -136,5 +176,7 @@ def _ask_for_missing(given: Given, type_name: str) -> None:
 def _saved(found: dict[str, Any]) -> None:
     show.record(found)
     if found["state"] == "incomplete":
-        show.note(f"Incomplete: {', '.join(found['missing'])} missing. Give it with: "
-                  f"postroom credential set {found['name']}")
+        show.note(
+            f"Incomplete: {', '.join(found['missing'])} missing. Give it with: "
+            f"postroom credential set {found['name']}"
+        )

@@ -16,8 +16,11 @@ from postroom.secret import Secret
 
 __all__ = ["ALLOW_ANY", "Given", "changes_of", "read_flags"]
 
-ALLOW_ANY = {"allow_extra_args": True, "ignore_unknown_options": True,
-             "help_option_names": ["-h", "--help"]}
+ALLOW_ANY = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": ["-h", "--help"],
+}
 """Settings of a command whose flags come from a declaration: :func:`read_flags` refuses the rest."""
 
 _SECRET_WAYS = ("-from-env", "-from-file", "-stdin")
@@ -51,8 +54,11 @@ def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = 
                 _set(given, text, fields)
             continue
         if not word.startswith("--"):
-            raise WrongUse(f"{word!r} is not expected here.", code="unknown_field",
-                           hint="Values belong to flags: --NAME VALUE.")
+            raise WrongUse(
+                f"{word!r} is not expected here.",
+                code="unknown_field",
+                hint="Values belong to flags: --NAME VALUE.",
+            )
         _flag(given, word, value, rest, fields, open_names=open_names)
     return given
 
@@ -62,8 +68,10 @@ def changes_of(given: Given) -> dict[str, Any]:
     for dotted in given.clear:
         assign(given.values, dotted, None)
     if not given.values:
-        raise WrongUse("Nothing to change was given.", hint="Such as --set FIELD=VALUE, or --clear "
-                                                            "FIELD to take a value away.")
+        raise WrongUse(
+            "Nothing to change was given.",
+            hint="Such as --set FIELD=VALUE, or --clear FIELD to take a value away.",
+        )
     return given.values
 
 
@@ -76,7 +84,9 @@ def _next(word: str, rest: list[str]) -> str:
 def _set(given: Given, text: str, fields: dict[str, Described]) -> None:
     dotted, equals, value = text.partition("=")
     if not equals:
-        raise WrongUse(f"--set {text}: write FIELD=VALUE, such as --set incoming.host=imap.example.com")
+        raise WrongUse(
+            f"--set {text}: write FIELD=VALUE, such as --set incoming.host=imap.example.com"
+        )
     known = fields.get(dotted)
     if known is not None and known.sealed:
         raise _in_argv(dotted)
@@ -84,7 +94,12 @@ def _set(given: Given, text: str, fields: dict[str, Described]) -> None:
 
 
 def _flag(
-    given: Given, word: str, value: str | None, rest: list[str], fields: dict[str, Described], *,
+    given: Given,
+    word: str,
+    value: str | None,
+    rest: list[str],
+    fields: dict[str, Described],
+    *,
     open_names: bool,
 ) -> None:
     name = word[2:].replace("-", "_")
@@ -102,8 +117,12 @@ def _flag(
     if field is None:
         flags = ["--" + one.replace("_", "-") for one in fields if "." not in one]
         close = nearest(word, flags)
-        raise UnknownField(f"There is no flag {word}.", hint=f"Did you mean {close}?" if close else
-                           f"Flags here: {', '.join(flags)}, --set FIELD=VALUE.")
+        raise UnknownField(
+            f"There is no flag {word}.",
+            hint=f"Did you mean {close}?"
+            if close
+            else f"Flags here: {', '.join(flags)}, --set FIELD=VALUE.",
+        )
     if field.sealed:
         raise _in_argv(name)
     if field.type == "yes or no" and value is None:
@@ -139,7 +158,8 @@ def _in_argv(name: str) -> WrongUse:
     return WrongUse(
         f"{name} is a secret: on the command line every process of this machine could read it.",
         hint=f"Use {flag}-from-env NAME, {flag}-from-file PATH or {flag}-stdin, or leave it out to "
-             "be asked.")
+        "be asked.",
+    )
 
 
 def _read(field: Described | None, text: str) -> Any:

@@ -17,9 +17,12 @@ from postroom.cli.run import in_room
 __all__ = ["app"]
 
 T = TypeVar("T")
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
-                  help="Messages in folders. IDs are those that list and search print; reading "
-                       "leaves messages unseen.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Messages in folders. IDs are those that list and search print; reading "
+    "leaves messages unseen.",
+)
 
 Via = Annotated[str, typer.Option("--via", help="Name of the connection.")]
 Folder = Annotated[str, typer.Option("--folder", help="A folder, or \\Archive and the like.")]
@@ -40,8 +43,11 @@ def _in_box(via: str, body: Callable[[Any], Awaitable[T]]) -> T:
 def folders(via: Via) -> None:
     """The folders of a connection."""
     found = _in_box(via, lambda box: box.folders())
-    show.items([{"name": one.name, "use": one.special_use} for one in found],
-               (("name", "NAME"), ("use", "USE")), empty="There is no folder.")
+    show.items(
+        [{"name": one.name, "use": one.special_use} for one in found],
+        (("name", "NAME"), ("use", "USE")),
+        empty="There is no folder.",
+    )
 
 
 @app.command("list")
@@ -52,8 +58,10 @@ def list_(via: Via, folder: Folder = "INBOX", limit: int = 50) -> None:
 
 @app.command()
 def search(
-    via: Via, words: Annotated[list[str], typer.Argument(help="unseen, from:ann, since:2026-01-31")],
-    folder: Folder = "INBOX", limit: int = 0,
+    via: Via,
+    words: Annotated[list[str], typer.Argument(help="unseen, from:ann, since:2026-01-31")],
+    folder: Folder = "INBOX",
+    limit: int = 0,
 ) -> None:
     """The messages that meet a search."""
     text = " ".join(words)
@@ -61,15 +69,28 @@ def search(
 
 
 def _summaries(rows: list[dict[str, Any]]) -> None:
-    show.items(rows, (("id", "ID"), ("received", "RECEIVED"), ("from", "FROM"),
-                      ("subject", "SUBJECT"), ("size", "SIZE"), ("flags", "FLAGS")),
-               empty="No message.")
+    show.items(
+        rows,
+        (
+            ("id", "ID"),
+            ("received", "RECEIVED"),
+            ("from", "FROM"),
+            ("subject", "SUBJECT"),
+            ("size", "SIZE"),
+            ("flags", "FLAGS"),
+        ),
+        empty="No message.",
+    )
 
 
 @app.command()
 def read(
-    via: Via, id: str, folder: Folder = "INBOX",  # noqa: A002
-    raw: Annotated[bool, typer.Option("--raw", help="The exact bytes, to standard output.")] = False,
+    via: Via,
+    id: str,
+    folder: Folder = "INBOX",
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The exact bytes, to standard output.")
+    ] = False,
 ) -> None:
     """One message: its headers, its text, its attachments."""
     message = _in_box(via, lambda box: box.read_message(id, folder))
@@ -77,10 +98,16 @@ def read(
         sys.stdout.buffer.write(message.raw)
         return
     found = {
-        "id": id, "from": [str(one) for one in message.from_], "to": [str(one) for one in message.to],
-        "subject": message.subject, "date": message.date, "message_id": message.message_id,
-        "attachments": [{"name": part.name, "type": part.content_type, "size": part.size}
-                        for part in message.attachments],
+        "id": id,
+        "from": [str(one) for one in message.from_],
+        "to": [str(one) for one in message.to],
+        "subject": message.subject,
+        "date": message.date,
+        "message_id": message.message_id,
+        "attachments": [
+            {"name": part.name, "type": part.content_type, "size": part.size}
+            for part in message.attachments
+        ],
         "problems": message.problems,
     }
     if OPTIONS.json:
@@ -94,9 +121,13 @@ def read(
 
 @app.command()
 def save(
-    via: Via, ids: Ids, to: Annotated[Path, typer.Option("--to", help="A directory.")] = Path(),
+    via: Via,
+    ids: Ids,
+    to: Annotated[Path, typer.Option("--to", help="A directory.")] = Path(),
     folder: Folder = "INBOX",
-    attachments: Annotated[bool, typer.Option("--attachments", help="Their attachments instead.")] = False,
+    attachments: Annotated[
+        bool, typer.Option("--attachments", help="Their attachments instead.")
+    ] = False,
 ) -> None:
     """Write messages, or their attachments, to files; nothing there is overwritten."""
 
@@ -105,8 +136,11 @@ def save(
             return list(await box.save(ids, to, folder))
         return [path for one in ids for path in await box.save_attachments(one, to, folder)]
 
-    show.items([{"path": str(path)} for path in _in_box(via, body)], (("path", "WRITTEN"),),
-               empty="Nothing to write.")
+    show.items(
+        [{"path": str(path)} for path in _in_box(via, body)],
+        (("path", "WRITTEN"),),
+        empty="Nothing to write.",
+    )
 
 
 @app.command()
@@ -125,8 +159,12 @@ def copy(via: Via, ids: Ids, to: To, folder: Folder = "INBOX", create: Create = 
 
 @app.command()
 def flag(
-    via: Via, ids: Ids, folder: Folder = "INBOX",
-    add: Annotated[list[str] | None, typer.Option(help="seen, answered, flagged, draft ...")] = None,
+    via: Via,
+    ids: Ids,
+    folder: Folder = "INBOX",
+    add: Annotated[
+        list[str] | None, typer.Option(help="seen, answered, flagged, draft ...")
+    ] = None,
     remove: Annotated[list[str] | None, typer.Option()] = None,
 ) -> None:
     """Set and clear flags."""

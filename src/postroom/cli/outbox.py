@@ -26,12 +26,23 @@ def list_(
 ) -> None:
     """Items, newest first."""
     states = [part.strip() for part in state.split(",") if part.strip()]
-    found = in_room(lambda room: room.outbox.list(service=service or None, states=states,
-                                                  limit=limit))
+    found = in_room(
+        lambda room: room.outbox.list(service=service or None, states=states, limit=limit)
+    )
     rows = [{**one.as_json(), "to": [each.address for each in one.recipients]} for one in found]
-    show.items(rows, (("id", "ID"), ("service", "SERVICE"), ("state", "STATE"), ("to", "TO"),
-                      ("subject", "SUBJECT"), ("attempts", "TRIES"), ("reason", "REASON")),
-               empty="The outbox is empty.")
+    show.items(
+        rows,
+        (
+            ("id", "ID"),
+            ("service", "SERVICE"),
+            ("state", "STATE"),
+            ("to", "TO"),
+            ("subject", "SUBJECT"),
+            ("attempts", "TRIES"),
+            ("reason", "REASON"),
+        ),
+        empty="The outbox is empty.",
+    )
 
 
 @app.command("show")
@@ -51,8 +62,14 @@ def drain(service: str = "") -> int:
 
     async def body(room: Room) -> int:
         done = await room.email.dispatch([service] if service else None)
-        show.record({"sent": done.sent, "deferred": done.deferred, "failed": done.failed,
-                     "ambiguous": done.ambiguous})
+        show.record(
+            {
+                "sent": done.sent,
+                "deferred": done.deferred,
+                "failed": done.failed,
+                "ambiguous": done.ambiguous,
+            }
+        )
         if done.error is not None:
             show.note(f"postroom: {done.error}")
         if done.failed or done.ambiguous:

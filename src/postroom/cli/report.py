@@ -46,8 +46,11 @@ def _failure(side: Any) -> None:
     print(f"\n{side.place} failed: {error.sentence}")
     if getattr(error, "said", ""):
         print(f"  They said: {error.said}")
-    print("  Trying again later may help." if error.temporary else
-          "  Trying again will not help until something changes.")
+    print(
+        "  Trying again later may help."
+        if error.temporary
+        else "  Trying again will not help until something changes."
+    )
     if side.advice is not None:
         print(f"  What to do: {side.advice.text}")
         for command in side.advice.commands:

@@ -34,11 +34,15 @@ def init() -> None:
     if OPTIONS.json:
         show.record({"path": str(where), **found})
         return
-    print(f"The room is {where}.\nIts key is {found['source']}. Keep a copy of it elsewhere: "
-          "without it nobody can open the secrets in the room.\n\nNext:")
+    print(
+        f"The room is {where}.\nIts key is {found['source']}. Keep a copy of it elsewhere: "
+        "without it nobody can open the secrets in the room.\n\nNext:"
+    )
     print("  postroom credential add NAME --type password --user-name YOU@example.com")
-    print("  postroom connection add NAME --set incoming.protocol=imap "
-          "--set incoming.host=imap.example.com --set incoming.auth='{type: secret, credential: NAME}'")
+    print(
+        "  postroom connection add NAME --set incoming.protocol=imap "
+        "--set incoming.host=imap.example.com --set incoming.auth='{type: secret, credential: NAME}'"
+    )
     print("  postroom connection test NAME")
 
 
@@ -46,14 +50,20 @@ def init() -> None:
 def apply(
     files: Annotated[list[Path], typer.Argument(help="Room files; later ones win.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
-    prune: Annotated[list[str] | None, typer.Option(help="Remove what no file names: a noun.")] = None,
+    prune: Annotated[
+        list[str] | None, typer.Option(help="Remove what no file names: a noun.")
+    ] = None,
     rebind: Annotated[bool, typer.Option(help="Present stored secrets at new places.")] = False,
 ) -> None:
     """Make the room what the files say, in one transaction; shows the plan first."""
 
     async def body(room: Room) -> Plan:
-        plan = await rebinding(lambda rebind: room.roomfile.apply(
-            files, dry_run=True, rebind=rebind, prune=prune or (), prompt=ask), rebind=rebind)
+        plan = await rebinding(
+            lambda rebind: room.roomfile.apply(
+                files, dry_run=True, rebind=rebind, prune=prune or (), prompt=ask
+            ),
+            rebind=rebind,
+        )
         _show(plan)
         if dry_run or not plan.changes:
             return plan
@@ -64,10 +74,25 @@ def apply(
 
     plan = in_room(body)
     if OPTIONS.json:
-        print(json.dumps({
-            "v": 1, "dry_run": dry_run, "changes": plan.changes, "notes": plan.notes,
-            "steps": [{"verb": step.verb, "noun": step.noun, "name": step.name,
-                       "fields": step.fields} for step in plan.steps]}))
+        print(
+            json.dumps(
+                {
+                    "v": 1,
+                    "dry_run": dry_run,
+                    "changes": plan.changes,
+                    "notes": plan.notes,
+                    "steps": [
+                        {
+                            "verb": step.verb,
+                            "noun": step.noun,
+                            "name": step.name,
+                            "fields": step.fields,
+                        }
+                        for step in plan.steps
+                    ],
+                }
+            )
+        )
     elif dry_run:
         print(f"{plan.changes} changes planned; nothing was changed.")
     else:

@@ -60,9 +60,13 @@ class Root(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Root, add_completion=False, rich_markup_mode=None, no_args_is_help=True,
+    cls=Root,
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
     help="Postroom gives applications and jobs working email, and gives nobody a password.",
-    epilog=GLOBAL_HELP, context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=GLOBAL_HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -75,8 +79,9 @@ def run(argv: list[str]) -> int:
     """Run one command; whatever goes wrong becomes one sentence and an exit status."""
     try:
         rest = take_options(argv)
-        return _status(typer.main.get_command(app)(args=rest, prog_name="postroom",
-                                                   standalone_mode=False))
+        return _status(
+            typer.main.get_command(app)(args=rest, prog_name="postroom", standalone_mode=False)
+        )
     except PostroomError as error:
         return report(error)
     except KeyboardInterrupt:

@@ -49,8 +49,11 @@ def may_ask() -> bool:
 def ask(question: str) -> Secret:
     """Ask for a secret on the terminal, without echo.  Raises InvalidValue when nobody is there."""
     if not sys.stdin.isatty():
-        raise InvalidValue("", f"{question.rstrip(': ')}: nobody is here to ask; give it by "
-                               "--NAME-from-env, --NAME-from-file or --NAME-stdin")
+        raise InvalidValue(
+            "",
+            f"{question.rstrip(': ')}: nobody is here to ask; give it by "
+            "--NAME-from-env, --NAME-from-file or --NAME-stdin",
+        )
     return Secret(getpass.getpass(f"{question.rstrip(': ')}: "))
 
 
@@ -63,9 +66,7 @@ def confirm(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-async def rebinding(
-    call: Callable[[bool], Awaitable[T]], *, rebind: bool = False
-) -> T:
+async def rebinding(call: Callable[[bool], Awaitable[T]], *, rebind: bool = False) -> T:
     """Run ``call(rebind)``; when it would present a stored secret elsewhere, show where and ask."""
     try:
         return await call(rebind)

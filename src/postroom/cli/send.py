@@ -29,7 +29,8 @@ def send(
     cc: Annotated[Many, typer.Option()] = None,
     bcc: Annotated[Many, typer.Option()] = None,
     from_: Annotated[str, typer.Option("--from", help="Empty: the account's own address.")] = "",
-    reply_to: str = "", subject: str = "",
+    reply_to: str = "",
+    subject: str = "",
     text: Annotated[str | None, typer.Option(help="Plain text; - reads standard input.")] = None,
     html: Annotated[str | None, typer.Option(help="HTML.")] = None,
     text_file: Annotated[Path | None, typer.Option()] = None,
@@ -41,9 +42,16 @@ def send(
 ) -> int:
     """Send a message: 0 sent to all, 1 failed or ambiguous, 3 stored and not finished."""
     draft = draft_of(
-        from_=from_ or None, to=to, cc=cc, bcc=bcc, reply_to=reply_to or None, subject=subject,
-        text=_body("text", text, text_file), html=_body("html", html, html_file),
-        attachments=attach or [])
+        from_=from_ or None,
+        to=to,
+        cc=cc,
+        bcc=bcc,
+        reply_to=reply_to or None,
+        subject=subject,
+        text=_body("text", text, text_file),
+        html=_body("html", html, html_file),
+        attachments=attach or [],
+    )
     seconds = _seconds(wait)
 
     async def body(room: Room) -> int:
@@ -58,8 +66,10 @@ def send(
             return OK
         if item.finished:
             return FAILED
-        show.note(f"Stored, not finished: do not send it again. Follow it with: "
-                  f"postroom outbox show {item.id}")
+        show.note(
+            f"Stored, not finished: do not send it again. Follow it with: "
+            f"postroom outbox show {item.id}"
+        )
         return UNFINISHED
 
     return in_room(body)

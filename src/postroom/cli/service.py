@@ -13,8 +13,11 @@ from postroom.operations.declared import nouns
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
-                  help="Services to send with (postroom explain service).")
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Services to send with (postroom explain service).",
+)
 
 Name = Annotated[str, typer.Argument(help="Name of the service.")]
 
@@ -22,10 +25,16 @@ Name = Annotated[str, typer.Argument(help="Name of the service.")]
 @app.command("list")
 def list_() -> None:
     """Every service and how many messages wait."""
-    show.items(in_room(lambda room: room.services.list()),
-               (("name", "NAME"), ("connection", "CONNECTION"), ("waiting", "WAITING"),
-                ("description", "DESCRIPTION")),
-               empty="No services yet. Make one: postroom service add NAME --connection NAME")
+    show.items(
+        in_room(lambda room: room.services.list()),
+        (
+            ("name", "NAME"),
+            ("connection", "CONNECTION"),
+            ("waiting", "WAITING"),
+            ("description", "DESCRIPTION"),
+        ),
+        empty="No services yet. Make one: postroom service add NAME --connection NAME",
+    )
 
 
 @app.command("show")
@@ -55,8 +64,9 @@ def copy(name: Name, new_name: str) -> None:
 
 
 @app.command()
-def delete(name: Name, force: Annotated[bool, typer.Option(help="Even while messages wait.")] = False
-           ) -> None:
+def delete(
+    name: Name, force: Annotated[bool, typer.Option(help="Even while messages wait.")] = False
+) -> None:
     """Delete a service."""
     in_room(lambda room: room.services.delete(name, force=force))
     show.note(f"Deleted {name}.")

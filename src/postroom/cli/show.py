@@ -13,8 +13,9 @@ from postroom.cli.options import OPTIONS
 __all__ = ["items", "note", "plain", "record", "size"]
 
 
-def items(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *,
-          empty: str) -> None:
+def items(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str
+) -> None:
     """A list: ``{"v": 1, "items": [...]}``, or a table of (key, heading) columns."""
     found = list(rows)
     if OPTIONS.json:
@@ -50,8 +51,9 @@ def _lines(data: Mapping[str, Any], depth: int) -> None:
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             print(f"{'  ' * depth}{name}:")
             for each in value:
-                cells = ", ".join(f"{key} {plain(part)}" for key, part in each.items()
-                                  if not _empty(part))
+                cells = ", ".join(
+                    f"{key} {plain(part)}" for key, part in each.items() if not _empty(part)
+                )
                 print(f"{'  ' * (depth + 1)}- {cells}")
         else:
             print(f"{'  ' * depth}{name:<{width}}  {plain(value)}")

@@ -18,8 +18,11 @@ from postroom.operations.declared import nouns
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
-                  help="Sources: mail collected into a sink (postroom explain source).")
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Sources: mail collected into a sink (postroom explain source).",
+)
 
 Name = Annotated[str, typer.Argument(help="Name of the source.")]
 Ids = Annotated[list[int] | None, typer.Argument(help="Ledger ids; none: all of them.")]
@@ -29,10 +32,19 @@ Ids = Annotated[list[int] | None, typer.Argument(help="Ledger ids; none: all of 
 def list_() -> None:
     """Every source and what it is doing."""
     rows = [one.as_json() for one in in_room(lambda room: room.sources.list())]
-    show.items(rows, (("name", "NAME"), ("connection", "CONNECTION"), ("state", "STATE"),
-                      ("since", "SINCE"), ("counts", "MESSAGES"), ("note", "NOTE")),
-               empty="No sources yet. Make one: postroom source add NAME --connection NAME "
-                     "--set sink.type=directory --set sink.path=./mail")
+    show.items(
+        rows,
+        (
+            ("name", "NAME"),
+            ("connection", "CONNECTION"),
+            ("state", "STATE"),
+            ("since", "SINCE"),
+            ("counts", "MESSAGES"),
+            ("note", "NOTE"),
+        ),
+        empty="No sources yet. Make one: postroom source add NAME --connection NAME "
+        "--set sink.type=directory --set sink.path=./mail",
+    )
 
 
 @app.command("show")
@@ -85,11 +97,18 @@ def run(
             show.note(f"A worker owns source {name}; it was asked to look now.")
             show.record({"source": name, "asked": True, "counts": counts})
             return 0
-        show.record({
-            "source": name, "listed": tally.listed, "delivered": tally.delivered,
-            "bytes": tally.bytes, "ignored": tally.ignored, "held": counts.get("held", 0),
-            "failed": counts.get("failed", 0), "vanished": tally.vanished,
-        })
+        show.record(
+            {
+                "source": name,
+                "listed": tally.listed,
+                "delivered": tally.delivered,
+                "bytes": tally.bytes,
+                "ignored": tally.ignored,
+                "held": counts.get("held", 0),
+                "failed": counts.get("failed", 0),
+                "vanished": tally.vanished,
+            }
+        )
         return _status(counts, tally)
 
     return in_room(body)
@@ -126,16 +145,26 @@ def watch(name: Name) -> int:
 
 @app.command()
 def ledger(
-    name: Name, state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
+    name: Name,
+    state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
     limit: int = 50,
 ) -> None:
     """What a source remembers of each message, newest first."""
     states = [part.strip() for part in state.split(",") if part.strip()]
     rows = in_room(lambda room: room.sources.ledger(name, states=states, limit=limit))
-    show.items([one.as_json() for one in rows],
-               (("id", "ID"), ("state", "STATE"), ("received_at", "RECEIVED"), ("sender", "FROM"),
-                ("subject", "SUBJECT"), ("size", "SIZE"), ("reason", "REASON")),
-               empty=f"Source {name} has seen no message yet.")
+    show.items(
+        [one.as_json() for one in rows],
+        (
+            ("id", "ID"),
+            ("state", "STATE"),
+            ("received_at", "RECEIVED"),
+            ("sender", "FROM"),
+            ("subject", "SUBJECT"),
+            ("size", "SIZE"),
+            ("reason", "REASON"),
+        ),
+        empty=f"Source {name} has seen no message yet.",
+    )
 
 
 @app.command()

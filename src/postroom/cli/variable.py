@@ -11,16 +11,22 @@ from postroom.cli.run import in_room, rebinding
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True,
-                  help="Variables: ${NAME} in hosts, users, ports, folders and paths.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Variables: ${NAME} in hosts, users, ports, folders and paths.",
+)
 
 
 @app.command("list")
 def list_() -> None:
     """Every variable."""
     found = in_room(lambda room: room.variables.list())
-    show.items([{"name": name, "value": value} for name, value in found.items()],
-               (("name", "NAME"), ("value", "VALUE")), empty="No variables yet.")
+    show.items(
+        [{"name": name, "value": value} for name, value in found.items()],
+        (("name", "NAME"), ("value", "VALUE")),
+        empty="No variables yet.",
+    )
 
 
 @app.command("show")
@@ -31,12 +37,16 @@ def show_(name: str) -> None:
 
 @app.command("set")
 def set_(
-    name: str, value: str,
+    name: str,
+    value: str,
     rebind: Annotated[bool, typer.Option(help="Present stored secrets at new places.")] = False,
 ) -> None:
     """Make or change a variable."""
-    changed = in_room(lambda room: rebinding(
-        lambda rebind: room.variables.set(name, value, rebind=rebind), rebind=rebind))
+    changed = in_room(
+        lambda room: rebinding(
+            lambda rebind: room.variables.set(name, value, rebind=rebind), rebind=rebind
+        )
+    )
     show.record({"name": name, "value": value, "changed": changed})
 
 

@@ -17,7 +17,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command()
 def worker(
-    role: Annotated[list[str] | None, typer.Option(help="A role of this worker; several times.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="A role of this worker; several times.")
+    ] = None,
 ) -> None:
     """Run the loops until Ctrl-C or SIGTERM; several workers of one room share the work."""
     from postroom.worker import Worker

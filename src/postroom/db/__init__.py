@@ -6,5 +6,15 @@ from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.seats import Seat
 from postroom.db.tx import Conflict, Row, Tx
 
-__all__ = ["Claim", "Conflict", "Database", "Queue", "Row", "Seat", "Tx", "give_tokens",
-           "open_database", "take_tokens"]
+__all__ = [
+    "Claim",
+    "Conflict",
+    "Database",
+    "Queue",
+    "Row",
+    "Seat",
+    "Tx",
+    "give_tokens",
+    "open_database",
+    "take_tokens",
+]

@@ -61,8 +61,12 @@ class Queue:
     def claim(self, tx: Tx, *, owner: str, now: float, limit: int, **values: Any) -> list[Claim]:
         """Take up to ``limit`` rows that are due.  The rows come back as they are after it."""
         rows = tx.all(
-            self._claim, owner=owner, now=now, limit=limit,
-            oldest_heartbeat=now - LEASE_SECONDS, **values,
+            self._claim,
+            owner=owner,
+            now=now,
+            limit=limit,
+            oldest_heartbeat=now - LEASE_SECONDS,
+            **values,
         )
         return [Claim(row["id"], row["epoch"], row) for row in rows]
 
@@ -80,9 +84,7 @@ class Queue:
 
     def release(self, tx: Tx, claim: Claim, *, owner: str, due_at: float) -> None:
         """Give the row back, wanted again at ``due_at``; raises ``claim_lost`` as :meth:`guard`."""
-        done = tx.execute(
-            self._release, id=claim.id, epoch=claim.epoch, owner=owner, due_at=due_at
-        )
+        done = tx.execute(self._release, id=claim.id, epoch=claim.epoch, owner=owner, due_at=due_at)
         if not done:
             raise Refused(
                 "Another worker has taken this work over.", code="claim_lost", temporary=True

@@ -29,8 +29,8 @@ _Job = tuple[Callable[[Tx], Any], "asyncio.Future[Any]"]
 def open_database(path: Path, *, create: bool = False, read_only: bool = False) -> Database:
     """Open the database file of a room.
 
-    ``create`` makes it when missing (mode 0600).  Raises RoomError: ``room_missing``, ``room_too_new``,
-    ``room_too_old``, or a sentence about the disk.
+    ``create`` makes it when missing (mode 0600).  Raises RoomError: ``room_missing``,
+    ``room_too_new``, ``room_too_old``, or a sentence about the disk.
     """
     if not path.exists():
         if not create:
@@ -70,13 +70,23 @@ def _check_schema(connection: sqlite3.Connection) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
         cached_statements=256,
     )
     connection.row_factory = sqlite3.Row
     # FULL makes every commit durable in WAL mode; NORMAL would lose the last ones on power loss
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
-                   "fullfsync=1", "temp_store=MEMORY", "cache_size=-8000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        "fullfsync=1",
+        "temp_store=MEMORY",
+        "cache_size=-8000",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
@@ -213,11 +223,12 @@ class Database:
                     connection.execute("RELEASE body")
                     answers.append((future, None, error))
             connection.execute("COMMIT")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # whoever waits must get an answer
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            foreign = isinstance(error, sqlite3.Error)
-            failure = translate(error, holder=lock_holder(self.path)) if foreign else error
+            failure = error
+            if isinstance(error, sqlite3.Error):
+                failure = translate(error, holder=lock_holder(self.path))
             return [(future, None, failure) for _, future in batch]
         return answers
 

@@ -28,12 +28,15 @@ def take_tokens(
     tx.execute(
         "INSERT INTO limits (name, tokens, updated_at) VALUES (:name, :tokens, :now) "
         "ON CONFLICT (name) DO UPDATE SET tokens = :tokens, updated_at = :now",
-        name=name, tokens=left, now=now,
+        name=name,
+        tokens=left,
+        now=now,
     )
     return taken, 0.0 if taken == wanted else (1.0 - left) / rate
 
 
 def give_tokens(tx: Tx, name: str, count: int) -> None:
     """Put tokens back that were taken and not needed; the next refill keeps the bucket's size."""
-    tx.execute("UPDATE limits SET tokens = tokens + :count WHERE name = :name",
-               name=name, count=count)
+    tx.execute(
+        "UPDATE limits SET tokens = tokens + :count WHERE name = :name", name=name, count=count
+    )

@@ -10,8 +10,24 @@ from postroom.errors import RoomError
 
 __all__ = ["check_place", "lock_holder"]
 
-_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre",
-                     "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "ncpfs", "9p"})
+_REMOTE = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "fuse.s3fs",
+        "ncpfs",
+        "9p",
+    }
+)
 _WRITE_LOCK_BYTE = 120  # of the -shm file: WAL_WRITE_LOCK, https://www.sqlite.org/walformat.html
 
 
@@ -57,8 +73,10 @@ def lock_holder(path: Path) -> str:
         parts = line.split()
         if len(parts) < 8 or parts[3] != "WRITE" or not parts[5].endswith(f":{inode}"):
             continue
-        if int(parts[6]) <= _WRITE_LOCK_BYTE and parts[7] != "EOF" and (
-            int(parts[7]) >= _WRITE_LOCK_BYTE
+        if (
+            int(parts[6]) <= _WRITE_LOCK_BYTE
+            and parts[7] != "EOF"
+            and (int(parts[7]) >= _WRITE_LOCK_BYTE)
         ):
             return f" (process {parts[4]})"
     return ""

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 from pathlib import Path
+from typing import Self
 
 from postroom.clock import timestamp
 from postroom.db.claims import HEARTBEAT_SECONDS
@@ -34,7 +35,7 @@ class Seat:
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Seat:
+    async def __aenter__(self) -> Self:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,7 +67,7 @@ class Seat:
         )
         gone = [row["owner"] for row in others if self._is_dead(row["owner"])]
         if gone:
-            await self._db.write(lambda tx: [_remove(tx, owner) for owner in gone])
+            await self._db.write(lambda tx: _remove(tx, *gone))
             for owner in gone:
                 self._path(owner).unlink(missing_ok=True)
         return len(gone)
@@ -97,7 +98,10 @@ class Seat:
             "INSERT INTO workers (owner, pid, host, started_at, heartbeat_at) "
             "VALUES (:owner, :pid, :host, :now, :now) "
             "ON CONFLICT (owner) DO UPDATE SET heartbeat_at = :now",
-            owner=self.owner, pid=os.getpid(), host=socket.gethostname(), now=timestamp(),
+            owner=self.owner,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            now=timestamp(),
         )
 
     def _path(self, owner: str) -> Path:
@@ -110,5 +114,6 @@ class Seat:
             self._file = None
 
 
-def _remove(tx: Tx, owner: str) -> None:
-    tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)
+def _remove(tx: Tx, *owners: str) -> None:
+    for owner in owners:
+        tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)

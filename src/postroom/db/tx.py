@@ -94,11 +94,14 @@ def translate(error: sqlite3.Error, *, holder: str = "") -> Exception:
             hint="Restore it from a backup; this command changed nothing.",
         )
     if primary == sqlite3.SQLITE_READONLY:
-        return RoomError("The room's database file cannot be written.",
-                         hint="Check its owner and permissions.")
+        return RoomError(
+            "The room's database file cannot be written.", hint="Check its owner and permissions."
+        )
     if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-        return RoomError(f"The room's database could not be read or written ({error}).",
-                         hint="Check the disk and the permissions of the room's directory.")
+        return RoomError(
+            f"The room's database could not be read or written ({error}).",
+            hint="Check the disk and the permissions of the room's directory.",
+        )
     return error
 
 

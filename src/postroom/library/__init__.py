@@ -10,5 +10,13 @@ from postroom.library.room import (
     aopen,
 )
 
-__all__ = ["AsyncConnection", "AsyncFolder", "AsyncRoom", "AsyncService", "FolderMessage",
-           "SyncRoom", "aopen", "open"]
+__all__ = [
+    "AsyncConnection",
+    "AsyncFolder",
+    "AsyncRoom",
+    "AsyncService",
+    "FolderMessage",
+    "SyncRoom",
+    "aopen",
+    "open",
+]

@@ -40,8 +40,9 @@ class Portal:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="postroom-library",
-                                        daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="postroom-library", daemon=True
+        )
         self._thread.start()
 
     def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -75,8 +76,21 @@ class Portal:
 
 
 _END = object()
-_TARGETS = (AsyncRoom, AsyncService, AsyncConnection, AsyncFolder, Audit, Connections, Credentials,
-            Keys, Outbox, RoomFile, Services, Sources, Variables)
+_TARGETS = (
+    AsyncRoom,
+    AsyncService,
+    AsyncConnection,
+    AsyncFolder,
+    Audit,
+    Connections,
+    Credentials,
+    Keys,
+    Outbox,
+    RoomFile,
+    Services,
+    Sources,
+    Variables,
+)
 
 
 class Synchronous:
@@ -123,7 +137,7 @@ def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
 _GENERATED: dict[type, type[Synchronous]] = {target: _generate(target) for target in _TARGETS}
 
 
-class SyncRoom(_GENERATED[AsyncRoom]):  # type: ignore[misc]  # generated above, from AsyncRoom
+class SyncRoom(_GENERATED[AsyncRoom]):  # type: ignore[misc,valid-type]  # generated above, from AsyncRoom
     """An opened room for synchronous programs; ``with postroom.open() as room``."""
 
     def __init__(self, portal: Portal, room: AsyncRoom, leave: Callable[[], Any]) -> None:

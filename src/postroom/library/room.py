@@ -58,8 +58,17 @@ class AsyncRoom:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        for noun in ("credentials", "connections", "sources", "services", "outbox", "variables",
-                     "audit", "keys", "roomfile"):
+        for noun in (
+            "credentials",
+            "connections",
+            "sources",
+            "services",
+            "outbox",
+            "variables",
+            "audit",
+            "keys",
+            "roomfile",
+        ):
             setattr(self, noun, getattr(room, noun))
 
     def service(self, name: str) -> AsyncService:
@@ -79,11 +88,19 @@ class AsyncService:
         self._name = name
 
     async def send(
-        self, *, to: AddressInput = None, subject: str = "", text: str | None = None,
-        html: str | None = None, cc: AddressInput = None, bcc: AddressInput = None,
-        from_: AddressInput = None, reply_to: AddressInput = None,
+        self,
+        *,
+        to: AddressInput = None,
+        subject: str = "",
+        text: str | None = None,
+        html: str | None = None,
+        cc: AddressInput = None,
+        bcc: AddressInput = None,
+        from_: AddressInput = None,
+        reply_to: AddressInput = None,
         attachments: Sequence[Attachment | Path | str] = (),
-        headers: Mapping[str, str] | None = None, wait: float = 60.0,
+        headers: Mapping[str, str] | None = None,
+        wait: float = 60.0,
         idempotency_key: str | None = None,
     ) -> Item:
         """Store a message durably and send it; one outcome for each recipient.
@@ -91,21 +108,50 @@ class AsyncService:
         Waits at most ``wait`` seconds; an item that is not finished then stays in the outbox.
         ``attachments`` are paths or :class:`postroom.mail.Attachment`.
         """
-        draft = draft_of(to=to, subject=subject, text=text, html=html, cc=cc, bcc=bcc,
-                         from_=from_, reply_to=reply_to, attachments=attachments, headers=headers)
-        return await self._room.email.send(self._name, draft, wait=wait,
-                                           idempotency_key=idempotency_key)
+        draft = draft_of(
+            to=to,
+            subject=subject,
+            text=text,
+            html=html,
+            cc=cc,
+            bcc=bcc,
+            from_=from_,
+            reply_to=reply_to,
+            attachments=attachments,
+            headers=headers,
+        )
+        return await self._room.email.send(
+            self._name, draft, wait=wait, idempotency_key=idempotency_key
+        )
 
     async def send_and_forget(
-        self, *, to: AddressInput = None, subject: str = "", text: str | None = None,
-        html: str | None = None, cc: AddressInput = None, bcc: AddressInput = None,
-        from_: AddressInput = None, reply_to: AddressInput = None,
+        self,
+        *,
+        to: AddressInput = None,
+        subject: str = "",
+        text: str | None = None,
+        html: str | None = None,
+        cc: AddressInput = None,
+        bcc: AddressInput = None,
+        from_: AddressInput = None,
+        reply_to: AddressInput = None,
         attachments: Sequence[Attachment | Path | str] = (),
-        headers: Mapping[str, str] | None = None, idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
     ) -> str:
         """Store a message durably and return at once; gives the outbox item's id."""
-        draft = draft_of(to=to, subject=subject, text=text, html=html, cc=cc, bcc=bcc,
-                         from_=from_, reply_to=reply_to, attachments=attachments, headers=headers)
+        draft = draft_of(
+            to=to,
+            subject=subject,
+            text=text,
+            html=html,
+            cc=cc,
+            bcc=bcc,
+            from_=from_,
+            reply_to=reply_to,
+            attachments=attachments,
+            headers=headers,
+        )
         return await self._room.email.store(self._name, draft, idempotency_key=idempotency_key)
 
 
@@ -160,7 +206,7 @@ class AsyncFolder:
                 finally:
                     content.discard()
 
-    async def read(self, id: str) -> Message:  # noqa: A002  # the word of the wire
+    async def read(self, id: str) -> Message:  # the word of the wire
         """One message by the id that listing and searching give.  Raises NotThere."""
         async with await self._box() as box:
             return await box.read_message(id, self._folder)

@@ -28,8 +28,10 @@ class Audit:
         """Who did what to which record, newest first."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return [{**row, "at": rfc3339(row["at"])}
-                    for row in audit.rows(tx, limit=limit, noun=noun, name=name)]
+            return [
+                {**row, "at": rfc3339(row["at"])}
+                for row in audit.rows(tx, limit=limit, noun=noun, name=name)
+            ]
 
         return await self._desk.db.read(body)
 

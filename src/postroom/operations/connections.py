@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from postroom.connections.connection import Connection
 from postroom.connections.doctor import Report, Tell, test_connection
 from postroom.connections.references import check_references
 from postroom.db import Tx
-from postroom.errors import Refused
+from postroom.errors import PostroomError, Refused
 from postroom.fields import parse, shown
 from postroom.operations.desk import Desk, Use
 from postroom.services import service as services
@@ -73,27 +74,34 @@ class Connections:
             if children or (uses and not force):
                 raise Refused(
                     f"Connection {connection.name} is used by {', '.join(map(str, uses))}.",
-                    code="in_use", uses=[use._asdict() for use in uses],
-                    hint="Change those first" + ("." if children else ", or use --force."))
+                    code="in_use",
+                    uses=[use._asdict() for use in uses],
+                    hint="Change those first" + ("." if children else ", or use --force."),
+                )
             store.delete(tx, connection.name)
             self._desk.record(tx, "delete", "connection", connection.name)
 
         await self._desk.change(body)
 
-    async def list(self) -> list[dict[str, Any]]:
+    async def list(self) -> builtins.list[dict[str, Any]]:
         """Every connection, in short."""
         return await self._desk.db.read(
-            lambda tx: [self._line(tx, one) for one in store.load_all(tx)])
+            lambda tx: [self._line(tx, one) for one in store.load_all(tx)]
+        )
 
     def _line(self, tx: Tx, connection: Connection) -> dict[str, Any]:
-        line: dict[str, Any] = {"name": connection.name, "description": connection.description,
-                                "used_by": len(self.usage_of(tx, connection.name))}
+        line: dict[str, Any] = {
+            "name": connection.name,
+            "description": connection.description,
+            "used_by": len(self.usage_of(tx, connection.name)),
+        }
         try:
             effective = self._desk.resolver(tx).of(connection)
-        except Exception as error:  # a list shows every row, whatever is wrong with one
+        except PostroomError as error:  # a list shows every row, whatever is wrong with one
             return line | {"error": str(error)}
-        return line | {side.place: f"{side.protocol}://{side.host}:{side.port}"
-                       for side in effective.sides}
+        return line | {
+            side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides
+        }
 
     async def show(self, name: str) -> dict[str, Any]:
         """The settings as saved, what they come to, the warnings, and who uses it."""
@@ -104,7 +112,8 @@ class Connections:
             found = {
                 **shown(connection),
                 "usage": [use._asdict() for use in self.usage_of(tx, connection.name)],
-                "used_at": rfc3339(used.at) if used.at else None, "used_by": used.by,
+                "used_at": rfc3339(used.at) if used.at else None,
+                "used_by": used.by,
             }
             return found | self._resolved(tx, connection)
 
@@ -113,7 +122,7 @@ class Connections:
     def _resolved(self, tx: Tx, connection: Connection) -> dict[str, Any]:
         try:
             effective = self._desk.resolver(tx).of(connection)
-        except Exception as error:
+        except PostroomError as error:
             return {"effective": None, "error": str(error), "warnings": []}
         return {"effective": effective.as_json(), "warnings": list(effective.warnings)}
 
@@ -124,23 +133,29 @@ class Connections:
         """
         return await test_connection(self._desk.opener, name, on_step=on_step)
 
-    async def usage(self, name: str) -> list[Use]:
+    async def usage(self, name: str) -> builtins.list[Use]:
         """Every place that refers to a connection."""
 
-        def body(tx: Tx) -> list[Use]:
+        def body(tx: Tx) -> builtins.list[Use]:
             return self.usage_of(tx, store.get(tx, name).name)
 
         return await self._desk.db.read(body)
 
-    def usage_of(self, tx: Tx, name: str) -> list[Use]:
+    def usage_of(self, tx: Tx, name: str) -> builtins.list[Use]:
         """As :meth:`usage`, inside a transaction."""
         key = name.casefold()
         return [
             *(Use("connection", child, "extends") for child in store.extending(tx, name)),
-            *(Use("source", one.name, "connection") for one in sources.load_all(tx)
-              if one.connection.casefold() == key),
-            *(Use("service", one.name, "connection") for one in services.load_all(tx)
-              if one.connection.casefold() == key),
+            *(
+                Use("source", one.name, "connection")
+                for one in sources.load_all(tx)
+                if one.connection.casefold() == key
+            ),
+            *(
+                Use("service", one.name, "connection")
+                for one in services.load_all(tx)
+                if one.connection.casefold() == key
+            ),
         ]
 
 

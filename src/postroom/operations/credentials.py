@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -25,26 +26,47 @@ class Credentials:
         self._desk = desk
 
     async def create(
-        self, name: str, type: str, *, description: str = "",  # noqa: A002  # the word of the design
-        expires_at: str | None = None, rotate_after: str | None = None,
+        self,
+        name: str,
+        type: str,
+        *,
+        description: str = "",  # the word of the design
+        expires_at: str | None = None,
+        rotate_after: str | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> Saved:
         """Make a record: name, type and description first; the details may come at once or later."""
         store = self._desk.credentials
 
         def body(tx: Tx) -> Saved:
-            made = store.create(tx, actor=self._desk.actor, name=name, type=type,
-                                description=description, expires_at=expires_at,
-                                rotate_after=rotate_after)
+            made = store.create(
+                tx,
+                actor=self._desk.actor,
+                name=name,
+                type=type,
+                description=description,
+                expires_at=expires_at,
+                rotate_after=rotate_after,
+            )
             if not details:
                 return Saved(made, [])
-            return store.set_details(tx, name, details, actor=self._desk.actor,
-                                     used_lines=self._desk.lines_of(tx, name), rebind=False)
+            return store.set_details(
+                tx,
+                name,
+                details,
+                actor=self._desk.actor,
+                used_lines=self._desk.lines_of(tx, name),
+                rebind=False,
+            )
 
         return await self._desk.change(body)
 
     async def set(
-        self, name: str, details: Mapping[str, Any], *, clear: Collection[str] = (),
+        self,
+        name: str,
+        details: Mapping[str, Any],
+        *,
+        clear: Collection[str] = (),
         rebind: bool = False,
     ) -> Saved:
         """Give or change details.  A sealed field that is left out or empty keeps its value."""
@@ -52,8 +74,14 @@ class Credentials:
         def body(tx: Tx) -> Saved:
             lines = self._desk.lines_of(tx, name)
             saved = self._desk.credentials.set_details(
-                tx, name, details, actor=self._desk.actor, clear=clear, used_lines=lines,
-                rebind=rebind)
+                tx,
+                name,
+                details,
+                actor=self._desk.actor,
+                clear=clear,
+                used_lines=lines,
+                rebind=rebind,
+            )
             self._wake(tx, name)
             return saved
 
@@ -74,7 +102,8 @@ class Credentials:
             if changes.get("type") and uses:
                 raise _in_use(name, "Its type cannot change.", uses)
             return self._desk.credentials.change(
-                tx, name, actor=self._desk.actor, in_use=bool(uses), **changes)
+                tx, name, actor=self._desk.actor, in_use=bool(uses), **changes
+            )
 
         return await self._desk.change(body)
 
@@ -90,12 +119,14 @@ class Credentials:
 
         await self._desk.change(body)
 
-    async def list(self) -> list[dict[str, Any]]:
+    async def list(self) -> builtins.list[dict[str, Any]]:
         """Every record with masks, state and how often it is used."""
 
-        def body(tx: Tx) -> list[dict[str, Any]]:
-            return [{**_line(one), "used_by": len(self.usage_of(tx, one.name))}
-                    for one in self._desk.credentials.all(tx)]
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            return [
+                {**_line(one), "used_by": len(self.usage_of(tx, one.name))}
+                for one in self._desk.credentials.all(tx)
+            ]
 
         return await self._desk.db.read(body)
 
@@ -105,8 +136,11 @@ class Credentials:
         def body(tx: Tx) -> dict[str, Any]:
             one = self._desk.credentials.get(tx, name)
             return {
-                **_line(one), "fields": one.fields, "destinations": list(one.destinations),
-                "version": one.version, "created_at": rfc3339(one.created_at),
+                **_line(one),
+                "fields": one.fields,
+                "destinations": list(one.destinations),
+                "version": one.version,
+                "created_at": rfc3339(one.created_at),
                 "updated_at": rfc3339(one.updated_at),
                 "presented_at": rfc3339(one.presented_at) if one.presented_at else None,
                 "usage": [use._asdict() for use in self.usage_of(tx, one.name)],
@@ -122,38 +156,50 @@ class Credentials:
         """Walk the sign-in of an smtp credential step by step, sending nothing."""
         record = await self.get(name)
         if record.type != "smtp":
-            raise Refused(f"Credential {record.name} is of type {record.type}; only smtp names a "
-                          "server of its own.", code="not_supported",
-                          hint="Test the connection that uses it: postroom connection test NAME")
+            raise Refused(
+                f"Credential {record.name} is of type {record.type}; only smtp names a "
+                "server of its own.",
+                code="not_supported",
+                hint="Test the connection that uses it: postroom connection test NAME",
+            )
         return await test_credential(self._desk.opener, record.name, on_step=on_step)
 
-    async def usage(self, name: str) -> list[Use]:
+    async def usage(self, name: str) -> builtins.list[Use]:
         """Every place that refers to a credential.  Raises NotThere."""
 
-        def body(tx: Tx) -> list[Use]:
+        def body(tx: Tx) -> builtins.list[Use]:
             return self.usage_of(tx, self._desk.credentials.get(tx, name).name)
 
         return await self._desk.db.read(body)
 
-    def usage_of(self, tx: Tx, name: str) -> list[Use]:
+    def usage_of(self, tx: Tx, name: str) -> builtins.list[Use]:
         """As :meth:`usage`, inside a transaction."""
         direct = f"credential:{name}".casefold()
         found = [Use(*reference) for reference in connections.referring_to_credential(tx, name)]
-        found += [Use("service", one.name, "connection") for one in services.load_all(tx)
-                  if one.connection.casefold() == direct]
+        found += [
+            Use("service", one.name, "connection")
+            for one in services.load_all(tx)
+            if one.connection.casefold() == direct
+        ]
         return found
 
 
 def _line(one: Credential) -> dict[str, Any]:
     return {
-        "name": one.name, "type": one.type, "description": one.description, "state": one.state,
+        "name": one.name,
+        "type": one.type,
+        "description": one.description,
+        "state": one.state,
         "missing": list(one.missing),
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
     }
 
 
-def _in_use(name: str, what: str, uses: list[Use]) -> Refused:
+def _in_use(name: str, what: str, uses: builtins.list[Use]) -> Refused:
     return Refused(
-        f"Credential {name} is used by {', '.join(map(str, uses))}. {what}", code="in_use",
-        uses=[use._asdict() for use in uses], hint="Change those first, or use --force to delete it.")
+        f"Credential {name} is used by {', '.join(map(str, uses))}. {what}",
+        code="in_use",
+        uses=[use._asdict() for use in uses],
+        hint="Change those first, or use --force to delete it.",
+    )

@@ -58,8 +58,9 @@ class Desk:
         """Write an audit row in this transaction.  Raises Locked: what cannot be recorded is not done."""
         if self.recorder is None:
             raise self.locked or Locked("The room is locked.")
-        self.recorder.record(tx, actor=self.actor, action=action, noun=noun, name=name,
-                             detail=detail)
+        self.recorder.record(
+            tx, actor=self.actor, action=action, noun=noun, name=name, detail=detail
+        )
 
     async def seat(self) -> Seat:
         """This process's seat among those that claim work; taken when it is first wanted."""
@@ -119,8 +120,9 @@ class Desk:
         for key in sorted(before.keys() | after.keys()):
             lines = after.get(key, set())
             if lines != before.get(key, set()) and self.credentials.exists(tx, key):
-                self.credentials.bind(tx, key, lines, actor=self.actor,
-                                      rebind=rebind or key in typed)
+                self.credentials.bind(
+                    tx, key, lines, actor=self.actor, rebind=rebind or key in typed
+                )
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
         """The lines to which connections present this credential's secrets."""

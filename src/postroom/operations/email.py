@@ -74,31 +74,47 @@ class Email:
                 await self.dispatch([found.service], item=item, within=deadline - monotonic())
             await asyncio.sleep(min(POLL_SECONDS, max(0.0, deadline - monotonic())))
 
-    async def store(
-        self, via: str, draft: Draft, *, idempotency_key: str | None = None
-    ) -> str:
+    async def store(self, via: str, draft: Draft, *, idempotency_key: str | None = None) -> str:
         """Store a message durably in the outbox and return at once; gives the item's id."""
-        return await self._desk.change(
-            lambda tx: self._store(tx, via, draft, idempotency_key))
+        return await self._desk.change(lambda tx: self._store(tx, via, draft, idempotency_key))
 
     def _store(self, tx: Tx, via: str, draft: Draft, key: str | None) -> str:
         chosen = self.via(tx, via)
         account = self._account(tx, chosen.service)
         written = draft.from_ or self._desk.expander(tx)(
-            chosen.service.from_, f"service {chosen.service.name}: from")
+            chosen.service.from_, f"service {chosen.service.name}: from"
+        )
         bare = parse_address(written, "from").address if written else ""
-        sender = choose_sender(str(written or ""), bare, own=account.own, allowed=account.allowed,
-                               signs_in=account.signs_in)
-        whole = dataclasses.replace(draft, from_=written or sender.from_,
-                                    sender=draft.sender or sender.sender or None)
+        sender = choose_sender(
+            str(written or ""),
+            bare,
+            own=account.own,
+            allowed=account.allowed,
+            signs_in=account.signs_in,
+        )
+        whole = dataclasses.replace(
+            draft, from_=written or sender.from_, sender=draft.sender or sender.sender or None
+        )
         now = dt.datetime.now(dt.UTC)
         domain = (bare or account.own).rpartition("@")[2]
         composed = compose(whole, message_id=new_message_id(domain), date=now)
-        parcel = Parcel(content=composed.content, sender=composed.sender,
-                        recipients=composed.recipients, message_id=composed.message_id,
-                        subject=draft.subject, utf8=composed.utf8)
-        return outbox.add(tx, chosen.service, parcel, name=chosen.row_name,
-                          actor=self._desk.actor, idempotency_key=key, digest=_digest(whole))
+        parcel = Parcel(
+            content=composed.content,
+            sender=composed.sender,
+            recipients=composed.recipients,
+            message_id=composed.message_id,
+            subject=draft.subject,
+            utf8=composed.utf8,
+        )
+        return outbox.add(
+            tx,
+            chosen.service,
+            parcel,
+            name=chosen.row_name,
+            actor=self._desk.actor,
+            idempotency_key=key,
+            digest=_digest(whole),
+        )
 
     def via(self, tx: Tx, name: str) -> Via:
         """The service, connection or credential of that name; ``service:``, ``connection:`` or
@@ -110,8 +126,10 @@ class Email:
             nouns = " or ".join(f"{each[0]}:{bare}" for each in found)
             raise InvalidValue("via", f"{bare} is the name of several things; say {nouns}")
         if not found:
-            raise NotThere(f"There is no service, connection or smtp credential called {name!r}.",
-                           hint="List them: postroom service list")
+            raise NotThere(
+                f"There is no service, connection or smtp credential called {name!r}.",
+                hint="List them: postroom service list",
+            )
         kind, real = found[0]
         if kind == "service":
             return Via(services.get(tx, real), real)
@@ -120,13 +138,19 @@ class Email:
 
     def _candidates(self, tx: Tx, name: str) -> list[tuple[str, str]]:
         key = name.casefold()
-        found = [("service", one.name) for one in services.load_all(tx)
-                 if one.name.casefold() == key]
-        found += [("connection", one.name) for one in connections.load_all(tx)
-                  if one.name.casefold() == key
-                  and self._desk.resolver(tx).of(one).outgoing is not None]
-        found += [("credential", one.name) for one in self._desk.credentials.all(tx)
-                  if one.name.casefold() == key and one.type == "smtp"]
+        found = [
+            ("service", one.name) for one in services.load_all(tx) if one.name.casefold() == key
+        ]
+        found += [
+            ("connection", one.name)
+            for one in connections.load_all(tx)
+            if one.name.casefold() == key and self._desk.resolver(tx).of(one).outgoing is not None
+        ]
+        found += [
+            ("credential", one.name)
+            for one in self._desk.credentials.all(tx)
+            if one.name.casefold() == key and one.type == "smtp"
+        ]
         return found
 
     def _account(self, tx: Tx, service: Service) -> Account:
@@ -150,7 +174,11 @@ class Email:
     # ------------------------------------------------------------------ dispatch
 
     async def dispatch(
-        self, names: list[str] | None = None, *, item: str = "", within: float | None = None,
+        self,
+        names: list[str] | None = None,
+        *,
+        item: str = "",
+        within: float | None = None,
         roles: tuple[str, ...] = (),
     ) -> Drained:
         """Send what is due now, in this process, for at most ``within`` seconds.
@@ -158,8 +186,9 @@ class Email:
         What was being sent when the time ran out is finished first: a message in DATA is not cut.
         """
         seat = await self._desk.seat()
-        dispatcher = Dispatcher(self._desk.db, owner=seat.owner,
-                                open_transport=self._desk.opener.open_transport)
+        dispatcher = Dispatcher(
+            self._desk.db, owner=seat.owner, open_transport=self._desk.opener.open_transport
+        )
         draining = asyncio.create_task(dispatcher.drain(names, item=item, roles=roles))
         done, _ = await asyncio.wait([draining], timeout=within)
         if not done and within is not None:
@@ -181,12 +210,14 @@ class Email:
     async def mailbox(self, connection: str) -> Mailbox:
         """Open the incoming side of a connection: ``async with await email.mailbox("acme") as box``."""
         effective = await self._desk.db.read(
-            lambda tx: self._desk.resolver(tx).effective(connection))
+            lambda tx: self._desk.resolver(tx).effective(connection)
+        )
         if effective.incoming is None:
             raise Refused(f"Connection {connection} has no incoming side.")
         store = await self._desk.opener.open_store(effective.name)
-        return Mailbox(store, Spools(self._desk.data_dir / "spool"),
-                       read_only=effective.incoming.read_only)
+        return Mailbox(
+            store, Spools(self._desk.data_dir / "spool"), read_only=effective.incoming.read_only
+        )
 
 
 def _address_in(value: object) -> str:

@@ -22,16 +22,23 @@ class Keys:
         """Whether the room is open, where its key comes from, and which key ids wrap it."""
 
         def body(tx: Tx) -> dict[str, Any]:
-            wraps = [row["kek"] for row in
-                     tx.all("SELECT DISTINCT kek FROM vault_key_wraps ORDER BY kek")]
-            terms = [{"term": row["term"], "state": row["state"]} for row in
-                     tx.all("SELECT term, state FROM vault_keys ORDER BY term")]
+            wraps = [
+                row["kek"]
+                for row in tx.all("SELECT DISTINCT kek FROM vault_key_wraps ORDER BY kek")
+            ]
+            terms = [
+                {"term": row["term"], "state": row["state"]}
+                for row in tx.all("SELECT term, state FROM vault_keys ORDER BY term")
+            ]
             sealed = tx.value("SELECT count(*) FROM sealed")
             return {"kek_ids": wraps, "vault_keys": terms, "sealed_values": sealed}
 
         locked = self._start.locked
         return {
-            "room": self._start.room_id, "state": "locked" if locked else "open",
-            "source": self._start.source, "why": str(locked) if locked else "",
-            "warning": self._start.warning, **await self._desk.db.read(body),
+            "room": self._start.room_id,
+            "state": "locked" if locked else "open",
+            "source": self._start.source,
+            "why": str(locked) if locked else "",
+            "warning": self._start.warning,
+            **await self._desk.db.read(body),
         }

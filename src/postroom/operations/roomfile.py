@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -78,8 +79,13 @@ class RoomFile:
         self._desk = desk
 
     async def apply(
-        self, paths: Sequence[Path], *, dry_run: bool = False, rebind: bool = False,
-        prune: Sequence[str] = (), prompt: Prompt | None = None,
+        self,
+        paths: Sequence[Path],
+        *,
+        dry_run: bool = False,
+        rebind: bool = False,
+        prune: Sequence[str] = (),
+        prompt: Prompt | None = None,
     ) -> Plan:
         """Make the room what the files say; later files win field by field.
 
@@ -88,8 +94,9 @@ class RoomFile:
         """
         wrong = [noun for noun in prune if noun not in NOUNS]
         if wrong:
-            raise InvalidValue("--prune", f"there is no noun {wrong[0]!r}; choose of "
-                                          f"{', '.join(NOUNS)}")
+            raise InvalidValue(
+                "--prune", f"there is no noun {wrong[0]!r}; choose of {', '.join(NOUNS)}"
+            )
         wanted = _Wanted()
         for path in paths:
             wanted.read(read_document(path), prompt)
@@ -100,9 +107,14 @@ class RoomFile:
             plan = job.run(tx, prune)
             self._desk.rebind(tx, before, rebind=rebind, typed=wanted.typed)
             if plan.changes:
-                self._desk.record(tx, "apply", "room", "room", files=[str(p) for p in paths],
-                                  changes=[str(step) for step in plan.steps
-                                           if step.verb != "same"])
+                self._desk.record(
+                    tx,
+                    "apply",
+                    "room",
+                    "room",
+                    files=[str(p) for p in paths],
+                    changes=[str(step) for step in plan.steps if step.verb != "same"],
+                )
             if dry_run:
                 raise _OnlyPlanned(plan)
             return plan
@@ -122,8 +134,13 @@ class RoomFile:
                     whole[noun] = records
             return whole
 
-        return yaml.safe_dump(await self._desk.db.read(body), sort_keys=False, allow_unicode=True,
-                              default_flow_style=None, width=100)
+        return yaml.safe_dump(
+            await self._desk.db.read(body),
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=None,
+            width=100,
+        )
 
 
 def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
@@ -139,7 +156,8 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
             record["fields"] = one.plain
         credentials.append(record)
     return {
-        "variables": variables.all_variables(tx), "credentials": credentials,
+        "variables": variables.all_variables(tx),
+        "credentials": credentials,
         "connections": [shown(one) for one in connections.load_all(tx)],
         "sources": [shown(one) for one in sources.load_all(tx)],
         "services": [shown(one) for one in services.load_all(tx)],
@@ -164,9 +182,10 @@ class _Wanted:
                 continue
             if noun not in NOUNS:
                 close = nearest(noun, NOUNS)
-                raise UnknownField(f"{document.at(noun)}: there is no section {noun!r}.",
-                                   hint=f"Did you mean {close}?" if close else
-                                        f"Sections: {', '.join(NOUNS)}.")
+                raise UnknownField(
+                    f"{document.at(noun)}: there is no section {noun!r}.",
+                    hint=f"Did you mean {close}?" if close else f"Sections: {', '.join(NOUNS)}.",
+                )
             if noun == "variables":
                 self._variables(document, value)
             else:
@@ -182,14 +201,19 @@ class _Wanted:
             raise InvalidValue("", f"{document.at(noun)}: {noun} is a list")
         for index, record in enumerate(value):
             if not isinstance(record, Mapping) or not isinstance(record.get("name"), str):
-                raise InvalidValue("", f"{document.at(noun, index)}: each of {noun} is a map "
-                                       "with a name")
+                raise InvalidValue(
+                    "", f"{document.at(noun, index)}: each of {noun} is a map with a name"
+                )
             key = record["name"].casefold()
             self.places[noun, key] = (document, (noun, index))
             data = dict(record)
             if noun == "credentials":
                 data = self._credential(document, index, data, prompt)
-            if noun == "sources" and isinstance(data.get("sink"), dict) and data["sink"].get("path"):
+            if (
+                noun == "sources"
+                and isinstance(data.get("sink"), dict)
+                and data["sink"].get("path")
+            ):
                 path = document.path.parent.resolve() / Path(str(data["sink"]["path"])).expanduser()
                 data["sink"] = {**data["sink"], "path": str(path)}
             self.records[noun][key] = merge_records(self.records[noun].get(key, {}), data)
@@ -202,8 +226,10 @@ class _Wanted:
                 close = nearest(name, _CREDENTIAL)
                 raise UnknownField(
                     f"{document.at('credentials', index, name)}: there is no field {name!r}.",
-                    hint=f"Did you mean {close}?" if close else
-                         f"Fields here: {', '.join(_CREDENTIAL)}.")
+                    hint=f"Did you mean {close}?"
+                    if close
+                    else f"Fields here: {', '.join(_CREDENTIAL)}.",
+                )
         fields = record.get("fields")
         if isinstance(fields, Mapping):
             place = ("credentials", index, "fields")
@@ -211,8 +237,12 @@ class _Wanted:
         return record
 
     def _resolved(
-        self, document: Document, fields: Mapping[str, Any], place: tuple[str | int, ...],
-        name: str, prompt: Prompt | None,
+        self,
+        document: Document,
+        fields: Mapping[str, Any],
+        place: tuple[str | int, ...],
+        name: str,
+        prompt: Prompt | None,
     ) -> dict[str, Any]:
         """The fields with every reference to a secret replaced by the secret."""
         found: dict[str, Any] = {}
@@ -222,8 +252,10 @@ class _Wanted:
                 dotted = ".".join(str(part) for part in here[3:])
                 try:
                     found[key] = secret_of(
-                        value, base=document.path.parent,
-                        prompt=(lambda: prompt(f"{name} {dotted}")) if prompt else None)
+                        value,
+                        base=document.path.parent,
+                        prompt=functools.partial(prompt, f"{name} {dotted}") if prompt else None,
+                    )
                 except PostroomError as error:
                     raise document.placed(error, *here) from None
                 self.typed.add(name.casefold())
@@ -283,33 +315,55 @@ class _Apply:
         store, actor = self._desk.credentials, self._desk.actor
         name, fields = record["name"], record.get("fields") or {}
         new = not store.exists(tx, name)
-        dates = {key: _date(record, key) for key in ("expires_at", "rotate_after")
-                 if key in record}
+        dates = {key: _date(record, key) for key in ("expires_at", "rotate_after") if key in record}
         if new:
             if "type" not in record:
                 raise InvalidValue("type", "is needed for a new credential")
-            store.create(tx, actor=actor, name=name, type=record["type"],
-                         description=record.get("description") or "", **dates)
+            store.create(
+                tx,
+                actor=actor,
+                name=name,
+                type=record["type"],
+                description=record.get("description") or "",
+                **dates,
+            )
         before = store.get(tx, name)
         if not new:
             uses = Credentials(self._desk).usage_of(tx, name)
-            store.change(tx, name, actor=actor, description=record.get("description"),
-                         type=record.get("type"), in_use=bool(uses), **dates)
+            store.change(
+                tx,
+                name,
+                actor=actor,
+                description=record.get("description"),
+                type=record.get("type"),
+                in_use=bool(uses),
+                **dates,
+            )
         _refuse_plain_secrets(record.get("type") or before.type, fields)
         typed = name.casefold() in self._wanted.typed
-        saved = store.set_details(tx, name, fields, actor=actor, rebind=typed,
-                                  used_lines=self._desk.lines_of(tx, name))
+        saved = store.set_details(
+            tx, name, fields, actor=actor, rebind=typed, used_lines=self._desk.lines_of(tx, name)
+        )
         self._notes += [f"credential {name}: {note}" for note in saved.notes]
         after = saved.credential
         if new:
             self._steps.append(Step("add", "credential", name))
             return
-        changed = [key for key in ("type", "description", "expires_at", "rotate_after", "plain")
-                   if getattr(before, key) != getattr(after, key)]
+        changed = [
+            key
+            for key in ("type", "description", "expires_at", "rotate_after", "plain")
+            if getattr(before, key) != getattr(after, key)
+        ]
         if before.version != after.version and "plain" not in changed:
             changed.append("secret")
-        self._steps.append(Step("change" if changed else "same", "credential", after.name,
-                                tuple("fields" if key == "plain" else key for key in changed)))
+        self._steps.append(
+            Step(
+                "change" if changed else "same",
+                "credential",
+                after.name,
+                tuple("fields" if key == "plain" else key for key in changed),
+            )
+        )
 
     def _connection(self, tx: Tx, record: dict[str, Any]) -> None:
         old = _or_none(lambda: shown(connections.get(tx, record["name"])))
@@ -345,17 +399,26 @@ class _Apply:
     def _prune(self, tx: Tx, nouns: Sequence[str]) -> None:
         """Remove what no file names, users before what they use."""
         removers: dict[str, tuple[Iterable[str], Callable[[str], None]]] = {
-            "sources": ((one.name for one in sources.load_all(tx)),
-                        lambda name: sources.delete(tx, name)),
-            "services": ((one.name for one in services.load_all(tx)),
-                         lambda name: services.delete(tx, name)),
-            "connections": ((one.name for one in reversed(connections.load_all(tx))),
-                            lambda name: connections.delete(tx, name)),
-            "credentials": ((one.name for one in self._desk.credentials.all(tx)),
-                            lambda name: self._desk.credentials.delete(
-                                tx, name, actor=self._desk.actor)),
-            "variables": (variables.all_variables(tx),
-                          lambda name: variables.delete_variable(tx, name)),
+            "sources": (
+                (one.name for one in sources.load_all(tx)),
+                lambda name: sources.delete(tx, name),
+            ),
+            "services": (
+                (one.name for one in services.load_all(tx)),
+                lambda name: services.delete(tx, name),
+            ),
+            "connections": (
+                (one.name for one in reversed(connections.load_all(tx))),
+                lambda name: connections.delete(tx, name),
+            ),
+            "credentials": (
+                (one.name for one in self._desk.credentials.all(tx)),
+                lambda name: self._desk.credentials.delete(tx, name, actor=self._desk.actor),
+            ),
+            "variables": (
+                variables.all_variables(tx),
+                lambda name: variables.delete_variable(tx, name),
+            ),
         }
         for noun, (names, remove) in removers.items():
             kept = self._wanted.variables if noun == "variables" else self._wanted.records[noun]
@@ -370,16 +433,29 @@ def _refuse_plain_secrets(type_name: str, fields: Mapping[str, Any]) -> None:
     """A plain text in a sealed field of a file would lie there for everybody: ``secret_in_file``."""
     sealed = {one.name for one in describe(type_named(type_name)) if one.sealed}
     for name, value in fields.items():
-        inner = [entry.get("value") for entry in value.values() if isinstance(entry, Mapping)] \
-            if isinstance(value, Mapping) and name == "client_secrets" else []
-        generic = type_name == "generic" and name == "fields" and isinstance(value, Mapping) \
+        inner = (
+            [entry.get("value") for entry in value.values() if isinstance(entry, Mapping)]
+            if isinstance(value, Mapping) and name == "client_secrets"
+            else []
+        )
+        generic = (
+            type_name == "generic"
+            and name == "fields"
+            and isinstance(value, Mapping)
             and any(isinstance(each, str) for each in value.values())
-        if (name in sealed and isinstance(value, str)) or generic or any(
-                isinstance(each, str) for each in inner):
+        )
+        if (
+            (name in sealed and isinstance(value, str))
+            or generic
+            or any(isinstance(each, str) for each in inner)
+        ):
             raise WrongUse(
-                f"{name}: a secret stands in the file as plain text.", code="secret_in_file",
-                field=name, hint="Write {from_env: NAME}, {from_file: PATH} or {prompt: true} "
-                                 "instead, and treat the value that stood there as known to others.")
+                f"{name}: a secret stands in the file as plain text.",
+                code="secret_in_file",
+                field=name,
+                hint="Write {from_env: NAME}, {from_file: PATH} or {prompt: true} "
+                "instead, and treat the value that stood there as known to others.",
+            )
 
 
 def _certificates_first(records: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

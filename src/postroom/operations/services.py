@@ -70,8 +70,10 @@ class Services:
         """Every service, with how many messages wait."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return [{**shown(one), "waiting": outbox.waiting_count(tx, one.name)}
-                    for one in store.load_all(tx)]
+            return [
+                {**shown(one), "waiting": outbox.waiting_count(tx, one.name)}
+                for one in store.load_all(tx)
+            ]
 
         return await self._desk.db.read(body)
 
@@ -93,9 +95,11 @@ def check_outgoing(desk: Desk, tx: Tx, connection: str) -> None:
             raise Refused(f"Credential {name} is not of type smtp, so nothing can be sent with it.")
         return
     if desk.resolver(tx).effective(connections.get(tx, connection).name).outgoing is None:
-        raise Refused(f"Connection {connection} has no outgoing side.",
-                      hint="Give it one: postroom connection set "
-                           f"{connection} --set outgoing.protocol=smtp --set outgoing.host=...")
+        raise Refused(
+            f"Connection {connection} has no outgoing side.",
+            hint="Give it one: postroom connection set "
+            f"{connection} --set outgoing.protocol=smtp --set outgoing.host=...",
+        )
 
 
 class Outbox:
@@ -109,7 +113,8 @@ class Outbox:
     ) -> list[Item]:
         """Items, newest first."""
         return await self._desk.db.read(
-            lambda tx: outbox.find(tx, service=service, states=states, limit=limit))
+            lambda tx: outbox.find(tx, service=service, states=states, limit=limit)
+        )
 
     async def show(self, item: str) -> Item:
         """One item by its id or the beginning of it.  Raises NotThere."""
@@ -127,8 +132,10 @@ class Outbox:
 
         found = await self._desk.db.read(body)
         if found is None:
-            raise NotThere(f"The content of outbox item {item} has been removed.",
-                           hint="It is kept for 7 days after a message is finished.")
+            raise NotThere(
+                f"The content of outbox item {item} has been removed.",
+                hint="It is kept for 7 days after a message is finished.",
+            )
         return found
 
     async def hold(self, item: str) -> Item:

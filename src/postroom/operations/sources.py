@@ -60,18 +60,23 @@ class Sources:
 
     def save(self, tx: Tx, source: Source, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
-        effective = self._desk.resolver(tx).effective(
-            connections.get(tx, source.connection).name)
+        effective = self._desk.resolver(tx).effective(connections.get(tx, source.connection).name)
         if effective.incoming is None:
-            raise Refused(f"Connection {source.connection} has no incoming side.",
-                          hint="Give it one: postroom connection set "
-                               f"{source.connection} --set incoming.protocol=imap ...")
+            raise Refused(
+                f"Connection {source.connection} has no incoming side.",
+                hint="Give it one: postroom connection set "
+                f"{source.connection} --set incoming.protocol=imap ...",
+            )
         if effective.incoming.read_only and any(
-                source.action(outcome) not in ("keep", "copy")
-                for outcome in ("done", "error", "ignored")):
-            raise Refused(f"Connection {source.connection} is read-only, so source {source.name} "
-                          "can change nothing on it.", code="read_only",
-                          hint="Use after: keep for done, error and ignored.")
+            source.action(outcome) not in ("keep", "copy")
+            for outcome in ("done", "error", "ignored")
+        ):
+            raise Refused(
+                f"Connection {source.connection} is read-only, so source {source.name} "
+                "can change nothing on it.",
+                code="read_only",
+                hint="Use after: keep for done, error and ignored.",
+            )
         self._only_one_changes(tx, source)
         self._expanded(tx, source)
         if new:
@@ -85,24 +90,29 @@ class Sources:
         if source.action("done") == "keep":
             return
         for other in store.load_all(tx):
-            if (other.name.casefold() != source.name.casefold()
-                    and other.connection.casefold() == source.connection.casefold()
-                    and other.folders.input == source.folders.input
-                    and other.action("done") != "keep"):
+            if (
+                other.name.casefold() != source.name.casefold()
+                and other.connection.casefold() == source.connection.casefold()
+                and other.folders.input == source.folders.input
+                and other.action("done") != "keep"
+            ):
                 raise InvalidValue(
                     f"source {source.name}: after.done",
                     f"source {other.name} already changes the messages of that folder; "
-                    "only one source may")
+                    "only one source may",
+                )
 
     def _expanded(self, tx: Tx, source: Source) -> Source:
         """The source with the macros of its folders and its sink expanded."""
         expand = self._desk.expander(tx)
         where = f"source {source.name}"
-        folders = Folders(**{name: expand(value, f"{where}: folders.{name}")
-                             for name, value in source.folders})
+        folders = Folders(
+            **{name: expand(value, f"{where}: folders.{name}") for name, value in source.folders}
+        )
         path = expand(source.sink.path, f"{where}: sink.path")
-        return source.model_copy(update={
-            "folders": folders, "sink": source.sink.model_copy(update={"path": path})})
+        return source.model_copy(
+            update={"folders": folders, "sink": source.sink.model_copy(update={"path": path})}
+        )
 
     async def copy(self, name: str, new_name: str) -> dict[str, Any]:
         """Make another source with the same settings under a new name."""
@@ -115,8 +125,11 @@ class Sources:
         def body(tx: Tx) -> None:
             row = store.row_of(tx, name)
             if row["owner"] is not None and self._alive(tx, row["owner"]):
-                raise Refused(f"A worker is collecting for source {row['name']} right now.",
-                              code="in_use", hint="Stop the worker, then delete the source.")
+                raise Refused(
+                    f"A worker is collecting for source {row['name']} right now.",
+                    code="in_use",
+                    hint="Stop the worker, then delete the source.",
+                )
             store.delete(tx, name)
             self._desk.record(tx, "delete", "source", row["name"])
 
@@ -128,7 +141,8 @@ class Sources:
     async def list(self) -> builtins.list[Status]:
         """Every source and what it is doing."""
         return await self._desk.db.read(
-            lambda tx: [store.status(tx, one.name) for one in store.load_all(tx)])
+            lambda tx: [store.status(tx, one.name) for one in store.load_all(tx)]
+        )
 
     async def show(self, name: str) -> dict[str, Any]:
         """The settings of one source, what it is doing, and its counts."""
@@ -164,9 +178,13 @@ class Sources:
         def body(tx: Tx) -> builtins.list[str]:
             resolver = self._desk.resolver(tx)
             problems = resolver.problems()
-            return [one.name for one in store.load_all(tx) if one.connection not in problems
-                    and _may(one.worker_roles, roles)
-                    and _may(resolver.effective(one.connection).worker_roles, roles)]
+            return [
+                one.name
+                for one in store.load_all(tx)
+                if one.connection not in problems
+                and _may(one.worker_roles, roles)
+                and _may(resolver.effective(one.connection).worker_roles, roles)
+            ]
 
         return await self._desk.db.read(body)
 
@@ -174,23 +192,32 @@ class Sources:
         """Take sources of these names that are due and that nobody living owns."""
         seat = await self._desk.seat()
         wanted = f",{','.join(name.casefold() for name in names)},"
-        return await self._desk.db.write(lambda tx: SOURCES.claim(
-            tx, owner=seat.owner, now=timestamp(), limit=limit, names=wanted))
+        return await self._desk.db.write(
+            lambda tx: SOURCES.claim(
+                tx, owner=seat.owner, now=timestamp(), limit=limit, names=wanted
+            )
+        )
 
     async def watcher(self, claim: Claim, progress: Progress | None = None) -> Watcher:
         """The watcher of a claimed source."""
         seat = await self._desk.seat()
-        source = await self._desk.db.read(
-            lambda tx: self._expanded(tx, store.source_of(claim.row)))
+        source = await self._desk.db.read(lambda tx: self._expanded(tx, store.source_of(claim.row)))
         sink: Sink = source.sink
-        return Watcher(self._desk.db, claim, source, sink, owner=seat.owner,
-                       open_store=self._desk.opener.open_store,
-                       open_spool=Spools(self._desk.data_dir / "spool"), progress=progress)
+        return Watcher(
+            self._desk.db,
+            claim,
+            source,
+            sink,
+            owner=seat.owner,
+            open_store=self._desk.opener.open_store,
+            open_spool=Spools(self._desk.data_dir / "spool"),
+            progress=progress,
+        )
 
     async def _watcher(self, name: str, progress: Progress | None) -> Watcher | None:
         seat = await self._desk.seat()
         await seat.remove_dead()
-        await self._desk.change(lambda tx: (store.row_of(tx, name), store.wake(tx, name)))
+        await self._desk.write(lambda tx: store.wake(tx, store.row_of(tx, name)["name"]))
         claims = await self.claim([name], 1)
         return await self.watcher(claims[0], progress) if claims else None
 
@@ -200,13 +227,13 @@ class Sources:
         self, name: str, *, states: Sequence[str] = (), limit: int = 50
     ) -> builtins.list[Entry]:
         """What the source remembers, newest first."""
-        return await self._desk.db.read(lambda tx: ledger.find(
-            tx, store.row_of(tx, name)["id"], states=states, limit=limit))
+        return await self._desk.db.read(
+            lambda tx: ledger.find(tx, store.row_of(tx, name)["id"], states=states, limit=limit)
+        )
 
     async def counts(self, name: str) -> dict[str, int]:
         """How many messages are in each state."""
-        return await self._desk.db.read(
-            lambda tx: ledger.counts(tx, store.row_of(tx, name)["id"]))
+        return await self._desk.db.read(lambda tx: ledger.counts(tx, store.row_of(tx, name)["id"]))
 
     async def release(self, name: str, ids: Sequence[int] | None = None) -> int:
         """Let held messages be processed (None: all of them)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk
@@ -20,7 +21,7 @@ class Variables:
         """Every variable by name."""
         return await self._desk.db.read(store.all_variables)
 
-    async def allowed(self) -> list[str]:
+    async def allowed(self) -> builtins.list[str]:
         """The environment variables that macros may read."""
         return sorted(await self._desk.db.read(store.allowed_environment))
 
@@ -50,8 +51,11 @@ class Variables:
             store.delete_variable(tx, name)
             broken = self._desk.resolver(tx).problems().keys() - before.keys()
             if broken:
-                raise Refused(f"Variable {name} is used by connection {', '.join(sorted(broken))}.",
-                              code="in_use", hint="Change those first.")
+                raise Refused(
+                    f"Variable {name} is used by connection {', '.join(sorted(broken))}.",
+                    code="in_use",
+                    hint="Change those first.",
+                )
             self._desk.record(tx, "delete", "variable", name)
 
         await self._desk.change(body)

@@ -38,8 +38,12 @@ class Document:
         """The same error with file and line in front of its sentence."""
         dotted = str(error.facts.get("field", "")).rpartition(": ")[2]
         inner = tuple(dotted.split(".")) if dotted else ()
-        return WrongUse(f"{self.at(*place, *inner)}: {error.sentence}", code=error.code,
-                        hint=error.hint, **error.facts)
+        return WrongUse(
+            f"{self.at(*place, *inner)}: {error.sentence}",
+            code=error.code,
+            hint=error.hint,
+            **error.facts,
+        )
 
 
 def read_document(path: Path) -> Document:
@@ -64,7 +68,9 @@ def read_document(path: Path) -> Document:
     lines: dict[Place, int] = {}
     data = _Builder(path, lines).build(node, ()) if node is not None else {}
     if not isinstance(data, dict):
-        raise InvalidValue("", f"{path}, line 1: a room file is a map that begins with: postroom: 1")
+        raise InvalidValue(
+            "", f"{path}, line 1: a room file is a map that begins with: postroom: 1"
+        )
     return Document(path, data, lines)
 
 
@@ -81,7 +87,9 @@ class _Builder(yaml.constructor.SafeConstructor):
         line = node.start_mark.line + 1
         self._at.setdefault(place, line)
         if id(node) in self._seen or len(place) > DEEPEST:
-            raise InvalidValue("", f"{self._path}, line {line}: anchors and deep nesting are not used")
+            raise InvalidValue(
+                "", f"{self._path}, line {line}: anchors and deep nesting are not used"
+            )
         self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return self._map(node, place)
@@ -106,7 +114,10 @@ class _Builder(yaml.constructor.SafeConstructor):
 
 
 def secret_of(
-    reference: Mapping[str, Any], *, base: Path, environ: Mapping[str, str] | None = None,
+    reference: Mapping[str, Any],
+    *,
+    base: Path,
+    environ: Mapping[str, str] | None = None,
     prompt: Callable[[], Secret] | None = None,
 ) -> Secret:
     """The secret that ``{from_env: NAME}``, ``{from_file: PATH}`` or ``{prompt: true}`` stands for.
@@ -129,5 +140,6 @@ def secret_of(
         if prompt is None:
             raise InvalidValue("", "nobody can be asked here; use from_env or from_file")
         return prompt()
-    raise InvalidValue("", "give the secret by reference: {from_env: NAME}, {from_file: PATH} "
-                           "or {prompt: true}")
+    raise InvalidValue(
+        "", "give the secret by reference: {from_env: NAME}, {from_file: PATH} or {prompt: true}"
+    )

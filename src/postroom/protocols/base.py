@@ -9,6 +9,7 @@ What a store cannot do (folders on POP3) it says in :class:`Features` before any
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -180,7 +181,7 @@ class Content(Protocol):
     @property
     def size(self) -> int: ...
     def bytes(self) -> bytes: ...
-    def open(self) -> IO[bytes]: ...
+    def open(self) -> IO[builtins.bytes]: ...
     def discard(self) -> None: ...
 
 

@@ -51,7 +51,10 @@ class Dispatcher:
         self._open = open_transport
 
     async def drain(
-        self, names: Sequence[str] | None = None, *, item: str = "",
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        item: str = "",
         roles: Sequence[str] = (),
     ) -> Drained:
         """Send everything that is due now, of these services (None: all), or one ``item``.
@@ -66,8 +69,9 @@ class Dispatcher:
             except PostroomError as error:
                 done.error = done.error or error
         served = ",".join(name for group in lanes.values() for name in group)
-        done.next_due = await self._db.read(lambda tx: rows.OUTBOX.next_due(
-            tx, now=timestamp(), services=f",{served},", item=item))
+        done.next_due = await self._db.read(
+            lambda tx: rows.OUTBOX.next_due(tx, now=timestamp(), services=f",{served},", item=item)
+        )
         return done
 
     async def _lanes(
@@ -105,11 +109,21 @@ class Dispatcher:
     async def _claim(self, by_name: dict[str, Service], item: str) -> list[Claim]:
         def body(tx: Tx) -> list[Claim]:
             now = timestamp()
-            taken = rows.claim(tx, owner=self._owner, now=now, limit=BATCH, item=item,
-                               services=f",{','.join(by_name)},")
-            return [one for name, service in by_name.items()
-                    for one in self._throttled(tx, name, service, now,
-                                               [c for c in taken if c.row["service"] == name])]
+            taken = rows.claim(
+                tx,
+                owner=self._owner,
+                now=now,
+                limit=BATCH,
+                item=item,
+                services=f",{','.join(by_name)},",
+            )
+            return [
+                one
+                for name, service in by_name.items()
+                for one in self._throttled(
+                    tx, name, service, now, [c for c in taken if c.row["service"] == name]
+                )
+            ]
 
         return await self._db.write(body)
 
@@ -120,14 +134,22 @@ class Dispatcher:
         if service.throttle is None or not taken:
             return taken
         allowed, wait = take_tokens(
-            tx, f"service:{name}", wanted=len(taken), most=service.throttle.max,
-            per=service.throttle.seconds, now=now)
+            tx,
+            f"service:{name}",
+            wanted=len(taken),
+            most=service.throttle.max,
+            per=service.throttle.seconds,
+            now=now,
+        )
         for one in taken[allowed:]:
             rows.put_back(tx, one, owner=self._owner, due_at=now + wait, now=now)
         return taken[:allowed]
 
     async def _unreachable(
-        self, claims: list[Claim], by_name: dict[str, Service], error: PostroomError,
+        self,
+        claims: list[Claim],
+        by_name: dict[str, Service],
+        error: PostroomError,
         done: Drained,
     ) -> None:
         """No connection: that is nobody's fault among the messages, so they wait and are tried again."""
@@ -137,14 +159,24 @@ class Dispatcher:
             for one in claims:
                 service = by_name[one.row["service"]]
                 wait = rows.backoff(service.retry, one.row["attempts"] + 1)
-                rows.put_back(tx, one, owner=self._owner, due_at=now + wait, now=now,
-                              said=error.sentence, service=service)
+                rows.put_back(
+                    tx,
+                    one,
+                    owner=self._owner,
+                    due_at=now + wait,
+                    now=now,
+                    said=error.sentence,
+                    service=service,
+                )
 
         await self._db.write(body)
         done.deferred += len(claims)
 
     async def _submit(
-        self, transport: Transport, claims: list[Claim], by_name: dict[str, Service],
+        self,
+        transport: Transport,
+        claims: list[Claim],
+        by_name: dict[str, Service],
         done: Drained,
     ) -> bool:
         """Submit a batch; gives whether the transport can be used for another one."""
@@ -157,8 +189,13 @@ class Dispatcher:
             async for outcome in transport.submit(submissions):
                 one = by_id[outcome.id]
                 alive = alive and outcome.error is None
-                settling.append(asyncio.create_task(self._settle(
-                    one, outcome, waiting[one.id], by_name[one.row["service"]], done)))
+                settling.append(
+                    asyncio.create_task(
+                        self._settle(
+                            one, outcome, waiting[one.id], by_name[one.row["service"]], done
+                        )
+                    )
+                )
         except BaseException:
             transport.abandon()
             raise
@@ -174,12 +211,15 @@ class Dispatcher:
             for one in claims:
                 to = {row["address"]: row["position"] for row in rows.open_recipients(tx, one.id)}
                 waiting[one.id] = to
-                found.append(Submission(
-                    id=one.id, envelope=Envelope(one.row["sender"], tuple(to)),
-                    content=StoredContent(self._db, one.id, one.row["size"]),
-                    before_data=self._marker(one),
-                    utf8=bool(one.row["utf8"]),
-                ))
+                found.append(
+                    Submission(
+                        id=one.id,
+                        envelope=Envelope(one.row["sender"], tuple(to)),
+                        content=StoredContent(self._db, one.id, one.row["size"]),
+                        before_data=self._marker(one),
+                        utf8=bool(one.row["utf8"]),
+                    )
+                )
             return found, waiting
 
         return await self._db.read(body)
@@ -187,12 +227,17 @@ class Dispatcher:
     def _marker(self, one: Claim) -> Callable[[], Awaitable[None]]:
         async def mark() -> None:
             await self._db.write(
-                lambda tx: rows.mark_submitting(tx, one, owner=self._owner, now=timestamp()))
+                lambda tx: rows.mark_submitting(tx, one, owner=self._owner, now=timestamp())
+            )
 
         return mark
 
     async def _settle(
-        self, one: Claim, outcome: Outcome, waiting: dict[str, int], service: Service,
+        self,
+        one: Claim,
+        outcome: Outcome,
+        waiting: dict[str, int],
+        service: Service,
         done: Drained,
     ) -> None:
         decisions = rows.decide(outcome, waiting)
@@ -200,8 +245,9 @@ class Dispatcher:
 
         def body(tx: Tx) -> str:
             now = timestamp()
-            return rows.settle(tx, one, decisions, owner=self._owner, now=now,
-                               due_at=now + wait, service=service)
+            return rows.settle(
+                tx, one, decisions, owner=self._owner, now=now, due_at=now + wait, service=service
+            )
 
         try:
             state = await self._db.write(body)
@@ -218,8 +264,9 @@ def _services(tx: Tx) -> dict[str, Service]:
     """Every service that is not held, by name, and the implicit ones that have messages waiting."""
     held = {row["name"] for row in tx.all("SELECT name FROM services WHERE held = 1")}
     found = {one.name: one for one in services.load_all(tx) if one.name not in held}
-    for row in tx.all("SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL "
-                      "AND service LIKE '%:%'"):
+    for row in tx.all(
+        "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%'"
+    ):
         found[row["service"]] = services.implicit(row["service"])
     return found
 

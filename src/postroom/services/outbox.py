@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import hashlib
 import hmac
@@ -16,8 +17,20 @@ from postroom.errors import NotThere, Refused
 from postroom.services.service import Service
 from postroom.services.states import FINISHED, may_follow
 
-__all__ = ["Item", "ItemRecipient", "Parcel", "StoredContent", "add", "attempts", "content_of", "find",
-           "purge", "shift", "show", "waiting_count"]
+__all__ = [
+    "Item",
+    "ItemRecipient",
+    "Parcel",
+    "StoredContent",
+    "add",
+    "attempts",
+    "content_of",
+    "find",
+    "purge",
+    "shift",
+    "show",
+    "waiting_count",
+]
 
 KEEP_CONTENT_SECONDS = 7 * 86400.0
 KEEP_ROW_SECONDS = 90 * 86400.0
@@ -72,9 +85,16 @@ class Item:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
         recipients = [dataclasses.asdict(recipient) for recipient in self.recipients]
         return {
-            "id": self.id, "service": self.service, "state": self.state, "reason": self.reason,
-            "message_id": self.message_id, "subject": self.subject, "from": self.sender,
-            "size": self.size, "attempts": self.attempts, "created_at": rfc3339(self.created_at),
+            "id": self.id,
+            "service": self.service,
+            "state": self.state,
+            "reason": self.reason,
+            "message_id": self.message_id,
+            "subject": self.subject,
+            "from": self.sender,
+            "size": self.size,
+            "attempts": self.attempts,
+            "created_at": rfc3339(self.created_at),
             "next_attempt_at": None if self.finished else rfc3339(self.due_at),
             "recipients": recipients,
         }
@@ -108,7 +128,8 @@ def add(
     if waiting_count(tx, name) >= service.queue_size:
         raise Refused(
             f"The queue of service {name} is full ({service.queue_size} messages wait).",
-            code="queue_full", temporary=True,
+            code="queue_full",
+            temporary=True,
             hint=f"See what holds it up: postroom outbox list --service {name}",
         )
     now = timestamp()
@@ -120,9 +141,18 @@ def add(
             "utf8, idempotency_key, digest, attempts, created_by, created_at, queued_at, updated_at, "
             "due_at, epoch) VALUES (:id, :service, :state, '', :message_id, :subject, :sender, "
             ":size, :utf8, :key, :digest, 0, :actor, :now, :now, :now, :now, 0)",
-            id=item, service=name, state=state, message_id=parcel.message_id,
-            subject=parcel.subject, sender=parcel.sender, size=len(parcel.content),
-            utf8=int(parcel.utf8), key=idempotency_key, digest=digest, actor=actor, now=now,
+            id=item,
+            service=name,
+            state=state,
+            message_id=parcel.message_id,
+            subject=parcel.subject,
+            sender=parcel.sender,
+            size=len(parcel.content),
+            utf8=int(parcel.utf8),
+            key=idempotency_key,
+            digest=digest,
+            actor=actor,
+            now=now,
         )
     except Conflict:  # only possible where transactions overlap
         known = _by_key(tx, name, idempotency_key or "", digest)
@@ -132,23 +162,32 @@ def add(
     tx.many(
         "INSERT INTO outbox_recipients (item, position, address, state, code, enhanced, reply) "
         "VALUES (:item, :position, :address, 'queued', 0, '', '')",
-        [{"item": item, "position": position, "address": address}
-         for position, address in enumerate(parcel.recipients)],
+        [
+            {"item": item, "position": position, "address": address}
+            for position, address in enumerate(parcel.recipients)
+        ],
     )
-    tx.execute("INSERT INTO outbox_content (item, content) VALUES (:item, :content)",
-               item=item, content=parcel.content)
+    tx.execute(
+        "INSERT INTO outbox_content (item, content) VALUES (:item, :content)",
+        item=item,
+        content=parcel.content,
+    )
     return item
 
 
 def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
-    row = tx.one("SELECT id, digest FROM outbox WHERE service = :service "
-                 "AND idempotency_key = :key", service=service, key=key)
+    row = tx.one(
+        "SELECT id, digest FROM outbox WHERE service = :service AND idempotency_key = :key",
+        service=service,
+        key=key,
+    )
     if row is None:
         return None
     if not hmac.compare_digest(row["digest"], digest):
         raise Refused(
             f"The idempotency key {key!r} was used for another message of service {service}.",
-            code="idempotency_conflict", item=row["id"],
+            code="idempotency_conflict",
+            item=row["id"],
             hint="Use a new key for a new message; the same key only repeats the same request.",
         )
     found: str = row["id"]
@@ -159,7 +198,9 @@ def waiting_count(tx: Tx, service: str) -> int:
     """How many messages of a service are stored and not finished."""
     count: int = tx.value(
         "SELECT count(*) FROM outbox WHERE service = :service "
-        "AND state IN ('queued', 'claimed', 'submitting', 'deferred', 'held')", service=service)
+        "AND state IN ('queued', 'claimed', 'submitting', 'deferred', 'held')",
+        service=service,
+    )
     return count
 
 
@@ -171,37 +212,55 @@ def find(
         "SELECT * FROM outbox WHERE (:service IS NULL OR service = :service) "
         "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
         "ORDER BY created_at DESC, id DESC LIMIT :limit",
-        service=service, states=f",{','.join(states)}," if states else "", limit=limit,
+        service=service,
+        states=f",{','.join(states)}," if states else "",
+        limit=limit,
     )
     return [_item(tx, row) for row in rows]
 
 
 def show(tx: Tx, item: str) -> Item:
     """One item by its id, or by the beginning of it when that is enough.  Raises NotThere."""
-    rows = tx.all("SELECT * FROM outbox WHERE id >= :item AND id < :end LIMIT 2",
-                  item=item, end=item + "\x7f")
+    rows = tx.all(
+        "SELECT * FROM outbox WHERE id >= :item AND id < :end LIMIT 2", item=item, end=item + "\x7f"
+    )
     if len(rows) != 1 or not item:
-        raise NotThere(f"There is no outbox item {item!r}." if not rows else
-                       f"Several outbox items begin with {item!r}.",
-                       hint="List them: postroom outbox list")
+        raise NotThere(
+            f"There is no outbox item {item!r}."
+            if not rows
+            else f"Several outbox items begin with {item!r}.",
+            hint="List them: postroom outbox list",
+        )
     return _item(tx, rows[0])
 
 
 def _item(tx: Tx, row: Row) -> Item:
-    recipients = tx.all("SELECT address, state, code, enhanced, reply FROM outbox_recipients "
-                        "WHERE item = :item ORDER BY position", item=row["id"])
+    recipients = tx.all(
+        "SELECT address, state, code, enhanced, reply FROM outbox_recipients "
+        "WHERE item = :item ORDER BY position",
+        item=row["id"],
+    )
     return Item(
-        id=row["id"], service=row["service"], state=row["state"], reason=row["reason"],
-        message_id=row["message_id"], subject=row["subject"], sender=row["sender"],
-        size=row["size"], attempts=row["attempts"], created_at=row["created_at"],
-        due_at=row["due_at"], recipients=tuple(ItemRecipient(*each) for each in recipients),
+        id=row["id"],
+        service=row["service"],
+        state=row["state"],
+        reason=row["reason"],
+        message_id=row["message_id"],
+        subject=row["subject"],
+        sender=row["sender"],
+        size=row["size"],
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        due_at=row["due_at"],
+        recipients=tuple(ItemRecipient(*each) for each in recipients),
     )
 
 
 def content_of(tx: Tx, item: str) -> bytes | None:
     """The stored bytes, or None once they were removed."""
-    content: bytes | None = tx.value("SELECT content FROM outbox_content WHERE item = :item",
-                                     item=item)
+    content: bytes | None = tx.value(
+        "SELECT content FROM outbox_content WHERE item = :item", item=item
+    )
     return content
 
 
@@ -225,7 +284,7 @@ class StoredContent:
             raise NotThere(f"The content of outbox item {self._item} has been removed.")
         return content
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> IO[builtins.bytes]:
         """A file-like object at the first byte."""
         return io.BytesIO(self.bytes())
 
@@ -245,29 +304,48 @@ def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
         busy = "a worker has it right now" if row and row["owner"] else f"it is {found.state}"
         raise Refused(f"Outbox item {found.id} cannot become {state}: {busy}.")
     if content_of(tx, found.id) is None and state == "queued":
-        raise Refused(f"The content of outbox item {found.id} has been removed.",
-                      hint="It is kept for 7 days after a message is finished; send it anew.")
+        raise Refused(
+            f"The content of outbox item {found.id} has been removed.",
+            hint="It is kept for 7 days after a message is finished; send it anew.",
+        )
     now = timestamp()
     tx.execute(
         "UPDATE outbox SET state = :state, reason = :reason, due_at = :now, updated_at = :now, "
         "finished_at = :finished, queued_at = CASE WHEN :retry THEN :now ELSE queued_at END, "
         "epoch = epoch + 1 WHERE id = :id",
-        state=state, reason=reason, now=now, id=found.id, retry=int(state == "queued"),
+        state=state,
+        reason=reason,
+        now=now,
+        id=found.id,
+        retry=int(state == "queued"),
         finished=now if state in FINISHED else None,
     )
     waiting = {"queued": "queued", "cancelled": "cancelled"}.get(state)
     if waiting:
-        tx.execute("UPDATE outbox_recipients SET state = :state WHERE item = :id "
-                   "AND state <> 'sent'", state=waiting, id=found.id)
+        tx.execute(
+            "UPDATE outbox_recipients SET state = :state WHERE item = :id AND state <> 'sent'",
+            state=waiting,
+            id=found.id,
+        )
     return show(tx, found.id)
 
 
 def attempts(tx: Tx, item: str) -> list[dict[str, Any]]:
     """Every attempt that was made for an item, oldest first: when, how it ended, what was said."""
-    rows = tx.all("SELECT attempt, at, outcome, said FROM outbox_attempts WHERE item = :item "
-                  "ORDER BY attempt", item=show(tx, item).id)
-    return [{"attempt": row["attempt"], "at": rfc3339(row["at"]), "outcome": row["outcome"],
-             "said": row["said"]} for row in rows]
+    rows = tx.all(
+        "SELECT attempt, at, outcome, said FROM outbox_attempts WHERE item = :item "
+        "ORDER BY attempt",
+        item=show(tx, item).id,
+    )
+    return [
+        {
+            "attempt": row["attempt"],
+            "at": rfc3339(row["at"]),
+            "outcome": row["outcome"],
+            "said": row["said"],
+        }
+        for row in rows
+    ]
 
 
 def purge(tx: Tx, *, now: float) -> None:
@@ -276,10 +354,16 @@ def purge(tx: Tx, *, now: float) -> None:
     An idempotency key is forgotten with the content: it is unique for 7 days.
     """
     content, rows = now - KEEP_CONTENT_SECONDS, now - KEEP_ROW_SECONDS
-    tx.execute("DELETE FROM outbox_content WHERE item IN "
-               "(SELECT id FROM outbox WHERE finished_at < :before)", before=content)
-    tx.execute("UPDATE outbox SET idempotency_key = NULL WHERE finished_at < :before "
-               "AND idempotency_key IS NOT NULL", before=content)
+    tx.execute(
+        "DELETE FROM outbox_content WHERE item IN "
+        "(SELECT id FROM outbox WHERE finished_at < :before)",
+        before=content,
+    )
+    tx.execute(
+        "UPDATE outbox SET idempotency_key = NULL WHERE finished_at < :before "
+        "AND idempotency_key IS NOT NULL",
+        before=content,
+    )
     for statement in (
         "DELETE FROM outbox_recipients WHERE item IN "
         "(SELECT id FROM outbox WHERE finished_at < :before)",

@@ -29,17 +29,21 @@ def choose_sender(
     """
     if not wanted:
         if not own:
-            raise InvalidValue("from", "is needed: neither the service nor the account has an "
-                                       "address of its own")
+            raise InvalidValue(
+                "from", "is needed: neither the service nor the account has an address of its own"
+            )
         return Sender(own)
     same = bare.casefold() == own.casefold()
     if same or _matches(bare, allowed) or not (signs_in or allowed):
         return Sender(wanted, "" if same or not own else own)
     may = [address for address in (own, *allowed) if address]
     raise Refused(
-        f"From {bare} is not allowed here.", code="sender_not_allowed",
-        hint=f"Allowed: {', '.join(may)}. Others: --set 'allowed_senders=[\"{bare}\"]'." if may else
-             f"Allow it with: --set 'allowed_senders=[\"{bare}\"]' on the service or connection.")
+        f"From {bare} is not allowed here.",
+        code="sender_not_allowed",
+        hint=f"Allowed: {', '.join(may)}. Others: --set 'allowed_senders=[\"{bare}\"]'."
+        if may
+        else f"Allow it with: --set 'allowed_senders=[\"{bare}\"]' on the service or connection.",
+    )
 
 
 def _matches(address: str, allowed: Sequence[str]) -> bool:

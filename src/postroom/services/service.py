@@ -18,8 +18,9 @@ class Retry(Fields):
 
     min: Duration = field("1m", label="First wait")
     max: Duration = field("1h", label="Longest wait")
-    for_: Duration = field("5d", alias="for", label="Give up after",
-                           help="Counted from when the message was stored.")
+    for_: Duration = field(
+        "5d", alias="for", label="Give up after", help="Counted from when the message was stored."
+    )
 
 
 class Service(Fields):
@@ -28,19 +29,26 @@ class Service(Fields):
     name: Name = field(label="Name")
     description: str = field("", label="Description")
     connection: str = field(
-        label="Connection", refers_to="connection",
-        help="A connection with an outgoing side, or credential:NAME for an smtp credential.")
+        label="Connection",
+        refers_to="connection",
+        help="A connection with an outgoing side, or credential:NAME for an smtp credential.",
+    )
     worker_roles: list[str] = field(
-        default_factory=list, label="Worker roles", help="Empty: any worker may send for it.")
-    queue_size: int = field(1000, label="Send queue size",
-                            help="One more waiting message fails at once.")
+        default_factory=list, label="Worker roles", help="Empty: any worker may send for it."
+    )
+    queue_size: int = field(
+        1000, label="Send queue size", help="One more waiting message fails at once."
+    )
     throttle: Rate | None = field(None, label="Throttle", help="At most so many in that time.")
     retry: Retry = field(default_factory=Retry, label="Retry")
-    from_: str = field("", alias="from", label="From", macro=True,
-                       help="The sender when a message names none.")
+    from_: str = field(
+        "", alias="from", label="From", macro=True, help="The sender when a message names none."
+    )
     allowed_senders: list[str] = field(
-        default_factory=list, label="Allowed senders",
-        help="Addresses, or *@DOMAIN. Empty: only the account's own address.")
+        default_factory=list,
+        label="Allowed senders",
+        help="Addresses, or *@DOMAIN. Empty: only the account's own address.",
+    )
 
 
 def implicit(name: str) -> Service:
@@ -59,19 +67,27 @@ def add(tx: Tx, service: Service) -> None:
         tx.execute(
             "INSERT INTO services (id, name, name_key, body, created_at, updated_at, held) "
             "VALUES (:id, :name, :name_key, :body, :now, :now, 0)",
-            id=service.name.casefold(), name=service.name, name_key=service.name.casefold(),
-            body=_body(service), now=now,
+            id=service.name.casefold(),
+            name=service.name,
+            name_key=service.name.casefold(),
+            body=_body(service),
+            now=now,
         )
     except Conflict:
-        raise Refused(f"There is a service called {service.name} already.", code="name_taken",
-                      hint=f"Change it with: postroom service set {service.name}") from None
+        raise Refused(
+            f"There is a service called {service.name} already.",
+            code="name_taken",
+            hint=f"Change it with: postroom service set {service.name}",
+        ) from None
 
 
 def replace(tx: Tx, service: Service) -> None:
     """Store a changed service under its name.  Raises NotThere."""
     done = tx.execute(
         "UPDATE services SET body = :body, updated_at = :now WHERE name_key = :key",
-        body=_body(service), now=timestamp(), key=service.name.casefold(),
+        body=_body(service),
+        now=timestamp(),
+        key=service.name.casefold(),
     )
     if not done:
         get(tx, service.name)
@@ -83,8 +99,10 @@ def get(tx: Tx, name: str) -> Service:
     if row is None:
         names = [each["name"] for each in tx.all("SELECT name FROM services")]
         close = nearest(name, names)
-        raise NotThere(f"There is no service called {name!r}.",
-                       hint=f"Did you mean {close}?" if close else "List them: postroom service list")
+        raise NotThere(
+            f"There is no service called {name!r}.",
+            hint=f"Did you mean {close}?" if close else "List them: postroom service list",
+        )
     return _service(row)
 
 
@@ -102,8 +120,11 @@ def delete(tx: Tx, name: str, *, force: bool = False) -> None:
         name=service.name,
     )
     if waiting and not force:
-        raise Refused(f"{waiting} messages wait in the outbox of service {service.name}.",
-                      code="in_use", hint="Let them be sent, cancel them, or use --force.")
+        raise Refused(
+            f"{waiting} messages wait in the outbox of service {service.name}.",
+            code="in_use",
+            hint="Let them be sent, cancel them, or use --force.",
+        )
     tx.execute("DELETE FROM services WHERE name_key = :key", key=name.casefold())
 
 

@@ -16,8 +16,7 @@ __all__ = ["OUTBOX", "backoff", "claim", "decide", "mark_submitting", "put_back"
 
 OUTBOX = Queue(
     "outbox",
-    ready=READY + " AND instr(:services, ',' || service || ',') > 0 "
-    "AND (:item = '' OR id = :item)",
+    ready=READY + " AND instr(:services, ',' || service || ',') > 0 AND (:item = '' OR id = :item)",
     order="due_at, id",
 )
 """Claims rows of the services named in ``services`` (``,a,b,``), or one ``item`` of them."""
@@ -49,17 +48,24 @@ def decide(outcome: Outcome, waiting: Mapping[str, int]) -> dict[int, Decision]:
     """
     if outcome.state == "ambiguous":
         said = _said(outcome.error)
-        refused = {one.address: one.reply for one in outcome.recipients
-                   if one.reply.state != "accepted"}
-        return {position: _from_reply(refused[address]) if address in refused
-                else Decision("ambiguous", 0, "", said)
-                for address, position in waiting.items()}
+        refused = {
+            one.address: one.reply for one in outcome.recipients if one.reply.state != "accepted"
+        }
+        return {
+            position: _from_reply(refused[address])
+            if address in refused
+            else Decision("ambiguous", 0, "", said)
+            for address, position in waiting.items()
+        }
     if outcome.state == "untouched":
         said = _said(outcome.error)
         return {position: Decision("deferred", 0, "", said) for position in waiting.values()}
     replies = {one.address: one.reply for one in outcome.recipients}
-    return {position: _from_reply(replies[address])
-            for address, position in waiting.items() if address in replies}
+    return {
+        position: _from_reply(replies[address])
+        for address, position in waiting.items()
+        if address in replies
+    }
 
 
 def _from_reply(reply: Reply) -> Decision:
@@ -94,8 +100,12 @@ def claim(
 
 def _doubt(tx: Tx, one: Claim, owner: str, now: float) -> None:
     sentence = "The process that was sending it ended before the server's answer was known."
-    tx.execute("UPDATE outbox_recipients SET state = 'ambiguous', reply = :said "
-               "WHERE item = :id AND state IN ('queued', 'deferred')", id=one.id, said=sentence)
+    tx.execute(
+        "UPDATE outbox_recipients SET state = 'ambiguous', reply = :said "
+        "WHERE item = :id AND state IN ('queued', 'deferred')",
+        id=one.id,
+        said=sentence,
+    )
     _finish(tx, one.id, "ambiguous", sentence, now)
     _attempt(tx, one.row, "ambiguous", sentence, now)
     OUTBOX.release(tx, one, owner=owner, due_at=now)
@@ -104,12 +114,21 @@ def _doubt(tx: Tx, one: Claim, owner: str, now: float) -> None:
 def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
     """Make it known, durably, that DATA is about to begin.  Raises ``claim_lost``."""
     OUTBOX.guard(tx, one, owner=owner)
-    tx.execute("UPDATE outbox SET state = 'submitting', updated_at = :now WHERE id = :id",
-               id=one.id, now=now)
+    tx.execute(
+        "UPDATE outbox SET state = 'submitting', updated_at = :now WHERE id = :id",
+        id=one.id,
+        now=now,
+    )
 
 
 def put_back(
-    tx: Tx, one: Claim, *, owner: str, due_at: float, now: float, said: str = "",
+    tx: Tx,
+    one: Claim,
+    *,
+    owner: str,
+    due_at: float,
+    now: float,
+    said: str = "",
     service: Service | None = None,
 ) -> None:
     """Give a row back untouched: the throttle is used up, or the connection could not be opened.
@@ -118,8 +137,11 @@ def put_back(
     whose retry time is over, the row fails.
     """
     if not said:
-        tx.execute("UPDATE outbox SET state = CASE WHEN attempts = 0 THEN 'queued' "
-                   "ELSE 'deferred' END WHERE id = :id", id=one.id)
+        tx.execute(
+            "UPDATE outbox SET state = CASE WHEN attempts = 0 THEN 'queued' "
+            "ELSE 'deferred' END WHERE id = :id",
+            id=one.id,
+        )
         OUTBOX.release(tx, one, owner=owner, due_at=due_at)
         return
     waiting = {row["address"]: row["position"] for row in open_recipients(tx, one.id)}
@@ -129,13 +151,22 @@ def put_back(
 
 def open_recipients(tx: Tx, item: str) -> list[Row]:
     """The recipients that still wait, in order."""
-    return tx.all("SELECT position, address FROM outbox_recipients WHERE item = :item "
-                  "AND state IN ('queued', 'deferred') ORDER BY position", item=item)
+    return tx.all(
+        "SELECT position, address FROM outbox_recipients WHERE item = :item "
+        "AND state IN ('queued', 'deferred') ORDER BY position",
+        item=item,
+    )
 
 
 def settle(
-    tx: Tx, one: Claim, decisions: Mapping[int, Decision], *, owner: str, due_at: float,
-    now: float, service: Service | None,
+    tx: Tx,
+    one: Claim,
+    decisions: Mapping[int, Decision],
+    *,
+    owner: str,
+    due_at: float,
+    now: float,
+    service: Service | None,
 ) -> str:
     """Store how an attempt ended and give the row back; gives the row's new state.
 
@@ -145,16 +176,23 @@ def settle(
     tx.many(
         "UPDATE outbox_recipients SET state = :state, code = :code, enhanced = :enhanced, "
         "reply = :reply WHERE item = :item AND position = :position",
-        [{"item": one.id, "position": position, **dataclasses.asdict(each)}
-         for position, each in decisions.items()],
+        [
+            {"item": one.id, "position": position, **dataclasses.asdict(each)}
+            for position, each in decisions.items()
+        ],
     )
-    states = [row["state"] for row in
-              tx.all("SELECT state FROM outbox_recipients WHERE item = :id", id=one.id)]
+    states = [
+        row["state"]
+        for row in tx.all("SELECT state FROM outbox_recipients WHERE item = :id", id=one.id)
+    ]
     state = row_state(states)
     said = next((each.reply for each in decisions.values() if each.state == state), "")
     if state == "deferred" and service and now - one.row["queued_at"] >= service.retry.for_:
-        tx.execute("UPDATE outbox_recipients SET state = 'failed' WHERE item = :id "
-                   "AND state IN ('queued', 'deferred')", id=one.id)
+        tx.execute(
+            "UPDATE outbox_recipients SET state = 'failed' WHERE item = :id "
+            "AND state IN ('queued', 'deferred')",
+            id=one.id,
+        )
         state, said = "failed", f"Given up after the retry time of the service. Last: {said}"
     _finish(tx, one.id, state, "" if state == "sent" else said, now)
     _attempt(tx, one.row, state, said, now)
@@ -166,12 +204,21 @@ def _finish(tx: Tx, item: str, state: str, reason: str, now: float) -> None:
     tx.execute(
         "UPDATE outbox SET state = :state, reason = :reason, updated_at = :now, "
         "attempts = attempts + 1, finished_at = :finished WHERE id = :id",
-        state=state, reason=reason, now=now, id=item,
+        state=state,
+        reason=reason,
+        now=now,
+        id=item,
         finished=now if state in FINISHED else None,
     )
 
 
 def _attempt(tx: Tx, row: Row, outcome: str, said: str, now: float) -> None:
-    tx.execute("INSERT INTO outbox_attempts (item, attempt, at, outcome, said) "
-               "VALUES (:item, :attempt, :now, :outcome, :said)",
-               item=row["id"], attempt=row["attempts"] + 1, now=now, outcome=outcome, said=said)
+    tx.execute(
+        "INSERT INTO outbox_attempts (item, attempt, at, outcome, said) "
+        "VALUES (:item, :attempt, :now, :outcome, :said)",
+        item=row["id"],
+        attempt=row["attempts"] + 1,
+        now=now,
+        outcome=outcome,
+        said=said,
+    )

@@ -18,14 +18,18 @@ class DirectorySink(Sink):
     """Messages as files.  Taking one again writes the same file again."""
 
     type: Literal["directory"] = field(label="Type")
-    path: str = field(label="Directory", macro=True,
-                      help="Made when missing. Each folder of the mailbox is a folder in it.")
-    summary: bool = field(False, label="Summary files",
-                          help="Write a .json summary beside each message.")
+    path: str = field(
+        label="Directory",
+        macro=True,
+        help="Made when missing. Each folder of the mailbox is a folder in it.",
+    )
+    summary: bool = field(
+        False, label="Summary files", help="Write a .json summary beside each message."
+    )
 
     def resolved(self, base: Path) -> DirectorySink:
         """With an absolute path."""
-        return self.model_copy(update={"path": str((base / Path(self.path).expanduser()))})
+        return self.model_copy(update={"path": str(base / Path(self.path).expanduser())})
 
     def prepare(self) -> None:
         """Make the directory."""
@@ -41,8 +45,10 @@ class DirectorySink(Sink):
         try:
             for directory in {root / item.folder for item in items}:
                 directory.mkdir(parents=True, exist_ok=True)
-            taken = [Delivery(item.ledger, where=str(self._add(batch, root / item.folder, item)))
-                     for item in items]
+            taken = [
+                Delivery(item.ledger, where=str(self._add(batch, root / item.folder, item)))
+                for item in items
+            ]
             batch.commit()
         finally:
             batch.abandon()

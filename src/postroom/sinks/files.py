@@ -29,15 +29,31 @@ def make_directory(path: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> PostroomError:
     """What an operating system error means to a person who waits for files in ``path``."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Refused(f"The disk is full: {path} takes no more messages.", code="room_full",
-                       temporary=True, hint="Free some space; nothing was lost, they wait.")
+        return Refused(
+            f"The disk is full: {path} takes no more messages.",
+            code="room_full",
+            temporary=True,
+            hint="Free some space; nothing was lost, they wait.",
+        )
     reason = error.strerror or type(error).__name__
-    return Refused(f"Messages cannot be written to {path}: {reason}.",
-                   temporary=True, hint="Check the path, its owner and its permissions.")
+    return Refused(
+        f"Messages cannot be written to {path}: {reason}.",
+        temporary=True,
+        hint="Check the path, its owner and its permissions.",
+    )
 
 
-_ONE_MESSAGE = frozenset({errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG,
-                          errno.EINVAL, errno.EILSEQ, errno.ELOOP})
+_ONE_MESSAGE = frozenset(
+    {
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.ENOTEMPTY,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+        errno.EILSEQ,
+        errno.ELOOP,
+    }
+)
 """Errors that concern one file and its name, not the place as a whole."""
 
 
@@ -109,7 +125,7 @@ class Batch:
 def _write(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(file, view):]
+        view = view[os.write(file, view) :]
 
 
 def _sync_directories(directories: Iterable[Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +18,15 @@ class MaildirSink(Sink):
     """Messages in a Maildir.  Taking one again is noticed while it has not been moved or renamed."""
 
     type: Literal["maildir"] = field(label="Type")
-    path: str = field(label="Maildir", macro=True,
-                      help="Made when missing; all folders of the source go into this one.")
+    path: str = field(
+        label="Maildir",
+        macro=True,
+        help="Made when missing; all folders of the source go into this one.",
+    )
 
     def resolved(self, base: Path) -> MaildirSink:
         """With an absolute path."""
-        return self.model_copy(update={"path": str((base / Path(self.path).expanduser()))})
+        return self.model_copy(update={"path": str(base / Path(self.path).expanduser())})
 
     def prepare(self) -> None:
         """Make the three directories."""
@@ -53,8 +55,9 @@ class MaildirSink(Sink):
 
     def _present(self, root: Path) -> frozenset[str]:
         """The unique names that are there already, in ``new`` or, with flags behind them, ``cur``."""
-        return frozenset(name.partition(":")[0] for part in ("new", "cur")
-                         for name in os.listdir(root / part))
+        return frozenset(
+            path.name.partition(":")[0] for part in ("new", "cur") for path in (root / part).iterdir()
+        )
 
     def _name(self, item: Item) -> str:
         """A name that is the same whenever this message is taken again."""

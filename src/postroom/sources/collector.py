@@ -53,8 +53,15 @@ class Collector:
     """Works on one claimed source over one open store.  One pass is one :meth:`run`."""
 
     def __init__(
-        self, db: Database, claim: Claim, source: Source, sink: Sink, *, owner: str,
-        open_spool: OpenSpool, progress: Progress | None = None,
+        self,
+        db: Database,
+        claim: Claim,
+        source: Source,
+        sink: Sink,
+        *,
+        owner: str,
+        open_spool: OpenSpool,
+        progress: Progress | None = None,
     ) -> None:
         self._db = db
         self._claim = claim
@@ -75,7 +82,7 @@ class Collector:
         await self._write(lambda tx: ledger.recover(tx, self._claim.id, timestamp()))
         folder = await store.open(self._source.folders.input, read_only=self._only_reads())
         lister = Lister(self._db, self._claim, self._source, self._write)
-        await lister.list(store, folder, tally)
+        await lister.run(store, folder, tally)
         self._progress(tally)
         await self._deliver(store, folder, tally)
         await self._settle(store, folder)
@@ -86,13 +93,19 @@ class Collector:
         features = store.features
         for outcome in OUTCOMES:
             action = self._source.action(outcome)
-            able = {"move": features.folders, "copy": features.folders and features.copy,
-                    "seen": features.flags, "flag": features.flags}
+            able = {
+                "move": features.folders,
+                "copy": features.folders and features.copy,
+                "seen": features.flags,
+                "flag": features.flags,
+            }
             if not able.get(action, True):
                 raise Refused(
                     f"Source {self._source.name}: after.{outcome} is {action}, which this "
-                    "connection's protocol cannot do.", code="not_supported",
-                    hint="POP3 has no folders and no flags: use keep or delete.")
+                    "connection's protocol cannot do.",
+                    code="not_supported",
+                    hint="POP3 has no folders and no flags: use keep or delete.",
+                )
 
     def _only_reads(self) -> bool:
         return all(self._source.action(outcome) == "keep" for outcome in OUTCOMES)
@@ -132,13 +145,19 @@ class Collector:
             most = BATCH
             if throttle is not None:
                 most, wait = take_tokens(
-                    tx, f"source:{self._source.name}", wanted=min(BATCH, throttle.max),
-                    most=throttle.max, per=throttle.seconds, now=now)
+                    tx,
+                    f"source:{self._source.name}",
+                    wanted=min(BATCH, throttle.max),
+                    most=throttle.max,
+                    per=throttle.seconds,
+                    now=now,
+                )
                 if not most:
                     tally.throttled_for = wait
                     return []
-            rows = ledger.acquire(tx, self._claim.id, folder, most=most,
-                                  most_bytes=BATCH_BYTES, now=now)
+            rows = ledger.acquire(
+                tx, self._claim.id, folder, most=most, most_bytes=BATCH_BYTES, now=now
+            )
             if throttle is not None and len(rows) < most:
                 give_tokens(tx, f"source:{self._source.name}", most - len(rows))
             return rows
@@ -181,23 +200,31 @@ class Collector:
         gone = [one for one in ids if one not in here]
         done_due = self._source.action("done") != "keep"
         error_due = self._source.action("error") != "keep"
-        await self._write(lambda tx: ledger.delivered(
-            tx, reads, gone, done_due=done_due, error_due=error_due, now=timestamp()))
+        await self._write(
+            lambda tx: ledger.delivered(
+                tx, reads, gone, done_due=done_due, error_due=error_due, now=timestamp()
+            )
+        )
         tally.failed += sum(1 for one in reads if one.delivery.error)
         tally.delivered += sum(1 for one in reads if not one.delivery.error)
         tally.vanished += len(gone)
         tally.bytes += sum(row["size"] for row in rows)
         self._progress(tally)
 
-    def _take(
-        self, rows: Sequence[Row], fetched: dict[str, Content | None]
-    ) -> list[ledger.Read]:
+    def _take(self, rows: Sequence[Row], fetched: dict[str, Content | None]) -> list[ledger.Read]:
         """Off the event loop: scan, take attachments apart, hand to the sink."""
-        opened = [open_message(self._source, row, content) for row in rows
-                  if (content := fetched.get(row["message"])) is not None]
+        opened = [
+            open_message(self._source, row, content)
+            for row in rows
+            if (content := fetched.get(row["message"])) is not None
+        ]
         deliveries = {one.ledger: one for one in self._sink.take([one.item for one in opened])}
-        return [ledger.Read(deliveries[one.item.ledger], one.sha256, one.subject, one.sender,
-                            one.message_id) for one in opened]
+        return [
+            ledger.Read(
+                deliveries[one.item.ledger], one.sha256, one.subject, one.sender, one.message_id
+            )
+            for one in opened
+        ]
 
     # -------------------------------------------------------------- settle
 
@@ -208,8 +235,9 @@ class Collector:
         for outcome in OUTCOMES:
             action = self._source.action(outcome)
             target = getattr(self._source.folders, outcome)
-            while rows := await self._to_settle(folder.name, outcome, after=max(settled, default=0)
-                                                if snapshot else 0):
+            while rows := await self._to_settle(
+                folder.name, outcome, after=max(settled, default=0) if snapshot else 0
+            ):
                 await _act(store, action, [row["message"] for row in rows], target)
                 done = [row["id"] for row in rows]
                 if snapshot:
@@ -224,8 +252,11 @@ class Collector:
         await self._write(lambda tx: ledger.settle_after(tx, ids, now=timestamp()))
 
     async def _to_settle(self, folder: str, outcome: str, *, after: int) -> list[Row]:
-        return await self._db.read(lambda tx: ledger.to_settle(
-            tx, self._claim.id, folder, outcome, after=after, limit=BATCH))
+        return await self._db.read(
+            lambda tx: ledger.to_settle(
+                tx, self._claim.id, folder, outcome, after=after, limit=BATCH
+            )
+        )
 
 
 def _discard(contents: dict[str, Content | None]) -> None:

@@ -23,9 +23,28 @@ from postroom.clock import rfc3339
 from postroom.db import Row, Tx
 from postroom.sinks import Delivery
 
-__all__ = ["FINAL", "MOST_ATTEMPTS", "Entry", "Read", "Seen", "acquire", "counts", "cursor_of",
-           "delivered", "find", "forget", "give_back", "known", "old_messages", "recover", "record",
-           "release", "reset", "settle_after", "to_settle"]
+__all__ = [
+    "FINAL",
+    "MOST_ATTEMPTS",
+    "Entry",
+    "Read",
+    "Seen",
+    "acquire",
+    "counts",
+    "cursor_of",
+    "delivered",
+    "find",
+    "forget",
+    "give_back",
+    "known",
+    "old_messages",
+    "record",
+    "recover",
+    "release",
+    "reset",
+    "settle_after",
+    "to_settle",
+]
 
 FINAL: Final = frozenset({"done", "ignored", "vanished"})
 MOST_ATTEMPTS: Final = 3
@@ -82,13 +101,24 @@ class Entry:
 
 def cursor_of(tx: Tx, source: str, store: str, folder: str) -> Row | None:
     """The cursor row (``cursor``, ``uidvalidity``) of a folder, or None before the first time."""
-    return tx.one("SELECT * FROM cursors WHERE source = :source AND store = :store "
-                  "AND folder = :folder", source=source, store=store, folder=folder)
+    return tx.one(
+        "SELECT * FROM cursors WHERE source = :source AND store = :store AND folder = :folder",
+        source=source,
+        store=store,
+        folder=folder,
+    )
 
 
 def record(
-    tx: Tx, source: str, store: str, folder: str, seen: Iterable[Seen], *, cursor: str,
-    uidvalidity: int, now: float,
+    tx: Tx,
+    source: str,
+    store: str,
+    folder: str,
+    seen: Iterable[Seen],
+    *,
+    cursor: str,
+    uidvalidity: int,
+    now: float,
 ) -> None:
     """Record what was listed and move the cursor behind it.  What is known already stays as it is."""
     tx.many(
@@ -97,25 +127,51 @@ def record(
         "updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, 0, :size, "
         ":received, :subject, :sender, :message_id, '', :after_due, :now, :now) "
         "ON CONFLICT (source, store, folder, message) DO NOTHING",
-        [{"source": source, "store": store, "folder": folder, "now": now, "message": one.message,
-          "state": one.state, "reason": one.reason, "size": one.size, "received": one.received,
-          "subject": one.subject, "sender": one.sender, "message_id": one.message_id,
-          "after_due": one.after_due} for one in seen],
+        [
+            {
+                "source": source,
+                "store": store,
+                "folder": folder,
+                "now": now,
+                "message": one.message,
+                "state": one.state,
+                "reason": one.reason,
+                "size": one.size,
+                "received": one.received,
+                "subject": one.subject,
+                "sender": one.sender,
+                "message_id": one.message_id,
+                "after_due": one.after_due,
+            }
+            for one in seen
+        ],
     )
     tx.execute(
         "INSERT INTO cursors (source, store, folder, uidvalidity, cursor, updated_at) "
         "VALUES (:source, :store, :folder, :uidvalidity, :cursor, :now) "
         "ON CONFLICT (source, store, folder) DO UPDATE "
         "SET uidvalidity = :uidvalidity, cursor = :cursor, updated_at = :now",
-        source=source, store=store, folder=folder, uidvalidity=uidvalidity, cursor=cursor, now=now,
+        source=source,
+        store=store,
+        folder=folder,
+        uidvalidity=uidvalidity,
+        cursor=cursor,
+        now=now,
     )
 
 
 def known(tx: Tx, source: str, store: str, folder: str) -> set[str]:
     """The keys of every message recorded for a folder: for wires that list everything each time."""
-    return {row["message"] for row in
-            tx.all("SELECT message FROM ledger WHERE source = :source AND store = :store "
-                   "AND folder = :folder", source=source, store=store, folder=folder)}
+    return {
+        row["message"]
+        for row in tx.all(
+            "SELECT message FROM ledger WHERE source = :source AND store = :store "
+            "AND folder = :folder",
+            source=source,
+            store=store,
+            folder=folder,
+        )
+    }
 
 
 def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> list[Row]:
@@ -123,7 +179,11 @@ def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int)
     return tx.all(
         "SELECT message_id, size, state FROM ledger WHERE source = :source AND store = :store "
         "AND folder = :folder AND message_id <> '' AND message NOT LIKE :now",
-        source=source, store=store, folder=folder, now=f"{uidvalidity}-%")
+        source=source,
+        store=store,
+        folder=folder,
+        now=f"{uidvalidity}-%",
+    )
 
 
 # ------------------------------------------------------------------ reading and handing over
@@ -134,12 +194,19 @@ def recover(tx: Tx, source: str, now: float) -> None:
 
     What has been tried three times is held, so that one bad message cannot stop the rest.
     """
-    tx.execute("UPDATE ledger SET state = 'pending', updated_at = :now "
-               "WHERE source = :source AND state = 'acquired'", source=source, now=now)
+    tx.execute(
+        "UPDATE ledger SET state = 'pending', updated_at = :now "
+        "WHERE source = :source AND state = 'acquired'",
+        source=source,
+        now=now,
+    )
     tx.execute(
         "UPDATE ledger SET state = 'held', reason = 'third failure', updated_at = :now "
         "WHERE source = :source AND state = 'pending' AND attempts >= :most",
-        source=source, now=now, most=MOST_ATTEMPTS)
+        source=source,
+        now=now,
+        most=MOST_ATTEMPTS,
+    )
 
 
 def acquire(
@@ -151,11 +218,18 @@ def acquire(
     """
     rows = tx.all(
         "SELECT * FROM ledger WHERE source = :source AND state = 'pending' AND folder = :folder "
-        "AND attempts = 0 ORDER BY id LIMIT :most", source=source, folder=folder, most=most)
+        "AND attempts = 0 ORDER BY id LIMIT :most",
+        source=source,
+        folder=folder,
+        most=most,
+    )
     if not rows:
         rows = tx.all(
             "SELECT * FROM ledger WHERE source = :source AND state = 'pending' "
-            "AND folder = :folder ORDER BY attempts, id LIMIT 1", source=source, folder=folder)
+            "AND folder = :folder ORDER BY attempts, id LIMIT 1",
+            source=source,
+            folder=folder,
+        )
     taken: list[Row] = []
     total = 0
     for row in rows:
@@ -163,8 +237,11 @@ def acquire(
         if taken and total > most_bytes:
             break
         taken.append(row)
-    tx.many("UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
-            "WHERE id = :id", [{"id": row["id"], "now": now} for row in taken])
+    tx.many(
+        "UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
+        "WHERE id = :id",
+        [{"id": row["id"], "now": now} for row in taken],
+    )
     return taken
 
 
@@ -173,16 +250,27 @@ def give_back(tx: Tx, ids: Sequence[int], *, blamed: int | None, now: float) -> 
 
     A blamed message that has now failed three times is held.
     """
-    tx.many("UPDATE ledger SET state = 'pending', attempts = attempts - :forgive, "
-            "updated_at = :now WHERE id = :id AND state = 'acquired'",
-            [{"id": one, "now": now, "forgive": int(one != blamed)} for one in ids])
+    tx.many(
+        "UPDATE ledger SET state = 'pending', attempts = attempts - :forgive, "
+        "updated_at = :now WHERE id = :id AND state = 'acquired'",
+        [{"id": one, "now": now, "forgive": int(one != blamed)} for one in ids],
+    )
     if blamed is not None:
-        tx.execute("UPDATE ledger SET state = 'held', reason = 'third failure' "
-                   "WHERE id = :id AND attempts >= :most", id=blamed, most=MOST_ATTEMPTS)
+        tx.execute(
+            "UPDATE ledger SET state = 'held', reason = 'third failure' "
+            "WHERE id = :id AND attempts >= :most",
+            id=blamed,
+            most=MOST_ATTEMPTS,
+        )
 
 
 def delivered(
-    tx: Tx, reads: Iterable[Read], vanished: Iterable[int], *, done_due: bool, error_due: bool,
+    tx: Tx,
+    reads: Iterable[Read],
+    vanished: Iterable[int],
+    *,
+    done_due: bool,
+    error_due: bool,
     now: float,
 ) -> None:
     """The sink has them durably: say so; ``..._due`` tells whether an after-action is to follow."""
@@ -192,17 +280,29 @@ def delivered(
         "after_due = :due, updated_at = :now WHERE id = :id",
         [_delivered_values(one, done_due, error_due, now) for one in reads],
     )
-    tx.many("UPDATE ledger SET state = 'vanished', reason = 'gone before it was read', "
-            "updated_at = :now WHERE id = :id", [{"id": one, "now": now} for one in vanished])
+    tx.many(
+        "UPDATE ledger SET state = 'vanished', reason = 'gone before it was read', "
+        "updated_at = :now WHERE id = :id",
+        [{"id": one, "now": now} for one in vanished],
+    )
 
 
 def _delivered_values(one: Read, done_due: bool, error_due: bool, now: float) -> dict[str, Any]:
     failed = bool(one.delivery.error)
     state = "failed" if failed else "delivered" if done_due else "done"
     due = ("error" if error_due else "") if failed else ("done" if done_due else "")
-    return {"id": one.delivery.ledger, "state": state, "reason": one.delivery.error, "due": due,
-            "place": one.delivery.where, "sha256": one.sha256, "subject": one.subject,
-            "sender": one.sender, "message_id": one.message_id, "now": now}
+    return {
+        "id": one.delivery.ledger,
+        "state": state,
+        "reason": one.delivery.error,
+        "due": due,
+        "place": one.delivery.where,
+        "sha256": one.sha256,
+        "subject": one.subject,
+        "sender": one.sender,
+        "message_id": one.message_id,
+        "now": now,
+    }
 
 
 def to_settle(
@@ -212,14 +312,21 @@ def to_settle(
     return tx.all(
         "SELECT id, message FROM ledger WHERE source = :source AND after_due = :outcome "
         "AND folder = :folder AND id > :after ORDER BY id LIMIT :limit",
-        source=source, folder=folder, outcome=outcome, after=after, limit=limit)
+        source=source,
+        folder=folder,
+        outcome=outcome,
+        after=after,
+        limit=limit,
+    )
 
 
 def settle_after(tx: Tx, ids: Iterable[int], *, now: float) -> None:
     """Their after-action is finished."""
-    tx.many("UPDATE ledger SET after_due = '', updated_at = :now, "
-            "state = CASE state WHEN 'delivered' THEN 'done' ELSE state END WHERE id = :id",
-            [{"id": one, "now": now} for one in ids])
+    tx.many(
+        "UPDATE ledger SET after_due = '', updated_at = :now, "
+        "state = CASE state WHEN 'delivered' THEN 'done' ELSE state END WHERE id = :id",
+        [{"id": one, "now": now} for one in ids],
+    )
 
 
 # ------------------------------------------------------------------ operators
@@ -227,9 +334,13 @@ def settle_after(tx: Tx, ids: Iterable[int], *, now: float) -> None:
 
 def counts(tx: Tx, source: str) -> dict[str, int]:
     """How many messages are in each state."""
-    return {row["state"]: row["n"] for row in tx.all(
-        "SELECT state, count(*) AS n FROM ledger WHERE source = :source GROUP BY state",
-        source=source)}
+    return {
+        row["state"]: row["n"]
+        for row in tx.all(
+            "SELECT state, count(*) AS n FROM ledger WHERE source = :source GROUP BY state",
+            source=source,
+        )
+    }
 
 
 def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) -> list[Entry]:
@@ -238,11 +349,26 @@ def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) ->
         "SELECT * FROM ledger WHERE source = :source "
         "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
         "ORDER BY id DESC LIMIT :limit",
-        source=source, states=f",{','.join(states)}," if states else "", limit=limit)
-    return [Entry(id=row["id"], folder=row["folder"], message=row["message"], state=row["state"],
-                  reason=row["reason"], attempts=row["attempts"], size=row["size"],
-                  received_at=row["received_at"], subject=row["subject"], sender=row["sender"],
-                  delivered_to=row["delivered_to"]) for row in rows]
+        source=source,
+        states=f",{','.join(states)}," if states else "",
+        limit=limit,
+    )
+    return [
+        Entry(
+            id=row["id"],
+            folder=row["folder"],
+            message=row["message"],
+            state=row["state"],
+            reason=row["reason"],
+            attempts=row["attempts"],
+            size=row["size"],
+            received_at=row["received_at"],
+            subject=row["subject"],
+            sender=row["sender"],
+            delivered_to=row["delivered_to"],
+        )
+        for row in rows
+    ]
 
 
 def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
@@ -252,7 +378,10 @@ def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> in
         "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, updated_at = :now "
         "WHERE source = :source AND state = 'held' "
         "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
-        source=source, ids=wanted, now=now)
+        source=source,
+        ids=wanted,
+        now=now,
+    )
 
 
 def reset(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
@@ -262,7 +391,10 @@ def reset(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
         "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, after_due = '', "
         "updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
         "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
-        source=source, ids=wanted, now=now)
+        source=source,
+        ids=wanted,
+        now=now,
+    )
 
 
 def forget(tx: Tx, source: str) -> None:

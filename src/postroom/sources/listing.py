@@ -43,7 +43,7 @@ class Lister:
         self._write = write
         self._again: Counter[tuple[str, int]] = Counter()
 
-    async def list(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
+    async def run(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
         """Record everything after the cursor; the cursor moves with each page that is recorded."""
         cursor = await self._start(folder)
         if cursor is None:
@@ -61,7 +61,8 @@ class Lister:
     async def _start(self, folder: FolderState) -> str | None:
         """The cursor to go on from; None means "what is there now does not count"."""
         row = await self._db.read(
-            lambda tx: ledger.cursor_of(tx, self._id, self._store_id, folder.name))
+            lambda tx: ledger.cursor_of(tx, self._id, self._store_id, folder.name)
+        )
         if row is None:
             return None if self._source.start == "new" else ""
         if folder.uidvalidity and row["uidvalidity"] != folder.uidvalidity:
@@ -76,27 +77,36 @@ class Lister:
         Message-ID and size tell it, as often as they were recorded; whatever does not match is
         collected, since twice is better than never.
         """
-        rows = await self._db.read(lambda tx: ledger.old_messages(
-            tx, self._id, self._store_id, folder.name, folder.uidvalidity))
-        self._again = Counter((row["message_id"], row["size"]) for row in rows
-                              if row["state"] in ledger.FINAL)
+        rows = await self._db.read(
+            lambda tx: ledger.old_messages(
+                tx, self._id, self._store_id, folder.name, folder.uidvalidity
+            )
+        )
+        self._again = Counter(
+            (row["message_id"], row["size"]) for row in rows if row["state"] in ledger.FINAL
+        )
 
     async def _skip_present(self, store: MessageStore, folder: FolderState) -> None:
         """``start: new``: begin behind what is there."""
         seen: list[Seen] = []
         if store.features.snapshot:
             async for page in store.newer("", page=PAGE):
-                seen += [Seen(one.id, "ignored", BEFORE_START, one.size, None)
-                         for one in page.summaries]
+                seen += [
+                    Seen(one.id, "ignored", BEFORE_START, one.size, None) for one in page.summaries
+                ]
         await self._save(folder, seen, folder.next_cursor)
 
     async def _known(self, folder: FolderState) -> frozenset[str]:
-        return frozenset(await self._db.read(
-            lambda tx: ledger.known(tx, self._id, self._store_id, folder.name)))
+        return frozenset(
+            await self._db.read(lambda tx: ledger.known(tx, self._id, self._store_id, folder.name))
+        )
 
     def _wants_headers(self) -> bool:
-        return (needs_headers(self._source) or isinstance(self._source.start, Start)
-                or bool(self._again))
+        return (
+            needs_headers(self._source)
+            or isinstance(self._source.start, Start)
+            or bool(self._again)
+        )
 
     async def _record(
         self, folder: FolderState, summaries: list[Summary], cursor: str, tally: Tally
@@ -109,9 +119,18 @@ class Lister:
             tally.held += one.state == "held"
 
     async def _save(self, folder: FolderState, seen: list[Seen], cursor: str) -> None:
-        await self._write(lambda tx: ledger.record(
-            tx, self._id, self._store_id, folder.name, seen, cursor=cursor,
-            uidvalidity=folder.uidvalidity, now=timestamp()))
+        await self._write(
+            lambda tx: ledger.record(
+                tx,
+                self._id,
+                self._store_id,
+                folder.name,
+                seen,
+                cursor=cursor,
+                uidvalidity=folder.uidvalidity,
+                now=timestamp(),
+            )
+        )
 
     def _judge(self, summary: Summary) -> Seen | None:
         texts = header_texts(summary.headers) if summary.headers else {}
@@ -122,13 +141,41 @@ class Lister:
         same = (message_id, summary.size)
         if self._again[same] > 0:
             self._again[same] -= 1
-            return Seen(summary.id, "done", "collected before the server numbered the folder anew",
-                        summary.size, instant, subject, sender, message_id)
+            return Seen(
+                summary.id,
+                "done",
+                "collected before the server numbered the folder anew",
+                summary.size,
+                instant,
+                subject,
+                sender,
+                message_id,
+            )
         verdict = judge(self._source, Facts(sender, subject, summary.size, instant))
         if verdict.state == "skip":
-            return Seen(summary.id, "ignored", verdict.reason, summary.size, instant, subject,
-                        sender, message_id)
-        due = "ignored" if verdict.state == "ignored" and self._source.action("ignored") != "keep" \
+            return Seen(
+                summary.id,
+                "ignored",
+                verdict.reason,
+                summary.size,
+                instant,
+                subject,
+                sender,
+                message_id,
+            )
+        due = (
+            "ignored"
+            if verdict.state == "ignored" and self._source.action("ignored") != "keep"
             else ""
-        return Seen(summary.id, verdict.state, verdict.reason, summary.size, instant, subject,
-                    sender, message_id, due)
+        )
+        return Seen(
+            summary.id,
+            verdict.state,
+            verdict.reason,
+            summary.size,
+            instant,
+            subject,
+            sender,
+            message_id,
+            due,
+        )

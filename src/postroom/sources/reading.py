@@ -70,8 +70,12 @@ def open_message(source: Source, row: Row, content: Content) -> Opened:
     if source.attachments.load:
         attachments, notes = _attachments(source, content)
     item = Item(
-        ledger=row["id"], folder=folder_path(row["folder"]), key=key_of(row["message"]),
-        content=content, received=row["received_at"], attachments=attachments,
+        ledger=row["id"],
+        folder=folder_path(row["folder"]),
+        key=key_of(row["message"]),
+        content=content,
+        received=row["received_at"],
+        attachments=attachments,
         summary=_summary(row, texts, attachments, notes),
     )
     return Opened(item, digest.digest(), texts["subject"], texts["from"], texts["message-id"])
@@ -83,10 +87,10 @@ def _attachments(source: Source, content: Content) -> tuple[tuple[Attachment, ..
     message = Message(content.bytes())
     parts = message.attachments
     chosen, reason = chosen_attachments(
-        source.attachments, [(part.content_type, part.size) for part in parts])
+        source.attachments, [(part.content_type, part.size) for part in parts]
+    )
     names = unique([safe_name(parts[i].name, fallback=f"attachment-{i + 1}") for i in chosen])
-    loaded = tuple(Attachment(name, parts[i].data())
-                   for name, i in zip(names, chosen, strict=True))
+    loaded = tuple(Attachment(name, parts[i].data()) for name, i in zip(names, chosen, strict=True))
     return loaded, [*message.problems, *([reason] if reason else [])]
 
 
@@ -94,8 +98,12 @@ def _summary(
     row: Row, texts: Mapping[str, str], attachments: tuple[Attachment, ...], notes: list[str]
 ) -> dict[str, object]:
     return {
-        "folder": row["folder"], "message": row["message"], "size": row["size"],
-        "subject": texts["subject"], "from": texts["from"], "date": texts["date"],
+        "folder": row["folder"],
+        "message": row["message"],
+        "size": row["size"],
+        "subject": texts["subject"],
+        "from": texts["from"],
+        "date": texts["date"],
         "message_id": texts["message-id"],
         "attachments": [{"name": one.name, "size": len(one.data)} for one in attachments],
         "notes": notes,

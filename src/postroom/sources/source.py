@@ -12,8 +12,19 @@ from postroom.clock import timestamp
 from postroom.fields import Date, Duration, Fields, Name, Rate, Regex, Size, field
 from postroom.sinks import AnySink
 
-__all__ = ["After", "Attachments", "Backoff", "Filter", "Folders", "Ignore", "Schedule",
-           "Source", "Start", "TypeFilter", "TypeRule"]
+__all__ = [
+    "After",
+    "Attachments",
+    "Backoff",
+    "Filter",
+    "Folders",
+    "Ignore",
+    "Schedule",
+    "Source",
+    "Start",
+    "TypeFilter",
+    "TypeRule",
+]
 
 AfterAction = Literal["keep", "move", "copy", "seen", "flag", "delete"]
 
@@ -29,7 +40,7 @@ class Schedule(Fields):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if sum((self.push, self.every is not None, bool(self.cron))) != 1:
-            raise ValueError("give one of push: true, every: 60s, cron: \"*/5 * * * *\"")
+            raise ValueError('give one of push: true, every: 60s, cron: "*/5 * * * *"')
         if self.every is not None and self.every < 1:
             raise ValueError("every: one second is the shortest")
         if self.cron:
@@ -135,24 +146,31 @@ class Source(Fields):
     name: Name = field(label="Name")
     description: str = field("", label="Description")
     connection: str = field(label="Connection", refers_to="connection")
-    worker_roles: list[str] = field(default_factory=list, label="Worker roles",
-                                    help="Empty: any worker may collect for it.")
+    worker_roles: list[str] = field(
+        default_factory=list, label="Worker roles", help="Empty: any worker may collect for it."
+    )
     schedule: Schedule = field(default_factory=lambda: Schedule(push=True), label="Schedule")
-    start: Literal["all", "new"] | Start = field("all", label="Start",
-                                                 help="all, new, or {since: DATE}.")
+    start: Literal["all", "new"] | Start = field(
+        "all", label="Start", help="all, new, or {since: DATE}."
+    )
     folders: Folders = field(default_factory=Folders, label="Folders")
     after: After = field(default_factory=After, label="Afterwards")
     ignore: Ignore = field(default_factory=Ignore, label="Ignore")
     attachments: Attachments = field(default_factory=Attachments, label="Attachments")
-    max_size: Size | None = field(None, label="Largest message",
-                                  help="Larger ones are recorded and held, not dropped.")
+    max_size: Size | None = field(
+        None, label="Largest message", help="Larger ones are recorded and held, not dropped."
+    )
     throttle: Rate | None = field(None, label="Throttle", help="New messages in that time.")
     backoff: Backoff = field(default_factory=Backoff, label="Backoff")
-    clearance: bool = field(False, label="Wait for clearance",
-                            help="New messages are held until released.")
+    clearance: bool = field(
+        False, label="Wait for clearance", help="New messages are held until released."
+    )
     name_template: str = field(
         "${mail:subject} (from: ${mail:from}, received: ${mail:received})",
-        label="Display name", macro=True, help="For display only, never a key.")
+        label="Display name",
+        macro=True,
+        help="For display only, never a key.",
+    )
     sink: AnySink = field(label="Sink", default=...)
 
     @model_validator(mode="after")

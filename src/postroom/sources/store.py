@@ -14,8 +14,21 @@ from postroom.fields import nearest, parse, shown
 from postroom.sources import ledger
 from postroom.sources.source import Source
 
-__all__ = ["Status", "add", "delete", "failed", "get", "load_all", "mark", "replace", "row_of", "source_of",
-           "status", "succeeded", "wake"]
+__all__ = [
+    "Status",
+    "add",
+    "delete",
+    "failed",
+    "get",
+    "load_all",
+    "mark",
+    "replace",
+    "row_of",
+    "source_of",
+    "status",
+    "succeeded",
+    "wake",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,19 +61,30 @@ def add(tx: Tx, source: Source) -> None:
             "INSERT INTO sources (id, name, name_key, body, created_at, updated_at, store, state, "
             "state_since, note, failures, successes, due_at, epoch) VALUES (:id, :name, :key, "
             ":body, :now, :now, :store, 'idle', :now, '', 0, 0, :now, 0)",
-            id=secrets.token_hex(8), name=source.name, key=source.name.casefold(),
-            body=_body(source), now=now, store=secrets.token_hex(8),
+            id=secrets.token_hex(8),
+            name=source.name,
+            key=source.name.casefold(),
+            body=_body(source),
+            now=now,
+            store=secrets.token_hex(8),
         )
     except Conflict:
-        raise Refused(f"There is a source called {source.name} already.", code="name_taken",
-                      hint=f"Change it with: postroom source set {source.name}") from None
+        raise Refused(
+            f"There is a source called {source.name} already.",
+            code="name_taken",
+            hint=f"Change it with: postroom source set {source.name}",
+        ) from None
 
 
 def replace(tx: Tx, source: Source) -> None:
     """Store a changed source under its name, due at once.  Raises NotThere."""
     row = row_of(tx, source.name)
-    tx.execute("UPDATE sources SET body = :body, updated_at = :now, due_at = :now "
-               "WHERE id = :id", body=_body(source), now=timestamp(), id=row["id"])
+    tx.execute(
+        "UPDATE sources SET body = :body, updated_at = :now, due_at = :now WHERE id = :id",
+        body=_body(source),
+        now=timestamp(),
+        id=row["id"],
+    )
 
 
 def row_of(tx: Tx, name: str) -> Row:
@@ -69,8 +93,10 @@ def row_of(tx: Tx, name: str) -> Row:
     if row is None:
         names = [each["name"] for each in tx.all("SELECT name FROM sources")]
         close = nearest(name, names)
-        raise NotThere(f"There is no source called {name!r}.",
-                       hint=f"Did you mean {close}?" if close else "List them: postroom source list")
+        raise NotThere(
+            f"There is no source called {name!r}.",
+            hint=f"Did you mean {close}?" if close else "List them: postroom source list",
+        )
     return row
 
 
@@ -101,9 +127,15 @@ def status(tx: Tx, name: str) -> Status:
     """What a source is doing and how many messages it knows in which state."""
     row = row_of(tx, name)
     return Status(
-        name=row["name"], connection=source_of(row).connection, state=row["state"],
-        since=row["state_since"], note=row["note"], last_message_at=row["last_message_at"],
-        next_wake=row["due_at"], owner=row["owner"], counts=ledger.counts(tx, row["id"]),
+        name=row["name"],
+        connection=source_of(row).connection,
+        state=row["state"],
+        since=row["state_since"],
+        note=row["note"],
+        last_message_at=row["last_message_at"],
+        next_wake=row["due_at"],
+        owner=row["owner"],
+        counts=ledger.counts(tx, row["id"]),
     )
 
 
@@ -111,13 +143,21 @@ def mark(tx: Tx, source: str, state: str, *, note: str = "", now: float) -> None
     """Say what a source is doing; ``since`` moves only when the state does."""
     tx.execute(
         "UPDATE sources SET state_since = CASE WHEN state = :state THEN state_since ELSE :now END, "
-        "state = :state, note = :note WHERE id = :id", id=source, state=state, note=note, now=now)
+        "state = :state, note = :note WHERE id = :id",
+        id=source,
+        state=state,
+        note=note,
+        now=now,
+    )
 
 
 def wake(tx: Tx, name: str) -> None:
     """Ask whoever owns the source to look now."""
-    tx.execute("UPDATE sources SET due_at = :now WHERE name_key = :key",
-               now=timestamp(), key=name.casefold())
+    tx.execute(
+        "UPDATE sources SET due_at = :now WHERE name_key = :key",
+        now=timestamp(),
+        key=name.casefold(),
+    )
 
 
 def succeeded(tx: Tx, source: str, *, delivered: bool, reset_after: int, now: float) -> None:
@@ -126,15 +166,24 @@ def succeeded(tx: Tx, source: str, *, delivered: bool, reset_after: int, now: fl
         "UPDATE sources SET successes = successes + 1, "
         "failures = CASE WHEN successes + 1 >= :enough THEN 0 ELSE failures END, "
         "last_message_at = CASE WHEN :delivered THEN :now ELSE last_message_at END "
-        "WHERE id = :id", id=source, enough=reset_after, delivered=int(delivered), now=now)
+        "WHERE id = :id",
+        id=source,
+        enough=reset_after,
+        delivered=int(delivered),
+        now=now,
+    )
 
 
 def failed(tx: Tx, source: str, *, reset_after: float, now: float) -> int:
     """A pass failed; gives how many failures in a row that makes."""
     row = tx.one("SELECT failures, failed_at FROM sources WHERE id = :id", id=source)
     old = row["failures"] if row and now - (row["failed_at"] or 0) < reset_after else 0
-    tx.execute("UPDATE sources SET failures = :n, successes = 0, failed_at = :now WHERE id = :id",
-               id=source, n=old + 1, now=now)
+    tx.execute(
+        "UPDATE sources SET failures = :n, successes = 0, failed_at = :now WHERE id = :id",
+        id=source,
+        n=old + 1,
+        now=now,
+    )
     return int(old) + 1
 
 

@@ -45,14 +45,17 @@ def judge(source: Source, facts: Facts) -> Verdict:
     """
     if isinstance(source.start, Start) and not _since(source.start.since, facts.received):
         return Verdict("skip", f"received before {source.start.since}")
-    for label, rule, text in (("From", source.ignore.from_, facts.sender),
-                              ("Subject", source.ignore.subject, facts.subject)):
+    for label, rule, text in (
+        ("From", source.ignore.from_, facts.sender),
+        ("Subject", source.ignore.subject, facts.subject),
+    ):
         reason = _ignored(rule, text)
         if reason:
             return Verdict("ignored", f"{label} {reason}")
     if source.max_size is not None and facts.size > source.max_size:
-        return Verdict("held", f"too large: {facts.size} bytes, the limit is "
-                               f"{format_size(source.max_size)}")
+        return Verdict(
+            "held", f"too large: {facts.size} bytes, the limit is {format_size(source.max_size)}"
+        )
     if source.clearance:
         return Verdict("held", "waits for clearance")
     return Verdict("pending")
@@ -85,17 +88,24 @@ def chosen_attachments(
 
     An empty list with a reason when together they are over ``max_total``: then none is loaded.
     """
-    chosen = [position for position, (kind, size) in enumerate(found)
-              if not _matches(rules.types.deny, kind, size)
-              and (not rules.types.allow or _matches(rules.types.allow, kind, size))]
+    chosen = [
+        position
+        for position, (kind, size) in enumerate(found)
+        if not _matches(rules.types.deny, kind, size)
+        and (not rules.types.allow or _matches(rules.types.allow, kind, size))
+    ]
     total = sum(found[position][1] for position in chosen)
     if total > rules.max_total:
-        return [], (f"the attachments are {total} bytes, the limit is "
-                    f"{format_size(rules.max_total)}")
+        return [], (
+            f"the attachments are {total} bytes, the limit is {format_size(rules.max_total)}"
+        )
     return chosen, ""
 
 
 def _matches(rules: Iterable[TypeRule], kind: str, size: int) -> bool:
-    return any(_compiled(rule.type).fullmatch(kind)
-               and (rule.over is None or size > rule.over)
-               and (rule.up_to is None or size <= rule.up_to) for rule in rules)
+    return any(
+        _compiled(rule.type).fullmatch(kind)
+        and (rule.over is None or size > rule.over)
+        and (rule.up_to is None or size <= rule.up_to)
+        for rule in rules
+    )

@@ -33,16 +33,25 @@ class Watcher:
     """
 
     def __init__(
-        self, db: Database, claim: Claim, source: Source, sink: Sink, *, owner: str,
-        open_store: OpenStore, open_spool: OpenSpool, progress: Progress | None = None,
+        self,
+        db: Database,
+        claim: Claim,
+        source: Source,
+        sink: Sink,
+        *,
+        owner: str,
+        open_store: OpenStore,
+        open_spool: OpenSpool,
+        progress: Progress | None = None,
     ) -> None:
         self._db = db
         self._claim = claim
         self._source = source
         self._owner = owner
         self._open_store = open_store
-        self._collector = Collector(db, claim, source, sink, owner=owner, open_spool=open_spool,
-                                    progress=progress)
+        self._collector = Collector(
+            db, claim, source, sink, owner=owner, open_spool=open_spool, progress=progress
+        )
         self._store: MessageStore | None = None
 
     async def once(self) -> Tally:
@@ -85,15 +94,23 @@ class Watcher:
         if store.features.snapshot:  # a POP3 session shows what was there when it began
             self._store = None
             await store.close()
-        await self._db.write(lambda tx: rows.succeeded(
-            tx, self._claim.id, delivered=bool(tally.delivered), now=timestamp(),
-            reset_after=self._source.backoff.reset_after_successes))
+        await self._db.write(
+            lambda tx: rows.succeeded(
+                tx,
+                self._claim.id,
+                delivered=bool(tally.delivered),
+                now=timestamp(),
+                reset_after=self._source.backoff.reset_after_successes,
+            )
+        )
         await self._mark("idle")
         return tally
 
     def _next(self, tally: Tally) -> float:
         now = timestamp()
-        return now + tally.throttled_for if tally.throttled_for else self._source.schedule.after(now)
+        return (
+            now + tally.throttled_for if tally.throttled_for else self._source.schedule.after(now)
+        )
 
     async def _wait(self, due: float) -> None:
         """Until the server pushes, the schedule says so, or an operator asks."""
@@ -133,11 +150,15 @@ class Watcher:
             if seen == version:
                 continue
             version = seen
-            row = await self._db.read(lambda tx: tx.one(
-                "SELECT due_at, epoch FROM sources WHERE id = :id", id=self._claim.id))
+            row = await self._db.read(
+                lambda tx: tx.one(
+                    "SELECT due_at, epoch FROM sources WHERE id = :id", id=self._claim.id
+                )
+            )
             if row is None or row["epoch"] != self._claim.epoch:
-                raise Refused("Another worker has taken this work over.", code="claim_lost",
-                              temporary=True)
+                raise Refused(
+                    "Another worker has taken this work over.", code="claim_lost", temporary=True
+                )
             if since < row["due_at"] <= timestamp():
                 return
 
@@ -161,8 +182,7 @@ class Watcher:
         return await self._db.write(body)
 
     async def _mark(self, state: str) -> None:
-        await self._db.write(
-            lambda tx: rows.mark(tx, self._claim.id, state, now=timestamp()))
+        await self._db.write(lambda tx: rows.mark(tx, self._claim.id, state, now=timestamp()))
 
     async def _leave(self, due: float) -> None:
         store, self._store = self._store, None
@@ -171,7 +191,8 @@ class Watcher:
                 await store.close()
         with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
             await self._db.write(
-                lambda tx: SOURCES.release(tx, self._claim, owner=self._owner, due_at=due))
+                lambda tx: SOURCES.release(tx, self._claim, owner=self._owner, due_at=due)
+            )
 
     def _abandon(self) -> None:
         store, self._store = self._store, None

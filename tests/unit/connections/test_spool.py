@@ -96,7 +96,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     real = os.open
 
     def full(path: Path, flags: int, mode: int = 0o777) -> int:
-        real(path, flags, mode)
+        os.close(real(path, flags, mode))
         return real("/dev/full", os.O_WRONLY)
 
     monkeypatch.setattr(os, "open", full)

@@ -16,8 +16,9 @@ from postroom.protocols.smtp.core import Answer, SmtpCore, parse_capabilities
 __all__: list[str] = []
 
 SESSION = (
-    b"220-mail.example.com\r\n220 ready\r\n250-mail.example.com\r\n"
-    b"250-SIZE 1000\r\n250 AUTH PLAIN\r\n354 go\r\n250 2.0.0 Ok\n550-5.1.1 nobody\r\n550 5.1.1 of that name\r\n421\r\n"
+    b"220-mail.example.com\r\n220 ready\r\n250-mail.example.com\r\n250-SIZE 1000\r\n"
+    b"250 AUTH PLAIN\r\n354 go\r\n250 2.0.0 Ok\n550-5.1.1 nobody\r\n"
+    b"550 5.1.1 of that name\r\n421\r\n"
 )
 ANSWERS = [
     Answer(220, (b"mail.example.com", b"ready")),
@@ -105,7 +106,7 @@ def test_no_command_takes_a_line_break(bad):
     "address",
     [
         "a", "@b", "a@", "a b@c", "a@b,c@d", '"a@b"@c>', "a@b>", "<a@b>", "a@b c", "(x)a@b",
-        "a@b@c",         "grüße@example.com", "a" * 400 + "@example.com", '"a\nb"@c', "a@b;", "a:b@c", "",
+        "a@b@c", "grüße@example.com", "a" * 400 + "@example.com", '"a\nb"@c', "a@b;", "a:b@c", "",
     ],
 )  # fmt: skip
 def test_addresses_that_would_be_another_envelope(address):

@@ -70,8 +70,10 @@ class _Demo:
     def _begin_anew(self) -> None:
         """Remove what an earlier demo left; refuse to touch anything else."""
         if self._room_path.exists() and not (self._files / _MARK).exists():
-            raise Refused(f"{self._room_path} is there already, and no demo made it.",
-                          hint="Run the demo in another directory, or give --room PATH.")
+            raise Refused(
+                f"{self._room_path} is there already, and no demo made it.",
+                hint="Run the demo in another directory, or give --room PATH.",
+            )
         for path in (self._room_path, self._files):
             shutil.rmtree(path, ignore_errors=True)
         self._files.mkdir(parents=True)
@@ -79,20 +81,31 @@ class _Demo:
 
     async def _wire(self, room: Room, servers: DemoServers, password: Secret) -> None:
         _say("2. Making a room, sealing the password, connecting ...")
-        await room.credentials.create("demo-ca", "trusted_certificate", details={
-            "certificate": servers.ca_pem})
         await room.credentials.create(
-            "demo-login", "password", description="Signs in to both demo servers",
-            details={"user_name": servers.user, "password": password})
+            "demo-ca", "trusted_certificate", details={"certificate": servers.ca_pem}
+        )
+        await room.credentials.create(
+            "demo-login",
+            "password",
+            description="Signs in to both demo servers",
+            details={"user_name": servers.user, "password": password},
+        )
         auth = {"type": "secret", "credential": "demo-login"}
         side = {"host": servers.address, "security": "tls", "trust": "demo-ca", "auth": auth}
-        await room.connections.add({
-            "name": "demo",
-            "incoming": {"protocol": "imap", "port": str(servers.imap_port), **side},
-            "outgoing": {"protocol": "smtp", "port": str(servers.smtp_port), **side}})
-        await room.sources.add({
-            "name": "orders-in", "connection": "demo",
-            "sink": {"type": "directory", "path": str(self._files / "collected")}})
+        await room.connections.add(
+            {
+                "name": "demo",
+                "incoming": {"protocol": "imap", "port": str(servers.imap_port), **side},
+                "outgoing": {"protocol": "smtp", "port": str(servers.smtp_port), **side},
+            }
+        )
+        await room.sources.add(
+            {
+                "name": "orders-in",
+                "connection": "demo",
+                "sink": {"type": "directory", "path": str(self._files / "collected")},
+            }
+        )
         await room.services.add({"name": "orders-out", "connection": "demo"})
         shown = await room.credentials.show("demo-login")
         report = await room.connections.test("demo")
@@ -120,13 +133,20 @@ class _Demo:
     async def _send(self, room: Room) -> None:
         _say("4. Sending a message through the outbox, back into that mailbox ...")
         begun = time.perf_counter()
-        item = await room.email.send("orders-out", draft_of(
-            from_=None, to=ADDRESS, subject="Hello from Postroom",
-            text="This went through a durable outbox.\n"))
+        item = await room.email.send(
+            "orders-out",
+            draft_of(
+                from_=None,
+                to=ADDRESS,
+                subject="Hello from Postroom",
+                text="This went through a durable outbox.\n",
+            ),
+        )
         seconds = time.perf_counter() - begun
         reply = item.recipients[0]
         self._rows.append(
-            ("sent", f"{item.state} to {reply.address} in {seconds:.2f} s, reply {reply.code}"))
+            ("sent", f"{item.state} to {reply.address} in {seconds:.2f} s, reply {reply.code}")
+        )
         _say("5. Collecting again ...")
         tally: Any = None
         for _ in range(20):  # the server files what it accepted a moment later
@@ -148,15 +168,17 @@ class _Demo:
         here = Path.cwd()
         room, files = _short(self._room_path, here), _short(self._files, here)
         command = f"postroom --room {room} --kek file:{files}/room.key"
-        print(f"\nWhere to look\n"
-              f"  {files}/collected/INBOX  the messages, exact bytes\n"
-              f"  {room}/room.db  the room: one SQLite file\n"
-              f"  {files}/room.key  its key, kept outside the room\n"
-              f"\nTry (the demo's servers have ended; the room is still there)\n"
-              f"  {command} source ledger orders-in\n"
-              f"  {command} credential show demo-login\n"
-              f"  {command} outbox list\n"
-              f"  {command} audit list")
+        print(
+            f"\nWhere to look\n"
+            f"  {files}/collected/INBOX  the messages, exact bytes\n"
+            f"  {room}/room.db  the room: one SQLite file\n"
+            f"  {files}/room.key  its key, kept outside the room\n"
+            f"\nTry (the demo's servers have ended; the room is still there)\n"
+            f"  {command} source ledger orders-in\n"
+            f"  {command} credential show demo-login\n"
+            f"  {command} outbox list\n"
+            f"  {command} audit list"
+        )
 
 
 def _counts(counts: dict[str, int]) -> str:
