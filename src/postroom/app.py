@@ -13,11 +13,13 @@ from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
 from postroom.errors import RoomError
 from postroom.operations.audit import Audit
+from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.desk import Desk
 from postroom.operations.email import Email
 from postroom.operations.keys import Keys
+from postroom.operations.ledger import Ledger
 from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Outbox, Services
 from postroom.operations.sources import Sources
@@ -39,10 +41,12 @@ class Room:
     settings: Settings
     desk: Desk
     audit: Audit
+    collecting: Collecting
     connections: Connections
     credentials: Credentials
     email: Email
     keys: Keys
+    ledger: Ledger
     outbox: Outbox
     roomfile: RoomFile
     services: Services
@@ -85,18 +89,21 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     credentials = CredentialStore(keyring, recorder, locked=start.locked)
     opener = Opener(db, credentials, actor=actor)
     desk = Desk(db, settings.room, credentials, recorder, opener, actor, locked=start.locked)
+    sources = Sources(desk)
     return Room(
         settings=settings,
         desk=desk,
         audit=Audit(desk, mac),
+        collecting=Collecting(desk, sources),
         connections=Connections(desk),
         credentials=Credentials(desk),
         email=Email(desk),
         keys=Keys(desk, start),
+        ledger=Ledger(desk),
         outbox=Outbox(desk),
         roomfile=RoomFile(desk),
         services=Services(desk),
-        sources=Sources(desk),
+        sources=sources,
         variables=Variables(desk),
         warning=start.warning,
     )

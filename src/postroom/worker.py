@@ -54,9 +54,9 @@ class Worker:
     async def _collect(self) -> None:
         """Claim sources that are due and watch each in a task of its own."""
         while True:
-            names = await self._room.sources.names(self._roles)
+            names = await self._room.collecting.names(self._roles)
             free = MOST_SOURCES - len(self._watching)
-            for claim in await self._room.sources.claim(names, free) if names and free else ():
+            for claim in await self._room.collecting.claim(names, free) if names and free else ():
                 task = asyncio.create_task(self._watch(claim))
                 self._watching[claim.id] = task
                 task.add_done_callback(functools.partial(self._ended, claim.id))
@@ -67,7 +67,7 @@ class Worker:
 
     async def _watch(self, claim: Any) -> None:
         try:
-            watcher = await self._room.sources.watcher(claim)
+            watcher = await self._room.collecting.watcher(claim)
             await watcher.watch()
         except PostroomError as error:
             _log.warning("source %s: %s", claim.row["name"], error)

@@ -18,17 +18,17 @@ async def test_new_mail_reaches_the_directory_exactly_once(
     account.ground.dovecot.fill(account.user, sent)
     await account.source(tmp_path / "orders")
 
-    tally = await account.room.sources.run("orders-in")
+    tally = await account.room.collecting.run("orders-in")
 
     assert tally is not None
     assert tally.delivered == 40
     files = sorted((tmp_path / "orders" / "INBOX").glob("*.eml"))
     as_sent = sorted(one.replace(b"\r\n", b"\n") for one in sent)
     assert sorted(one.read_bytes().replace(b"\r\n", b"\n") for one in files) == as_sent
-    again = await account.room.sources.run("orders-in")
+    again = await account.room.collecting.run("orders-in")
     assert again is not None
     assert again.delivered == 0
-    assert await account.room.sources.counts("orders-in") == {"done": 40}
+    assert await account.room.ledger.counts("orders-in") == {"done": 40}
 
 
 async def test_a_message_is_sent_and_every_recipient_has_an_outcome(account: Account) -> None:

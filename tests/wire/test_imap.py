@@ -9,13 +9,10 @@ from pathlib import Path
 import pytest
 
 from postroom.errors import FolderError, InvalidValue, WireError
-from postroom.net.dial import Step
-from postroom.protocols.base import Folder, Limits, SignIn
-from postroom.protocols.imap import open_store
-from postroom.secret import Secret
+from postroom.protocols.base import Folder, Limits
 from tests.ground import Ground, User
 from tests.ground.messages import mixed, small
-from tests.wire.imap_ground import Spools, collect, listing, opened, oracle, sign_in, target
+from tests.wire.imap_ground import Spools, collect, listing, opened, oracle
 
 LINES = b"some words of a body\r\n" * 100
 
@@ -27,72 +24,6 @@ def spools(tmp_path: Path) -> Spools:
 
 def numbers(ids: list[str]) -> list[int]:
     return [int(key.partition("-")[2]) for key in ids]
-
-
-# ------------------------------------------------------------------- signing in
-
-
-@pytest.mark.parametrize(
-    ("port", "security", "names"),
-    [
-        ("imaps", "tls", "resolve connect tls greeting capabilities sign-in"),
-        ("imap", "starttls", "resolve connect greeting tls capabilities sign-in"),
-        ("imap", "none", "resolve connect greeting capabilities sign-in"),
-    ],
-)
-async def test_every_security_signs_in_and_tells_its_steps(
-    ground: Ground, port: str, security: str, names: str
-) -> None:
-    steps: list[Step] = []
-    user = ground.dovecot.users.weird
-    async with opened(
-        ground,
-        user,
-        port=getattr(ground.dovecot, port),
-        security=security,  # type: ignore[arg-type]
-        on_step=steps.append,
-    ) as store:
-        assert await store.open("INBOX")
-        assert [step.name for step in steps] == names.split()
-        assert all(step.seconds < 5 for step in steps)
-        assert bool(store.pump.peer.tls_version) == (security != "none")
-        said = "\n".join(store.pump.transcript.lines())
-    assert user.password not in said
-    assert "(the sign-in)" in said
-
-
-async def test_a_wrong_password_is_refused_for_good(ground: Ground, fresh_user: User) -> None:
-    wrong = SignIn("password", fresh_user.address, Secret("wrong-password"))
-    with pytest.raises(WireError) as caught:
-        await open_store(target(ground, ground.dovecot.imap), wrong)
-    error = caught.value
-    assert (error.code, error.step, error.temporary) == ("sign_in_failed", "sign-in", False)
-    assert "wrong-password" not in repr(error.as_json())
-    assert error.said
-
-
-async def test_no_password_leaves_without_tls(ground: Ground) -> None:
-    strict = ground.dovecot.strict
-    user = ground.dovecot.users.alice
-    plain = target(ground, strict.imap, host=strict.host)
-    with pytest.raises(WireError, match="LOGINDISABLED") as caught:
-        await open_store(plain, sign_in(user))
-    assert caught.value.code == "sign_in_failed"
-    refused = target(ground, strict.imap, host=strict.host, in_clear=False)
-    with pytest.raises(WireError) as caught:
-        await open_store(refused, sign_in(user))
-    assert caught.value.code == "cleartext_sign_in"
-    secure = target(ground, strict.imap, "starttls", host=strict.host, in_clear=False)
-    await (await open_store(secure, sign_in(user))).close()
-
-
-async def test_a_wrong_certificate_tells_the_steps_before_it(ground: Ground) -> None:
-    steps: list[Step] = []
-    bad = target(ground, ground.dovecot.wronghost.imaps, "tls")
-    with pytest.raises(WireError) as caught:
-        await open_store(bad, sign_in(ground.dovecot.users.alice), on_step=steps.append)
-    assert caught.value.code == "certificate_name"
-    assert [step.name for step in steps] == ["resolve", "connect"]
 
 
 # ------------------------------------------------------------------- folders

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from postroom.errors import PostroomError, ProtocolError, SignInError, TlsError, WireError
-from postroom.net.dial import Route
-from postroom.net.tls import Tls
-from postroom.protocols.base import Limits, Security, SignIn, WireTarget
+from postroom.errors import ProtocolError, WireError
+from postroom.protocols.base import Limits, SignIn
 from postroom.protocols.imap import ImapStore, open_store
 from postroom.secret import Secret
-from tests.ground import Ground, Pki, User
+from tests.ground import Ground, User
 from tests.ground.faults import Cut, Insert, Rule, Stall
 from tests.ground.messages import small
 from tests.ground.proxy import FaultProxy
@@ -28,7 +25,6 @@ from tests.ground.scripted import (
     ScriptedServer,
     Send,
     Silence,
-    StartTls,
     Step,
 )
 from tests.wire.imap_ground import Spools, collect, listing, sign_in, target
@@ -53,212 +49,7 @@ def spools(tmp_path: Path) -> Spools:
     return Spools(tmp_path)
 
 
-async def attempt(
-    script: Sequence[Step],
-    *,
-    pki: Pki | None = None,
-    security: Security = "none",
-    who: SignIn = USER,
-    limits: Limits = QUICK,
-) -> tuple[ImapStore | PostroomError, ScriptedServer]:
-    """Open a store on a scripted server: the store, or the error."""
-    tls = None if pki is None else pki.server_context()
-    trust = () if pki is None else (pki.ca.read_text(),)
-    async with ScriptedServer(script, tls=tls, starttls=security == "starttls") as server:
-        route = Route("127.0.0.1", server.port)
-        where = WireTarget(route, security, Tls(trust), limits, sign_in_without_tls=True)
-        try:
-            store = await open_store(where, who)
-        except PostroomError as error:
-            return error, server
-        store.abandon()
-        return store, server
-
-
-# ------------------------------------------------------------------- before and around TLS (T62-T64)
-
-
-@pytest.mark.parametrize(
-    ("script", "kind", "code"),
-    [
-        (  # stripped
-            [
-                Send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\r\n"),
-            ],
-            TlsError,
-            "tls_unavailable",
-        ),
-        (
-            [Send(b"* OK x\r\n"), Answer({rb"(?P<t>\w+) CAPABILITY": b"{t} OK none\r\n"})],
-            TlsError,
-            "tls_unavailable",
-        ),
-        (
-            [GREETING, Expect(rb"(?P<t>\w+) STARTTLS"), Send(b"{t} NO [ALERT] call 555-1234\r\n")],
-            TlsError,
-            "tls_unavailable",
-        ),
-        (  # ahead of the command
-            [Send(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] x\r\nA1 OK begin\r\n")],
-            ProtocolError,
-            "protocol_error",
-        ),
-        (  # behind the reply
-            [
-                GREETING,
-                Expect(rb"(?P<t>\w+) STARTTLS"),
-                Send(b"{t} OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"),
-            ],
-            ProtocolError,
-            "protocol_error",
-        ),
-        (
-            [GREETING, Expect(rb"(?P<t>\w+) STARTTLS"), Send(b"{t} OK begin\r\n* CAPA")],
-            ProtocolError,
-            "protocol_error",
-        ),
-        (
-            [Send(b"* PREAUTH [CAPABILITY IMAP4rev1] you are in\r\n")],
-            ProtocolError,
-            "protocol_error",
-        ),
-        ([GREETING, Expect(rb"\w+ STARTTLS"), Close("rst")], WireError, "connection_lost"),
-    ],
-)
-async def test_starttls_is_required(
-    pki: Pki, script: list[Step], kind: type[WireError], code: str
-) -> None:
-    error, server = await attempt([*script, Silence()], pki=pki, security="starttls")
-    assert isinstance(error, kind)
-    assert error.code == code
-    assert b"AUTH" not in server.transcript.to_server.upper()
-    assert b"LOGIN" not in server.transcript.to_server.upper()
-    assert "555-1234" not in f"{error} {error.as_json()}"
-
-
-async def test_what_was_said_before_tls_is_forgotten(pki: Pki) -> None:
-    script: list[Step] = [
-        Send(
-            b"* OK [CAPABILITY IMAP4rev1 STARTTLS LITERAL+ SASL-IR AUTH=PLAIN] x\r\n"
-            b"* OK [ALERT] call 555-1234\r\n"
-        ),
-        Expect(rb"(?P<t>\w+) STARTTLS"),
-        Send(b"{t} OK begin\r\n"),
-        StartTls(),
-        Expect(rb"(?P<t>\w+) CAPABILITY"),
-        Send(b"* CAPABILITY IMAP4rev1 AUTH=LOGIN\r\n* NO [ALERT] read me\r\n{t} OK\r\n"),
-        Expect(rb"(?P<t>\w+) AUTHENTICATE LOGIN"),
-        Send(b"+ VXNlcg==\r\n"),
-        Expect(rb"dXNlcg=="),
-        Send(b"+ UGFzcw==\r\n"),
-        Expect(rb"cGFzcy13b3JkLTE="),
-        Send(b"{t} OK [CAPABILITY IMAP4rev1] in\r\n"),
-        Silence(),
-    ]
-    store, _ = await attempt(script, pki=pki, security="starttls")
-    assert isinstance(store, ImapStore)
-    assert store.alerts == ["read me"]
-    assert store.capabilities == {"IMAP4REV1"}
-
-
-@pytest.mark.parametrize(
-    ("security", "method", "fine"),
-    [("tls", "password", True), ("none", "password", False), ("none", "none", True)],
-)
-async def test_preauth(pki: Pki, security: Security, method: str, fine: bool) -> None:
-    script = [Send(b"* PREAUTH [CAPABILITY IMAP4rev1] you are in\r\n"), Silence()]
-    who = USER if method == "password" else SignIn()
-    found, _ = await attempt(
-        script, pki=pki if security == "tls" else None, security=security, who=who
-    )
-    assert isinstance(found, ImapStore if fine else ProtocolError)
-
-
-# ------------------------------------------------------------------- signing in
-
-
-@pytest.mark.parametrize(
-    ("answer", "temporary", "said"),
-    [
-        (b"NO [AUTHENTICATIONFAILED] Bad", False, "Bad"),
-        (b"NO Bad", False, "Bad"),
-        (b"NO [AUTHORIZATIONFAILED] no IMAP", False, "no IMAP"),
-        (b"NO [EXPIRED] old", False, "old"),
-        (b"NO [REFERRAL imap://evil.example/] moved", False, "moved"),
-        (b"NO [UNAVAILABLE] later", True, "later"),
-        (b"NO [INUSE] later", True, "later"),
-        (b"NO [LIMIT] too many", True, "too many"),
-        (b"NO pass-word-1 is wrong", False, "**** is wrong"),
-        (b"NO dXNlcgBwYXNzLXdvcmQtMQ== \x1b[31m", False, None),
-    ],
-)
-async def test_refusals(answer: bytes, temporary: bool, said: str | None) -> None:
-    script = [
-        GREETING,
-        Expect(rb"(?P<t>\w+) AUTHENTICATE PLAIN \S+"),
-        Send(b"{t} " + answer + b"\r\n"),
-        Silence(),
-    ]
-    error, server = await attempt(script)
-    assert isinstance(error, SignInError)
-    assert (error.code, error.temporary, error.step) == ("sign_in_failed", temporary, "sign-in")
-    assert said is None or error.said == said
-    shown = f"{error} {error.as_json()}"
-    assert "pass-word-1" not in shown
-    assert "dXNlcgBwYXNzLXdvcmQtMQ" not in shown
-    assert "\x1b" not in shown
-    assert len(server.sessions) == 1  # nothing was followed
-
-
-async def test_bye_instead_of_an_answer_is_worth_another_try() -> None:
-    error, _ = await attempt([GREETING, Expect(rb".*"), Send(b"* BYE too many\r\n"), Close()])
-    assert isinstance(error, SignInError)
-    assert error.temporary
-    assert "too many" in error.said
-
-
-async def test_bye_as_greeting() -> None:
-    error, _ = await attempt([Send(b"* BYE [UNAVAILABLE] closed on Sundays\r\n"), Close()])
-    assert isinstance(error, WireError)
-    assert (error.step, error.temporary, error.said) == ("greeting", True, "closed on Sundays")
-
-
-@pytest.mark.parametrize("bad", ["a\r\nX1 DELETE INBOX", "a\nb", "a\0b"])
-@pytest.mark.parametrize("capability", [b"AUTH=PLAIN SASL-IR", b"AUTH=LOGIN", b"NOTHING"])
-async def test_nothing_can_be_put_into_a_sign_in(bad: str, capability: bytes) -> None:
-    for who in (SignIn("password", bad, Secret("x")), SignIn("password", "x", Secret(bad))):
-        script = [Send(b"* OK [CAPABILITY IMAP4rev1 " + capability + b"] x\r\n"), Silence()]
-        error, server = await attempt(script, who=who)
-        assert isinstance(error, PostroomError)
-        assert error.code == "invalid_value"
-        assert server.transcript.to_server == b""
-
-
-async def test_login_with_a_password_that_no_quotes_can_hold() -> None:
-    who = SignIn("password", 'us"er', Secret("pä ss\\"))
-    script: list[Step] = [
-        Send(b"* OK [CAPABILITY IMAP4rev1] x\r\n"),
-        Expect(rb'(?P<t>\w+) LOGIN "us\\"er" \{7\}'),
-        Send(b"+ go\r\n"),
-        Expect("pä ss\\\\".encode()),
-        Send(b"{t} OK [CAPABILITY IMAP4rev1] in\r\n"),
-        Silence(),
-    ]
-    store, _ = await attempt(script, who=who)
-    assert isinstance(store, ImapStore)
-
-
-async def test_an_endless_sign_in_ends() -> None:
-    script = [
-        GREETING,
-        Expect(rb"(?P<t>\w+) AUTHENTICATE PLAIN \S+"),
-        Repeat(b"+ bW9yZQ==\r\n", pause=0.001),
-    ]
-    error, _ = await attempt(script)
-    assert isinstance(error, ProtocolError)
-
-
-# ------------------------------------------------------------------- slow, silent, endless (T67, T68)
+# ------------------------------------------------------------------- slow, silent, endless
 
 
 @pytest.mark.parametrize(
@@ -345,7 +136,8 @@ async def test_duplicates_gaps_and_lies(spools: Spools) -> None:
         *EXAMINE,
         Expect(rb"(?P<t>\w+) UID FETCH 11:13 .*"),
         Send(
-            b"* 99 EXISTS\r\n* 3 FETCH (BODY[] {1}\r\nc UID 13)\r\n* 3 FETCH (UID 13 BODY[] {1}\r\nX)\r\n"
+            b"* 99 EXISTS\r\n* 3 FETCH (BODY[] {1}\r\nc UID 13)\r\n"
+            b"* 3 FETCH (UID 13 BODY[] {1}\r\nX)\r\n"
             b"* 1 FETCH (FLAGS (\\Seen))\r\n* 9 FETCH (UID 50 BODY[] {1}\r\nY)\r\n"
             b"* 1 FETCH (UID 11 BODY[] NIL)\r\n{t} OK x\r\n"
         ),
@@ -376,11 +168,8 @@ async def test_a_message_the_server_cannot_read_hides_no_other(spools: Spools) -
     ]
     async with ScriptedServer(script) as server:
         store = await store_on(server)
-        found: list[str] = []
         with pytest.raises(WireError) as caught:
-            found += [
-                f.id async for batch in store.fetch(["7-11", "7-12", "7-13"], spools) for f in batch
-            ]
+            await collect(store, ["7-11", "7-12", "7-13"], spools)
         assert caught.value.temporary
         assert caught.value.facts["ids"] == ["7-12"]
         store.abandon()
@@ -413,7 +202,8 @@ async def test_a_cut_loses_nothing_and_doubles_nothing(
     ground.dovecot.fill(fresh_user, messages)
     total = sum(map(len, messages))
     found: dict[str, bytes | None] = {}
-    for place in range(500, total + 9000, (total + 9000) // 9):
+    ends: list[tuple[str, bool]] = []
+    for place in [*range(500, total, total // 8), 10**9]:
         rule = Rule("to_client", Cut(how), after=place, connection=1)  # type: ignore[arg-type]
         async with FaultProxy(ground.dovecot.imap, rules=[rule]) as proxy:
             part: dict[str, bytes | None] = {}
@@ -423,12 +213,13 @@ async def test_a_cut_loses_nothing_and_doubles_nothing(
                 async for page in store.newer("", page=10):
                     ids = [summary.id for summary in page.summaries]
                     async for batch in store.fetch(ids, spools):
-                        part |= {f.id: f.content and f.content.bytes() for f in batch}
+                        part |= {f.id: f.content.bytes() if f.content else None for f in batch}
             except WireError as error:
-                assert error.code == "connection_lost"
-                assert error.temporary
+                ends.append((error.code, error.temporary))
         assert None not in part.values()
         found |= part
+    assert set(ends) == {("connection_lost", True)}
+    assert len(ends) >= 7
     assert sorted(body for body in found.values() if body) == sorted(messages)
 
 

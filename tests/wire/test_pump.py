@@ -267,7 +267,11 @@ async def test_anything_behind_the_answer_to_starttls_ends_the_connection(
     pki: Pki, behind: bytes, later: bool
 ) -> None:
     """T63, RFC 3207 section 6: whole lines and parts of one, in the same segment or the next."""
-    answer = [Send(b"OK go\r\n"), Send(behind)] if later else [Send(b"OK go\r\n" + behind)]
+    answer = (
+        [Send(b"OK go\r\n"), Silence(0.02), Send(behind)]
+        if later
+        else [Send(b"OK go\r\n" + behind)]
+    )
     script = [Expect(b"STARTTLS"), *answer, StartTls(), *ECHO]
     async with opened(*script, pki=pki, starttls=True) as (pump, server):
         pump.write(b"STARTTLS\r\n")

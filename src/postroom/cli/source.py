@@ -91,8 +91,8 @@ def run(
 
     async def body(room: Room) -> int:
         with collecting(name) as progress:
-            tally = await room.sources.run(name, progress=progress)
-        counts = await room.sources.counts(name)
+            tally = await room.collecting.run(name, progress=progress)
+        counts = await room.ledger.counts(name)
         if tally is None:
             show.note(f"A worker owns source {name}; it was asked to look now.")
             show.record({"source": name, "asked": True, "counts": counts})
@@ -134,7 +134,7 @@ def watch(name: Name) -> int:
                 print(f"{tally.delivered} delivered", file=sys.stderr)
 
         try:
-            return 0 if await room.sources.watch(name, progress=tell) else 1
+            return 0 if await room.collecting.watch(name, progress=tell) else 1
         except PostroomError as error:
             if error.code != "claim_lost":
                 raise
@@ -151,7 +151,7 @@ def ledger(
 ) -> None:
     """What a source remembers of each message, newest first."""
     states = [part.strip() for part in state.split(",") if part.strip()]
-    rows = in_room(lambda room: room.sources.ledger(name, states=states, limit=limit))
+    rows = in_room(lambda room: room.ledger.list(name, states=states, limit=limit))
     show.items(
         [one.as_json() for one in rows],
         (
@@ -170,7 +170,7 @@ def ledger(
 @app.command()
 def release(name: Name, ids: Ids = None) -> None:
     """Let held messages be processed."""
-    count = in_room(lambda room: room.sources.release(name, ids))
+    count = in_room(lambda room: room.ledger.release(name, ids))
     show.record({"source": name, "released": count})
 
 
@@ -179,5 +179,5 @@ def reset(name: Name, ids: Ids = None) -> None:
     """Process messages again that were processed, failed or held."""
     if not ids and not confirm(f"Process every message of source {name} again?"):
         raise WrongUse("Nothing was reset.", hint="Name ledger ids, or confirm with --yes.")
-    count = in_room(lambda room: room.sources.reset(name, ids))
+    count = in_room(lambda room: room.ledger.reset(name, ids))
     show.record({"source": name, "reset": count})

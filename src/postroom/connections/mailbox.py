@@ -102,9 +102,7 @@ class Mailbox:
             ids = await self._fitting(everything, criteria)
         return await self._described(ids[-limit:] if limit else ids)
 
-    async def lines(
-        self, text: str = "", *, folder: str = "INBOX", limit: int = 0
-    ) -> _Lines:
+    async def lines(self, text: str = "", *, folder: str = "INBOX", limit: int = 0) -> _Lines:
         """As :meth:`search`, or :meth:`list` without a text: one mapping a message, for doors.
 
         Keys: id, received (a datetime or None), from, subject, size (bytes), flags.

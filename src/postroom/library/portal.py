@@ -24,9 +24,11 @@ from postroom.library.room import (
     aopen,
 )
 from postroom.operations.audit import Audit
+from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.keys import Keys
+from postroom.operations.ledger import Ledger
 from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Outbox, Services
 from postroom.operations.sources import Sources
@@ -82,9 +84,11 @@ _TARGETS = (
     AsyncConnection,
     AsyncFolder,
     Audit,
+    Collecting,
     Connections,
     Credentials,
     Keys,
+    Ledger,
     Outbox,
     RoomFile,
     Services,

@@ -12,10 +12,12 @@ from postroom.connections.mailbox import Mailbox
 from postroom.mail import Attachment, Message
 from postroom.mail.addresses import AddressInput
 from postroom.operations.audit import Audit
+from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.drafts import draft_of
 from postroom.operations.keys import Keys
+from postroom.operations.ledger import Ledger
 from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Outbox, Services
 from postroom.operations.sources import Sources
@@ -49,6 +51,8 @@ class AsyncRoom:
     credentials: Credentials
     connections: Connections
     sources: Sources
+    collecting: Collecting
+    ledger: Ledger
     services: Services
     outbox: Outbox
     variables: Variables
@@ -62,6 +66,8 @@ class AsyncRoom:
             "credentials",
             "connections",
             "sources",
+            "collecting",
+            "ledger",
             "services",
             "outbox",
             "variables",

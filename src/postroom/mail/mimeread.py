@@ -14,7 +14,14 @@ from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 from postroom.mail import charsets
-from postroom.mail.headers import BLOCK_LIMIT, FIELD_LIMIT, decode_header, raw_text, unfold
+from postroom.mail.headers import (
+    BLOCK_LIMIT,
+    FIELD_LIMIT,
+    decode_header,
+    one_line,
+    raw_text,
+    unfold,
+)
 
 __all__ = ["Entity", "Field", "decode_body", "parameters", "read", "read_fields"]
 
@@ -143,7 +150,10 @@ def _rfc2231(pieces: dict[int, tuple[str, bool]]) -> str:
         if at == 0 and coded and value.count("'") >= 2:
             charset, _language, value = value.split("'", 2)
         data += unquote_to_bytes(value) if coded else value.encode("utf-8", "surrogateescape")
-    return decode_header(charsets.decode(data, charset or None))
+    text = charsets.decode(data, charset or None)
+    # escaped text is meant as it is; encoded words in plain pieces are a mailer's mistake
+    escaped = any(coded for _value, coded in pieces.values())
+    return one_line(text) if escaped else decode_header(text)
 
 
 def read(raw: bytes, problems: list[str]) -> Entity:

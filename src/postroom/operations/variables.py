@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk

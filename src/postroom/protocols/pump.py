@@ -25,7 +25,7 @@ from postroom.net.tls import Channel
 from postroom.protocols.base import WireTarget
 from postroom.protocols.inbox import Core, Inbox
 from postroom.protocols.transcript import Transcript
-from postroom.protocols.wire import Wire
+from postroom.protocols.wire import HIGH_WATER, Wire
 from postroom.secret import Scrubber
 
 __all__ = ["Core", "PeerFacts", "Pump", "open_pump"]
@@ -133,11 +133,17 @@ class Pump:
         """
         wire, inbox = self._wire, self._inbox
         until = self._deadline(None)
-        while wire.write_paused and inbox.error is None and not wire.read_paused:
+        while self.queued > HIGH_WATER and inbox.error is None and not wire.read_paused:
             if not await wire.writing.wait(until):
                 wire.fail(self._timed_out("take what was sent", None))
         if inbox.error is not None and not inbox.events:
             raise self._own(inbox.error)
+
+    @property
+    def queued(self) -> int:
+        """Bytes written that the system has not taken yet."""
+        transport = self._wire.transport
+        return 0 if transport is None else transport.get_write_buffer_size()
 
     async def next(self, timeout: float | None = None) -> list[Any]:
         """Every event that is there, in order; waits until there is at least one.

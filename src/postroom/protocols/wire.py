@@ -15,7 +15,7 @@ from postroom.errors import PostroomError
 from postroom.net.tls import FEED, RECORD, Channel, explain
 from postroom.protocols.inbox import Bell, Inbox
 
-__all__ = ["Wire"]
+__all__ = ["HIGH_WATER", "Wire"]
 
 READ: Final = 256 * 1024  # bytes read from the socket at once
 HIGH_WATER: Final = 256 * 1024  # bytes waiting to be sent, above which drain() waits
@@ -37,8 +37,7 @@ class Wire(asyncio.BufferedProtocol):
     """One connection as asyncio sees it; ``channel`` is its TLS, once it has begun."""
 
     __slots__ = (
-        "_buffers", "_where", "channel", "gone", "inbox", "read_paused", "transport",
-        "write_paused", "writing",
+        "_buffers", "_where", "channel", "gone", "inbox", "read_paused", "transport", "writing",
     )  # fmt: skip
 
     def __init__(self, inbox: Inbox, where: str, channel: Channel | None) -> None:
@@ -49,7 +48,7 @@ class Wire(asyncio.BufferedProtocol):
         self.channel = channel
         self.transport: asyncio.Transport | None = None
         self.writing = Bell()  # rings when more may be written, and at the end
-        self.read_paused = self.write_paused = self.gone = False
+        self.read_paused = self.gone = False
 
     # ------------------------------------------------------------------- called by asyncio
 
@@ -96,11 +95,7 @@ class Wire(asyncio.BufferedProtocol):
             self.inbox.end(self.inbox.lost(what))
         self.writing.ring()
 
-    def pause_writing(self) -> None:
-        self.write_paused = True
-
     def resume_writing(self) -> None:
-        self.write_paused = False
         self.writing.ring()
 
     # ------------------------------------------------------------------- called by the pump

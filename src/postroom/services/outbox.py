@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from postroom.clock import rfc3339, timestamp
-from postroom.db import Conflict, Database, Row, Tx
+from postroom.db import Database, Row, Tx
 from postroom.errors import NotThere, Refused
 from postroom.services.service import Service
 from postroom.services.states import FINISHED, may_follow
@@ -109,7 +109,6 @@ def add(
     actor: str,
     idempotency_key: str | None = None,
     digest: bytes = b"",
-    state: str = "queued",
 ) -> str:
     """Store one message; gives its id.  Durable once the transaction is.
 
@@ -135,30 +134,20 @@ def add(
     now = timestamp()
     # beginning with the time, so that ids sort as they were made and an index page stays warm
     item = f"{int(now * 1000):011x}{secrets.token_hex(5)}"
-    try:
-        tx.execute(
-            "INSERT INTO outbox (id, service, state, reason, message_id, subject, sender, size, "
-            "utf8, idempotency_key, digest, attempts, created_by, created_at, queued_at, updated_at, "
-            "due_at, epoch) VALUES (:id, :service, :state, '', :message_id, :subject, :sender, "
-            ":size, :utf8, :key, :digest, 0, :actor, :now, :now, :now, :now, 0)",
-            id=item,
-            service=name,
-            state=state,
-            message_id=parcel.message_id,
-            subject=parcel.subject,
-            sender=parcel.sender,
-            size=len(parcel.content),
-            utf8=int(parcel.utf8),
-            key=idempotency_key,
-            digest=digest,
-            actor=actor,
-            now=now,
-        )
-    except Conflict:  # only possible where transactions overlap
-        known = _by_key(tx, name, idempotency_key or "", digest)
-        if known is None:
-            raise
-        return known
+    tx.execute(
+        "INSERT INTO outbox (id, service, state, reason, message_id, subject, sender, size, utf8, "
+        "idempotency_key, digest, attempts, created_by, created_at, queued_at, updated_at, due_at, "
+        "epoch) VALUES (:id, :service, 'queued', '', :message_id, :subject, :sender, :size, :utf8, "
+        ":key, :digest, 0, :actor, :now, :now, :now, :now, 0)",
+        id=item, service=name, message_id=parcel.message_id, subject=parcel.subject,
+        sender=parcel.sender, size=len(parcel.content), utf8=int(parcel.utf8),
+        key=idempotency_key, digest=digest, actor=actor, now=now,
+    )  # fmt: skip
+    _insert_parts(tx, item, parcel)
+    return item
+
+
+def _insert_parts(tx: Tx, item: str, parcel: Parcel) -> None:
     tx.many(
         "INSERT INTO outbox_recipients (item, position, address, state, code, enhanced, reply) "
         "VALUES (:item, :position, :address, 'queued', 0, '', '')",
@@ -172,7 +161,6 @@ def add(
         item=item,
         content=parcel.content,
     )
-    return item
 
 
 def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:

@@ -19,29 +19,22 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from postroom.clock import rfc3339
 from postroom.db import Row, Tx
 from postroom.sinks import Delivery
 
 __all__ = [
     "FINAL",
     "MOST_ATTEMPTS",
-    "Entry",
     "Read",
     "Seen",
     "acquire",
-    "counts",
     "cursor_of",
     "delivered",
-    "find",
-    "forget",
     "give_back",
     "known",
     "old_messages",
     "record",
     "recover",
-    "release",
-    "reset",
     "settle_after",
     "to_settle",
 ]
@@ -74,29 +67,6 @@ class Read:
     subject: str
     sender: str
     message_id: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """A ledger row as people see it."""
-
-    id: int
-    folder: str
-    message: str
-    state: str
-    reason: str
-    attempts: int
-    size: int
-    received_at: float | None
-    subject: str
-    sender: str
-    delivered_to: str
-
-    def as_json(self) -> dict[str, Any]:
-        """As ``--json`` shows it."""
-        shown = dataclasses.asdict(self)
-        shown["received_at"] = None if self.received_at is None else rfc3339(self.received_at)
-        return shown
 
 
 def cursor_of(tx: Tx, source: str, store: str, folder: str) -> Row | None:
@@ -327,77 +297,3 @@ def settle_after(tx: Tx, ids: Iterable[int], *, now: float) -> None:
         "state = CASE state WHEN 'delivered' THEN 'done' ELSE state END WHERE id = :id",
         [{"id": one, "now": now} for one in ids],
     )
-
-
-# ------------------------------------------------------------------ operators
-
-
-def counts(tx: Tx, source: str) -> dict[str, int]:
-    """How many messages are in each state."""
-    return {
-        row["state"]: row["n"]
-        for row in tx.all(
-            "SELECT state, count(*) AS n FROM ledger WHERE source = :source GROUP BY state",
-            source=source,
-        )
-    }
-
-
-def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) -> list[Entry]:
-    """Ledger rows, newest first; ``states`` empty means all."""
-    rows = tx.all(
-        "SELECT * FROM ledger WHERE source = :source "
-        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
-        "ORDER BY id DESC LIMIT :limit",
-        source=source,
-        states=f",{','.join(states)}," if states else "",
-        limit=limit,
-    )
-    return [
-        Entry(
-            id=row["id"],
-            folder=row["folder"],
-            message=row["message"],
-            state=row["state"],
-            reason=row["reason"],
-            attempts=row["attempts"],
-            size=row["size"],
-            received_at=row["received_at"],
-            subject=row["subject"],
-            sender=row["sender"],
-            delivered_to=row["delivered_to"],
-        )
-        for row in rows
-    ]
-
-
-def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
-    """Let held messages (None: all of them) be processed; gives how many there were."""
-    wanted = None if ids is None else f",{','.join(map(str, ids))},"
-    return tx.execute(
-        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, updated_at = :now "
-        "WHERE source = :source AND state = 'held' "
-        "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
-        source=source,
-        ids=wanted,
-        now=now,
-    )
-
-
-def reset(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
-    """Process messages again that are finished, failed or held (None: all); gives how many."""
-    wanted = None if ids is None else f",{','.join(map(str, ids))},"
-    return tx.execute(
-        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, after_due = '', "
-        "updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
-        "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
-        source=source,
-        ids=wanted,
-        now=now,
-    )
-
-
-def forget(tx: Tx, source: str) -> None:
-    """Remove everything a source remembers: it will collect from its start again."""
-    tx.execute("DELETE FROM ledger WHERE source = :source", source=source)
-    tx.execute("DELETE FROM cursors WHERE source = :source", source=source)

@@ -11,7 +11,7 @@ from postroom.clock import rfc3339, timestamp
 from postroom.db import Conflict, Row, Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import nearest, parse, shown
-from postroom.sources import ledger
+from postroom.sources import entries
 from postroom.sources.source import Source
 
 __all__ = [
@@ -119,7 +119,7 @@ def load_all(tx: Tx) -> list[Source]:
 def delete(tx: Tx, name: str) -> None:
     """Remove a source and all that it remembers.  Raises NotThere."""
     row = row_of(tx, name)
-    ledger.forget(tx, row["id"])
+    entries.forget(tx, row["id"])
     tx.execute("DELETE FROM sources WHERE id = :id", id=row["id"])
 
 
@@ -135,7 +135,7 @@ def status(tx: Tx, name: str) -> Status:
         last_message_at=row["last_message_at"],
         next_wake=row["due_at"],
         owner=row["owner"],
-        counts=ledger.counts(tx, row["id"]),
+        counts=entries.counts(tx, row["id"]),
     )
 
 

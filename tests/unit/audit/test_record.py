@@ -46,7 +46,12 @@ async def test_what_is_rolled_back_leaves_no_hole(room: Room) -> None:
         with pytest.raises(Refused):
             await room.db.write(undone)
         await note(room, name)
-    assert [row["seq"] for row in await room.sql("SELECT seq FROM audit ORDER BY seq")] == [1, 2, 3, 4]
+    assert [row["seq"] for row in await room.sql("SELECT seq FROM audit ORDER BY seq")] == [
+        1,
+        2,
+        3,
+        4,
+    ]
     assert problems(room) == []
 
 
@@ -97,8 +102,9 @@ async def test_a_missing_end_is_seen_by_the_checkpoint_of_the_next_process(room:
     later = Recorder(room.mac)
     await note(room, "later", later)
     assert problems(room) == []
-    await room.sql("DELETE FROM audit WHERE stream = :stream AND seq = 4",
-                   stream=room.recorder.stream)
+    await room.sql(
+        "DELETE FROM audit WHERE stream = :stream AND seq = 4", stream=room.recorder.stream
+    )
     (found,) = problems(room)
     assert f"stream {room.recorder.stream} ends at row 3" in found
     assert "names row 4" in found
@@ -112,8 +118,9 @@ async def test_a_forged_end_is_seen(room: Room) -> None:
     for letter in "abc":
         await note(room, letter)
     await note(room, "later", Recorder(room.mac))
-    await room.sql("DELETE FROM audit WHERE stream = :stream AND seq = 4",
-                   stream=room.recorder.stream)
+    await room.sql(
+        "DELETE FROM audit WHERE stream = :stream AND seq = 4", stream=room.recorder.stream
+    )
     await note(room, "another history")
     assert any("states another code" in one for one in problems(room))
 
@@ -169,9 +176,7 @@ async def test_a_process_that_changes_nothing_writes_nothing(room: Room) -> None
     assert await room.sql("SELECT 1 FROM audit") == []
 
 
-async def test_a_large_record_is_read_in_pages(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_large_record_is_read_in_pages(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("postroom.audit.chain.PAGE", 3)
     for number in range(20):
         await note(room, f"n{number}", Recorder(room.mac) if number % 4 == 0 else None)

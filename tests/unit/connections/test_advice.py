@@ -25,9 +25,7 @@ LEAF = CertificateFacts(
     not_before=dt.datetime(2026, 1, 1, tzinfo=UTC), not_after=dt.datetime(2026, 2, 1, tzinfo=UTC),
     sha256="0a" * 32, self_signed=False,
 )  # fmt: skip
-ROOT = dataclasses.replace(
-    LEAF, subject="CN=Acme CA", self_signed=True, sha256="0b" * 32, names=()
-)
+ROOT = dataclasses.replace(LEAF, subject="CN=Acme CA", self_signed=True, sha256="0b" * 32, names=())
 PIN = dataclasses.replace(LEAF, self_signed=True)
 
 ABOUT = About(

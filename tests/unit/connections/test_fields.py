@@ -28,8 +28,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "a", "incoming": {"auth": {"type": "secret"}}}, "needs a credential"),
     ({"name": "a", "incoming": {"auth": {"credential": "c"}}}, "auth.type"),
     ({"name": "a", "incoming": {"auth": {"type": "none", "credential": "c"}}}, "no credential"),
-    ({"name": "a", "incoming": {"auth": {"type": "oauth_device_flow"}}}, "not part of this release"),
-    ({"name": "a", "incoming": {"auth": {"type": "secret", "credentail": "c"}}}, "mean credential?"),
+    (
+        {"name": "a", "incoming": {"auth": {"type": "oauth_device_flow"}}},
+        "not part of this release",
+    ),
+    (
+        {"name": "a", "incoming": {"auth": {"type": "secret", "credentail": "c"}}},
+        "mean credential?",
+    ),
 ]
 
 

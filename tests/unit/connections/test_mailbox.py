@@ -33,7 +33,7 @@ WITH_ATTACHMENT = (
     b"From: a@ground.test\r\nSubject: files\r\nMIME-Version: 1.0\r\n"
     b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
     b"--b\r\nContent-Type: text/plain\r\n\r\ntext\r\n"
-    b'--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; '
+    b"--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; "
     b'filename="../../etc/passwd"\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n'
 )
 

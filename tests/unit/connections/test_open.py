@@ -74,12 +74,12 @@ async def test_every_part_of_the_line_counts(room: SmallRoom, change: str, pki: 
     await room.password("login", "u", PASSWORD)
     good = {"protocol": "imap", "host": "127.0.0.1", "port": "9", "auth": LOGIN}
     await room.connect("acme", incoming=good)
-    bad = {
+    changes: dict[str, dict[str, Any]] = {
         "trust": {"trust": "ca"}, "name": {"check_server_identity": False},
         "security": {"security": "none"}, "port": {"port": "10"},
         "proxy": {"proxy": "127.0.0.1:9"}, "protocol": {"protocol": "pop3"},
-    }[change]  # fmt: skip
-    await room.connect("acme", bind=False, incoming={**good, **bad})
+    }  # fmt: skip
+    await room.connect("acme", bind=False, incoming=good | changes[change])
     with pytest.raises(Refused) as caught:
         await _hurried(room).open_store("acme")
     assert caught.value.code == "destination_not_bound"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -223,7 +222,10 @@ async def test_references_are_checked(
     await room.credential("other", "generic", {})
     await _save(room, "acme", incoming=incoming)
     effective = await room.effective("acme")
-    check: Callable[[Tx], None] = lambda tx: check_references(tx, room.credentials, effective)
+
+    def check(tx: Tx) -> None:
+        check_references(tx, room.credentials, effective)
+
     with pytest.raises(InvalidValue) as caught:
         await room.db.read(check)
     assert sentence in str(caught.value)
@@ -241,7 +243,9 @@ def test_proxies(text: str, expected: tuple[str, int]) -> None:
     assert parse_proxy(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "p", "p:", "p:0", "p:65536", ":1", "u:p@h:1", "::1:80", "h:1/x"])
+@pytest.mark.parametrize(
+    "text", ["", "p", "p:", "p:0", "p:65536", ":1", "u:p@h:1", "::1:80", "h:1/x"]
+)
 def test_no_proxies(text: str) -> None:
     with pytest.raises(InvalidValue):
         parse_proxy(text)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 from postroom.connections import store
 from postroom.connections.connection import Connection
 from postroom.connections.store import Reference
+from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import parse
 from tests.unit.connections.rooms import SmallRoom
@@ -27,11 +31,12 @@ async def test_names_are_unique_without_regard_to_case(room: SmallRoom) -> None:
 
 async def test_a_missing_one_says_the_nearest(room: SmallRoom) -> None:
     await room.connect("acme", incoming=IMAP)
-    for verb in (store.get, store.delete, store.last_use):
+    verbs: tuple[Callable[[Tx, str], object], ...] = (store.get, store.delete, store.last_use)
+    for verb in verbs:
         with pytest.raises(NotThere, match="Did you mean acme"):
-            await room.db.write(lambda tx, verb=verb: verb(tx, "acmee"))
+            await room.db.write(partial(lambda verb, tx: verb(tx, "acmee"), verb))
+    missing = parse(Connection, {"name": "other"})
     with pytest.raises(NotThere):
-        missing = parse(Connection, {"name": "other"})
         await room.db.write(lambda tx: store.replace(tx, missing))
 
 

@@ -272,9 +272,7 @@ async def test_every_change_and_every_opening_is_written_down_without_a_secret(
     await room.login("acme", SECRET)
     await room.open("acme")
     await room.login("acme", SECRET + "-canary")
-    await room.db.write(
-        lambda tx: room.store.bind(tx, "acme", [OTHER], actor=ALICE, rebind=True)
-    )
+    await room.db.write(lambda tx: room.store.bind(tx, "acme", [OTHER], actor=ALICE, rebind=True))
     await room.db.write(lambda tx: room.store.delete(tx, "acme", actor=ALICE))
     found = room.db.read_now(lambda tx: rows(tx, noun="credential", name="acme"))
     assert [row["action"] for row in reversed(found)] == [

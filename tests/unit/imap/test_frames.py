@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from postroom.errors import ProtocolError
 from postroom.protocols.base import Limits
-from postroom.protocols.imap.core import Core
 from postroom.protocols.imap.frames import CHUNK, Chunk, Framer, Large
+from postroom.protocols.imap.machine import Machine
 from postroom.protocols.imap.responses import Event, Fetch
 from tests.unit.imap.recorded import GREETING, everything
 
@@ -21,7 +21,7 @@ SMALL = Limits(line=600, literal=1_000_000, in_memory=200, nesting=8)
 
 def events(data: bytes, cuts: list[int], limits: Limits = SMALL) -> list[Event]:
     """What a core makes of the bytes, cut at these places."""
-    core = Core(limits, letters="T")
+    core = Machine(limits, letters="T")
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     found: list[Event] = []
     buffer = bytearray(len(data))  # the pump's buffer is used again for the next read
@@ -61,7 +61,7 @@ def test_a_large_literal_comes_in_whole_pieces(size: int, read: int) -> None:
     assert (fetch.uid, fetch.flags) == (5, ("\\Seen",))
 
 
-def feed(core: Core, data: bytes, read: int) -> None:
+def feed(core: Machine, data: bytes, read: int) -> None:
     """The bytes in reads of that size, the events thrown away."""
     for start in range(0, len(data), read):
         core.receive(memoryview(data)[start : start + read])
@@ -92,7 +92,7 @@ HOSTILE = {
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("read", [4096, 262_144])
 def test_what_is_hostile_ends_the_connection_without_memory(data: bytes, read: int) -> None:
-    core = Core(Limits())
+    core = Machine(Limits())
     core.receive(memoryview(GREETING))
     tracemalloc.start()
     try:
@@ -104,14 +104,14 @@ def test_what_is_hostile_ends_the_connection_without_memory(data: bytes, read: i
 
 
 def test_endless_untagged_lines_end_the_connection() -> None:
-    core = Core(Limits())
+    core = Machine(Limits())
     core.receive(memoryview(GREETING))
     with pytest.raises(ProtocolError, match="more than anybody asked"):
         feed(core, b"* 1 RECENT\r\n" * 200_000, 262_144)
 
 
 def test_a_big_folder_may_answer_at_length() -> None:
-    core = Core(Limits())
+    core = Machine(Limits())
     core.receive(memoryview(GREETING + b"* 500000 EXISTS\r\n"))
     for _ in range(500):
         core.receive(memoryview(b"* 1 FETCH (UID 1 FLAGS ())\r\n" * 1000))

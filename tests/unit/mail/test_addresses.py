@@ -238,3 +238,18 @@ def test_a_bomb_costs_little(bomb: bytes) -> None:
     start = time.process_time()
     read_addresses(bomb)
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ('"a b"@x.org', "quoted local parts"),
+        ("a(b)@x.org", "without a comment"),
+        ("nobody", "needs an @"),
+        ("a@x..org", "the domain after the @"),
+        ("Doe, Jane <a@x.org>", "needs an @"),
+    ],
+)
+def test_the_sentence_says_what_is_wrong(bad: str, sentence: str) -> None:
+    with pytest.raises(InvalidValue, match=sentence):
+        parse_addresses(bad)

@@ -345,3 +345,28 @@ def test_a_draft_can_fix_its_own_message_id() -> None:
     composed = made(message_id="mine@x.org")
     assert composed.message_id == "<mine@x.org>"
     assert b"Message-ID: <mine@x.org>\r\n" in composed.content
+
+
+def test_text_that_looks_encoded_arrives_as_that_text() -> None:
+    """Nobody's parser may see a Bcc in it, and nobody's reader a decoded text."""
+    trick = "=?utf-8?q?a=0d=0aBcc:_b@x.org?="
+    content = made(
+        subject=trick,
+        to={"address": "a@x.org", "name": trick},
+        headers={"X-A": trick},
+        attachments=[Attachment(trick, "a/b", b"")],
+    ).content
+    message = Message(content)
+    assert message.subject == message.header("x-a") == trick
+    assert message.to == [Address(trick, "a@x.org")]
+    assert [part.name for part in message.attachments] == [trick]
+    assert trick.encode() not in content
+
+
+@pytest.mark.parametrize("text", ["." * 500, "From " * 100, ".\n" * 50, "é" + "." * 73 + ".\n.x"])
+def test_no_line_of_quoted_printable_starts_with_a_dot_or_from(text: str) -> None:
+    content = made(text=text).content
+    body = content.partition(b"\r\n\r\n")[2]
+    assert not re.search(rb"(?m)^(?:\.|From )", body)
+    assert max(map(len, body.split(b"\r\n"))) <= 76
+    assert Message(content).text == text.rstrip("\n") + "\n"

@@ -31,7 +31,7 @@ def test_plain_is_the_example_of_rfc_4616():
 
 
 def test_login_tells_the_user_then_the_password_whatever_it_is_asked():
-    login = sasl.Login(password())
+    login: sasl.Mechanism = sasl.Login(password())
     assert login.initial() is None
     assert [login.respond(b"Benutzer:"), login.respond(b"")] == [b"tim", b"tanstaaftanstaaf"]
     with pytest.raises(ProtocolError, match="LOGIN"):

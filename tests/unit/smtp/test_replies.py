@@ -69,8 +69,8 @@ def test_text_is_scrubbed_and_bounded():
     ],
 )
 def test_what_a_person_is_told(code, enhanced, words):
-    state = "deferred" if code < 500 else "rejected"
-    sentence, hint = explain(Reply(state, code, enhanced))
+    reply = Reply("deferred" if code < 500 else "rejected", code, enhanced)
+    sentence, hint = explain(reply)
     assert words in sentence
     assert sentence.endswith(".")
-    assert hint or state == "rejected"
+    assert hint or reply.state == "rejected"

@@ -28,7 +28,8 @@ def digest(room: Room) -> str:
     room.db.read_now(lambda tx: None)
     return "\n".join(
         hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(room.db.path.parent.iterdir()) if not path.name.endswith("-shm")
+        for path in sorted(room.db.path.parent.iterdir())
+        if not path.name.endswith("-shm")
     )
 
 
@@ -125,8 +126,11 @@ async def test_a_room_made_with_a_passphrase(
     wrong = await open_vault(db, "passphrase:")
     assert wrong.locked is not None
     assert wrong.locked.code == "key_wrong"
-    await db.write(lambda tx: tx.execute(
-        "UPDATE room SET value = replace(value, '65536', '8') WHERE key = 'argon2id'"))
+    await db.write(
+        lambda tx: tx.execute(
+            "UPDATE room SET value = replace(value, '65536', '8') WHERE key = 'argon2id'"
+        )
+    )
     monkeypatch.setenv("POSTROOM_PASSPHRASE", "correct horse battery")
     weak = await open_vault(db, "passphrase:")
     assert weak.locked is not None, "T24: a lowered row must not be used"
@@ -165,8 +169,14 @@ async def test_eight_processes_start_at_once(tmp_path: Path) -> None:
     pipe = asyncio.subprocess.PIPE
     racers = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-c", RACER, str(tmp_path), stdin=pipe, stdout=pipe,
-            env=os.environ | {"PYTHONPATH": str(Path(postroom.__file__).parents[1])})
+            sys.executable,
+            "-c",
+            RACER,
+            str(tmp_path),
+            stdin=pipe,
+            stdout=pipe,
+            env=os.environ | {"PYTHONPATH": str(Path(postroom.__file__).parents[1])},
+        )
         for _ in range(8)
     ]
     for racer in racers:

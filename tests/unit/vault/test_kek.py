@@ -42,8 +42,9 @@ def test_a_key_file_is_made_private_and_once(tmp_path: Path, data: Path) -> None
     assert [one.name for one in path.parent.iterdir()] == ["room.key"]
 
 
-@pytest.mark.parametrize("text", [B64, B64 + "\n", KEY.hex(), KEY.hex().upper() + "\n",
-                                  f"# a comment\n{B64}\n"])
+@pytest.mark.parametrize(
+    "text", [B64, B64 + "\n", KEY.hex(), KEY.hex().upper() + "\n", f"# a comment\n{B64}\n"]
+)
 def test_base64_and_hex_with_comments_and_a_last_newline(
     tmp_path: Path, data: Path, text: str
 ) -> None:

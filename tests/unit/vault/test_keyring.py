@@ -22,7 +22,9 @@ async def test_what_is_sealed_opens_with_the_same_binding_only(room: Room) -> No
         room.keyring.seal(tx, key, BOUND, {"password": Secret("hunter2")})
 
     await room.db.write(seal)
-    assert room.db.read_now(lambda tx: room.keyring.open(tx, BOUND, "password")).reveal() == "hunter2"
+    assert (
+        room.db.read_now(lambda tx: room.keyring.open(tx, BOUND, "password")).reveal() == "hunter2"
+    )
     for other in (
         Binding("credential", "r1", "acme2", "password", 1, ("imap://a:993",)),
         Binding("credential", "r1", "acme", "smtp", 1, ("imap://a:993",)),
@@ -65,7 +67,8 @@ async def test_a_row_of_another_room_does_not_open(tmp_path: Path) -> None:
     blob = (await first.sql("SELECT blob, data_key FROM sealed WHERE kind = 'credential'"))[0]
     await second.sql(
         "UPDATE sealed SET blob = :blob, data_key = :key WHERE kind = 'credential'",
-        blob=blob["blob"], key=blob["data_key"],
+        blob=blob["blob"],
+        key=blob["data_key"],
     )
     with pytest.raises(Unreadable):
         await second.open("acme")
@@ -106,8 +109,12 @@ async def test_destroying_a_version_drops_its_data_key_and_no_other(room: Room) 
     await room.login("acme", "hunter2hunter2")
     await room.login("other", "hunter3hunter3")
     before = {row[0] for row in await room.sql("SELECT id FROM data_keys")}
-    used = (await room.sql("SELECT data_key FROM sealed WHERE kind = 'credential' "
-                           "AND record = :id", id=room.id("acme")))[0][0]
+    used = (
+        await room.sql(
+            "SELECT data_key FROM sealed WHERE kind = 'credential' AND record = :id",
+            id=room.id("acme"),
+        )
+    )[0][0]
     await room.db.write(lambda tx: room.keyring.destroy(tx, "credential", room.id("acme"), 1))
     after = {row[0] for row in await room.sql("SELECT id FROM data_keys")}
     assert before - after == {used}

@@ -178,8 +178,9 @@ def test_padding_comes_off_as_it_went_on(text: bytes) -> None:
     assert len(pad(text)) % 64 == 0
 
 
-@pytest.mark.parametrize("padded", [b"", bytes(64), b"x" * 64, b"\x80" + bytes(62), pad(b"x")[:-1],
-                                    b"\x80" + bytes(127)])
+@pytest.mark.parametrize(
+    "padded", [b"", bytes(64), b"x" * 64, b"\x80" + bytes(62), pad(b"x")[:-1], b"\x80" + bytes(127)]
+)
 def test_what_is_no_padding_is_refused(padded: bytes) -> None:
     with pytest.raises(Unreadable):
         unpad(padded)

@@ -121,13 +121,13 @@ class _Demo:
         _say(f"3. Collecting {facts.count} messages ({size(facts.bytes)}) into a directory ...")
         begun = time.perf_counter()
         with collecting("orders-in") as progress:
-            tally = await room.sources.run("orders-in", progress=progress)
+            tally = await room.collecting.run("orders-in", progress=progress)
         seconds = time.perf_counter() - begun
         if tally is None or tally.delivered != facts.count:
             raise Refused(f"{facts.count} messages were expected: {tally}.")
         self._rows += [
             ("collected", f"{tally.delivered} messages, {size(tally.bytes)}, in {seconds:.2f} s"),
-            ("recorded", _counts(await room.sources.counts("orders-in"))),
+            ("recorded", _counts(await room.ledger.counts("orders-in"))),
         ]
 
     async def _send(self, room: Room) -> None:
@@ -150,11 +150,11 @@ class _Demo:
         _say("5. Collecting again ...")
         tally: Any = None
         for _ in range(20):  # the server files what it accepted a moment later
-            tally = await room.sources.run("orders-in")
+            tally = await room.collecting.run("orders-in")
             if tally is None or tally.delivered:
                 break
             await asyncio.sleep(0.1)
-        newest = (await room.sources.ledger("orders-in", limit=1))[0]
+        newest = (await room.ledger.list("orders-in", limit=1))[0]
         self._rows += [
             ("collected again", f"{tally.delivered if tally else 0} message: {newest.subject}"),
             ("audit record", "whole" if not await room.audit.verify() else "BROKEN"),

@@ -15,7 +15,7 @@ from typing import Final
 
 from postroom.errors import WireError
 from postroom.protocols.imap.commands import Command
-from postroom.protocols.imap.core import Core
+from postroom.protocols.imap.machine import Machine
 from postroom.protocols.imap.responses import (
     Capability,
     Continue,
@@ -54,11 +54,12 @@ class Pending:
 class Session:
     """One connection from greeting to goodbye; ``capabilities`` are those of this moment."""
 
-    def __init__(self, pump: Pump, core: Core) -> None:
+    def __init__(self, pump: Pump, core: Machine) -> None:
         self.pump = pump
         self.core = core
         self.capabilities: frozenset[str] = frozenset()
         self.greeting: Status | None = None
+        self.bye: Status | None = None  # the server's last word, when we did not ask for it
         self.exists = 0
         self.counts = 0  # how often the server told how many messages there are
         self.news = False  # a message may have come since somebody last looked
@@ -149,23 +150,20 @@ class Session:
             raise
 
     def _deal(self, events: list[Event]) -> None:
-        takers = self._takers()
+        takers = _takers(self._flight)
         for event in events:
             if isinstance(event, Done):
                 done = self._flight.pop(event.tag)
                 if event.code == "CAPABILITY" and event.state == "OK":
                     self.learn(frozenset(event.argument.upper().split()))
                 done.done = event
-                takers = self._takers()
+                takers = _takers(self._flight)
                 continue
             if isinstance(event, (Exists, Expunge, Status, Capability, Continue)):
                 self._notice(event)
             for take in takers:
                 if take(event):
                     break
-
-    def _takers(self) -> list[Take]:
-        return [pending.take for pending in self._flight.values() if pending.take is not None]
 
     def _notice(self, event: Event) -> None:
         """What changes the session, whoever asked."""
@@ -192,6 +190,7 @@ class Session:
         elif status.code == "ALERT" and self.trusted:
             self.alerts.append(self.said(status))
         if status.state == "BYE" and not self.leaving:
+            self.bye = status
             said = self.said(status)
             raise WireError(
                 f"The server ended the connection{f': {said}' if said else ''}.",
@@ -201,3 +200,7 @@ class Session:
                 step=self.pump.step,
                 said=said,
             )
+
+
+def _takers(flight: dict[str, Pending]) -> list[Take]:
+    return [pending.take for pending in flight.values() if pending.take is not None]

@@ -17,7 +17,7 @@ from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
 from postroom.protocols.imap import commands
-from postroom.protocols.imap.core import Core
+from postroom.protocols.imap.machine import Machine
 from postroom.protocols.imap.refusals import not_understood, sign_in_refused
 from postroom.protocols.imap.responses import Done, Status
 from postroom.protocols.imap.session import Session
@@ -46,7 +46,7 @@ async def open_session(
             code="cleartext_sign_in",
             hint="Set security to tls or starttls, or permit cleartext_sign_in.",
         )
-    core = Core(target.limits)
+    core = Machine(target.limits)
     try:
         pump = await open_pump(core, target)
     except WireError as error:
@@ -155,13 +155,8 @@ class _Opening:
         try:
             done, how = await self._exchange()
         except WireError as error:
-            if error.code == "connection_lost":
-                raise SignInError(
-                    f"The server ended the connection at the sign-in: {error.said or 'no word'}.",
-                    temporary=True,
-                    hint="Try again later; it may limit the number of connections.",
-                    said=error.said,
-                ) from error
+            if session.bye is not None:
+                raise sign_in_refused(session, session.bye) from error
             raise
         session.hidden = None
         if done.state != "OK":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from postroom.errors import PostroomError, WireError
 from postroom.protocols.base import Envelope, Outcome, Reply, SignIn, Submission
@@ -28,7 +28,7 @@ class MemoryTransport:
             can["SIZE"] = (str(server.max_size),)
         self._can = Capabilities(can)
 
-    async def submit(self, submissions: Sequence[Submission]) -> AsyncIterator[Outcome]:
+    async def submit(self, submissions: Sequence[Submission]) -> AsyncGenerator[Outcome, None]:
         """Submit in order; one outcome for each."""
         waiting = deque(submissions)
         while waiting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from postroom.errors import WireError
 from postroom.protocols.base import Outcome, SignIn, Submission, WireTarget
@@ -36,7 +36,7 @@ class SmtpTransport:
         """The connection: steps, peer, transcript."""
         return self._dialogue.pump
 
-    async def submit(self, submissions: Sequence[Submission]) -> AsyncIterator[Outcome]:
+    async def submit(self, submissions: Sequence[Submission]) -> AsyncGenerator[Outcome, None]:
         """Submit in order, pipelined where the server offers it; one outcome for each.
 
         A loop that is left early ends the connection: a message may be half sent.

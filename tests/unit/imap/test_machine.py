@@ -7,20 +7,20 @@ import pytest
 from postroom.errors import ProtocolError
 from postroom.protocols.base import Limits, SignIn
 from postroom.protocols.imap import commands
-from postroom.protocols.imap.core import Core
+from postroom.protocols.imap.machine import Machine
 from postroom.protocols.imap.responses import Continue, Done, Event
 from postroom.secret import Secret
 
 NOOP = commands.plain("NOOP")
 
 
-def greeted() -> Core:
-    core = Core(Limits(), letters="T")
+def greeted() -> Machine:
+    core = Machine(Limits(), letters="T")
     core.receive(memoryview(b"* OK hello\r\n"))
     return core
 
 
-def say(core: Core, data: bytes) -> list[Event]:
+def say(core: Machine, data: bytes) -> list[Event]:
     return core.receive(memoryview(data))
 
 
@@ -33,7 +33,7 @@ def test_several_commands_are_in_flight_and_may_end_in_any_order() -> None:
 
 
 def test_tags_cannot_be_guessed() -> None:
-    letters = {Core(Limits()).send(NOOP)[:-1] for _ in range(50)}
+    letters = {Machine(Limits()).send(NOOP)[:-1] for _ in range(50)}
     assert len(letters) > 40
 
 
@@ -65,7 +65,7 @@ def test_a_reply_comes_once() -> None:
 )
 def test_a_server_greets_first(data: bytes) -> None:
     with pytest.raises(ProtocolError):
-        say(Core(Limits()), data)
+        say(Machine(Limits()), data)
 
 
 def test_a_go_ahead_nobody_waits_for_is_refused() -> None:
@@ -125,7 +125,7 @@ def test_a_literal_does_not_wait_where_the_server_says_so(
     assert b"".join(out[1:]) == (b"x" * size + b"\r\n" if b"+" in sent else b"")
 
 
-def starting_tls() -> Core:
+def starting_tls() -> Machine:
     core = greeted()
     core.literals = "LITERAL+"
     core.send(commands.plain("STARTTLS"))

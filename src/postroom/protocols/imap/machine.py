@@ -23,7 +23,7 @@ from postroom.protocols.imap.commands import Command
 from postroom.protocols.imap.frames import Framer
 from postroom.protocols.imap.responses import Continue, Done, Event, Exists, Fetch, Status, parse
 
-__all__ = ["Core"]
+__all__ = ["Machine"]
 
 _MINUS: Final = 4096  # bytes that LITERAL- allows without waiting, RFC 7888, 5
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -37,7 +37,7 @@ class _Piece:
     waits: bool  # for the go-ahead of the literal it announces
 
 
-class Core:
+class Machine:
     """One connection's protocol.
 
     ``literals`` is ``""``, ``LITERAL-`` or ``LITERAL+``: set when the capabilities are known.

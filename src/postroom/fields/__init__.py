@@ -1,0 +1,42 @@
+"""Fields: every setting is declared once; forms, flags, JSON Schema, docs and masks follow from it.
+
+A declaration is a pydantic model derived from :class:`Fields` whose members are made by
+:func:`field`.  :func:`parse` turns input into it with errors a person can use (and that never
+repeat the input), :func:`describe` lists what was declared, :func:`shown` writes it back.
+"""
+
+from postroom.fields.declare import Fields, field
+from postroom.fields.described import Described, describe, model_of
+from postroom.fields.record import assign, nearest, parse, shown
+from postroom.fields.values import (
+    Date,
+    Duration,
+    Name,
+    Rate,
+    Regex,
+    Size,
+    check_name,
+    format_size,
+    parse_size,
+)
+
+__all__ = [
+    "Date",
+    "Described",
+    "Duration",
+    "Fields",
+    "Name",
+    "Rate",
+    "Regex",
+    "Size",
+    "assign",
+    "check_name",
+    "describe",
+    "field",
+    "format_size",
+    "model_of",
+    "nearest",
+    "parse",
+    "parse_size",
+    "shown",
+]

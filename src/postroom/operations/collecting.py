@@ -1,0 +1,98 @@
+"""Operations that collect: one pass, a watch, and the claims of a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from postroom.clock import timestamp
+from postroom.connections.spool import Spools
+from postroom.db import Claim, Tx
+from postroom.operations.desk import Desk
+from postroom.operations.sources import Sources
+from postroom.sinks import Sink
+from postroom.sources import store
+from postroom.sources.collector import SOURCES, Progress, Tally
+from postroom.sources.watcher import Watcher
+
+__all__ = ["Collecting"]
+
+
+class Collecting:
+    """Collecting for sources, in this process."""
+
+    def __init__(self, desk: Desk, sources: Sources) -> None:
+        self._desk = desk
+        self._sources = sources
+
+    async def run(self, name: str, *, progress: Progress | None = None) -> Tally | None:
+        """Collect once, here and now.
+
+        None when a living worker owns the source: then that one is asked to look at once.  Raises
+        WireError and Refused for what stopped it.
+        """
+        watcher = await self._watcher(name, progress)
+        return None if watcher is None else await watcher.once()
+
+    async def watch(self, name: str, *, progress: Progress | None = None) -> bool:
+        """Collect for a source until cancelled; False when a living worker owns it already."""
+        watcher = await self._watcher(name, progress)
+        if watcher is None:
+            return False
+        await watcher.watch()
+        return True
+
+    async def names(self, roles: Sequence[str]) -> list[str]:
+        """The sources that a worker with these roles may collect for."""
+
+        def body(tx: Tx) -> list[str]:
+            resolver = self._desk.resolver(tx)
+            problems = resolver.problems()
+            return [
+                one.name
+                for one in store.load_all(tx)
+                if one.connection not in problems
+                and _may(one.worker_roles, roles)
+                and _may(resolver.effective(one.connection).worker_roles, roles)
+            ]
+
+        return await self._desk.db.read(body)
+
+    async def claim(self, names: Sequence[str], limit: int) -> list[Claim]:
+        """Take sources of these names that are due and that nobody living owns."""
+        seat = await self._desk.seat()
+        wanted = f",{','.join(name.casefold() for name in names)},"
+        return await self._desk.db.write(
+            lambda tx: SOURCES.claim(
+                tx, owner=seat.owner, now=timestamp(), limit=limit, names=wanted
+            )
+        )
+
+    async def watcher(self, claim: Claim, progress: Progress | None = None) -> Watcher:
+        """The watcher of a claimed source."""
+        seat = await self._desk.seat()
+        source = await self._desk.db.read(
+            lambda tx: self._sources.expanded(tx, store.source_of(claim.row))
+        )
+        sink: Sink = source.sink
+        return Watcher(
+            self._desk.db,
+            claim,
+            source,
+            sink,
+            owner=seat.owner,
+            open_store=self._desk.opener.open_store,
+            open_spool=Spools(self._desk.data_dir / "spool"),
+            progress=progress,
+        )
+
+    async def _watcher(self, name: str, progress: Progress | None) -> Watcher | None:
+        seat = await self._desk.seat()
+        await seat.remove_dead()
+        await self._desk.write(lambda tx: store.wake(tx, store.row_of(tx, name)["name"]))
+        claims = await self.claim([name], 1)
+        return await self.watcher(claims[0], progress) if claims else None
+
+
+def _may(wanted: Sequence[str], roles: Sequence[str]) -> bool:
+    """Whether a worker with ``roles`` may do what asks for one of ``wanted`` (empty: anybody)."""
+    return not wanted or bool(set(wanted) & set(roles))

@@ -1,0 +1,259 @@
+"""One application of room files, inside one transaction: record by record, each a step of the plan."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from postroom.connections import store as connections
+from postroom.connections.connection import Connection
+from postroom.credentials.types import type_named
+from postroom.db import Tx
+from postroom.errors import InvalidValue, NotThere, WrongUse
+from postroom.fields import describe, parse, shown
+from postroom.operations.connections import Connections, merge
+from postroom.operations.credentials import Credentials
+from postroom.operations.desk import Desk
+from postroom.operations.roomplan import Plan, Step, Wanted
+from postroom.operations.services import Services
+from postroom.operations.sources import Sources
+from postroom.services import service as services
+from postroom.services.service import Service
+from postroom.sources import store as sources
+from postroom.variables import store as variables
+
+__all__ = ["Application"]
+
+
+class Application:
+    """One application, inside one transaction."""
+
+    def __init__(self, desk: Desk, wanted: Wanted) -> None:
+        self._desk = desk
+        self._wanted = wanted
+        self._steps: list[Step] = []
+        self._notes: list[str] = []
+
+    def run(self, tx: Tx, prune: Sequence[str]) -> Plan:
+        self._variables(tx)
+        for name, record in _certificates_first(self._wanted.records["credentials"]):
+            self._at("credentials", name, functools.partial(self._credential, tx, record))
+        for name, record in _parents_first(self._wanted.records["connections"]):
+            self._at("connections", name, functools.partial(self._connection, tx, record))
+        for name, record in self._wanted.records["services"].items():
+            self._at("services", name, functools.partial(self._service, tx, record))
+        for name, record in self._wanted.records["sources"].items():
+            self._at("sources", name, functools.partial(self._source, tx, record))
+        self._prune(tx, prune)
+        return Plan(tuple(self._steps), tuple(self._notes))
+
+    def _at(self, noun: str, name: str, do: Callable[[], None]) -> None:
+        """Do one record; whatever is wrong with it is said with file and line."""
+        try:
+            do()
+        except WrongUse as error:
+            document, place = self._wanted.places[noun, name]
+            raise document.placed(error, *place) from None
+
+    def _variables(self, tx: Tx) -> None:
+        known = variables.all_variables(tx)
+        for name, value in self._wanted.variables.items():
+            changed = variables.set_variable(tx, name, value)
+            self._step("variable", name, known.get(name), value if changed else known.get(name))
+
+    def _credential(self, tx: Tx, record: dict[str, Any]) -> None:
+        store, actor = self._desk.credentials, self._desk.actor
+        name, fields = record["name"], record.get("fields") or {}
+        new = not store.exists(tx, name)
+        dates = {key: _date(record, key) for key in ("expires_at", "rotate_after") if key in record}
+        if new:
+            if "type" not in record:
+                raise InvalidValue("type", "is needed for a new credential")
+            store.create(
+                tx,
+                actor=actor,
+                name=name,
+                type=record["type"],
+                description=record.get("description") or "",
+                **dates,
+            )
+        before = store.get(tx, name)
+        if not new:
+            uses = Credentials(self._desk).usage_of(tx, name)
+            store.change(
+                tx,
+                name,
+                actor=actor,
+                description=record.get("description"),
+                type=record.get("type"),
+                in_use=bool(uses),
+                **dates,
+            )
+        _refuse_plain_secrets(record.get("type") or before.type, fields)
+        typed = name.casefold() in self._wanted.typed
+        saved = store.set_details(
+            tx, name, fields, actor=actor, rebind=typed, used_lines=self._desk.lines_of(tx, name)
+        )
+        self._notes += [f"credential {name}: {note}" for note in saved.notes]
+        after = saved.credential
+        if new:
+            self._steps.append(Step("add", "credential", name))
+            return
+        changed = [
+            key
+            for key in ("type", "description", "expires_at", "rotate_after", "plain")
+            if getattr(before, key) != getattr(after, key)
+        ]
+        if before.version != after.version and "plain" not in changed:
+            changed.append("secret")
+        self._steps.append(
+            Step(
+                "change" if changed else "same",
+                "credential",
+                after.name,
+                tuple("fields" if key == "plain" else key for key in changed),
+            )
+        )
+
+    def _connection(self, tx: Tx, record: dict[str, Any]) -> None:
+        old = _or_none(lambda: shown(connections.get(tx, record["name"])))
+        connection = parse(Connection, merge(old or {}, record))
+        if old != shown(connection):
+            Connections(self._desk).save(tx, connection, new=old is None)
+        self._step("connection", connection.name, old, shown(connection))
+
+    def _service(self, tx: Tx, record: dict[str, Any]) -> None:
+        old = _or_none(lambda: shown(services.get(tx, record["name"])))
+        service = parse(Service, merge(old or {}, record))
+        if old != shown(service):
+            Services(self._desk).save(tx, service, new=old is None)
+        self._step("service", service.name, old, shown(service))
+
+    def _source(self, tx: Tx, record: dict[str, Any]) -> None:
+        operations = Sources(self._desk)
+        old = _or_none(lambda: shown(sources.get(tx, record["name"])))
+        source = operations.declared(merge(old or {}, record), Path("/"))
+        if old != shown(source):
+            operations.save(tx, source, new=old is None)
+        self._step("source", source.name, old, shown(source))
+
+    def _step(self, noun: str, name: str, old: Any, new: Any) -> None:
+        if old is None:
+            self._steps.append(Step("add", noun, name))
+        elif old == new:
+            self._steps.append(Step("same", noun, name))
+        else:
+            fields = _differing(old, new) if isinstance(old, Mapping) else ("value",)
+            self._steps.append(Step("change", noun, name, tuple(fields)))
+
+    def _prune(self, tx: Tx, nouns: Sequence[str]) -> None:
+        """Remove what no file names, users before what they use."""
+        removers: dict[str, tuple[Iterable[str], Callable[[str], None]]] = {
+            "sources": (
+                (one.name for one in sources.load_all(tx)),
+                lambda name: sources.delete(tx, name),
+            ),
+            "services": (
+                (one.name for one in services.load_all(tx)),
+                lambda name: services.delete(tx, name),
+            ),
+            "connections": (
+                (one.name for one in reversed(connections.load_all(tx))),
+                lambda name: connections.delete(tx, name),
+            ),
+            "credentials": (
+                (one.name for one in self._desk.credentials.all(tx)),
+                lambda name: self._desk.credentials.delete(tx, name, actor=self._desk.actor),
+            ),
+            "variables": (
+                variables.all_variables(tx),
+                lambda name: variables.delete_variable(tx, name),
+            ),
+        }
+        for noun, (names, remove) in removers.items():
+            kept = self._wanted.variables if noun == "variables" else self._wanted.records[noun]
+            keys = {name.casefold() for name in kept}
+            for name in list(names) if noun in nouns else ():
+                if name.casefold() not in keys:
+                    remove(name)
+                    self._steps.append(Step("remove", noun.removesuffix("s"), name))
+
+
+def _refuse_plain_secrets(type_name: str, fields: Mapping[str, Any]) -> None:
+    """A plain text in a sealed field of a file would lie there for everybody: ``secret_in_file``."""
+    sealed = {one.name for one in describe(type_named(type_name)) if one.sealed}
+    for name, value in fields.items():
+        inner = (
+            [entry.get("value") for entry in value.values() if isinstance(entry, Mapping)]
+            if isinstance(value, Mapping) and name == "client_secrets"
+            else []
+        )
+        generic = (
+            type_name == "generic"
+            and name == "fields"
+            and isinstance(value, Mapping)
+            and any(isinstance(each, str) for each in value.values())
+        )
+        if (
+            (name in sealed and isinstance(value, str))
+            or generic
+            or any(isinstance(each, str) for each in inner)
+        ):
+            raise WrongUse(
+                f"{name}: a secret stands in the file as plain text.",
+                code="secret_in_file",
+                field=name,
+                hint="Write {from_env: NAME}, {from_file: PATH} or {prompt: true} "
+                "instead, and treat the value that stood there as known to others.",
+            )
+
+
+def _certificates_first(records: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Credentials in an order in which whatever a ``trust`` field names is there before it."""
+    return sorted(records.items(), key=lambda item: item[1].get("type") != "trusted_certificate")
+
+
+def _parents_first(records: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Connections in an order in which each stands behind the one it extends, cycles last."""
+    done: dict[str, dict[str, Any]] = {}
+
+    def take(key: str, above: tuple[str, ...]) -> None:
+        parent = str(records[key].get("extends") or "").casefold()
+        if parent in records and parent not in above:
+            take(parent, (*above, key))
+        done.setdefault(key, records[key])
+
+    for key in records:
+        take(key, (key,))
+    return list(done.items())
+
+
+def _or_none(get: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    try:
+        return get()
+    except NotThere:
+        return None
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += _differing(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append(prefix + key)
+    return found
+
+
+def _date(record: Mapping[str, Any], key: str) -> Any:
+    value = record[key]
+    if value is None:
+        return None
+    try:
+        return dt.date.fromisoformat(str(value))
+    except ValueError:
+        raise InvalidValue(key, "give a date such as 2027-01-31") from None

@@ -1,0 +1,159 @@
+"""What the room files say, merged; and the plan of what applying it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from postroom.errors import InvalidValue, PostroomError, UnknownField
+from postroom.fields import nearest
+from postroom.operations.yamlfile import Document, secret_of
+from postroom.secret import Secret
+
+__all__ = ["NOUNS", "Plan", "Prompt", "Step", "Wanted"]
+
+NOUNS: Final = ("variables", "credentials", "connections", "sources", "services")
+_CREDENTIAL: Final = ("name", "type", "description", "expires_at", "rotate_after", "fields")
+Prompt = Callable[[str], Secret]
+"""Asks a person for a secret; is given what it is for."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a plan: add, change, same or remove; ``fields`` are those that change."""
+
+    verb: Literal["add", "change", "same", "remove"]
+    noun: str
+    name: str
+    fields: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        fields = f": {', '.join(self.fields)}" if self.fields else ""
+        return f"{self.verb:<7}{self.noun} {self.name}{fields}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What applying does, or did; ``notes`` are for the person who wrote the file."""
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> int:
+        """How many records are added, changed or removed."""
+        return sum(1 for step in self.steps if step.verb != "same")
+
+
+class Wanted:
+    """What the files say, merged, with the document and place each record came from."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {}
+        self.records: dict[str, dict[str, dict[str, Any]]] = {noun: {} for noun in NOUNS[1:]}
+        self.places: dict[tuple[str, str], tuple[Document, tuple[str | int, ...]]] = {}
+        self.typed: set[str] = set()
+
+    def read(self, document: Document, prompt: Prompt | None) -> None:
+        """Take one file in."""
+        if document.data.get("postroom") != 1:
+            raise InvalidValue("", f"{document.at()}: a room file begins with: postroom: 1")
+        for noun, value in document.data.items():
+            if noun == "postroom":
+                continue
+            if noun not in NOUNS:
+                close = nearest(noun, NOUNS)
+                raise UnknownField(
+                    f"{document.at(noun)}: there is no section {noun!r}.",
+                    hint=f"Did you mean {close}?" if close else f"Sections: {', '.join(NOUNS)}.",
+                )
+            if noun == "variables":
+                self._variables(document, value)
+            else:
+                self._records(document, noun, value, prompt)
+
+    def _variables(self, document: Document, value: Any) -> None:
+        if not isinstance(value, Mapping):
+            raise InvalidValue("", f"{document.at('variables')}: variables is a map")
+        self.variables |= {name: str(text) for name, text in value.items()}
+
+    def _records(self, document: Document, noun: str, value: Any, prompt: Prompt | None) -> None:
+        if not isinstance(value, list):
+            raise InvalidValue("", f"{document.at(noun)}: {noun} is a list")
+        for index, record in enumerate(value):
+            if not isinstance(record, Mapping) or not isinstance(record.get("name"), str):
+                raise InvalidValue(
+                    "", f"{document.at(noun, index)}: each of {noun} is a map with a name"
+                )
+            key = record["name"].casefold()
+            self.places[noun, key] = (document, (noun, index))
+            data = dict(record)
+            if noun == "credentials":
+                data = self._credential(document, index, data, prompt)
+            if (
+                noun == "sources"
+                and isinstance(data.get("sink"), dict)
+                and data["sink"].get("path")
+            ):
+                path = document.path.parent.resolve() / Path(str(data["sink"]["path"])).expanduser()
+                data["sink"] = {**data["sink"], "path": str(path)}
+            self.records[noun][key] = _merged(self.records[noun].get(key, {}), data)
+
+    def _credential(
+        self, document: Document, index: int, record: dict[str, Any], prompt: Prompt | None
+    ) -> dict[str, Any]:
+        for name in record:
+            if name not in _CREDENTIAL:
+                close = nearest(name, _CREDENTIAL)
+                raise UnknownField(
+                    f"{document.at('credentials', index, name)}: there is no field {name!r}.",
+                    hint=f"Did you mean {close}?"
+                    if close
+                    else f"Fields here: {', '.join(_CREDENTIAL)}.",
+                )
+        fields = record.get("fields")
+        if isinstance(fields, Mapping):
+            place = ("credentials", index, "fields")
+            record["fields"] = self._resolved(document, fields, place, record["name"], prompt)
+        return record
+
+    def _resolved(
+        self,
+        document: Document,
+        fields: Mapping[str, Any],
+        place: tuple[str | int, ...],
+        name: str,
+        prompt: Prompt | None,
+    ) -> dict[str, Any]:
+        """The fields with every reference to a secret replaced by the secret."""
+        found: dict[str, Any] = {}
+        for key, value in fields.items():
+            here = (*place, key)
+            if isinstance(value, Mapping) and set(value) & {"from_env", "from_file", "prompt"}:
+                dotted = ".".join(str(part) for part in here[3:])
+                try:
+                    found[key] = secret_of(
+                        value,
+                        base=document.path.parent,
+                        prompt=functools.partial(prompt, f"{name} {dotted}") if prompt else None,
+                    )
+                except PostroomError as error:
+                    raise document.placed(error, *here) from None
+                self.typed.add(name.casefold())
+            elif isinstance(value, Mapping):
+                found[key] = self._resolved(document, value, here, name, prompt)
+            else:
+                found[key] = value
+        return found
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of a later file over one of an earlier: field by field; a null stays a null."""
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both and key != "auth" else value
+    return merged
