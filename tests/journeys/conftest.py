@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,79 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postroom.app import Room, open_room
+from postroom.cli import main
 from postroom.secret import Secret
 from postroom.settings import Settings
 
 if TYPE_CHECKING:
     from tests.ground import Ground, User
 
-__all__ = ["Account", "account", "room", "settings"]
+__all__ = ["Account", "Answer", "Cli", "account", "cli", "room", "settings", "wired"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """How a command ended: exit status, standard output, standard error."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The document on standard output."""
+        return json.loads(self.out)
+
+
+class Cli:
+    """The command line on a room of its own; ``cli("source", "run", "x")`` runs one command."""
+
+    def __init__(self, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+        self.settings = settings
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> Answer:
+        self._capsys.readouterr()
+        status = main([*words, "--room", str(self.settings.room), "--kek", str(self.settings.kek)])
+        shown = self._capsys.readouterr()
+        return Answer(status, shown.out, shown.err)
+
+
+@pytest.fixture
+def cli(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """A new room, by command line."""
+    made = Cli(settings, capsys)
+    assert made("init").status == 0
+    return made
+
+
+@pytest.fixture
+def wired(cli: Cli, ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
+    """A fresh user with the connection ``acme``, the source ``orders-in``, the service ``orders-out``."""
+    user = ground.user()
+    monkeypatch.setenv("ACME_PASSWORD", user.password)
+    steps = (
+        ("credential", "add", "ground-ca", "--type", "trusted_certificate",
+         "--certificate-from-file", str(ground.pki.ca)),
+        ("credential", "add", "acme-login", "--type", "password", "--user-name", user.address,
+         "--password-from-env", "ACME_PASSWORD"),
+        ("connection", "add", "acme",
+         "--set", "incoming.protocol=imap", "--set", "incoming.host=127.0.0.1",
+         "--set", f"incoming.port={ground.dovecot.imaps}", "--set", "incoming.trust=ground-ca",
+         "--set", "incoming.security=tls",
+         "--set", "incoming.auth={type: secret, credential: acme-login}",
+         "--set", "outgoing.protocol=smtp", "--set", "outgoing.host=127.0.0.1",
+         "--set", f"outgoing.port={ground.postfix.submission}",
+         "--set", "outgoing.security=starttls", "--set", "outgoing.trust=ground-ca",
+         "--set", "outgoing.auth={type: secret, credential: acme-login}"),
+        ("source", "add", "orders-in", "--connection", "acme", "--set", "sink.type=directory",
+         "--set", f"sink.path={tmp_path / 'orders'}"),
+        ("service", "add", "orders-out", "--connection", "acme"),
+    )  # fmt: skip
+    for step in steps:
+        answer = cli(*step)
+        assert answer.status == 0, answer.err
+    return user
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import json
 import logging
 import pickle
 import traceback
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -69,7 +71,7 @@ def test_what_is_no_mask(value: str) -> None:
     assert not is_mask(value)
 
 
-SHOWING = {
+SHOWING: dict[str, Callable[[Secret], str]] = {
     "repr": repr,
     "str": str,
     "format": lambda secret: format(secret, ">40"),
@@ -90,7 +92,7 @@ def test_no_way_of_showing_shows_it(way: str) -> None:
     assert "canary" not in said.pop()
 
 
-FAILING = {
+FAILING: dict[str, Callable[[Any], Any]] = {
     "pickle": pickle.dumps,
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
@@ -162,7 +164,7 @@ def test_the_register_forgets_what_is_gone() -> None:
 # ---------------------------------------------------------------------------- the scrubber
 
 AWKWARD = 'p"\\ä/+&% x'
-FORMS = {
+FORMS: dict[str, Callable[[str], str]] = {
     "raw": lambda value: value,
     "base64": lambda value: base64.b64encode(value.encode()).decode().rstrip("="),
     "hex": lambda value: value.encode().hex(),
@@ -185,7 +187,7 @@ def test_every_form_of_a_secret_is_scrubbed(value: str, form: str) -> None:
     assert scrubbed.endswith("> is wrong")
 
 
-SASL = {
+SASL: dict[str, Callable[[str, str], str]] = {
     "PLAIN": lambda user, value: f"\0{user}\0{value}",
     "PLAIN with authzid": lambda user, value: f"{user}\0{user}\0{value}",
     "LOGIN": lambda user, value: value,

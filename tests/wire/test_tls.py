@@ -21,6 +21,7 @@ from postroom.net.tls import ClientCertificate, Tls
 from postroom.protocols.base import Limits, WireTarget
 from postroom.protocols.pump import Pump, open_pump
 from postroom.secret import Secret
+from tests.ground import Ground
 from tests.ground.pki import Pki
 from tests.ground.scripted import (
     Answer,
@@ -203,6 +204,26 @@ async def test_a_client_certificate_is_shown_to_who_wants_one(pki: Pki, tmp_path
         assert caught.value.code == "tls_failed"
         assert "client_certificate" in caught.value.hint
         assert not caught.value.temporary
+
+
+async def test_real_servers_are_believed_or_refused_by_their_certificates(ground: Ground) -> None:
+    dovecot = ground.dovecot
+    tls = Tls(trust=(ground.pki.ca.read_text(),))
+    ports = {dovecot.imaps: b"* OK", dovecot.pop3s: b"+OK", ground.postfix.smtps: b"220 "}
+    for port, greeting in ports.items():
+        pump = await open_pump(Lines(), WireTarget(Route("localhost", port), "tls", tls, LIMITS))
+        assert (await pump.next())[0].startswith(greeting)
+        await pump.close()
+    for instance, code in (
+        (dovecot.wronghost, "certificate_name"),
+        (dovecot.expired, "certificate_expired"),
+        (dovecot.selfsigned, "certificate_untrusted"),
+    ):
+        route = Route(instance.host, instance.imaps)
+        with pytest.raises(TlsError) as caught:
+            await open_pump(Lines(), WireTarget(route, "tls", tls, LIMITS))
+        assert caught.value.code == code
+        assert (await inspect(route, timeout=2))[0].sha256
 
 
 # --------------------------------------------------------------------------- looking only

@@ -1,1 +1,3 @@
 """Connections: the saved settings of email endpoints, and where wire and credential meet."""
+
+__all__: list[str] = []

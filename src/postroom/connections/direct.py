@@ -39,7 +39,7 @@ def side_of_credential(credential: Credential, trusted: TrustedCertificate) -> E
             missing=credential.missing,
             hint=f"Give it with: postroom credential set {credential.name}",
         )
-    fields = Smtp.load(Details(credential.plain, {}), where=f"credential {credential.name}")
+    fields = Smtp.load(Details(credential.stored, {}), where=f"credential {credential.name}")
     signs_in = "password" in credential.sealed
     auth = Auth(type="secret", credential=credential.name) if signs_in else Auth(type="none")
     pem = (trusted(fields.trust),) if fields.trust else ()

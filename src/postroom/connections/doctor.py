@@ -181,7 +181,7 @@ class _Walk:
         store = await dial_store(prepared, self._step)
         try:
             await self._opener.worked(prepared)
-            await self._certificate(prepared, store)
+            self._certificate(store.pump.peer.certificate)
             state = await store.open("INBOX", read_only=True)
             self._done("folder", f"INBOX: {state.exists} messages")
         except BaseException:
@@ -193,7 +193,7 @@ class _Walk:
         transport = await dial_transport(prepared, self._step)
         try:
             await self._opener.worked(prepared)
-            await self._certificate(prepared, transport)
+            self._certificate(transport.pump.peer.certificate)
             sender = prepared.sign_in.user
             if "@" in sender:
                 await transport.try_sender(sender)
@@ -234,25 +234,19 @@ class _Walk:
         if self._tell is not None:
             self._tell(self.report.place, result)
 
-    async def _certificate(self, prepared: Prepared, opened: object) -> None:
+    def _certificate(self, facts: CertificateFacts | None) -> None:
         """The facts of the certificate that was verified, beside the step that verified it."""
-        if prepared.side.security == "none":
+        if facts is None:
             return
-        peer = getattr(getattr(opened, "pump", None), "peer", None)
-        seen: CertificateFacts | None = peer.certificate if peer is not None else None
-        began = monotonic()
-        # a wire that keeps no facts is looked at once more, in a handshake of its own
-        self.report.certificates = (seen,) if seen else await _look(prepared)
-        self._began += monotonic() - began
-        for facts in self.report.certificates[:1]:
-            named = ", ".join(facts.names[:3]) or facts.subject
-            shown = f"certificate of {named}, until {facts.not_after:%Y-%m-%d}"
-            self.report.steps = [
-                dataclasses.replace(step, detail=f"{step.detail}; {shown}")
-                if step.name == "tls"
-                else step
-                for step in self.report.steps
-            ]
+        self.report.certificates = (facts,)
+        named = ", ".join(facts.names[:3]) or facts.subject
+        shown = f"certificate of {named}, until {facts.not_after:%Y-%m-%d}"
+        self.report.steps = [
+            dataclasses.replace(step, detail=f"{step.detail}; {shown}")
+            if step.name == "tls"
+            else step
+            for step in self.report.steps
+        ]
 
 
 async def _look(prepared: Prepared) -> tuple[CertificateFacts, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from postroom.connections.criteria import Criteria, parse_criteria
+from postroom.connections.fitting import fitting
 from postroom.connections.saving import write_new
 from postroom.errors import InvalidValue, NotThere, Refused
 from postroom.mail import Message, safe_name
@@ -20,8 +21,6 @@ LISTED_HEADERS: Final = ("From", "To", "Subject", "Date", "Message-ID")
 """The header fields that a listing brings along."""
 
 FLAGS: Final = ("seen", "answered", "flagged", "deleted", "draft")
-
-_AT_ONCE: Final = 200  # messages read at a time while searching here
 
 # the verb `list` takes the name of the type inside the class
 _Summaries = list[Summary]
@@ -76,10 +75,10 @@ class Mailbox:
 
         ``limit`` 0: all of them.
         """
-        await self._look(folder)
-        ids = [summary.id async for summary in self._all()]
+        await _open(self._store, folder, read_only=True)
+        ids = [summary.id async for summary in _every(self._store)]
         newest = ids[-limit:] if limit else ids
-        return await self._described(newest)
+        return await _described(self._store, newest)
 
     async def search(
         self, text: str = "all", folder: str = "INBOX", *, limit: int = 0
@@ -92,15 +91,15 @@ class Mailbox:
         criteria = parse_criteria(text)
         if criteria.flags and not self._store.features.flags:
             raise _not_supported("This wire (POP3) has no flags, so it cannot be searched by them.")
-        await self._look(folder)
+        await _open(self._store, folder, read_only=True)
         if self._store.features.search:
             ids = await self._store.search(criteria.program)
             rest = criteria.beyond_ascii()
-            ids = ids if rest == Criteria() else await self._fitting(ids, rest)
+            ids = ids if rest == Criteria() else await fitting(self._store, self._spool, ids, rest)
         else:
-            everything = [summary.id async for summary in self._all()]
-            ids = await self._fitting(everything, criteria)
-        return await self._described(ids[-limit:] if limit else ids)
+            everything = [summary.id async for summary in _every(self._store)]
+            ids = await fitting(self._store, self._spool, everything, criteria)
+        return await _described(self._store, ids[-limit:] if limit else ids)
 
     async def lines(self, text: str = "", *, folder: str = "INBOX", limit: int = 0) -> _Lines:
         """As :meth:`search`, or :meth:`list` without a text: one mapping a message, for doors.
@@ -117,7 +116,7 @@ class Mailbox:
 
         Raises NotThere.
         """
-        await self._look(folder)
+        await _open(self._store, folder, read_only=True)
         found: list[Content] = []
         async for batch in self._store.fetch([id], self._spool):  # to its end: it is a pipeline
             found += [fetched.content for fetched in batch if fetched.content is not None]
@@ -137,7 +136,7 @@ class Mailbox:
         """Write the exact bytes of each message to ``ID.eml`` in a directory; nothing there is
         overwritten.  Raises NotThere after the messages that were there are written.
         """
-        await self._look(folder)
+        await _open(self._store, folder, read_only=True)
         written: _Paths = []
         missing: _Ids = []
         async for batch in self._store.fetch(list(ids), self._spool):
@@ -168,14 +167,14 @@ class Mailbox:
         self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
     ) -> dict[str, str]:
         """Move messages to another folder; gives the new id of each where the server tells."""
-        await self._change(ids, folder, to=to, create=create)
+        await _open_to_change(self._store, self._read_only, ids, folder, to=to, create=create)
         return await self._store.move(list(ids), to)
 
     async def copy(
         self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
     ) -> dict[str, str]:
         """Copy messages to another folder; gives the new id of each where the server tells."""
-        await self._change(ids, folder, to=to, create=create)
+        await _open_to_change(self._store, self._read_only, ids, folder, to=to, create=create)
         return await self._store.copy(list(ids), to)
 
     async def flag(
@@ -192,79 +191,64 @@ class Mailbox:
         for name in (*add, *remove):
             if not name.isascii() or not name.isprintable() or set(name) & set(' (){%*"\\]'):
                 raise InvalidValue("flag", f"use one of {', '.join(FLAGS)}, or a plain keyword")
-        await self._change(ids, folder)
+        await _open_to_change(self._store, self._read_only, ids, folder)
         await self._store.flag(list(ids), add=list(add), remove=list(remove))
 
     async def delete(self, ids: Sequence[str], folder: str = "INBOX") -> Deleted:
         """Delete exactly these messages.  On POP3 they are gone once the mailbox is closed."""
-        await self._change(ids, folder)
+        await _open_to_change(self._store, self._read_only, ids, folder)
         return Deleted(len(ids), await self._store.delete(list(ids)))
 
-    # ------------------------------------------------------------------ how
 
-    async def _look(self, folder: str) -> None:
-        if not self._store.features.folders and folder.upper() != "INBOX":
-            raise _not_supported("This wire (POP3) has one folder, INBOX.")
-        await self._store.open(folder, read_only=True)
+async def _open_to_change(
+    store: MessageStore,
+    read_only: bool,
+    ids: Sequence[str],
+    folder: str,
+    *,
+    to: str = "",
+    create: bool = False,
+) -> None:
+    """Everything that may speak against a change, before the first one is made."""
+    if read_only:
+        raise Refused(
+            "This connection is read-only: nothing on the server is changed.",
+            code="read_only",
+            hint="Use another connection, or set incoming.read_only to false.",
+        )
+    if to and not store.features.folders:
+        raise _not_supported("This wire (POP3) has no folders to move or copy to.")
+    _check_folder(store, folder)
+    if to and create:
+        await store.create(to)
+    await _open(store, folder, read_only=False)
+    there = {summary.id for summary in await store.summaries(list(ids))}
+    if missing := [one for one in ids if one not in there]:
+        raise _gone(missing, folder)
 
-    async def _change(
-        self, ids: Sequence[str], folder: str, *, to: str = "", create: bool = False
-    ) -> None:
-        """Everything that may speak against a change, before the first one is made."""
-        if self._read_only:
-            raise Refused(
-                "This connection is read-only: nothing on the server is changed.",
-                code="read_only",
-                hint="Use another connection, or set incoming.read_only to false.",
-            )
-        if to and not self._store.features.folders:
-            raise _not_supported("This wire (POP3) has no folders to move or copy to.")
-        if not self._store.features.folders and folder.upper() != "INBOX":
-            raise _not_supported("This wire (POP3) has one folder, INBOX.")
-        if to and create:
-            await self._store.create(to)
-        await self._store.open(folder, read_only=False)
-        there = {summary.id for summary in await self._store.summaries(list(ids))}
-        if missing := [one for one in ids if one not in there]:
-            raise _gone(missing, folder)
 
-    async def _all(self) -> AsyncIterator[Summary]:
-        async for page in self._store.newer(""):
-            for summary in page.summaries:
-                yield summary
+def _check_folder(store: MessageStore, folder: str) -> None:
+    if not store.features.folders and folder.upper() != "INBOX":
+        raise _not_supported("This wire (POP3) has one folder, INBOX.")
 
-    async def _described(self, ids: Sequence[str]) -> _Summaries:
-        """Summaries with headers, newest first."""
-        if not ids:
-            return []
-        found = await self._store.summaries(list(ids), headers=LISTED_HEADERS)
-        return found[::-1]
 
-    async def _fitting(self, ids: Sequence[str], criteria: Criteria) -> _Ids:
-        """Those of the messages that meet the criteria, looked at here."""
-        found: list[str] = []
-        for start in range(0, len(ids), _AT_ONCE):
-            some = list(ids[start : start + _AT_ONCE])
-            summaries = {each.id: each for each in await self._store.summaries(some)}
-            async for one, message in self._messages(some, whole=criteria.needs_body):
-                if one in summaries and criteria.fits(message, summaries[one]):
-                    found.append(one)
-        return found
+async def _open(store: MessageStore, folder: str, *, read_only: bool) -> None:
+    _check_folder(store, folder)
+    await store.open(folder, read_only=read_only)
 
-    async def _messages(
-        self, ids: Sequence[str], *, whole: bool
-    ) -> AsyncIterator[tuple[str, Message]]:
-        if not whole:
-            for one, block in (await self._store.read_headers(list(ids))).items():
-                yield one, Message(block)
-            return
-        async for batch in self._store.fetch(list(ids), self._spool):
-            for fetched in batch:
-                if fetched.content is not None:
-                    try:
-                        yield fetched.id, Message(fetched.content.bytes())
-                    finally:
-                        fetched.content.discard()
+
+async def _every(store: MessageStore) -> AsyncIterator[Summary]:
+    async for page in store.newer(""):
+        for summary in page.summaries:
+            yield summary
+
+
+async def _described(store: MessageStore, ids: Sequence[str]) -> list[Summary]:
+    """Summaries with headers, newest first."""
+    if not ids:
+        return []
+    found = await store.summaries(list(ids), headers=LISTED_HEADERS)
+    return found[::-1]
 
 
 def _line(summary: Summary) -> dict[str, Any]:

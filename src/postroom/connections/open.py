@@ -33,9 +33,10 @@ from postroom.db import Database, Tx
 from postroom.errors import InvalidValue, Refused
 from postroom.net.dial import Policy, Step
 from postroom.net.tls import ClientCertificate, Tls
-from postroom.protocols import imap, smtp
+from postroom.protocols import imap, pop3, smtp
 from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
-from postroom.protocols.pop3.store import open_store as open_pop3
+from postroom.protocols.imap import ImapStore
+from postroom.protocols.pop3 import Pop3Store
 from postroom.secret import Secret
 
 __all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transport"]
@@ -43,9 +44,9 @@ __all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transpor
 OnStep = Callable[[Step], None]
 Place = Literal["incoming", "outgoing"]
 
-_STORES: Final[Mapping[str, Callable[..., Awaitable[MessageStore]]]] = {
+_STORES: Final[Mapping[str, Callable[..., Awaitable[ImapStore | Pop3Store]]]] = {
     "imap": imap.open_store,
-    "pop3": open_pop3,
+    "pop3": pop3.open_store,
 }
 
 
@@ -66,7 +67,7 @@ class Prepared:
     last_worked: float | None = None
 
 
-async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> MessageStore:
+async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> ImapStore | Pop3Store:
     """Open the message store of a prepared incoming side.  Raises WireError."""
     opening = _STORES[prepared.side.protocol]
     return await opening(prepared.target, prepared.sign_in, on_step=on_step)

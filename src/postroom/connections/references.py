@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from postroom.connections.effective import Effective, EffectiveSide
@@ -18,17 +19,7 @@ SIGN_IN_TYPES: Final = ("password", "secret", "smtp")
 
 def trusted_in(tx: Tx, credentials: CredentialStore) -> TrustedCertificate:
     """Gives the PEM text of a ``trusted_certificate`` by name; raises InvalidValue."""
-
-    def pem(name: str) -> str:
-        record = credentials.get(tx, name) if credentials.exists(tx, name) else None
-        text = record.plain.get("certificate") if record else None
-        if record is None or record.type != "trusted_certificate" or not text:
-            raise InvalidValue(
-                "", f"there is no trusted_certificate called {name!r} with a certificate in it"
-            )
-        return str(text)
-
-    return pem
+    return functools.partial(credentials.trusted_pem, tx)
 
 
 def check_references(tx: Tx, credentials: CredentialStore, effective: Effective) -> None:

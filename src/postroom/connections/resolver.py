@@ -197,7 +197,8 @@ def _effective(
 
 def _placed(where: str, error: PostroomError) -> WrongUse:
     """The same error, with the place it belongs to in front."""
-    return WrongUse(f"{where}: {error.sentence}", code=error.code, hint=error.hint, field=where)
+    sentence = error.sentence.removeprefix("trust: ")
+    return WrongUse(f"{where}: {sentence}", code=error.code, hint=error.hint, field=where)
 
 
 def _permit_cleartext(where: str, host: str, *, permitted: bool) -> None:

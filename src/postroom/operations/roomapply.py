@@ -20,6 +20,7 @@ from postroom.operations.desk import Desk
 from postroom.operations.roomplan import Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
+from postroom.secret import Secret
 from postroom.services import service as services
 from postroom.services.service import Service
 from postroom.sources import store as sources
@@ -92,7 +93,9 @@ class Application:
                 in_use=bool(uses),
                 **dates,
             )
-        _refuse_plain_secrets(record.get("type") or before.type, fields)
+        type_name = record.get("type") or before.type
+        _refuse_plain_secrets(type_name, fields)
+        fields = _unwrapped(type_name, fields)
         typed = name.casefold() in self._wanted.typed
         saved = store.set_details(
             tx, name, fields, actor=actor, rebind=typed, used_lines=self._desk.lines_of(tx, name)
@@ -209,6 +212,15 @@ def _refuse_plain_secrets(type_name: str, fields: Mapping[str, Any]) -> None:
                 hint="Write {from_env: NAME}, {from_file: PATH} or {prompt: true} "
                 "instead, and treat the value that stood there as known to others.",
             )
+
+
+def _unwrapped(type_name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """References may stand in fields that are not sealed too: a certificate from its file."""
+    plain = {one.name for one in describe(type_named(type_name)) if not one.sealed}
+    return {
+        name: value.reveal() if isinstance(value, Secret) and name in plain else value
+        for name, value in fields.items()
+    }
 
 
 def _certificates_first(records: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

@@ -137,7 +137,7 @@ class Pump:
             if not await wire.writing.wait(until):
                 wire.fail(self._timed_out("take what was sent", None))
         if inbox.error is not None and not inbox.events:
-            raise self._own(inbox.error)
+            raise _told(self, inbox.error)
 
     @property
     def queued(self) -> int:
@@ -159,7 +159,7 @@ class Pump:
             inbox.events.clear()
             wire.fail(self._timed_out("answer", timeout))
         if inbox.error is not None and not inbox.events:
-            raise self._own(inbox.error)
+            raise _told(self, inbox.error)
         return wire.take()
 
     async def ready(self, timeout: float | None = None) -> bool:
@@ -206,7 +206,7 @@ class Pump:
             wire.fail(error)
             raise error
         if inbox.error is not None:
-            raise self._own(inbox.error)
+            raise _told(self, inbox.error)
         began = clock.monotonic()
         channel = Channel(self._target.tls, self.host)
         wire.begin_tls(channel)
@@ -223,7 +223,7 @@ class Pump:
             self.abandon()
             raise only_looked(self.where, channel.chain())
         if inbox.error is not None:
-            raise self._own(inbox.error)
+            raise _told(self, inbox.error)
         self.peer.learn(channel)
         detail = f"{self.peer.tls_version} {self.peer.cipher}"
         self.steps.append(Step("tls", clock.monotonic() - began, detail))
@@ -276,11 +276,12 @@ class Pump:
             said=self.transcript.last_said(),
         )
 
-    def _own(self, error: BaseException) -> BaseException:
-        """The error with our step, and without this session's secrets."""
-        if isinstance(error, WireError):
-            error.step = error.step or self.step
-            error.said = self.scrubber.text(error.said)
-            error.sentence = self.scrubber.text(error.sentence)
-            error.args = (error.sentence,)
-        return error
+
+def _told(pump: Pump, error: BaseException) -> BaseException:
+    """The error with the pump's step, and without this session's secrets."""
+    if isinstance(error, WireError):
+        error.step = error.step or pump.step
+        error.said = pump.scrubber.text(error.said)
+        error.sentence = pump.scrubber.text(error.sentence)
+        error.args = (error.sentence,)
+    return error

@@ -183,3 +183,20 @@ async def test_a_large_record_is_read_in_pages(room: Room, monkeypatch: pytest.M
     assert problems(room) == []
     await room.sql("DELETE FROM audit WHERE name = 'n10'")
     assert problems(room)
+
+
+async def test_a_row_of_another_past_does_not_fit(room: Room) -> None:
+    """T92: each row is good in itself, but follows another one than it did when it was written."""
+    for letter in "abc":
+        await note(room, letter)
+    (old,) = await room.sql("SELECT * FROM audit WHERE seq = 4")
+    await room.sql("DELETE FROM audit WHERE seq > 2")
+    for letter in "xy":
+        await note(room, letter)
+    await room.sql("DELETE FROM audit WHERE seq = 4")
+    await room.sql(
+        "INSERT INTO audit VALUES (:stream, :seq, :at, :actor, :action, :noun, :name, :detail, "
+        ":mac)", **dict(old),
+    )  # fmt: skip
+    (found,) = problems(room)
+    assert "row 4 " in found

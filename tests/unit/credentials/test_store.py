@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.unit.vault.rooms import ALICE, LINE, OTHER, Room
 SECRET = "hunter2hunter2"
 
 
-async def create(room: Room, name: str, type: str = "password", **more: object):
+async def create(room: Room, name: str, type: str = "password", **more: Any):
     return await room.db.write(
         lambda tx: room.store.create(tx, actor=ALICE, name=name, type=type, **more)
     )

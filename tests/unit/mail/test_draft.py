@@ -192,7 +192,7 @@ FILE = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     subject=HEADER,
     from_=PERSON,

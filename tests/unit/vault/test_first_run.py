@@ -21,7 +21,8 @@ from tests.unit.vault.rooms import ALICE, Room
 
 def counts(room: Room) -> list[int]:
     tables = ("vault_keys", "vault_key_wraps", "data_keys", "sealed", "credentials", "audit")
-    return [room.db.read_now(lambda tx, t=t: tx.value(f"SELECT count(*) FROM {t}")) for t in tables]
+    texts = [f"SELECT count(*) FROM {table}" for table in tables]
+    return room.db.read_now(lambda tx: [tx.value(text) for text in texts])
 
 
 def digest(room: Room) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,7 @@ async def test_what_is_sealed_opens_with_the_same_binding_only(room: Room) -> No
         Binding("credential", "r1", "acme", "password", 1, ("imap://a:993", "imap://b:993")),
     ):
         with pytest.raises(Unreadable):
-            room.db.read_now(lambda tx, other=other: room.keyring.open(tx, other, "password"))
+            room.db.read_now(functools.partial(room.keyring.open, binding=other, field="password"))
     with pytest.raises(Unreadable, match="is not there"):
         room.db.read_now(lambda tx: room.keyring.open(tx, BOUND, "passwords"))
 

@@ -3,8 +3,8 @@
 frames     bytes to lines and literals          sets       sets of uids
 tokens     a response to its words              names      folders' names
 responses  words to typed events                commands   what we say, as bytes
-core       the machine of all these             refusals   what a NO means
-session    the machine on a pump                sign_in    greeting, STARTTLS, sign-in
+machine    the core made of these               refusals   what a NO means
+session    the core on a pump                   sign_in    greeting, STARTTLS, sign-in
 opened, folders, listing, fetch, changes, idle  the verbs; store puts them together
 """
 

@@ -1,0 +1,77 @@
+"""The library: the same room for programs, asynchronous and synchronous."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+import pytest
+
+import postroom
+from postroom.library import AsyncService, SyncRoom
+from tests.ground.maildir import arrived
+from tests.journeys.conftest import Account, Cli
+
+if TYPE_CHECKING:
+    from tests.ground import Ground, User
+
+
+def test_a_synchronous_program_sends_and_reads(
+    cli: Cli, wired: User, ground: Ground
+) -> None:
+    """DESIGN 4.9, word for word."""
+    ground.dovecot.fill(wired, [b"Subject: unread\r\n\r\nhello\r\n"], flags="")
+    other = ground.user()
+    with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
+        item = room.service("orders-out").send(to=other.address, subject="Hello", text="...")
+        found = [(message.subject, message.attachments)
+                 for message in room.connection("acme").folder("INBOX").search("unseen")]  # fmt: skip
+        assert room.connection("acme").test().ok
+        assert [one["name"] for one in room.services.list()] == ["orders-out"]
+    assert item.state == "sent"
+    assert found == [("unread", [])]
+    assert b"Subject: Hello" in arrived(other.maildir)[0]
+
+
+def test_leaving_an_iteration_early_closes_the_connection(
+    cli: Cli, wired: User, ground: Ground
+) -> None:
+    ground.dovecot.fill(wired, [b"Subject: %d\r\n\r\nx\r\n" % n for n in range(5)])
+    with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
+        for message in room.connection("acme").folder().search("all"):
+            assert message.subject == "4"
+            break
+        assert room.connection("acme").folders()
+
+
+def test_the_synchronous_methods_have_the_asynchronous_signatures(cli: Cli) -> None:
+    with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
+        sync = inspect.signature(type(room.service("x")).send)
+        assert sync == inspect.signature(AsyncService.send)
+        assert isinstance(room, SyncRoom)
+
+
+def test_errors_come_through_as_they_are(cli: Cli) -> None:
+    with (
+        postroom.open(cli.settings.room, kek=cli.settings.kek) as room,
+        pytest.raises(postroom.PostroomError) as caught,
+    ):
+        room.service("nowhere").send(to="a@example.com")
+    assert caught.value.code == "not_found"
+
+
+async def test_messages_are_moved_flagged_and_deleted(account: Account) -> None:
+    """Reading leaves a message unseen; changes touch exactly the named ids."""
+    account.ground.dovecot.fill(account.user, [b"Subject: %d\r\n\r\nx\r\n" % n for n in range(3)])
+    settings = account.room.settings
+    async with postroom.aopen(settings.room, kek=settings.kek) as room:
+        inbox = room.connection("acme").folder("INBOX")
+        ids = {message.subject: message.id async for message in inbox.search("all")}
+        await inbox.move([ids["0"]], "Kept", create=True)
+        await inbox.flag([ids["1"]], add=["flagged"])
+        assert await inbox.delete([ids["2"]])
+        left = [(message.subject, message.flags) async for message in inbox.search("all")]
+        moved = [message.subject async for message in
+                 room.connection("acme").folder("Kept").search("unseen")]  # fmt: skip
+    assert left == [("1", frozenset({"flagged"}))]
+    assert moved == ["0"]

@@ -1,0 +1,164 @@
+"""The room file: plan, one transaction, idempotent, exported without secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.journeys.conftest import Cli
+
+if TYPE_CHECKING:
+    from tests.ground import Ground, User
+
+ROOM = """
+postroom: 1
+variables: {MAIL_HOST: 127.0.0.1}
+credentials:
+  - {name: ground-ca, type: trusted_certificate, fields: {certificate: {from_file: ca.pem}}}
+  - {name: acme-login, type: password, description: Orders account,
+     fields: {user_name: "%(user)s", password: {from_env: ACME_PASSWORD}}}
+connections:
+  - name: acme-work
+    extends: acme
+    description: the same, by another name
+  - name: acme
+    incoming: {protocol: imap, host: "${MAIL_HOST}", port: "%(imaps)d", trust: ground-ca,
+               security: tls, auth: {type: secret, credential: acme-login}}
+    outgoing: {protocol: smtp, host: "${MAIL_HOST}", port: "%(submission)d", trust: ground-ca,
+               security: starttls, auth: {type: secret, credential: acme-login}}
+sources:
+  - {name: orders-in, connection: acme-work, schedule: {push: true}, start: all,
+     folders: {input: INBOX, done: Done, error: Error}, sink: {type: directory, path: ./orders}}
+services:
+  - {name: orders-out, connection: acme-work, throttle: {max: 30, per: minute}, queue_size: 1000}
+"""
+
+
+@pytest.fixture
+def room_file(
+    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, User]:
+    """A room file for a fresh user, with its certificate beside it."""
+    user = ground.user()
+    monkeypatch.setenv("ACME_PASSWORD", user.password)
+    (tmp_path / "ca.pem").write_text(ground.pki.ca.read_text())
+    path = tmp_path / "room.yaml"
+    path.write_text(ROOM % {"user": user.address, "imaps": ground.dovecot.imaps,
+                            "submission": ground.postfix.submission})  # fmt: skip
+    return path, user
+
+
+def test_apply_makes_a_room_that_works(
+    cli: Cli, room_file: tuple[Path, User], ground: Ground, tmp_path: Path
+) -> None:
+    """The plan comes first; relative paths are the file's; inheritance, macros and folders work."""
+    path, user = room_file
+    planned = cli("apply", str(path), "--dry-run")
+    assert planned.status == 0, planned.err
+    assert "7 changes planned; nothing was changed." in planned.out
+    assert cli("connection", "list", "--json").json["items"] == []
+
+    applied = cli("apply", str(path))
+    assert applied.status == 0, applied.err
+    assert "add    connection acme-work" in applied.out
+    ground.dovecot.fill(user, [b"Subject: one\r\n\r\n1\r\n", b"Subject: two\r\n\r\n2\r\n"])
+    assert cli("source", "run", "orders-in").status == 0
+    assert len(list((tmp_path / "orders" / "INBOX").glob("*.eml"))) == 2
+    done = cli("mail", "list", "--via", "acme", "--folder", "Done", "--json").json["items"]
+    assert {one["subject"] for one in done} == {"one", "two"}
+
+
+def test_applying_twice_changes_nothing(cli: Cli, room_file: tuple[Path, User]) -> None:
+    """A secret equal to the stored one is no change: no new version, no audit row."""
+    path, _ = room_file
+    assert cli("apply", str(path)).status == 0
+    before = cli("credential", "show", "acme-login", "--json").json["version"]
+    rows = len(cli("audit", "list", "--limit", "1000", "--json").json["items"])
+    again = cli("apply", str(path))
+    assert again.status == 0, again.err
+    assert "Nothing to change." in again.out
+    assert cli("credential", "show", "acme-login", "--json").json["version"] == before
+    after = [row for row in cli("audit", "list", "--limit", "1000", "--json").json["items"]
+             if row["action"] not in ("checkpoint",)]  # fmt: skip
+    assert len(after) <= rows
+
+
+def test_export_holds_no_secret_and_applies_to_nothing(
+    cli: Cli, room_file: tuple[Path, User], tmp_path: Path
+) -> None:
+    path, user = room_file
+    assert cli("apply", str(path)).status == 0
+    out = tmp_path / "export.yaml"
+    assert cli("export", "--to", str(out)).status == 0
+    assert user.password not in out.read_text()
+    again = cli("apply", str(out))
+    assert again.status == 0, again.err
+    assert "Nothing to change." in again.out
+
+
+def test_a_new_secret_is_a_change_and_null_clears(
+    cli: Cli, room_file: tuple[Path, User], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, _ = room_file
+    assert cli("apply", str(path)).status == 0
+    monkeypatch.setenv("ACME_PASSWORD", "another-password-entirely")
+    changed = cli("apply", str(path))
+    assert "change credential acme-login: secret" in changed.out
+    more = tmp_path / "more.yaml"
+    more.write_text("postroom: 1\nservices:\n  - {name: orders-out, throttle: null}\n")
+    assert "change service orders-out: throttle" in cli("apply", str(more)).out
+    assert cli("service", "show", "orders-out", "--json").json["throttle"] is None
+
+
+def test_all_of_it_or_nothing(cli: Cli, room_file: tuple[Path, User]) -> None:
+    """The last record is wrong: none of the records before it is there afterwards."""
+    path, _ = room_file
+    path.write_text(path.read_text().replace("connection: acme-work, throttle", "connection: x, throttle"))
+    answer = cli("apply", str(path))
+    assert answer.status == 2, answer.out
+    assert "room.yaml, line" in answer.err
+    assert cli("credential", "list", "--json").json["items"] == []
+
+
+def test_prune_removes_what_no_file_names(
+    cli: Cli, room_file: tuple[Path, User], tmp_path: Path
+) -> None:
+    path, _ = room_file
+    assert cli("apply", str(path)).status == 0
+    less = tmp_path / "less.yaml"
+    less.write_text("postroom: 1\nconnections:\n  - {name: acme}\n")
+    refused = cli("apply", str(less), "--prune", "sources", "--prune", "services")
+    assert refused.status == 2
+    assert "--yes" in refused.err
+    done = cli("apply", str(less), "--prune", "sources", "--prune", "services", "--yes")
+    assert done.status == 0, done.err
+    assert cli("source", "list", "--json").json["items"] == []
+    assert cli("connection", "list", "--json").json["items"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("postroom: 2\n", ("postroom: 1",)),
+        ("- a\n", ("postroom: 1",)),
+        ("postroom: 1\nconections: []\n", ("line 2", "connections")),
+        ("postroom: 1\nvariables: {A: 1, A: 2}\n", ("line 2", "twice")),
+        ("postroom: 1\nvariables: &x {A: 1}\nservices: *x\n", ("anchors",)),
+        ("postroom: 1\nsources:\n  - {connection: x}\n", ("line 3", "name")),
+        ("postroom: 1\ncredentials:\n  - {name: a, type: pasword}\n", ("line 3", "password")),
+        ("postroom: [1\n", ("line",)),
+        ("postroom: 1\ncredentials:\n  - {name: a, type: password, fields: "
+         "{password: {from_env: NOT_SET_ANYWHERE}}}\n", ("NOT_SET_ANYWHERE",)),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_place(
+    cli: Cli, tmp_path: Path, text: str, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(text)
+    answer = cli("apply", str(path))
+    assert answer.status == 2, answer.err
+    for word in ("room.yaml", *words):
+        assert word in answer.err

@@ -1,0 +1,346 @@
+"""One contract for every message store: memory, IMAP and POP3 on Dovecot do the same.
+
+What a store says it cannot do (Features) is skipped, and one test checks that it refuses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from postroom.errors import FolderError, WireError
+from postroom.protocols.base import Content, MessageStore, Summary
+from postroom.protocols.content import Held
+from postroom.protocols.imap import open_store as open_imap
+from postroom.protocols.memory import MemoryServer
+from postroom.protocols.memory import open_store as open_memory
+from postroom.protocols.pop3 import open_store as open_pop3
+from tests.ground import Ground, messages
+from tests.wire.outgoing import password, target
+
+__all__: list[str] = []
+
+SMALL = [messages.small(n) for n in range(12)]
+LARGE = b"Subject: large\r\n\r\n" + b"a line of a large message, .dots\r\n..\r\n" * 10_000
+
+
+class Spooled:
+    """A spool in memory."""
+
+    def __init__(self, size: int) -> None:
+        self.pieces = io.BytesIO()
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        self.pieces.write(data)
+
+    def finish(self) -> Content:
+        return Spool(self.pieces.getvalue())
+
+    def discard(self) -> None:
+        self.pieces.close()
+
+
+class Spool(Held):
+    """Tells that it went through the spool."""
+
+
+@dataclasses.dataclass
+class Rig:
+    """A mailbox that can be filled past every protocol, and opened."""
+
+    kind: str
+    fill: Callable[[list[bytes]], object]
+    open: Callable[[], Awaitable[MessageStore]]
+
+    async def inbox(self, *, read_only: bool = False) -> MessageStore:
+        store = await self.open()
+        await store.open("INBOX", read_only=read_only)
+        return store
+
+
+@pytest.fixture(params=["memory", "imap", "pop3"])
+def rig(request: pytest.FixtureRequest) -> Rig:
+    if request.param == "memory":
+        server = MemoryServer()
+        return Rig(
+            "memory",
+            lambda contents: [server.put(content) for content in contents],
+            lambda: open_memory(server),
+        )
+    ground: Ground = request.getfixturevalue("ground")
+    user = ground.user()
+    opener: Any = {"imap": open_imap, "pop3": open_pop3}[request.param]
+    there = target(getattr(ground.dovecot, request.param + "s"), "tls", ground.pki)
+    return Rig(
+        request.param,
+        lambda contents: ground.dovecot.fill(user, contents),
+        lambda: opener(there, password(user)),
+    )
+
+
+async def listed(store: MessageStore, cursor: str = "", **more: Any) -> list[Summary]:
+    return [s async for page in store.newer(cursor, **more) for s in page.summaries]
+
+
+async def fetched(store: MessageStore, ids: list[str]) -> dict[str, Content | None]:
+    return {f.id: f.content async for batch in store.fetch(ids, Spooled) for f in batch}
+
+
+def needs(store: MessageStore, feature: str) -> None:
+    if not getattr(store.features, feature):
+        store.abandon()
+        pytest.skip(f"it has no {feature}, and says so")
+
+
+async def test_opening_tells_what_is_there(rig: Rig):
+    rig.fill(SMALL[:3])
+    store = await rig.open()
+    state = await store.open("inbox")
+    assert (state.name, state.exists, state.read_only) == ("INBOX", 3, True)
+    assert (state.uidvalidity > 0) == (rig.kind != "pop3")
+    with pytest.raises(FolderError) as caught:
+        await store.open("No/Such Folder")
+    assert caught.value.code == "folder_missing"
+    await store.close()
+
+
+async def test_folders_have_names_and_uses(rig: Rig):
+    store = await rig.open()
+    found = {folder.name: folder for folder in await store.folders()}
+    assert found["INBOX"].selectable
+    if store.features.folders:
+        assert found["Archive"].special_use == "\\Archive"
+        assert (await store.open("\\Trash")).name == "Trash"
+        await store.create("Done/2026/ä")
+        await store.create("Done/2026/ä")
+        assert {"Done", "Done/2026", "Done/2026/ä"} <= {f.name for f in await store.folders()}
+        assert (await store.open("Done/2026/ä")).exists == 0
+    await store.create("INBOX")
+    await store.close()
+
+
+async def test_listing_goes_page_by_page_and_on_from_a_cursor(rig: Rig):
+    rig.fill(SMALL[:5])
+    store = await rig.inbox()
+    pages = [page async for page in store.newer("", page=2, headers=["subject"])]
+    assert [len(page.summaries) for page in pages] == [2, 2, 1]
+    first = [s for page in pages for s in page.summaries]
+    assert [s.size for s in first] == [len(m) for m in SMALL[:5]]
+    assert len({s.id for s in first}) == 5
+    for summary, content in zip(first, SMALL, strict=False):
+        line = next(x for x in content.split(b"\r\n") if x.lower().startswith(b"subject:"))
+        assert summary.headers.strip() == line
+    await store.close()
+    rig.fill(SMALL[5:7])
+    store = await rig.inbox()
+    later = [s.id for s in await listed(store, pages[-1].cursor)]
+    known = [s.id for s in first]
+    if store.features.folders:
+        assert len(later) == 2
+        assert not set(later) & set(known)
+    else:  # without order everything comes every time
+        assert set(known) < set(later)
+        assert len(later) == 7
+    await store.close()
+
+
+async def test_start_new_begins_after_what_is_there(rig: Rig):
+    rig.fill(SMALL[:2])
+    store = await rig.open()
+    state = await store.open("INBOX")
+    if state.next_cursor:
+        assert await listed(store, state.next_cursor) == []
+    await store.close()
+
+
+async def test_an_empty_folder_has_no_pages(rig: Rig):
+    store = await rig.inbox()
+    assert await listed(store) == []
+    assert await fetched(store, []) == {}
+    assert await store.read_headers([]) == {}
+    await store.close()
+
+
+async def test_reading_gives_the_exact_bytes_and_sets_nothing(rig: Rig):
+    contents = [*SMALL, LARGE]
+    rig.fill(contents)
+    store = await rig.inbox()
+    ids = [s.id for s in await listed(store)][::-1]
+    got = await fetched(store, ids)
+    assert list(got) == ids
+    assert [c.bytes() if c else None for c in got.values()] == contents[::-1]
+    assert isinstance(got[ids[0]], Spool)
+    assert not any(isinstance(got[key], Spool) for key in ids[1:])
+    blocks = await store.read_headers(ids)
+    assert [blocks[key] for key in ids] == [c[: c.index(b"\r\n\r\n") + 4] for c in contents[::-1]]
+    assert all("seen" not in s.flags for s in await store.summaries(ids))
+    await store.close()
+
+
+async def test_deleting_takes_exactly_these(rig: Rig):
+    rig.fill(SMALL[:4])
+    store = await rig.inbox()
+    ids = [s.id for s in await listed(store)]
+    assert await store.delete([ids[1], ids[3]]) is True
+    assert [s.id for s in await store.summaries(ids)] == [ids[0], ids[2]]
+    got = await fetched(store, ids)
+    assert [key for key, content in got.items() if content is None] == [ids[1], ids[3]]
+    await store.close()
+    store = await rig.inbox()
+    assert [s.id for s in await listed(store)] == [ids[0], ids[2]]
+    await store.close()
+
+
+async def test_read_only_changes_nothing(rig: Rig):
+    rig.fill(SMALL[:1])
+    store = await rig.inbox(read_only=True)
+    ids = [s.id for s in await listed(store)]
+    with pytest.raises(FolderError):
+        await store.delete(ids)
+    store.abandon()
+    store = await rig.inbox()
+    assert [s.id for s in await listed(store)] == ids
+    assert (await store.summaries(ids))[0].flags <= {"\\Recent"}
+    await store.close()
+
+
+async def test_flags_and_keywords(rig: Rig):
+    rig.fill(SMALL[:2])
+    store = await rig.inbox()
+    needs(store, "flags")
+    ids = [s.id for s in await listed(store)]
+    await store.flag(ids[:1], add=["seen", "flagged", "Invoice"])
+    await store.flag(ids[:1], remove=["flagged"])
+    first, second = await store.summaries(ids)
+    assert {"seen", "Invoice"} <= first.flags
+    assert "flagged" not in first.flags
+    assert not second.flags & {"seen", "Invoice"}
+    await store.close()
+
+
+async def test_moving_and_copying_tell_the_new_ids(rig: Rig):
+    rig.fill(SMALL[:3])
+    store = await rig.inbox()
+    needs(store, "move")
+    ids = [s.id for s in await listed(store)]
+    await store.create("Done")
+    copied = await store.copy(ids[:1], "Done")
+    moved = await store.move(ids[1:], "\\Archive")
+    assert set(copied) == set(ids[:1])
+    assert set(moved) == set(ids[1:])
+    assert [s.id for s in await listed(store)] == ids[:1]
+    await store.open("Done")
+    assert [s.id for s in await listed(store)] == list(copied.values())
+    await store.open("Archive")
+    assert {s.id for s in await listed(store)} == set(moved.values())
+    got = await fetched(store, list(moved.values()))
+    assert [c.bytes() if c else None for c in got.values()] == SMALL[1:3]
+    with pytest.raises(FolderError):
+        await store.summaries(ids[:1])  # an id of another folder
+    await store.close()
+
+
+async def test_moving_to_a_folder_that_is_missing_moves_nothing(rig: Rig):
+    rig.fill(SMALL[:1])
+    store = await rig.inbox()
+    needs(store, "move")
+    ids = [s.id for s in await listed(store)]
+    with pytest.raises(FolderError) as caught:
+        await store.move(ids, "Nowhere")
+    assert caught.value.code == "folder_missing"
+    assert [s.id for s in await store.summaries(ids)] == ids
+    await store.close()
+
+
+async def test_appending(rig: Rig):
+    store = await rig.inbox()
+    needs(store, "append")
+    key = await store.append("Sent", SMALL[0], flags=["seen"])
+    await store.open("Sent")
+    (summary,) = await listed(store)
+    assert summary.id == key
+    assert "seen" in summary.flags
+    (content,) = (await fetched(store, [key])).values()
+    assert content is not None
+    assert content.bytes() == SMALL[0]
+    await store.close()
+
+
+async def test_searching(rig: Rig):
+    rig.fill([b"Subject: apples\r\n\r\nred\r\n", b"Subject: pears\r\n\r\ngreen\r\n"])
+    store = await rig.inbox()
+    needs(store, "search")
+    apples, pears = (s.id for s in await listed(store))
+    await store.flag([pears], add=["seen"])
+    for criteria, found in (
+        ("ALL", [apples, pears]),
+        ("UNSEEN", [apples]),
+        ('SUBJECT "pear"', [pears]),
+        ("NOT SUBJECT pear", [apples]),
+        ("OR SUBJECT apple BODY green", [apples, pears]),
+        ("SEEN (BODY green)", [pears]),
+        ("LARGER 100000", []),
+        ("2:*", [pears]),
+        ("BEFORE 1-Jan-2001", []),
+    ):
+        assert await store.search(criteria) == found, criteria
+    await store.close()
+
+
+async def test_waiting_hears_of_an_arrival(rig: Rig):
+    store = await rig.inbox()
+    needs(store, "push")
+    assert await store.wait(0.2) is False
+    other = await rig.inbox()
+    waiting = asyncio.create_task(store.wait(10))
+    await asyncio.sleep(0.2)
+    key = await other.append("INBOX", SMALL[0])
+    assert await waiting is True
+    assert [s.id for s in await listed(store)] == [key]
+    await other.close()
+    await store.close()
+
+
+async def test_a_check_keeps_the_wire_alive(rig: Rig):
+    rig.fill(SMALL[:1])
+    store = await rig.inbox()
+    await listed(store)
+    assert await store.check() is False
+    await store.close()
+
+
+async def test_what_a_store_cannot_do_it_refuses(rig: Rig):
+    rig.fill(SMALL[:1])
+    store = await rig.inbox()
+    ids = [s.id for s in await listed(store)]
+    verbs: dict[str, Callable[[], Awaitable[object]]] = {
+        "folders": lambda: store.create("Done"),
+        "flags": lambda: store.flag(ids, add=["seen"]),
+        "move": lambda: store.move(ids, "Done"),
+        "copy": lambda: store.copy(ids, "Done"),
+        "append": lambda: store.append("INBOX", SMALL[0]),
+        "search": lambda: store.search("ALL"),
+        "push": lambda: store.wait(0.1),
+    }
+    for feature, verb in verbs.items():
+        if not getattr(store.features, feature):
+            with pytest.raises(WireError) as caught:
+                await verb()
+            assert caught.value.code == "not_supported", feature
+    assert [s.id for s in await store.summaries(ids)] == ids
+    await store.close()
+
+
+async def test_an_abandoned_store_says_that_it_is_gone(rig: Rig):
+    store = await rig.inbox()
+    store.abandon()
+    store.abandon()
+    with pytest.raises(WireError) as caught:
+        await store.check()
+    assert caught.value.code == "connection_lost"
+    assert caught.value.temporary
