@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 from urllib.parse import quote, quote_plus
 
-__all__ = ["MASK", "Scrubber", "Secret", "is_mask", "mask", "open_secrets"]
+__all__ = ["MASK", "Scrubber", "Secret", "hint", "is_mask", "mask", "open_secrets"]
 
 MASK: Final = "****"
 HINT_FROM = 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -110,9 +111,15 @@ def usage(name: Name) -> None:
 
 
 @app.command()
-def test(name: Name) -> int:
+def test(
+    name: Name,
+    save_certificate: Annotated[
+        Path | None, typer.Option(help="Write the server's certificate to this new file.")
+    ] = None,
+) -> int:
     """Walk both sides step by step: resolve, TCP, TLS, greeting, sign-in, folder; nothing is sent."""
-    return show_report(in_room(lambda room: room.connections.test(name, on_step=on_step())))
+    report = in_room(lambda room: room.connections.test(name, on_step=on_step()))
+    return show_report(report, save_certificate=save_certificate)
 
 
 def _saved(found: dict[str, Any]) -> None:

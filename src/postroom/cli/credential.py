@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -152,9 +153,15 @@ def usage(name: Name) -> None:
 
 
 @app.command()
-def test(name: Name) -> int:
+def test(
+    name: Name,
+    save_certificate: Annotated[
+        Path | None, typer.Option(help="Write the server's certificate to this new file.")
+    ] = None,
+) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
-    return show_report(in_room(lambda room: room.credentials.test(name, on_step=on_step())))
+    report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
+    return show_report(report, save_certificate=save_certificate)
 
 
 def _ask_for_missing(given: Given, type_name: str) -> None:

@@ -12,7 +12,7 @@ from postroom.errors import RoomError
 __all__ = ["SCHEMA", "migrate", "schema_of"]
 
 
-class Migration(NamedTuple):
+class _Migration(NamedTuple):
     """One numbered step: ``0001_first_light.sql``."""
 
     number: int
@@ -20,11 +20,11 @@ class Migration(NamedTuple):
     text: str
 
 
-def _load() -> list[Migration]:
+def _load() -> list[_Migration]:
     found = []
     for entry in resources.files("postroom.db").joinpath("migrations").iterdir():
         if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", entry.name):
-            found.append(Migration(int(match[1]), match[2], entry.read_text("utf-8")))
+            found.append(_Migration(int(match[1]), match[2], entry.read_text("utf-8")))
     return sorted(found)
 
 

@@ -37,7 +37,7 @@ from postroom.operations.variables import Variables
 __all__ = ["SyncRoom", "open"]
 
 
-class Portal:
+class _Portal:
     """One thread with an event loop; synchronous callers hand it coroutines and wait."""
 
     def __init__(self) -> None:
@@ -97,10 +97,10 @@ _TARGETS = (
 )
 
 
-class Synchronous:
+class _Synchronous:
     """The base of the generated classes: holds the asynchronous object and the portal."""
 
-    def __init__(self, portal: Portal, wrapped: Any) -> None:
+    def __init__(self, portal: _Portal, wrapped: Any) -> None:
         self._portal = portal
         self._wrapped = wrapped
 
@@ -108,12 +108,12 @@ class Synchronous:
         return f"<{type(self).__name__}>"
 
 
-def _generate(target: type) -> type[Synchronous]:
+def _generate(target: type) -> type[_Synchronous]:
     members: dict[str, Any] = {"__doc__": target.__doc__}
     for name, function in inspect.getmembers(target, inspect.isfunction):
         if not name.startswith("_") and not _takes_transaction(function):
             members[name] = _wrap(function)
-    return type(target.__name__.replace("Async", "Sync"), (Synchronous,), members)
+    return type(target.__name__.replace("Async", "Sync"), (_Synchronous,), members)
 
 
 def _takes_transaction(function: Callable[..., Any]) -> bool:
@@ -125,7 +125,7 @@ def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
     name = function.__name__
 
     @functools.wraps(function)
-    def synchronous(self: Synchronous, *args: Any, **named: Any) -> Any:
+    def synchronous(self: _Synchronous, *args: Any, **named: Any) -> Any:
         found = getattr(self._wrapped, name)(*args, **named)
         if inspect.iscoroutine(found):
             found = self._portal.call(found)
@@ -138,13 +138,13 @@ def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
     return synchronous
 
 
-_GENERATED: dict[type, type[Synchronous]] = {target: _generate(target) for target in _TARGETS}
+_GENERATED: dict[type, type[_Synchronous]] = {target: _generate(target) for target in _TARGETS}
 
 
 class SyncRoom(_GENERATED[AsyncRoom]):  # type: ignore[misc,valid-type]  # generated above, from AsyncRoom
     """An opened room for synchronous programs; ``with postroom.open() as room``."""
 
-    def __init__(self, portal: Portal, room: AsyncRoom, leave: Callable[[], Any]) -> None:
+    def __init__(self, portal: _Portal, room: AsyncRoom, leave: Callable[[], Any]) -> None:
         super().__init__(portal, room)
         self._leave: Callable[[], Any] | None = leave
         for noun, operations in vars(room).items():
@@ -171,7 +171,7 @@ def open(  # noqa: A001  # postroom.open is the library's own verb
     room: str | Path | None = None, *, kek: str | None = None
 ) -> SyncRoom:
     """Open a room for synchronous use; the arguments are those of :func:`aopen`."""
-    portal = Portal()
+    portal = _Portal()
     opening = aopen(room, kek=kek)
     try:
         opened = portal.call(opening.__aenter__())

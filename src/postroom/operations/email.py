@@ -32,7 +32,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Via:
+class _Via:
     """What a message is sent through: the service, and the name its rows carry."""
 
     service: Service
@@ -40,7 +40,7 @@ class Via:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Account:
+class _Account:
     """Who sends: the account's own address, who else it may send as, whether it signs in."""
 
     own: str
@@ -116,7 +116,7 @@ class Email:
             digest=_digest(whole),
         )
 
-    def via(self, tx: Tx, name: str) -> Via:
+    def via(self, tx: Tx, name: str) -> _Via:
         """The service, connection or credential of that name; ``service:``, ``connection:`` or
         ``credential:`` in front decides where a name is not unique.
         """
@@ -132,9 +132,9 @@ class Email:
             )
         kind, real = found[0]
         if kind == "service":
-            return Via(services.get(tx, real), real)
+            return _Via(services.get(tx, real), real)
         implicit = services.implicit(f"{kind}:{real}")
-        return Via(implicit, f"{kind}:{real}")
+        return _Via(implicit, f"{kind}:{real}")
 
     def _candidates(self, tx: Tx, name: str) -> list[tuple[str, str]]:
         key = name.casefold()
@@ -153,13 +153,13 @@ class Email:
         ]
         return found
 
-    def _account(self, tx: Tx, service: Service) -> Account:
+    def _account(self, tx: Tx, service: Service) -> _Account:
         if service.connection.startswith("credential:"):
             record = self._desk.credentials.get(tx, service.connection.partition(":")[2])
             fields = record.fields
             own = str(fields.get("email_address") or _address_in(fields.get("user_name")))
             allowed = service.allowed_senders or fields.get("allowed_senders") or ()
-            return Account(own, tuple(allowed), bool(fields.get("user_name")))
+            return _Account(own, tuple(allowed), bool(fields.get("user_name")))
         effective = self._desk.resolver(tx).effective(service.connection)
         side = effective.outgoing
         if side is None:
@@ -169,7 +169,7 @@ class Email:
             fields = self._desk.credentials.get(tx, side.auth.credential).fields
             user = fields.get("email_address") or fields.get("user_name")
         allowed = tuple(service.allowed_senders) or effective.allowed_senders
-        return Account(_address_in(user), allowed, side.auth.type != "none")
+        return _Account(_address_in(user), allowed, side.auth.type != "none")
 
     # ------------------------------------------------------------------ dispatch
 

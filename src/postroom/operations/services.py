@@ -17,7 +17,7 @@ from postroom.services import service as store
 from postroom.services.outbox import Item
 from postroom.services.service import Service
 
-__all__ = ["Outbox", "Services"]
+__all__ = ["Outbox", "Services", "check_outgoing"]
 
 
 class Services:

@@ -10,16 +10,28 @@ from postroom.db import Claim, Queue, Row, Tx
 from postroom.errors import PostroomError
 from postroom.protocols.base import Outcome, Reply
 from postroom.services.service import Retry, Service
-from postroom.services.states import FINISHED, READY, row_state
+from postroom.services.states import FINISHED, row_state
 
-__all__ = ["OUTBOX", "backoff", "claim", "decide", "mark_submitting", "put_back", "settle"]
+__all__ = [
+    "OUTBOX",
+    "Decision",
+    "backoff",
+    "claim",
+    "decide",
+    "mark_submitting",
+    "open_recipients",
+    "put_back",
+    "settle",
+]
 
 OUTBOX = Queue(
     "outbox",
-    ready=READY + " AND instr(:services, ',' || service || ',') > 0 AND (:item = '' OR id = :item)",
+    ready="state IN ('queued', 'claimed', 'submitting', 'deferred') "
+    "AND instr(:services, ',' || service || ',') > 0 AND (:item = '' OR id = :item)",
     order="due_at, id",
 )
-"""Claims rows of the services named in ``services`` (``,a,b,``), or one ``item`` of them."""
+"""What a dispatcher may take: rows of the services named in ``services`` (``,a,b,``), or one ``item``
+of them; ``claimed`` and ``submitting`` ones come up only when their owner is gone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

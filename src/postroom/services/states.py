@@ -19,13 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["FINISHED", "FOLLOWS", "READY", "WAITING", "may_follow", "row_state"]
+__all__ = ["FINISHED", "FOLLOWS", "WAITING", "may_follow", "row_state"]
 
 WAITING: Final = frozenset({"queued", "claimed", "submitting", "deferred", "held"})
 FINISHED: Final = frozenset({"sent", "failed", "ambiguous", "cancelled"})
-READY: Final = "state IN ('queued', 'claimed', 'submitting', 'deferred')"
-"""What a dispatcher may take; ``claimed`` and ``submitting`` only when their owner is gone."""
-
 FOLLOWS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"claimed", "held", "cancelled"}),
     "claimed": frozenset({"submitting", "queued", "deferred", "failed", "claimed"}),

@@ -26,7 +26,7 @@ PAGE = 500
 BEFORE_START = "was there before the start"
 
 
-class Write(Protocol):
+class _Write(Protocol):
     """Runs a body under the fence of the claim."""
 
     async def __call__(self, body: Callable[[Tx], T], /) -> T: ...
@@ -35,7 +35,7 @@ class Write(Protocol):
 class Lister:
     """Brings the ledger up to what the folder holds."""
 
-    def __init__(self, db: Database, claim: Claim, source: Source, write: Write) -> None:
+    def __init__(self, db: Database, claim: Claim, source: Source, write: _Write) -> None:
         self._db = db
         self._id = claim.id
         self._store_id: str = claim.row["store"]

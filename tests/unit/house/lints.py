@@ -57,9 +57,9 @@ def ways_out(module: Module) -> Iterator[str]:
 
 
 def reveals(module: Module) -> Iterator[str]:
-    """Every mention of ``.reveal``, called or handed on."""
+    """Every mention of ``.reveal`` and ``.reveal_bytes``, called or handed on."""
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and node.attr == "reveal":
+        if isinstance(node, ast.Attribute) and node.attr in ("reveal", "reveal_bytes"):
             yield module.at(node)
 
 

@@ -39,6 +39,21 @@ SAME_RELEASE = {
 enough."""
 
 MAY_REVEAL = {
+    "cli.flags": "a plain field (a certificate) may be given by file too; it is no secret",
+    "credentials.intake": "what was typed is trimmed, and a mask refused, before it is sealed",
+    "credentials.types.client_secrets": "a client secret that is the Secret ID is refused",
+    "credentials.versions": "the hint, its last four characters, is sealed beside it",
+    "macros": "a text that a secret is part of becomes a secret as a whole",
+    "operations.roomapply": "a plain field (a certificate) may be given by reference; it is no secret",
+    "protocols.memory.server": "the in-memory twin compares the password, as a server does",
+    "net.tls": "the client's key goes into the TLS context",
+    "credentials.types.pem": "a private key is read to see that it is one",
+    "protocols.imap.commands": "LOGIN is made of it",
+    "protocols.pop3.opening": "PASS is made of it",
+    "vault.hints": "the fingerprint of a PEM or JSON secret is sealed beside it",
+    "vault.kek": "the id of a key is derived from it",
+    "vault.keyring": "it is sealed, or a key is derived from it",
+    "vault.passphrase": "the key is derived from it",
     "protocols.sasl": "the answer to the server's challenge is made of it",
 }
 """Modules that may call ``Secret.reveal()``: where bytes leave for the wire or the seal."""

@@ -44,6 +44,14 @@ def test_byte_by_byte_gives_the_same_events() -> None:
     assert sum(isinstance(event, Fetch) for event in whole) == 12
 
 
+@pytest.mark.parametrize("length", range(SMALL.line // 2 - 3, SMALL.line // 2 + 4))
+def test_a_search_about_as_long_as_a_piece_is_cut_alike(length: int) -> None:
+    line = (b"* SEARCH" + b" 7" * length)[: length - 1] + b"8\r\n"
+    assert len(line) == length + 2
+    data = GREETING + line
+    assert events(data, list(range(len(data)))) == events(data, [])
+
+
 @pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
 @pytest.mark.parametrize("read", [1000, CHUNK, 10 * CHUNK])
 def test_a_large_literal_comes_in_whole_pieces(size: int, read: int) -> None:

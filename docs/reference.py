@@ -1,0 +1,390 @@
+"""Write docs/reference from what the code declares: ``python -m docs.reference`` (``make docs``).
+
+The pages are never edited.  tests/unit/test_docs.py writes them again in memory and compares.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from docs import meanings
+from postroom.cli.options import GLOBAL_HELP
+from postroom.cli.root import VERBS
+from postroom.errors import CODES
+from postroom.fields import Described, Fields, describe, model_of, shown
+from postroom.operations.declared import about_type, credential_types, nouns, sinks
+
+__all__ = ["HERE", "commands", "main", "pages"]
+
+HERE = Path(__file__).parent / "reference"
+_NOTE = "<!-- Written by `make docs` from the code. Edits are lost. -->\n"
+
+_ABOUT = {
+    "connection": "A connection is the saved settings of a mailbox: where mail is read (`incoming`) "
+    "and where it is sent (`outgoing`). Fields that are left out are inherited from `extends`, or "
+    "have the default that the table says.",
+    "source": "A source says which messages are collected from a connection, when, where they go, "
+    "and what becomes of them on the server.",
+    "service": "A service says how messages are sent over a connection: queue, rate, retries, and "
+    "who may be the sender.",
+    "directory": "One file a message: `FOLDER/UIDVALIDITY-UID.eml`, the exact bytes. Taking a "
+    "message twice writes the same file again.",
+    "maildir": "`tmp`, `new` and `cur`, as any mail program reads them.",
+}
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name."""
+    found = {"index.md": ""}
+    for name, model in nouns().items():
+        found[f"{name}.md"] = _page(f"The fields of a {name}", _ABOUT[name], _fields(model))
+    for name, model in credential_types().items():
+        found[f"credential-{name}.md"] = _credential(name, model)
+    found["sinks.md"] = _sinks()
+    found["cli.md"] = _cli()
+    found["errors.md"] = _errors()
+    found["macros.md"] = _macros()
+    found["environment.md"] = _environment()
+    found["index.md"] = _index(found)
+    return found
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n".join([_NOTE + f"# {title}\n", *(part.rstrip("\n") + "\n" for part in parts if part)])
+
+
+def _index(found: dict[str, str]) -> str:
+    lines = []
+    for name, text in found.items():
+        if name != "index.md":
+            title = next(line[2:] for line in text.splitlines() if line.startswith("# "))
+            lines.append(f"- [{title}]({name})")
+    about = (
+        "These pages are written from the code by `make docs`. The same facts are one command "
+        "away: `postroom explain NAME`."
+    )
+    return _page("Reference", about, "\n".join(lines))
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+# ------------------------------------------------------------------ fields
+
+
+def _fields(model: type[Fields]) -> str:
+    return _table(
+        ("Field", "Type", "Default", "What it is"),
+        (
+            (f"`{one.name}`", _type(one), _default(one), _about(one))
+            for one in _described(model, describe(model))
+        ),
+    )
+
+
+def _described(model: type[Fields], fields: list[Described]) -> Iterator[Described]:
+    """The declared fields, with what is declared inside choices, lists and maps."""
+    known = {one.name for one in fields}
+    for one in fields:
+        parent = one.name.rpartition(".")[0]
+        choice = _choice(model, parent)
+        if choice is not None and parent not in known:
+            known.add(parent)
+            yield choice
+        yield one
+        yield from _inside(model, one.name)
+
+
+def _info(model: type[Fields], dotted: str) -> Any:
+    """The declaration of a dotted field, or None."""
+    owner: type[Fields] | None = model
+    found: Any = None
+    for part in dotted.split("."):
+        named = {(info.alias or name): info for name, info in (owner or Fields).model_fields.items()}
+        found = named.get(part)
+        if found is None:
+            return None
+        owner = model_of(found.annotation)
+    return found
+
+
+def _choice(model: type[Fields], dotted: str) -> Described | None:
+    """A field that is either one of some words or a group of fields (``start``)."""
+    info = _info(model, dotted) if dotted else None
+    parts = typing.get_args(info.annotation) if info is not None else ()
+    words = [
+        str(value)
+        for part in parts
+        if typing.get_origin(part) is typing.Literal
+        for value in typing.get_args(part)
+    ]
+    if not words:
+        return None
+    return Described(
+        name=dotted,
+        label=info.title or dotted,
+        help=info.description or "",
+        type="choice or group",
+        default=info.get_default(call_default_factory=True),
+        needed=False,
+        sealed=False,
+        macro=False,
+        refers_to="",
+        options=tuple(words),
+    )
+
+
+def _inside(model: type[Fields], dotted: str) -> Iterator[Described]:
+    """The fields of a list's or a map's entries."""
+    info = _info(model, dotted)
+    origin = typing.get_origin(info.annotation) if info is not None else None
+    if origin not in (list, dict):
+        return
+    inner = typing.get_args(info.annotation)[-1]
+    if isinstance(inner, type) and issubclass(inner, Fields):
+        yield from describe(inner, f"{dotted}[]." if origin is list else f"{dotted}.LABEL.")
+
+
+def _type(one: Described) -> str:
+    return "secret, sealed" if one.sealed else one.type
+
+
+def _default(one: Described) -> str:
+    if one.needed:
+        return "needed"
+    value = one.default
+    if value in (None, "", [], {}, ()):
+        return ""
+    if isinstance(value, Fields):
+        value = shown(value)
+    if one.type == "duration" and isinstance(value, float):
+        from postroom.clock import format_duration
+
+        value = format_duration(value)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _about(one: Described) -> str:
+    parts = [one.label.rstrip(".") + ".", one.help]
+    if one.options:
+        parts.append("One of: " + ", ".join(f"`{each}`" for each in one.options) + ".")
+    if one.name == "sink":
+        parts.append("See [sinks](sinks.md).")
+    if one.refers_to:
+        parts.append(f"Names a {one.refers_to}.")
+    if one.macro:
+        parts.append("[Macros](macros.md) may stand here.")
+    return " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
+
+
+_HEAD = """Every credential has `name`, `type`, `description`, and the optional dates `expires_at`
+(after it, the credential cannot be used) and `rotate_after` (a reminder). Type `{name}` adds:
+"""
+
+
+def _credential(name: str, model: type[Fields]) -> str:
+    label, about = about_type(name)
+    how = f"Make one: `postroom credential add NAME --type {name}`"
+    flags = [
+        f"`--{one.name.replace('_', '-')}" + ("-from-env VARIABLE`" if one.sealed else " ...`")
+        for one in describe(model)
+        if one.needed
+    ]
+    if name == "generic":
+        flags = ["`--ANY-NAME-from-env VARIABLE`"]
+    return _page(
+        f"Credential type {name}: {label}",
+        about,
+        _HEAD.format(name=name),
+        "" if name == "generic" else _fields(model),
+        "Any names: each value is sealed unless it is given as `{value: TEXT, plain: true}`."
+        if name == "generic"
+        else "",
+        how + (" with " + ", ".join(flags) if flags else "") + ".",
+    )
+
+
+def _sinks() -> str:
+    parts = []
+    for name, model in sinks().items():
+        parts += [f"## {name}", _ABOUT[name], _fields(model)]
+    return _page("Sinks: where collected messages go", *parts)
+
+
+# ------------------------------------------------------------------ the command line
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every verb by its full name: ``send``, ``source run``."""
+    for verb, (module, _) in VERBS.items():
+        command: Any = typer.main.get_command(import_module(f"postroom.cli.{module}").app)
+        command = getattr(command, "commands", {}).get(verb, command)
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield verb, command
+        else:
+            yield from ((f"{verb} {name}", each) for name, each in inner.items())
+
+
+def _cli() -> str:
+    parts = [GLOBAL_HELP, _exits()]
+    noun = ""
+    for name, command in commands():
+        first = name.partition(" ")[0]
+        if first != noun:
+            noun = first
+            parts += [f"## {first}"] + ([VERBS[first][1]] if " " in name else [])
+        parts += _command(name, command, deep=" " in name)
+    return _page("The command line", *parts)
+
+
+def _command(name: str, command: Any, *, deep: bool) -> list[str]:
+    params = [one for one in command.params if one.name != "help"]
+    words = [_argument(one) for one in params if one.param_type_name == "argument"]
+    parts = [f"### {name}"] if deep else []
+    parts += [f"`{' '.join(['postroom', name, *words])}`", " ".join((command.help or "").split())]
+    if command.context_settings.get("allow_extra_args"):
+        parts.append(_flags(name))
+    rows = [_option(one) for one in params if one.param_type_name != "argument"]
+    if rows:
+        parts.append(_table(("Option", "What it does"), rows))
+    return parts
+
+
+def _argument(one: Any) -> str:
+    """NAME, [NAME], NAME..."""
+    word = str(one.name).upper() + ("..." if one.nargs == -1 or one.multiple else "")
+    return word if one.required else f"[{word}]"
+
+
+def _option(one: Any) -> tuple[str, str]:
+    """Written here and not by the parser's help, whose form changes between its releases."""
+    flag = ", ".join([*one.opts, *one.secondary_opts])
+    about = [one.help or ""]
+    if one.required:
+        about.append("Needed.")
+    if one.default and not one.is_flag:
+        about.append(f"Default: {one.default}.")
+    value = "" if one.is_flag else " ..."
+    return f"`{flag}{value}`", " ".join(
+        part if part.endswith(".") else f"{part}." for part in about if part
+    )
+
+
+def _flags(name: str) -> str:
+    noun = name.partition(" ")[0]
+    if noun == "credential":
+        where = "the fields of its type ([types](index.md))"
+        secret = (
+            " A sealed field comes by `--FIELD-from-env VARIABLE`, `--FIELD-from-file PATH` or "
+            "`--FIELD-stdin`, or is asked for; never as a plain argument."
+        )
+    else:
+        where, secret = f"the [fields of a {noun}]({noun}.md)", ""
+    clear = " `--clear FIELD` takes a value away." if name.endswith(" set") else ""
+    return (
+        f"Takes {where} as flags as well: `--FIELD VALUE` for a top-level one, "
+        f"`--set FIELD=VALUE` for any (`--set incoming.host=imap.example.com`).{secret}{clear}"
+    )
+
+
+# ------------------------------------------------------------------ errors, macros, environment
+
+
+def _exits() -> str:
+    rows = ((str(status), about) for status, about in meanings.EXITS.items())
+    return _table(("Exit status", "Means"), rows)
+
+
+def _errors() -> str:
+    rows = (
+        (f"`{name}`", meanings.CODES[name], str(code.exit), str(code.http))
+        for name, code in CODES.items()
+    )
+    return _page(
+        "Error codes and exit statuses",
+        "A code never changes its meaning. It is the same in `--json` output, in the log and in "
+        "`PostroomError.code`. With `--json` an error is an object with `code`, `error` (a "
+        "sentence), `hint` and `temporary`; errors of the wire also have `step` and `said` (what "
+        "the other side answered).",
+        "## Exit statuses",
+        _exits(),
+        "## Codes",
+        "Status 1 becomes 75 when the error is temporary.",
+        _table(("Code", "Means", "Exit", "HTTP"), rows),
+    )
+
+
+def _macros() -> str:
+    places = [
+        (f"`{one.name}`", name)
+        for name, model in {**nouns(), **sinks()}.items()
+        for one in describe(model)
+        if one.macro
+    ]
+    return _page(
+        "Macros",
+        "A macro stands for a value that is looked up late. It is expanded once; values are never "
+        "looked into again, and received content is never expanded. `$${` is a literal `${`.",
+        _table(
+            ("Macro", "Stands for"),
+            ((f"`{form}`", about) for form, about in meanings.MACROS.values()),
+        ),
+        "A name that nobody knows is an error when the setting is saved. A variable whose change "
+        "moves a host counts as a change of host: see "
+        "[destinations](../concepts.md#destinations).",
+        "## Where macros may stand",
+        _table(("Field", "Of"), places),
+    )
+
+
+def _environment() -> str:
+    return _page(
+        "Environment and key sources",
+        _table(
+            ("Variable", "What it is"),
+            ((f"`{name}`", about) for name, about in meanings.VARIABLES.items()),
+        ),
+        "What is said on the command line wins over the environment.",
+        "## Key sources",
+        "The room's key opens every secret in the room. Without it nobody can. Keep a copy, and "
+        "never beside the room.",
+        _table(
+            ("Source", "What it is"),
+            ((f"`{form}`", about) for form, about in meanings.KEK_SOURCES.items()),
+        ),
+    )
+
+
+def main() -> int:
+    """Write every page that changed and remove those nobody writes any more."""
+    wanted = pages()
+    HERE.mkdir(exist_ok=True)
+    for path in HERE.glob("*.md"):
+        if path.name not in wanted:
+            path.unlink()
+            print(f"removed {path.name}")
+    for name, text in wanted.items():
+        path = HERE / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            print(f"wrote {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

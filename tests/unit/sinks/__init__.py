@@ -1,0 +1,1 @@
+"""Tests of sinks against a real disk."""

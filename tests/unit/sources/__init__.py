@@ -1,0 +1,1 @@
+"""Tests of sources: verdicts, schedules, the ledger, reading, backing off."""
