@@ -17,8 +17,9 @@ import typer
 from docs import meanings
 from postroom.cli.options import GLOBAL_HELP
 from postroom.cli.root import VERBS
+from postroom.clock import format_duration
 from postroom.errors import CODES
-from postroom.fields import Described, Fields, describe, model_of, shown
+from postroom.fields import Described, Fields, describe, model_of
 from postroom.operations.declared import about_type, credential_types, nouns, sinks
 
 __all__ = ["HERE", "commands", "main", "pages"]
@@ -40,6 +41,20 @@ _ABOUT = {
 }
 
 
+_KINDS = {
+    "name": "1 to 64 letters, digits, dots, underscores and hyphens, beginning with a letter or "
+    "digit. Upper and lower case are the same. A name never changes; `copy` makes another record.",
+    "duration": "A number with a unit: `90s`, `15m`, `1h`, `5d`.",
+    "size": "`500KiB`, `2MiB`, `1GiB`, or a number of bytes.",
+    "rate": "`{max: 30, per: minute}`; `per` is `second`, `minute` or `hour`.",
+    "date": "`2027-01-31`.",
+    "list": "`[a, b]`; as a flag also `a,b`.",
+    "yes or no": "`true` or `false`; as a flag `--name` or `--no-name`.",
+    "secret, sealed": "Never in a file or on a command line as plain text: see "
+    "[credentials](cli.md#credential) and [the room file](../room-file.md).",
+}
+
+
 def pages() -> dict[str, str]:
     """Every page by its file name."""
     found = {"index.md": ""}
@@ -57,7 +72,9 @@ def pages() -> dict[str, str]:
 
 
 def _page(title: str, *parts: str) -> str:
-    return "\n".join([_NOTE + f"# {title}\n", *(part.rstrip("\n") + "\n" for part in parts if part)])
+    return "\n".join(
+        [_NOTE + f"# {title}\n", *(part.rstrip("\n") + "\n" for part in parts if part)]
+    )
 
 
 def _index(found: dict[str, str]) -> str:
@@ -70,7 +87,13 @@ def _index(found: dict[str, str]) -> str:
         "These pages are written from the code by `make docs`. The same facts are one command "
         "away: `postroom explain NAME`."
     )
-    return _page("Reference", about, "\n".join(lines))
+    return _page(
+        "Reference",
+        about,
+        "\n".join(lines),
+        "## Kinds of values",
+        _table(("Type", "Written as"), _KINDS.items()),
+    )
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -90,7 +113,7 @@ def _fields(model: type[Fields]) -> str:
     return _table(
         ("Field", "Type", "Default", "What it is"),
         (
-            (f"`{one.name}`", _type(one), _default(one), _about(one))
+            (f"`{one.name}`", _type(one), _default(model, one), _about(one))
             for one in _described(model, describe(model))
         ),
     )
@@ -114,7 +137,9 @@ def _info(model: type[Fields], dotted: str) -> Any:
     owner: type[Fields] | None = model
     found: Any = None
     for part in dotted.split("."):
-        named = {(info.alias or name): info for name, info in (owner or Fields).model_fields.items()}
+        named = {
+            (info.alias or name): info for name, info in (owner or Fields).model_fields.items()
+        }
         found = named.get(part)
         if found is None:
             return None
@@ -132,7 +157,7 @@ def _choice(model: type[Fields], dotted: str) -> Described | None:
         if typing.get_origin(part) is typing.Literal
         for value in typing.get_args(part)
     ]
-    if not words:
+    if info is None or not words:
         return None
     return Described(
         name=dotted,
@@ -163,32 +188,44 @@ def _type(one: Described) -> str:
     return "secret, sealed" if one.sealed else one.type
 
 
-def _default(one: Described) -> str:
+def _default(model: type[Fields], one: Described) -> str:
     if one.needed:
         return "needed"
-    value = one.default
+    value = _given_by_group(model, one.name, one.default)
     if value in (None, "", [], {}, ()):
         return ""
-    if isinstance(value, Fields):
-        value = shown(value)
     if one.type == "duration" and isinstance(value, float):
-        from postroom.clock import format_duration
-
         value = format_duration(value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
+def _given_by_group(model: type[Fields], dotted: str, default: Any) -> Any:
+    """The default of a field inside a group is what the group's own default says of it."""
+    top, *rest = dotted.split(".")
+    info = model.model_fields.get(top)
+    value = info.get_default(call_default_factory=True) if info and rest else None
+    for part in rest:
+        if not isinstance(value, Fields):
+            return default
+        names = {(info.alias or name): name for name, info in type(value).model_fields.items()}
+        value = getattr(value, names.get(part, part), default)
+    return value if rest and value is not None else default
+
+
 def _about(one: Described) -> str:
-    parts = [one.label.rstrip(".") + ".", one.help]
+    parts = [one.help]
     if one.options:
-        parts.append("One of: " + ", ".join(f"`{each}`" for each in one.options) + ".")
+        parts.append("One of: " + ", ".join(f"`{each}`" for each in one.options))
     if one.name == "sink":
-        parts.append("See [sinks](sinks.md).")
+        parts.append("See [sinks](sinks.md)")
     if one.refers_to:
-        parts.append(f"Names a {one.refers_to}.")
+        parts.append(f"Names a {one.refers_to}")
     if one.macro:
-        parts.append("[Macros](macros.md) may stand here.")
-    return " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
+        parts.append("[Macros](macros.md) may stand here")
+    said = one.label.lower() == one.name.rpartition(".")[2].replace("_", " ")
+    if not (said and any(parts)):
+        parts.insert(0, one.label)
+    return " ".join(f"{part.rstrip('.')}." for part in parts if part)
 
 
 _HEAD = """Every credential has `name`, `type`, `description`, and the optional dates `expires_at`

@@ -560,27 +560,23 @@ PIPELINING = b"250-x\r\n250 PIPELINING\r\n"
 
 
 @pytest.mark.parametrize("capabilities", [b"250 x\r\n", PIPELINING])
-@pytest.mark.parametrize("step", ["mail", "rcpt", "data", "end"])
 @pytest.mark.parametrize(
-    ("reply", "state"),
+    ("step", "reply", "state"),
     [
-        (b"451 4.3.0 later\r\n", "deferred"),
-        (b"550-5.7.1 no\r\n550 5.7.1 and again no\r\n", "rejected"),
-        (b"421 4.3.2 going down\r\n", "deferred"),
-        (b"what?\r\n", "broken"),
-        (b"354 eh\r\n", "broken"),
-        (b"250 ok\r\n", "broken"),
+        (step, reply, state)
+        for step, right in (("mail", b"250"), ("rcpt", b"250"), ("data", b"354"), ("end", b"250"))
+        for reply, state in (
+            (b"451 4.3.0 later\r\n", "deferred"),
+            (b"550-5.7.1 no\r\n550 5.7.1 and again no\r\n", "rejected"),
+            (b"421 4.3.2 going down\r\n", "deferred"),
+            (b"what?\r\n", "broken"),
+            (b"354 eh\r\n", "broken"),
+            (b"250 ok\r\n", "broken"),
+        )
+        if not reply.startswith(right)
     ],
 )
 async def test_replies_at_every_step(capabilities, step, reply, state):
-    in_order = {
-        "mail": b"250 ok\r\n",
-        "rcpt": b"250 ok\r\n",
-        "data": b"354 eh\r\n",
-        "end": b"250 ok\r\n",
-    }
-    if in_order[step] == reply:
-        pytest.skip("that is the right one")
     async with ScriptedServer(dialogue(capabilities, **{step: reply})) as server:
         transport = await open_transport(target(server.port, "none", reply_timeout=1), NOBODY)
         outcomes = await send(

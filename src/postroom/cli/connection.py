@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -111,15 +110,28 @@ def usage(name: Name) -> None:
 
 
 @app.command()
-def test(
+def trust(
     name: Name,
-    save_certificate: Annotated[
-        Path | None, typer.Option(help="Write the server's certificate to this new file.")
-    ] = None,
-) -> int:
+    side: Annotated[str, typer.Argument(help="incoming or outgoing.")],
+    fingerprint: Annotated[str, typer.Argument(help="SHA-256, as connection test shows it.")],
+    rebind: Rebind = False,
+) -> None:
+    """Trust the certificate that the server shows, after you compared its fingerprint."""
+    _saved(
+        in_room(
+            lambda room: rebinding(
+                lambda rebind: room.connections.trust(name, side, fingerprint, rebind=rebind),
+                rebind=rebind,
+            )
+        )
+    )
+
+
+@app.command()
+def test(name: Name) -> int:
     """Walk both sides step by step: resolve, TCP, TLS, greeting, sign-in, folder; nothing is sent."""
     report = in_room(lambda room: room.connections.test(name, on_step=on_step()))
-    return show_report(report, save_certificate=save_certificate)
+    return show_report(report)
 
 
 def _saved(found: dict[str, Any]) -> None:

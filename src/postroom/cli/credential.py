@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -153,15 +152,27 @@ def usage(name: Name) -> None:
 
 
 @app.command()
-def test(
+def trust(
     name: Name,
-    save_certificate: Annotated[
-        Path | None, typer.Option(help="Write the server's certificate to this new file.")
-    ] = None,
-) -> int:
+    fingerprint: Annotated[str, typer.Argument(help="SHA-256, as credential test shows it.")],
+    rebind: Annotated[bool, typer.Option(help="Present the stored secret at new places.")] = False,
+) -> None:
+    """Trust the certificate that an smtp credential's server shows, after you compared it."""
+
+    async def body(room: Room) -> dict[str, Any]:
+        await rebinding(
+            lambda rebind: room.credentials.trust(name, fingerprint, rebind=rebind), rebind=rebind
+        )
+        return await room.credentials.show(name)
+
+    _saved(in_room(body))
+
+
+@app.command()
+def test(name: Name) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
     report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
-    return show_report(report, save_certificate=save_certificate)
+    return show_report(report)
 
 
 def _ask_for_missing(given: Given, type_name: str) -> None:

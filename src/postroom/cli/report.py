@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from postroom.cli.options import OPTIONS
-from postroom.cli.show import note
-from postroom.errors import NotThere, WrongUse
 
 __all__ = ["on_step", "show_report"]
 
@@ -30,7 +27,7 @@ def on_step() -> Callable[[str, Any], None] | None:
     return tell
 
 
-def show_report(report: Any, *, save_certificate: Path | None = None) -> int:
+def show_report(report: Any) -> int:
     """The end of a report: what failed and what to do; gives the exit status."""
     if OPTIONS.json:
         print(json.dumps({"v": 1, **report.as_json()}, default=str, ensure_ascii=False))
@@ -40,24 +37,8 @@ def show_report(report: Any, *, save_certificate: Path | None = None) -> int:
                 _failure(side)
         if report.ok:
             print("Everything works; nothing was changed and nothing was sent.")
-    if save_certificate is not None:
-        _save_certificate(report, save_certificate)
     error = report.error
     return 0 if error is None else int(error.exit_status)
-
-
-def _save_certificate(report: Any, path: Path) -> None:
-    """The certificate of the first side that failed over it, else of the first that showed one."""
-    sides = sorted(report.sides, key=lambda side: side.error is None)
-    found = next((side.certificates[-1] for side in sides if side.certificates), None)
-    if found is None:
-        raise NotThere("The server showed no certificate, so there is none to save.")
-    try:
-        with path.open("x", encoding="ascii") as file:
-            file.write(found.pem)
-    except OSError as error:
-        raise WrongUse(f"{path} cannot be written: {error.strerror}.") from error
-    note(f"Saved the certificate of {found.subject} to {path}.")
 
 
 def _failure(side: Any) -> None:

@@ -51,6 +51,11 @@ class About:
             return f"postroom credential set {self.name} {given}"
         return f"postroom connection set {self.name} --set {self.place}.{field}={value}"
 
+    def trusting(self, sha256: str) -> str:
+        """The command that saves the certificate with this fingerprint and trusts it here."""
+        place = "" if self.noun == "credential" else f" {self.place}"
+        return f"postroom {self.noun} trust {self.name}{place} {sha256}"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Advice:
@@ -93,16 +98,10 @@ def _untrusted(error: PostroomError, about: About) -> Advice:
             "that authority's certificate, or this one alone (until the server renews it)"
         )
         facts = leaf
-    name = f"{about.name[:_ROOM]}-ca"
     return Advice(
-        f"{what}. SHA-256 fingerprint: {fingerprint(facts.sha256)}. If it is yours, compare the "
-        f"fingerprint with what its administrator says, save the certificate as {name}.pem and "
-        "trust it.",
-        (
-            f"postroom credential add {name} --type trusted_certificate "
-            f"--certificate-from-file {name}.pem",
-            about.setting("trust", name),
-        ),
+        f"{what}. SHA-256 fingerprint: {fingerprint(facts.sha256)}. If its administrator says that "
+        "this fingerprint is right, trust it:",
+        (about.trusting(facts.sha256),),
     )
 
 

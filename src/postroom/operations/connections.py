@@ -15,6 +15,7 @@ from postroom.db import Tx
 from postroom.errors import PostroomError, Refused
 from postroom.fields import parse, shown
 from postroom.operations.desk import Desk, Use
+from postroom.operations.trust import certificate_with, save_certificate
 from postroom.services import service as services
 from postroom.sources import store as sources
 
@@ -132,6 +133,25 @@ class Connections:
         ``on_step`` hears of each step as it ends.  What fails is in the report, with what to do.
         """
         return await test_connection(self._desk.opener, name, on_step=on_step)
+
+    async def trust(
+        self, name: str, place: str, fingerprint: str, *, rebind: bool = False
+    ) -> dict[str, Any]:
+        """Trust the certificate with this SHA-256 fingerprint that the server shows for one side.
+
+        Connects to see it, saves it as the trusted_certificate ``NAME-ca``, and sets ``trust``.
+        """
+        report = await self.test(name)
+        saved = certificate_with(report, place, fingerprint)
+
+        def body(tx: Tx) -> None:
+            connection = store.get(tx, name)
+            credential = save_certificate(self._desk, tx, connection.name, saved)
+            changed = merge(shown(connection), {place: {"trust": credential}})
+            self.save(tx, parse(Connection, changed, where=f"connection {name}"), new=False)
+
+        await self._desk.change(body, rebind=rebind)
+        return await self.show(name)
 
     async def usage(self, name: str) -> builtins.list[Use]:
         """Every place that refers to a connection."""

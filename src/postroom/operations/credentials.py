@@ -13,6 +13,7 @@ from postroom.credentials.store import Credential, Saved
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk, Use
+from postroom.operations.trust import certificate_with, save_certificate
 from postroom.services import service as services
 from postroom.sources import store as sources
 
@@ -163,6 +164,23 @@ class Credentials:
                 hint="Test the connection that uses it: postroom connection test NAME",
             )
         return await test_credential(self._desk.opener, record.name, on_step=on_step)
+
+    async def trust(self, name: str, fingerprint: str, *, rebind: bool = False) -> Saved:
+        """Trust the certificate with this SHA-256 fingerprint that an smtp credential's server shows."""
+        saved = certificate_with(await self.test(name), "outgoing", fingerprint)
+
+        def body(tx: Tx) -> Saved:
+            credential = save_certificate(self._desk, tx, name, saved)
+            return self._desk.credentials.set_details(
+                tx,
+                name,
+                {"trust": credential},
+                actor=self._desk.actor,
+                used_lines=self._desk.lines_of(tx, name),
+                rebind=rebind,
+            )
+
+        return await self._desk.change(body, rebind=rebind)
 
     async def usage(self, name: str) -> builtins.list[Use]:
         """Every place that refers to a credential.  Raises NotThere."""

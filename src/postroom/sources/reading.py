@@ -25,7 +25,7 @@ _HEAD = 64 * 1024
 """Bytes at the beginning of a message in which its few headers are looked for."""
 _PARSED = 64 * 1024 * 1024
 """A larger message is delivered without its attachments being taken apart."""
-_UID_KEY = re.compile(r"\d{1,20}-\d{1,20}")
+_UID_KEY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 class Opened(NamedTuple):

@@ -46,18 +46,16 @@ OUTGOING = {"place": "outgoing", "protocol": "smtp"}
 TABLE: list[tuple[PostroomError, About, list[str], list[str]]] = [
     (
         UNTRUSTED, about(certificates=(LEAF, ROOT)),
-        ["private authority, CN=Acme CA", "0B:0B:0B", "compare the fingerprint", "acme-ca.pem"],
-        ["postroom credential add acme-ca --type trusted_certificate "
-         "--certificate-from-file acme-ca.pem",
-         "postroom connection set acme --set incoming.trust=acme-ca"],
+        ["private authority, CN=Acme CA", "0B:0B:0B", "this fingerprint is right"],
+        ["postroom connection trust acme incoming 0b0b0b"],
     ),
     (UNTRUSTED, about(certificates=(LEAF,)), ["CN=Acme CA, which it does not show", "0A:0A"],
-     ["--type trusted_certificate", "incoming.trust=acme-ca"]),
+     ["postroom connection trust acme incoming 0a0a"]),
     (UNTRUSTED, about(certificates=(PIN,)), ["signed by itself", "0A:0A"],
-     ["--type trusted_certificate", "incoming.trust=acme-ca"]),
+     ["postroom connection trust acme incoming 0a0a"]),
     (UNTRUSTED, about(), ["the hint"], []),
     (UNTRUSTED, about(noun="credential", name="mailer", certificates=(PIN,), **OUTGOING),
-     ["signed by itself"], ["mailer-ca.pem", "postroom credential set mailer --trust mailer-ca"]),
+     ["signed by itself"], ["postroom credential trust mailer 0a0a"]),
     (TlsError("x", code="certificate_name", hint="the hint"), about(certificates=(LEAF,)),
      ["mail.acme.test, *.acme.test"], ["incoming.host=mail.acme.test"]),
     (TlsError("x", code="certificate_name", hint="the hint"), about(), ["the hint"], []),
@@ -111,10 +109,6 @@ def test_microsoft_is_not_sent_for_an_app_password() -> None:
     text = advise(REFUSED, about(host="outlook.office365.com")).text
     assert "An app password is a password for one program" not in text
 
-
-def test_the_name_of_the_authority_fits_a_name() -> None:
-    advice = advise(UNTRUSTED, about(name="n" * 64, certificates=(PIN,)))
-    assert f" {'n' * 61}-ca " in advice.commands[0]
 
 
 def test_fingerprints_look_as_other_tools_print_them() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from postroom.protocols.base import Reply
 from postroom.protocols.smtp import explain
-from postroom.protocols.smtp.core import Answer
+from postroom.protocols.smtp.machine import Answer
 from postroom.protocols.smtp.replies import reply_of
 
 __all__: list[str] = []

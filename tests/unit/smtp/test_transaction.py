@@ -7,7 +7,7 @@ import pytest
 from postroom.errors import WireError
 from postroom.protocols.base import Envelope, Outcome, Reply, Submission
 from postroom.protocols.content import Held
-from postroom.protocols.smtp.core import Capabilities
+from postroom.protocols.smtp.machine import Capabilities
 from postroom.protocols.smtp.transaction import IN_ONE_PIECE, Transaction, prepare
 
 __all__: list[str] = []

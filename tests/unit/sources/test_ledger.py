@@ -8,7 +8,7 @@ import pytest
 
 from postroom.db import Database, Row, Tx
 from postroom.sinks import Delivery
-from postroom.sources import ledger
+from postroom.sources import entries, ledger
 from postroom.sources.ledger import MOST_ATTEMPTS, Read, Seen
 
 STORE, INBOX = "store-1", "INBOX"
@@ -72,7 +72,7 @@ class Book:
         )
 
     async def counts(self) -> dict[str, int]:
-        return await self._db.read(lambda tx: ledger.counts(tx, self.source))
+        return await self._db.read(lambda tx: entries.counts(tx, self.source))
 
 
 @pytest.fixture
@@ -165,10 +165,10 @@ async def test_a_released_message_has_three_tries_again(db: Database, book: Book
     """Releasing a held message forgets its old failures."""
     await book.list([1, 2], "held")
     ids = await book.ids([1])
-    released = await db.write(lambda tx: ledger.release(tx, book.source, ids, now=9.0))
+    released = await db.write(lambda tx: entries.release(tx, book.source, ids, now=9.0))
     assert released == 1
     assert await book.counts() == {"held": 1, "pending": 1}
-    assert await db.write(lambda tx: ledger.release(tx, book.source, None, now=9.0)) == 1
+    assert await db.write(lambda tx: entries.release(tx, book.source, None, now=9.0)) == 1
     assert await book.take() == [1, 2]
 
 
@@ -220,7 +220,7 @@ async def test_reset_processes_again_what_is_finished(db: Database, book: Book) 
     await book.take(1)
     await book.deliver(1)
     await book.take(1)
-    assert await db.write(lambda tx: ledger.reset(tx, book.source, None, now=9.0)) == 1
+    assert await db.write(lambda tx: entries.reset(tx, book.source, None, now=9.0)) == 1
     assert await book.counts() == {"acquired": 1, "pending": 2}
     assert (await book.row(1))["attempts"] == 0
 
@@ -233,7 +233,7 @@ async def test_listing_the_ledger_filters_by_state_and_counts_newest_first(
     await book.list([3, 4], "held")
 
     def uids(*states: str, limit: int = 50) -> list[str]:
-        found = db.read_now(lambda tx: ledger.find(tx, book.source, states=states, limit=limit))
+        found = db.read_now(lambda tx: entries.find(tx, book.source, states=states, limit=limit))
         return [one.message for one in found]
 
     assert uids() == ["7-4", "7-3", "7-2", "7-1"]
@@ -245,6 +245,6 @@ async def test_listing_the_ledger_filters_by_state_and_counts_newest_first(
 async def test_forgetting_removes_rows_and_cursors(db: Database, book: Book) -> None:
     """A source that forgot begins from its start again."""
     await book.list([1])
-    await db.write(lambda tx: ledger.forget(tx, book.source))
+    await db.write(lambda tx: entries.forget(tx, book.source))
     assert await book.counts() == {}
     assert await db.read(lambda tx: ledger.cursor_of(tx, book.source, STORE, INBOX)) is None

@@ -5,21 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from postroom.errors import FolderError, WireError
-from postroom.protocols.memory.server import MemoryFolder, MemoryMessage, MemoryServer
+from postroom.protocols.memory.session import Session
 
 __all__ = ["Changes"]
 
 
-class Changes:
-    """What every verb stands on, and the verbs that change something."""
-
-    def __init__(self, server: MemoryServer) -> None:
-        self._server = server
-        self._folder: MemoryFolder | None = None
-        self._read_only = True
-        self._closed = False
-        self._seen: tuple[int, ...] = ()
+class Changes(Session):
+    """The verbs that change something, wait for it, or leave."""
 
     async def flag(
         self, ids: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -49,7 +41,7 @@ class Changes:
     async def delete(self, ids: Sequence[str]) -> bool:
         """Delete these; without ``exact_expunge`` they are flagged and left, and it says False."""
         self._change("delete")
-        if self._server.features.exact_expunge:
+        if self.features.exact_expunge:
             self._drop(ids)
             return True
         for message in self._those(ids):
@@ -96,56 +88,6 @@ class Changes:
     def abandon(self) -> None:
         """Close at once."""
         self._closed = True
-
-    # ------------------------------------------------------------------ inside
-
-    @property
-    def _version(self) -> tuple[int, ...]:
-        folder = self._opened()
-        return (folder.uidnext, len(folder.messages))
-
-    def _reach(self, step: str) -> None:
-        if self._closed:
-            raise WireError("The connection is closed.", code="connection_lost", temporary=True)
-        try:
-            self._server.reach(step)
-        except WireError:
-            self._closed = True
-            raise
-
-    def _change(self, step: str) -> None:
-        self._reach(step)
-        if self._read_only:
-            raise FolderError("The folder was opened read-only.", code="read_only")
-
-    def _need(self, feature: str) -> None:
-        if not getattr(self._server.features, feature):
-            raise FolderError(f"This server has no {feature}.", code="not_supported")
-
-    def _opened(self) -> MemoryFolder:
-        if self._folder is None:
-            raise FolderError("No folder is open.", hint="Open one first.")
-        return self._folder
-
-    def _key(self, uid: int) -> str:
-        return f"{self._opened().uidvalidity}-{uid}"
-
-    def _uids(self, ids: Sequence[str]) -> list[int]:
-        folder = self._opened()
-        uids = []
-        for key in ids:
-            validity, _, uid = key.partition("-")
-            if validity != str(folder.uidvalidity) or not uid.isdecimal():
-                raise FolderError(
-                    f"Some of these ids are not of the folder {folder.folder.name} as it is now.",
-                    code="not_found",
-                )
-            uids.append(int(uid))
-        return uids
-
-    def _those(self, ids: Sequence[str]) -> list[MemoryMessage]:
-        messages = self._opened().messages
-        return [messages[uid] for uid in self._uids(ids) if uid in messages]
 
     def _copy(self, ids: Sequence[str], folder: str) -> dict[str, str]:
         self._server.find(folder)

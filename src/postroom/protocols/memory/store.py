@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from postroom.errors import FolderError
 from postroom.protocols.base import (
     Content,
-    Features,
     Fetched,
     Folder,
     FolderState,
@@ -29,11 +28,6 @@ _BATCH = 100
 
 class MemoryStore(Changes):
     """A MemoryServer seen by one session."""
-
-    @property
-    def features(self) -> Features:
-        """What the server was told to be able to do."""
-        return self._server.features
 
     async def folders(self) -> list[Folder]:
         """Every folder; without the feature, INBOX."""
@@ -64,7 +58,7 @@ class MemoryStore(Changes):
 
     async def newer(
         self, cursor: str, *, headers: Sequence[str] = (), page: int = 500
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """What has a uid above ``cursor``, page by page."""
         self._reach("list")
         last = int(cursor or "0")
@@ -78,7 +72,9 @@ class MemoryStore(Changes):
         self._reach("list")
         return [self._summary(message, headers) for message in self._those(ids)]
 
-    async def fetch(self, ids: Sequence[str], spool: OpenSpool) -> AsyncIterator[list[Fetched]]:
+    async def fetch(
+        self, ids: Sequence[str], spool: OpenSpool
+    ) -> AsyncGenerator[list[Fetched], None]:
         """The messages in the order asked, in batches."""
         self._uids(ids)
         for start in range(0, len(ids), _BATCH):

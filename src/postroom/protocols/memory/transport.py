@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from postroom.errors import PostroomError, WireError
 from postroom.protocols.base import Envelope, Outcome, Reply, SignIn, Submission
 from postroom.protocols.memory.server import MemoryServer, Submitted
-from postroom.protocols.smtp.core import Capabilities
+from postroom.protocols.smtp.machine import Capabilities
 from postroom.protocols.smtp.transaction import Transaction, prepare
 
 __all__ = ["MemoryTransport", "open_transport"]

@@ -8,8 +8,8 @@ from typing import Final
 
 from postroom.protocols.base import Fetched, Limits, OpenSpool, Spool
 from postroom.protocols.content import Held
-from postroom.protocols.pop3.core import Answer, Chunk
 from postroom.protocols.pop3.listing import Listed
+from postroom.protocols.pop3.machine import Answer, Chunk
 from postroom.protocols.pop3.session import Session
 
 __all__ = ["Fetching"]

@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 from postroom.errors import FolderError, ProtocolError
-from postroom.protocols.pop3.core import Answer
+from postroom.protocols.pop3.machine import Answer
 from postroom.protocols.pop3.session import Session
 
 __all__ = ["Listed", "join_listing", "read_listing", "read_stat"]

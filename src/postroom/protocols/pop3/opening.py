@@ -14,7 +14,7 @@ from postroom.errors import SignInError, TlsError, WireError
 from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
-from postroom.protocols.pop3.core import Answer, Pop3Core
+from postroom.protocols.pop3.machine import Answer, Pop3Core
 from postroom.protocols.pop3.session import Session, code_of
 from postroom.protocols.pump import open_pump
 

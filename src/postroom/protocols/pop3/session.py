@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from postroom.errors import FolderError, ProtocolError, WireError
-from postroom.protocols.pop3.core import Answer, Chunk, Kind, Pop3Core
+from postroom.protocols.pop3.machine import Answer, Chunk, Kind, Pop3Core
 from postroom.protocols.pump import Pump
 
 __all__ = ["Session", "code_of", "parse_capabilities"]

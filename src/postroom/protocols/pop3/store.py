@@ -6,7 +6,7 @@ POP3 shows what was there when the session began: whoever polls opens a store fo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from postroom.errors import FolderError, WireError
 from postroom.protocols.base import (
@@ -83,7 +83,7 @@ class Pop3Store(Unsupported):
 
     async def newer(
         self, cursor: str, *, headers: Sequence[str] = (), page: int = 500
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Everything, every time, in the server's order.
 
         Raises FolderError when the server has no UIDL (``not_supported``) or gives one twice.
@@ -102,7 +102,9 @@ class Pop3Store(Unsupported):
                 summary.headers = pick(blocks.get(summary.id, b""), headers)
         return found
 
-    async def fetch(self, ids: Sequence[str], spool: OpenSpool) -> AsyncIterator[list[Fetched]]:
+    async def fetch(
+        self, ids: Sequence[str], spool: OpenSpool
+    ) -> AsyncGenerator[list[Fetched], None]:
         """The messages in the order asked, in batches as they arrive (RETR, pipelined)."""
         fetching = Fetching(self._session, self._limits, await self._index(), ids, spool)
         try:

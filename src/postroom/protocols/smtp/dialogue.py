@@ -7,7 +7,7 @@ from collections import deque
 from postroom.errors import ProtocolError, WireError
 from postroom.protocols.base import Limits, Reply
 from postroom.protocols.pump import Pump
-from postroom.protocols.smtp.core import Answer
+from postroom.protocols.smtp.machine import Answer
 from postroom.protocols.smtp.replies import explain, reply_of
 
 __all__ = ["Dialogue", "said"]

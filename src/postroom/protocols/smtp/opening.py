@@ -16,8 +16,8 @@ from postroom.protocols import sasl
 from postroom.protocols.base import Reply, SignIn, WireTarget
 from postroom.protocols.pump import open_pump
 from postroom.protocols.smtp import commands
-from postroom.protocols.smtp.core import Capabilities, SmtpCore, parse_capabilities
 from postroom.protocols.smtp.dialogue import Dialogue, said
+from postroom.protocols.smtp.machine import Capabilities, SmtpCore, parse_capabilities
 
 __all__ = ["OnStep", "open_dialogue"]
 

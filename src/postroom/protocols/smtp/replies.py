@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from postroom.protocols.base import Reply
-from postroom.protocols.smtp.core import Answer
+from postroom.protocols.smtp.machine import Answer
 
 __all__ = ["explain", "refusal", "reply_of"]
 

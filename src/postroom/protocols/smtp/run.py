@@ -6,17 +6,17 @@ and DATA: one round trip a message.  While a group is on its way the next messag
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from postroom.errors import PostroomError, WireError
+from postroom.errors import WireError
 from postroom.protocols.base import Outcome, Reply, Submission
 from postroom.protocols.content import chunks
 from postroom.protocols.smtp import commands
-from postroom.protocols.smtp.core import Capabilities
 from postroom.protocols.smtp.dialogue import Dialogue
-from postroom.protocols.smtp.transaction import Transaction, prepare
+from postroom.protocols.smtp.machine import Capabilities
+from postroom.protocols.smtp.transaction import Transaction
+from postroom.protocols.smtp.waiting import Waiting
 from postroom.protocols.smtp.wireform import END, Stuffer, stuffed
 
 __all__ = ["Run"]
@@ -39,86 +39,49 @@ class Run:
         room: int | None,
     ) -> None:
         """``room`` is how many more messages this connection may carry; None: any number."""
-        self.sent = 0  # messages begun on the wire
         self._dialogue = dialogue
-        self._server = server
-        self._room = room
-        self._waiting = deque(submissions)
+        self._waiting = Waiting(submissions, server, room)
         self._current: Transaction | None = None
         self._following: Transaction | None = None
-        self._known: deque[Outcome] = deque()
         self._reset = False  # the server still holds a transaction that was not ended
         self._pipelined = "PIPELINING" in server
 
     @property
+    def sent(self) -> int:
+        """How many messages were begun on the wire."""
+        return self._waiting.taken
+
+    @property
     def finished(self) -> bool:
         """Whether every outcome was given, so that the connection is between two messages."""
-        return not (self._waiting or self._current or self._following or self._known)
+        return not (self._waiting or self._current or self._following)
 
     async def next(self) -> Outcome | None:
         """The next outcome; None when all were given."""
-        if not self._known:
+        known = self._waiting.known
+        if not known:
             if self._dialogue.failure is not None:
                 self._give_up(self._dialogue.failure)
             else:
-                await self._round()
-        return self._known.popleft() if self._known else None
-
-    async def _round(self) -> None:
-        """Bring one message to its end."""
-        try:
-            await (self._pipelined_round() if self._pipelined else self._single_round())
-        except WireError as error:
-            self._give_up(self._dialogue.dead(error))
+                try:
+                    await (self._pipelined_round() if self._pipelined else self._single_round())
+                except WireError as error:
+                    self._give_up(self._dialogue.dead(error))
+        return known.popleft() if known else None
 
     def _give_up(self, error: WireError) -> None:
         """The connection is gone: say of each message how far it came."""
         for transaction in (self._current, self._following):
             if transaction is not None:
-                self._known.append(transaction.outcome(error))
+                self._waiting.known.append(transaction.outcome(error))
         self._current = self._following = None
-        self._known.extend(Outcome(s.id, "untouched", [], error) for s in self._waiting)
-        self._waiting.clear()
+        self._waiting.give_up(error)
 
     async def _take(self) -> Transaction | None:
-        """The next message that fits this server; the outcomes of others are known at once."""
-        while self._waiting:
-            if self._room is not None and self.sent >= self._room:
-                self._give_up_waiting()
-                return None
-            made = prepare(self._waiting.popleft(), self._server)
-            if isinstance(made, Outcome):
-                self._known.append(made)
-                continue
-            if self._pipelined and not await self._allowed(made):
-                continue
-            self.sent += 1
-            if self.sent == _SHOWN:
-                self._dialogue.pump.transcript.quiet = True
-            return made
-        return None
-
-    def _give_up_waiting(self) -> None:
-        error = WireError(
-            "The server takes no more messages on this connection.",
-            code="deferred",
-            hint="The rest goes over a new connection.",
-            step="send",
-            temporary=True,
-        )
-        self._known.extend(Outcome(s.id, "untouched", [], error) for s in self._waiting)
-        self._waiting.clear()
-
-    async def _allowed(self, made: Transaction) -> bool:
-        """Await ``before_data``; what it refuses (a lost claim) is not sent."""
-        if made.submission.before_data is None:
-            return True
-        try:
-            await made.submission.before_data()
-        except PostroomError as error:
-            self._known.append(Outcome(made.submission.id, "untouched", [], error))
-            return False
-        return True
+        made = await self._waiting.take(ask=self._pipelined)
+        if self.sent >= _SHOWN:
+            self._dialogue.pump.transcript.quiet = True
+        return made
 
     # ------------------------------------------------------------------ pipelined
 
@@ -140,7 +103,7 @@ class Run:
         if self._following is not None:
             self._put_group(self._following)
         await self._read_end(current)
-        self._known.append(current.outcome())
+        self._waiting.known.append(current.outcome())
         self._current, self._following = self._following, None
 
     def _put_group(self, made: Transaction) -> None:
@@ -176,7 +139,7 @@ class Run:
             if line and made.opened:
                 made.rcpt_said(position, await self._ask(line, "rcpt"))
         if made.opened and made.wanted:
-            if not await self._allowed(made):
+            if not await self._waiting.allowed(made):
                 self._reset, self._current = True, None
                 return
             made.data_said(await self._ask(commands.DATA, "data"))
@@ -184,7 +147,7 @@ class Run:
             await self._put_content(made)
         self._reset = made.opened and not made.going
         await self._read_end(made)
-        self._known.append(made.outcome())
+        self._waiting.known.append(made.outcome())
         self._current = None
 
     # ------------------------------------------------------------------ both

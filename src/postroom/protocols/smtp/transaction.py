@@ -8,7 +8,7 @@ from postroom.errors import InvalidValue, PostroomError
 from postroom.protocols.base import Outcome, Recipient, Reply, Submission
 from postroom.protocols.content import chunks
 from postroom.protocols.smtp import commands
-from postroom.protocols.smtp.core import Capabilities
+from postroom.protocols.smtp.machine import Capabilities
 from postroom.protocols.smtp.replies import refusal
 from postroom.protocols.smtp.wireform import LONGEST_LINE, Examination, examine, examine_whole
 

@@ -9,8 +9,8 @@ from postroom.errors import WireError
 from postroom.protocols.base import Outcome, SignIn, Submission, WireTarget
 from postroom.protocols.pump import Pump
 from postroom.protocols.smtp import commands
-from postroom.protocols.smtp.core import Capabilities
 from postroom.protocols.smtp.dialogue import Dialogue
+from postroom.protocols.smtp.machine import Capabilities
 from postroom.protocols.smtp.opening import OnStep, open_dialogue
 from postroom.protocols.smtp.run import Run
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from postroom.errors import InvalidValue, ProtocolError
 from postroom.protocols.base import Limits
 from postroom.protocols.smtp import commands
-from postroom.protocols.smtp.core import Answer, SmtpCore, parse_capabilities
+from postroom.protocols.smtp.machine import Answer, SmtpCore, parse_capabilities
 
 __all__: list[str] = []
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from postroom.errors import FolderError, ProtocolError
 from postroom.protocols.base import Limits
-from postroom.protocols.pop3.core import Answer, Chunk, Kind, Pop3Core
 from postroom.protocols.pop3.headers import header_block, pick
 from postroom.protocols.pop3.listing import Listed, join_listing
+from postroom.protocols.pop3.machine import Answer, Chunk, Kind, Pop3Core
 
 __all__: list[str] = []
 

@@ -1,0 +1,1 @@
+"""The numbers of docs/performance.md, each beside a peer measured in the same run."""

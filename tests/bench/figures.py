@@ -1,0 +1,78 @@
+"""Figures beside their peers: medians and ratios of repeated runs, as a table for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+from typing import Literal
+
+__all__ = ["Figure", "Samples", "table"]
+
+Better = Literal["rate", "time", "memory"]
+"""What a sample is: so many a second, milliseconds, or megabytes."""
+
+_UNITS: dict[Better, str] = {"rate": "/s", "time": " ms", "memory": " MB"}
+_HEAD = ("what", "Postroom", "beside it, in the same run", "ratio", "aim")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Samples:
+    """One thing measured once a run, in the order of the runs."""
+
+    name: str
+    values: list[float]
+
+    def shown(self, kind: Better) -> str:
+        """The median, with as many digits as it deserves."""
+        middle = statistics.median(self.values)
+        return f"{middle:,.{0 if middle >= 20 else 1}f}{_UNITS[kind]}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured, of us and of one peer; without a peer it stands alone.
+
+    ``as_time`` tells a ratio of rates as how many times the peer's time we take.
+    """
+
+    what: str
+    kind: Better
+    ours: list[float]
+    peer: Samples | None = None
+    aim: str = ""
+    as_time: bool = False
+
+    def ratio(self) -> float | None:
+        """The median of the ratios of the single runs: other load on the machine hits both."""
+        if self.peer is None:
+            return None
+        pairs = list(zip(self.ours, self.peer.values, strict=True))
+        if self.kind == "rate" and self.as_time:
+            return statistics.median(theirs / ours for ours, theirs in pairs)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
+
+    def row(self) -> tuple[str, ...]:
+        """The cells of the table."""
+        ratio = self.ratio()
+        said = ""
+        if ratio is not None:
+            times = "its time" if self.as_time or self.kind == "time" else ""
+            times = times or ("its rate" if self.kind == "rate" else "its memory")
+            said = f"{ratio:.{2 if ratio < 10 else 0}f} x {times}"
+        beside = f"{self.peer.name}: {self.peer.shown(self.kind)}" if self.peer else ""
+        return (self.what, Samples("", self.ours).shown(self.kind), beside, said, self.aim)
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """A Markdown table, its columns aligned so that it reads well in a terminal too."""
+    rows = [_HEAD, *(figure.row() for figure in figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = [_line(row, widths) for row in rows]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+    return "| " + " | ".join(cells) + " |"

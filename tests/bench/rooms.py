@@ -1,0 +1,125 @@
+"""Rooms for measuring: made anew for each run, and the fresh processes that work in them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from postroom.app import Room, open_room
+from postroom.secret import Secret
+from postroom.settings import Settings
+
+__all__ = ["Place", "collecting_room", "resolving_room", "sending_room", "timed", "work"]
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """A room and what lies beside it, in one directory of a file system that is to be measured."""
+
+    base: Path
+
+    @property
+    def settings(self) -> Settings:
+        """Where the room and its key are."""
+        return Settings(self.base / "room", f"file:{self.base / 'keys' / 'room.key'}")
+
+    @property
+    def options(self) -> list[str]:
+        """The same for a command line."""
+        return ["--room", str(self.settings.room), "--kek", str(self.settings.kek)]
+
+
+async def _opened(place: Place) -> Room:
+    return await open_room(place.settings, make=True)
+
+
+def collecting_room(place: Place, port: int, user: str, password: str) -> None:
+    """A room with the source ``bench`` over plain IMAP, into a directory beside the room."""
+
+    async def make() -> None:
+        room = await _opened(place)
+        await room.credentials.create(
+            "login", "password", details={"user_name": user, "password": Secret(password)}
+        )
+        incoming = {
+            "protocol": "imap",
+            "host": "127.0.0.1",
+            "port": str(port),
+            "security": "none",
+            "cleartext_sign_in": True,
+            "auth": {"type": "secret", "credential": "login"},
+        }
+        await room.connections.add({"name": "bench", "incoming": incoming})
+        sink = {"type": "directory", "path": str(place.base / "sink")}
+        await room.sources.add({"name": "bench", "connection": "bench", "sink": sink})
+        await room.close()
+
+    asyncio.run(make())
+
+
+def sending_room(place: Place, port: int, queue_size: int) -> None:
+    """A room with the service ``bench`` over plain SMTP without sign-in."""
+
+    async def make() -> None:
+        room = await _opened(place)
+        outgoing = {
+            "protocol": "smtp",
+            "host": "127.0.0.1",
+            "port": str(port),
+            "security": "none",
+            "auth": {"type": "none"},
+        }
+        await room.connections.add({"name": "bench", "outgoing": outgoing})
+        service = {"name": "bench-out", "connection": "bench", "queue_size": queue_size}
+        await room.services.add(service)
+        await room.close()
+
+    asyncio.run(make())
+
+
+def resolving_room(place: Place) -> None:
+    """A room with the credential ``login``."""
+
+    async def make() -> None:
+        room = await _opened(place)
+        details = {"user_name": "bench", "password": Secret("correct horse battery")}
+        await room.credentials.create("login", "password", details=details)
+        await room.close()
+
+    asyncio.run(make())
+
+
+def work(place: Place, task: str, **values: Any) -> dict[str, float]:
+    """Run one task of :mod:`tests.bench.work` in a fresh process; gives what it measured.
+
+    ``process`` is added: seconds of the process as a whole, from its start to its end.
+    """
+    words = [sys.executable, "-m", "tests.bench.work", task, *place.options]
+    seconds, out = timed([*words, "--values", json.dumps(values)])
+    found: dict[str, float] = json.loads(out)
+    return {**found, "process": seconds}
+
+
+def timed(words: list[str], *, env: Mapping[str, str] | None = None) -> tuple[float, str]:
+    """Run a command to its end; gives its seconds and its standard output.
+
+    Raises RuntimeError with what it said when it fails.
+    """
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    whole = {**os.environ, "PYTHONPATH": paths, **(env or {})}
+    began = time.perf_counter()
+    done = subprocess.run(words, capture_output=True, text=True, env=whole, check=False)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"{words[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return seconds, done.stdout

@@ -1,0 +1,145 @@
+"""One task in a fresh process: ``python -m tests.bench.work TASK --room R --kek K --values JSON``.
+
+It prints what it measured as JSON.  With ``BENCH_PROFILE=FILE`` the task runs under cProfile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import json
+import os
+import resource
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from postroom.app import Room, open_room
+from postroom.credentials.store import Opened
+from postroom.mail import Draft
+from postroom.operations.drafts import draft_of
+from postroom.settings import settings_of
+
+__all__ = ["TASKS", "main"]
+
+Found = dict[str, float]
+
+
+async def collect(room: Room, count: int) -> Found:
+    """Collect once for the source ``bench``: from dialling to the last commit."""
+    began, cpu = time.perf_counter(), time.process_time()
+    tally = await room.collecting.run("bench")
+    seconds, used = time.perf_counter() - began, time.process_time() - cpu
+    assert tally is not None
+    assert tally.delivered == count, tally
+    assert await room.ledger.counts("bench") == {"done": count}
+    return {"seconds": seconds, "cpu": used, "peak_mb": _peak()}
+
+
+async def send(room: Room, count: int, size: int, writers: int) -> Found:
+    """Store messages one after the other and by several tasks, then drain the outbox."""
+    drafts = [_draft(number, size) for number in range(count)]
+    alone = max(1, count // 4)
+    began = time.perf_counter()
+    for draft in drafts[:alone]:
+        await room.email.store("bench-out", draft)
+    first = time.perf_counter() - began
+
+    waiting = iter(drafts[alone:])
+
+    async def writer() -> None:
+        for draft in waiting:
+            await room.email.store("bench-out", draft)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(writer() for _ in range(writers)))
+    together = time.perf_counter() - began
+
+    began, cpu = time.perf_counter(), time.process_time()
+    drained = await room.email.dispatch()
+    seconds, used = time.perf_counter() - began, time.process_time() - cpu
+    assert drained.sent == count, drained
+    return {
+        "store_one": alone / first,
+        "store_many": (count - alone) / together,
+        "seconds": seconds,
+        "cpu": used,
+        "peak_mb": _peak(),
+    }
+
+
+def _draft(number: int, size: int) -> Draft:
+    line = "A line of an ordinary letter, as long as most of them are in real mail.\n"
+    text = line * max(1, (size - 400) // len(line))
+    return draft_of(
+        from_="bench@example.com",
+        to=f"reader{number}@example.com",
+        subject=f"Order {number}",
+        text=text,
+    )
+
+
+async def resolve(room: Room, one: int, many: int, tasks: int) -> Found:
+    """Open a credential, its audit row durable before the answer: one task, then several."""
+    store, db = room.desk.credentials, room.desk.db
+
+    async def opened() -> Opened:
+        return await db.write(
+            lambda tx: store.open(tx, "login", line=None, actor="bench", purpose="measure")
+        )
+
+    await opened()
+    began = time.perf_counter()
+    for _ in range(one):
+        await opened()
+    alone = one / (time.perf_counter() - began)
+
+    async def task() -> None:
+        for _ in range(many // tasks):
+            await opened()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(task() for _ in range(tasks)))
+    return {"one": alone, "many": (many // tasks) * tasks / (time.perf_counter() - began)}
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+TASKS: dict[str, Callable[..., Awaitable[Found]]] = {
+    "collect": collect,
+    "send": send,
+    "resolve": resolve,
+}
+"""What may be asked for, by name; each takes the opened room and its values."""
+
+
+async def _run(task: str, room: str, kek: str, values: dict[str, Any]) -> Found:
+    opened = await open_room(settings_of(room=room, kek=kek))
+    profile = cProfile.Profile() if "BENCH_PROFILE" in os.environ else None
+    try:
+        if profile is not None:
+            profile.enable()
+        return await TASKS[task](opened, **values)
+    finally:
+        if profile is not None:
+            profile.disable()
+            profile.dump_stats(os.environ["BENCH_PROFILE"])
+        await opened.close()
+
+
+def main() -> None:
+    """Read the command line, run the task, print what it found."""
+    parser = argparse.ArgumentParser(description="one task of the bench")
+    parser.add_argument("task", choices=sorted(TASKS))
+    parser.add_argument("--room", required=True)
+    parser.add_argument("--kek", required=True)
+    parser.add_argument("--values", type=json.loads, default={})
+    given = parser.parse_args()
+    print(json.dumps(asyncio.run(_run(given.task, given.room, given.kek, given.values))))
+
+
+if __name__ == "__main__":
+    main()
