@@ -71,6 +71,8 @@ class Worker:
             await watcher.watch()
         except PostroomError as error:
             _log.warning("source %s: %s", claim.row["name"], error)
+        except Exception:  # the loops of the others go on; the source is claimed again later
+            _log.exception("source %s ended", claim.row["name"])
 
     async def _send(self) -> None:
         """Drain the outbox whenever something is due or somebody stored something."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from postroom.mail import Draft
+from postroom.sources import reading
 from tests.ground import messages
 from tests.ground.maildir import arrived
 from tests.journeys.conftest import Account
@@ -54,3 +57,29 @@ async def test_a_message_is_sent_and_every_recipient_has_an_outcome(account: Acc
     received = arrived(other.maildir)
     assert b"A first light." in received[0]
     assert item.message_id.encode() in received[0]
+
+
+async def test_a_message_that_breaks_our_code_is_held_and_the_others_arrive(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T77, F18: every tenth message breaks the handling; it is held at the third failure."""
+    whole = reading.header_texts
+
+    def breaks(block: bytes) -> dict[str, str]:
+        if b"poison" in block:
+            raise ZeroDivisionError("a bug of our own")
+        return whole(block)
+
+    monkeypatch.setattr(reading, "header_texts", breaks)
+    account.ground.dovecot.fill(account.user, [
+        b"Subject: %s %d\r\n\r\nx\r\n" % (b"poison" if n % 10 == 0 else b"fine", n)
+        for n in range(100)
+    ])  # fmt: skip
+    await account.source(tmp_path / "orders")
+
+    await account.room.collecting.run("orders-in")
+
+    assert await account.room.ledger.counts("orders-in") == {"done": 90, "held": 10}
+    held = await account.room.ledger.list("orders-in", states=["held"])
+    assert {one.reason for one in held} == {"third failure"}
+    assert len(list((tmp_path / "orders" / "INBOX").glob("*.eml"))) == 90

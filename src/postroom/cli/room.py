@@ -14,6 +14,7 @@ from postroom.cli import show
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import ask, confirm, in_room, rebinding
 from postroom.errors import WrongUse
+from postroom.operations.desk import Rebind
 from postroom.operations.roomfile import Plan
 from postroom.settings import settings_of
 
@@ -58,19 +59,23 @@ def apply(
     """Make the room what the files say, in one transaction; shows the plan first."""
 
     async def body(room: Room) -> Plan:
-        plan = await rebinding(
-            lambda rebind: room.roomfile.apply(
-                files, dry_run=True, rebind=rebind, prune=prune or (), prompt=ask
-            ),
-            rebind=rebind,
-        )
+        wanted = room.roomfile.read(files, prompt=ask)
+        agreed: list[Rebind] = []
+
+        async def planned(rebind: Rebind) -> Plan:
+            agreed.append(rebind)
+            return await room.roomfile.apply(
+                wanted, dry_run=True, rebind=rebind, prune=prune or ()
+            )
+
+        plan = await rebinding(planned, rebind=rebind)
         _show(plan)
         if dry_run or not plan.changes:
             return plan
         removes = [step for step in plan.steps if step.verb == "remove"]
         if removes and not confirm(f"Remove {len(removes)} records?"):
             raise WrongUse("Nothing was changed.", hint="Confirm the removals with --yes.")
-        return await room.roomfile.apply(files, rebind=True, prune=prune or (), prompt=ask)
+        return await room.roomfile.apply(wanted, rebind=agreed[-1], prune=prune or ())
 
     plan = in_room(body)
     if OPTIONS.json:

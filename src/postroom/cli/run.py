@@ -7,12 +7,13 @@ import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from postroom.app import Room, open_room
 from postroom.cli.options import OPTIONS
 from postroom.errors import InvalidValue, PostroomError
 from postroom.log import log_to
+from postroom.operations.desk import Rebind
 from postroom.secret import Secret
 from postroom.settings import settings_of
 
@@ -66,17 +67,23 @@ def confirm(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-async def rebinding(call: Callable[[bool], Awaitable[T]], *, rebind: bool = False) -> T:
-    """Run ``call(rebind)``; when it would present a stored secret elsewhere, show where and ask."""
-    try:
-        return await call(rebind)
-    except PostroomError as error:
-        if error.code != "secret_reentry_required" or rebind:
-            raise
-        lines: list[Any] = error.facts.get("lines", [])
-        print("This would present the stored secret to:", file=sys.stderr)
-        for line in lines:
-            print(f"  {line}", file=sys.stderr)
-        if not confirm("Is that right?"):
-            raise
-        return await call(True)
+async def rebinding(call: Callable[[Rebind], Awaitable[T]], *, rebind: bool = False) -> T:
+    """Run ``call(rebind)``; when it would present a stored secret elsewhere, show where and ask.
+
+    A yes permits the lines that were shown and no other: the next one is asked about again.
+    """
+    agreed: set[tuple[str, str]] = set()
+    while True:
+        try:
+            return await call(rebind or frozenset(agreed))
+        except PostroomError as error:
+            if error.code != "secret_reentry_required" or rebind:
+                raise
+            credential: str = error.facts["credential"]
+            lines: list[str] = error.facts["lines"]
+            print(f"This would present the stored secret of {credential} to:", file=sys.stderr)
+            for line in lines:
+                print(f"  {line}", file=sys.stderr)
+            if not confirm("Is that right?"):
+                raise
+            agreed |= {(credential, line) for line in lines}

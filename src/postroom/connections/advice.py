@@ -16,7 +16,6 @@ from postroom.net.certificates import CertificateFacts
 __all__ = ["About", "Advice", "advise", "fingerprint"]
 
 
-_ROOM: Final = 61  # a name has 64 characters, and three are added
 
 # an smtp credential has no field security: it ticks TLS, and the port says which
 _AS_SMTP: Final = {

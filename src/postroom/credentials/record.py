@@ -96,10 +96,14 @@ class Credential:
 
 
 class Saved(NamedTuple):
-    """A record after it was saved, and what the person who saved it should be told."""
+    """A record after it was saved, and what the person who saved it should be told.
+
+    ``typed``: it has secrets, and the value of every one was given in this same request.
+    """
 
     credential: Credential
     notes: list[str]
+    typed: bool = False
 
 
 class Opened(NamedTuple):
@@ -165,7 +169,7 @@ def credential_of(row: Row, hints: Hints | None) -> Credential:
     stored, sealed, destinations, state, missing = _read(row)
     open_hints = None
     if hints is not None and row["hints"] is not None:
-        open_hints = functools.partial(hints.open, hint_binding(row), row["hints"])
+        open_hints = functools.partial(_opened_hints, hints, row)
     return Credential(
         row["id"],
         row["name"],
@@ -192,6 +196,10 @@ def hint_binding(row: Row, *, version: int | None = None) -> Binding:
     return Binding("hint", row["id"], row["name"], row["type"], number)
 
 
+def _opened_hints(hints: Hints, row: Row) -> str:
+    return hints.open(hint_binding(row), row["hints"])
+
+
 def _read(row: Row) -> tuple[dict[str, Any], list[str], list[str], State, list[str]]:
     try:
         kind = type_named(row["type"])
@@ -199,15 +207,24 @@ def _read(row: Row) -> tuple[dict[str, Any], list[str], list[str], State, list[s
             if row["version"]:
                 raise ValueError("the current version is not there")
             return {}, [], [], "incomplete", kind.lacks({}, ())
-        plain, sealed = json.loads(row["plain"]), json.loads(row["secrets"])
-        lines = json.loads(row["destinations"])
-        if not isinstance(plain, dict) or not isinstance(sealed, list):
+        plain = json.loads(row["plain"])
+        sealed, lines = list(_texts(row["secrets"])), list(_texts(row["destinations"]))
+        if not isinstance(plain, dict):
             raise TypeError("these are no fields")
         missing = kind.lacks(plain, sealed)
     except (ValueError, TypeError, AttributeError, InvalidValue):
         # one damaged record never hides the others
         return {}, [], [], "unreadable", []
     return plain, sealed, lines, "incomplete" if missing else "complete", missing
+
+
+@functools.lru_cache(4096)
+def _texts(text: str) -> tuple[str, ...]:
+    """A JSON list of texts; a room of ten thousand records has few different ones."""
+    found = json.loads(text)
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise TypeError("this is no list of texts")
+    return tuple(found)
 
 
 def _date(text: str | None) -> dt.date | None:

@@ -29,6 +29,7 @@ from postroom.credentials.trust import other_lines, trusted_pem, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, Details
 from postroom.credentials.versions import (
+    Rebind,
     Save,
     check_current,
     empty_version,
@@ -43,7 +44,7 @@ from postroom.errors import InvalidValue, Locked, Refused, Unreadable
 from postroom.fields import check_name
 from postroom.vault import Keyring
 
-__all__ = ["Credential", "CredentialStore", "Opened", "Saved"]
+__all__ = ["Credential", "CredentialStore", "Opened", "Rebind", "Saved"]
 
 Day = dt.date | str | None
 """A date, or its text (``2027-01-31``); None or an empty text for no date."""
@@ -132,7 +133,7 @@ class CredentialStore:
         actor: str,
         clear: Collection[str] = (),
         used_lines: Iterable[str] = (),
-        rebind: bool = False,
+        rebind: Rebind = False,
     ) -> Saved:
         """Save details; what is omitted or empty stays sealed, ``None`` and ``clear`` clear.
 
@@ -152,20 +153,22 @@ class CredentialStore:
         record.check()
         lines = frozenset(used_lines) | record.own_destinations(_trusted(tx))
         details = record.split()
-        if row["version"] and trouble is None and stored == details and _lines(row) == lines:
-            return Saved(self.get(tx, name), intake.notes)
         kept = bool(details.sealed.keys() - intake.typed)
+        typed = bool(details.sealed) and not kept
+        if row["version"] and trouble is None and stored == details and _lines(row) == lines:
+            return Saved(self.get(tx, name), intake.notes, typed)
         added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
-        others = {one: other_lines(tx, one) for one in trusting(tx, name)}
+        trusted = row["type"] == "trusted_certificate"
+        others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         version = save_version(
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
         changed = _changed(stored, details)
-        bound = {"added": added, "rebind": rebind and bool(added)}
+        bound = {"added": added, "rebind": bool(rebind and added)}
         self._record(tx, row, actor, "set", version=version, changed=changed, **bound)
         for other, used in others.items():  # another certificate is another destination
             self.bind(tx, other, used, actor=actor, rebind=rebind)
-        return Saved(self.get(tx, name), intake.notes)
+        return Saved(self.get(tx, name), intake.notes, typed)
 
     def change(
         self,
@@ -222,7 +225,7 @@ class CredentialStore:
         self._record(tx, row, actor, "delete")
 
     def bind(
-        self, tx: Tx, name: str, used_lines: Iterable[str], *, actor: str, rebind: bool
+        self, tx: Tx, name: str, used_lines: Iterable[str], *, actor: str, rebind: Rebind
     ) -> bool:
         """Bind a record anew after something that uses it changed; says whether it had to be.
 
@@ -244,7 +247,7 @@ class CredentialStore:
         version = save_version(
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
-        bound = {"added": added, "rebind": rebind and bool(added)}
+        bound = {"added": added, "rebind": bool(rebind and added)}
         self._record(tx, row, actor, "bind", version=version, **bound)
         return True
 

@@ -40,4 +40,7 @@ def other_lines(tx: Tx, name: str) -> set[str]:
     """The destinations of a record that are not its own: those of what uses it."""
     one = credential_of(find(tx, name), None)
     record = type_named(one.type).load(Details(one.stored, {}))
-    return set(one.destinations) - record.own_destinations(lambda cert: trusted_pem(tx, cert))
+    try:
+        return set(one.destinations) - record.own_destinations(lambda cert: trusted_pem(tx, cert))
+    except InvalidValue:  # the certificate it trusts is gone: which line was its own is not known
+        return set(one.destinations)

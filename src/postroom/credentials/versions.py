@@ -23,6 +23,7 @@ from postroom.vault import Hints, Keyring
 __all__ = [
     "KEPT",
     "KINDNESS_SECONDS",
+    "Rebind",
     "Save",
     "Typed",
     "check_current",
@@ -41,6 +42,10 @@ __all__ = [
 KEPT: Final = 5
 """How many versions stay sealed, the current one among them."""
 KINDNESS_SECONDS: Final = 86400.0
+
+Rebind = bool | Collection[tuple[str, str]]
+"""Whether secrets that are kept may go to new destinations: all of them, none, or those that
+somebody saw and agreed to, as pairs of a credential's name and a line."""
 
 
 class Typed(NamedTuple):
@@ -81,7 +86,7 @@ def is_kind(row: Row, actor: str, now: float) -> bool:
 
 
 def lines_added(
-    row: Row, lines: Iterable[str], *, kept: bool, actor: str, rebind: bool
+    row: Row, lines: Iterable[str], *, kept: bool, actor: str, rebind: Rebind
 ) -> list[str]:
     """The destinations that a new version adds.
 
@@ -89,7 +94,8 @@ def lines_added(
     ``rebind`` nor the kindness of the first day allows it.
     """
     added = sorted(set(lines) - set(json.loads(row["destinations"] or "[]")))
-    if added and kept and not rebind and not is_kind(row, actor, timestamp()):
+    agreed = _agreed(row["name"], added, rebind)
+    if added and kept and not agreed and not is_kind(row, actor, timestamp()):
         shown = ", ".join(added)
         raise Refused(
             f"The secret of {row['name']} is not bound to {shown}; nothing was saved.",
@@ -100,6 +106,12 @@ def lines_added(
             "rebind it do so.",
         )
     return added
+
+
+def _agreed(name: str, added: Iterable[str], rebind: Rebind) -> bool:
+    if isinstance(rebind, bool):
+        return rebind
+    return all((name, line) in rebind for line in added)
 
 
 def high_water(tx: Tx, row: Row) -> int:

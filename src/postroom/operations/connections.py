@@ -14,7 +14,7 @@ from postroom.connections.references import check_references
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused
 from postroom.fields import parse, shown
-from postroom.operations.desk import Desk, Use
+from postroom.operations.desk import Desk, Rebind, Use
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.services import service as services
 from postroom.sources import store as sources
@@ -28,14 +28,14 @@ class Connections:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def add(self, data: Mapping[str, Any], *, rebind: bool = False) -> dict[str, Any]:
+    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
         """Make a connection.  Raises what is wrong with it, or ``secret_reentry_required``."""
         connection = parse(Connection, data, where=f"connection {data.get('name', '')}".strip())
         await self._desk.change(lambda tx: self.save(tx, connection, new=True), rebind=rebind)
         return await self.show(connection.name)
 
     async def set(
-        self, name: str, changes: Mapping[str, Any], *, rebind: bool = False
+        self, name: str, changes: Mapping[str, Any], *, rebind: Rebind = False
     ) -> dict[str, Any]:
         """Change fields of a connection; groups merge field by field, lists and ``auth`` are replaced."""
 
@@ -60,7 +60,7 @@ class Connections:
             if source.connection.casefold() == connection.name.casefold():
                 sources.wake(tx, source.name)
 
-    async def copy(self, name: str, new_name: str, *, rebind: bool = False) -> dict[str, Any]:
+    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
         """Make another connection with the same settings under a new name."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
@@ -135,7 +135,7 @@ class Connections:
         return await test_connection(self._desk.opener, name, on_step=on_step)
 
     async def trust(
-        self, name: str, place: str, fingerprint: str, *, rebind: bool = False
+        self, name: str, place: str, fingerprint: str, *, rebind: Rebind = False
     ) -> dict[str, Any]:
         """Trust the certificate with this SHA-256 fingerprint that the server shows for one side.
 

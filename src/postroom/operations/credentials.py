@@ -10,9 +10,10 @@ from postroom.clock import rfc3339
 from postroom.connections import store as connections
 from postroom.connections.doctor import Report, Tell, test_credential
 from postroom.credentials.store import Credential, Saved
+from postroom.credentials.trust import trusting
 from postroom.db import Tx
 from postroom.errors import Refused
-from postroom.operations.desk import Desk, Use
+from postroom.operations.desk import Desk, Rebind, Use
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.services import service as services
 from postroom.sources import store as sources
@@ -68,7 +69,7 @@ class Credentials:
         details: Mapping[str, Any],
         *,
         clear: Collection[str] = (),
-        rebind: bool = False,
+        rebind: Rebind = False,
     ) -> Saved:
         """Give or change details.  A sealed field that is left out or empty keeps its value."""
 
@@ -165,7 +166,7 @@ class Credentials:
             )
         return await test_credential(self._desk.opener, record.name, on_step=on_step)
 
-    async def trust(self, name: str, fingerprint: str, *, rebind: bool = False) -> Saved:
+    async def trust(self, name: str, fingerprint: str, *, rebind: Rebind = False) -> Saved:
         """Trust the certificate with this SHA-256 fingerprint that an smtp credential's server shows."""
         saved = certificate_with(await self.test(name), "outgoing", fingerprint)
 
@@ -199,7 +200,7 @@ class Credentials:
             for one in services.load_all(tx)
             if one.connection.casefold() == direct
         ]
-        return found
+        return found + [Use("credential", one, "trust") for one in trusting(tx, name)]
 
 
 def _line(one: Credential) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from postroom.connections.open import Opener
 from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
-from postroom.credentials.store import CredentialStore
+from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import Locked
 
-__all__ = ["Desk", "Use"]
+__all__ = ["Desk", "Rebind", "Use"]
 
 T = TypeVar("T")
 
@@ -94,11 +94,12 @@ class Desk:
             raise self.locked
         return await self.db.write(body)
 
-    async def change(self, body: Callable[[Tx], T], *, rebind: bool = False) -> T:
+    async def change(self, body: Callable[[Tx], T], *, rebind: Rebind = False) -> T:
         """Make a change that may move destinations: all of it or nothing.
 
         After ``body`` the lines of every credential are computed anew; where they differ, the
         credential is sealed under the new list, or ``secret_reentry_required`` undoes everything.
+        ``rebind`` permits every new line, or the pairs (credential, line) that somebody agreed to.
         """
 
         def whole(tx: Tx) -> T:
@@ -110,19 +111,19 @@ class Desk:
         return await self.write(whole)
 
     def rebind(
-        self, tx: Tx, before: Mapping[str, set[str]], *, rebind: bool, typed: Collection[str] = ()
+        self, tx: Tx, before: Mapping[str, set[str]], *, rebind: Rebind, typed: Collection[str] = ()
     ) -> None:
         """Bind the secrets whose destinations differ from ``before`` to where they are used now.
 
-        ``typed`` are the credentials (in lower case) whose secret was given in this same request.
+        ``typed`` are the credentials (in lower case) whose every secret was given in this same
+        request.
         """
         after = self.resolver(tx).all_destinations()
         for key in sorted(before.keys() | after.keys()):
             lines = after.get(key, set())
             if lines != before.get(key, set()) and self.credentials.exists(tx, key):
-                self.credentials.bind(
-                    tx, key, lines, actor=self.actor, rebind=rebind or key in typed
-                )
+                allowed = True if key in typed else rebind
+                self.credentials.bind(tx, key, lines, actor=self.actor, rebind=allowed)
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
         """The lines to which connections present this credential's secrets."""

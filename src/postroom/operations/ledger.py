@@ -50,4 +50,4 @@ class Ledger:
             self._desk.record(tx, verb, "source", row["name"], messages=count)
             return count
 
-        return await self._desk.change(body)
+        return await self._desk.write(body)

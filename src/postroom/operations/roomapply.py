@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from postroom.errors import InvalidValue, NotThere, WrongUse
 from postroom.fields import describe, parse, shown
 from postroom.operations.connections import Connections, merge
 from postroom.operations.credentials import Credentials
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, Rebind
 from postroom.operations.roomplan import Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
@@ -32,9 +32,12 @@ __all__ = ["Application"]
 class Application:
     """One application, inside one transaction."""
 
-    def __init__(self, desk: Desk, wanted: Wanted) -> None:
+    def __init__(self, desk: Desk, wanted: Wanted, *, rebind: Rebind = False) -> None:
+        """``typed`` collects the credentials (in lower case) whose every secret the files give."""
         self._desk = desk
         self._wanted = wanted
+        self._rebind = rebind
+        self.typed: set[str] = set()
         self._steps: list[Step] = []
         self._notes: list[str] = []
 
@@ -94,12 +97,17 @@ class Application:
                 **dates,
             )
         type_name = record.get("type") or before.type
-        _refuse_plain_secrets(type_name, fields)
-        fields = _unwrapped(type_name, fields)
-        typed = name.casefold() in self._wanted.typed
+        _refuse_plain_secrets(type_name, fields, known_plain=before.plain)
         saved = store.set_details(
-            tx, name, fields, actor=actor, rebind=typed, used_lines=self._desk.lines_of(tx, name)
+            tx,
+            name,
+            _unwrapped(type_name, fields),
+            actor=actor,
+            rebind=self._rebind,
+            used_lines=self._desk.lines_of(tx, name),
         )
+        if saved.typed:
+            self.typed.add(name.casefold())
         self._notes += [f"credential {name}: {note}" for note in saved.notes]
         after = saved.credential
         if new:
@@ -185,7 +193,9 @@ class Application:
                     self._steps.append(Step("remove", noun.removesuffix("s"), name))
 
 
-def _refuse_plain_secrets(type_name: str, fields: Mapping[str, Any]) -> None:
+def _refuse_plain_secrets(
+    type_name: str, fields: Mapping[str, Any], *, known_plain: Collection[str]
+) -> None:
     """A plain text in a sealed field of a file would lie there for everybody: ``secret_in_file``."""
     sealed = {one.name for one in describe(type_named(type_name)) if one.sealed}
     for name, value in fields.items():
@@ -195,10 +205,7 @@ def _refuse_plain_secrets(type_name: str, fields: Mapping[str, Any]) -> None:
             else []
         )
         generic = (
-            type_name == "generic"
-            and name == "fields"
-            and isinstance(value, Mapping)
-            and any(isinstance(each, str) for each in value.values())
+            type_name == "generic" and name not in known_plain and _stands_open(value)
         )
         if (
             (name in sealed and isinstance(value, str))
@@ -212,6 +219,13 @@ def _refuse_plain_secrets(type_name: str, fields: Mapping[str, Any]) -> None:
                 hint="Write {from_env: NAME}, {from_file: PATH} or {prompt: true} "
                 "instead, and treat the value that stood there as known to others.",
             )
+
+
+def _stands_open(value: Any) -> bool:
+    """Whether a custom field has its value in the file and does not say that it is plain."""
+    if isinstance(value, Mapping):
+        return isinstance(value.get("value"), str) and value.get("plain") is not True
+    return isinstance(value, str)
 
 
 def _unwrapped(type_name: str, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from postroom.connections import store as connections
 from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.fields import shown
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, Rebind
 from postroom.operations.roomapply import Application
 from postroom.operations.roomplan import NOUNS, Plan, Prompt, Step, Wanted
 from postroom.operations.yamlfile import read_document
@@ -37,12 +37,22 @@ class RoomFile:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
+    def read(self, paths: Sequence[Path], *, prompt: Prompt | None = None) -> Wanted:
+        """What the files say, read once: what is planned and what is applied are then the same.
+
+        Raises what is wrong with file and line.
+        """
+        wanted = Wanted()
+        for path in paths:
+            wanted.read(read_document(path), prompt)
+        return wanted
+
     async def apply(
         self,
-        paths: Sequence[Path],
+        files: Sequence[Path] | Wanted,
         *,
         dry_run: bool = False,
-        rebind: bool = False,
+        rebind: Rebind = False,
         prune: Sequence[str] = (),
         prompt: Prompt | None = None,
     ) -> Plan:
@@ -56,22 +66,20 @@ class RoomFile:
             raise InvalidValue(
                 "--prune", f"there is no noun {wrong[0]!r}; choose of {', '.join(NOUNS)}"
             )
-        wanted = Wanted()
-        for path in paths:
-            wanted.read(read_document(path), prompt)
-        job = Application(self._desk, wanted)
+        wanted = files if isinstance(files, Wanted) else self.read(files, prompt=prompt)
 
         def body(tx: Tx) -> Plan:
+            job = Application(self._desk, wanted, rebind=rebind)
             before = self._desk.resolver(tx).all_destinations()
             plan = job.run(tx, prune)
-            self._desk.rebind(tx, before, rebind=rebind, typed=wanted.typed)
+            self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
             if plan.changes:
                 self._desk.record(
                     tx,
                     "apply",
                     "room",
                     "room",
-                    files=[str(p) for p in paths],
+                    files=[str(path) for path in wanted.paths],
                     changes=[str(step) for step in plan.steps if step.verb != "same"],
                 )
             if dry_run:

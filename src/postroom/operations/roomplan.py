@@ -52,13 +52,14 @@ class Wanted:
     """What the files say, merged, with the document and place each record came from."""
 
     def __init__(self) -> None:
+        self.paths: list[Path] = []
         self.variables: dict[str, str] = {}
         self.records: dict[str, dict[str, dict[str, Any]]] = {noun: {} for noun in NOUNS[1:]}
         self.places: dict[tuple[str, str], tuple[Document, tuple[str | int, ...]]] = {}
-        self.typed: set[str] = set()
 
     def read(self, document: Document, prompt: Prompt | None) -> None:
         """Take one file in."""
+        self.paths.append(document.path)
         if document.data.get("postroom") != 1:
             raise InvalidValue("", f"{document.at()}: a room file begins with: postroom: 1")
         for noun, value in document.data.items():
@@ -114,8 +115,16 @@ class Wanted:
                     if close
                     else f"Fields here: {', '.join(_CREDENTIAL)}.",
                 )
+        for name in ("type", "description"):
+            if not isinstance(record.get(name), str | None):
+                raise InvalidValue(
+                    "", f"{document.at('credentials', index, name)}: {name}: give a text"
+                )
         fields = record.get("fields")
-        if isinstance(fields, Mapping):
+        if not isinstance(fields, Mapping | None):
+            place_of = document.at("credentials", index, "fields")
+            raise InvalidValue("", f"{place_of}: fields: give a map of names to values")
+        if fields is not None:
             place = ("credentials", index, "fields")
             record["fields"] = self._resolved(document, fields, place, record["name"], prompt)
         return record
@@ -142,7 +151,6 @@ class Wanted:
                     )
                 except PostroomError as error:
                     raise document.placed(error, *here) from None
-                self.typed.add(name.casefold())
             elif isinstance(value, Mapping):
                 found[key] = self._resolved(document, value, here, name, prompt)
             else:

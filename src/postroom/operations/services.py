@@ -29,7 +29,7 @@ class Services:
     async def add(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Make a service."""
         service = parse(Service, data, where=f"service {data.get('name', '')}".strip())
-        await self._desk.change(lambda tx: self.save(tx, service, new=True))
+        await self._desk.write(lambda tx: self.save(tx, service, new=True))
         return await self.show(service.name)
 
     async def set(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Services:
             merged = merge(shown(store.get(tx, name)), changes)
             self.save(tx, parse(Service, merged, where=f"service {name}"), new=False)
 
-        await self._desk.change(body)
+        await self._desk.write(body)
         return await self.show(name)
 
     def save(self, tx: Tx, service: Service, *, new: bool) -> None:
@@ -64,7 +64,7 @@ class Services:
             store.delete(tx, name, force=force)
             self._desk.record(tx, "delete", "service", name)
 
-        await self._desk.change(body)
+        await self._desk.write(body)
 
     async def list(self) -> list[dict[str, Any]]:
         """Every service, with how many messages wait."""
@@ -160,4 +160,4 @@ class Outbox:
             self._desk.record(tx, verb, "outbox", found.id, service=found.service)
             return found
 
-        return await self._desk.change(body)
+        return await self._desk.write(body)

@@ -29,7 +29,7 @@ class Sources:
     async def add(self, data: Mapping[str, Any], *, base: Path | None = None) -> dict[str, Any]:
         """Make a source; relative sink paths are taken from ``base`` (default: here)."""
         source = self.declared(data, base or Path.cwd())
-        await self._desk.change(lambda tx: self.save(tx, source, new=True))
+        await self._desk.write(lambda tx: self.save(tx, source, new=True))
         return await self.show(source.name)
 
     async def set(
@@ -44,7 +44,7 @@ class Sources:
                 merged["sink"] = merge(old["sink"], changes["sink"])
             self.save(tx, self.declared(merged, base or Path.cwd()), new=False)
 
-        await self._desk.change(body)
+        await self._desk.write(body)
         return await self.show(name)
 
     def declared(self, data: Mapping[str, Any], base: Path) -> Source:
@@ -127,7 +127,7 @@ class Sources:
             store.delete(tx, name)
             self._desk.record(tx, "delete", "source", row["name"])
 
-        await self._desk.change(body)
+        await self._desk.write(body)
 
     def _alive(self, tx: Tx, owner: str) -> bool:
         return tx.one("SELECT 1 FROM workers WHERE owner = :owner", owner=owner) is not None

@@ -6,7 +6,7 @@ import builtins
 
 from postroom.db import Tx
 from postroom.errors import Refused
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, Rebind
 from postroom.variables import store
 
 __all__ = ["Variables"]
@@ -30,7 +30,7 @@ class Variables:
         """One value.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: store.get_variable(tx, name))
 
-    async def set(self, name: str, value: str, *, rebind: bool = False) -> bool:
+    async def set(self, name: str, value: str, *, rebind: Rebind = False) -> bool:
         """Make or change a variable; gives whether anything changed.
 
         When it moves a host, that is a change of destination for the secrets presented there.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from postroom.fields import field
 from postroom.sinks.base import Delivery, Item, Sink
-from postroom.sinks.files import Batch, make_directory, one_by_one
+from postroom.sinks.files import Batch, make_directory, take_in_portions
 
 __all__ = ["DirectorySink"]
 
@@ -37,31 +37,26 @@ class DirectorySink(Sink):
 
     def take(self, items: Sequence[Item]) -> list[Delivery]:
         """Write, sync and name the files of a batch."""
-        return one_by_one(self._take, items, Path(self.path))
+        return take_in_portions(self._take, items, Path(self.path), files=self._files)
+
+    def _files(self, item: Item) -> int:
+        """How many files and directories are open while it is written."""
+        return 1 + self.summary + (len(item.attachments) + 1 if item.attachments else 0)
 
     def _take(self, items: Sequence[Item]) -> list[Delivery]:
-        batch = Batch()
-        root = Path(self.path)
-        try:
-            for directory in {root / item.folder for item in items}:
-                directory.mkdir(parents=True, exist_ok=True)
-            taken = [
-                Delivery(item.ledger, where=str(self._add(batch, root / item.folder, item)))
-                for item in items
-            ]
+        with Batch(Path(self.path)) as batch:
+            for folder in {item.folder for item in items}:
+                batch.folder(folder)
+            taken = [Delivery(item.ledger, where=str(self._add(batch, item))) for item in items]
             batch.commit()
-        finally:
-            batch.abandon()
         return taken
 
-    def _add(self, batch: Batch, directory: Path, item: Item) -> Path:
-        where = batch.add(directory, f"{item.key}.eml", item.content)
-        if item.attachments:
-            beside = directory / f"{item.key}.attachments"
-            beside.mkdir(exist_ok=True)
-            for attachment in item.attachments:
-                batch.add(beside, attachment.name, attachment.data)
+    def _add(self, batch: Batch, item: Item) -> Path:
+        where = batch.add(item.folder, f"{item.key}.eml", item.content)
+        beside = f"{item.folder}/{item.key}.attachments".lstrip("/")
+        for attachment in item.attachments:
+            batch.add(beside, attachment.name, attachment.data)
         if self.summary:
             text = json.dumps({"v": 1, **item.summary}, ensure_ascii=False, indent=1)
-            batch.add(directory, f"{item.key}.json", text.encode())
+            batch.add(item.folder, f"{item.key}.json", text.encode())
         return where

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final, Self
 
 from postroom.errors import PostroomError, Refused
 from postroom.protocols.base import Content
 from postroom.sinks.base import Delivery, Item
 
-__all__ = ["Batch", "cannot_write", "make_directory", "one_by_one"]
+__all__ = ["Batch", "cannot_write", "make_directory", "take_in_portions"]
 
-_SYNCERS = 4
+_MOST_FILES: Final = 256
+"""Files and directories open at the same time: a process often may have 1,024, sockets included."""
+_SYNCERS: Final = 4
 """Syncs that may run at the same time: the file system groups them into fewer journal commits."""
 
 
@@ -57,13 +62,38 @@ _ONE_MESSAGE = frozenset(
 """Errors that concern one file and its name, not the place as a whole."""
 
 
-def one_by_one(
-    take: Callable[[Sequence[Item]], list[Delivery]], items: Sequence[Item], root: Path
-) -> list[Delivery]:
-    """Take a batch; when one message's file cannot be written, take them singly and say which.
+Take = Callable[[Sequence[Item]], list[Delivery]]
 
+
+def take_in_portions(
+    take: Take, items: Sequence[Item], root: Path, *, files: Callable[[Item], int]
+) -> list[Delivery]:
+    """Take a batch, so much of it at a time as may be open; ``files`` says how many an item needs.
+
+    When one message's file cannot be written, its portion is taken singly and that one is failed.
     Raises as :func:`cannot_write` when the place as a whole is the trouble.
     """
+    return [
+        one
+        for portion in _portions(items, files)
+        for one in _one_by_one(take, portion, root)
+    ]
+
+
+def _portions(items: Sequence[Item], files: Callable[[Item], int]) -> Iterator[list[Item]]:
+    portion: list[Item] = []
+    total = 0
+    for item in items:
+        total += files(item)
+        if portion and total > _MOST_FILES:
+            yield portion
+            portion, total = [], files(item)
+        portion.append(item)
+    if portion:
+        yield portion
+
+
+def _one_by_one(take: Take, items: Sequence[Item], root: Path) -> list[Delivery]:
     try:
         return take(items)
     except OSError as error:
@@ -71,67 +101,105 @@ def one_by_one(
             raise cannot_write(root, error) from error
         if len(items) == 1:
             return [Delivery(items[0].ledger, error=f"cannot be written: {error.strerror}")]
-    return [one for item in items for one in one_by_one(take, [item], root)]
+    return [one for item in items for one in _one_by_one(take, [item], root)]
 
 
 class Batch:
-    """A batch of new files.  Nothing has its final name before every byte of the batch is synced."""
+    """A batch of new files below ``root``: ``with Batch(root) as batch: ...; batch.commit()``.
 
-    def __init__(self, *, staging: Path | None = None) -> None:
-        self._files: list[tuple[int, Path, Path]] = []
+    Nothing has its final name before every byte of the batch is synced.  ``root`` may be a link;
+    below it no link is followed, neither as a directory nor as a file: everything is opened
+    relative to the directory above it, level by level.
+    """
+
+    def __init__(self, root: Path, *, staging: str = "") -> None:
+        """Temporary files lie in the folder ``staging``, else beside their final names."""
+        self._root = root
         self._staging = staging
+        self._directories: dict[str, int] = {}
+        self._changed: set[int] = set()
+        self._files: list[int] = []
+        self._names: deque[tuple[int, str, int, str]] = deque()
 
-    def add(self, directory: Path, name: str, content: bytes | Content) -> Path:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        """Remove what has no final name yet, close everything."""
+        while self._files:
+            os.close(self._files.pop())
+        for place, temporary, _, _ in self._names:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=place)
+        self._names.clear()
+        for directory in self._directories.values():
+            os.close(directory)
+        self._directories.clear()
+
+    def folder(self, name: str) -> None:
+        """Open a folder that many messages go to; raises as :func:`cannot_write` if that fails."""
+        try:
+            self._directory(name)
+        except OSError as error:
+            raise cannot_write(self._root / name, error) from error
+
+    def add(self, folder: str, name: str, content: bytes | Content) -> Path:
         """Write one file under a temporary name; :meth:`commit` gives it the path returned here."""
-        final = directory / name
-        temporary = self._staging / name if self._staging else directory / f".{name}.part"
+        final = self._directory(folder)
+        place = self._directory(self._staging) if self._staging else final
+        temporary = name if self._staging else f".{name}.part"
         # the name is ours alone; a left-over of a killed run, even a link, is replaced, not followed
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=place)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(temporary, flags, 0o600)
-        self._files.append((file, temporary, final))
+        file = os.open(temporary, flags, 0o600, dir_fd=place)
+        self._files.append(file)
+        self._names.append((place, temporary, final, name))
         if isinstance(content, bytes):
             _write(file, content)
-            return final
-        with content.open() as source:
-            while piece := source.read(1 << 18):
-                _write(file, piece)
-        return final
+        else:
+            with content.open() as source:
+                while piece := source.read(1 << 18):
+                    _write(file, piece)
+        return self._root / folder / name
 
     def commit(self) -> None:
         """Sync every file, give each its name, sync the directories."""
-        files = [file for file, _, _ in self._files]
-        if len(files) > 1:
+        if len(self._files) > 1:
             with ThreadPoolExecutor(_SYNCERS) as pool:
-                list(pool.map(os.fdatasync, files))
-        else:
-            for file in files:
-                os.fdatasync(file)
-        for file, temporary, final in self._files:
-            os.close(file)
-            os.rename(temporary, final)
-        directories = {final.parent for _, _, final in self._files}
-        self._files.clear()
-        _sync_directories(directories)
+                list(pool.map(os.fdatasync, self._files))
+        elif self._files:
+            os.fdatasync(self._files[0])
+        while self._files:
+            os.close(self._files.pop())
+        while self._names:
+            place, temporary, final, name = self._names[0]
+            os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=final)
+            self._changed.add(final)
+            self._names.popleft()
+        for directory in self._changed:
+            os.fsync(directory)
 
-    def abandon(self) -> None:
-        """Remove what has no final name yet."""
-        for file, temporary, _ in self._files:
-            os.close(file)
-            temporary.unlink(missing_ok=True)
-        self._files.clear()
+    def _directory(self, folder: str) -> int:
+        """The open directory of a folder (``a/b``; empty: the root), made when missing."""
+        known = self._directories.get(folder)
+        if known is None:
+            known = self._directories[folder] = self._open(folder)
+        return known
+
+    def _open(self, folder: str) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        if not folder:
+            return os.open(self._root, flags)
+        above, _, name = folder.rpartition("/")
+        parent = self._directory(above)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, dir_fd=parent)
+            self._changed.add(parent)
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
 
 
 def _write(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-
-
-def _sync_directories(directories: Iterable[Path]) -> None:
-    for directory in directories:
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

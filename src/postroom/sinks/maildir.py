@@ -9,7 +9,7 @@ from typing import Literal
 
 from postroom.fields import field
 from postroom.sinks.base import Delivery, Item, Sink
-from postroom.sinks.files import Batch, make_directory, one_by_one
+from postroom.sinks.files import Batch, make_directory, take_in_portions
 
 __all__ = ["MaildirSink"]
 
@@ -35,22 +35,19 @@ class MaildirSink(Sink):
 
     def take(self, items: Sequence[Item]) -> list[Delivery]:
         """Write into ``tmp``, sync, and rename into ``new``."""
-        return one_by_one(self._take, items, Path(self.path))
+        return take_in_portions(self._take, items, Path(self.path), files=lambda item: 1)
 
     def _take(self, items: Sequence[Item]) -> list[Delivery]:
         root = Path(self.path)
-        batch = Batch(staging=root / "tmp")
-        try:
-            present = self._present(root)
-            taken = []
+        present = self._present(root)
+        taken = []
+        with Batch(root, staging="tmp") as batch:
             for item in items:
                 name = self._name(item)
                 if name not in present:
-                    batch.add(root / "new", name, item.content)
+                    batch.add("new", name, item.content)
                 taken.append(Delivery(item.ledger, where=str(root / "new" / name)))
             batch.commit()
-        finally:
-            batch.abandon()
         return taken
 
     def _present(self, root: Path) -> frozenset[str]:

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeVar
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Queue, Row, Tx, give_tokens, take_tokens
 from postroom.errors import FolderError, PostroomError, Refused, WireError
+from postroom.log import logger
 from postroom.protocols.base import Content, FolderState, MessageStore, OpenSpool
 from postroom.sinks import Sink
 from postroom.sources import ledger
@@ -27,6 +28,7 @@ SOURCES = Queue("sources", ready="instr(:names, ',' || name_key || ',') > 0")
 """Claims sources among ``names`` (``,a,b,``, in lower case)."""
 
 T = TypeVar("T")
+_log = logger("sources")
 OUTCOMES: Final[tuple[Literal["done", "error", "ignored"], ...]] = ("done", "error", "ignored")
 BATCH = 500
 BATCH_BYTES = 32 * 1024 * 1024
@@ -125,13 +127,13 @@ class Collector:
         """Read batch after batch; while the sink makes one durable, the next is on the wire."""
         handing: asyncio.Task[None] | None = None
         try:
-            while rows := await self._acquire(folder.name, tally):
-                fetched = await self._fetch(store, rows)
+            while (rows := await self._acquire(folder.name, tally)) or handing is not None:
+                fetched = await self._fetch(store, rows) if rows else {}
                 if handing is not None:
-                    await handing
-                handing = asyncio.create_task(self._hand_over(rows, fetched, tally))
-            if handing is not None:
-                await handing
+                    await handing  # what it could not handle is pending again
+                    handing = None
+                if rows:
+                    handing = asyncio.create_task(self._hand_over(rows, fetched, tally))
         except BaseException:
             if handing is not None:
                 await asyncio.wait([handing])
@@ -194,6 +196,10 @@ class Collector:
         except PostroomError:
             await self._give_back(rows, None)
             raise
+        except Exception:  # one message that breaks our own code must not stop the others
+            _log.exception("source %s: %d messages could not be handled", self._source.name, len(ids))
+            await self._write(lambda tx: ledger.strike(tx, ids, now=timestamp()))
+            return
         finally:
             _discard(fetched)
         here = {one.delivery.ledger for one in reads}

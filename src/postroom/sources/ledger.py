@@ -36,6 +36,7 @@ __all__ = [
     "record",
     "recover",
     "settle_after",
+    "strike",
     "to_settle",
 ]
 
@@ -232,6 +233,16 @@ def give_back(tx: Tx, ids: Sequence[int], *, blamed: int | None, now: float) -> 
             id=blamed,
             most=MOST_ATTEMPTS,
         )
+
+
+def strike(tx: Tx, ids: Sequence[int], *, now: float) -> None:
+    """Handling them broke our own code: the attempt stays counted, and the third holds a message."""
+    tx.many(
+        "UPDATE ledger SET state = CASE WHEN attempts >= :most THEN 'held' ELSE 'pending' END, "
+        "reason = CASE WHEN attempts >= :most THEN 'third failure' ELSE reason END, "
+        "updated_at = :now WHERE id = :id AND state = 'acquired'",
+        [{"id": one, "now": now, "most": MOST_ATTEMPTS} for one in ids],
+    )
 
 
 def delivered(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.connections.spool import Spools
@@ -24,6 +22,7 @@ from postroom.protocols.content import Held
 from postroom.sinks import Delivery, DirectorySink, Item
 from postroom.sinks.base import Attachment
 from postroom.sources.reading import folder_path
+from tests.child import Child
 
 HOSTILE = [
     "../../etc/cron.d/x",
@@ -130,6 +129,7 @@ def test_a_hostile_name_stays_inside(tmp_path: Path, name: str) -> None:
     assert len(every_file(tmp_path / "sink")) == 2
 
 
+@settings(max_examples=40)
 @given(folder=st.text(max_size=80), name=st.text(max_size=80))
 def test_no_name_leaves_the_sink(
     tmp_path_factory: pytest.TempPathFactory, folder: str, name: str
@@ -249,8 +249,7 @@ def test_a_full_disk_refuses_for_now_and_loses_nothing(small_disk: Path) -> None
 
 
 WRITER = """
-import sys, os
-from pathlib import Path
+import sys
 from postroom.protocols.content import Held
 from postroom.sinks import DirectorySink, Item, MaildirSink
 kind = {"directory": DirectorySink, "maildir": MaildirSink}[sys.argv[1]]
@@ -270,15 +269,9 @@ def test_a_killed_writer_leaves_no_half_file(tmp_path: Path, kind: str) -> None:
     seen = 0
     for round_ in range(5):
         root = tmp_path / str(round_)
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, kind, str(root)], stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.03 + 0.023 * round_)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        with Child("-c", WRITER, kind, str(root)) as writer:
+            writer.line()
+            time.sleep(0.03 + 0.023 * round_)
         final = list(root.glob("INBOX/[!.]*") if kind == "directory" else root.glob("new/*"))
         assert all(path.read_bytes() == whole for path in final)
         seen += len(final)

@@ -42,6 +42,7 @@ class ChangeVerbs(FolderVerbs):
         """
         if self._session.can("MOVE"):
             return await self._transfer(ids, folder, move=True)
+        self._changeable()
         copied = await self._transfer(ids, folder, move=False)
         await self.delete(ids)
         return copied
@@ -66,11 +67,13 @@ class ChangeVerbs(FolderVerbs):
         return ""
 
     async def _store(self, uids: Sequence[int], sign: str, flags: Sequence[str]) -> None:
-        name = self._opened().name
+        name = self._changeable().name
         await self._each(uids, lambda part: commands.store(part, sign, flags), name)
 
     async def _transfer(self, ids: Sequence[str], folder: str, *, move: bool) -> dict[str, str]:
         uids = self._uids(ids)
+        if move:
+            self._changeable()
         name = await self._named(folder)
         raw = await self._wire_name(name)
         new: dict[str, str] = {}

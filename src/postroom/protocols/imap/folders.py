@@ -114,6 +114,8 @@ class FolderVerbs(Opened):
     async def _named(self, folder: str) -> str:
         """The name of a folder given by name or by special use.  Raises FolderError."""
         check_name(folder)
+        if folder.upper() == "INBOX":  # the one name without regard to case, RFC 9051, 5.1
+            return "INBOX"
         if not folder.startswith("\\"):
             return folder
         use = _USES.get(folder.lower())

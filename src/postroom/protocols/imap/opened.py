@@ -39,6 +39,17 @@ class Opened:
             raise FolderError("No folder is open.", code="folder_missing", hint="Open one first.")
         return self._state
 
+    def _changeable(self) -> FolderState:
+        """The open folder, if it may be changed: Dovecot answers OK to a change it ignores."""
+        state = self._opened()
+        if state.read_only:
+            raise FolderError(
+                f"The folder {state.name} is open for reading only.",
+                code="read_only",
+                hint="Open it with read_only=False, or use an account that may change it.",
+            )
+        return state
+
     def _still(self, state: FolderState) -> None:
         """Raises FolderError when another folder was opened since: its uids are other messages."""
         if self._state is not state:

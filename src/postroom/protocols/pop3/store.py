@@ -43,6 +43,7 @@ class Pop3Store(Unsupported):
         copy=False,
         append=False,
         search=False,
+        snapshot=True,
         push=False,
         exact_expunge=True,
     )

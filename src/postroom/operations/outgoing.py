@@ -1,0 +1,160 @@
+"""From a draft to what the outbox stores: through what, from whom, and the bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from postroom.connections import store as connections
+from postroom.db import Tx
+from postroom.errors import InvalidValue, NotThere, Refused
+from postroom.mail import Draft, compose, new_message_id, parse_address
+from postroom.operations.desk import Desk
+from postroom.services import service as services
+from postroom.services.outbox import Parcel
+from postroom.services.senders import Sender, choose_sender
+from postroom.services.service import Service
+
+__all__ = ["Route", "route_of", "write_out"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Route:
+    """What a message is sent through and as whom.
+
+    ``row_name`` is the name its outbox rows carry; ``default_from`` is the service's own From,
+    expanded; ``own`` is the account's address (empty: unknown), ``allowed`` who else it may send as.
+    """
+
+    service: Service
+    row_name: str
+    default_from: str
+    own: str
+    allowed: tuple[str, ...]
+    signs_in: bool
+
+    def sender(self, written: Any) -> Sender:
+        """The sender for a From (or Sender) as written.  Raises Refused(``sender_not_allowed``)."""
+        bare = parse_address(written, "from").address if written else ""
+        return choose_sender(
+            str(written or ""), bare, own=self.own, allowed=self.allowed, signs_in=self.signs_in
+        )
+
+
+def route_of(desk: Desk, tx: Tx, name: str) -> Route:
+    """The service, connection or credential of that name, ready to write messages for.
+
+    ``service:``, ``connection:`` or ``credential:`` in front decides where a name is not unique.
+    Raises NotThere, InvalidValue.
+    """
+    service, row_name = _via(desk, tx, name)
+    own, allowed, signs_in = _account(desk, tx, service)
+    where = f"service {service.name}: from"
+    return Route(
+        service=service,
+        row_name=row_name,
+        default_from=desk.expander(tx)(service.from_, where),
+        own=own,
+        allowed=allowed,
+        signs_in=signs_in,
+    )
+
+
+def write_out(route: Route, draft: Draft) -> tuple[Parcel, bytes]:
+    """The bytes and the envelope of a draft, and the digest of the request itself.
+
+    Raises InvalidValue with the field, Refused(``sender_not_allowed``).
+    """
+    written = draft.from_ or route.default_from
+    chosen = route.sender(written)
+    if draft.sender:
+        route.sender(draft.sender)
+    whole = dataclasses.replace(
+        draft, from_=written or chosen.from_, sender=draft.sender or chosen.sender or None
+    )
+    domain = parse_address(whole.from_, "from").address.rpartition("@")[2]
+    composed = compose(whole, message_id=new_message_id(domain), date=dt.datetime.now(dt.UTC))
+    parcel = Parcel(
+        content=composed.content,
+        sender=composed.sender,
+        recipients=composed.recipients,
+        message_id=composed.message_id,
+        subject=draft.subject,
+        utf8=composed.utf8,
+    )
+    return parcel, _digest(whole)
+
+
+def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
+    noun, _, bare = name.rpartition(":")
+    found = [each for each in _candidates(desk, tx, bare) if not noun or each[0] == noun]
+    if len(found) > 1:
+        nouns = " or ".join(f"{each[0]}:{bare}" for each in found)
+        raise InvalidValue("via", f"{bare} is the name of several things; say {nouns}")
+    if not found:
+        raise NotThere(
+            f"There is no service, connection or smtp credential called {name!r}.",
+            hint="List them: postroom service list",
+        )
+    kind, real = found[0]
+    if kind == "service":
+        return services.get(tx, real), real
+    return services.implicit(f"{kind}:{real}"), f"{kind}:{real}"
+
+
+def _candidates(desk: Desk, tx: Tx, name: str) -> list[tuple[str, str]]:
+    key = name.casefold()
+    found = [("service", one.name) for one in services.load_all(tx) if one.name.casefold() == key]
+    found += [
+        ("connection", one.name)
+        for one in connections.load_all(tx)
+        if one.name.casefold() == key and desk.resolver(tx).of(one).outgoing is not None
+    ]
+    if desk.credentials.exists(tx, name):
+        record = desk.credentials.get(tx, name)
+        found += [("credential", record.name)] if record.type == "smtp" else []
+    return found
+
+
+def _account(desk: Desk, tx: Tx, service: Service) -> tuple[str, tuple[str, ...], bool]:
+    """The account's own address, who else it may send as, and whether it signs in."""
+    if service.connection.startswith("credential:"):
+        fields = desk.credentials.get(tx, service.connection.partition(":")[2]).fields
+        own = str(fields.get("email_address") or _address_in(fields.get("user_name")))
+        allowed = service.allowed_senders or fields.get("allowed_senders") or ()
+        return own, tuple(allowed), bool(fields.get("user_name"))
+    effective = desk.resolver(tx).effective(service.connection)
+    side = effective.outgoing
+    if side is None:
+        raise Refused(f"Connection {service.connection} has no outgoing side.")
+    user: Any = side.user
+    if not user and side.auth.credential:
+        fields = desk.credentials.get(tx, side.auth.credential).fields
+        user = fields.get("email_address") or fields.get("user_name")
+    allowed = tuple(service.allowed_senders) or effective.allowed_senders
+    return _address_in(user), allowed, side.auth.type != "none"
+
+
+def _address_in(value: object) -> str:
+    text = str(value or "")
+    return text if "@" in text else ""
+
+
+def _digest(draft: Draft) -> bytes:
+    """Of the request itself: the same request gives the same digest, whenever it comes."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, bytes):
+            return hashlib.sha256(value).hexdigest()
+        if isinstance(value, Mapping):
+            return {str(key): plain(each) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(each) for each in value]
+        return value
+
+    whole: dict[str, Any] = dataclasses.asdict(draft)
+    return hashlib.sha256(json.dumps(plain(whole), sort_keys=True, default=str).encode()).digest()

@@ -1,0 +1,90 @@
+"""``python -m tests.bench``: every benchmark beside its peers, as a table (``make bench``)."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench.collecting import collecting
+from tests.bench.figures import Figure, table
+from tests.bench.resolving import resolving
+from tests.bench.rooms import ROOT
+from tests.bench.sending import sending
+from tests.bench.starting import starting
+
+__all__ = ["main"]
+
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- table: written by make bench -->", "<!-- table ends -->"
+PARTS = ("collect", "send", "resolve", "start")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print the table, and with --write put it into docs/performance.md."""
+    given = _arguments(argv)
+    figures: list[Figure] = []
+    for part in given.only or PARTS:
+        figures += _parts(given)[part]()
+    shown = table(figures)
+    print(f"\n{_caption(given)}\n\n{shown}")
+    if given.write:
+        page = PAGE.read_text("utf-8")
+        before, _, rest = page.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        text = f"{before}{BEGIN}\n{_caption(given)}\n\n{shown}\n{END}{after}"
+        PAGE.write_text(text, "utf-8")
+    return 0
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=PARTS, help="one part; several times")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=10_000, help="to collect")
+    parser.add_argument("--sends", type=int, default=2_000, help="messages to send")
+    parser.add_argument("--opens", type=int, default=20_000, help="credentials to resolve")
+    parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"))
+    parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
+    given = parser.parse_args(argv)
+    if given.write and (given.only or given.runs < 3):
+        parser.error("--write wants every part and at least 3 runs")
+    return given
+
+
+def _parts(given: argparse.Namespace) -> dict[str, Callable[[], list[Figure]]]:
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    runs, disk = given.runs, given.disk
+    return {
+        "collect": lambda: collecting(given.messages, runs, given.tmpfs, disk, say),
+        "send": lambda: sending(given.sends, 2_000, runs, disk, say),
+        "resolve": lambda: resolving(given.opens // 10, given.opens, runs, disk, say),
+        "start": lambda: starting(5, runs, 3.0, disk, say),
+    }
+
+
+def _caption(given: argparse.Namespace) -> str:
+    """The command, the machine in words and the day."""
+    command = "make bench" + (' ARGS="--write"' if given.write else "")
+    return (
+        f"`{command}`, medians of {given.runs} runs, {dt.date.today():%Y-%m-%d}: "
+        f"{os.cpu_count()} shared cores, {_system()}, Python {sys.version.split()[0]}."
+    )
+
+
+def _system() -> str:
+    for line in Path("/etc/os-release").read_text().splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip('"')
+    return sys.platform
+
+
+if __name__ == "__main__":
+    sys.exit(main())

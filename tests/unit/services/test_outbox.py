@@ -1,0 +1,254 @@
+"""The outbox: one durable row a message; full queues, repeated requests, operators, the end of rows."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from postroom.db import Database
+from postroom.errors import NotThere, PostroomError, Refused
+from postroom.services import outbox
+from postroom.services import service as services
+from tests.unit.services.desk import Desk, parcel, service_of
+
+DAY = 86400.0
+
+
+async def test_a_full_queue_refuses_the_next_message(desk: Desk) -> None:
+    """One more than ``queue_size`` fails at once and clearly; a finished one makes room."""
+    desk.service = service_of(queue_size=2)
+    await desk.add()
+    held = await desk.add()
+    await desk.shift(held, "held")
+    with pytest.raises(Refused, match="is full") as full:
+        await desk.add()
+    assert (full.value.code, full.value.temporary) == ("queue_full", True)
+    await desk.shift(held, "cancelled")
+    await desk.add()
+
+
+async def test_a_repeated_request_is_one_message(desk: Desk) -> None:
+    """The same key and content: the stored item comes back, even when the queue is full (F11)."""
+    desk.service = service_of(queue_size=1)
+    first = await desk.add(key="order-1")
+    assert await desk.add(key="order-1") == first
+    assert len(desk.db.read_now(lambda tx: outbox.find(tx))) == 1
+
+
+async def test_fifty_requests_at_once_are_one_message(desk: Desk) -> None:
+    """Parallel sends with one key store one message (F11)."""
+    ids = await asyncio.gather(*(desk.add(key="order-1") for _ in range(50)))
+    assert len(set(ids)) == 1
+
+
+async def test_a_key_used_for_other_content_is_a_conflict(desk: Desk) -> None:
+    """The same key, other content: refused, naming the item that has it (F11)."""
+    first = await desk.add(key="order-1", content=b"one")
+    with pytest.raises(Refused) as conflict:
+        await desk.add(key="order-1", content=b"two")
+    assert conflict.value.code == "idempotency_conflict"
+    assert conflict.value.facts["item"] == first
+    assert await desk.add(key="order-2", content=b"two") != first
+
+
+async def test_keys_are_of_one_service(desk: Desk) -> None:
+    """Two services may use the same key for different messages."""
+    first = await desk.add(key="order-1")
+    desk.service = service_of(name="other-out")
+    assert await desk.add(key="order-1") != first
+
+
+async def finish(desk: Desk, item: str, code: int = 250) -> None:
+    [one] = await desk.claim()
+    assert one.id == item
+    await desk.settle(one, desk.answered(one, a=code))
+
+
+async def test_content_goes_after_a_week_and_the_row_after_three_months(
+    desk: Desk, db: Database
+) -> None:
+    """What is finished is kept for so long; what waits is kept for ever; a key is free again (F11)."""
+    done = await desk.add("a@x.example", key="order-1")
+    await finish(desk, done)
+    waiting = await desk.add("a@x.example")
+
+    async def purge(days: float) -> None:
+        await db.write(lambda tx: outbox.purge(tx, now=desk.clock + days * DAY))
+
+    def content(item: str) -> bytes | None:
+        return db.read_now(lambda tx: outbox.content_of(tx, item))
+
+    await purge(6.9)
+    assert content(done) == b"x\r\n"
+    assert await desk.add("a@x.example", key="order-1") == done
+    await purge(7.1)
+    assert content(done) is None
+    assert (await desk.show(done)).recipients[0].state == "sent"
+    again = await desk.add("a@x.example", key="order-1", content=b"another")
+    assert again != done, "the key is forgotten with the content"
+    await purge(90.1)
+    with pytest.raises(NotThere):
+        await desk.show(done)
+    await purge(4000)
+    assert content(waiting) == b"x\r\n"
+    assert (await desk.show(waiting)).state == "queued"
+
+
+async def test_items_are_found_by_service_and_state_newest_first(desk: Desk, db: Database) -> None:
+    """What an operator asks for."""
+    first, second, third = [await desk.add() for _ in range(3)]
+    await desk.shift(second, "held")
+
+    def ids(**wanted: object) -> list[str]:
+        return [one.id for one in db.read_now(lambda tx: outbox.find(tx, **wanted))]  # type: ignore[arg-type]
+
+    assert set(ids()) == {first, second, third}
+    assert ids(states=["held"]) == [second]
+    assert set(ids(states=["queued", "sent"])) == {first, third}
+    assert ids(service="nobody") == []
+    assert len(ids(limit=2)) == 2
+    assert [first, second, third] == sorted([first, second, third]), "ids sort as they were made"
+
+
+async def test_an_item_is_shown_by_the_beginning_of_its_id(desk: Desk) -> None:
+    """As much of the id as makes it the only one; else it says what is wrong."""
+    first = await desk.add()
+    assert (await desk.show(first[:18])).id == first
+    second = await desk.add()
+    assert first[:6] == second[:6]
+    with pytest.raises(NotThere, match="Several"):
+        await desk.show(first[:6])
+    with pytest.raises(NotThere, match="no outbox item 'zzz'"):
+        await desk.show("zzz")
+    with pytest.raises(NotThere):
+        await desk.show("")
+    with pytest.raises(NotThere):
+        await desk.show("%")
+
+
+@pytest.mark.parametrize(
+    ("code", "after"), [(450, "deferred"), (550, "failed"), (250, "sent")]
+)
+async def test_what_an_operator_may_do_after_an_attempt(desk: Desk, code: int, after: str) -> None:
+    """Deferred and failed messages can be tried again; a sent one never."""
+    item = await desk.add("a@x.example")
+    await finish(desk, item, code)
+    assert (await desk.show(item)).state == after
+    if after == "sent":
+        with pytest.raises(Refused, match="it is sent"):
+            await desk.shift(item, "queued")
+        return
+    shown = await desk.shift(item, "queued")
+    assert (shown.state, shown.recipients[0].state) == ("queued", "queued")
+    assert len(await desk.claim()) == 1, "at once, not at its old due time"
+
+
+async def test_retrying_leaves_out_who_has_got_it(desk: Desk) -> None:
+    """An operator's retry is for those that were not accepted (F9)."""
+    item = await desk.add("a@x.example", "b@x.example")
+    [one] = await desk.claim()
+    await desk.settle(one, desk.answered(one, a=250, b=550))
+    await desk.shift(item, "queued")
+    assert await desk.states(item) == ["sent", "queued"]
+
+
+async def test_giving_up_counts_anew_after_a_retry(desk: Desk) -> None:
+    """A message an operator tries again has its whole retry time before it."""
+    item = await desk.add("a@x.example")
+    late = 6 * DAY
+    [one] = await desk.claim(later=late)
+    assert await desk.settle(one, desk.answered(one, a=450), later=late) == "failed"
+    await desk.shift(item, "queued")
+    [one] = await desk.claim()
+    assert await desk.settle(one, desk.answered(one, a=450)) == "deferred"
+
+
+async def test_a_message_in_the_hands_of_a_worker_is_left_alone(desk: Desk) -> None:
+    """Neither held nor cancelled while somebody sends it: it would be sent all the same."""
+    item = await desk.add()
+    await desk.claim()
+    for state in ("held", "cancelled", "queued"):
+        with pytest.raises(Refused, match="worker has it"):
+            await desk.shift(item, state)
+
+
+async def test_held_messages_wait_until_released(desk: Desk) -> None:
+    """Hold, release, cancel: and a cancelled one stays so."""
+    item = await desk.add()
+    assert (await desk.shift(item, "held")).reason == "said so"
+    assert await desk.claim(later=10**6) == []
+    await desk.shift(item, "queued")
+    assert len(await desk.claim(later=10)) == 1
+    other = await desk.add()
+    cancelled = await desk.shift(other, "cancelled")
+    assert [one.state for one in cancelled.recipients] == ["cancelled"]
+    with pytest.raises(Refused, match="it is cancelled"):
+        await desk.shift(other, "queued")
+
+
+async def test_a_message_without_content_cannot_be_sent_again(desk: Desk, db: Database) -> None:
+    """After a week only the row is left, and the refusal says so."""
+    item = await desk.add("a@x.example")
+    await finish(desk, item, 550)
+    await db.write(lambda tx: outbox.purge(tx, now=desk.clock + 8 * DAY))
+    with pytest.raises(Refused, match="has been removed"):
+        await desk.shift(item, "queued")
+
+
+async def test_stored_bytes_are_read_when_they_are_asked_for(desk: Desk, db: Database) -> None:
+    """The exact bytes, as often as wanted; a hundred large messages need not fit into memory."""
+    item = await desk.add(content=b"exact\x00bytes\r\n")
+    content = outbox.StoredContent(db, item, 14)
+    assert content.bytes() == content.open().read() == b"exact\x00bytes\r\n"
+    content.discard()
+    assert content.bytes()
+
+
+async def test_a_service_with_waiting_messages_is_not_deleted_by_accident(
+    desk: Desk, db: Database
+) -> None:
+    """Refused with the count, unless forced."""
+    await desk.add()
+    with pytest.raises(Refused, match="1 messages wait"):
+        await db.write(lambda tx: services.delete(tx, "ORDERS-out"))
+    await db.write(lambda tx: services.delete(tx, "ORDERS-out", force=True))
+    with pytest.raises(NotThere):
+        await db.read(lambda tx: services.get(tx, "orders-out"))
+
+
+async def test_names_are_unique_without_regard_to_case(db: Database, desk: Desk) -> None:
+    """Another service of the same name is refused; a wrong name brings the nearest one."""
+    with pytest.raises(Refused, match="already"):
+        await db.write(lambda tx: services.add(tx, service_of(name="Orders-Out")))
+    with pytest.raises(NotThere, match="orders-out"):
+        await db.read(lambda tx: services.get(tx, "order-out"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"throttle": {"max": 0, "per": "minute"}},
+        {"throttle": {"max": -1, "per": "minute"}},
+        {"queue_size": 0},
+        {"queue_size": -1},
+        {"retry": {"min": "0s"}},
+        {"on_ambiguous": "resend"},
+    ],
+)
+def test_a_definition_that_cannot_work_is_refused(fields: dict[str, object]) -> None:
+    """What would never send, or never stop, is refused when it is saved."""
+    with pytest.raises(PostroomError):
+        service_of(**fields)
+
+
+async def test_what_people_see_of_an_item(desk: Desk) -> None:
+    """The fields of DESIGN 4.8, each recipient with its state and reply."""
+    item = await desk.add("a@x.example")
+    shown = (await desk.show(item)).as_json()
+    assert {"id", "service", "state", "message_id", "attempts", "recipients"} <= shown.keys()
+    assert shown["recipients"] == [
+        {"address": "a@x.example", "state": "queued", "code": 0, "enhanced": "", "reply": ""}
+    ]
+    assert shown["next_attempt_at"].endswith("Z")
+    assert parcel().sender == shown["from"]
