@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import sys
 import typing
-from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from docs import meanings
-from postroom.cli.options import GLOBAL_HELP
-from postroom.cli.root import VERBS
+from docs.markup import page, table
+from docs.verbs import cli_page, exits
 from postroom.clock import format_duration
 from postroom.errors import CODES
 from postroom.fields import Described, Fields, describe, model_of
 from postroom.operations.declared import about_type, credential_types, nouns, sinks
 
-__all__ = ["HERE", "commands", "main", "pages"]
+__all__ = ["HERE", "main", "pages"]
 
 HERE = Path(__file__).parent / "reference"
-_NOTE = "<!-- Written by `make docs` from the code. Edits are lost. -->\n"
-
 _ABOUT = {
     "connection": "A connection is the saved settings of a mailbox: where mail is read (`incoming`) "
     "and where it is sent (`outgoing`). Fields that are left out are inherited from `extends`, or "
@@ -59,22 +54,16 @@ def pages() -> dict[str, str]:
     """Every page by its file name."""
     found = {"index.md": ""}
     for name, model in nouns().items():
-        found[f"{name}.md"] = _page(f"The fields of a {name}", _ABOUT[name], _fields(model))
+        found[f"{name}.md"] = page(f"The fields of a {name}", _ABOUT[name], _fields(model))
     for name, model in credential_types().items():
         found[f"credential-{name}.md"] = _credential(name, model)
     found["sinks.md"] = _sinks()
-    found["cli.md"] = _cli()
+    found["cli.md"] = cli_page()
     found["errors.md"] = _errors()
     found["macros.md"] = _macros()
     found["environment.md"] = _environment()
     found["index.md"] = _index(found)
     return found
-
-
-def _page(title: str, *parts: str) -> str:
-    return "\n".join(
-        [_NOTE + f"# {title}\n", *(part.rstrip("\n") + "\n" for part in parts if part)]
-    )
 
 
 def _index(found: dict[str, str]) -> str:
@@ -87,30 +76,20 @@ def _index(found: dict[str, str]) -> str:
         "These pages are written from the code by `make docs`. The same facts are one command "
         "away: `postroom explain NAME`."
     )
-    return _page(
+    return page(
         "Reference",
         about,
         "\n".join(lines),
         "## Kinds of values",
-        _table(("Type", "Written as"), _KINDS.items()),
+        table(("Type", "Written as"), _KINDS.items()),
     )
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 # ------------------------------------------------------------------ fields
 
 
 def _fields(model: type[Fields]) -> str:
-    return _table(
+    return table(
         ("Field", "Type", "Default", "What it is"),
         (
             (f"`{one.name}`", _type(one), _default(model, one), _about(one))
@@ -243,7 +222,7 @@ def _credential(name: str, model: type[Fields]) -> str:
     ]
     if name == "generic":
         flags = ["`--ANY-NAME-from-env VARIABLE`"]
-    return _page(
+    return page(
         f"Credential type {name}: {label}",
         about,
         _HEAD.format(name=name),
@@ -259,92 +238,10 @@ def _sinks() -> str:
     parts = []
     for name, model in sinks().items():
         parts += [f"## {name}", _ABOUT[name], _fields(model)]
-    return _page("Sinks: where collected messages go", *parts)
-
-
-# ------------------------------------------------------------------ the command line
-
-
-def commands() -> Iterator[tuple[str, Any]]:
-    """Every verb by its full name: ``send``, ``source run``."""
-    for verb, (module, _) in VERBS.items():
-        command: Any = typer.main.get_command(import_module(f"postroom.cli.{module}").app)
-        command = getattr(command, "commands", {}).get(verb, command)
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            yield verb, command
-        else:
-            yield from ((f"{verb} {name}", each) for name, each in inner.items())
-
-
-def _cli() -> str:
-    parts = [GLOBAL_HELP, _exits()]
-    noun = ""
-    for name, command in commands():
-        first = name.partition(" ")[0]
-        if first != noun:
-            noun = first
-            parts += [f"## {first}"] + ([VERBS[first][1]] if " " in name else [])
-        parts += _command(name, command, deep=" " in name)
-    return _page("The command line", *parts)
-
-
-def _command(name: str, command: Any, *, deep: bool) -> list[str]:
-    params = [one for one in command.params if one.name != "help"]
-    words = [_argument(one) for one in params if one.param_type_name == "argument"]
-    parts = [f"### {name}"] if deep else []
-    parts += [f"`{' '.join(['postroom', name, *words])}`", " ".join((command.help or "").split())]
-    if command.context_settings.get("allow_extra_args"):
-        parts.append(_flags(name))
-    rows = [_option(one) for one in params if one.param_type_name != "argument"]
-    if rows:
-        parts.append(_table(("Option", "What it does"), rows))
-    return parts
-
-
-def _argument(one: Any) -> str:
-    """NAME, [NAME], NAME..."""
-    word = str(one.name).upper() + ("..." if one.nargs == -1 or one.multiple else "")
-    return word if one.required else f"[{word}]"
-
-
-def _option(one: Any) -> tuple[str, str]:
-    """Written here and not by the parser's help, whose form changes between its releases."""
-    flag = ", ".join([*one.opts, *one.secondary_opts])
-    about = [one.help or ""]
-    if one.required:
-        about.append("Needed.")
-    if one.default and not one.is_flag:
-        about.append(f"Default: {one.default}.")
-    value = "" if one.is_flag else " ..."
-    return f"`{flag}{value}`", " ".join(
-        part if part.endswith(".") else f"{part}." for part in about if part
-    )
-
-
-def _flags(name: str) -> str:
-    noun = name.partition(" ")[0]
-    if noun == "credential":
-        where = "the fields of its type ([types](index.md))"
-        secret = (
-            " A sealed field comes by `--FIELD-from-env VARIABLE`, `--FIELD-from-file PATH` or "
-            "`--FIELD-stdin`, or is asked for; never as a plain argument."
-        )
-    else:
-        where, secret = f"the [fields of a {noun}]({noun}.md)", ""
-    clear = " `--clear FIELD` takes a value away." if name.endswith(" set") else ""
-    return (
-        f"Takes {where} as flags as well: `--FIELD VALUE` for a top-level one, "
-        f"`--set FIELD=VALUE` for any (`--set incoming.host=imap.example.com`).{secret}{clear}"
-    )
+    return page("Sinks: where collected messages go", *parts)
 
 
 # ------------------------------------------------------------------ errors, macros, environment
-
-
-def _exits() -> str:
-    rows = ((str(status), about) for status, about in meanings.EXITS.items())
-    return _table(("Exit status", "Means"), rows)
 
 
 def _errors() -> str:
@@ -352,17 +249,17 @@ def _errors() -> str:
         (f"`{name}`", meanings.CODES[name], str(code.exit), str(code.http))
         for name, code in CODES.items()
     )
-    return _page(
+    return page(
         "Error codes and exit statuses",
         "A code never changes its meaning. It is the same in `--json` output, in the log and in "
         "`PostroomError.code`. With `--json` an error is an object with `code`, `error` (a "
         "sentence), `hint` and `temporary`; errors of the wire also have `step` and `said` (what "
         "the other side answered).",
         "## Exit statuses",
-        _exits(),
+        exits(),
         "## Codes",
         "Status 1 becomes 75 when the error is temporary.",
-        _table(("Code", "Means", "Exit", "HTTP"), rows),
+        table(("Code", "Means", "Exit", "HTTP"), rows),
     )
 
 
@@ -373,11 +270,11 @@ def _macros() -> str:
         for one in describe(model)
         if one.macro
     ]
-    return _page(
+    return page(
         "Macros",
         "A macro stands for a value that is looked up late. It is expanded once; values are never "
         "looked into again, and received content is never expanded. `$${` is a literal `${`.",
-        _table(
+        table(
             ("Macro", "Stands for"),
             ((f"`{form}`", about) for form, about in meanings.MACROS.values()),
         ),
@@ -385,14 +282,14 @@ def _macros() -> str:
         "moves a host counts as a change of host: see "
         "[destinations](../concepts.md#destinations).",
         "## Where macros may stand",
-        _table(("Field", "Of"), places),
+        table(("Field", "Of"), places),
     )
 
 
 def _environment() -> str:
-    return _page(
+    return page(
         "Environment and key sources",
-        _table(
+        table(
             ("Variable", "What it is"),
             ((f"`{name}`", about) for name, about in meanings.VARIABLES.items()),
         ),
@@ -400,7 +297,7 @@ def _environment() -> str:
         "## Key sources",
         "The room's key opens every secret in the room. Without it nobody can. Keep a copy, and "
         "never beside the room.",
-        _table(
+        table(
             ("Source", "What it is"),
             ((f"`{form}`", about) for form, about in meanings.KEK_SOURCES.items()),
         ),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
 
 from postroom.app import Room
 from postroom.credentials.types.pem import generate_pair
 from postroom.errors import PostroomError
+from postroom.operations.roomfile import RoomFile
 from postroom.secret import Secret
 from tests.journeys.conftest import Cli
 
@@ -170,13 +171,39 @@ async def test_no_setting_of_a_connection_moves_its_secret(
     assert await lines(mailer, "login") == before
 
 
-async def test_every_line_that_would_be_bound_is_in_the_refusal(mailer: Room) -> None:
-    """Who says yes to what is shown binds that and no more: both credentials are in the list."""
-    move = {"incoming": {"host": EVIL}, "outgoing": {"host": "evil.example.org"}}
-    error = await refused(mailer.connections.set("acme", move))
-    told = " ".join(error.facts["lines"])
-    assert EVIL in told
-    assert "evil.example.org" in told
+def test_a_yes_permits_the_lines_that_were_shown_and_asks_about_the_next(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """T26: a change that moves two secrets is two questions; a yes and a no move none."""
+    connection(cli)
+    answers = iter([True, False])
+    monkeypatch.setattr("postroom.cli.run.confirm", lambda question: next(answers))
+    move = ("--set", f"incoming.host={EVIL}", "--set", "outgoing.host=evil.example.org")
+    answer = cli("connection", "set", "acme", *move)
+    assert answer.status == 2
+    assert EVIL in answer.err
+    assert "evil.example.org" in answer.err
+    for name in ("login", "other"):
+        assert "evil" not in cli("credential", "show", name).out
+
+
+def connection(cli: Cli) -> None:
+    """``acme`` with a credential for each side, both used."""
+    steps = [("credential", "add", name, "--type", "password", "--user-name", "u",
+              "--password-from-env", "PW") for name in ("login", "other")]  # fmt: skip
+    os.environ["PW"] = "canary-login-0001"
+    steps.append(
+        ("connection", "add", "acme",
+         "--set", "incoming.protocol=imap", "--set", "incoming.host=imap.example.com",
+         "--set", "incoming.auth={type: secret, credential: login}",
+         "--set", "outgoing.protocol=smtp", "--set", "outgoing.host=smtp.example.com",
+         "--set", "outgoing.auth={type: secret, credential: other}")
+    )  # fmt: skip
+    for step in steps:
+        answer = cli(*step)
+        assert answer.status == 0, answer.err
+    del os.environ["PW"]
+    used(cli.settings.room)
 
 
 async def test_a_used_certificate_cannot_be_deleted_and_made_again(mailer: Room) -> None:
@@ -209,22 +236,14 @@ async def test_a_variable_or_an_allowed_variable_of_the_process_moves_nothing(
     assert EVIL not in await lines(mailer, "login")
 
 
-async def test_applying_binds_what_the_plan_was_asked_about_and_no_more(
+def test_what_is_applied_is_what_was_planned(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A room file that changes between plan and application cannot bind a line nobody saw."""
-    from postroom.operations.roomfile import RoomFile
-
-    monkeypatch.setenv("PW", "canary-login-0001")
-    assert cli("credential", "add", "login", "--type", "password", "--user-name", "u",
-               "--password-from-env", "PW").status == 0  # fmt: skip
-    assert cli("connection", "add", "acme", "--set", "incoming.protocol=imap",
-               "--set", "incoming.host=imap.example.com",
-               "--set", "incoming.auth={type: secret, credential: login}").status == 0  # fmt: skip
-    used(cli.settings.room)
+    """A room file that changes between plan and application binds no line that nobody saw."""
+    connection(cli)
     file = tmp_path / "room.yaml"
-    text = "postroom: 1\nconnections:\n  - {name: acme, description: DESC, incoming: {host: HOST}}\n"
-    file.write_text(text.replace("DESC", "new").replace("HOST", "imap.example.com"))
+    text = "postroom: 1\nconnections:\n  - {name: acme, description: new, incoming: {host: HOST}}\n"
+    file.write_text(text.replace("HOST", "imap.example.com"))
     applied = RoomFile.apply
 
     async def swapping(self: RoomFile, *args: Any, **kwargs: Any) -> Any:
@@ -233,9 +252,9 @@ async def test_applying_binds_what_the_plan_was_asked_about_and_no_more(
         return plan
 
     monkeypatch.setattr(RoomFile, "apply", swapping)
-    cli("apply", str(file))
-    shown = cli("credential", "show", "login", "--json").json
-    assert EVIL not in str(shown["destinations"])
+    assert cli("apply", str(file)).status == 0
+    assert EVIL not in cli("credential", "show", "login").out
+    assert cli("connection", "show", "acme", "--json").json["description"] == "new"
 
 
 async def test_the_kindness_of_the_first_day_ends_with_use_and_with_the_day(room: Room) -> None:
@@ -249,8 +268,3 @@ async def test_the_kindness_of_the_first_day_ends_with_use_and_with_the_day(room
         day = dt.timedelta(days=1).total_seconds()
         db.execute("UPDATE credential_versions SET typed_at = typed_at - ?", (day,))
     await refused(room.connections.set("acme", {"incoming": {"host": "c.example"}}))
-
-
-def test_the_pki_of_these_tests_is_a_certificate(pki: Pki) -> None:
-    """The fixture's certificate can be read, or the refusals above would mean nothing."""
-    assert x509.load_pem_x509_certificate(pki.ca.read_bytes()).subject

@@ -66,6 +66,22 @@ async def test_names_that_cannot_be(ground: Ground, fresh_user: User) -> None:
         await store.open("INBOX")
 
 
+async def test_condstore_is_enabled_once_for_every_folder(
+    ground: Ground, fresh_user: User
+) -> None:
+    """RFC 5161, RFC 7162: ENABLE after the sign-in; then a plain SELECT tells HIGHESTMODSEQ."""
+    ground.dovecot.fill(fresh_user, [small(1)])
+    async with opened(ground, fresh_user) as store:
+        before = await store.open("INBOX", read_only=False)
+        [one] = await listing(store)
+        await store.flag([one], add=["flagged"])
+        after = await store.open("INBOX")
+        said = "\n".join(store.pump.transcript.lines())
+    assert 0 < before.modseq < after.modseq
+    assert "ENABLED CONDSTORE" in said
+    assert "(CONDSTORE)" not in said
+
+
 async def test_verbs_want_an_open_folder(ground: Ground, fresh_user: User) -> None:
     async with opened(ground, fresh_user) as store:
         for verb in (store.check(), store.search("ALL"), store.delete(["1-1"]), store.wait(0)):

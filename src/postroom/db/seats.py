@@ -41,6 +41,7 @@ class Seat:
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             await self._db.write(self._sit)
+            await self.remove_dead()
         except BaseException:
             self._leave_file()
             raise

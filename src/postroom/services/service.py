@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from postroom.clock import timestamp
 from postroom.db import Conflict, Row, Tx
@@ -21,6 +23,12 @@ class Retry(Fields):
     for_: Duration = field(
         "5d", alias="for", label="Give up after", help="Counted from when the message was stored."
     )
+
+    @model_validator(mode="after")
+    def _at_some_distance(self) -> Self:
+        if self.min < 1:
+            raise ValueError("min: one second is the shortest wait")
+        return self
 
 
 class Service(Fields):
@@ -49,6 +57,14 @@ class Service(Fields):
         label="Allowed senders",
         help="Addresses, or *@DOMAIN. Empty: only the account's own address.",
     )
+
+    @model_validator(mode="after")
+    def _lets_something_through(self) -> Self:
+        if self.queue_size < 1:
+            raise ValueError("queue_size: at least 1, or nothing is ever stored")
+        if self.throttle is not None and self.throttle.max < 1:
+            raise ValueError("throttle.max: at least 1, or nothing is ever sent")
+        return self
 
 
 def implicit(name: str) -> Service:

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 AfterAction = Literal["keep", "move", "copy", "seen", "flag", "delete"]
+_BY_DEFAULT = "Empty: move where that folder is named, else keep."
 
 
 class Schedule(Fields):
@@ -74,25 +75,29 @@ PUSH_POLL = 60.0
 class Folders(Fields):
     """The folders of a source.  ``\\Archive`` and the like stand for folders by their use."""
 
-    input: str = field("INBOX", label="Input folder", macro=True)
-    done: str = field("", label="Done folder", macro=True)
-    error: str = field("", label="Error folder", macro=True)
-    ignored: str = field("", label="Ignore folder", macro=True)
+    input: str = field("INBOX", label="Input folder", macro=True, help="The one to watch.")
+    done: str = field("", label="Done folder", macro=True, help="For what was delivered.")
+    error: str = field("", label="Error folder", macro=True, help="For what the sink refused.")
+    ignored: str = field("", label="Ignore folder", macro=True, help="For what a filter ignored.")
 
 
 class After(Fields):
     """What happens to a message on the server afterwards; by default it is moved where a folder is named."""
 
-    done: AfterAction | None = field(None, label="After processing")
-    error: AfterAction | None = field(None, label="After failure")
-    ignored: AfterAction | None = field(None, label="After ignoring")
+    done: AfterAction | None = field(None, label="After processing", help=_BY_DEFAULT)
+    error: AfterAction | None = field(None, label="After failure", help=_BY_DEFAULT)
+    ignored: AfterAction | None = field(None, label="After ignoring", help=_BY_DEFAULT)
 
 
 class Filter(Fields):
     """Regular expressions: deny first, then allow; with an allow list all else is ignored."""
 
-    deny: list[Regex] = field(default_factory=list, label="Deny")
-    allow: list[Regex] = field(default_factory=list, label="Allow")
+    deny: list[Regex] = field(
+        default_factory=list, label="Deny", help="Regular expressions; a match is ignored."
+    )
+    allow: list[Regex] = field(
+        default_factory=list, label="Allow", help="If given, whatever matches none is ignored."
+    )
 
 
 class Ignore(Fields):
@@ -105,9 +110,9 @@ class Ignore(Fields):
 class TypeRule(Fields):
     """A media type, and the size from which (deny: over) or to which (allow: up_to) it holds."""
 
-    type: Regex = field(label="Type")
-    over: Size | None = field(None, label="Over")
-    up_to: Size | None = field(None, label="Up to")
+    type: Regex = field(label="Type", help="A regular expression for the media type.")
+    over: Size | None = field(None, label="Over", help="Deny only what is larger.")
+    up_to: Size | None = field(None, label="Up to", help="Allow only what is no larger.")
 
 
 class TypeFilter(Fields):
@@ -120,8 +125,8 @@ class TypeFilter(Fields):
 class Attachments(Fields):
     """Whether attachments are decoded and handed to the sink beside the message."""
 
-    load: bool = field(False, label="Load attachments")
-    max_total: Size = field("2MiB", label="At most in all")
+    load: bool = field(False, label="Load attachments", help="Decoded, beside the message.")
+    max_total: Size = field("2MiB", label="At most in all", help="In one message.")
     types: TypeFilter = field(default_factory=TypeFilter, label="Types")
 
 
@@ -132,6 +137,12 @@ class Backoff(Fields):
     max: Duration = field("60s", label="Longest wait")
     reset_after_successes: int = field(5, label="Reset after so many successes")
     reset_after: Duration = field("60s", label="Reset after so long without a failure")
+
+    @model_validator(mode="after")
+    def _at_some_distance(self) -> Self:
+        if self.min < 1:
+            raise ValueError("min: one second is the shortest wait")
+        return self
 
 
 class Start(Fields):
@@ -179,6 +190,12 @@ class Source(Fields):
             action, folder = getattr(self.after, outcome), getattr(self.folders, outcome)
             if action in ("move", "copy") and not folder:
                 raise ValueError(f"after.{outcome} is {action}, but folders.{outcome} names none")
+        return self
+
+    @model_validator(mode="after")
+    def _lets_something_through(self) -> Self:
+        if self.throttle is not None and self.throttle.max < 1:
+            raise ValueError("throttle.max: at least 1, or nothing is ever collected")
         return self
 
     def action(self, outcome: Literal["done", "error", "ignored"]) -> str:

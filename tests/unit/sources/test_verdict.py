@@ -145,6 +145,8 @@ def test_which_attachments_are_loaded(
         ({"sink": {"type": "carrier-pigeon"}}, "sink"),
         ({"max_size": "huge"}, "max_size"),
         ({"reprocess": "manual"}, "reprocess"),
+        ({"throttle": {"max": 0, "per": "minute"}}, "throttle"),
+        ({"backoff": {"min": "0s"}}, "backoff"),
     ],
 )
 def test_a_definition_that_cannot_work_is_refused(fields: dict[str, Any], named: str) -> None:

@@ -167,13 +167,15 @@ class _Demo:
             print(f"  {name:<{width}}  {text}")
         here = Path.cwd()
         room, files = _short(self._room_path, here), _short(self._files, here)
-        command = f"postroom --room {room} --kek file:{files}/room.key"
+        # after `make demo` the command is in the virtual environment, not on the PATH
+        command = "postroom" if shutil.which("postroom") else _short(Path(sys.argv[0]).absolute(), here)
         print(
             f"\nWhere to look\n"
             f"  {files}/collected/INBOX  the messages, exact bytes\n"
             f"  {room}/room.db  the room: one SQLite file\n"
             f"  {files}/room.key  its key, kept outside the room\n"
             f"\nTry (the demo's servers have ended; the room is still there)\n"
+            f"  export POSTROOM_ROOM={room} POSTROOM_KEK=file:{files}/room.key\n"
             f"  {command} source ledger orders-in\n"
             f"  {command} credential show demo-login\n"
             f"  {command} outbox list\n"

@@ -77,7 +77,8 @@ class FolderVerbs(Opened):
         self._state = None
         self._sizes.clear()
         session.exists = 0
-        words = ["(CONDSTORE)"] if session.can("CONDSTORE") else []
+        asks = session.can("CONDSTORE") and not session.can("ENABLE")  # else it is enabled already
+        words = ["(CONDSTORE)"] if asks else []
         command = commands.on_folder("EXAMINE" if read_only else "SELECT", raw, *words)
         done = await self._ok(command, name, take, missing=True)
         session.news = False

@@ -166,6 +166,9 @@ class _Opening:
         if session.can("ID"):
             # RFC 2971; not waited for.  NetEase (163.com, 126.com) opens no folder without it
             session.send(commands.plain("ID", '("name" "postroom")'))
+        if session.can("ENABLE") and session.can("CONDSTORE"):
+            # RFC 5161; not waited for either: from here on every folder tells its HIGHESTMODSEQ
+            session.send(commands.plain("ENABLE", "CONDSTORE"))
         self._end(how)
 
     async def _exchange(self) -> tuple[Done, str]:

@@ -1,0 +1,213 @@
+"""Claims: one owner a row, a fence against those who were taken for dead, seats that fall at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from postroom.clock import timestamp
+from postroom.db import Claim, Database, Queue, Seat, Tx, open_database
+from postroom.db.claims import LEASE_SECONDS
+from postroom.errors import Refused
+from tests.child import Child
+
+SERVICES = Queue("sources", order="due_at, id")
+
+
+async def fill(db: Database, count: int, due: float = 0.0) -> None:
+    def body(tx: Tx) -> None:
+        tx.many(
+            "INSERT INTO sources (id, name, name_key, body, created_at, updated_at, store, state, "
+            "state_since, note, failures, successes, due_at, epoch) VALUES (:id, :id, :id, '{}', "
+            "0, 0, 's', 'idle', 0, '', 0, 0, :due, 0)",
+            [{"id": f"s{n:05}", "due": due} for n in range(count)],
+        )
+
+    await db.write(body)
+
+
+async def sit(db: Database, owner: str, *, heartbeat: float = 1e12) -> None:
+    await db.write(
+        lambda tx: tx.execute(
+            "INSERT INTO workers (owner, pid, host, started_at, heartbeat_at) "
+            "VALUES (:o, 1, 'h', 0, :at) ON CONFLICT (owner) DO UPDATE SET heartbeat_at = :at",
+            o=owner,
+            at=heartbeat,
+        )
+    )
+
+
+async def take(db: Database, owner: str, *, now: float = 1000.0, limit: int = 100) -> list[Claim]:
+    return await db.write(lambda tx: SERVICES.claim(tx, owner=owner, now=now, limit=limit))
+
+
+async def do(db: Database, body: Callable[[Tx], object]) -> None:
+    await db.write(body)
+
+
+async def test_rows_are_taken_once_in_order_and_in_batches(db: Database) -> None:
+    """Two workers never have the same row; the earliest due come first."""
+    await fill(db, 5)
+    await sit(db, "a")
+    await sit(db, "b")
+    first = await take(db, "a", limit=3)
+    second = await take(db, "b")
+    assert sorted(one.id for one in first) == ["s00000", "s00001", "s00002"]
+    assert sorted(one.id for one in second) == ["s00003", "s00004"]
+    assert {one.epoch for one in first + second} == {1}
+    assert await take(db, "a") == []
+
+
+async def test_a_row_is_not_taken_before_its_time(db: Database) -> None:
+    """``due_at`` says when; ``next_due`` tells a sleeper how long."""
+    await fill(db, 1, due=500.0)
+    await sit(db, "a")
+    assert await take(db, "a", now=499.0) == []
+    assert await db.read(lambda tx: SERVICES.next_due(tx, now=499.0)) == 500.0
+    assert len(await take(db, "a", now=500.0)) == 1
+    assert await db.read(lambda tx: SERVICES.next_due(tx, now=499.0)) is None
+
+
+async def test_a_released_row_comes_again_when_due(db: Database) -> None:
+    """Given back, with the time it is wanted."""
+    await fill(db, 1)
+    await sit(db, "a")
+    [one] = await take(db, "a")
+    await do(db, lambda tx: SERVICES.release(tx, one, owner="a", due_at=2000.0))
+    assert await take(db, "a", now=1999.0) == []
+    [again] = await take(db, "a", now=2000.0)
+    assert again.epoch == 2
+
+
+@pytest.mark.parametrize("fate", ["gone", "frozen"])
+async def test_what_the_dead_and_the_frozen_had_is_free(db: Database, fate: str) -> None:
+    """A seat that is gone frees its rows at once; one without a heartbeat after the lease."""
+    await fill(db, 2)
+    await sit(db, "old", heartbeat=1000.0)
+    await sit(db, "new", heartbeat=1e12)
+    assert len(await take(db, "old")) == 2
+    if fate == "gone":
+        await do(db, lambda tx: tx.execute("DELETE FROM workers WHERE owner = 'old'"))
+        assert len(await take(db, "new")) == 2
+    else:
+        assert await take(db, "new", now=1000.0 + LEASE_SECONDS) == []
+        assert len(await take(db, "new", now=1000.1 + LEASE_SECONDS)) == 2
+
+
+async def test_a_zombie_s_settle_fails(db: Database) -> None:
+    """Frozen, taken over, come back: its guard and its release fail, and its body is undone (F16)."""
+    await fill(db, 1)
+    await sit(db, "zombie", heartbeat=1000.0)
+    await sit(db, "heir")
+    [old] = await take(db, "zombie")
+    [new] = await take(db, "heir", now=2000.0)
+    await sit(db, "zombie")  # it beats again
+
+    def settle(tx: Tx) -> None:
+        tx.execute("UPDATE sources SET note = 'by the zombie'")
+        SERVICES.guard(tx, old, owner="zombie")
+
+    for body in (settle, lambda tx: SERVICES.release(tx, old, owner="zombie", due_at=0.0)):
+        with pytest.raises(Refused) as lost:
+            await do(db, body)
+        assert (lost.value.code, lost.value.temporary) == ("claim_lost", True)
+    await do(db, lambda tx: SERVICES.guard(tx, new, owner="heir"))
+    assert await db.read(lambda tx: tx.value("SELECT note FROM sources")) == ""
+
+
+async def test_a_row_that_came_back_to_its_first_owner_has_a_new_fence(db: Database) -> None:
+    """The same owner with an old epoch is a zombie too."""
+    await fill(db, 1)
+    await sit(db, "a")
+    [old] = await take(db, "a")
+    await do(db, lambda tx: SERVICES.release(tx, old, owner="a", due_at=0.0))
+    [new] = await take(db, "a")
+    with pytest.raises(Refused):
+        await do(db, lambda tx: SERVICES.guard(tx, old, owner="a"))
+    await do(db, lambda tx: SERVICES.guard(tx, new, owner="a"))
+
+
+# ------------------------------------------------------------------ seats of real processes
+
+
+WORKER = """
+import asyncio, json, sys
+from pathlib import Path
+from postroom.db import Queue, Seat, open_database
+
+async def main():
+    db = open_database(Path(sys.argv[1]))
+    queue = Queue("sources", order="due_at, id")
+    async with Seat(db) as seat:
+        print(seat.owner, flush=True)
+        mine = []
+        while True:
+            taken = await db.write(
+                lambda tx: queue.claim(tx, owner=seat.owner, now=1e9, limit=7))
+            if not taken:
+                break
+            mine += [one.id for one in taken]
+        print(json.dumps(mine), flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_processes_share_the_work_and_a_dead_one_s_falls_at_once(tmp_path: Path) -> None:
+    """Two processes claim disjoint rows; after kill -9 the next one to sit down has them (F16)."""
+    path = tmp_path / "room.db"
+    db = open_database(path, create=True)
+    await fill(db, 500)
+    with Child("-c", WORKER, str(path)) as one, Child("-c", WORKER, str(path)) as two:
+        owners = [one.line(), two.line()]
+        first, second = json.loads(one.line()), json.loads(two.line())
+        assert len(first) + len(second) == 500
+        assert set(first).isdisjoint(second)
+        async with Seat(db) as seat:
+            assert await take(db, seat.owner, now=timestamp(), limit=1000) == []
+            one.kill()
+            assert await seat.remove_dead() == 1
+            mine = await take(db, seat.owner, now=timestamp(), limit=1000)
+            assert {claim.id for claim in mine} == set(first)
+            two.kill()
+        async with Seat(db) as seat:  # sitting down looks for the dead
+            mine = await take(db, seat.owner, now=timestamp(), limit=1000)
+            assert {claim.id for claim in mine} == set(first) | set(second)
+            left = await db.read(lambda tx: [row["owner"] for row in tx.all("SELECT * FROM workers")])
+            assert left == [seat.owner]
+            files = [file.name for file in (tmp_path / "seats").iterdir()]
+            assert files == [f"{seat.owner}.lock"]
+            assert seat.owner not in owners
+    await db.close()
+
+
+async def test_the_living_are_left_alone(db: Database) -> None:
+    """A seat whose lock is held is never removed, in this process or another."""
+    async with Seat(db) as one, Seat(db) as two:
+        assert await one.remove_dead() == 0
+        assert await two.remove_dead() == 0
+        owners = await db.read(lambda tx: tx.value("SELECT count(*) FROM workers"))
+        assert owners == 2
+    assert await db.read(lambda tx: tx.value("SELECT count(*) FROM workers")) == 0
+
+
+async def test_a_seat_beats(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heartbeat is what keeps the claims of a process that lives."""
+    monkeypatch.setattr("postroom.db.seats.HEARTBEAT_SECONDS", 0.02)
+    async with Seat(db):
+
+        def beat() -> float:
+            found: float = db.read_now(lambda tx: tx.value("SELECT heartbeat_at FROM workers"))
+            return found
+
+        before = beat()
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if beat() > before:
+                return
+    raise AssertionError("no heartbeat within two seconds")
