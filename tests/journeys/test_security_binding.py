@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,26 +171,26 @@ async def test_no_setting_of_a_connection_moves_its_secret(
 
 
 def test_a_yes_permits_the_lines_that_were_shown_and_asks_about_the_next(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T26: a change that moves two secrets is two questions; a yes and a no move none."""
-    connection(cli)
+    connection(cli, monkeypatch)
     answers = iter([True, False])
     monkeypatch.setattr("postroom.cli.run.confirm", lambda question: next(answers))
     move = ("--set", f"incoming.host={EVIL}", "--set", "outgoing.host=evil.example.org")
     answer = cli("connection", "set", "acme", *move)
-    assert answer.status == 2
+    assert answer.status == 1
     assert EVIL in answer.err
     assert "evil.example.org" in answer.err
     for name in ("login", "other"):
         assert "evil" not in cli("credential", "show", name).out
 
 
-def connection(cli: Cli) -> None:
+def connection(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """``acme`` with a credential for each side, both used."""
     steps = [("credential", "add", name, "--type", "password", "--user-name", "u",
               "--password-from-env", "PW") for name in ("login", "other")]  # fmt: skip
-    os.environ["PW"] = "canary-login-0001"
+    monkeypatch.setenv("PW", "canary-login-0001")
     steps.append(
         ("connection", "add", "acme",
          "--set", "incoming.protocol=imap", "--set", "incoming.host=imap.example.com",
@@ -202,7 +201,6 @@ def connection(cli: Cli) -> None:
     for step in steps:
         answer = cli(*step)
         assert answer.status == 0, answer.err
-    del os.environ["PW"]
     used(cli.settings.room)
 
 
@@ -240,7 +238,7 @@ def test_what_is_applied_is_what_was_planned(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A room file that changes between plan and application binds no line that nobody saw."""
-    connection(cli)
+    connection(cli, monkeypatch)
     file = tmp_path / "room.yaml"
     text = "postroom: 1\nconnections:\n  - {name: acme, description: new, incoming: {host: HOST}}\n"
     file.write_text(text.replace("HOST", "imap.example.com"))

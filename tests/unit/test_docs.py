@@ -29,6 +29,23 @@ WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md
 WRITTEN += sorted((DOCS / "decisions").glob("*.md"))
 PASSWORD = "correct horse battery staple"
 ADDRESS = "orders@example.com"
+MESSAGE = b"""\
+From: Ann <ann@example.com>\r
+To: orders@example.com\r
+Subject: Order NUMBER\r
+Message-ID: <NUMBER@example.com>\r
+MIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=b\r
+\r
+--b\r
+\r
+Hello.\r
+--b\r
+Content-Disposition: attachment; filename=order.csv\r
+\r
+4711;1\r
+--b--\r
+"""
 
 
 class Block(NamedTuple):
@@ -252,11 +269,7 @@ def servers(postroom: Run, tmp_path: Path) -> Iterator[Servers]:
     box = tmp_path / "servers" / "mailbox" / "new"
     box.mkdir(parents=True)
     for number in range(3):
-        (box / f"{number}.docs").write_bytes(
-            b"From: Ann <ann@example.com>\r\nTo: orders@example.com\r\n"
-            b"Subject: Order %d\r\nMessage-ID: <%d@example.com>\r\n\r\nHello.\r\n"
-            % (number, number)
-        )
+        (box / f"{number}.docs").write_bytes(MESSAGE.replace(b"NUMBER", b"%d" % number))
     with asyncio.Runner() as runner:
         opened = demo_servers(tmp_path / "servers", ADDRESS, PASSWORD)
         made = runner.run(opened.__aenter__())

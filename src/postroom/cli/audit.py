@@ -39,5 +39,5 @@ def verify() -> int:
     if OPTIONS.json:
         show.record({"whole": not problems, "problems": problems})
     else:
-        print("\n".join(problems) or "The audit record is whole.")
+        print("\n".join(map(show.plain, problems)) or "The audit record is whole.")
     return FAILED if problems else OK

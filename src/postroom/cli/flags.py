@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from postroom.errors import InvalidValue, UnknownField, WrongUse
-from postroom.fields import Described, Fields, assign, describe, nearest
+from postroom.fields import Described, Fields, assign, describe, nearest, sealed_in
 from postroom.secret import Secret
 
 __all__ = ["ALLOW_ANY", "Given", "changes_of", "read_flags"]
@@ -51,7 +51,7 @@ def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = 
             if word == "--clear":
                 given.clear.append(text)
             else:
-                _set(given, text, fields)
+                _set(given, text, fields, model, open_names=open_names)
             continue
         if not word.startswith("--"):
             raise WrongUse(
@@ -59,7 +59,7 @@ def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = 
                 code="unknown_field",
                 hint="Values belong to flags: --NAME VALUE.",
             )
-        _flag(given, word, value, rest, fields, open_names=open_names)
+        _flag(given, word, value, rest, fields, model, open_names=open_names)
     return given
 
 
@@ -81,16 +81,25 @@ def _next(word: str, rest: list[str]) -> str:
     return rest.pop(0)
 
 
-def _set(given: Given, text: str, fields: dict[str, Described]) -> None:
+def _set(
+    given: Given,
+    text: str,
+    fields: dict[str, Described],
+    model: type[Fields],
+    *,
+    open_names: bool,
+) -> None:
     dotted, equals, value = text.partition("=")
     if not equals:
         raise WrongUse(
             f"--set {text}: write FIELD=VALUE, such as --set incoming.host=imap.example.com"
         )
-    known = fields.get(dotted)
-    if known is not None and known.sealed:
+    read = _read(fields.get(dotted), value)
+    if open_names:
+        _refuse_open(dotted, read)
+    elif sealed_in(model, assign({}, dotted, read)):
         raise _in_argv(dotted)
-    assign(given.values, dotted, _read(known, value))
+    assign(given.values, dotted, read)
 
 
 def _flag(
@@ -99,13 +108,15 @@ def _flag(
     value: str | None,
     rest: list[str],
     fields: dict[str, Described],
+    model: type[Fields],
     *,
     open_names: bool,
 ) -> None:
     name = word[2:].replace("-", "_")
     for way in _SECRET_WAYS:
-        base = word[2:].removesuffix(way).replace("-", "_")
-        if word.endswith(way) and (open_names or base in fields):
+        bare = word[2:].removesuffix(way)
+        base = bare if "." in bare or open_names else bare.replace("-", "_")
+        if word.endswith(way) and (open_names or base in fields or _in_map(base, fields)):
             source = "" if way == "-stdin" else value if value is not None else _next(word, rest)
             _put(given, base, fields, _secret(way, source))
             return
@@ -128,14 +139,34 @@ def _flag(
     if field.type == "yes or no" and value is None:
         given.values[name] = True
         return
-    given.values[name] = _read(field, value if value is not None else _next(word, rest))
+    read = _read(field, value if value is not None else _next(word, rest))
+    if sealed_in(model, {name: read}):
+        raise _in_argv(name)
+    given.values[name] = read
+
+
+def _in_map(dotted: str, fields: dict[str, Described]) -> bool:
+    """Whether this is a place in a map by label, such as ``client_secrets.2026a.value``."""
+    top, dot, _ = dotted.partition(".")
+    return bool(dot) and top in fields and fields[top].type == "map"
+
+
+def _refuse_open(name: str, value: Any) -> None:
+    """A custom field is sealed unless it says that it is plain."""
+    if not (isinstance(value, Mapping) and value.get("plain") is True):
+        raise WrongUse(
+            f"{name} is a secret unless it says that it is plain: on the command line every "
+            "process of this machine could read it.",
+            hint=f"Use --{name}-from-env VARIABLE, --{name}-from-file PATH or --{name}-stdin; for "
+            f"a value that is no secret --set '{name}={{value: TEXT, plain: true}}'.",
+        )
 
 
 def _put(given: Given, name: str, fields: dict[str, Described], secret: Secret) -> None:
     """Sealed fields get the Secret; for plain ones (a certificate) the file's text is the value."""
     field = fields.get(name)
     if field is None:
-        given.values.setdefault("fields", {})[name] = secret
+        assign(given.values, name, secret)
     else:
         given.values[name] = secret if field.sealed else str(secret.reveal())
 
@@ -171,5 +202,5 @@ def _read(field: Described | None, text: str) -> Any:
         return text
     try:
         return yaml.safe_load(text) if text else text
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, LookupError):
         return text

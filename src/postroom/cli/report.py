@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+from postroom.cli import show
 from postroom.cli.options import OPTIONS
 
 __all__ = ["on_step", "show_report"]
@@ -22,7 +22,7 @@ def on_step() -> Callable[[str, Any], None] | None:
             places.append(place)
             print(f"{place}:")
         mark = "ok  " if step.ok else "FAIL"
-        print(f"  {mark}  {step.name:<13}{step.ms:>8.1f} ms  {step.detail}".rstrip())
+        print(f"  {mark}  {step.name:<13}{step.ms:>8.1f} ms  {show.plain(step.detail)}".rstrip())
 
     return tell
 
@@ -30,7 +30,7 @@ def on_step() -> Callable[[str, Any], None] | None:
 def show_report(report: Any) -> int:
     """The end of a report: what failed and what to do; gives the exit status."""
     if OPTIONS.json:
-        print(json.dumps({"v": 1, **report.as_json()}, default=str, ensure_ascii=False))
+        print(show.document(report.as_json()))
     else:
         for side in report.sides:
             if side.error is not None:
@@ -43,17 +43,17 @@ def show_report(report: Any) -> int:
 
 def _failure(side: Any) -> None:
     error = side.error
-    print(f"\n{side.place} failed: {error.sentence}")
+    print(f"\n{side.place} failed: {show.plain(error.sentence)}")
     if getattr(error, "said", ""):
-        print(f"  They said: {error.said}")
+        print(f"  They said: {show.plain(error.said)}")
     print(
         "  Trying again later may help."
         if error.temporary
         else "  Trying again will not help until something changes."
     )
     if side.advice is not None:
-        print(f"  What to do: {side.advice.text}")
+        print(f"  What to do: {show.plain(side.advice.text)}")
         for command in side.advice.commands:
-            print(f"    {command}")
+            print(f"    {show.plain(command)}")
     elif error.hint:
-        print(f"  What to do: {error.hint}")
+        print(f"  What to do: {show.plain(error.hint)}")

@@ -6,14 +6,17 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+from postroom.cli import show
 from postroom.cli.options import GLOBAL_HELP, OPTIONS, take_options
-from postroom.errors import PostroomError
+from postroom.errors import FAILED, PostroomError
+from postroom.secret import Scrubber, open_secrets
 
 __all__ = ["VERBS", "run"]
 
@@ -94,7 +97,7 @@ def run(argv: list[str]) -> int:
     except Exception as error:
         shown = getattr(error, "format_message", None)  # a usage error of the parser
         if shown is None:
-            raise
+            return _mistake(error)
         print(f"postroom: {shown()}", file=sys.stderr)
         context = getattr(error, "ctx", None)
         if context is not None:
@@ -106,19 +109,26 @@ def _status(result: Any) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _mistake(error: Exception) -> int:
+    """A mistake of ours: where it happened, for a bug report, without any secret that is open."""
+    told = "".join(traceback.format_exception(error))
+    print(Scrubber(open_secrets()).text(told), end="", file=sys.stderr)
+    return FAILED
+
+
 def report(error: PostroomError) -> int:
     """Say what went wrong: a sentence for people, or the same as JSON; gives the exit status."""
     if OPTIONS.json:
         print(json.dumps({"v": 1, **error.as_json()}, default=str))
         return error.exit_status
-    print(f"postroom: {error.sentence}", file=sys.stderr)
+    print(f"postroom: {show.plain(error.sentence)}", file=sys.stderr)
     said = getattr(error, "said", "")
     if said:
-        print(f"  they said: {said}", file=sys.stderr)
+        print(f"  they said: {show.plain(said)}", file=sys.stderr)
     for line in error.facts.get("lines", ()) if error.code == "secret_reentry_required" else ():
         print(f"  {line}", file=sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(f"  {show.plain(error.hint)}", file=sys.stderr)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     return error.exit_status

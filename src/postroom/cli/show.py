@@ -10,7 +10,7 @@ from typing import Any
 
 from postroom.cli.options import OPTIONS
 
-__all__ = ["items", "note", "plain", "record", "size"]
+__all__ = ["document", "items", "note", "plain", "record", "size"]
 
 
 def items(
@@ -19,7 +19,7 @@ def items(
     """A list: ``{"v": 1, "items": [...]}``, or a table of (key, heading) columns."""
     found = list(rows)
     if OPTIONS.json:
-        print(json.dumps({"v": 1, "items": found}, default=str, ensure_ascii=False))
+        print(document({"items": found}))
         return
     if not found:
         print(empty)
@@ -35,7 +35,7 @@ def items(
 def record(data: Mapping[str, Any]) -> None:
     """One record: a JSON object with ``"v": 1``, or one line a field."""
     if OPTIONS.json:
-        print(json.dumps({"v": 1, **data}, default=str, ensure_ascii=False))
+        print(document(data))
         return
     _lines(data, 0)
 
@@ -59,10 +59,16 @@ def _lines(data: Mapping[str, Any], depth: int) -> None:
             print(f"{'  ' * depth}{name:<{width}}  {plain(value)}")
 
 
+def document(data: Mapping[str, Any]) -> str:
+    """A JSON document with ``"v": 1``; what a terminal would obey or hide stands there escaped."""
+    text = json.dumps({"v": 1, **data}, default=str, ensure_ascii=False)
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
 def note(text: str) -> None:
     """Something for the person, not for a program: on standard error, and not with ``--json``."""
     if not OPTIONS.json:
-        print(text, file=sys.stderr)
+        print(plain(text), file=sys.stderr)
 
 
 def plain(value: Any) -> str:

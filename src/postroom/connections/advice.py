@@ -17,6 +17,8 @@ __all__ = ["About", "Advice", "advise", "fingerprint"]
 
 
 
+_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
+
 # an smtp credential has no field security: it ticks TLS, and the port says which
 _AS_SMTP: Final = {
     ("security", "tls"): "--tls --port 465",
@@ -113,11 +115,9 @@ def _out_of_time(error: PostroomError, about: About) -> Advice:
 
 
 def _other_name(error: PostroomError, about: About) -> Advice:
-    usable = [
-        name
-        for name in (about.certificates[0].names if about.certificates else ())
-        if "*" not in name
-    ]
+    shown = about.certificates[0].names if about.certificates else ()
+    # whoever made the certificate chose these words, and people paste the command into a shell
+    usable = [name for name in shown if _HOST.fullmatch(name)]
     if not usable:
         return Advice(error.hint)
     listed = ", ".join(about.certificates[0].names[:5])

@@ -65,6 +65,16 @@ def migrate(connection: sqlite3.Connection) -> None:
             raise
 
 
+_SQLITE = {"IDENTITY": "INTEGER", "BIGINT": "INTEGER", "DOUBLE PRECISION": "REAL", "BYTEA": "BLOB"}
+
+
 def _statements(text: str) -> list[str]:
-    bare = re.sub(r"--[^\n]*", "", text).replace(" IDENTITY ", " INTEGER ")
-    return [part.strip() for part in bare.split(";") if part.strip()]
+    """The statements of a step in SQLite's words; tables are STRICT, so a type is a type."""
+    bare = re.sub(r"--[^\n]*", "", text)
+    for portable, own in _SQLITE.items():
+        bare = re.sub(rf"\b{portable}\b", own, bare)
+    return [
+        f"{part} STRICT" if part.startswith("CREATE TABLE") else part
+        for part in map(str.strip, bare.split(";"))
+        if part
+    ]

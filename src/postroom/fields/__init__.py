@@ -6,7 +6,7 @@ repeat the input), :func:`describe` lists what was declared, :func:`shown` write
 """
 
 from postroom.fields.declare import Fields, field
-from postroom.fields.described import Described, describe, model_of
+from postroom.fields.described import Described, describe, model_of, sealed_in
 from postroom.fields.record import assign, nearest, parse, shown
 from postroom.fields.values import (
     Date,
@@ -38,5 +38,6 @@ __all__ = [
     "nearest",
     "parse",
     "parse_size",
+    "sealed_in",
     "shown",
 ]

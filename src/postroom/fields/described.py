@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import types
 import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import PlainSerializer
@@ -15,7 +16,7 @@ from postroom.fields.declare import Fields
 from postroom.fields.values import Rate, format_size
 from postroom.secret import Secret
 
-__all__ = ["Described", "describe", "model_of"]
+__all__ = ["Described", "describe", "model_of", "sealed_in"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +62,28 @@ def describe(model: type[Fields], prefix: str = "") -> list[Described]:
             )
         )
     return found
+
+
+def sealed_in(model: type[Fields], data: Mapping[str, Any]) -> bool:
+    """Whether there is a value for a sealed field in this input, at any depth of it."""
+    return any(
+        _reaches_secret(model.model_fields[name].annotation, value)
+        for name, value in data.items()
+        if name in model.model_fields
+    )
+
+
+def _reaches_secret(annotation: Any, value: Any) -> bool:
+    for part in _parts(annotation):
+        if part is Secret:
+            return value not in (None, "")
+        if isinstance(value, Mapping):
+            if typing.get_origin(part) is dict:
+                of_values = typing.get_args(part)[1]
+                return any(_reaches_secret(of_values, each) for each in value.values())
+            if isinstance(part, type) and issubclass(part, Fields):
+                return sealed_in(part, value)
+    return False
 
 
 def model_of(annotation: Any) -> type[Fields] | None:

@@ -101,8 +101,11 @@ def shown(record: Fields, *, defaults: bool = False) -> dict[str, Any]:
     return record.model_dump(mode="json", by_alias=True, exclude_defaults=not defaults)
 
 
-def assign(data: dict[str, Any], dotted: str, value: Any) -> None:
-    """Put ``value`` at a dotted place (``incoming.host``) of nested input; raises InvalidValue."""
+def assign(data: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
+    """Put ``value`` at a dotted place (``incoming.host``) of nested input, and give that back.
+
+    Raises InvalidValue.
+    """
     *above, last = dotted.split(".")
     place = data
     for part in above:
@@ -111,3 +114,4 @@ def assign(data: dict[str, Any], dotted: str, value: Any) -> None:
             raise InvalidValue(dotted, f"{part} is a single value, not a group of fields")
         place = inner
     place[last] = value
+    return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,9 @@ def read_document(path: Path) -> Document:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidValue("", f"{path}, line {line}: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise InvalidValue("", f"{path}: {str(error).splitlines()[0]}") from None
+        raise InvalidValue("", f"{path}, line {line}: {_unquoted(error.problem)}") from None
+    except yaml.YAMLError:
+        raise InvalidValue("", f"{path} holds characters that YAML does not permit") from None
     except RecursionError:
         raise InvalidValue("", f"{path} is nested too deeply") from None
     lines: dict[Place, int] = {}
@@ -72,6 +73,11 @@ def read_document(path: Path) -> Document:
             "", f"{path}, line 1: a room file is a map that begins with: postroom: 1"
         )
     return Document(path, data, lines)
+
+
+def _unquoted(problem: str | None) -> str:
+    """A parser's words without what it quotes: ``*name`` or ``!name`` may be a password."""
+    return re.sub(r"'[^'<]{2,}'", "...", problem or "this is no YAML")
 
 
 class _Builder(yaml.constructor.SafeConstructor):
@@ -99,8 +105,12 @@ class _Builder(yaml.constructor.SafeConstructor):
             return node.value  # a date is a text until a field says what it is
         try:
             return self.construct_object(node)
-        except yaml.constructor.ConstructorError as error:
-            raise InvalidValue("", f"{self._path}, line {line}: {error.problem}") from None
+        except (yaml.YAMLError, ValueError, LookupError):  # their words hold the value itself
+            raise InvalidValue(
+                "",
+                f"{self._path}, line {line}: this value is not what its form or tag says; "
+                "put a text in quotes",
+            ) from None
 
     def _map(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -47,11 +47,11 @@ class DirectorySink(Sink):
         with Batch(Path(self.path)) as batch:
             for folder in {item.folder for item in items}:
                 batch.folder(folder)
-            taken = [Delivery(item.ledger, where=str(self._add(batch, item))) for item in items]
+            taken = [Delivery(item.ledger, where=self._add(batch, item)) for item in items]
             batch.commit()
         return taken
 
-    def _add(self, batch: Batch, item: Item) -> Path:
+    def _add(self, batch: Batch, item: Item) -> str:
         where = batch.add(item.folder, f"{item.key}.eml", item.content)
         beside = f"{item.folder}/{item.key}.attachments".lstrip("/")
         for attachment in item.attachments:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
 
+from postroom.clock import monotonic
 from postroom.errors import PostroomError, Refused
 from postroom.protocols.base import Content
 from postroom.sinks.base import Delivery, Item
@@ -21,6 +22,10 @@ _MOST_FILES: Final = 256
 """Files and directories open at the same time: a process often may have 1,024, sockets included."""
 _SYNCERS: Final = 4
 """Syncs that may run at the same time: the file system groups them into fewer journal commits."""
+_INSTANT: Final = 0.0001
+"""Seconds below which a sync did not wait for a disk (tmpfs): then threads only cost."""
+_AT_ONCE: Final = 1 << 18
+"""Bytes written at once; a larger content is read in pieces of so many."""
 
 
 def make_directory(path: Path) -> None:
@@ -115,6 +120,7 @@ class Batch:
     def __init__(self, root: Path, *, staging: str = "") -> None:
         """Temporary files lie in the folder ``staging``, else beside their final names."""
         self._root = root
+        self._above = str(root)
         self._staging = staging
         self._directories: dict[str, int] = {}
         self._changed: set[int] = set()
@@ -143,33 +149,27 @@ class Batch:
         except OSError as error:
             raise cannot_write(self._root / name, error) from error
 
-    def add(self, folder: str, name: str, content: bytes | Content) -> Path:
+    def add(self, folder: str, name: str, content: bytes | Content) -> str:
         """Write one file under a temporary name; :meth:`commit` gives it the path returned here."""
         final = self._directory(folder)
         place = self._directory(self._staging) if self._staging else final
         temporary = name if self._staging else f".{name}.part"
-        # the name is ours alone; a left-over of a killed run, even a link, is replaced, not followed
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=place)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(temporary, flags, 0o600, dir_fd=place)
+        file = _new(temporary, place)
         self._files.append(file)
         self._names.append((place, temporary, final, name))
         if isinstance(content, bytes):
             _write(file, content)
+        elif content.size <= _AT_ONCE:
+            _write(file, content.bytes())
         else:
             with content.open() as source:
-                while piece := source.read(1 << 18):
+                while piece := source.read(_AT_ONCE):
                     _write(file, piece)
-        return self._root / folder / name
+        return os.path.join(self._above, folder, name)
 
     def commit(self) -> None:
         """Sync every file, give each its name, sync the directories."""
-        if len(self._files) > 1:
-            with ThreadPoolExecutor(_SYNCERS) as pool:
-                list(pool.map(os.fdatasync, self._files))
-        elif self._files:
-            os.fdatasync(self._files[0])
+        _sync(self._files)
         while self._files:
             os.close(self._files.pop())
         while self._names:
@@ -199,7 +199,40 @@ class Batch:
         return os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
 
 
+def _new(name: str, place: int) -> int:
+    """A new file of that name, which is ours alone; open for writing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, 0o600, dir_fd=place)
+    except FileExistsError:
+        # a left-over of a killed run, even a link, is replaced, not followed
+        os.unlink(name, dir_fd=place)
+        return os.open(name, flags, 0o600, dir_fd=place)
+
+
 def _write(file: int, data: bytes) -> None:
-    view = memoryview(data)
+    written = os.write(file, data)
+    if written == len(data):
+        return
+    view = memoryview(data)[written:]
     while view:
         view = view[os.write(file, view) :]
+
+
+def _sync(files: Sequence[int]) -> None:
+    """Make the files durable: several at the same time where a sync has to wait for a disk."""
+    left = iter(files)
+    for file in left:
+        began = monotonic()
+        os.fdatasync(file)
+        if monotonic() - began > _INSTANT:
+            break
+    waiting = list(left)
+    if waiting:
+        with ThreadPoolExecutor(_SYNCERS) as pool:
+            list(pool.map(_sync_all, [waiting[start::_SYNCERS] for start in range(_SYNCERS)]))
+
+
+def _sync_all(files: Sequence[int]) -> None:
+    for file in files:
+        os.fdatasync(file)

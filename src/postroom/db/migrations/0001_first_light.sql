@@ -1,6 +1,6 @@
--- First light: what a room holds.  One text for SQLite and PostgreSQL; IDENTITY is the one word that
--- differs (see migrate.py).  Instants are seconds since 1970; JSON is text; name_key is the name
--- without regard to case.
+-- First light: what a room holds.  One text for SQLite and PostgreSQL, in PostgreSQL's words for
+-- types; migrate.py says what SQLite calls them (IDENTITY is an id that the database gives).
+-- Instants are seconds since 1970; JSON is text; name_key is the name without regard to case.
 
 CREATE TABLE room (
     key TEXT PRIMARY KEY,
