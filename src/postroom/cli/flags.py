@@ -114,8 +114,8 @@ def _flag(
 ) -> None:
     name = word[2:].replace("-", "_")
     for way in _SECRET_WAYS:
-        bare = word[2:].removesuffix(way)
-        base = bare if "." in bare or open_names else bare.replace("-", "_")
+        top, dot, below = word[2:].removesuffix(way).partition(".")
+        base = top.replace("-", "_") + dot + below
         if word.endswith(way) and (open_names or base in fields or _in_map(base, fields)):
             source = "" if way == "-stdin" else value if value is not None else _next(word, rest)
             _put(given, base, fields, _secret(way, source))
@@ -141,7 +141,7 @@ def _flag(
         return
     read = _read(field, value if value is not None else _next(word, rest))
     if sealed_in(model, {name: read}):
-        raise _in_argv(name)
+        raise _in_argv(f"{name}.LABEL.value" if field.type == "map" else name)
     given.values[name] = read
 
 
@@ -157,8 +157,9 @@ def _refuse_open(name: str, value: Any) -> None:
         raise WrongUse(
             f"{name} is a secret unless it says that it is plain: on the command line every "
             "process of this machine could read it.",
-            hint=f"Use --{name}-from-env VARIABLE, --{name}-from-file PATH or --{name}-stdin; for "
-            f"a value that is no secret --set '{name}={{value: TEXT, plain: true}}'.",
+            hint=f"Use {_as_flag(name)}-from-env VARIABLE, {_as_flag(name)}-from-file PATH or "
+            f"{_as_flag(name)}-stdin; for what is no secret: --set '{name}={{value: TEXT, "
+            "plain: true}'.",
         )
 
 
@@ -185,12 +186,17 @@ def _secret(way: str, source: str) -> Secret:
 
 
 def _in_argv(name: str) -> WrongUse:
-    flag = "--" + name.replace("_", "-")
+    flag = _as_flag(name)
     return WrongUse(
         f"{name} is a secret: on the command line every process of this machine could read it.",
         hint=f"Use {flag}-from-env NAME, {flag}-from-file PATH or {flag}-stdin, or leave it out to "
         "be asked.",
     )
+
+
+def _as_flag(dotted: str) -> str:
+    top, dot, below = dotted.partition(".")
+    return f"--{top.replace('_', '-')}{dot}{below}"
 
 
 def _read(field: Described | None, text: str) -> Any:

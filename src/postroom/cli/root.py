@@ -94,7 +94,7 @@ def run(argv: list[str]) -> int:
         # whoever read our output has gone; keep the interpreter from saying so at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the roof: nothing is above to hear of it
         shown = getattr(error, "format_message", None)  # a usage error of the parser
         if shown is None:
             return _mistake(error)

@@ -8,9 +8,19 @@ from pydantic import Field
 
 from postroom.sinks.base import Delivery, Item, Sink
 from postroom.sinks.directory import DirectorySink
+from postroom.sinks.files import cannot_write
 from postroom.sinks.maildir import MaildirSink
 
-__all__ = ["SINKS", "AnySink", "Delivery", "DirectorySink", "Item", "MaildirSink", "Sink"]
+__all__ = [
+    "SINKS",
+    "AnySink",
+    "Delivery",
+    "DirectorySink",
+    "Item",
+    "MaildirSink",
+    "Sink",
+    "cannot_write",
+]
 
 SINKS: tuple[type[Sink], ...] = (DirectorySink, MaildirSink)
 

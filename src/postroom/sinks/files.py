@@ -165,7 +165,7 @@ class Batch:
             with content.open() as source:
                 while piece := source.read(_AT_ONCE):
                     _write(file, piece)
-        return os.path.join(self._above, folder, name)
+        return f"{self._above}/{folder}/{name}" if folder else f"{self._above}/{name}"
 
     def commit(self) -> None:
         """Sync every file, give each its name, sync the directories."""

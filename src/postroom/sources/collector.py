@@ -16,7 +16,7 @@ from postroom.db import Claim, Database, Queue, Row, Tx, give_tokens, take_token
 from postroom.errors import FolderError, PostroomError, Refused, WireError
 from postroom.log import logger
 from postroom.protocols.base import Content, FolderState, MessageStore, OpenSpool
-from postroom.sinks import Sink
+from postroom.sinks import Sink, cannot_write
 from postroom.sources import ledger
 from postroom.sources.listing import Lister
 from postroom.sources.reading import open_message
@@ -46,6 +46,15 @@ class Tally:
     vanished: int = 0
     bytes: int = 0
     throttled_for: float = 0.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Batch:
+    """What was read: rows, their contents by message id, and what cut it short."""
+
+    rows: list[Row]
+    contents: dict[str, Content | None]
+    error: WireError | None = None
 
 
 Progress = Callable[[Tally], None]
@@ -128,15 +137,31 @@ class Collector:
         handing: asyncio.Task[None] | None = None
         try:
             while (rows := await self._acquire(folder.name, tally)) or handing is not None:
-                fetched = await self._fetch(store, rows) if rows else {}
+                batch = await self._fetch(store, rows) if rows else None
                 if handing is not None:
-                    await handing  # what it could not handle is pending again
-                    handing = None
-                if rows:
-                    handing = asyncio.create_task(self._hand_over(rows, fetched, tally))
+                    handed, handing = handing, None
+                    await self._handed(handed, batch)  # what it could not handle is pending again
+                if batch is not None:
+                    handing = asyncio.create_task(self._hand_over(batch, tally))
+                if batch is not None and batch.error is not None:
+                    raise batch.error
         except BaseException:
             if handing is not None:
                 await asyncio.wait([handing])
+            raise
+
+    async def _handed(self, handing: asyncio.Task[None], following: _Batch | None) -> None:
+        """Wait for a batch to be handed over, to its end even when this pass is cancelled.
+
+        When it failed, what was read meanwhile goes back too: it is not to blame.
+        """
+        try:
+            await asyncio.shield(handing)
+        except BaseException:
+            await asyncio.wait([handing])
+            if following is not None:
+                _discard(following.contents)
+                await self._give_back(following.rows, None)
             raise
 
     async def _acquire(self, folder: str, tally: Tally) -> list[Row]:
@@ -155,7 +180,8 @@ class Collector:
                     now=now,
                 )
                 if not most:
-                    tally.throttled_for = wait
+                    if ledger.waits(tx, self._claim.id, folder):
+                        tally.throttled_for = wait
                     return []
             rows = ledger.acquire(
                 tx, self._claim.id, folder, most=most, most_bytes=BATCH_BYTES, now=now
@@ -166,33 +192,39 @@ class Collector:
 
         return await self._write(body)
 
-    async def _fetch(self, store: MessageStore, rows: Sequence[Row]) -> dict[str, Content | None]:
-        """The contents by message id; on a lost wire, blames the message that was in flight."""
+    async def _fetch(self, store: MessageStore, rows: Sequence[Row]) -> _Batch:
+        """Read them.  On a lost wire the batch is what had arrived whole, with the ``error``.
+
+        The rest goes back, and the message that was in flight is blamed.
+        """
         wanted = [row["message"] for row in rows]
         got: dict[str, Content | None] = {}
         try:
             async for batch in store.fetch(wanted, self._open_spool):
                 for one in batch:
                     got[one.id] = one.content
+        except WireError as error:
+            left = [row for row in rows if row["message"] not in got]
+            await self._give_back(left, left[0]["id"] if left else None)
+            return _Batch([row for row in rows if row["message"] in got], got, error)
         except BaseException as error:
             _discard(got)
-            missing = next((row["id"] for row in rows if row["message"] not in got), None)
-            blamed = missing if isinstance(error, WireError) else None
-            await self._give_back(rows, blamed)
+            await self._give_back(rows, None)
+            if isinstance(error, OSError):
+                raise cannot_spool(error) from error
             raise
-        return got
+        return _Batch(list(rows), got)
 
     async def _give_back(self, rows: Sequence[Row], blamed: int | None) -> None:
         ids = [row["id"] for row in rows]
         await self._write(lambda tx: ledger.give_back(tx, ids, blamed=blamed, now=timestamp()))
 
-    async def _hand_over(
-        self, rows: Sequence[Row], fetched: dict[str, Content | None], tally: Tally
-    ) -> None:
+    async def _hand_over(self, batch: _Batch, tally: Tally) -> None:
         """Give a batch to the sink; once it is durable there, the ledger says so."""
+        rows = batch.rows
         ids = [row["id"] for row in rows]
         try:
-            reads = await asyncio.to_thread(self._take, rows, fetched)
+            reads = await asyncio.to_thread(self._take, rows, batch.contents)
         except PostroomError:
             await self._give_back(rows, None)
             raise
@@ -201,7 +233,7 @@ class Collector:
             await self._write(lambda tx: ledger.strike(tx, ids, now=timestamp()))
             return
         finally:
-            _discard(fetched)
+            _discard(batch.contents)
         here = {one.delivery.ledger for one in reads}
         gone = [one for one in ids if one not in here]
         done_due = self._source.action("done") != "keep"
@@ -241,13 +273,13 @@ class Collector:
         for outcome in OUTCOMES:
             action = self._source.action(outcome)
             target = getattr(self._source.folders, outcome)
-            while rows := await self._to_settle(
-                folder.name, outcome, after=max(settled, default=0) if snapshot else 0
-            ):
+            last = 0
+            while rows := await self._to_settle(folder.name, outcome, after=last):
                 await _act(store, action, [row["message"] for row in rows], target)
                 done = [row["id"] for row in rows]
                 if snapshot:
                     settled += done
+                    last = done[-1]
                 else:
                     await self._settled(done)
         if settled:  # POP3 deletes when the session ends well (RFC 1939, 6), not before

@@ -216,6 +216,18 @@ def acquire(
     return taken
 
 
+def waits(tx: Tx, source: str, folder: str) -> bool:
+    """Whether a message of that folder waits to be read."""
+    return bool(
+        tx.value(
+            "SELECT 1 FROM ledger WHERE source = :source AND state = 'pending' "
+            "AND folder = :folder LIMIT 1",
+            source=source,
+            folder=folder,
+        )
+    )
+
+
 def give_back(tx: Tx, ids: Sequence[int], *, blamed: int | None, now: float) -> None:
     """What was not read goes back; only the ``blamed`` message (its id) keeps the attempt.
 

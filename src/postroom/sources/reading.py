@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 from postroom.db import Row
 from postroom.mail.filenames import safe_name, unique
-from postroom.mail.headers import decode_header, header_block, scan
+from postroom.mail.headers import decode_header, scan
 from postroom.mail.message import Message
 from postroom.protocols.base import Content
 from postroom.sinks import Item
@@ -23,6 +24,8 @@ HEADERS = ("From", "Subject", "Message-ID", "Date")
 _NAMES = frozenset(name.lower() for name in HEADERS)
 _HEAD = 64 * 1024
 """Bytes at the beginning of a message in which its few headers are looked for."""
+_PIECE = 256 * 1024
+"""Bytes read at once."""
 _PARSED = 64 * 1024 * 1024
 """A larger message is delivered without its attachments being taken apart."""
 _UID_KEY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
@@ -39,7 +42,10 @@ class Opened(NamedTuple):
 
 
 def header_texts(block: bytes) -> dict[str, str]:
-    """The decoded texts of :data:`HEADERS` in a header block, by lower-case name; absent is empty."""
+    """The decoded texts of :data:`HEADERS` in a header block, by lower-case name; absent is empty.
+
+    The body may follow.
+    """
     raw = scan(block, _NAMES)
     return {name: decode_header(raw[name])[:998] if name in raw else "" for name in _NAMES}
 
@@ -51,6 +57,7 @@ def key_of(message: str) -> str:
     return hashlib.sha256(message.encode()).hexdigest()[:24]
 
 
+@functools.lru_cache(maxsize=64)
 def folder_path(folder: str) -> str:
     """A folder's name as a relative path that stays inside the sink, whatever the server called it."""
     return "/".join(safe_name(level, fallback="folder") for level in folder.split("/") if level)
@@ -58,13 +65,8 @@ def folder_path(folder: str) -> str:
 
 def open_message(source: Source, row: Row, content: Content) -> Opened:
     """Make the sink's item of a fetched message.  Never raises for what the message says."""
-    digest = hashlib.sha256()
-    head = b""
-    with content.open() as stream:
-        while piece := stream.read(1 << 18):
-            digest.update(piece)
-            head = head or piece[:_HEAD]
-    texts = header_texts(header_block(head))
+    digest, head = _digest_and_head(content)
+    texts = header_texts(head)
     attachments: tuple[Attachment, ...] = ()
     notes: list[str] = []
     if source.attachments.load:
@@ -78,7 +80,20 @@ def open_message(source: Source, row: Row, content: Content) -> Opened:
         attachments=attachments,
         summary=_summary(row, texts, attachments, notes),
     )
-    return Opened(item, digest.digest(), texts["subject"], texts["from"], texts["message-id"])
+    return Opened(item, digest, texts["subject"], texts["from"], texts["message-id"])
+
+
+def _digest_and_head(content: Content) -> tuple[bytes, bytes]:
+    if content.size <= _PIECE:
+        data = content.bytes()
+        return hashlib.sha256(data).digest(), data[:_HEAD]
+    digest = hashlib.sha256()
+    head = b""
+    with content.open() as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+            head = head or piece[:_HEAD]
+    return digest.digest(), head
 
 
 def _attachments(source: Source, content: Content) -> tuple[tuple[Attachment, ...], list[str]]:

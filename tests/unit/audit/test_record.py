@@ -69,7 +69,7 @@ EDITS: dict[str, tuple[str, str]] = {
     "reorder": (
         "UPDATE audit SET seq = CASE seq WHEN 3 THEN -4 WHEN 4 THEN -3 ELSE seq END",
         "row -4"),
-    "other types": ("UPDATE audit SET mac = x'78', at = -1 WHERE seq = 3", "row 3: this is no"),
+    "other values": ("UPDATE audit SET mac = x'78', at = -1 WHERE seq = 3", "row 3"),
     "other stream": ("UPDATE audit SET stream = 'aaaa' WHERE seq >= 4", "stream aaaa"),
 }  # fmt: skip
 
