@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from postroom.clock import timestamp
@@ -141,7 +142,7 @@ class Collector:
                 if handing is not None:
                     handed, handing = handing, None
                     await self._handed(handed, batch)  # what it could not handle is pending again
-                if batch is not None:
+                if batch is not None and batch.rows:
                     handing = asyncio.create_task(self._hand_over(batch, tally))
                 if batch is not None and batch.error is not None:
                     raise batch.error
@@ -211,7 +212,7 @@ class Collector:
             _discard(got)
             await self._give_back(rows, None)
             if isinstance(error, OSError):
-                raise cannot_spool(error) from error
+                raise cannot_write(Path(error.filename or "the spool directory"), error) from error
             raise
         return _Batch(list(rows), got)
 

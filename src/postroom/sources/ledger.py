@@ -23,7 +23,6 @@ from postroom.db import Row, Tx
 from postroom.sinks import Delivery
 
 __all__ = [
-    "FINAL",
     "MOST_ATTEMPTS",
     "Read",
     "Seen",
@@ -37,10 +36,12 @@ __all__ = [
     "recover",
     "settle_after",
     "strike",
+    "retire",
+    "retirable",
     "to_settle",
+    "waits",
 ]
 
-FINAL: Final = frozenset({"done", "ignored", "vanished"})
 MOST_ATTEMPTS: Final = 3
 
 
@@ -146,14 +147,54 @@ def known(tx: Tx, source: str, store: str, folder: str) -> set[str]:
 
 
 def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> list[Row]:
-    """Message-ID, size and state of what was recorded under another UIDVALIDITY, for re-seeding."""
+    """What was finished or delivered under another UIDVALIDITY, for re-seeding.
+
+    Message-ID, size, state and the after-action that is still due, in the order of arrival.
+    """
     return tx.all(
-        "SELECT message_id, size, state FROM ledger WHERE source = :source AND store = :store "
-        "AND folder = :folder AND message_id <> '' AND message NOT LIKE :now",
+        "SELECT message_id, size, state, after_due FROM ledger WHERE source = :source "
+        "AND store = :store AND folder = :folder AND message_id <> '' AND message NOT LIKE :now "
+        "AND state IN ('done', 'delivered', 'ignored') ORDER BY id",
         source=source,
         store=store,
         folder=folder,
         now=f"{uidvalidity}-%",
+    )
+
+
+_RETIRABLE: Final = (
+    "source = :source AND folder = :folder AND message NOT LIKE :current "
+    "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '')"
+)
+
+
+def retirable(tx: Tx, source: str, folder: str, uidvalidity: int) -> bool:
+    """Whether something is left to do that was recorded under another UIDVALIDITY."""
+    return bool(
+        tx.value(
+            f"SELECT 1 FROM ledger WHERE {_RETIRABLE} LIMIT 1",
+            source=source,
+            folder=folder,
+            current=f"{uidvalidity}-%",
+        )
+    )
+
+
+def retire(tx: Tx, source: str, folder: str, uidvalidity: int, *, now: float) -> None:
+    """Finish what was recorded under another UIDVALIDITY: nobody can ask the server for it any more.
+
+    What is still in the folder has been listed again under its new number.
+    """
+    tx.execute(
+        "UPDATE ledger SET state = CASE WHEN state = 'delivered' THEN 'done' "
+        "WHEN state IN ('pending', 'held') THEN 'vanished' ELSE state END, "
+        "reason = CASE WHEN state IN ('pending', 'held') "
+        "THEN 'the server numbered the folder anew' ELSE reason END, "
+        f"after_due = '', updated_at = :now WHERE {_RETIRABLE}",
+        source=source,
+        folder=folder,
+        current=f"{uidvalidity}-%",
+        now=now,
     )
 
 

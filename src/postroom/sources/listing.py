@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Tx
+from postroom.db import Claim, Database, Row, Tx
 from postroom.mail.headers import read_date
 from postroom.protocols.base import FolderState, MessageStore, Summary
 from postroom.sources import ledger
@@ -24,6 +24,7 @@ __all__ = ["Lister"]
 T = TypeVar("T")
 PAGE = 500
 BEFORE_START = "was there before the start"
+ANEW = "collected before the server numbered the folder anew"
 
 
 class _Write(Protocol):
@@ -41,7 +42,10 @@ class Lister:
         self._store_id: str = claim.row["store"]
         self._source = source
         self._write = write
-        self._again: Counter[tuple[str, int]] = Counter()
+        self._before: float = claim.row["created_at"]
+        # set while a folder is listed whose UIDVALIDITY has changed: its old cursor and rows
+        self._old: Row | None = None
+        self._again: dict[tuple[str, int], deque[Row]] = {}
 
     async def run(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
         """Record everything after the cursor; the cursor moves with each page that is recorded."""
@@ -55,8 +59,26 @@ class Lister:
             fresh = [one for one in page.summaries if one.id not in known]
             if fresh and wanted and not listing:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
-            await self._record(folder, fresh, page.cursor, tally)
+            cursor = page.cursor
+            await self._record(folder, fresh, cursor, tally)
+        await self._renumbered(folder, cursor)
         return None
+
+    async def _renumbered(self, folder: FolderState, cursor: str) -> None:
+        """Everything is listed: nothing of an older UIDVALIDITY is to be asked for any more.
+
+        Only now the cursor is of the new one, so that a crash on the way begins at the beginning.
+        """
+        if self._old is not None:
+            self._old, self._again = None, {}
+            await self._save(folder, [], cursor)
+        validity, name = folder.uidvalidity, folder.name
+        if validity and await self._db.read(
+            lambda tx: ledger.retirable(tx, self._id, name, validity)
+        ):
+            await self._write(
+                lambda tx: ledger.retire(tx, self._id, name, validity, now=timestamp())
+            )
 
     async def _start(self, folder: FolderState) -> str | None:
         """The cursor to go on from; None means "what is there now does not count"."""
@@ -66,6 +88,7 @@ class Lister:
         if row is None:
             return None if self._source.start == "new" else ""
         if folder.uidvalidity and row["uidvalidity"] != folder.uidvalidity:
+            self._old = row
             await self._reseed(folder)
             return ""
         cursor: str = row["cursor"]
@@ -82,9 +105,8 @@ class Lister:
                 tx, self._id, self._store_id, folder.name, folder.uidvalidity
             )
         )
-        self._again = Counter(
-            (row["message_id"], row["size"]) for row in rows if row["state"] in ledger.FINAL
-        )
+        for row in rows:
+            self._again.setdefault((row["message_id"], row["size"]), deque()).append(row)
 
     async def _skip_present(self, store: MessageStore, folder: FolderState) -> None:
         """``start: new``: begin behind what is there."""
@@ -111,7 +133,7 @@ class Lister:
     async def _record(
         self, folder: FolderState, summaries: list[Summary], cursor: str, tally: Tally
     ) -> None:
-        judged = [one for each in summaries if (one := self._judge(each)) is not None]
+        judged = [self._judge(each) for each in summaries]
         await self._save(folder, judged, cursor)
         for one in judged:
             tally.listed += one.state == "pending"
@@ -119,6 +141,7 @@ class Lister:
             tally.held += one.state == "held"
 
     async def _save(self, folder: FolderState, seen: list[Seen], cursor: str) -> None:
+        old = self._old
         await self._write(
             lambda tx: ledger.record(
                 tx,
@@ -126,56 +149,36 @@ class Lister:
                 self._store_id,
                 folder.name,
                 seen,
-                cursor=cursor,
-                uidvalidity=folder.uidvalidity,
+                cursor=old["cursor"] if old else cursor,
+                uidvalidity=old["uidvalidity"] if old else folder.uidvalidity,
                 now=timestamp(),
             )
         )
 
-    def _judge(self, summary: Summary) -> Seen | None:
+    def _judge(self, summary: Summary) -> Seen:
         texts = header_texts(summary.headers) if summary.headers else {}
         subject, sender = texts.get("subject", ""), texts.get("from", "")
         message_id = texts.get("message-id", "")
         received = summary.received or read_date(texts.get("date", ""))
         instant = received.timestamp() if received else None
-        same = (message_id, summary.size)
-        if self._again[same] > 0:
-            self._again[same] -= 1
-            return Seen(
-                summary.id,
-                "done",
-                "collected before the server numbered the folder anew",
-                summary.size,
-                instant,
-                subject,
-                sender,
-                message_id,
-            )
-        verdict = judge(self._source, Facts(sender, subject, summary.size, instant))
-        if verdict.state == "skip":
-            return Seen(
-                summary.id,
-                "ignored",
-                verdict.reason,
-                summary.size,
-                instant,
-                subject,
-                sender,
-                message_id,
-            )
-        due = (
-            "ignored"
-            if verdict.state == "ignored" and self._source.action("ignored") != "keep"
-            else ""
+        state, reason, due = self._decide(
+            Facts(sender, subject, summary.size, instant), self._again.get((message_id, summary.size))
         )
         return Seen(
-            summary.id,
-            verdict.state,
-            verdict.reason,
-            summary.size,
-            instant,
-            subject,
-            sender,
-            message_id,
-            due,
+            summary.id, state, reason, summary.size, instant, subject, sender, message_id, due
         )
+
+    def _decide(self, facts: Facts, same: deque[Row] | None) -> tuple[str, str, str]:
+        """The state, its reason and the after-action due; ``same`` are its old rows, if any."""
+        if same:
+            old = same.popleft()
+            return old["state"], ANEW, old["after_due"]
+        if self._old is not None and self._source.start == "new" and facts.received is not None:
+            # ``start: new`` recorded no row for what was there: its date has to tell
+            if facts.received < self._before:
+                return "ignored", BEFORE_START, ""
+        verdict = judge(self._source, facts)
+        if verdict.state == "skip":
+            return "ignored", verdict.reason, ""
+        acts = verdict.state == "ignored" and self._source.action("ignored") != "keep"
+        return verdict.state, verdict.reason, "ignored" if acts else ""
