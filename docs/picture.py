@@ -20,10 +20,13 @@ _FONTS = re.compile(r"@font-face\s*{[^}]*}\s*")
 
 
 def captured() -> str:
-    """What ``postroom demo`` prints, run in a directory of its own."""
+    """What ``make demo`` prints in a clone that is set up, run in a directory of its own."""
     with tempfile.TemporaryDirectory(prefix="postroom-picture-") as directory:
-        done = subprocess.run(
-            [sys.executable, "-m", "postroom", "demo"],
+        command = Path(directory, ".venv", "bin", "postroom")  # where make demo has it
+        command.parent.mkdir(parents=True)
+        command.write_text("import sys\nfrom postroom.cli import main\nsys.exit(main())\n")
+        done = subprocess.run(  # noqa: S603  # our own program
+            [sys.executable, str(command.relative_to(directory)), "demo"],
             cwd=directory,
             env={
                 "PYTHONPATH": str(HERE.parent / "src"),

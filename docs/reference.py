@@ -14,7 +14,6 @@ from typing import Any
 from docs import meanings
 from docs.markup import page, table
 from docs.verbs import cli_page, exits
-from postroom.clock import format_duration
 from postroom.errors import CODES
 from postroom.fields import Described, Fields, describe, model_of
 from postroom.operations.declared import about_type, credential_types, nouns, sinks
@@ -92,21 +91,15 @@ def _fields(model: type[Fields]) -> str:
     return table(
         ("Field", "Type", "Default", "What it is"),
         (
-            (f"`{one.name}`", _type(one), _default(model, one), _about(one))
-            for one in _described(model, describe(model))
+            (f"`{one.name}`", _type(one), _default(one), _about(one))
+            for one in _described(model)
         ),
     )
 
 
-def _described(model: type[Fields], fields: list[Described]) -> Iterator[Described]:
-    """The declared fields, with what is declared inside choices, lists and maps."""
-    known = {one.name for one in fields}
-    for one in fields:
-        parent = one.name.rpartition(".")[0]
-        choice = _choice(model, parent)
-        if choice is not None and parent not in known:
-            known.add(parent)
-            yield choice
+def _described(model: type[Fields]) -> Iterator[Described]:
+    """The declared fields, with what is declared inside lists and maps."""
+    for one in describe(model):
         yield one
         yield from _inside(model, one.name)
 
@@ -126,32 +119,6 @@ def _info(model: type[Fields], dotted: str) -> Any:
     return found
 
 
-def _choice(model: type[Fields], dotted: str) -> Described | None:
-    """A field that is either one of some words or a group of fields (``start``)."""
-    info = _info(model, dotted) if dotted else None
-    parts = typing.get_args(info.annotation) if info is not None else ()
-    words = [
-        str(value)
-        for part in parts
-        if typing.get_origin(part) is typing.Literal
-        for value in typing.get_args(part)
-    ]
-    if info is None or not words:
-        return None
-    return Described(
-        name=dotted,
-        label=info.title or dotted,
-        help=info.description or "",
-        type="choice or group",
-        default=info.get_default(call_default_factory=True),
-        needed=False,
-        sealed=False,
-        macro=False,
-        refers_to="",
-        options=tuple(words),
-    )
-
-
 def _inside(model: type[Fields], dotted: str) -> Iterator[Described]:
     """The fields of a list's or a map's entries."""
     info = _info(model, dotted)
@@ -167,35 +134,15 @@ def _type(one: Described) -> str:
     return "secret, sealed" if one.sealed else one.type
 
 
-def _default(model: type[Fields], one: Described) -> str:
-    if one.needed:
-        return "needed"
-    value = _given_by_group(model, one.name, one.default)
-    if value in (None, "", [], {}, ()):
-        return ""
-    if one.type == "duration" and isinstance(value, float):
-        value = format_duration(value)
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _given_by_group(model: type[Fields], dotted: str, default: Any) -> Any:
-    """The default of a field inside a group is what the group's own default says of it."""
-    top, *rest = dotted.split(".")
-    info = model.model_fields.get(top)
-    value = info.get_default(call_default_factory=True) if info and rest else None
-    for part in rest:
-        if not isinstance(value, Fields):
-            return default
-        names = {(info.alias or name): name for name, info in type(value).model_fields.items()}
-        value = getattr(value, names.get(part, part), default)
-    return value if rest and value is not None else default
+def _default(one: Described) -> str:
+    return one.default_text if one.needed or not one.default_text else f"`{one.default_text}`"
 
 
 def _about(one: Described) -> str:
     parts = [one.help]
     if one.options:
         parts.append("One of: " + ", ".join(f"`{each}`" for each in one.options))
-    if one.name == "sink":
+    if one.name == "sink.type":
         parts.append("See [sinks](sinks.md)")
     if one.refers_to:
         parts.append(f"Names a {one.refers_to}")
@@ -208,7 +155,7 @@ def _about(one: Described) -> str:
 
 
 _HEAD = """Every credential has `name`, `type`, `description`, and the optional dates `expires_at`
-(after it, the credential cannot be used) and `rotate_after` (a reminder). Type `{name}` adds:
+(a warning from then on) and `rotate_after` (a reminder). Type `{name}` adds:
 """
 
 

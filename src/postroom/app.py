@@ -7,11 +7,11 @@ import getpass
 from collections.abc import Callable
 from pathlib import Path
 
-from postroom.audit import Recorder
+from postroom.audit import Mac, Recorder
 from postroom.connections.open import Opener
 from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
-from postroom.errors import RoomError
+from postroom.errors import Locked, RoomError, Unreadable
 from postroom.operations.audit import Audit
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
@@ -83,8 +83,8 @@ async def open_room(
 
 
 def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
+    start, mac = _audit_key(db, start)
     keyring = start.keyring
-    mac = None if keyring is None else db.read_now(keyring.audit_key)
     recorder = None if mac is None else Recorder(mac)
     credentials = CredentialStore(keyring, recorder, locked=start.locked)
     opener = Opener(db, credentials, actor=actor)
@@ -107,6 +107,21 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         variables=Variables(desk),
         warning=start.warning,
     )
+
+
+def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
+    """The code of the audit record; a room whose own does not open is locked: nothing is unrecorded."""
+    if start.keyring is None:
+        return start, None
+    try:
+        return start, db.read_now(start.keyring.audit_key)
+    except Unreadable as error:
+        locked = Locked(
+            f"The audit record's key does not open: {error.sentence}",
+            code="key_wrong",
+            hint="Restore the room from a backup; until then it can only be looked at.",
+        )
+        return start._replace(keyring=None, locked=locked), None
 
 
 def _make_directory(path: Path) -> None:

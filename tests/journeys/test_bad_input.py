@@ -296,3 +296,14 @@ def test_changing_the_host_asks_for_the_secret_again(
     answer = cli("connection", "set", "acme", "--set", f"{IN}host=127.0.0.2")
     says(answer, 1, "127.0.0.2")
     assert cli("connection", "show", "acme", "--json").json["incoming"]["host"] == "127.0.0.1"
+
+
+def test_a_damaged_audit_key_locks_the_room_and_hides_nothing(cli: Cli, wired: User) -> None:
+    """What cannot be written down is not done; what is there can still be looked at."""
+    db = sqlite3.connect(cli.settings.room / "room.db")
+    db.execute("UPDATE sealed SET blob = zeroblob(length(blob)) WHERE kind = 'audit-key'")
+    db.commit()
+    db.close()
+    assert len(cli("connection", "list", "--json").json["items"]) == 1
+    assert cli("audit", "list", "--json").json["items"]
+    says(cli("connection", "test", "acme"), 78, "audit")

@@ -184,15 +184,22 @@ def rows(
     noun: str | None = None,
     name: str | None = None,
     before: float | None = None,
+    checkpoints: bool = True,
 ) -> list[dict[str, Any]]:
-    """The latest rows first, for people: ``at`` in seconds, ``detail`` as an object."""
+    """The latest rows first, for people: ``at`` in seconds, ``detail`` as an object.
+
+    Without ``checkpoints`` only what somebody did.
+    """
     found = tx.all(
         "SELECT stream, seq, at, actor, action, noun, name, detail FROM audit "
         "WHERE (:noun IS NULL OR noun = :noun) AND (:name IS NULL OR name = :name) "
-        "AND (:before IS NULL OR at < :before) ORDER BY at DESC, stream, seq DESC LIMIT :limit",
+        "AND (:before IS NULL OR at < :before) AND (:checkpoints OR action <> :checkpoint) "
+        "ORDER BY at DESC, stream, seq DESC LIMIT :limit",
         noun=noun,
         name=name,
         before=before,
+        checkpoints=int(checkpoints),
+        checkpoint=CHECKPOINT,
         limit=limit,
     )
     return [dict(row) | {"detail": json.loads(row["detail"])} for row in found]

@@ -60,7 +60,7 @@ def _fields(name: str, fields: list[Described]) -> None:
         {
             "field": one.name,
             "type": "secret" if one.sealed else one.type,
-            "default": _default(one),
+            "default": one.default_text,
             "options": list(one.options),
             "about": one.help or one.label,
         }
@@ -77,9 +77,3 @@ def _fields(name: str, fields: list[Described]) -> None:
         ),
         empty="It has no fields.",
     )
-
-
-def _default(one: Described) -> str:
-    if one.needed:
-        return "needed"
-    return "" if one.default in (None, "", [], {}) else show.plain(one.default)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import PlainSerializer
+from pydantic.fields import FieldInfo
 
 from postroom.clock import format_duration
 from postroom.fields.declare import Fields
@@ -34,34 +35,85 @@ class Described:
     refers_to: str
     options: tuple[str, ...]
 
+    @property
+    def default_text(self) -> str:
+        """The default as it is written in a file; ``needed`` where there is none; else empty."""
+        if self.needed:
+            return "needed"
+        value = self.default
+        if value in (None, "", [], {}, ()) or isinstance(value, Fields):
+            return ""
+        if self.type == "duration" and isinstance(value, float):
+            return format_duration(value)
+        if self.type == "size" and isinstance(value, int):
+            return format_size(value)
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
 
 def describe(model: type[Fields], prefix: str = "") -> list[Described]:
-    """Every field of a declaration in order, those of nested declarations with dotted names."""
+    """Every field of a declaration in order, those of nested declarations with dotted names.
+
+    A field that takes a word or a group (``start: all`` or ``start: {since: ...}``) is listed as
+    both; where there is a choice of groups (the sinks), their fields are listed together.
+    """
+    return _describe(model, prefix, None, optional=False)
+
+
+def _describe(
+    model: type[Fields], prefix: str, given: Fields | None, *, optional: bool
+) -> list[Described]:
     found: list[Described] = []
     for name, info in model.model_fields.items():
         public = prefix + (info.alias or name)
-        inner = model_of(info.annotation)
-        if inner is not None and inner is not Rate:
-            found.extend(describe(inner, f"{public}."))
-            continue
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        facts: Any = extra.get("postroom", {})
         default = None if info.is_required() else info.get_default(call_default_factory=True)
-        found.append(
-            Described(
-                name=public,
-                label=info.title or public,
-                help=info.description or "",
-                type=_type_name(info.annotation, info.metadata),
-                default=default,
-                needed=bool(facts.get("needed")) or info.is_required(),
-                sealed=Secret in _parts(info.annotation),
-                macro=bool(facts.get("macro")),
-                refers_to=str(facts.get("refers", "")),
-                options=_options(info.annotation),
-            )
+        if given is not None:
+            default = getattr(given, name)
+        groups = [part for part in _groups(info.annotation) if part is not Rate]
+        options = _options(info.annotation)
+        if not groups or options:
+            found.append(_one(public, info, default, options, optional=optional))
+        inside = default if isinstance(default, Fields) else None
+        maybe = optional or not info.is_required()
+        found.extend(
+            _together([_describe(each, f"{public}.", inside, optional=maybe) for each in groups])
         )
     return found
+
+
+def _one(
+    public: str, info: FieldInfo, default: Any, options: tuple[str, ...], *, optional: bool
+) -> Described:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    facts: Any = extra.get("postroom", {})
+    needed = bool(facts.get("needed")) or info.is_required()
+    return Described(
+        name=public,
+        label=info.title or public,
+        help=info.description or "",
+        type=_type_name(info.annotation, info.metadata),
+        default=default,
+        needed=needed and not optional,
+        sealed=Secret in _parts(info.annotation),
+        macro=bool(facts.get("macro")),
+        refers_to=str(facts.get("refers", "")),
+        options=options,
+    )
+
+
+def _together(choices: list[list[Described]]) -> list[Described]:
+    """The fields of several groups as one list: needed only if every group needs it."""
+    merged: dict[str, Described] = {}
+    for each in (one for group in choices for one in group):
+        known = merged.get(each.name)
+        options = tuple(dict.fromkeys((*known.options, *each.options))) if known else each.options
+        merged[each.name] = dataclasses.replace(known or each, options=options)
+    return [
+        dataclasses.replace(
+            one,
+            needed=one.needed and all(any(o.name == name for o in group) for group in choices),
+        )
+        for name, one in merged.items()
+    ]
 
 
 def sealed_in(model: type[Fields], data: Mapping[str, Any]) -> bool:
@@ -88,10 +140,14 @@ def _reaches_secret(annotation: Any, value: Any) -> bool:
 
 def model_of(annotation: Any) -> type[Fields] | None:
     """The declaration inside an annotation such as ``Side | None``, if there is exactly one."""
-    models = [
+    models = _groups(annotation)
+    return models[0] if len(models) == 1 else None
+
+
+def _groups(annotation: Any) -> list[type[Fields]]:
+    return [
         part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, Fields)
     ]
-    return models[0] if len(models) == 1 else None
 
 
 def _parts(annotation: Any) -> list[Any]:

@@ -23,14 +23,21 @@ class Audit:
         self._mac = mac
 
     async def list(
-        self, *, noun: str | None = None, name: str | None = None, limit: int = 50
+        self,
+        *,
+        noun: str | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        checkpoints: bool = False,
     ) -> builtins.list[dict[str, Any]]:
-        """Who did what to which record, newest first."""
+        """Who did what to which record, newest first; ``checkpoints`` shows the record's own too."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             return [
                 {**row, "at": rfc3339(row["at"])}
-                for row in audit.rows(tx, limit=limit, noun=noun, name=name)
+                for row in audit.rows(
+                    tx, limit=limit, noun=noun, name=name, checkpoints=checkpoints
+                )
             ]
 
         return await self._desk.db.read(body)

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Tx, take_tokens
-from postroom.errors import PostroomError, Refused
-from postroom.protocols.base import Envelope, Outcome, Submission, Transport
+from postroom.errors import PostroomError
+from postroom.protocols.base import Envelope, Submission, Transport
+from postroom.services import outbox
 from postroom.services import service as services
 from postroom.services import settle as rows
-from postroom.services.outbox import StoredContent
+from postroom.services.marking import Marks
 from postroom.services.service import Service
+from postroom.services.settling import Drained, Settler
 
 __all__ = ["Dispatcher", "Drained"]
 
 BATCH = 100
 """Rows claimed at a time: enough to keep a pipeline full, few enough to leave work to others."""
+HELD = 1 << 20
+"""Bytes of contents that are read together with the claims of a batch."""
 
 OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
-
-
-@dataclasses.dataclass(slots=True)
-class Drained:
-    """What one pass did, and when the next row is due (seconds since 1970, None: nothing waits)."""
-
-    sent: int = 0
-    deferred: int = 0
-    failed: int = 0
-    ambiguous: int = 0
-    next_due: float | None = None
-    error: PostroomError | None = None
-
-    @property
-    def settled(self) -> int:
-        """How many rows were tried."""
-        return self.sent + self.deferred + self.failed + self.ambiguous
 
 
 class Dispatcher:
@@ -181,83 +166,47 @@ class Dispatcher:
     ) -> bool:
         """Submit a batch; gives whether the transport can be used for another one."""
         by_id = {one.id: one for one in claims}
-        submissions, waiting = await self._submissions(claims)
+        marks = Marks(self._db, claims, owner=self._owner)
+        submissions, waiting = await self._submissions(claims, marks)
         alive = True
-        # not awaited one by one: the settling of one row and the marking of the next share a commit
-        settling: list[asyncio.Task[None]] = []
+        settler = Settler(self._db, done, owner=self._owner)
         try:
             async for outcome in transport.submit(submissions):
                 one = by_id[outcome.id]
                 alive = alive and outcome.error is None
-                settling.append(
-                    asyncio.create_task(
-                        self._settle(
-                            one, outcome, waiting[one.id], by_name[one.row["service"]], done
-                        )
-                    )
-                )
+                settler.add(one, outcome, waiting[one.id], by_name[one.row["service"]])
         except BaseException:
             transport.abandon()
+            await marks.undo()
             raise
         finally:
-            await asyncio.gather(*settling)
+            await settler.finish()
         return alive
 
     async def _submissions(
-        self, claims: list[Claim]
+        self, claims: list[Claim], marks: Marks
     ) -> tuple[list[Submission], dict[str, dict[str, int]]]:
         def body(tx: Tx) -> tuple[list[Submission], dict[str, dict[str, int]]]:
             found, waiting = [], {}
+            room = HELD
             for one in claims:
+                size = one.row["size"]
+                room -= size
+                held = outbox.content_of(tx, one.id) if room >= 0 else None
                 to = {row["address"]: row["position"] for row in rows.open_recipients(tx, one.id)}
                 waiting[one.id] = to
                 found.append(
                     Submission(
                         id=one.id,
                         envelope=Envelope(one.row["sender"], tuple(to)),
-                        content=StoredContent(self._db, one.id, one.row["size"]),
-                        before_data=self._marker(one),
+                        content=outbox.StoredContent(self._db, one.id, size, held),
+                        before_data=marks.marker(one),
                         utf8=bool(one.row["utf8"]),
                     )
                 )
             return found, waiting
 
         return await self._db.read(body)
-
-    def _marker(self, one: Claim) -> Callable[[], Awaitable[None]]:
-        async def mark() -> None:
-            await self._db.write(
-                lambda tx: rows.mark_submitting(tx, one, owner=self._owner, now=timestamp())
-            )
-
-        return mark
-
-    async def _settle(
-        self,
-        one: Claim,
-        outcome: Outcome,
-        waiting: dict[str, int],
-        service: Service,
-        done: Drained,
-    ) -> None:
-        decisions = rows.decide(outcome, waiting)
-        wait = rows.backoff(service.retry, one.row["attempts"] + 1)
-
-        def body(tx: Tx) -> str:
-            now = timestamp()
-            return rows.settle(
-                tx, one, decisions, owner=self._owner, now=now, due_at=now + wait, service=service
-            )
-
-        try:
-            state = await self._db.write(body)
-        except Refused as error:
-            if error.code != "claim_lost":
-                raise
-            return  # this process was taken for dead; whoever took over has already settled it
-        setattr(done, state, getattr(done, state) + 1)
-        if outcome.error is not None and isinstance(outcome.error, PostroomError):
-            done.error = done.error or outcome.error
 
 
 def _services(tx: Tx) -> dict[str, Service]:

@@ -185,8 +185,7 @@ def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
 def waiting_count(tx: Tx, service: str) -> int:
     """How many messages of a service are stored and not finished."""
     count: int = tx.value(
-        "SELECT count(*) FROM outbox WHERE service = :service "
-        "AND state IN ('queued', 'claimed', 'submitting', 'deferred', 'held')",
+        "SELECT count(*) FROM outbox WHERE service = :service AND finished_at IS NULL",
         service=service,
     )
     return count
@@ -255,19 +254,23 @@ def content_of(tx: Tx, item: str) -> bytes | None:
 class StoredContent:
     """The stored bytes as protocols.base.Content: read when they are asked for, one item at a time.
 
-    So a batch of a hundred large messages does not have to fit into memory.
+    So a batch of a hundred large messages does not have to fit into memory; small ones may be
+    ``held`` from the beginning, which spares a transaction each.
     """
 
-    __slots__ = ("_db", "_item", "size")
+    __slots__ = ("_db", "_held", "_item", "size")
 
-    def __init__(self, db: Database, item: str, size: int) -> None:
+    def __init__(self, db: Database, item: str, size: int, held: bytes | None = None) -> None:
         self._db = db
         self._item = item
+        self._held = held
         self.size = size
 
     def bytes(self) -> bytes:
         """The exact bytes.  Raises NotThere when they were removed meanwhile."""
-        content = self._db.read_now(lambda tx: content_of(tx, self._item))
+        content = self._held
+        if content is None:
+            content = self._db.read_now(lambda tx: content_of(tx, self._item))
         if content is None:
             raise NotThere(f"The content of outbox item {self._item} has been removed.")
         return content

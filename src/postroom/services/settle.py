@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from postroom.db import Claim, Queue, Row, Tx
 from postroom.errors import PostroomError
@@ -22,11 +22,12 @@ __all__ = [
     "open_recipients",
     "put_back",
     "settle",
+    "unmark",
 ]
 
 OUTBOX = Queue(
     "outbox",
-    ready="state IN ('queued', 'claimed', 'submitting', 'deferred') "
+    ready="finished_at IS NULL AND state IN ('queued', 'claimed', 'submitting', 'deferred') "
     "AND instr(:services, ',' || service || ',') > 0 AND (:item = '' OR id = :item)",
     order="due_at, id",
 )
@@ -133,6 +134,15 @@ def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
     )
 
 
+def unmark(tx: Tx, claims: Sequence[Claim], *, owner: str) -> None:
+    """Take marks back from rows that certainly had no DATA; what was lost or settled stays."""
+    tx.many(
+        "UPDATE outbox SET state = 'claimed' WHERE id = :id AND epoch = :epoch "
+        "AND owner = :owner AND state = 'submitting'",
+        [{"id": one.id, "epoch": one.epoch, "owner": owner} for one in claims],
+    )
+
+
 def put_back(
     tx: Tx,
     one: Claim,
@@ -189,7 +199,14 @@ def settle(
         "UPDATE outbox_recipients SET state = :state, code = :code, enhanced = :enhanced, "
         "reply = :reply WHERE item = :item AND position = :position",
         [
-            {"item": one.id, "position": position, **dataclasses.asdict(each)}
+            {
+                "item": one.id,
+                "position": position,
+                "state": each.state,
+                "code": each.code,
+                "enhanced": each.enhanced,
+                "reply": each.reply,
+            }
             for position, each in decisions.items()
         ],
     )

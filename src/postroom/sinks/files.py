@@ -78,11 +78,7 @@ def take_in_portions(
     When one message's file cannot be written, its portion is taken singly and that one is failed.
     Raises as :func:`cannot_write` when the place as a whole is the trouble.
     """
-    return [
-        one
-        for portion in _portions(items, files)
-        for one in _one_by_one(take, portion, root)
-    ]
+    return [one for portion in _portions(items, files) for one in _one_by_one(take, portion, root)]
 
 
 def _portions(items: Sequence[Item], files: Callable[[Item], int]) -> Iterator[list[Item]]:

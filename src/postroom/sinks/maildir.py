@@ -53,7 +53,9 @@ class MaildirSink(Sink):
     def _present(self, root: Path) -> frozenset[str]:
         """The unique names that are there already, in ``new`` or, with flags behind them, ``cur``."""
         return frozenset(
-            path.name.partition(":")[0] for part in ("new", "cur") for path in (root / part).iterdir()
+            path.name.partition(":")[0]
+            for part in ("new", "cur")
+            for path in (root / part).iterdir()
         )
 
     def _name(self, item: Item) -> str:

@@ -230,7 +230,9 @@ class Collector:
             await self._give_back(rows, None)
             raise
         except Exception:  # one message that breaks our own code must not stop the others
-            _log.exception("source %s: %d messages could not be handled", self._source.name, len(ids))
+            _log.exception(
+                "source %s: %d messages could not be handled", self._source.name, len(ids)
+            )
             await self._write(lambda tx: ledger.strike(tx, ids, now=timestamp()))
             return
         finally:

@@ -34,10 +34,10 @@ __all__ = [
     "old_messages",
     "record",
     "recover",
+    "retirable",
+    "retire",
     "settle_after",
     "strike",
-    "retire",
-    "retirable",
     "to_settle",
     "waits",
 ]
@@ -229,16 +229,18 @@ def acquire(
     Fresh messages come in batches; one that has failed before comes alone, after them.
     """
     rows = tx.all(
-        "SELECT * FROM ledger WHERE source = :source AND state = 'pending' AND folder = :folder "
-        "AND attempts = 0 ORDER BY id LIMIT :most",
+        "SELECT id, folder, message, size, received_at, attempts FROM ledger "
+        "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
+        "ORDER BY id LIMIT :most",
         source=source,
         folder=folder,
         most=most,
     )
     if not rows:
         rows = tx.all(
-            "SELECT * FROM ledger WHERE source = :source AND state = 'pending' "
-            "AND folder = :folder ORDER BY attempts, id LIMIT 1",
+            "SELECT id, folder, message, size, received_at, attempts FROM ledger "
+            "WHERE source = :source AND state = 'pending' AND folder = :folder "
+            "ORDER BY attempts, id LIMIT 1",
             source=source,
             folder=folder,
         )
@@ -249,11 +251,18 @@ def acquire(
         if taken and total > most_bytes:
             break
         taken.append(row)
-    tx.many(
-        "UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
-        "WHERE id = :id",
-        [{"id": row["id"], "now": now} for row in taken],
-    )
+    if taken:  # one statement for all of them: those are what lies between the first and the last
+        tx.execute(
+            "UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
+            "WHERE source = :source AND state = 'pending' AND folder = :folder "
+            "AND attempts = :attempts AND id BETWEEN :first AND :last",
+            now=now,
+            source=source,
+            folder=folder,
+            attempts=taken[0]["attempts"],
+            first=taken[0]["id"],
+            last=taken[-1]["id"],
+        )
     return taken
 
 

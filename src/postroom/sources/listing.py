@@ -162,21 +162,24 @@ class Lister:
         received = summary.received or read_date(texts.get("date", ""))
         instant = received.timestamp() if received else None
         state, reason, due = self._decide(
-            Facts(sender, subject, summary.size, instant), self._again.get((message_id, summary.size))
+            Facts(sender, subject, summary.size, instant),
+            self._again.get((message_id, summary.size)),
         )
         return Seen(
             summary.id, state, reason, summary.size, instant, subject, sender, message_id, due
         )
+
+    def _was_before(self, received: float | None) -> bool:
+        """``start: new`` recorded no row for what was there; its date tells, where it has one."""
+        return self._source.start == "new" and received is not None and received < self._before
 
     def _decide(self, facts: Facts, same: deque[Row] | None) -> tuple[str, str, str]:
         """The state, its reason and the after-action due; ``same`` are its old rows, if any."""
         if same:
             old = same.popleft()
             return old["state"], ANEW, old["after_due"]
-        if self._old is not None and self._source.start == "new" and facts.received is not None:
-            # ``start: new`` recorded no row for what was there: its date has to tell
-            if facts.received < self._before:
-                return "ignored", BEFORE_START, ""
+        if self._old is not None and self._was_before(facts.received):
+            return "ignored", BEFORE_START, ""
         verdict = judge(self._source, facts)
         if verdict.state == "skip":
             return "ignored", verdict.reason, ""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Tx
+from postroom.db import Claim, Database, Row, Tx
 from postroom.errors import PostroomError, Refused, SignInError, WireError
 from postroom.protocols.base import MessageStore, OpenSpool
 from postroom.sinks import Sink
@@ -29,7 +29,7 @@ class Watcher:
     """Works on one claimed source for as long as the claim stands.
 
     ``once`` passes once and ends; ``watch`` goes on until it is cancelled.  Both give the claim
-    back, due again when the schedule says so.
+    back, due again when the schedule says so; a source that is pushed wants a watcher at once.
     """
 
     def __init__(
@@ -53,13 +53,15 @@ class Watcher:
             db, claim, source, sink, owner=owner, open_spool=open_spool, progress=progress
         )
         self._store: MessageStore | None = None
+        self._due_at = 0.0  # of the row, when the last pass began
+        self._changed = False
 
     async def once(self) -> Tally:
         """One pass.  Raises what stopped it, after it is noted on the source."""
         due = timestamp()
         try:
             tally = await self._pass()
-            due = self._next(tally)
+            due = self._due(tally)
             return tally
         except PostroomError as error:
             due = timestamp() + await self._failed(error)
@@ -68,23 +70,33 @@ class Watcher:
             await self._leave(due)
 
     async def watch(self) -> None:
-        """Collect, wait, and collect again, until cancelled or the claim is lost."""
+        """Collect, wait, and collect again, until cancelled or the claim is lost.
+
+        Ends by itself when the settings of the source were changed: another watcher knows them.
+        """
         due = timestamp()
         try:
-            while True:
+            while not self._changed:
                 try:
-                    due = self._next(await self._pass())
-                    await self._wait(due)
+                    tally = await self._pass()
+                    due = self._due(tally)
+                    await self._wait(tally)
                 except PostroomError as error:
                     if error.code == "claim_lost":
                         raise
-                    self._abandon()
                     due = timestamp() + await self._failed(error)
                     await self._sleep(due)
+            due = timestamp()
+        except PostroomError:
+            raise
+        except Exception:  # a mistake of ours: whoever claims the source next must not spin
+            due = timestamp() + self._source.backoff.max
+            raise
         finally:
             await self._leave(due)
 
     async def _pass(self) -> Tally:
+        self._due_at = (await self._row())["due_at"]
         if self._store is None:
             await self._mark("connecting")
             self._store = await self._open_store(self._source.connection)
@@ -112,9 +124,15 @@ class Watcher:
             now + tally.throttled_for if tally.throttled_for else self._source.schedule.after(now)
         )
 
-    async def _wait(self, due: float) -> None:
-        """Until the server pushes, the schedule says so, or an operator asks."""
-        store = self._store
+    def _due(self, tally: Tally) -> float:
+        """When somebody should look should this watcher end."""
+        if self._source.schedule.push and not tally.throttled_for:
+            return timestamp()
+        return self._next(tally)
+
+    async def _wait(self, tally: Tally) -> None:
+        """Until the server pushes, the schedule or the throttle says so, or an operator asks."""
+        store, due = self._store, self._next(tally)
         if not self._source.schedule.push or store is None or not store.features.push:
             if store is not None and due - timestamp() > KEEP_OPEN_SECONDS:
                 self._store = None
@@ -122,7 +140,7 @@ class Watcher:
             await self._sleep(due)
             return
         await self._mark("listening")
-        pushed = asyncio.create_task(store.wait(_FOREVER))
+        pushed = asyncio.create_task(store.wait(tally.throttled_for or _FOREVER))
         asked = asyncio.create_task(self._asked())
         try:
             await asyncio.wait([pushed, asked], return_when=asyncio.FIRST_COMPLETED)
@@ -141,26 +159,30 @@ class Watcher:
                 await self._asked()
 
     async def _asked(self) -> None:
-        """Ends when the row's due time was moved to the past: somebody wants this source now."""
-        since = timestamp()
-        version = self._db.data_version()
+        """Ends when somebody wants this source now, or has changed it, since the last pass began."""
+        version = -1
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
             seen = self._db.data_version()
-            if seen == version:
-                continue
-            version = seen
-            row = await self._db.read(
-                lambda tx: tx.one(
-                    "SELECT due_at, epoch FROM sources WHERE id = :id", id=self._claim.id
-                )
+            if seen != version:
+                version = seen
+                row = await self._row()
+                self._changed = row["updated_at"] != self._claim.row["updated_at"]
+                if self._changed or self._due_at != row["due_at"] <= timestamp():
+                    return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _row(self) -> Row:
+        """The source's row as it is now.  Raises Refused(``claim_lost``) when it is not ours."""
+        row = await self._db.read(
+            lambda tx: tx.one(
+                "SELECT due_at, updated_at, epoch FROM sources WHERE id = :id", id=self._claim.id
             )
-            if row is None or row["epoch"] != self._claim.epoch:
-                raise Refused(
-                    "Another worker has taken this work over.", code="claim_lost", temporary=True
-                )
-            if since < row["due_at"] <= timestamp():
-                return
+        )
+        if row is None or row["epoch"] != self._claim.epoch:
+            raise Refused(
+                "Another worker has taken this work over.", code="claim_lost", temporary=True
+            )
+        return row
 
     async def _failed(self, error: PostroomError) -> float:
         """Note the failure; gives the seconds to wait."""
@@ -174,7 +196,9 @@ class Watcher:
         def body(tx: Tx) -> float:
             SOURCES.guard(tx, self._claim, owner=self._owner)
             now = timestamp()
-            count = rows.failed(tx, self._claim.id, reset_after=backoff.reset_after, now=now)
+            # the time spent waiting is no time without a failure
+            quiet = backoff.max + backoff.reset_after
+            count = rows.failed(tx, self._claim.id, reset_after=quiet, now=now)
             rows.mark(tx, self._claim.id, state, note=str(error), now=now)
             wait = wait_after(backoff, count)
             return max(wait, REFUSED_SECONDS) if permanent else wait
@@ -182,7 +206,11 @@ class Watcher:
         return await self._db.write(body)
 
     async def _mark(self, state: str) -> None:
-        await self._db.write(lambda tx: rows.mark(tx, self._claim.id, state, now=timestamp()))
+        def body(tx: Tx) -> None:
+            SOURCES.guard(tx, self._claim, owner=self._owner)
+            rows.mark(tx, self._claim.id, state, now=timestamp())
+
+        await self._db.write(body)
 
     async def _leave(self, due: float) -> None:
         store, self._store = self._store, None

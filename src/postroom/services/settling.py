@@ -1,0 +1,106 @@
+"""Settling outcomes as they are known: those of a few milliseconds share one body and one commit."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from postroom.clock import timestamp
+from postroom.db import Claim, Database, Tx
+from postroom.errors import PostroomError, Refused
+from postroom.protocols.base import Outcome
+from postroom.services import settle as rows
+from postroom.services.service import Service
+
+__all__ = ["Drained", "Settler"]
+
+_MOST: Final = 8
+_SECONDS: Final = 0.005
+"""So many outcomes, or so long after the first of them, are one commit.  What a killed process had
+not yet stored is ``ambiguous``, so both are small."""
+
+
+@dataclasses.dataclass(slots=True)
+class Drained:
+    """What one pass did, and when the next row is due (seconds since 1970, None: nothing waits)."""
+
+    sent: int = 0
+    deferred: int = 0
+    failed: int = 0
+    ambiguous: int = 0
+    next_due: float | None = None
+    error: PostroomError | None = None
+
+    @property
+    def settled(self) -> int:
+        """How many rows were tried."""
+        return self.sent + self.deferred + self.failed + self.ambiguous
+
+
+class _Known(NamedTuple):
+    claim: Claim
+    outcome: Outcome
+    waiting: Mapping[str, int]
+    service: Service
+
+
+class Settler:
+    """Settles the rows of one batch; :meth:`finish` returns when all are durable."""
+
+    def __init__(self, db: Database, done: Drained, *, owner: str) -> None:
+        """``done`` is where the outcomes are counted."""
+        self._db = db
+        self._done = done
+        self._owner = owner
+        self._known: list[_Known] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: list[asyncio.Task[None]] = []
+
+    def add(
+        self, claim: Claim, outcome: Outcome, waiting: Mapping[str, int], service: Service
+    ) -> None:
+        """An outcome is known; ``waiting`` are the addresses that were tried, by position."""
+        self._known.append(_Known(claim, outcome, waiting, service))
+        if len(self._known) >= _MOST:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self._flush)
+
+    async def finish(self) -> None:
+        """Settle the rest.  Raises what kept rows from being stored (a full disk)."""
+        self._flush()
+        await asyncio.gather(*self._writing)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._known:
+            known, self._known = self._known, []
+            self._writing.append(asyncio.create_task(self._write(known)))
+
+    async def _write(self, known: Sequence[_Known]) -> None:
+        for each, state in zip(
+            known, await self._db.write(lambda tx: [self._settle(tx, e) for e in known]), strict=True
+        ):
+            if not state:
+                continue
+            setattr(self._done, state, getattr(self._done, state) + 1)
+            if isinstance(each.outcome.error, PostroomError):
+                self._done.error = self._done.error or each.outcome.error
+
+    def _settle(self, tx: Tx, each: _Known) -> str:
+        """The row's new state; empty when another worker had taken it over and settled it."""
+        now = timestamp()
+        wait = rows.backoff(each.service.retry, each.claim.row["attempts"] + 1)
+        try:
+            return rows.settle(
+                tx, each.claim, rows.decide(each.outcome, each.waiting),
+                owner=self._owner, now=now, due_at=now + wait, service=each.service,
+            )  # fmt: skip
+        except Refused as error:
+            if error.code != "claim_lost":
+                raise
+            return ""
