@@ -28,6 +28,8 @@ def init() -> None:
     """Make a room and its key, or say where they are; nothing that is there is changed."""
 
     async def body(room: Room) -> dict[str, Any]:
+        if room.desk.locked is not None:  # there are keys, and this is not the one
+            raise room.desk.locked
         return await room.keys.status()
 
     found = in_room(body, make=True)

@@ -120,7 +120,11 @@ class Opener:
         return opened
 
     async def prepare(self, name: str, place: Place) -> Prepared:
-        """Resolve a side and open its secrets, each with an audit row that is durable first."""
+        """Resolve a side and open its secrets, each with an audit row that is durable first.
+
+        A locked room dials nobody, also where no secret is wanted: it could not write that down.
+        """
+        self._credentials.check_unlocked()
         return await self._db.write(lambda tx: self._prepare(tx, name, place))
 
     async def places(self, name: str) -> list[Place]:

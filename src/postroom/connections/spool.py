@@ -28,16 +28,18 @@ class Spools:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         return SpoolFile(path, os.open(path, flags, 0o600))
 
-    def clear(self) -> int:
-        """Remove what a killed process left behind; gives how many files.  For the one that starts
-        before anybody else spools here.
+    def clear(self, *, older_than: float = 0.0) -> int:
+        """Remove what killed processes left behind; gives how many files.
+
+        Only files not written to for ``older_than`` seconds: another process may be spooling here.
         """
+        count = 0
         with contextlib.suppress(FileNotFoundError):
-            left = list(self._directory.iterdir())
-            for path in left:
-                path.unlink(missing_ok=True)
-            return len(left)
-        return 0
+            for path in list(self._directory.iterdir()):
+                if timestamp() - path.stat().st_mtime >= older_than:
+                    path.unlink(missing_ok=True)
+                    count += 1
+        return count
 
 
 class SpoolFile:

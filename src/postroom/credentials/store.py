@@ -66,6 +66,10 @@ class CredentialStore:
 
     # ------------------------------------------------------------------ look
 
+    def check_unlocked(self) -> None:
+        """Raise Locked when this room's key cannot be used."""
+        self._keys()
+
     def get(self, tx: Tx, name: str) -> Credential:
         """One record, with masks; raises NotThere."""
         return self._shown(tx, [find(tx, name)])[0]

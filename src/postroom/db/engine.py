@@ -40,7 +40,7 @@ def open_database(path: Path, *, create: bool = False, read_only: bool = False) 
                 hint="Make one with: postroom init",
             )
         check_place(path.parent)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _make_file(path)
     else:
         check_place(path.parent)
     try:
@@ -54,6 +54,22 @@ def open_database(path: Path, *, create: bool = False, read_only: bool = False) 
     except sqlite3.Error as error:
         raise translate(error, holder=lock_holder(path)) from error
     return Database(path, read_only=read_only)
+
+
+def _make_file(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if path.is_symlink():  # SQLite would make the file it leads to, readable by others
+            raise RoomError(
+                f"{path} is a link that leads nowhere.",
+                hint="Remove it, or choose another place with --room.",
+            ) from None
+        return  # another process was faster; the schema is made by whoever locks the file first
+    except OSError as error:
+        raise RoomError(
+            f"{path} cannot be made: {error.strerror}.", hint="Choose another place with --room."
+        ) from error
 
 
 def _check_schema(connection: sqlite3.Connection) -> None:

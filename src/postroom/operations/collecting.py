@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
@@ -15,6 +17,8 @@ from postroom.sources.collector import SOURCES, Progress, Tally
 from postroom.sources.watcher import Watcher
 
 __all__ = ["Collecting"]
+
+SPOOL_SECONDS: Final = 86400.0
 
 
 class Collecting:
@@ -40,6 +44,11 @@ class Collecting:
             return False
         await watcher.watch()
         return True
+
+    async def tidy(self) -> int:
+        """Remove spool files that killed processes left a day ago; gives how many."""
+        spools = Spools(self._desk.data_dir / "spool")
+        return await asyncio.to_thread(spools.clear, older_than=SPOOL_SECONDS)
 
     async def names(self, roles: Sequence[str]) -> list[str]:
         """The sources that a worker with these roles may collect for."""

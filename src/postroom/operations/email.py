@@ -77,7 +77,10 @@ class Email:
         """Send what is due now, in this process, for at most ``within`` seconds.
 
         What was being sent when the time ran out is finished first: a message in DATA is not cut.
+        Raises why the room is locked, if it is: nothing is sent that cannot be written down.
         """
+        if self._desk.locked is not None:
+            raise self._desk.locked
         seat = await self._desk.seat()
         dispatcher = Dispatcher(
             self._desk.db, owner=seat.owner, open_transport=self._desk.opener.open_transport

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -177,10 +178,9 @@ class Dispatcher:
                 settler.add(one, outcome, waiting[one.id], by_name[one.row["service"]])
         except BaseException:
             transport.abandon()
-            await marks.undo()
             raise
         finally:
-            await settler.finish()
+            await asyncio.gather(marks.finish(), settler.finish())
         return alive
 
     async def _submissions(

@@ -27,59 +27,54 @@ class Marks:
         self._owner = owner
         self._waiting = deque(claims)
         self._marking: asyncio.Task[None] | None = None
-        self._marked: dict[str, Claim] = {}  # marked, their turn has not come
-        self._refused: dict[str, PostroomError] = {}
+        self._answers: dict[str, PostroomError | None] = {}  # None: marked
+        self._early: dict[str, Claim] = {}  # marked, and their turn has not come
 
     def marker(self, one: Claim) -> Callable[[], Awaitable[None]]:
         """What to await before DATA of this row; raises ``claim_lost``, or why nothing was saved."""
 
         async def mark() -> None:
-            while one.id not in self._marked and one.id not in self._refused:
-                await self._next()
-            refused = self._refused.get(one.id)
+            while one.id not in self._answers:
+                await asyncio.shield(self._marking or self._begin())
+            refused = self._answers[one.id]
             if refused is not None:
                 raise refused
-            del self._marked[one.id]  # from here on it may be on the wire
-            if len(self._marked) <= AHEAD // 2 and self._marking is None:
+            self._early.pop(one.id, None)  # from here on it may be on the wire
+            if self._waiting and self._marking is None and len(self._early) <= AHEAD // 2:
                 self._begin()
 
         return mark
 
-    async def _next(self) -> None:
-        if self._marking is None:
-            self._begin()
-        if self._marking is not None:
-            await asyncio.shield(self._marking)
-
-    def _begin(self) -> None:
-        if self._waiting:
-            self._marking = asyncio.create_task(self._mark_next())
+    def _begin(self) -> asyncio.Task[None]:
+        self._marking = asyncio.create_task(self._mark_next())
+        return self._marking
 
     async def _mark_next(self) -> None:
         group = [self._waiting.popleft() for _ in range(min(AHEAD, len(self._waiting)))]
         try:
-            refused = await self._db.write(lambda tx: self._mark(tx, group))
+            answers = await self._db.write(lambda tx: self._mark(tx, group))
         except PostroomError as error:
-            refused = {one.id: error for one in group}
-        self._refused |= refused
-        self._marked |= {one.id: one for one in group if one.id not in refused}
+            answers = {one.id: error for one in group}
+        self._answers |= answers
+        self._early |= {one.id: one for one in group if answers[one.id] is None}
         self._marking = None
 
-    def _mark(self, tx: Tx, group: Sequence[Claim]) -> dict[str, PostroomError]:
+    def _mark(self, tx: Tx, group: Sequence[Claim]) -> dict[str, PostroomError | None]:
         now = timestamp()
-        refused: dict[str, PostroomError] = {}
+        answers: dict[str, PostroomError | None] = {}
         for one in group:
             try:
                 rows.mark_submitting(tx, one, owner=self._owner, now=now)
+                answers[one.id] = None
             except Refused as error:
-                refused[one.id] = error
-        return refused
+                answers[one.id] = error
+        return answers
 
-    async def undo(self) -> None:
-        """After a run that was cut short: what never had its turn is only ``claimed`` again."""
+    async def finish(self) -> None:
+        """At the end, also of a run that was cut short: what had no turn is only ``claimed`` again."""
         if self._marking is not None:
             await self._marking
-        left = list(self._marked.values())
-        self._marked.clear()
-        if left:
-            await self._db.write(lambda tx: rows.unmark(tx, left, owner=self._owner))
+        early = list(self._early.values())
+        self._early.clear()
+        if early:
+            await self._db.write(lambda tx: rows.unmark(tx, early, owner=self._owner))
