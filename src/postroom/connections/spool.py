@@ -8,6 +8,8 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
+from postroom.clock import timestamp
+
 __all__ = ["SpoolFile", "SpooledContent", "Spools"]
 
 
