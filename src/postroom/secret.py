@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 __all__ = ["MASK", "Scrubber", "Secret", "hint", "is_mask", "mask", "open_secrets"]
 
 MASK: Final = "****"
+_UNSHOWN: Final = frozenset({"Mn", "Me", "Cf", "Cc", "Cs"})
 HINT_FROM = 12
 """A value this long (in characters) shows its last four; a shorter one shows none of itself."""
 
@@ -29,7 +30,7 @@ class Secret:
     __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str | bytes) -> None:
-        object.__setattr__(self, "_value", value if isinstance(value, bytes) else value.encode())
+        object.__setattr__(self, "_value", value if isinstance(value, bytes) else _encoded(value))
         _OPEN.add(self)
 
     def reveal(self) -> str:
@@ -95,6 +96,14 @@ class Secret:
         return {"type": "string", "writeOnly": True, "format": "password"}
 
 
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # that error holds the whole text; half a character cannot have been typed or read
+        raise ValueError("a secret holds half a character") from None
+
+
 class _Register:
     """The secrets alive in this process, without keeping them alive (they have no hash)."""
 
@@ -131,8 +140,8 @@ def hint(value: str) -> str:
     if len(text) < HINT_FROM or text.startswith(("-----BEGIN", "{", "[")):
         return ""
     tail = text[-4:]
-    # combining marks and direction overrides would change how the mask around them reads
-    return "" if any(unicodedata.category(c) in {"Mn", "Me", "Cf", "Cc"} for c in tail) else tail
+    # marks, direction overrides and bytes that are no text change how the mask around them reads
+    return "" if any(unicodedata.category(c) in _UNSHOWN for c in tail) else tail
 
 
 def is_mask(value: str) -> bool:

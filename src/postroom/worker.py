@@ -12,6 +12,7 @@ from postroom.app import Room
 from postroom.clock import monotonic
 from postroom.errors import PostroomError
 from postroom.log import logger
+from postroom.services.dispatcher import Dispatcher
 
 __all__ = ["Worker"]
 
@@ -35,8 +36,17 @@ class Worker:
         self._watching: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Run every loop; when one ends, or this is cancelled, all end and claims are given back."""
-        await self._room.desk.seat()
+        """Run every loop; when one ends, or this is cancelled, all end and claims are given back.
+
+        Raises why the room is locked, if it is: nothing in it can be collected or sent.
+        """
+        desk = self._room.desk
+        if desk.locked is not None:
+            raise desk.locked
+        seat = await desk.seat()
+        self._dispatcher = Dispatcher(
+            desk.db, owner=seat.owner, open_transport=desk.opener.open_transport
+        )
         loops = [asyncio.create_task(loop) for loop in self._loops()]
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
@@ -88,7 +98,7 @@ class Worker:
     async def _drain(self) -> float:
         """Seconds until the next row is due."""
         try:
-            done = await self._room.email.dispatch(roles=self._roles)
+            done = await self._dispatcher.drain(roles=self._roles)
         except PostroomError as error:
             _log.warning("outbox: %s", error)
             return 5.0

@@ -162,3 +162,26 @@ def test_what_is_wrong_is_said_with_its_place(
     assert answer.status == 2, answer.err
     for word in ("room.yaml", *words):
         assert word in answer.err
+
+
+def test_prune_never_removes_what_is_used(cli: Cli, room_file: tuple[Path, User], tmp_path: Path) -> None:
+    """Records are removed users first; one that something else uses stays, and so does everything."""
+    path, _ = room_file
+    assert cli("apply", str(path)).status == 0
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("postroom: 1\n")
+    refused = cli("apply", str(empty), "--prune", "credentials", "--prune", "variables", "--yes")
+    assert refused.status == 1, refused.out
+    assert "is used by" in refused.err
+    nouns = ("sources", "services", "connections", "credentials", "variables")
+    done = cli("apply", str(empty), "--yes", *(part for noun in nouns for part in ("--prune", noun)))
+    assert done.status == 0, done.err
+    assert cli("credential", "list", "--json").json["items"] == []
+
+
+def test_a_variable_in_use_cannot_be_deleted(cli: Cli, room_file: tuple[Path, User]) -> None:
+    path, _ = room_file
+    assert cli("apply", str(path)).status == 0
+    answer = cli("variable", "delete", "MAIL_HOST", "--yes")
+    assert answer.status == 1
+    assert "connection acme" in answer.err

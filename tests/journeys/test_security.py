@@ -331,3 +331,104 @@ async def test_several_first_runs_make_one_room(cli: Cli, tmp_path: Path) -> Non
     ended = await asyncio.gather(*(run(made, "init") for _ in range(4)))
     assert [one.status for one in ended] == [0] * 4, [one.told for one in ended]
     assert (await run(made, "keys", "status")).status == 0
+
+
+def test_a_link_in_the_place_of_the_database_is_refused(cli: Cli, tmp_path: Path) -> None:
+    """SQLite would make the file it leads to, wherever that is."""
+    room = tmp_path / "linked"
+    room.mkdir()
+    (room / "room.db").symlink_to(tmp_path / "elsewhere")
+    settings = cli.settings._replace(room=room)
+    answer = Cli(settings, cli._capsys)("init")
+    assert answer.status == 78
+    assert "link" in answer.err
+    assert not (tmp_path / "elsewhere").exists()
+
+
+# ------------------------------------------------------------------ keys
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_init_with_another_key_says_so_and_makes_nothing(
+    cli: Cli, tmp_path: Path, there: bool
+) -> None:
+    """T13, T14: exit 78 with the id that is wanted; no key appears, the room stays as it is."""
+    other = tmp_path / "keys" / "other"
+    if there:
+        other.write_text(base64.b64encode(bytes(32)).decode())
+        other.chmod(0o600)
+    before = (cli.settings.room / "room.db").read_bytes()
+    wanted = cli("keys", "status", "--json").json
+    answer = Cli(cli.settings._replace(kek=f"file:{other}"), cli._capsys)("init")
+    assert answer.status == 78
+    assert "wants" in answer.err
+    assert "Keep a copy" not in answer.out
+    assert other.exists() == there
+    assert (cli.settings.room / "room.db").read_bytes() == before
+    assert wanted == cli("keys", "status", "--json").json
+
+
+def test_a_locked_room_dials_nobody_and_sends_nothing(cli: Cli, tmp_path: Path) -> None:
+    """DESIGN 4.1: what cannot be written down is not done, also where no secret is wanted."""
+    with serving(ScriptedServer([Close()])) as server:
+        steps = (
+            ("connection", "add", "acme", "--set", "incoming.protocol=imap",
+             "--set", "incoming.host=127.0.0.1", "--set", f"incoming.port={server.port}",
+             "--set", "incoming.security=none", "--set", "outgoing.protocol=smtp",
+             "--set", "outgoing.host=127.0.0.1", "--set", f"outgoing.port={server.port}",
+             "--set", "outgoing.security=none"),
+            ("service", "add", "out", "--connection", "acme"),
+            ("send", "--via", "out", "--from", "a@example.com", "--to", "b@example.com",
+             "--text", "x", "--forget"),
+        )  # fmt: skip
+        for step in steps:
+            assert cli(*step).status == 0
+        (tmp_path / "keys" / "room.key").unlink()
+        for words in (
+            ("outbox", "drain"), ("mail", "list", "--via", "acme"),
+            ("send", "--via", "out", "--from", "a@example.com", "--to", "b@example.com",
+             "--text", "x"),
+        ):  # fmt: skip
+            assert cli(*words).status == 78
+        assert cli("connection", "test", "acme").status == 78
+        assert cli("outbox", "list").status == 0
+        assert not server.sessions
+
+
+# ------------------------------------------------------------------ values
+
+
+def test_a_secret_that_is_no_text_is_taken_or_refused_in_a_sentence(
+    cli: Cli, tmp_path: Path
+) -> None:
+    """T32: bytes of another character set, from a file."""
+    file = tmp_path / "latin-1"
+    file.write_bytes(b"canary-caf\xe9\xe9\xe9\xe9")
+    for type_, flag in (("password", "--password-from-file"), ("secret", "--value-from-file")):
+        cli("credential", "add", type_, "--type", type_, flag, str(file))
+        answer = cli("credential", "show", type_)
+        assert answer.status == 0
+        assert "****" in answer.out
+        assert "canary" not in answer.out
+        assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--type", "msgraph", "--set", f"client_secrets.a.value={CANARY}"),
+        ("--type", "msgraph", "--client-secrets", f"{{a: {{value: {CANARY}}}}}"),
+        ("--type", "oauth_client", "--set", f"client_secrets={{a: {{value: {CANARY}}}}}"),
+        ("--type", "generic", "--set", f"api_key={CANARY}"),
+        ("--type", "generic", "--set", f"api_key={{value: {CANARY}}}"),
+        ("--type", "password", "--password", CANARY),
+        ("--type", "password", "--set", f"password={CANARY}"),
+    ],
+)
+def test_no_flag_takes_a_secret_from_the_command_line(cli: Cli, words: tuple[str, ...]) -> None:
+    """T31: every process of the machine can read argv; also inside maps and custom fields."""
+    answer = cli("credential", "add", "x", *words)
+    assert answer.status == 2
+    assert "secret" in answer.err
+    assert not leaks(told(answer))
+    assert cli("credential", "show", "x").status == 2

@@ -18,7 +18,7 @@ from postroom.cli.options import GLOBAL_HELP, OPTIONS, take_options
 from postroom.errors import FAILED, PostroomError
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["VERBS", "run"]
+__all__ = ["VERBS", "Root", "report", "run"]
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo.verb", "Show it all: collect and send over real servers on this machine."),

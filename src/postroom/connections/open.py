@@ -124,7 +124,8 @@ class Opener:
 
         A locked room dials nobody, also where no secret is wanted: it could not write that down.
         """
-        self._credentials.check_unlocked()
+        if self._credentials.locked is not None:
+            raise self._credentials.locked
         return await self._db.write(lambda tx: self._prepare(tx, name, place))
 
     async def places(self, name: str) -> list[Place]:

@@ -62,13 +62,9 @@ class CredentialStore:
         """``locked`` is what to raise when a secret is wanted and there is no keyring."""
         self._keyring = keyring
         self._recorder = recorder
-        self._locked = locked
+        self.locked = locked
 
     # ------------------------------------------------------------------ look
-
-    def check_unlocked(self) -> None:
-        """Raise Locked when this room's key cannot be used."""
-        self._keys()
 
     def get(self, tx: Tx, name: str) -> Credential:
         """One record, with masks; raises NotThere."""
@@ -289,7 +285,7 @@ class CredentialStore:
 
     def _keys(self) -> tuple[Keyring, Recorder]:
         if self._keyring is None or self._recorder is None:
-            raise self._locked or Locked(
+            raise self.locked or Locked(
                 "This room is locked: its key is missing or wrong.",
                 hint="Put the key back, or say where it is with POSTROOM_KEK.",
             )

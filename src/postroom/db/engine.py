@@ -43,6 +43,7 @@ def open_database(path: Path, *, create: bool = False, read_only: bool = False) 
         _make_file(path)
     else:
         check_place(path.parent)
+        _make_private(path)
     try:
         with_schema = _connect(path)
         try:
@@ -54,6 +55,13 @@ def open_database(path: Path, *, create: bool = False, read_only: bool = False) 
     except sqlite3.Error as error:
         raise translate(error, holder=lock_holder(path)) from error
     return Database(path, read_only=read_only)
+
+
+def _make_private(path: Path) -> None:
+    """A room that was copied or unpacked too openly holds mail all the same: close it to others."""
+    facts = path.stat()
+    if facts.st_mode & 0o077 and facts.st_uid == os.geteuid():
+        path.chmod(0o600)
 
 
 def _make_file(path: Path) -> None:

@@ -67,22 +67,22 @@ class Connections:
 
     async def delete(self, name: str, *, force: bool = False) -> None:
         """Remove a connection; refused with the list while something uses it, unless forced."""
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force))
 
-        def body(tx: Tx) -> None:
-            connection = store.get(tx, name)
-            uses = self.usage_of(tx, connection.name)
-            children = [use for use in uses if use.noun == "connection"]
-            if children or (uses and not force):
-                raise Refused(
-                    f"Connection {connection.name} is used by {', '.join(map(str, uses))}.",
-                    code="in_use",
-                    uses=[use._asdict() for use in uses],
-                    hint="Change those first" + ("." if children else ", or use --force."),
-                )
-            store.delete(tx, connection.name)
-            self._desk.record(tx, "delete", "connection", connection.name)
-
-        await self._desk.change(body)
+    def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
+        """As :meth:`delete`, inside a transaction."""
+        connection = store.get(tx, name)
+        uses = self.usage_of(tx, connection.name)
+        children = [use for use in uses if use.noun == "connection"]
+        if children or (uses and not force):
+            raise Refused(
+                f"Connection {connection.name} is used by {', '.join(map(str, uses))}.",
+                code="in_use",
+                uses=[use._asdict() for use in uses],
+                hint="Change those first" + ("." if children else ", or use --force."),
+            )
+        store.delete(tx, connection.name)
+        self._desk.record(tx, "delete", "connection", connection.name)
 
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every connection, in short."""

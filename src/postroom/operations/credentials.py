@@ -111,15 +111,15 @@ class Credentials:
 
     async def delete(self, name: str, *, force: bool = False) -> None:
         """Remove a record and destroy its secrets; refused with the list while used, unless forced."""
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force))
 
-        def body(tx: Tx) -> None:
-            self._desk.credentials.get(tx, name)
-            uses = self.usage_of(tx, name)
-            if uses and not force:
-                raise _in_use(name, "It cannot be deleted.", uses)
-            self._desk.credentials.delete(tx, name, actor=self._desk.actor)
-
-        await self._desk.change(body)
+    def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
+        """As :meth:`delete`, inside a transaction."""
+        self._desk.credentials.get(tx, name)
+        uses = self.usage_of(tx, name)
+        if uses and not force:
+            raise _in_use(name, "It cannot be deleted.", uses)
+        self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every record with masks, state and how often it is used."""

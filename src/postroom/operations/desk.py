@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +16,9 @@ from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
-from postroom.errors import Locked
+from postroom.errors import Locked, WrongUse
+from postroom.services import service as services
+from postroom.sources import store as sources
 
 __all__ = ["Desk", "Rebind", "Use"]
 
@@ -88,6 +90,19 @@ class Desk:
         """Resolves connections as this transaction sees them."""
         return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx, self.credentials))
 
+    def unresolved(self, tx: Tx) -> set[str]:
+        """The connections, sources and services whose settings cannot be expanded right now."""
+        found = {f"connection {name}" for name in self.resolver(tx).problems()}
+        expand = self.expander(tx)
+        for source in sources.load_all(tx):
+            texts = [*source.folders.model_dump().values(), source.sink.path]
+            if not _expands(expand, texts):
+                found.add(f"source {source.name}")
+        for service in services.load_all(tx):
+            if not _expands(expand, [service.from_]):
+                found.add(f"service {service.name}")
+        return found
+
     async def write(self, body: Callable[[Tx], T]) -> T:
         """Make a change.  Raises why the room is locked, if it is."""
         if self.locked is not None:
@@ -128,3 +143,10 @@ class Desk:
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
         """The lines to which connections present this credential's secrets."""
         return self.resolver(tx).destinations(credential).lines
+
+
+def _expands(expand: Callable[[str, str], str], texts: Iterable[str]) -> bool:
+    try:
+        return all(expand(text, "") is not None for text in texts)
+    except WrongUse:
+        return False

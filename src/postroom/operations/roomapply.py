@@ -20,6 +20,7 @@ from postroom.operations.desk import Desk, Rebind
 from postroom.operations.roomplan import Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
+from postroom.operations.variables import Variables
 from postroom.secret import Secret
 from postroom.services import service as services
 from postroom.services.service import Service
@@ -162,35 +163,38 @@ class Application:
 
     def _prune(self, tx: Tx, nouns: Sequence[str]) -> None:
         """Remove what no file names, users before what they use."""
-        removers: dict[str, tuple[Iterable[str], Callable[[str], None]]] = {
+        removers: dict[str, tuple[Iterable[str], Callable[[Tx, str], None]]] = {
             "sources": (
                 (one.name for one in sources.load_all(tx)),
-                lambda name: sources.delete(tx, name),
+                Sources(self._desk).remove,
             ),
             "services": (
                 (one.name for one in services.load_all(tx)),
-                lambda name: services.delete(tx, name),
+                Services(self._desk).remove,
             ),
             "connections": (
-                (one.name for one in reversed(connections.load_all(tx))),
-                lambda name: connections.delete(tx, name),
+                _children_first(connections.load_all(tx)),
+                Connections(self._desk).remove,
             ),
             "credentials": (
                 (one.name for one in self._desk.credentials.all(tx)),
-                lambda name: self._desk.credentials.delete(tx, name, actor=self._desk.actor),
+                Credentials(self._desk).remove,
             ),
-            "variables": (
-                variables.all_variables(tx),
-                lambda name: variables.delete_variable(tx, name),
-            ),
+            "variables": (variables.all_variables(tx), Variables(self._desk).remove),
         }
         for noun, (names, remove) in removers.items():
             kept = self._wanted.variables if noun == "variables" else self._wanted.records[noun]
             keys = {name.casefold() for name in kept}
             for name in list(names) if noun in nouns else ():
                 if name.casefold() not in keys:
-                    remove(name)
+                    remove(tx, name)
                     self._steps.append(Step("remove", noun.removesuffix("s"), name))
+
+
+def _children_first(found: Sequence[Connection]) -> list[str]:
+    """Names in an order in which nothing is removed before what extends it."""
+    by_name = {one.name.casefold(): one.model_dump() for one in found}
+    return [str(one["name"]) for _, one in reversed(_parents_first(by_name))]
 
 
 def _refuse_plain_secrets(
@@ -204,9 +208,7 @@ def _refuse_plain_secrets(
             if isinstance(value, Mapping) and name == "client_secrets"
             else []
         )
-        generic = (
-            type_name == "generic" and name not in known_plain and _stands_open(value)
-        )
+        generic = type_name == "generic" and name not in known_plain and _stands_open(value)
         if (
             (name in sealed and isinstance(value, str))
             or generic

@@ -79,7 +79,10 @@ class Wanted:
     def _variables(self, document: Document, value: Any) -> None:
         if not isinstance(value, Mapping):
             raise InvalidValue("", f"{document.at('variables')}: variables is a map")
-        self.variables |= {name: str(text) for name, text in value.items()}
+        for name, text in value.items():
+            if not isinstance(text, str | int | float):
+                raise InvalidValue("", f"{document.at('variables', name)}: {name} is a text")
+            self.variables[name] = str(text)
 
     def _records(self, document: Document, noun: str, value: Any, prompt: Prompt | None) -> None:
         if not isinstance(value, list):

@@ -59,12 +59,12 @@ class Services:
 
     async def delete(self, name: str, *, force: bool = False) -> None:
         """Remove a service; refused while messages wait in its queue, unless forced."""
+        await self._desk.write(lambda tx: self.remove(tx, name, force=force))
 
-        def body(tx: Tx) -> None:
-            store.delete(tx, name, force=force)
-            self._desk.record(tx, "delete", "service", name)
-
-        await self._desk.write(body)
+    def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
+        """As :meth:`delete`, inside a transaction."""
+        store.delete(tx, name, force=force)
+        self._desk.record(tx, "delete", "service", name)
 
     async def list(self) -> list[dict[str, Any]]:
         """Every service, with how many messages wait."""

@@ -115,19 +115,19 @@ class Sources:
 
     async def delete(self, name: str) -> None:
         """Remove a source and what it remembers; what it delivered stays where it is."""
+        await self._desk.write(lambda tx: self.remove(tx, name))
 
-        def body(tx: Tx) -> None:
-            row = store.row_of(tx, name)
-            if row["owner"] is not None and self._alive(tx, row["owner"]):
-                raise Refused(
-                    f"A worker is collecting for source {row['name']} right now.",
-                    code="in_use",
-                    hint="Stop the worker, then delete the source.",
-                )
-            store.delete(tx, name)
-            self._desk.record(tx, "delete", "source", row["name"])
-
-        await self._desk.write(body)
+    def remove(self, tx: Tx, name: str) -> None:
+        """As :meth:`delete`, inside a transaction."""
+        row = store.row_of(tx, name)
+        if row["owner"] is not None and self._alive(tx, row["owner"]):
+            raise Refused(
+                f"A worker is collecting for source {row['name']} right now.",
+                code="in_use",
+                hint="Stop the worker, then delete the source.",
+            )
+        store.delete(tx, name)
+        self._desk.record(tx, "delete", "source", row["name"])
 
     def _alive(self, tx: Tx, owner: str) -> bool:
         return tx.one("SELECT 1 FROM workers WHERE owner = :owner", owner=owner) is not None

@@ -46,20 +46,20 @@ class Variables:
 
     async def delete(self, name: str) -> None:
         """Remove a variable; refused while a connection needs it."""
+        await self._desk.change(lambda tx: self.remove(tx, name))
 
-        def body(tx: Tx) -> None:
-            before = self._desk.resolver(tx).problems()
-            store.delete_variable(tx, name)
-            broken = self._desk.resolver(tx).problems().keys() - before.keys()
-            if broken:
-                raise Refused(
-                    f"Variable {name} is used by connection {', '.join(sorted(broken))}.",
-                    code="in_use",
-                    hint="Change those first.",
-                )
-            self._desk.record(tx, "delete", "variable", name)
-
-        await self._desk.change(body)
+    def remove(self, tx: Tx, name: str) -> None:
+        """As :meth:`delete`, inside a transaction."""
+        before = self._desk.unresolved(tx)
+        store.delete_variable(tx, name)
+        broken = self._desk.unresolved(tx) - before
+        if broken:
+            raise Refused(
+                f"Variable {name} is used by {', '.join(sorted(broken))}.",
+                code="in_use",
+                hint="Change those first.",
+            )
+        self._desk.record(tx, "delete", "variable", name)
 
     async def allow_environment(self, name: str, *, allow: bool = True) -> None:
         """Let macros read an environment variable of the process, or no longer."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Tx, take_tokens
-from postroom.errors import PostroomError
+from postroom.errors import PostroomError, Refused
 from postroom.protocols.base import Envelope, Submission, Transport
 from postroom.services import outbox
 from postroom.services import service as services
@@ -35,6 +35,7 @@ class Dispatcher:
         self._db = db
         self._owner = owner
         self._open = open_transport
+        self._stopping = False
 
     async def drain(
         self,
@@ -46,14 +47,28 @@ class Dispatcher:
         """Send everything that is due now, of these services (None: all), or one ``item``.
 
         Never raises for what a server does: that is in the rows, and the first error in the result.
+        When it is cancelled, the message that is on the wire is finished, and the rest given back.
         """
+        draining = asyncio.create_task(self._drain(names, item, roles))
+        try:
+            return await asyncio.shield(draining)
+        except asyncio.CancelledError:
+            self._stopping = True
+            await asyncio.wait([draining])
+            raise
+
+    async def _drain(self, names: Sequence[str] | None, item: str, roles: Sequence[str]) -> Drained:
         done = Drained()
         lanes = await self._lanes(names, roles)
-        for connection, group in lanes.items():
+
+        async def lane(connection: str, group: dict[str, Service]) -> None:
             try:
                 await self._lane(connection, group, item, done)
             except PostroomError as error:
                 done.error = done.error or error
+
+        # beside each other: a server that does not answer holds up nobody else's messages
+        await asyncio.gather(*(lane(*each) for each in lanes.items()))
         served = ",".join(name for group in lanes.values() for name in group)
         done.next_due = await self._db.read(
             lambda tx: rows.OUTBOX.next_due(tx, now=timestamp(), services=f",{served},", item=item)
@@ -79,7 +94,7 @@ class Dispatcher:
     ) -> None:
         transport: Transport | None = None
         try:
-            while claims := await self._claim(by_name, item):
+            while not self._stopping and (claims := await self._claim(by_name, item)):
                 try:
                     transport = transport or await self._open(connection)
                 except PostroomError as error:
@@ -173,15 +188,37 @@ class Dispatcher:
         settler = Settler(self._db, done, owner=self._owner)
         try:
             async for outcome in transport.submit(submissions):
-                one = by_id[outcome.id]
                 alive = alive and outcome.error is None
+                if self._stopping and outcome.state == "untouched":
+                    continue
+                one = by_id.pop(outcome.id)
                 settler.add(one, outcome, waiting[one.id], by_name[one.row["service"]])
         except BaseException:
             transport.abandon()
             raise
         finally:
-            await asyncio.gather(marks.finish(), settler.finish())
+            try:
+                await asyncio.gather(marks.finish(), settler.finish())
+            finally:
+                await self._give_back(list(by_id.values()))
         return alive
+
+    async def _give_back(self, claims: Sequence[Claim]) -> None:
+        """Claims of which nothing is known: free again, or in doubt if DATA may have begun."""
+        def body(tx: Tx) -> None:
+            for one in claims:
+                rows.give_back(tx, one, owner=self._owner, now=timestamp())
+
+        if claims:
+            await self._db.write(body)
+
+    def _unless_stopping(self, mark: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def marked() -> None:
+            if self._stopping:
+                raise Refused("This process is about to end.", temporary=True)
+            await mark()
+
+        return marked
 
     async def _submissions(
         self, claims: list[Claim], marks: Marks
@@ -200,7 +237,7 @@ class Dispatcher:
                         id=one.id,
                         envelope=Envelope(one.row["sender"], tuple(to)),
                         content=outbox.StoredContent(self._db, one.id, size, held),
-                        before_data=marks.marker(one),
+                        before_data=self._unless_stopping(marks.marker(one)),
                         utf8=bool(one.row["utf8"]),
                     )
                 )

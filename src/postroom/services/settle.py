@@ -18,6 +18,7 @@ __all__ = [
     "backoff",
     "claim",
     "decide",
+    "give_back",
     "mark_submitting",
     "open_recipients",
     "put_back",
@@ -132,6 +133,20 @@ def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
         id=one.id,
         now=now,
     )
+
+
+def give_back(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
+    """Give back a row whose attempt ended without an outcome, as a takeover would."""
+    state = tx.value(
+        "SELECT state FROM outbox WHERE id = :id AND epoch = :epoch AND owner = :owner",
+        id=one.id,
+        epoch=one.epoch,
+        owner=owner,
+    )
+    if state == "submitting":
+        _doubt(tx, one, owner, now)
+    elif state == "claimed":
+        put_back(tx, one, owner=owner, due_at=now, now=now)
 
 
 def unmark(tx: Tx, claims: Sequence[Claim], *, owner: str) -> None:

@@ -178,14 +178,15 @@ async def test_a_client_certificate_is_opened_for_the_same_line(room: SmallRoom,
     assert [name for name, _ in prepared.opened] == ["cert"]
 
 
-async def test_a_locked_room_opens_what_needs_no_secret(room: SmallRoom) -> None:
+async def test_a_locked_room_opens_nothing(room: SmallRoom) -> None:
+    """Not even what needs no secret: what cannot be written down is not done."""
     await room.password("login", "u", PASSWORD)
     await room.connect("acme", incoming=_imap(9),
                        outgoing={"protocol": "smtp", "host": "127.0.0.1"})  # fmt: skip
     opener = Opener(room.db, CredentialStore(None, None), actor=ACTOR, environ={})
-    with pytest.raises(Locked):
-        await opener.prepare("acme", "incoming")
-    assert (await opener.prepare("acme", "outgoing")).sign_in.method == "none"
+    for place in ("incoming", "outgoing"):
+        with pytest.raises(Locked):
+            await opener.prepare("acme", place)
 
 
 async def test_an_smtp_credential_is_a_side_of_its_own(room: SmallRoom) -> None:

@@ -187,7 +187,7 @@ CREATE TABLE outbox (
 );
 -- what is not finished, in the order it is claimed, and counted for a service's queue size
 CREATE INDEX outbox_due ON outbox (due_at, id) WHERE finished_at IS NULL;
-CREATE INDEX outbox_waiting ON outbox (service) WHERE finished_at IS NULL;
+CREATE INDEX outbox_waiting ON outbox (service, finished_at) WHERE finished_at IS NULL;
 CREATE INDEX outbox_by_service ON outbox (service, created_at);
 CREATE UNIQUE INDEX outbox_by_key ON outbox (service, idempotency_key);
 CREATE TABLE outbox_recipients (
