@@ -90,10 +90,7 @@ def _index(found: dict[str, str]) -> str:
 def _fields(model: type[Fields]) -> str:
     return table(
         ("Field", "Type", "Default", "What it is"),
-        (
-            (f"`{one.name}`", _type(one), _default(one), _about(one))
-            for one in _described(model)
-        ),
+        ((f"`{one.name}`", _type(one), _default(one), _about(one)) for one in _described(model)),
     )
 
 

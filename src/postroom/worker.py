@@ -81,7 +81,7 @@ class Worker:
             await watcher.watch()
         except PostroomError as error:
             _log.warning("source %s: %s", claim.row["name"], error)
-        except Exception:  # the loops of the others go on; the source is claimed again later
+        except Exception:  # noqa: BLE001  # the other loops go on; the source is claimed again
             _log.exception("source %s ended", claim.row["name"])
 
     async def _send(self) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, table
 from tests.bench.resolving import resolving
-from tests.bench.rooms import ROOT
+from tests.bench.rooms import ROOT, Scratch
 from tests.bench.sending import sending
 from tests.bench.starting import starting
+from tests.ground import Unavailable
 
 __all__ = ["main"]
 
@@ -28,8 +29,16 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print the table, and with --write put it into docs/performance.md."""
     given = _arguments(argv)
     figures: list[Figure] = []
-    for part in given.only or PARTS:
-        figures += _parts(given)[part]()
+    tmpfs, disk = Scratch(given.tmpfs, at_once=True), Scratch(given.disk, at_once=False)
+    parts = _parts(given, tmpfs, disk)
+    try:
+        for part in given.only or PARTS:
+            figures += parts[part]()
+    except Unavailable as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    finally:
+        disk.clear()
     shown = table(figures)
     print(f"\n{_caption(given)}\n\n{shown}")
     if given.write:
@@ -57,13 +66,15 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return given
 
 
-def _parts(given: argparse.Namespace) -> dict[str, Callable[[], list[Figure]]]:
+def _parts(
+    given: argparse.Namespace, tmpfs: Scratch, disk: Scratch
+) -> dict[str, Callable[[], list[Figure]]]:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    runs, disk = given.runs, given.disk
+    runs = given.runs
     return {
-        "collect": lambda: collecting(given.messages, runs, given.tmpfs, disk, say),
+        "collect": lambda: collecting(given.messages, runs, tmpfs, disk, say),
         "send": lambda: sending(given.sends, 2_000, runs, disk, say),
         "resolve": lambda: resolving(given.opens // 10, given.opens, runs, disk, say),
         "start": lambda: starting(5, runs, 3.0, disk, say),
@@ -74,7 +85,7 @@ def _caption(given: argparse.Namespace) -> str:
     """The command, the machine in words and the day."""
     command = "make bench" + (' ARGS="--write"' if given.write else "")
     return (
-        f"`{command}`, medians of {given.runs} runs, {dt.date.today():%Y-%m-%d}: "
+        f"`{command}`, medians of {given.runs} runs, {dt.datetime.now(dt.UTC):%Y-%m-%d}: "
         f"{os.cpu_count()} shared cores, {_system()}, Python {sys.version.split()[0]}."
     )
 

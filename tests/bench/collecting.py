@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from tests.bench import peers
 from tests.bench.figures import Figure, Samples
-from tests.bench.rooms import Place, collecting_room, work
+from tests.bench.rooms import Place, Scratch, collecting_room, work
 from tests.ground import Ground, User, messages
 
 __all__ = ["collecting"]
@@ -18,31 +14,21 @@ __all__ = ["collecting"]
 Say = Callable[[str], None]
 
 
-@contextmanager
-def fresh(parent: Path) -> Iterator[Path]:
-    """A new directory that is gone afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def collecting(count: int, runs: int, tmpfs: Path, disk: Path, say: Say) -> list[Figure]:
+def collecting(count: int, runs: int, tmpfs: Scratch, disk: Scratch, say: Say) -> list[Figure]:
     """Figures of collecting ``count`` messages of 2.5 KB, on tmpfs and on the disk."""
     with Ground() as ground:
         user = ground.user()
         ground.dovecot.fill(user, (messages.small(number) for number in range(count)))
         peers.raw_imap(ground.dovecot.imap, user.address, user.password)  # Dovecot's own index
         figures = []
-        for name, parent, fsync in (("tmpfs", tmpfs, False), ("disk", disk, True)):
-            figures += _on(name, parent, ground, user, count, runs, fsync, say)
+        for name, scratch, fsync in (("tmpfs", tmpfs, False), ("disk", disk, True)):
+            figures += _on(name, scratch, ground, user, count, runs, fsync, say)
         return figures
 
 
 def _on(
     name: str,
-    parent: Path,
+    scratch: Scratch,
     ground: Ground,
     user: User,
     count: int,
@@ -59,20 +45,20 @@ def _on(
     peak: list[float] = []
     for run in range(runs):
         raw.append(count / peers.raw_imap(port, user.address, user.password))
-        with fresh(parent) as base:
+        with scratch.new() as base:
             place = Place(base)
             collecting_room(place, port, user.address, user.password)
             found = work(place, "collect", count=count)
         inside.append(count / found["seconds"])
         whole.append(count / found["process"])
         peak.append(found["peak_mb"])
-        with fresh(parent) as base:
+        with scratch.new() as base:
             synced.append(
                 count
                 / peers.mbsync(base, port, user.address, user.password, fsync=fsync, count=count)
             )
         if fsync:
-            with fresh(parent) as base:
+            with scratch.new() as base:
                 files.append(peers.files_rate(base, messages.small(1), count // 5))
         say(
             f"collect, {name}, run {run + 1}: {inside[-1]:,.0f}/s ({found['cpu']:.2f} s CPU), as a "

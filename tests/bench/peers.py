@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from tests.bench.rooms import timed
+from tests.ground.daemons import unavailable
 
 __all__ = [
     "files_rate",
@@ -56,11 +57,11 @@ SyncState {base}/state/
 
 
 def program(name: str) -> str:
-    """The path of a peer's program; raises RuntimeError naming its Debian package."""
+    """The path of a peer's program; raises Unavailable, which names its Debian package."""
     package = "isync" if name == "mbsync" else "postfix"
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if path is None:
-        raise RuntimeError(f"{name} is missing: apt-get install {package}")
+        raise unavailable(f"{name} is missing: apt-get install {package}")
     return path
 
 

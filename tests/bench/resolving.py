@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.bench import peers
-from tests.bench.collecting import Say, fresh
+from tests.bench.collecting import Say
 from tests.bench.figures import Figure, Samples
-from tests.bench.rooms import Place, resolving_room, work
+from tests.bench.rooms import Place, Scratch, resolving_room, work
 
 __all__ = ["resolving"]
 
 TASKS = 64
 
 
-def resolving(one: int, many: int, runs: int, disk: Path, say: Say) -> list[Figure]:
+def resolving(one: int, many: int, runs: int, disk: Scratch, say: Say) -> list[Figure]:
     """Figures of ``one`` openings one after the other and of ``many`` by 64 tasks."""
     alone: list[float] = []
     together: list[float] = []
     syncs: list[float] = []
     for run in range(runs):
-        with fresh(disk) as base:
+        with disk.new() as base:
             place = Place(base)
             resolving_room(place)
             syncs.append(peers.sync_rate(base))
@@ -34,7 +32,5 @@ def resolving(one: int, many: int, runs: int, disk: Path, say: Say) -> list[Figu
     disk_rate = Samples("the disk's fdatasync", syncs)
     return [
         Figure("resolve a credential, one task", "rate", alone, disk_rate, "the disk's rate"),
-        Figure(
-            f"resolve a credential, {TASKS} tasks", "rate", together, disk_rate, ">= 10,000/s"
-        ),
+        Figure(f"resolve a credential, {TASKS} tasks", "rate", together, disk_rate, ">= 10,000/s"),
     ]

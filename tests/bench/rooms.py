@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,48 @@ from postroom.app import Room, open_room
 from postroom.secret import Secret
 from postroom.settings import Settings
 
-__all__ = ["Place", "collecting_room", "resolving_room", "sending_room", "timed", "work"]
+__all__ = [
+    "ROOT",
+    "Place",
+    "Scratch",
+    "collecting_room",
+    "resolving_room",
+    "sending_room",
+    "timed",
+    "work",
+]
 
 ROOT = Path(__file__).parents[2]
+
+
+class Scratch:
+    """New directories below ``parent``, removed when each is left, or all at the end.
+
+    ext4 looks twice at every inode that was deleted in the last minutes before it gives it out
+    anew, so ten thousand files that are removed between two runs make the next run slower, ours
+    and the peer's: on a disk nothing is removed before the end.
+    """
+
+    def __init__(self, parent: Path, *, at_once: bool) -> None:
+        self._parent = parent
+        self._at_once = at_once
+        self._made: list[Path] = []
+
+    @contextlib.contextmanager
+    def new(self) -> Iterator[Path]:
+        """A directory of its own."""
+        path = Path(tempfile.mkdtemp(prefix="bench-", dir=self._parent))
+        self._made.append(path)
+        try:
+            yield path
+        finally:
+            if self._at_once:
+                self.clear()
+
+    def clear(self) -> None:
+        """Remove what was made."""
+        while self._made:
+            shutil.rmtree(self._made.pop(), ignore_errors=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

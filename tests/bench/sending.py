@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.bench import peers
-from tests.bench.collecting import Say, fresh
+from tests.bench.collecting import Say
 from tests.bench.figures import Figure, Samples
-from tests.bench.rooms import Place, sending_room, work
+from tests.bench.rooms import Place, Scratch, sending_room, work
 
 __all__ = ["sending"]
 
@@ -15,7 +13,7 @@ WRITERS = 64
 _LINE = b"A line of an ordinary letter, as long as most of them are in real mail.\r\n"
 
 
-def sending(count: int, size: int, runs: int, disk: Path, say: Say) -> list[Figure]:
+def sending(count: int, size: int, runs: int, disk: Scratch, say: Say) -> list[Figure]:
     """Figures of ``count`` messages of ``size`` bytes: stored on the disk, then drained from it."""
     drained: list[float] = []
     one: list[float] = []
@@ -27,7 +25,7 @@ def sending(count: int, size: int, runs: int, disk: Path, say: Say) -> list[Figu
     contents = [_content(number, size) for number in range(count)]
     texts = [content.partition(b"\r\n\r\n")[2].decode() for content in contents]
     for run in range(runs):
-        with fresh(disk) as base, peers.smtp_sink(base) as port:
+        with disk.new() as base, peers.smtp_sink(base) as port:
             place = Place(base)
             sending_room(place, port, count + 1)
             found = work(place, "send", count=count, size=size, writers=WRITERS)

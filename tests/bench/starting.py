@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench.collecting import Say, fresh
+from tests.bench.collecting import Say
 from tests.bench.figures import Figure, Samples
-from tests.bench.rooms import ROOT, Place, sending_room, timed
+from tests.bench.rooms import ROOT, Place, Scratch, sending_room, timed
 
 __all__ = ["starting"]
 
@@ -22,7 +22,7 @@ _SEND = ["send", "--via", "bench-out", "--from", "bench@example.com", "--to", "a
          "--subject", "Hello", "--text", "Hello.", "--forget"]  # fmt: skip
 
 
-def starting(times: int, runs: int, idle: float, disk: Path, say: Say) -> list[Figure]:
+def starting(times: int, runs: int, idle: float, disk: Scratch, say: Say) -> list[Figure]:
     """Figures of ``postroom --help``, ``postroom send --forget`` and ``postroom worker``.
 
     Each run is the median of ``times`` calls; the worker is looked at after ``idle`` seconds.
@@ -33,14 +33,14 @@ def starting(times: int, runs: int, idle: float, disk: Path, say: Say) -> list[F
     memory: list[float] = []
     nothing: list[float] = []
     for run in range(runs):
-        with fresh(disk) as base:
+        with disk.new() as base:
             place = Place(base)
             sending_room(place, 9, times + 1)
             bare.append(_median([sys.executable, "-c", "pass"], times))
             helps.append(_median([*_POSTROOM, "--help"], times))
             sends.append(_median([*_POSTROOM, *_SEND, *place.options], times))
             nothing.append(_memory([sys.executable, "-c", "import time; time.sleep(60)"], 0.5))
-        with fresh(disk) as base:
+        with disk.new() as base:
             place = Place(base)
             sending_room(place, 9, 1)
             memory.append(_memory([*_POSTROOM, "worker", *place.options], idle))

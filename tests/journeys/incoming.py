@@ -24,7 +24,9 @@ NAME = "orders-in"
 def letter(subject: str, sender: str = "ada@partner.example", size: int = 0) -> bytes:
     """A small message, with a body of about ``size`` bytes."""
     body = "x" * 70 + "\r\n"
-    head = f"From: Ada <{sender}>\r\nSubject: {subject}\r\nMessage-ID: <{subject}@partner.example>\r\n"
+    head = (
+        f"From: Ada <{sender}>\r\nSubject: {subject}\r\nMessage-ID: <{subject}@partner.example>\r\n"
+    )
     return (head + "\r\n" + body * (size // 72 + 1)).encode()
 
 
@@ -112,7 +114,9 @@ class Incoming:
         """The Maildir flags of what lies in a folder (``S`` seen, ``F`` flagged)."""
         path = maildir.folder_path(self.user.maildir, folder)
         return sorted(
-            file.name.partition(":2,")[2] for part in ("new", "cur") for file in (path / part).iterdir()
+            file.name.partition(":2,")[2]
+            for part in ("new", "cur")
+            for file in (path / part).iterdir()
         )
 
     def renumber(self) -> None:

@@ -155,9 +155,7 @@ def test_a_sender_that_is_not_allowed_is_refused(cli: Cli, wired: User) -> None:
     says(answer, 1, "boss@example.com", "allowed")
 
 
-def test_a_full_disk_loses_nothing(
-    cli: Cli, wired: User, ground: Ground, tmp_path: Path
-) -> None:
+def test_a_full_disk_loses_nothing(cli: Cli, wired: User, ground: Ground, tmp_path: Path) -> None:
     """The sink says so, the exit status is "try again", and afterwards every message arrives."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")

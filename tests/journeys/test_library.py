@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from tests.ground import Ground, User
 
 
-def test_a_synchronous_program_sends_and_reads(
-    cli: Cli, wired: User, ground: Ground
-) -> None:
+def test_a_synchronous_program_sends_and_reads(cli: Cli, wired: User, ground: Ground) -> None:
     """DESIGN 4.9, word for word."""
     ground.dovecot.fill(wired, [b"Subject: unread\r\n\r\nhello\r\n"], flags="")
     other = ground.user()

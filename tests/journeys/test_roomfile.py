@@ -37,9 +37,7 @@ services:
 
 
 @pytest.fixture
-def room_file(
-    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Path, User]:
+def room_file(tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, User]:
     """A room file for a fresh user, with its certificate beside it."""
     user = ground.user()
     monkeypatch.setenv("ACME_PASSWORD", user.password)
@@ -115,7 +113,9 @@ def test_a_new_secret_is_a_change_and_null_clears(
 def test_all_of_it_or_nothing(cli: Cli, room_file: tuple[Path, User]) -> None:
     """The last record is wrong: none of the records before it is there afterwards."""
     path, _ = room_file
-    path.write_text(path.read_text().replace("connection: acme-work, throttle", "connection: x, throttle"))
+    path.write_text(
+        path.read_text().replace("connection: acme-work, throttle", "connection: x, throttle")
+    )
     answer = cli("apply", str(path))
     assert answer.status == 2, answer.out
     assert "room.yaml, line" in answer.err
@@ -164,7 +164,9 @@ def test_what_is_wrong_is_said_with_its_place(
         assert word in answer.err
 
 
-def test_prune_never_removes_what_is_used(cli: Cli, room_file: tuple[Path, User], tmp_path: Path) -> None:
+def test_prune_never_removes_what_is_used(
+    cli: Cli, room_file: tuple[Path, User], tmp_path: Path
+) -> None:
     """Records are removed users first; one that something else uses stays, and so does everything."""
     path, _ = room_file
     assert cli("apply", str(path)).status == 0
@@ -174,7 +176,9 @@ def test_prune_never_removes_what_is_used(cli: Cli, room_file: tuple[Path, User]
     assert refused.status == 1, refused.out
     assert "is used by" in refused.err
     nouns = ("sources", "services", "connections", "credentials", "variables")
-    done = cli("apply", str(empty), "--yes", *(part for noun in nouns for part in ("--prune", noun)))
+    done = cli(
+        "apply", str(empty), "--yes", *(part for noun in nouns for part in ("--prune", noun))
+    )
     assert done.status == 0, done.err
     assert cli("credential", "list", "--json").json["items"] == []
 

@@ -101,9 +101,7 @@ def edit(room: Path, sql: str, *values: object) -> None:
         assert db.execute(sql, values).rowcount
 
 
-def plain_connection(
-    cli: Cli, protocol: str, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def plain_connection(cli: Cli, protocol: str, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """``acme`` to a server on this machine, without TLS, with the canary as password."""
     side = "outgoing" if protocol == "smtp" else "incoming"
     steps = (
@@ -194,7 +192,8 @@ def scripts(protocol: str) -> Sequence[Step]:
             Send(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] " + ESCAPES + b"\r\n"),
             scripted.Answer(
                 {
-                    rb"(?P<tag>\S+) (AUTHENTICATE|LOGIN) (?P<what>.*)": b"{tag} NO " + told
+                    rb"(?P<tag>\S+) (AUTHENTICATE|LOGIN) (?P<what>.*)": b"{tag} NO "
+                    + told
                     + b"\r\n",
                     rb"(?P<tag>\S+) .*": b"{tag} OK done\r\n",
                 }
@@ -246,9 +245,7 @@ def steering(told: bytes) -> list[str]:
 # ------------------------------------------------------------------ every verb
 
 
-def test_no_verb_shows_a_secret(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_no_verb_shows_a_secret(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """T25, T31: canaries in every kind of sealed field, every verb that shows, and what is wrong."""
     monkeypatch.setenv("PW", CANARY)
     making = (
@@ -275,8 +272,7 @@ def test_no_verb_shows_a_secret(
         "postroom: 1\ncredentials:\n  - {name: c-secret, fields: {value: {from_env: MASK}}}\n"
     )
     (tmp_path / "open.yaml").write_text(
-        "postroom: 1\ncredentials:\n  - {name: c-new, type: generic, fields: {k: "
-        f"{CANARY}}}}}\n"
+        f"postroom: 1\ncredentials:\n  - {{name: c-new, type: generic, fields: {{k: {CANARY}}}}}\n"
     )
     (tmp_path / "tag.yaml").write_text(f"postroom: 1\ncredentials: !!int {CANARY}\n")
     (tmp_path / "alias.yaml").write_text(f"postroom: 1\ncredentials: *{CANARY.replace('/', '')}\n")

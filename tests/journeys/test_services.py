@@ -247,7 +247,7 @@ async def test_a_connection_is_a_service_by_itself(post: Outgoing) -> None:
 async def test_a_server_that_does_not_answer_holds_up_nobody_else(post: Outgoing) -> None:
     """Two services, one of them over a slow line: the other's messages do not wait for it."""
     await post.service()
-    slow = Rule("to_client", Delay(1.0))
+    slow = Rule("to_client", Delay(0.2))
     async with FaultProxy(post.ground.postfix.plain, rules=[slow]) as proxy:
         auth = {"type": "secret", "credential": "acme-login"}
         outgoing = {
@@ -259,8 +259,8 @@ async def test_a_server_that_does_not_answer_holds_up_nobody_else(post: Outgoing
         }
         await post.room.credentials.set("acme-login", {"password": Secret(post.user.password)})
         await post.room.connections.add({"name": "a-slow", "outgoing": outgoing}, rebind=True)
-        await post.room.services.add({"name": "a-slow", "connection": "a-slow"})
-        await post.room.email.store("a-slow", post.draft())
+        await post.room.services.add({"name": "a-service", "connection": "a-slow"})
+        await post.room.email.store("a-service", post.draft())
         item = await post.store()
         draining = asyncio.create_task(post.room.email.dispatch())
         begun = monotonic()
@@ -300,15 +300,13 @@ async def test_a_worker_sends_what_another_process_stored(
             await soon(lambda: set(post.states()) == {"sent"}, seconds=5.0)
             assert (await post.show(item)).attempts == 1
         status = await asyncio.to_thread(child.stop)
-    assert status in (0, 143, -15)
+    assert status in (0, 143), "being stopped is no mistake"
     seats = post.room.desk.db.read_now(lambda tx: tx.all("SELECT pid FROM workers"))
     assert [row["pid"] for row in seats if row["pid"] == child.pid] == []
     post.arrived(3)
 
 
-async def test_a_worker_that_is_stopped_cuts_no_message(
-    post: Outgoing, settings: Settings
-) -> None:
+async def test_a_worker_that_is_stopped_cuts_no_message(post: Outgoing, settings: Settings) -> None:
     """SIGTERM in the middle of a queue: what is on the wire is finished, the rest stays queued."""
     async with FaultProxy(post.ground.postfix.plain, latency=0.02) as proxy:
         await post.through(proxy)
@@ -316,9 +314,8 @@ async def test_a_worker_that_is_stopped_cuts_no_message(
             await post.store(subject=f"m{number}")
         with worker(settings) as child:
             await soon(lambda: post.states().get("sent", 0) >= 3, seconds=8.0)
-            status = await asyncio.to_thread(child.stop)
+            await asyncio.to_thread(child.stop)
         states = post.states()
-        assert status in (0, 143, -15)
         assert set(states) == {"sent", "queued"}, "nothing in doubt, nothing claimed"
         assert states["queued"] > 0, "the whole queue was sent before it stopped"
         await asyncio.to_thread(post.arrived, states["sent"])

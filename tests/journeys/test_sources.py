@@ -87,7 +87,9 @@ async def test_folders_are_made_and_used(box: Incoming) -> None:
         ("delete", [], []),
     ],
 )
-async def test_after_actions(box: Incoming, action: str, there: list[str], flags: list[str]) -> None:
+async def test_after_actions(
+    box: Incoming, action: str, there: list[str], flags: list[str]
+) -> None:
     """Collecting itself never sets \\Seen; afterwards exactly what was asked for is done."""
     box.fill(letter("one"))
     await box.source(after={"done": action})

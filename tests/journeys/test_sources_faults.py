@@ -34,9 +34,7 @@ async def box(room: Room, ground: Ground, user: User, tmp_path: Path) -> Incomin
     return Incoming(room, ground, user, tmp_path / "orders")
 
 
-async def through(
-    proxy: FaultProxy, box: Incoming, protocol: str = "imap", **fields: Any
-) -> None:
+async def through(proxy: FaultProxy, box: Incoming, protocol: str = "imap", **fields: Any) -> None:
     """Send the connection through a proxy, in the clear, so that its rules can read."""
     side = {"protocol": protocol, "port": str(proxy.port), "security": "none", "trust": ""}
     await box.room.connections.set("acme", {"incoming": side}, rebind=True)

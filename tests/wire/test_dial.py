@@ -15,7 +15,6 @@ import pytest
 
 from postroom.errors import DialError, InvalidValue
 from postroom.net.dial import Policy, Route, dial
-from postroom.net.inspect import inspect
 from tests.ground.scripted import Close, Expect, ScriptedServer, Send, Silence
 
 Resolver = Callable[..., Any]
@@ -363,8 +362,3 @@ async def test_with_public_only_the_proxy_is_given_the_checked_address() -> None
     ) as proxy:
         route = Route("a.test", 993, (proxy.host, proxy.port), Policy(public_only=True))
         (await dial(route, timeout=5, resolve=resolver("8.8.8.8"))).sock.close()
-
-
-async def test_a_look_at_a_closed_port_says_the_same() -> None:
-    with pytest.raises(DialError):
-        await inspect(Route("127.0.0.1", free_port()), timeout=1)

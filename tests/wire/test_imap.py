@@ -66,9 +66,7 @@ async def test_names_that_cannot_be(ground: Ground, fresh_user: User) -> None:
         await store.open("INBOX")
 
 
-async def test_condstore_is_enabled_once_for_every_folder(
-    ground: Ground, fresh_user: User
-) -> None:
+async def test_condstore_is_enabled_once_for_every_folder(ground: Ground, fresh_user: User) -> None:
     """RFC 5161, RFC 7162: ENABLE after the sign-in; then a plain SELECT tells HIGHESTMODSEQ."""
     ground.dovecot.fill(fresh_user, [small(1)])
     async with opened(ground, fresh_user) as store:

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from postroom.errors import PostroomError, TlsError, WireError
+from postroom.net.certificates import CertificateFacts, certificate_facts
 from postroom.net.dial import Route
-from postroom.net.inspect import inspect
 from postroom.net.tls import ClientCertificate, Tls
 from postroom.protocols.base import Limits, WireTarget
 from postroom.protocols.pump import Pump, open_pump
@@ -45,6 +45,16 @@ def target(server: ScriptedServer, tls: Tls, security: Any = "tls", host: str = 
 
 def trusting(pki: Pki, **more: Any) -> Tls:
     return Tls(trust=(pki.ca.read_text(),), **more)
+
+
+async def look(route: Route, *, timeout: float = 2.0) -> list[CertificateFacts]:
+    """The certificates a server shows to whoever only looks, its own first."""
+    limits = Limits(connect_timeout=timeout, reply_timeout=timeout)
+    with pytest.raises(TlsError) as caught:
+        await open_pump(Lines(), WireTarget(route, "tls", Tls(look_only=True), limits))
+    if "chain" not in caught.value.facts:
+        raise caught.value
+    return [certificate_facts(ssl.PEM_cert_to_DER_cert(pem)) for pem in caught.value.facts["chain"]]
 
 
 async def open_and_talk(server: ScriptedServer, tls: Tls, **more: Any) -> Pump:
@@ -223,7 +233,7 @@ async def test_real_servers_are_believed_or_refused_by_their_certificates(ground
         with pytest.raises(TlsError) as caught:
             await open_pump(Lines(), WireTarget(route, "tls", tls, LIMITS))
         assert caught.value.code == code
-        assert (await inspect(route, timeout=2))[0].sha256
+        assert (await look(route))[0].sha256
 
 
 # --------------------------------------------------------------------------- looking only
@@ -232,7 +242,7 @@ async def test_real_servers_are_believed_or_refused_by_their_certificates(ground
 @pytest.mark.parametrize("variant", ["good", "wronghost", "expired", "selfsigned"])
 async def test_a_look_shows_any_certificate_and_sends_nothing(pki: Pki, variant: str) -> None:
     async with ScriptedServer(ECHO, tls=pki.server_context(variant)) as server:
-        facts = await inspect(Route(server.host, server.port), timeout=2)
+        facts = await look(Route(server.host, server.port))
         der = ssl.PEM_cert_to_DER_cert(pki.pairs[variant].cert.read_text())
         assert ssl.PEM_cert_to_DER_cert(facts[0].pem) == der
         assert facts[0].self_signed is (variant == "selfsigned")
@@ -246,7 +256,7 @@ async def test_a_look_at_the_whole_chain(pki: Pki, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both, pki.pairs["good"].key)
     async with ScriptedServer(ECHO, tls=context) as server:
-        leaf, ca = await inspect(Route(server.host, server.port), timeout=2)
+        leaf, ca = await look(Route(server.host, server.port))
         assert ca.self_signed
         assert leaf.issuer == ca.subject
 
@@ -271,10 +281,10 @@ async def test_a_look_behind_starttls_ends_the_connection(pki: Pki) -> None:
 async def test_a_look_at_a_plain_port_says_so() -> None:
     async with ScriptedServer([Send(b"* OK plain\r\n"), Silence()]) as server:
         with pytest.raises(TlsError, match="did not answer in TLS"):
-            await inspect(Route(server.host, server.port), timeout=2)
+            await look(Route(server.host, server.port))
     async with ScriptedServer([Silence()]) as server:
         with pytest.raises(TlsError, match="did not finish"):
-            await inspect(Route(server.host, server.port), timeout=0.2)
+            await look(Route(server.host, server.port), timeout=0.2)
 
 
 def common_name_only(folder: Path) -> tuple[str, Path]:

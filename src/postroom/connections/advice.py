@@ -16,7 +16,6 @@ from postroom.net.certificates import CertificateFacts
 __all__ = ["About", "Advice", "advise", "fingerprint"]
 
 
-
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
 
 # an smtp credential has no field security: it ticks TLS, and the port says which

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from postroom.clock import timestamp
@@ -91,24 +90,17 @@ def load_all(tx: Tx) -> list[Connection]:
     return [_connection(row) for row in rows]
 
 
-def delete(tx: Tx, name: str, *, referring: Sequence[Reference] = (), force: bool = False) -> None:
-    """Remove a connection.
+def delete(tx: Tx, name: str) -> None:
+    """Remove a connection; those that extend it keep it.  What else uses it is asked above.
 
-    Connections that extend it always keep it; ``referring`` are the sources and services that the
-    caller found, which ``force`` overrides.  Raises NotThere, Refused(``in_use``, facts: usage).
+    Raises NotThere, Refused(``in_use``).
     """
     connection = get(tx, name)
-    children = [Reference("connection", child, "extends") for child in extending(tx, name)]
-    users = [*children, *([] if force else referring)]
-    if users:
-        listed = ", ".join(dict.fromkeys(f"{user.noun} {user.name}" for user in users))
+    if children := extending(tx, name):
         raise Refused(
-            f"Connection {connection.name} is used by {listed}.",
+            f"Connection {connection.name} is extended by {', '.join(children)}.",
             code="in_use",
-            hint="Change or delete those first."
-            if children or force
-            else "Change or delete those first, or use --force.",
-            usage=[list(user) for user in users],
+            hint="Change or delete those first.",
         )
     tx.execute("DELETE FROM connections WHERE name_key = :key", key=name.casefold())
 

@@ -22,7 +22,7 @@ from postroom.mail.addresses import (
 from postroom.mail.answers import forward, plain_text, reply
 from postroom.mail.draft import Attachment, Composed, Draft, compose, new_message_id
 from postroom.mail.filenames import safe_name, unique
-from postroom.mail.headers import decode_header, header_block, read_date, scan, scan_all
+from postroom.mail.headers import decode_header, header_block, read_date, scan
 from postroom.mail.message import Message, Part
 from postroom.mail.summary import MessageSummary, summarise
 
@@ -49,7 +49,6 @@ __all__ = [
     "reply",
     "safe_name",
     "scan",
-    "scan_all",
     "summarise",
     "unique",
 ]

@@ -42,15 +42,10 @@ class Address:
     def envelope(self) -> str:
         """``local@domain`` for MAIL FROM and RCPT TO: the domain as A-label (RFC 5890), lower case.
 
-        Not ASCII when :attr:`needs_utf8`.
+        Not ASCII when the local part is not: only SMTPUTF8 (RFC 6531) can carry it.
         """
         local, _, domain = self.address.rpartition("@")
         return f"{local}@{_ascii_domain(domain)}"
-
-    @property
-    def needs_utf8(self) -> bool:
-        """Whether only SMTPUTF8 (RFC 6531) can carry it: the local part is not ASCII."""
-        return not self.address.rpartition("@")[0].isascii()
 
     def __str__(self) -> str:
         if not self.name or not self.address:

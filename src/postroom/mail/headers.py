@@ -19,7 +19,6 @@ __all__ = [
     "raw_text",
     "read_date",
     "scan",
-    "scan_all",
     "unfold",
 ]
 
@@ -58,14 +57,6 @@ def scan(block: bytes, names: frozenset[str]) -> dict[str, bytes]:
             found[name] = value
             if len(found) == len(names):
                 break
-    return found
-
-
-def scan_all(block: bytes, names: frozenset[str]) -> dict[str, list[bytes]]:
-    """As :func:`scan`, with every field of each name in the order of the header."""
-    found: dict[str, list[bytes]] = {}
-    for name, value in _fields(block, names):
-        found.setdefault(name, []).append(value)
     return found
 
 

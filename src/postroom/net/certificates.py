@@ -151,7 +151,7 @@ _REASONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 def explain(exc: BaseException, host: str, facts: CertificateFacts | None) -> TlsError:
     """A failed handshake as our error, with its sentence and what to do.
 
-    ``facts`` are those of the certificate that was refused, if somebody looked (``net.inspect``);
+    ``facts`` are those of the certificate that was refused, if somebody looked;
     they make the sentence exact and go into ``error.facts["certificate"]``.
     """
     if isinstance(exc, TlsError):

@@ -193,7 +193,9 @@ class Fetched:
     content: Content | None
 
 
-class MessageStore(Protocol):  # gauge: the whole contract of a wire; two halves would be one object twice
+class MessageStore(
+    Protocol
+):  # gauge: the whole contract of a wire; two halves would be one object twice
     """The open incoming side of a connection.  All raise :class:`postroom.errors.WireError`.
 
     A folder is opened first; ``ids`` are ids of that folder, and an id of another UIDVALIDITY is

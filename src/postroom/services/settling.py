@@ -83,7 +83,9 @@ class Settler:
 
     async def _write(self, known: Sequence[_Known]) -> None:
         for each, state in zip(
-            known, await self._db.write(lambda tx: [self._settle(tx, e) for e in known]), strict=True
+            known,
+            await self._db.write(lambda tx: [self._settle(tx, e) for e in known]),
+            strict=True,
         ):
             if not state:
                 continue

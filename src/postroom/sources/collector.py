@@ -229,7 +229,7 @@ class Collector:
         except PostroomError:
             await self._give_back(rows, None)
             raise
-        except Exception:  # one message that breaks our own code must not stop the others
+        except Exception:  # noqa: BLE001  # one message that breaks our code must not stop the others
             _log.exception(
                 "source %s: %d messages could not be handled", self._source.name, len(ids)
             )

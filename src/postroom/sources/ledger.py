@@ -162,17 +162,13 @@ def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int)
     )
 
 
-_RETIRABLE: Final = (
-    "source = :source AND folder = :folder AND message NOT LIKE :current "
-    "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '')"
-)
-
-
 def retirable(tx: Tx, source: str, folder: str, uidvalidity: int) -> bool:
     """Whether something is left to do that was recorded under another UIDVALIDITY."""
     return bool(
         tx.value(
-            f"SELECT 1 FROM ledger WHERE {_RETIRABLE} LIMIT 1",
+            "SELECT 1 FROM ledger WHERE source = :source AND folder = :folder "
+            "AND message NOT LIKE :current "
+            "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '') LIMIT 1",
             source=source,
             folder=folder,
             current=f"{uidvalidity}-%",
@@ -190,7 +186,9 @@ def retire(tx: Tx, source: str, folder: str, uidvalidity: int, *, now: float) ->
         "WHEN state IN ('pending', 'held') THEN 'vanished' ELSE state END, "
         "reason = CASE WHEN state IN ('pending', 'held') "
         "THEN 'the server numbered the folder anew' ELSE reason END, "
-        f"after_due = '', updated_at = :now WHERE {_RETIRABLE}",
+        "after_due = '', updated_at = :now WHERE source = :source AND folder = :folder "
+        "AND message NOT LIKE :current "
+        "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '')",
         source=source,
         folder=folder,
         current=f"{uidvalidity}-%",

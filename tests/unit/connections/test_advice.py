@@ -110,7 +110,6 @@ def test_microsoft_is_not_sent_for_an_app_password() -> None:
     assert "An app password is a password for one program" not in text
 
 
-
 def test_fingerprints_look_as_other_tools_print_them() -> None:
     assert fingerprint("0a1bff") == "0A:1B:FF"
 

@@ -183,7 +183,8 @@ async def test_a_locked_room_opens_nothing(room: SmallRoom) -> None:
     await room.password("login", "u", PASSWORD)
     await room.connect("acme", incoming=_imap(9),
                        outgoing={"protocol": "smtp", "host": "127.0.0.1"})  # fmt: skip
-    opener = Opener(room.db, CredentialStore(None, None), actor=ACTOR, environ={})
+    store = CredentialStore(None, None, locked=Locked("The key is missing."))
+    opener = Opener(room.db, store, actor=ACTOR, environ={})
     for place in ("incoming", "outgoing"):
         with pytest.raises(Locked):
             await opener.prepare("acme", place)

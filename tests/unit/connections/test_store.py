@@ -9,7 +9,6 @@ import pytest
 
 from postroom.connections import store
 from postroom.connections.connection import Connection
-from postroom.connections.store import Reference
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import parse
@@ -40,17 +39,13 @@ async def test_a_missing_one_says_the_nearest(room: SmallRoom) -> None:
         await room.db.write(lambda tx: store.replace(tx, missing))
 
 
-async def test_not_deleted_while_used(room: SmallRoom) -> None:
+async def test_not_deleted_while_another_extends_it(room: SmallRoom) -> None:
     await room.connect("top", incoming=IMAP)
     await room.connect("child", extends="TOP")
-    users = [Reference("source", "orders-in", "connection")]
-    with pytest.raises(Refused) as caught:
-        await room.db.write(lambda tx: store.delete(tx, "top", referring=users, force=True))
+    with pytest.raises(Refused, match="extended by child") as caught:
+        await room.db.write(lambda tx: store.delete(tx, "top"))
     assert caught.value.code == "in_use"
-    assert caught.value.facts["usage"] == [["connection", "child", "extends"]]
-    with pytest.raises(Refused, match="source orders-in"):
-        await room.db.write(lambda tx: store.delete(tx, "child", referring=users))
-    await room.db.write(lambda tx: store.delete(tx, "child", referring=users, force=True))
+    await room.db.write(lambda tx: store.delete(tx, "child"))
     await room.db.write(lambda tx: store.delete(tx, "top"))
     assert await room.db.read(store.load_all) == []
 

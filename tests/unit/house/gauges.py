@@ -200,5 +200,7 @@ def _defined(body: list[ast.stmt]) -> Iterator[str]:
 
 def _is_verb(node: ast.ClassDef | Function) -> bool:
     """Whether a function belongs to a Typer app: the command line calls it, nobody imports it."""
-    return any(ast.unparse(each).startswith(("app.command", "app.callback"))
-               for each in node.decorator_list)
+    return any(
+        ast.unparse(each).startswith(("app.command", "app.callback"))
+        for each in node.decorator_list
+    )

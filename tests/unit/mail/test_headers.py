@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postroom.mail import Message, decode_header, header_block, read_date, scan, scan_all, summarise
+from postroom.mail import Message, decode_header, header_block, read_date, scan, summarise
 from postroom.mail.headers import FIELD_LIMIT
 
 __all__: list[str] = []
@@ -32,13 +32,6 @@ def test_scan_takes_the_first_field_of_each_name() -> None:
         "received": b"from a (b)\tby c; Fri, 2 Jan 2026 03:04:05 +0100",
         "date": b"Thu, 1 Jan 2026 00:00:00 GMT",
     }
-
-
-def test_scan_all_takes_every_one_in_order() -> None:
-    assert [each[:6] for each in scan_all(BLOCK, frozenset({"received"}))["received"]] == [
-        b"from a",
-        b"second",
-    ]
 
 
 def test_scan_reads_bare_line_feeds_and_a_first_line() -> None:

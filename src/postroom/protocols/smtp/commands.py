@@ -1,4 +1,4 @@
-"""SMTP commands as bytes; NUL, CR and LF and lines over the limit are refused (RFC 5321, 4.1)."""
+"""SMTP commands as bytes; NUL, CR, LF and what is too long are refused (RFC 5321, 4.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from postroom.errors import InvalidValue
 
 __all__ = [
     "DATA",
-    "LINE_LIMIT",
     "NOOP",
     "QUIT",
     "RSET",
@@ -20,9 +19,6 @@ __all__ = [
     "mail",
     "rcpt",
 ]
-
-LINE_LIMIT: Final = 512
-"""Bytes of one command line with its CRLF (RFC 5321, 4.5.3.1.4)."""
 
 DATA: Final = b"DATA\r\n"
 NOOP: Final = b"NOOP\r\n"

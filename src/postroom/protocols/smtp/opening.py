@@ -37,7 +37,8 @@ async def open_dialogue(
 ) -> tuple[Dialogue, Capabilities]:
     """The connection and what it offers once everything is done; raises as open_transport says."""
     tell = on_step or (lambda step: None)
-    opening = commands.ehlo(hello or ANONYMOUS)
+    hello = hello or ANONYMOUS
+    commands.ehlo(hello)  # refused before dialling
     if sign_in.method != "none" and target.security == "none" and not target.sign_in_without_tls:
         raise SignInError(
             "The connection has no TLS, so no sign-in is sent over it.",
@@ -56,7 +57,7 @@ async def open_dialogue(
         pump.scrubber.add(sign_in.secret)
     dialogue = Dialogue(pump, target.limits)
     try:
-        server = await _Opening(dialogue, target, sign_in, opening, tell).walk()
+        server = await _Opening(dialogue, target, sign_in, hello, tell).walk()
     except BaseException:
         pump.abandon()
         raise
@@ -71,7 +72,7 @@ class _Opening:
         dialogue: Dialogue,
         target: WireTarget,
         sign_in: SignIn,
-        hello: bytes,
+        hello: str,
         tell: OnStep,
     ) -> None:
         self._dialogue = dialogue
@@ -103,12 +104,12 @@ class _Opening:
 
     async def _ehlo(self) -> None:
         dialogue = self._dialogue
-        answer = await dialogue.ask(self._hello, "ehlo")
+        answer = await dialogue.ask(commands.ehlo(self._hello), "ehlo")
         reply = dialogue.reply(answer, "ehlo")
         # HELO has no TLS and no sign-in, so it will do only where neither is wanted
         plain = self._sign_in.method == "none" and self._target.security != "starttls"
         if reply.state == "rejected" and plain:
-            reply = dialogue.reply(await dialogue.ask(b"HELO" + self._hello[4:], "ehlo"), "ehlo")
+            reply = dialogue.reply(await dialogue.ask(commands.helo(self._hello), "ehlo"), "ehlo")
         elif reply.state == "accepted":
             self._server = parse_capabilities(answer)
         if reply.state != "accepted":

@@ -1,0 +1,93 @@
+"""The dispatcher when our own side breaks: no row stays in the hands of a process that gave it up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from postroom.db import Database
+from postroom.protocols.base import Outcome, Recipient, Submission
+from postroom.services.dispatcher import Dispatcher
+from tests.unit.services.desk import Desk, reply
+
+
+class Broken:
+    """A transport that answers the first, begins the second and then breaks in our own code."""
+
+    max_size = 0
+
+    async def submit(self, submissions: Sequence[Submission]) -> AsyncIterator[Outcome]:
+        first, second = submissions[:2]
+        for each in (first, second):
+            assert each.before_data is not None
+            await each.before_data()
+        yield Outcome(first.id, "answered", [Recipient("a@x.example", reply(250))])
+        raise LookupError("a mistake of ours")
+
+    async def check(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    def abandon(self) -> None:
+        return
+
+
+class Endless(Broken):
+    """A transport that needs a moment for each message, and asks before each."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+
+    async def submit(self, submissions: Sequence[Submission]) -> AsyncIterator[Outcome]:
+        for each in submissions:
+            assert each.before_data is not None
+            try:
+                await each.before_data()
+            except Exception as error:
+                yield Outcome(each.id, "untouched", [], error)
+                continue
+            self.begun.append(each.id)
+            await asyncio.sleep(0.02)
+            self.ended.append(each.id)
+            yield Outcome(each.id, "answered", [Recipient("a@x.example", reply(250))])
+
+
+def dispatcher(db: Database, transport: Broken) -> Dispatcher:
+    async def open_transport(name: str) -> Broken:
+        return transport
+
+    return Dispatcher(db, owner="me", open_transport=open_transport)
+
+
+async def test_a_mistake_of_ours_leaves_no_row_behind(desk: Desk, db: Database) -> None:
+    """What was known is settled, what may be on the wire is in doubt, the rest is free at once."""
+    items = [await desk.add("a@x.example") for _ in range(4)]
+    with pytest.raises(LookupError):
+        await dispatcher(db, Broken()).drain()
+    found = [await desk.show(item) for item in items]
+    by_state = sorted(one.state for one in found)
+    assert by_state == ["ambiguous", "queued", "queued", "sent"]
+    assert len(await desk.claim("me")) == 2, "and can be taken again by the same process"
+
+
+async def test_a_cancelled_drain_ends_between_two_messages(desk: Desk, db: Database) -> None:
+    """What is on the wire is finished and settled, the rest is queued as if never touched."""
+    items = [await desk.add("a@x.example") for _ in range(20)]
+    transport = Endless()
+    draining = asyncio.create_task(dispatcher(db, transport).drain())
+    while len(transport.begun) < 3:
+        await asyncio.sleep(0.005)
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    assert transport.begun == transport.ended
+    found = [await desk.show(item) for item in items]
+    sent = [one.id for one in found if one.state == "sent"]
+    assert sorted(sent) == sorted(transport.ended)
+    assert {(one.state, one.attempts) for one in found} == {("sent", 1), ("queued", 0)}
+    assert len(await desk.claim("me")) == 20 - len(sent)
