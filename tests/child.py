@@ -60,6 +60,11 @@ class Child:
             raise AssertionError(self._process.stderr.read())
         return line.rstrip("\n")
 
+    def complaint(self) -> str:
+        """The next line it writes to its standard error."""
+        assert self._process.stderr is not None
+        return self._process.stderr.readline().rstrip("\n")
+
     def lines(self) -> Sequence[str]:
         """What it still printed before it ended, as far as the last line is whole."""
         assert self._process.stdout is not None

@@ -12,7 +12,7 @@ from postroom.app import Room
 from postroom.clock import monotonic
 from postroom.errors import PostroomError
 from postroom.log import logger
-from postroom.services.dispatcher import Dispatcher
+from postroom.sources.watcher import give_up
 
 __all__ = ["Worker"]
 
@@ -40,13 +40,7 @@ class Worker:
 
         Raises why the room is locked, if it is: nothing in it can be collected or sent.
         """
-        desk = self._room.desk
-        if desk.locked is not None:
-            raise desk.locked
-        seat = await desk.seat()
-        self._dispatcher = Dispatcher(
-            desk.db, owner=seat.owner, open_transport=desk.opener.open_transport
-        )
+        self._dispatcher = await self._room.email.dispatcher()
         loops = [asyncio.create_task(loop) for loop in self._loops()]
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
@@ -77,7 +71,11 @@ class Worker:
 
     async def _watch(self, claim: Any) -> None:
         try:
-            watcher = await self._room.collecting.watcher(claim)
+            try:
+                watcher = await self._room.collecting.watcher(claim)
+            except PostroomError as error:
+                await give_up(self._room.desk.db, claim, error)
+                raise
             await watcher.watch()
         except PostroomError as error:
             _log.warning("source %s: %s", claim.row["name"], error)

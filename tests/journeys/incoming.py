@@ -99,7 +99,7 @@ class Incoming:
 
     def files(self, sink: Path | None = None, folder: str = "INBOX") -> list[Path]:
         """The files of the sink, oldest uid first."""
-        found = [path for path in ((sink or self.sink) / folder).glob("*.eml")]
+        found = list(((sink or self.sink) / folder).glob("*.eml"))
         return sorted(found, key=lambda path: [int(n) for n in path.stem.split("-")])
 
     def subjects(self, sink: Path | None = None) -> list[str]:

@@ -338,6 +338,25 @@ async def test_a_missing_input_folder_is_said(box: Incoming) -> None:
     assert "No/Such" in box.row()["note"]
 
 
+async def test_a_source_that_cannot_be_used_says_so(box: Incoming) -> None:
+    """A variable that is gone: the worker says it on the source and goes on with the others."""
+    await box.room.variables.set("FOLDER", "INBOX")
+    await box.source(folders={"input": "${FOLDER}"})
+    await box.room.desk.db.write(lambda tx: tx.execute("DELETE FROM variables"))
+    worker = asyncio.create_task(Worker(box.room).run())
+    try:
+        await soon(lambda: box.state() == "failed")
+        assert "FOLDER" in box.row()["note"]
+        assert box.row()["owner"] is None
+        box.fill(letter("one"))
+        await box.room.variables.set("FOLDER", "INBOX")
+        await box.room.sources.set("orders-in", {"description": "mended"})
+        await soon(lambda: len(box.files()) == 1)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
 async def test_a_sink_that_takes_nothing_loses_nothing(box: Incoming) -> None:
     """A place that cannot be written: nothing is blamed on the messages, they wait."""
     box.fill(*(letter(f"m{n}") for n in range(3)))

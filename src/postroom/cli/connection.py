@@ -65,13 +65,23 @@ def add(ctx: typer.Context, name: Name, rebind: Rebind = False) -> None:
 
 
 @app.command("set", context_settings=ALLOW_ANY)
-def set_(ctx: typer.Context, name: Name, rebind: Rebind = False) -> None:
+def set_(
+    ctx: typer.Context,
+    name: Name,
+    rebind: Rebind = False,
+    same_mailbox: Annotated[
+        bool, typer.Option(help="Another host or user, but the mailbox that sources know.")
+    ] = False,
+) -> None:
     """Change a connection; --clear FIELD takes a value away."""
     changes = changes_of(read_flags(ctx.args, nouns()["connection"]))
     _saved(
         in_room(
             lambda room: rebinding(
-                lambda rebind: room.connections.set(name, changes, rebind=rebind), rebind=rebind
+                lambda rebind: room.connections.set(
+                    name, changes, rebind=rebind, same_mailbox=same_mailbox
+                ),
+                rebind=rebind,
             )
         )
     )

@@ -66,9 +66,7 @@ def apply(
 
         async def planned(rebind: Rebind) -> Plan:
             agreed.append(rebind)
-            return await room.roomfile.apply(
-                wanted, dry_run=True, rebind=rebind, prune=prune or ()
-            )
+            return await room.roomfile.apply(wanted, dry_run=True, rebind=rebind, prune=prune or ())
 
         plan = await rebinding(planned, rebind=rebind)
         _show(plan)

@@ -9,14 +9,16 @@ from typing import Final
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
 from postroom.db import Claim, Tx
+from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
 from postroom.operations.sources import Sources
 from postroom.sinks import Sink
 from postroom.sources import store
 from postroom.sources.collector import SOURCES, Progress, Tally
+from postroom.sources.source import Source
 from postroom.sources.watcher import Watcher
 
-__all__ = ["Collecting"]
+__all__ = ["Collecting", "has_role"]
 
 SPOOL_SECONDS: Final = 86400.0
 
@@ -54,17 +56,17 @@ class Collecting:
         """The sources that a worker with these roles may collect for."""
 
         def body(tx: Tx) -> list[str]:
-            resolver = self._desk.resolver(tx)
-            problems = resolver.problems()
-            return [
-                one.name
-                for one in store.load_all(tx)
-                if one.connection not in problems
-                and _may(one.worker_roles, roles)
-                and _may(resolver.effective(one.connection).worker_roles, roles)
-            ]
+            return [one.name for one in store.load_all(tx) if self._may(tx, one, roles)]
 
         return await self._desk.db.read(body)
+
+    def _may(self, tx: Tx, source: Source, roles: Sequence[str]) -> bool:
+        """Whether it may be collected here; one whose connection is broken may, to be told so."""
+        try:
+            effective = self._desk.resolver(tx).effective(source.connection)
+        except PostroomError:
+            return has_role(source.worker_roles, roles)
+        return has_role(source.worker_roles, roles) and has_role(effective.worker_roles, roles)
 
     async def claim(self, names: Sequence[str], limit: int) -> list[Claim]:
         """Take sources of these names that are due and that nobody living owns."""
@@ -79,9 +81,13 @@ class Collecting:
     async def watcher(self, claim: Claim, progress: Progress | None = None) -> Watcher:
         """The watcher of a claimed source."""
         seat = await self._desk.seat()
-        source = await self._desk.db.read(
-            lambda tx: self._sources.expanded(tx, store.source_of(claim.row))
-        )
+
+        def body(tx: Tx) -> tuple[Source, Claim]:
+            expanded = self._sources.expanded(tx, store.source_of(claim.row))
+            mailbox = self._desk.mailbox_of(tx, expanded.connection)
+            return expanded, claim._replace(row=store.adopt(tx, claim.id, mailbox))
+
+        source, claim = await self._desk.db.write(body)
         sink: Sink = source.sink
         return Watcher(
             self._desk.db,
@@ -102,6 +108,6 @@ class Collecting:
         return await self.watcher(claims[0], progress) if claims else None
 
 
-def _may(wanted: Sequence[str], roles: Sequence[str]) -> bool:
+def has_role(wanted: Sequence[str], roles: Sequence[str]) -> bool:
     """Whether a worker with ``roles`` may do what asks for one of ``wanted`` (empty: anybody)."""
     return not wanted or bool(set(wanted) & set(roles))

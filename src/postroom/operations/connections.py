@@ -35,17 +35,35 @@ class Connections:
         return await self.show(connection.name)
 
     async def set(
-        self, name: str, changes: Mapping[str, Any], *, rebind: Rebind = False
+        self,
+        name: str,
+        changes: Mapping[str, Any],
+        *,
+        rebind: Rebind = False,
+        same_mailbox: bool = False,
     ) -> dict[str, Any]:
-        """Change fields of a connection; groups merge field by field, lists and ``auth`` are replaced."""
+        """Change fields of a connection; groups merge field by field, lists and ``auth`` are replaced.
+
+        A source whose connection leads to another host or user collects anew from its start, unless
+        ``same_mailbox`` says that it is the mailbox it knows, by another name.
+        """
 
         def body(tx: Tx) -> None:
             merged = merge(shown(store.get(tx, name)), changes)
             connection = parse(Connection, merged, where=f"connection {name}")
             self.save(tx, connection, new=False)
+            if same_mailbox:
+                self._keep_mailboxes(tx, connection.name)
 
         await self._desk.change(body, rebind=rebind)
         return await self.show(name)
+
+    def _keep_mailboxes(self, tx: Tx, name: str) -> None:
+        family = {each.casefold() for each in self._desk.resolver(tx).family(name)}
+        for source in sources.load_all(tx):
+            if source.connection.casefold() in family:
+                mailbox = self._desk.mailbox_of(tx, source.connection)
+                sources.adopt(tx, sources.row_of(tx, source.name)["id"], mailbox, same=True)
 
     def save(self, tx: Tx, connection: Connection, *, new: bool) -> None:
         """Store it, check it and whatever inherits from it, and write it down."""

@@ -16,7 +16,7 @@ from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
-from postroom.errors import Locked, WrongUse
+from postroom.errors import Locked, Refused, WrongUse
 from postroom.services import service as services
 from postroom.sources import store as sources
 
@@ -89,6 +89,24 @@ class Desk:
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
         return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx, self.credentials))
+
+    def mailbox_of(self, tx: Tx, connection: str) -> str:
+        """Whose mail a connection reads: the host and the user, as a source remembers them."""
+        side = self.resolver(tx).effective(connection).incoming
+        if side is None:
+            raise Refused(f"Connection {connection} has no incoming side.")
+        user = side.user
+        if not user and side.auth.credential:
+            record = self.credentials.get(tx, side.auth.credential)
+            user = str(record.plain.get("user_name", ""))
+        return f"{user} at {side.host}".casefold()
+
+    def roles_of(self, tx: Tx, connection: str) -> tuple[str, ...]:
+        """The worker roles that a connection asks for; none when it is broken, or no connection."""
+        try:
+            return self.resolver(tx).effective(connection).worker_roles
+        except WrongUse:
+            return ()
 
     def unresolved(self, tx: Tx) -> set[str]:
         """The connections, sources and services whose settings cannot be expanded right now."""

@@ -77,14 +77,8 @@ class Email:
         """Send what is due now, in this process, for at most ``within`` seconds.
 
         What was being sent when the time ran out is finished first: a message in DATA is not cut.
-        Raises why the room is locked, if it is: nothing is sent that cannot be written down.
         """
-        if self._desk.locked is not None:
-            raise self._desk.locked
-        seat = await self._desk.seat()
-        dispatcher = Dispatcher(
-            self._desk.db, owner=seat.owner, open_transport=self._desk.opener.open_transport
-        )
+        dispatcher = await self.dispatcher()
         draining = asyncio.create_task(dispatcher.drain(names, item=item, roles=roles))
         done, _ = await asyncio.wait([draining], timeout=within)
         if not done and within is not None:
@@ -92,6 +86,21 @@ class Email:
             draining.add_done_callback(self._desk.background.discard)
             return Drained()
         return await draining
+
+    async def dispatcher(self) -> Dispatcher:
+        """What sends for this process.
+
+        Raises why the room is locked, if it is: nothing is sent that cannot be written down.
+        """
+        if self._desk.locked is not None:
+            raise self._desk.locked
+        seat = await self._desk.seat()
+        return Dispatcher(
+            self._desk.db,
+            owner=seat.owner,
+            open_transport=self._desk.opener.open_transport,
+            roles_of=self._desk.roles_of,
+        )
 
     def seconds_until(self, due: float | None) -> float:
         """How long until an instant; an hour when there is none."""

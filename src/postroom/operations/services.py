@@ -140,22 +140,32 @@ class Outbox:
 
     async def hold(self, item: str) -> Item:
         """Keep a waiting message back."""
-        return await self._shift(item, "held", "held", "held by an operator")
+        return await self._shift(item, "hold", "held", "held by an operator")
 
     async def release(self, item: str) -> Item:
         """Let a held message go."""
-        return await self._shift(item, "release", "queued", "")
+        return await self._shift(item, "release", "queued", "", only=("held",))
 
     async def retry(self, item: str) -> Item:
         """Try a failed, deferred or ambiguous message again, for those who have not got it."""
-        return await self._shift(item, "retry", "queued", "")
+        return await self._shift(
+            item, "retry", "queued", "", only=("failed", "deferred", "ambiguous")
+        )
 
     async def cancel(self, item: str) -> Item:
         """Take a message out of the queue for good."""
         return await self._shift(item, "cancel", "cancelled", "cancelled by an operator")
 
-    async def _shift(self, item: str, verb: str, state: str, reason: str) -> Item:
+    async def _shift(
+        self, item: str, verb: str, state: str, reason: str, *, only: Sequence[str] = ()
+    ) -> Item:
         def body(tx: Tx) -> Item:
+            before = outbox.show(tx, item)
+            if only and before.state not in only:
+                raise Refused(
+                    f"Outbox item {before.id} is {before.state}; {verb} is for what is "
+                    f"{' or '.join(only)}."
+                )
             found = outbox.shift(tx, item, state, reason=reason)
             self._desk.record(tx, verb, "outbox", found.id, service=found.service)
             return found

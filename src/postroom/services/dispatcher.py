@@ -24,6 +24,9 @@ BATCH = 100
 HELD = 1 << 20
 """Bytes of contents that are read together with the claims of a batch."""
 
+RolesOf = Callable[[Tx, str], Sequence[str]]
+"""The worker roles that the connection of a service asks for (empty: none)."""
+
 OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
 
@@ -31,10 +34,18 @@ OpenTransport = Callable[[str], Awaitable[Transport]]
 class Dispatcher:
     """Sends what is due.  ``owner`` is the seat of this process; several may run beside each other."""
 
-    def __init__(self, db: Database, *, owner: str, open_transport: OpenTransport) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        owner: str,
+        open_transport: OpenTransport,
+        roles_of: RolesOf = lambda tx, connection: (),
+    ) -> None:
         self._db = db
         self._owner = owner
         self._open = open_transport
+        self._roles_of = roles_of
         self._stopping = False
 
     async def drain(
@@ -75,16 +86,24 @@ class Dispatcher:
         )
         return done
 
+    def _services(self, tx: Tx) -> dict[str, tuple[Service, Sequence[str]]]:
+        return {
+            name: (one, self._roles_of(tx, one.connection)) for name, one in _services(tx).items()
+        }
+
     async def _lanes(
         self, names: Sequence[str] | None, roles: Sequence[str]
     ) -> dict[str, dict[str, Service]]:
         """The services to serve, by the connection they share, so that it is opened once."""
         wanted = None if names is None else {name.casefold() for name in names}
         lanes: dict[str, dict[str, Service]] = {}
-        for name, one in (await self._db.read(_services)).items():
+        for name, (one, connection_roles) in (await self._db.read(self._services)).items():
             if wanted is not None and name.casefold() not in wanted:
                 continue
-            if one.worker_roles and not set(one.worker_roles) & set(roles):
+            if any(
+                needed and not set(needed) & set(roles)
+                for needed in (one.worker_roles, connection_roles)
+            ):
                 continue
             lanes.setdefault(one.connection, {})[name] = one
         return lanes
@@ -205,6 +224,7 @@ class Dispatcher:
 
     async def _give_back(self, claims: Sequence[Claim]) -> None:
         """Claims of which nothing is known: free again, or in doubt if DATA may have begun."""
+
         def body(tx: Tx) -> None:
             for one in claims:
                 rows.give_back(tx, one, owner=self._owner, now=timestamp())
@@ -212,7 +232,9 @@ class Dispatcher:
         if claims:
             await self._db.write(body)
 
-    def _unless_stopping(self, mark: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    def _unless_stopping(
+        self, mark: Callable[[], Awaitable[None]]
+    ) -> Callable[[], Awaitable[None]]:
         async def marked() -> None:
             if self._stopping:
                 raise Refused("This process is about to end.", temporary=True)

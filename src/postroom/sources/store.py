@@ -17,6 +17,7 @@ from postroom.sources.source import Source
 __all__ = [
     "Status",
     "add",
+    "adopt",
     "delete",
     "failed",
     "get",
@@ -58,9 +59,9 @@ def add(tx: Tx, source: Source) -> None:
     now = timestamp()
     try:
         tx.execute(
-            "INSERT INTO sources (id, name, name_key, body, created_at, updated_at, store, state, "
-            "state_since, note, failures, successes, due_at, epoch) VALUES (:id, :name, :key, "
-            ":body, :now, :now, :store, 'idle', :now, '', 0, 0, :now, 0)",
+            "INSERT INTO sources (id, name, name_key, body, created_at, updated_at, store, mailbox, "
+            "state, state_since, note, failures, successes, due_at, epoch) VALUES (:id, :name, "
+            ":key, :body, :now, :now, :store, '', 'idle', :now, '', 0, 0, :now, 0)",
             id=secrets.token_hex(8),
             name=source.name,
             key=source.name.casefold(),
@@ -85,6 +86,28 @@ def replace(tx: Tx, source: Source) -> None:
         now=timestamp(),
         id=row["id"],
     )
+
+
+def adopt(tx: Tx, source: str, mailbox: str, *, same: bool = False) -> Row:
+    """Remember which mailbox (host and user) a source collects from; gives its row.
+
+    Another mailbox than before is another ``store``: nothing that is known of the old one may be
+    taken for the new one's, so collecting begins at the source's start.  ``same`` says that it is
+    the old one by another name.
+    """
+    row = tx.one("SELECT * FROM sources WHERE id = :id", id=source)
+    if row is None:
+        raise NotThere("The source was deleted meanwhile.")
+    if row["mailbox"] == mailbox:
+        return row
+    keeps = same or not row["mailbox"]
+    tx.execute(
+        "UPDATE sources SET mailbox = :mailbox, store = :store WHERE id = :id",
+        id=source,
+        mailbox=mailbox,
+        store=row["store"] if keeps else secrets.token_hex(8),
+    )
+    return adopt(tx, source, mailbox)
 
 
 def row_of(tx: Tx, name: str) -> Row:

@@ -16,7 +16,7 @@ from postroom.sources import store as rows
 from postroom.sources.collector import SOURCES, Collector, Progress, Tally
 from postroom.sources.source import Backoff, Source
 
-__all__ = ["Watcher", "wait_after"]
+__all__ = ["Watcher", "give_up", "wait_after"]
 
 OpenStore = Callable[[str], Awaitable[MessageStore]]
 """Opens the incoming side of a connection by name; raises WireError."""
@@ -232,7 +232,22 @@ KEEP_OPEN_SECONDS: Final = 300.0
 """A connection that is not wanted for longer than this is closed between two looks."""
 REFUSED_SECONDS: Final = 900.0
 """After a refused sign-in: asking every minute is how accounts get locked.  An edit wakes it."""
+_UNUSABLE_SECONDS: Final = 60.0
+"""When a source that could not be used as it is defined is looked at again.  An edit wakes it."""
 _FOREVER: Final = 86400.0
+
+
+async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:
+    """Give a claim back that cannot be watched at all: what is wrong stands on the source."""
+    owner: str = claim.row["owner"]
+
+    def body(tx: Tx) -> None:
+        SOURCES.guard(tx, claim, owner=owner)
+        now = timestamp()
+        rows.mark(tx, claim.id, "failed", note=str(error), now=now)
+        SOURCES.release(tx, claim, owner=owner, due_at=now + _UNUSABLE_SECONDS)
+
+    await db.write(body)
 
 
 def wait_after(backoff: Backoff, failures: int) -> float:

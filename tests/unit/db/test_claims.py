@@ -178,7 +178,9 @@ async def test_processes_share_the_work_and_a_dead_one_s_falls_at_once(tmp_path:
         async with Seat(db) as seat:  # sitting down looks for the dead
             mine = await take(db, seat.owner, now=timestamp(), limit=1000)
             assert {claim.id for claim in mine} == set(first) | set(second)
-            left = await db.read(lambda tx: [row["owner"] for row in tx.all("SELECT * FROM workers")])
+            left = await db.read(
+                lambda tx: [row["owner"] for row in tx.all("SELECT * FROM workers")]
+            )
             assert left == [seat.owner]
             files = [file.name for file in (tmp_path / "seats").iterdir()]
             assert files == [f"{seat.owner}.lock"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def names(db: Database) -> set[str]:
     return {row["name"] for row in db.read_now(lambda tx: tx.all("SELECT name FROM variables"))}
 
 
-def put(name: str) -> object:
+def put(name: str) -> Callable[[Tx], int]:
     return lambda tx: tx.execute(INSERT, name=name)
 
 
@@ -28,11 +29,11 @@ async def test_many_bodies_share_one_commit(db: Database) -> None:
     """Bodies that wait at the same time are made durable together: one commit, many answers."""
     version = db.data_version()
     commits = 0
-    await db.write(put("warm"))  # type: ignore[arg-type]
+    await db.write(put("warm"))
     gate = threading.Event()
     first = asyncio.create_task(db.write(lambda tx: gate.wait(5)))
     await asyncio.sleep(0.05)
-    rest = [asyncio.create_task(db.write(put(f"n{n}"))) for n in range(200)]  # type: ignore[arg-type]
+    rest = [asyncio.create_task(db.write(put(f"n{n}"))) for n in range(200)]
     await asyncio.sleep(0.05)
     gate.set()
     while not all(task.done() for task in rest):
@@ -54,8 +55,8 @@ async def test_a_failing_body_undoes_only_itself(db: Database) -> None:
     gate = threading.Event()
     first = asyncio.create_task(db.write(lambda tx: gate.wait(5)))
     await asyncio.sleep(0.02)
-    bodies = [put("a"), half, put("b"), put("a"), put("c")]
-    rest = [asyncio.create_task(db.write(body)) for body in bodies]  # type: ignore[arg-type]
+    bodies: list[Callable[[Tx], object]] = [put("a"), half, put("b"), put("a"), put("c")]
+    rest = [asyncio.create_task(db.write(body)) for body in bodies]
     await asyncio.sleep(0.02)
     gate.set()
     results = await asyncio.gather(first, *rest, return_exceptions=True)
@@ -84,7 +85,7 @@ async def test_a_read_sees_one_snapshot(db: Database) -> None:
 
     def body(tx: Tx) -> list[int]:
         before = tx.value("SELECT count(*) FROM variables")
-        asyncio.run(other.write(put("meanwhile")))  # type: ignore[arg-type]
+        asyncio.run(other.write(put("meanwhile")))
         return [before, tx.value("SELECT count(*) FROM variables")]
 
     assert await asyncio.to_thread(db.read_now, body) == [0, 0]
@@ -95,13 +96,13 @@ async def test_a_read_sees_one_snapshot(db: Database) -> None:
 async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
     """Close answers every write that was queued before it; afterwards nothing is accepted."""
     db = open_database(tmp_path / "room.db", create=True)
-    writes = [asyncio.create_task(db.write(put(f"n{n}"))) for n in range(50)]  # type: ignore[arg-type]
+    writes = [asyncio.create_task(db.write(put(f"n{n}"))) for n in range(50)]
     await asyncio.sleep(0)
     await db.close()
     await asyncio.gather(*writes)
     await db.close()
     with pytest.raises(RoomError, match="closed"):
-        await db.write(put("late"))  # type: ignore[arg-type]
+        await db.write(put("late"))
     again = open_database(tmp_path / "room.db")
     assert len(names(again)) == 50
     await again.close()
@@ -168,7 +169,7 @@ def test_a_missing_room_says_how_to_make_one(tmp_path: Path) -> None:
 async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     """Content of messages lies in it: mode 0600."""
     db = open_database(tmp_path / "room.db", create=True)
-    await db.write(put("x"))  # type: ignore[arg-type]
+    await db.write(put("x"))
     for file in tmp_path.glob("room.db*"):
         assert file.stat().st_mode & 0o077 == 0
     await db.close()
@@ -219,10 +220,12 @@ async def test_damage_found_later_is_said_too(tmp_path: Path) -> None:
     """A page that was overwritten: the read that meets it fails with the sentence."""
     path = tmp_path / "room.db"
     db = open_database(path, create=True)
-    await db.write(put("x"))  # type: ignore[arg-type]
+    await db.write(put("x"))
     await db.close()
     with sqlite3.connect(path) as raw:
-        [page] = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'variables'").fetchone()
+        [page] = raw.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'variables'"
+        ).fetchone()
     raw.close()
     data = bytearray(path.read_bytes())
     data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
@@ -245,18 +248,18 @@ time.sleep(60)
 async def test_a_busy_room_names_who_holds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """"Locked" is temporary (exit 75) and says which process it is; then the room works again."""
+    """ "Locked" is temporary (exit 75) and says which process it is; then the room works again."""
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
     path = tmp_path / "room.db"
     db = open_database(path, create=True)
-    await db.write(put("before"))  # type: ignore[arg-type]
+    await db.write(put("before"))
     with Child("-c", LOCKER, str(path)) as holder:
         assert holder.line() == "locked"
         with pytest.raises(RoomError, match=f"process {holder.pid}\\)") as busy:
-            await db.write(put("during"))  # type: ignore[arg-type]
+            await db.write(put("during"))
         assert (busy.value.code, busy.value.exit_status) == ("room_busy", 75)
         assert names(db) == {"before"}, "reading goes on"
-    await db.write(put("after"))  # type: ignore[arg-type]
+    await db.write(put("after"))
     assert names(db) == {"before", "after"}
     await db.close()
 

@@ -63,7 +63,9 @@ class Desk:
             )
         )
 
-    async def claim(self, owner: str = "me", *, later: float = 1.0, limit: int = 100) -> list[Claim]:
+    async def claim(
+        self, owner: str = "me", *, later: float = 1.0, limit: int = 100
+    ) -> list[Claim]:
         return await self.db.write(
             lambda tx: settle.claim(
                 tx, owner=owner, now=self.clock + later, services=",orders-out,", limit=limit

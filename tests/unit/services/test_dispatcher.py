@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from postroom.db import Database
+from postroom.errors import PostroomError
 from postroom.protocols.base import Outcome, Recipient, Submission
 from postroom.services.dispatcher import Dispatcher
 from tests.unit.services.desk import Desk, reply
@@ -48,7 +49,7 @@ class Endless(Broken):
             assert each.before_data is not None
             try:
                 await each.before_data()
-            except Exception as error:
+            except PostroomError as error:
                 yield Outcome(each.id, "untouched", [], error)
                 continue
             self.begun.append(each.id)

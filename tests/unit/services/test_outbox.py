@@ -131,9 +131,7 @@ async def test_an_item_is_shown_by_the_beginning_of_its_id(desk: Desk) -> None:
         await desk.show("%")
 
 
-@pytest.mark.parametrize(
-    ("code", "after"), [(450, "deferred"), (550, "failed"), (250, "sent")]
-)
+@pytest.mark.parametrize(("code", "after"), [(450, "deferred"), (550, "failed"), (250, "sent")])
 async def test_what_an_operator_may_do_after_an_attempt(desk: Desk, code: int, after: str) -> None:
     """Deferred and failed messages can be tried again; a sent one never."""
     item = await desk.add("a@x.example")

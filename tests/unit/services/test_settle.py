@@ -67,7 +67,14 @@ def test_a_lost_connection_is_said_of_every_recipient() -> None:
 
 @pytest.mark.parametrize(
     ("attempts", "least", "most"),
-    [(1, 54, 60), (2, 108, 120), (3, 216, 240), (7, 3240, 3600), (100, 3240, 3600), (10**6, 3240, 3600)],
+    [
+        (1, 54, 60),
+        (2, 108, 120),
+        (3, 216, 240),
+        (7, 3240, 3600),
+        (100, 3240, 3600),
+        (10**6, 3240, 3600),
+    ],
 )
 def test_waits_grow_and_are_spread(attempts: int, least: float, most: float) -> None:
     """From ``min`` doubling to ``max``, less a tenth at random, however often it was tried."""

@@ -96,7 +96,10 @@ def test_a_spooled_message_is_copied_whole(tmp_path: Path) -> None:
 
 def test_taking_twice_is_the_same(tmp_path: Path) -> None:
     """At least once on the wire, one file on the disk: a repeat writes the same again."""
-    out, messages = sink(tmp_path, summary=True), [item(n, attachments=[("a.pdf", b"%PDF")]) for n in (1, 2)]
+    out, messages = (
+        sink(tmp_path, summary=True),
+        [item(n, attachments=[("a.pdf", b"%PDF")]) for n in (1, 2)],
+    )
     first = out.take(messages)
     files = every_file(tmp_path)
     assert out.take(messages) == first
@@ -137,7 +140,9 @@ def test_no_name_leaves_the_sink(
     """The same for any name there is (T79)."""
     root = tmp_path_factory.mktemp("names")
     attached = (safe_name(name, fallback="attachment-1"), b"data")
-    [taken] = sink(root / "sink").take([item(1, folder=folder_path(folder), attachments=[attached])])
+    [taken] = sink(root / "sink").take(
+        [item(1, folder=folder_path(folder), attachments=[attached])]
+    )
     assert not taken.error
     assert len(every_file(root / "sink")) == len(every_file(root)) == 2
 
@@ -188,7 +193,7 @@ def test_one_message_that_cannot_be_written_does_not_stop_the_others(tmp_path: P
     in_the_way = tmp_path / "INBOX" / "7-3.eml"
     in_the_way.mkdir(parents=True)
     (in_the_way / "keep").touch()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     taken = sink(tmp_path).take([item(n) for n in range(1, 6)])
     assert [one.ledger for one in taken] == [1, 2, 3, 4, 5]
     assert [bool(one.error) for one in taken] == [False, False, True, False, False]
@@ -196,7 +201,7 @@ def test_one_message_that_cannot_be_written_does_not_stop_the_others(tmp_path: P
     assert every_file(tmp_path) == [f"INBOX/7-{n}.eml" for n in (1, 2)] + ["INBOX/7-3.eml/keep"] + [
         f"INBOX/7-{n}.eml" for n in (4, 5)
     ]
-    assert len(os.listdir("/proc/self/fd")) == before, "every file was closed, and once"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "every file was closed, and once"
 
 
 def test_a_large_batch_needs_few_open_files(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mailbox
-import os
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def test_a_mail_program_reads_what_was_taken(tmp_path: Path) -> None:
     assert len(box) == 2
     assert all(message.get_subdir() == "new" for message in box)
     assert Path(taken[0].where).read_bytes() == b"Subject: one\r\n\r\n\xff\x00"
-    assert os.listdir(tmp_path / "box" / "tmp") == []
+    assert list((tmp_path / "box" / "tmp").iterdir()) == []
 
 
 def test_taking_twice_adds_nothing_even_after_it_was_read(tmp_path: Path) -> None:
@@ -45,8 +44,8 @@ def test_taking_twice_adds_nothing_even_after_it_was_read(tmp_path: Path) -> Non
     first.rename(tmp_path / "cur" / f"{first.name}:2,S")
     again = out.take([item(1), item(2), item(3)])
     assert [one.ledger for one in again] == [1, 2, 3]
-    assert len(os.listdir(tmp_path / "cur")) == 1
-    assert len(os.listdir(tmp_path / "new")) == 2
+    assert len(list((tmp_path / "cur").iterdir())) == 1
+    assert len(list((tmp_path / "new").iterdir())) == 2
 
 
 def test_names_are_those_of_a_maildir(tmp_path: Path) -> None:
@@ -80,7 +79,7 @@ def test_one_message_that_cannot_be_written_does_not_stop_the_others(tmp_path: P
     (tmp_path / "tmp" / name).mkdir()
     found = out.take([item(1), item(2), item(3)])
     assert [bool(one.error) for one in found] == [False, True, False]
-    assert len(os.listdir(tmp_path / "new")) == 2
+    assert len(list((tmp_path / "new").iterdir())) == 2
 
 
 def test_a_full_disk_refuses_for_now_and_loses_nothing(small_disk: Path) -> None:
@@ -90,5 +89,5 @@ def test_a_full_disk_refuses_for_now_and_loses_nothing(small_disk: Path) -> None
     with pytest.raises(Refused, match="disk is full") as refused:
         out.take([item(2, b"y" * 100_000), item(3, b"z" * 200_000)])
     assert (refused.value.code, refused.value.temporary) == ("room_full", True)
-    assert len(os.listdir(small_disk / "new")) == 1
-    assert os.listdir(small_disk / "tmp") == []
+    assert len(list((small_disk / "new").iterdir())) == 1
+    assert list((small_disk / "tmp").iterdir()) == []

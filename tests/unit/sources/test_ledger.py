@@ -23,7 +23,7 @@ class Book:
     async def do(self, body: Callable[[Tx], object]) -> None:
         await self._db.write(body)
 
-    async def list(self, uids: Iterable[int], state: str = "pending", **more: object) -> None:
+    async def listed(self, uids: Iterable[int], state: str = "pending", **more: object) -> None:
         seen = [Seen(f"7-{uid}", state, "", 100, None, **more) for uid in uids]  # type: ignore[arg-type]
         top = max((int(one.message[2:]) for one in seen), default=0)
         await self._db.write(
@@ -63,7 +63,11 @@ class Book:
     ) -> None:
         where = "" if error else f"/orders/{uid}.eml"
         read = Read(
-            Delivery((await self.row(uid))["id"], where, error), b"digest", "Subject", "a@b", "<m@x>"
+            Delivery((await self.row(uid))["id"], where, error),
+            b"digest",
+            "Subject",
+            "a@b",
+            "<m@x>",
         )
         await self.do(
             lambda tx: ledger.delivered(
@@ -92,7 +96,7 @@ async def test_the_cursor_and_its_rows_are_one_transaction(db: Database, book: B
         await db.write(half)
     assert await db.read(lambda tx: ledger.cursor_of(tx, book.source, STORE, INBOX)) is None
     assert await book.counts() == {}
-    await book.list([1, 2])
+    await book.listed([1, 2])
     row = await db.read(lambda tx: ledger.cursor_of(tx, book.source, STORE, INBOX))
     assert row is not None
     assert (row["cursor"], row["uidvalidity"]) == ("7-2", 7)
@@ -100,16 +104,16 @@ async def test_the_cursor_and_its_rows_are_one_transaction(db: Database, book: B
 
 async def test_listing_a_known_message_again_changes_nothing(book: Book) -> None:
     """Recorded exactly once: a message that is listed twice keeps its state."""
-    await book.list([1, 2])
+    await book.listed([1, 2])
     await book.take(1)
     await book.deliver(1)
-    await book.list([1, 2, 3])
+    await book.listed([1, 2, 3])
     assert await book.counts() == {"done": 1, "pending": 2}
 
 
 async def test_batches_are_taken_in_order_and_bounded_by_bytes(book: Book) -> None:
     """Oldest first; at least one message, however large it is."""
-    await book.list(range(1, 8))
+    await book.listed(range(1, 8))
     assert await book.take(2) == [1, 2]
     assert await book.take(10, most_bytes=250) == [3, 4]
     assert await book.take(10, most_bytes=10) == [5]
@@ -120,7 +124,7 @@ async def test_batches_are_taken_in_order_and_bounded_by_bytes(book: Book) -> No
 
 async def test_what_was_not_read_goes_back_without_blame(book: Book) -> None:
     """After a lost connection only the message that was in flight keeps its attempt (T77)."""
-    await book.list(range(1, 6))
+    await book.listed(range(1, 6))
     await book.take()
     await book.back(range(1, 6), blamed=3)
     assert [(await book.row(uid))["attempts"] for uid in range(1, 6)] == [0, 0, 1, 0, 0]
@@ -130,7 +134,7 @@ async def test_what_was_not_read_goes_back_without_blame(book: Book) -> None:
 
 async def test_after_a_crash_messages_are_tried_one_by_one(book: Book) -> None:
     """A batch that a dead worker had is tried singly, so that the poisonous one is found (T77)."""
-    await book.list(range(1, 4))
+    await book.listed(range(1, 4))
     await book.take()
     await book.recover()
     assert await book.counts() == {"pending": 3}
@@ -141,19 +145,19 @@ async def test_after_a_crash_messages_are_tried_one_by_one(book: Book) -> None:
 
 async def test_the_third_failure_holds_the_message_and_the_rest_goes_on(book: Book) -> None:
     """A poison message stops only itself: three crashes, then it is held, with the reason (T77)."""
-    await book.list([1])
+    await book.listed([1])
     for _ in range(MOST_ATTEMPTS):
         assert await book.take() == [1]
         await book.recover()
     row = await book.row(1)
     assert (row["state"], row["reason"]) == ("held", "third failure")
-    await book.list([2])
+    await book.listed([2])
     assert await book.take() == [2]
 
 
 async def test_the_third_lost_connection_holds_it_too(book: Book) -> None:
     """The same for a message during which the connection was lost three times."""
-    await book.list([1])
+    await book.listed([1])
     for _ in range(MOST_ATTEMPTS):
         assert (await book.row(1))["state"] == "pending"
         await book.take()
@@ -163,7 +167,7 @@ async def test_the_third_lost_connection_holds_it_too(book: Book) -> None:
 
 async def test_a_released_message_has_three_tries_again(db: Database, book: Book) -> None:
     """Releasing a held message forgets its old failures."""
-    await book.list([1, 2], "held")
+    await book.listed([1, 2], "held")
     ids = await book.ids([1])
     released = await db.write(lambda tx: entries.release(tx, book.source, ids, now=9.0))
     assert released == 1
@@ -186,7 +190,7 @@ async def test_what_follows_a_delivery(
     book: Book, error: str, done_due: bool, error_due: bool, state: str, due: str
 ) -> None:
     """Delivered until its after-action is done; a refused message is failed, and says why."""
-    await book.list([1])
+    await book.listed([1])
     await book.take()
     await book.deliver(1, error=error, done_due=done_due, error_due=error_due)
     row = await book.row(1)
@@ -196,8 +200,8 @@ async def test_what_follows_a_delivery(
 
 async def test_after_actions_are_settled_by_outcome(db: Database, book: Book) -> None:
     """``done`` only once the after-action is finished; other outcomes keep their state."""
-    await book.list([1, 2])
-    await book.list([3], "ignored", after_due="ignored")
+    await book.listed([1, 2])
+    await book.listed([3], "ignored", after_due="ignored")
     await book.take()
     await book.deliver(1, done_due=True)
     await book.deliver(2, error="no", error_due=True)
@@ -216,7 +220,7 @@ async def test_after_actions_are_settled_by_outcome(db: Database, book: Book) ->
 
 async def test_reset_processes_again_what_is_finished(db: Database, book: Book) -> None:
     """Everything but what is being worked on comes again, with three fresh tries."""
-    await book.list([1, 2, 3])
+    await book.listed([1, 2, 3])
     await book.take(1)
     await book.deliver(1)
     await book.take(1)
@@ -229,8 +233,8 @@ async def test_listing_the_ledger_filters_by_state_and_counts_newest_first(
     db: Database, book: Book
 ) -> None:
     """What an operator asks for: some states, at most so many, newest first."""
-    await book.list([1, 2])
-    await book.list([3, 4], "held")
+    await book.listed([1, 2])
+    await book.listed([3, 4], "held")
 
     def uids(*states: str, limit: int = 50) -> list[str]:
         found = db.read_now(lambda tx: entries.find(tx, book.source, states=states, limit=limit))
@@ -244,7 +248,7 @@ async def test_listing_the_ledger_filters_by_state_and_counts_newest_first(
 
 async def test_forgetting_removes_rows_and_cursors(db: Database, book: Book) -> None:
     """A source that forgot begins from its start again."""
-    await book.list([1])
+    await book.listed([1])
     await db.write(lambda tx: entries.forget(tx, book.source))
     assert await book.counts() == {}
     assert await db.read(lambda tx: ledger.cursor_of(tx, book.source, STORE, INBOX)) is None

@@ -169,4 +169,4 @@ def test_a_definition_that_cannot_work_is_refused(fields: dict[str, Any], named:
 def test_what_happens_afterwards(fields: dict[str, Any], actions: tuple[str, ...]) -> None:
     """The named action, else a move where a folder is named, else nothing."""
     source = source_of(**fields)
-    assert tuple(source.action(o) for o in ("done", "error", "ignored")) == actions  # type: ignore[arg-type]
+    assert tuple(source.action(o) for o in ("done", "error", "ignored")) == actions

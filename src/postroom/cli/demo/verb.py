@@ -168,7 +168,9 @@ class _Demo:
         here = Path.cwd()
         room, files = _short(self._room_path, here), _short(self._files, here)
         # after `make demo` the command is in the virtual environment, not on the PATH
-        command = "postroom" if shutil.which("postroom") else _short(Path(sys.argv[0]).absolute(), here)
+        command = (
+            "postroom" if shutil.which("postroom") else _short(Path(sys.argv[0]).absolute(), here)
+        )
         print(
             f"\nWhere to look\n"
             f"  {files}/collected/INBOX  the messages, exact bytes\n"

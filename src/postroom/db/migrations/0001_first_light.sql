@@ -108,6 +108,7 @@ CREATE TABLE sources (
     created_at DOUBLE PRECISION NOT NULL,
     updated_at DOUBLE PRECISION NOT NULL,
     store TEXT NOT NULL,               -- names the mailbox in ledger keys; another mailbox, another store
+    mailbox TEXT NOT NULL,             -- host and user of that mailbox; empty until the first collection
     state TEXT NOT NULL,               -- what it is doing, for people
     state_since DOUBLE PRECISION NOT NULL,
     note TEXT NOT NULL,                -- the last error, as a sentence; empty when all is well
