@@ -14,7 +14,7 @@ CHECKS := format lint types floors
 FIGURES := gauges
 TESTS := unit wire journeys
 
-.PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) faults bench docs fmt clean
+.PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) bench docs fmt clean
 
 help: ## list the chores
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -58,9 +58,6 @@ wire: .dev ## the wires against real servers on loopback
 
 journeys: .dev ## what a person does, from end to end
 	@$(STEP) journeys $(PYTEST) tests/journeys
-
-faults: .dev ## cut wires, full disks, killed processes
-	@$(STEP) faults $(PYTEST) tests/faults
 
 bench: .dev ## the numbers beside their peers (minutes; a quiet machine)
 	@$(PY) -m tests.bench $(ARGS)

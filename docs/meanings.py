@@ -84,6 +84,9 @@ VARIABLES: Final[dict[str, str]] = {
     "`~/Library/Application Support`).",
     "POSTROOM_KEK": "Where the room's key is, as `--kek` gives it: a key source, see below.",
     "POSTROOM_PASSPHRASE": "The passphrase, for the key source `passphrase:`.",
+    "POSTROOM_PUBLIC_ONLY": "`1` refuses to dial loopback and private addresses too.",
+    "POSTROOM_URL": "Reserved for rooms that are served elsewhere. This release refuses to start while "
+    "it is set.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "
     "set, so that nobody believes to be working on another database.",
 }
@@ -107,8 +110,11 @@ MACROS: Final[dict[str, tuple[str, str]]] = {
     "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
     "mail": (
         "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
-        "Facts of the message; only in `name_template`.",
+        "Facts of a message; no setting of this release takes them.",
     ),
-    "date": ("${date:FORMAT}", "The present instant in UTC, such as `${date:%Y-%m-%d}`."),
+    "date": (
+        "${date:FORMAT}",
+        "The present instant in UTC, such as `${date:%Y-%m-%d}`; no setting of this release takes it.",
+    ),
     "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }

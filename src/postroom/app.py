@@ -12,6 +12,7 @@ from postroom.connections.open import Opener
 from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
 from postroom.errors import Locked, RoomError, Unreadable
+from postroom.net.dial import Policy
 from postroom.operations.audit import Audit
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
@@ -87,7 +88,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     keyring = start.keyring
     recorder = None if mac is None else Recorder(mac)
     credentials = CredentialStore(keyring, recorder, locked=start.locked)
-    opener = Opener(db, credentials, actor=actor)
+    policy = Policy(public_only=settings.public_only)
+    opener = Opener(db, credentials, actor=actor, policy=policy)
     desk = Desk(db, settings.room, credentials, recorder, opener, actor, locked=start.locked)
     sources = Sources(desk)
     return Room(

@@ -130,7 +130,7 @@ def _bytes(piece: str | Secret) -> bytes:
 def _where(prefix: str) -> str:
     return {
         "sec": " A secret stands only in a sealed field.",
-        "mail": " Facts of a message stand only in a name template or a sink path.",
+        "mail": " Facts of a message stand in no setting of this release.",
     }.get(prefix, "")
 
 

@@ -14,10 +14,14 @@ __all__ = ["Settings", "settings_of"]
 
 
 class Settings(NamedTuple):
-    """``room`` is the data directory; ``kek`` a KEK source or None for the room's own key file."""
+    """``room`` is the data directory; ``kek`` a KEK source or None for the room's own key file.
+
+    ``public_only`` refuses to dial loopback and private addresses too.
+    """
 
     room: Path
     kek: str | None = None
+    public_only: bool = False
 
 
 def settings_of(
@@ -26,7 +30,8 @@ def settings_of(
     kek: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``), else the defaults.
+    """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``,
+    ``POSTROOM_PUBLIC_ONLY``), else the defaults.
 
     Raises RoomError on Windows and for settings of a later release.
     """
@@ -39,7 +44,15 @@ def settings_of(
             hint="Unset it, or install a release with PostgreSQL.",
         )
     chosen = room or env.get("POSTROOM_ROOM") or _default_room(env)
-    return Settings(Path(chosen).expanduser().absolute(), kek or env.get("POSTROOM_KEK") or None)
+    if str(chosen).startswith(("http://", "https://")) or env.get("POSTROOM_URL"):
+        raise RoomError(
+            "Rooms that are served elsewhere are not part of this release.",
+            hint="Give the directory of a room on this machine, and unset POSTROOM_URL.",
+        )
+    public_only = env.get("POSTROOM_PUBLIC_ONLY", "").lower() in ("1", "true", "yes")
+    return Settings(
+        Path(chosen).expanduser().absolute(), kek or env.get("POSTROOM_KEK") or None, public_only
+    )
 
 
 def _default_room(env: Mapping[str, str]) -> Path:

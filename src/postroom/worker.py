@@ -58,13 +58,21 @@ class Worker:
     async def _collect(self) -> None:
         """Claim sources that are due and watch each in a task of its own."""
         while True:
-            names = await self._room.collecting.names(self._roles)
-            free = MOST_SOURCES - len(self._watching)
-            for claim in await self._room.collecting.claim(names, free) if names and free else ():
-                task = asyncio.create_task(self._watch(claim))
-                self._watching[claim.id] = task
-                task.add_done_callback(functools.partial(self._ended, claim.id))
+            try:
+                await self._claim()
+            except (
+                PostroomError
+            ) as error:  # a full disk or a busy room: the next look may be better
+                _log.warning("sources: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _claim(self) -> None:
+        names = await self._room.collecting.names(self._roles)
+        free = MOST_SOURCES - len(self._watching)
+        for claim in await self._room.collecting.claim(names, free) if names and free else ():
+            task = asyncio.create_task(self._watch(claim))
+            self._watching[claim.id] = task
+            task.add_done_callback(functools.partial(self._ended, claim.id))
 
     def _ended(self, source: str, task: asyncio.Task[None]) -> None:
         self._watching.pop(source, None)

@@ -409,6 +409,28 @@ async def test_a_new_uidvalidity_leaves_nothing_stuck(box: Incoming) -> None:
     assert box.counts() == {"done": 2, "vanished": 2}
 
 
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+async def test_another_mailbox_is_collected_from_its_start(box: Incoming, protocol: str) -> None:
+    """What was known of the old one is not asked for in the new one: it would be other messages."""
+    port = getattr(box.ground.dovecot, f"{protocol}s")
+    incoming = {"protocol": protocol, "port": str(port)}
+    await box.room.connections.set("acme", {"incoming": incoming}, rebind=True)
+    box.fill(letter("theirs-1"), letter("theirs-2"))
+    await box.source(clearance=True)
+    await box.run()
+    await box.room.ledger.release("orders-in")
+    other = box.ground.user()
+    login = {"user_name": other.address, "password": Secret(other.password)}
+    await box.room.credentials.set("acme-login", login)
+    box.ground.dovecot.fill(other, [letter("ours-1"), letter("ours-2"), letter("ours-3")])
+    assert (await box.run()).held == 3
+    assert box.counts() == {"held": 3, "vanished": 2}
+    await box.room.ledger.release("orders-in")
+    assert (await box.run()).delivered == 3
+    found = sorted(path.read_bytes() for path in (box.sink / "INBOX").iterdir())
+    assert [one.count(b"ours-") > 0 for one in found] == [True] * 3
+
+
 async def test_pop3_cannot_move(box: Incoming) -> None:
     """What the protocol cannot do is refused before anything is touched, with what it can."""
     await box.room.connections.set(
@@ -419,3 +441,14 @@ async def test_pop3_cannot_move(box: Incoming) -> None:
     with pytest.raises(Refused, match="keep or delete"):
         await box.run()
     assert box.counts() == {}
+
+
+@pytest.mark.parametrize("same", [False, True])
+async def test_a_mailbox_by_another_name_is_said_to_be_the_same(box: Incoming, same: bool) -> None:
+    """DESIGN 4.3: equal messages in another mailbox are lost to nobody, unless it is the same one."""
+    box.fill(letter("one"), letter("two"))
+    await box.source()
+    assert (await box.run()).delivered == 2
+    changes = {"incoming": {"host": "localhost"}}
+    await box.room.connections.set("acme", changes, rebind=True, same_mailbox=same)
+    assert (await box.run()).delivered == (0 if same else 2)

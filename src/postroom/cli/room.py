@@ -72,9 +72,12 @@ def apply(
         _show(plan)
         if dry_run or not plan.changes:
             return plan
-        removes = [step for step in plan.steps if step.verb == "remove"]
-        if removes and not confirm(f"Remove {len(removes)} records?"):
-            raise WrongUse("Nothing was changed.", hint="Confirm the removals with --yes.")
+        gone = [step for step in plan.steps if step.verb == "remove" or "type" in step.fields]
+        if gone and not confirm(f"{len(gone)} records or their fields will be destroyed. Go on?"):
+            raise WrongUse(
+                "Nothing was changed: records would be removed, or a credential's type changed.",
+                hint="Confirm it with --yes.",
+            )
         return await room.roomfile.apply(wanted, rebind=agreed[-1], prune=prune or ())
 
     plan = in_room(body)

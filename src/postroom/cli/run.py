@@ -25,7 +25,10 @@ T = TypeVar("T")
 def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
     """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily."""
     log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
-    return asyncio.run(_in_room(body, make))
+    try:
+        return asyncio.run(_in_room(body, make))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None  # SIGTERM: ended tidily, as by Ctrl-C
 
 
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:

@@ -241,6 +241,8 @@ class _Walk:
         self.report.certificates = (facts,)
         named = ", ".join(facts.names[:3]) or facts.subject
         shown = f"certificate of {named}, until {facts.not_after:%Y-%m-%d}"
+        if self._tell is not None:  # the tls step itself was told before anybody looked
+            self._tell(self.report.place, StepResult("certificate", True, 0.0, shown[15:]))
         self.report.steps = [
             dataclasses.replace(step, detail=f"{step.detail}; {shown}")
             if step.name == "tls"

@@ -86,9 +86,9 @@ def _check_schema(connection: sqlite3.Connection) -> None:
         migrate(connection)  # says that the room is too new
     if number < SCHEMA:
         raise RoomError(
-            f"This room has schema {number}; this release needs {SCHEMA}.",
+            f"This room was not finished (schema {number}; this release needs {SCHEMA}).",
             code="room_too_old",
-            hint="Bring it up to date with: postroom upgrade",
+            hint="Finish it with: postroom init",
         )
 
 

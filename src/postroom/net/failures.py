@@ -59,7 +59,7 @@ def refused_address(host: str, port: int, address: str, why: str, *, mixed: bool
         f"Port {port} is not dialled: {leads} is not permitted here ({why}).{also}",
         code="address_refused",
         hint="Use a host with a permitted address, or, where it is your own network, change "
-        "network.public_only. Link-local, metadata and multicast addresses are never dialled.",
+        "POSTROOM_PUBLIC_ONLY. Link-local, metadata and multicast addresses are never dialled.",
         step="resolve",
         host=host,
         port=port,

@@ -53,17 +53,10 @@ class Connections:
             connection = parse(Connection, merged, where=f"connection {name}")
             self.save(tx, connection, new=False)
             if same_mailbox:
-                self._keep_mailboxes(tx, connection.name)
+                _keep_mailboxes(self._desk, tx, connection.name)
 
         await self._desk.change(body, rebind=rebind)
         return await self.show(name)
-
-    def _keep_mailboxes(self, tx: Tx, name: str) -> None:
-        family = {each.casefold() for each in self._desk.resolver(tx).family(name)}
-        for source in sources.load_all(tx):
-            if source.connection.casefold() in family:
-                mailbox = self._desk.mailbox_of(tx, source.connection)
-                sources.adopt(tx, sources.row_of(tx, source.name)["id"], mailbox, same=True)
 
     def save(self, tx: Tx, connection: Connection, *, new: bool) -> None:
         """Store it, check it and whatever inherits from it, and write it down."""
@@ -208,3 +201,12 @@ def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def _keep_mailboxes(desk: Desk, tx: Tx, name: str) -> None:
+    """What a connection leads to now is what its sources know, by another name."""
+    family = {each.casefold() for each in desk.resolver(tx).family(name)}
+    for source in sources.load_all(tx):
+        if source.connection.casefold() in family:
+            mailbox = desk.mailbox_of(tx, source.connection)
+            sources.adopt(tx, sources.row_of(tx, source.name)["id"], mailbox, same=True)

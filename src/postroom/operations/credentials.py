@@ -210,6 +210,7 @@ def _line(one: Credential) -> dict[str, Any]:
         "description": one.description,
         "state": one.state,
         "missing": list(one.missing),
+        "warnings": one.warnings,
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
     }

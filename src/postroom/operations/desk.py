@@ -16,11 +16,11 @@ from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
-from postroom.errors import Locked, Refused, WrongUse
+from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.services import service as services
 from postroom.sources import store as sources
 
-__all__ = ["Desk", "Rebind", "Use"]
+__all__ = ["Desk", "Rebind", "Use", "check_states"]
 
 T = TypeVar("T")
 
@@ -161,6 +161,15 @@ class Desk:
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
         """The lines to which connections present this credential's secrets."""
         return self.resolver(tx).destinations(credential).lines
+
+
+def check_states(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise InvalidValue for a state that there is not, with those there are."""
+    for state in given:
+        if state not in known:
+            raise InvalidValue(
+                "state", f"there is no state {state!r}; choose of {', '.join(known)}"
+            )
 
 
 def _expands(expand: Callable[[str, str], str], texts: Iterable[str]) -> bool:

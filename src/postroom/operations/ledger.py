@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Tx
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, check_states
 from postroom.sources import entries, store
-from postroom.sources.entries import Entry
+from postroom.sources.entries import STATES, Entry
 
 __all__ = ["Ledger"]
 
@@ -23,7 +23,8 @@ class Ledger:
     async def list(
         self, name: str, *, states: Sequence[str] = (), limit: int = 50
     ) -> builtins.list[Entry]:
-        """What the source remembers, newest first."""
+        """What the source remembers, newest first.  Raises InvalidValue for no such state."""
+        check_states(states, STATES)
         return await self._desk.db.read(
             lambda tx: entries.find(tx, store.row_of(tx, name)["id"], states=states, limit=limit)
         )

@@ -92,7 +92,7 @@ class Application:
                 tx,
                 name,
                 actor=actor,
-                description=record.get("description"),
+                description=_description(record),
                 type=record.get("type"),
                 in_use=bool(uses),
                 **dates,
@@ -285,3 +285,8 @@ def _date(record: Mapping[str, Any], key: str) -> Any:
         return dt.date.fromisoformat(str(value))
     except ValueError:
         raise InvalidValue(key, "give a date such as 2027-01-31") from None
+
+
+def _description(record: Mapping[str, Any]) -> str | None:
+    """What the file says of the description: a null clears it, saying nothing keeps it."""
+    return (record["description"] or "") if "description" in record else None

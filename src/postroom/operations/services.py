@@ -11,11 +11,12 @@ from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
 from postroom.operations.connections import merge
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, check_states
 from postroom.services import outbox
 from postroom.services import service as store
 from postroom.services.outbox import Item
 from postroom.services.service import Service
+from postroom.services.states import FOLLOWS
 
 __all__ = ["Outbox", "Services", "check_outgoing"]
 
@@ -111,7 +112,8 @@ class Outbox:
     async def list(
         self, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
     ) -> list[Item]:
-        """Items, newest first."""
+        """Items, newest first.  Raises InvalidValue for a state there is none of."""
+        check_states(states, FOLLOWS)
         return await self._desk.db.read(
             lambda tx: outbox.find(tx, service=service, states=states, limit=limit)
         )

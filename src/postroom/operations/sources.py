@@ -9,7 +9,7 @@ from typing import Any
 
 from postroom.connections import store as connections
 from postroom.db import Tx
-from postroom.errors import InvalidValue, Refused
+from postroom.errors import InvalidValue, Refused, WrongUse
 from postroom.fields import parse, shown
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
@@ -81,20 +81,27 @@ class Sources:
 
     def _only_one_changes(self, tx: Tx, source: Source) -> None:
         """Two sources may watch one folder; only one may move or delete what is in it."""
-        if source.action("done") == "keep":
+        if not _changes(source):
             return
+        watched = self._watched(tx, source)
         for other in store.load_all(tx):
-            if (
-                other.name.casefold() != source.name.casefold()
-                and other.connection.casefold() == source.connection.casefold()
-                and other.folders.input == source.folders.input
-                and other.action("done") != "keep"
-            ):
+            same = other.name.casefold() == source.name.casefold()
+            if not same and _changes(other) and self._watched(tx, other) == watched:
                 raise InvalidValue(
-                    f"source {source.name}: after.done",
+                    f"source {source.name}: after",
                     f"source {other.name} already changes the messages of that folder; "
                     "only one source may",
                 )
+
+    def _watched(self, tx: Tx, source: Source) -> tuple[str, str]:
+        """The mailbox and the folder that a source watches; INBOX is the same in any case."""
+        expand = self._desk.expander(tx)
+        try:
+            folder = expand(source.folders.input, "folders.input")
+            mailbox = self._desk.mailbox_of(tx, source.connection)
+        except WrongUse:
+            return source.name, ""  # broken: it watches nothing that another could
+        return mailbox, "INBOX" if folder.upper() == "INBOX" else folder
 
     def expanded(self, tx: Tx, source: Source) -> Source:
         """The source with the macros of its folders and its sink expanded."""
@@ -146,3 +153,8 @@ class Sources:
             return {**shown(one, defaults=True), "status": store.status(tx, name).as_json()}
 
         return await self._desk.db.read(body)
+
+
+def _changes(source: Source) -> bool:
+    """Whether a source does anything to the messages on the server."""
+    return any(source.action(outcome) != "keep" for outcome in ("done", "error", "ignored"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 
 from postroom.db import Tx
-from postroom.errors import Refused
+from postroom.errors import InvalidValue, Refused
 from postroom.operations.desk import Desk, Rebind
 from postroom.variables import store
 
@@ -37,7 +37,13 @@ class Variables:
         """
 
         def body(tx: Tx) -> bool:
+            before = self._desk.unresolved(tx)
             changed = store.set_variable(tx, name, value)
+            broken = self._desk.unresolved(tx) - before
+            if broken:
+                raise InvalidValue(
+                    name, f"with this value {', '.join(sorted(broken))} would not work any more"
+                )
             if changed:
                 self._desk.record(tx, "set", "variable", name)
             return changed

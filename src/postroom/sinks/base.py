@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
 
 from postroom.fields import Fields
 from postroom.protocols.base import Content
@@ -48,26 +48,25 @@ class Delivery:
     error: str = ""
 
 
-class Sink(Fields):
+class Sink(Fields, abc.ABC):
     """A sink's declared settings; the same object does the work.
 
-    ``repeat`` says what taking a message twice does: ``same`` (nothing: the batch is made durable,
-    then the ledger commits) or ``again`` (``acquired`` is committed first, one by one).
+    Taking a message twice does the same as once: the batch is made durable, then the ledger commits.
     """
 
-    repeat: ClassVar[Literal["same", "again"]] = "same"
     type: str
 
+    @abc.abstractmethod
     def resolved(self, base: Path) -> Sink:
         """The same settings with relative paths made absolute from ``base`` (the room file's)."""
-        return self
 
+    @abc.abstractmethod
     def prepare(self) -> None:
         """Make sure it can be delivered to; raises PostroomError.  Runs off the event loop."""
 
+    @abc.abstractmethod
     def take(self, items: Sequence[Item]) -> list[Delivery]:
         """Take a batch; durable when it returns, one delivery an item.  Runs off the event loop.
 
         Raises PostroomError when the sink as a whole cannot take anything (full disk).
         """
-        raise PermissionError(f"{type(self).__name__} takes nothing")

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from postroom.clock import rfc3339
 from postroom.db import Tx
 
-__all__ = ["Entry", "counts", "find", "forget", "release", "reset"]
+__all__ = ["STATES", "Entry", "counts", "find", "forget", "release", "reset"]
+
+
+STATES: Final = (
+    "pending",
+    "held",
+    "acquired",
+    "delivered",
+    "done",
+    "ignored",
+    "failed",
+    "vanished",
+)
+"""What a message can be; the ledger's own docstring says what each means."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

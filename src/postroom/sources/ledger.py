@@ -162,36 +162,39 @@ def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int)
     )
 
 
-def retirable(tx: Tx, source: str, folder: str, uidvalidity: int) -> bool:
-    """Whether something is left to do that was recorded under another UIDVALIDITY."""
+def retirable(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> bool:
+    """Whether something is left to do of another mailbox or another UIDVALIDITY (0: has none)."""
     return bool(
         tx.value(
             "SELECT 1 FROM ledger WHERE source = :source AND folder = :folder "
-            "AND message NOT LIKE :current "
+            "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
             "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '') LIMIT 1",
             source=source,
+            store=store,
             folder=folder,
-            current=f"{uidvalidity}-%",
+            current=f"{uidvalidity}-%" if uidvalidity else "",
         )
     )
 
 
-def retire(tx: Tx, source: str, folder: str, uidvalidity: int, *, now: float) -> None:
-    """Finish what was recorded under another UIDVALIDITY: nobody can ask the server for it any more.
+def retire(tx: Tx, source: str, store: str, folder: str, uidvalidity: int, *, now: float) -> None:
+    """Finish what nobody can ask the server for any more: its numbers or its mailbox are gone.
 
     What is still in the folder has been listed again under its new number.
     """
     tx.execute(
         "UPDATE ledger SET state = CASE WHEN state = 'delivered' THEN 'done' "
         "WHEN state IN ('pending', 'held') THEN 'vanished' ELSE state END, "
-        "reason = CASE WHEN state IN ('pending', 'held') "
-        "THEN 'the server numbered the folder anew' ELSE reason END, "
+        "reason = CASE WHEN state NOT IN ('pending', 'held') THEN reason "
+        "WHEN store <> :store THEN 'the source collects from another mailbox now' "
+        "ELSE 'the server numbered the folder anew' END, "
         "after_due = '', updated_at = :now WHERE source = :source AND folder = :folder "
-        "AND message NOT LIKE :current "
+        "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
         "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '')",
         source=source,
+        store=store,
         folder=folder,
-        current=f"{uidvalidity}-%",
+        current=f"{uidvalidity}-%" if uidvalidity else "",
         now=now,
     )
 

@@ -51,7 +51,14 @@ class Lister:
         """Record everything after the cursor; the cursor moves with each page that is recorded."""
         cursor = await self._start(folder)
         if cursor is None:
-            return await self._skip_present(store, folder)
+            await self._skip_present(store, folder)
+        else:
+            await self._list(store, folder, cursor, tally)
+        await self._retire(folder)
+
+    async def _list(
+        self, store: MessageStore, folder: FolderState, cursor: str, tally: Tally
+    ) -> None:
         wanted = HEADERS if self._wants_headers() else ()
         known = await self._known(folder) if store.features.snapshot else frozenset[str]()
         listing = () if store.features.snapshot else wanted
@@ -61,24 +68,16 @@ class Lister:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
             cursor = page.cursor
             await self._record(folder, fresh, cursor, tally)
-        await self._renumbered(folder, cursor)
-        return None
-
-    async def _renumbered(self, folder: FolderState, cursor: str) -> None:
-        """Everything is listed: nothing of an older UIDVALIDITY is to be asked for any more.
-
-        Only now the cursor is of the new one, so that a crash on the way begins at the beginning.
-        """
         if self._old is not None:
+            # only now is the cursor of the new UIDVALIDITY: a crash before begins at the beginning
             self._old, self._again = None, {}
             await self._save(folder, [], cursor)
-        validity, name = folder.uidvalidity, folder.name
-        if validity and await self._db.read(
-            lambda tx: ledger.retirable(tx, self._id, name, validity)
-        ):
-            await self._write(
-                lambda tx: ledger.retire(tx, self._id, name, validity, now=timestamp())
-            )
+
+    async def _retire(self, folder: FolderState) -> None:
+        """Everything is listed: nothing of an older UIDVALIDITY or mailbox is to be asked for."""
+        place = (self._id, self._store_id, folder.name, folder.uidvalidity)
+        if await self._db.read(lambda tx: ledger.retirable(tx, *place)):
+            await self._write(lambda tx: ledger.retire(tx, *place, now=timestamp()))
 
     async def _start(self, folder: FolderState) -> str | None:
         """The cursor to go on from; None means "what is there now does not count"."""

@@ -176,12 +176,6 @@ class Source(Fields):
     clearance: bool = field(
         False, label="Wait for clearance", help="New messages are held until released."
     )
-    name_template: str = field(
-        "${mail:subject} (from: ${mail:from}, received: ${mail:received})",
-        label="Display name",
-        macro=True,
-        help="For display only, never a key.",
-    )
     sink: AnySink = field(label="Sink", default=...)
 
     @model_validator(mode="after")

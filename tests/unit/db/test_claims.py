@@ -21,9 +21,9 @@ SERVICES = Queue("sources", order="due_at, id")
 async def fill(db: Database, count: int, due: float = 0.0) -> None:
     def body(tx: Tx) -> None:
         tx.many(
-            "INSERT INTO sources (id, name, name_key, body, created_at, updated_at, store, state, "
+            "INSERT INTO sources (id, name, name_key, body, created_at, updated_at, store, mailbox, state, "
             "state_since, note, failures, successes, due_at, epoch) VALUES (:id, :id, :id, '{}', "
-            "0, 0, 's', 'idle', 0, '', 0, 0, :due, 0)",
+            "0, 0, 's', '', 'idle', 0, '', 0, 0, :due, 0)",
             [{"id": f"s{n:05}", "due": due} for n in range(count)],
         )
 

@@ -177,7 +177,7 @@ async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("schema", "code", "hint"),
-    [(99, "room_too_new", "Install the later release"), (0, "room_too_old", "postroom upgrade")],
+    [(99, "room_too_new", "Install the later release"), (0, "room_too_old", "postroom init")],
 )
 async def test_another_release_s_room_is_not_touched(
     tmp_path: Path, schema: int, code: str, hint: str

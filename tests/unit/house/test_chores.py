@@ -55,7 +55,6 @@ def test_make_alone_lists_the_chores() -> None:
         "unit",
         "wire",
         "journeys",
-        "faults",
         "bench",
         "docs",
         "fmt",

@@ -9,7 +9,7 @@ import pytest
 from postroom.db import Database, Row, Tx
 from postroom.sinks import Delivery
 from postroom.sources import entries, ledger
-from postroom.sources.ledger import MOST_ATTEMPTS, Read, Seen
+from postroom.sources.ledger import Read, Seen
 
 STORE, INBOX = "store-1", "INBOX"
 
@@ -146,7 +146,7 @@ async def test_after_a_crash_messages_are_tried_one_by_one(book: Book) -> None:
 async def test_the_third_failure_holds_the_message_and_the_rest_goes_on(book: Book) -> None:
     """A poison message stops only itself: three crashes, then it is held, with the reason (T77)."""
     await book.listed([1])
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(3):
         assert await book.take() == [1]
         await book.recover()
     row = await book.row(1)
@@ -158,7 +158,7 @@ async def test_the_third_failure_holds_the_message_and_the_rest_goes_on(book: Bo
 async def test_the_third_lost_connection_holds_it_too(book: Book) -> None:
     """The same for a message during which the connection was lost three times."""
     await book.listed([1])
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(3):
         assert (await book.row(1))["state"] == "pending"
         await book.take()
         await book.back([1], blamed=1)
@@ -216,6 +216,38 @@ async def test_after_actions_are_settled_by_outcome(db: Database, book: Book) ->
         await db.write(lambda tx, ids=ids: ledger.settle_after(tx, ids, now=6.0))  # type: ignore[misc]
         assert await db.read(due) == []
     assert await book.counts() == {"done": 1, "failed": 1, "ignored": 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "after"),
+    [
+        ("pending", "", "vanished"),
+        ("held", "", "vanished"),
+        ("delivered", "done", "done"),
+        ("failed", "error", "failed"),
+        ("ignored", "ignored", "ignored"),
+        ("done", "", "done"),
+        ("vanished", "", "vanished"),
+    ],
+)
+@pytest.mark.parametrize("other", ["UIDVALIDITY", "mailbox"])
+async def test_what_nobody_can_ask_for_is_finished(
+    db: Database, book: Book, state: str, due: str, after: str, other: str
+) -> None:
+    """Old numbers, or those of another mailbox, are never asked for: they would be other messages."""
+    await book.listed([1], state, after_due=due)
+    store, validity = (STORE, 8) if other == "UIDVALIDITY" else ("store-2", 7)
+
+    def left(uidvalidity: int, at: str = store) -> bool:
+        return db.read_now(lambda tx: ledger.retirable(tx, book.source, at, INBOX, uidvalidity))
+
+    assert left(7, STORE) is False
+    assert left(0, STORE) is False, "POP3 has none: nothing changes"
+    assert left(validity) is (state != after or bool(due))
+    await book.do(lambda tx: ledger.retire(tx, book.source, store, INBOX, validity, now=9.0))
+    row = await book.row(1)
+    assert (row["state"], row["after_due"]) == (after, "")
+    assert left(validity) is False
 
 
 async def test_reset_processes_again_what_is_finished(db: Database, book: Book) -> None:
