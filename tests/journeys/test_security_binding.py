@@ -188,7 +188,7 @@ def test_a_yes_permits_the_lines_that_were_shown_and_asks_about_the_next(
 
 def connection(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """``acme`` with a credential for each side, both used."""
-    steps = [("credential", "add", name, "--type", "password", "--user-name", "u",
+    steps: list[tuple[str, ...]] = [("credential", "add", name, "--type", "password", "--user-name", "u",
               "--password-from-env", "PW") for name in ("login", "other")]  # fmt: skip
     monkeypatch.setenv("PW", "canary-login-0001")
     steps.append(

@@ -28,7 +28,8 @@ def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
     try:
         return asyncio.run(_in_room(body, make))
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None  # SIGTERM: ended tidily, as by Ctrl-C
+        print("Stopped.", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGTERM) from None
 
 
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:

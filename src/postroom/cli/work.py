@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Annotated
 
 import typer
@@ -26,6 +28,7 @@ def worker(
 
     async def body(room: Room) -> None:
         show.note(f"Working for {room.settings.room}; Ctrl-C ends it.")
-        await Worker(room, roles=tuple(role or ())).run()
+        with contextlib.suppress(asyncio.CancelledError):  # SIGTERM is how a worker ends
+            await Worker(room, roles=tuple(role or ())).run()
 
     in_room(body)
