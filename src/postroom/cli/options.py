@@ -6,13 +6,15 @@ import dataclasses
 
 from postroom.errors import WrongUse
 
-__all__ = ["GLOBAL_HELP", "OPTIONS", "Options", "take_options"]
+__all__ = ["EVERY_VERB", "GLOBAL_HELP", "OPTIONS", "Options", "take_options"]
 
 GLOBAL_HELP = (
     "Every verb takes --room PATH (or POSTROOM_ROOM): the room's directory; --kek SOURCE (or "
     "POSTROOM_KEK): where its key is; --json: one JSON document on standard output; --yes: do not "
     "ask; --verbose: log to standard error."
 )
+
+EVERY_VERB = "Every verb takes --room, --kek, --json, --yes and --verbose: see postroom --help."
 
 
 @dataclasses.dataclass(slots=True)
@@ -38,6 +40,8 @@ def take_options(argv: list[str]) -> list[str]:
     for field in dataclasses.fields(Options):
         setattr(OPTIONS, field.name, field.default)
     rest: list[str] = []
+    # known first: what is wrong with the others is then said as JSON too
+    OPTIONS.json = "--json" in (argv[: argv.index("--")] if "--" in argv else argv)
     words = iter(argv)
     for word in words:
         name, has_value, value = word.partition("=")

@@ -16,7 +16,7 @@ from postroom.sinks import Sink
 from postroom.sources import store
 from postroom.sources.collector import SOURCES, Progress, Tally
 from postroom.sources.source import Source
-from postroom.sources.watcher import Watcher
+from postroom.sources.watcher import Watcher, give_up
 
 __all__ = ["Collecting", "has_role"]
 
@@ -41,11 +41,11 @@ class Collecting:
 
     async def watch(self, name: str, *, progress: Progress | None = None) -> bool:
         """Collect for a source until cancelled; False when a living worker owns it already."""
-        watcher = await self._watcher(name, progress)
-        if watcher is None:
-            return False
-        await watcher.watch()
-        return True
+        watched = False
+        while (watcher := await self._watcher(name, progress)) is not None:
+            watched = True
+            await watcher.watch()  # returns when the source was edited: the new one is watched
+        return watched
 
     async def tidy(self) -> int:
         """Remove spool files that killed processes left a day ago; gives how many."""
@@ -105,7 +105,13 @@ class Collecting:
         await seat.remove_dead()
         await self._desk.write(lambda tx: store.wake(tx, store.row_of(tx, name)["name"]))
         claims = await self.claim([name], 1)
-        return await self.watcher(claims[0], progress) if claims else None
+        if not claims:
+            return None
+        try:
+            return await self.watcher(claims[0], progress)
+        except PostroomError as error:
+            await give_up(self._desk.db, claims[0], error)
+            raise
 
 
 def has_role(wanted: Sequence[str], roles: Sequence[str]) -> bool:

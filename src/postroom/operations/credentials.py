@@ -91,10 +91,12 @@ class Credentials:
 
     def _wake(self, tx: Tx, name: str) -> None:
         """Sources that wait after a refused sign-in try again when the secret has changed."""
-        users = {ref.name.casefold() for ref in connections.referring_to_credential(tx, name)}
+        direct = {ref.name for ref in connections.referring_to_credential(tx, name)}
+        resolver = self._desk.resolver(tx)
+        users = {one.casefold() for each in direct for one in resolver.family(each)}
         for source in sources.load_all(tx):
             if source.connection.casefold() in users:
-                sources.wake(tx, source.name)
+                sources.touch(tx, source.name)
 
     async def change(self, name: str, **changes: Any) -> Credential:
         """Change description, dates, or - while nothing uses the record - its type."""

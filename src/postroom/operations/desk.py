@@ -78,7 +78,7 @@ class Desk:
         if self._seat is not None:
             await self._seat.__aexit__()
             self._seat = None
-        recorder = self.recorder
+        recorder, self.recorder = self.recorder, None
         if recorder is not None:
             await self.db.write(recorder.close)
 

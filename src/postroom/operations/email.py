@@ -80,7 +80,12 @@ class Email:
         """
         dispatcher = await self.dispatcher()
         draining = asyncio.create_task(dispatcher.drain(names, item=item, roles=roles))
-        done, _ = await asyncio.wait([draining], timeout=within)
+        try:
+            done, _ = await asyncio.wait([draining], timeout=within)
+        except asyncio.CancelledError:
+            draining.cancel()  # it finishes the message on the wire and puts the rest back
+            await asyncio.wait([draining])
+            raise
         if not done and within is not None:
             self._desk.background.add(draining)
             draining.add_done_callback(self._desk.background.discard)

@@ -72,7 +72,7 @@ class Sources:
                 hint="Use after: keep for done, error and ignored.",
             )
         self._only_one_changes(tx, source)
-        self.expanded(tx, source)
+        self._own_directory(tx, source)
         if new:
             store.add(tx, source)
         else:
@@ -91,6 +91,22 @@ class Sources:
                     f"source {source.name}: after",
                     f"source {other.name} already changes the messages of that folder; "
                     "only one source may",
+                )
+
+    def _own_directory(self, tx: Tx, source: Source) -> None:
+        """Files are named by folder and uid, so two mailboxes in one directory would overwrite each other."""
+        sink = self.expanded(tx, source).sink
+        for other in store.load_all(tx):
+            same = other.name.casefold() == source.name.casefold()
+            if same or sink.type != "directory" or other.sink.type != "directory":
+                continue
+            if other.sink.path == sink.path and self._watched(tx, other) != self._watched(
+                tx, source
+            ):
+                raise InvalidValue(
+                    f"source {source.name}: sink.path",
+                    f"source {other.name} writes to this directory from another mailbox or folder; "
+                    "each needs a directory of its own",
                 )
 
     def _watched(self, tx: Tx, source: Source) -> tuple[str, str]:

@@ -28,6 +28,7 @@ __all__ = [
     "source_of",
     "status",
     "succeeded",
+    "touch",
     "wake",
 ]
 
@@ -178,6 +179,15 @@ def wake(tx: Tx, name: str) -> None:
     """Ask whoever owns the source to look now."""
     tx.execute(
         "UPDATE sources SET due_at = :now WHERE name_key = :key",
+        now=timestamp(),
+        key=name.casefold(),
+    )
+
+
+def touch(tx: Tx, name: str) -> None:
+    """What the source rests on has changed: whoever watches it begins anew, and at once."""
+    tx.execute(
+        "UPDATE sources SET due_at = :now, updated_at = :now WHERE name_key = :key",
         now=timestamp(),
         key=name.casefold(),
     )

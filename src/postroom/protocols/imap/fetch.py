@@ -135,6 +135,31 @@ class _Pipeline:
         self._bodies.discard()
 
 
+class _InOrder:
+    """Gives messages in the order they were asked for.
+
+    Dovecot works on pipelined commands beside each other when its output is held up, so windows can
+    overtake each other; what is early waits here, at most what is in flight.
+    """
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._next = deque(ids)
+        self._early: dict[str, Fetched] = {}
+
+    def give(self, batch: list[Fetched]) -> list[Fetched]:
+        """What can be given now that these have come."""
+        self._early.update((one.id, one) for one in batch)
+        found: list[Fetched] = []
+        while self._next and (one := self._early.pop(self._next[0], None)) is not None:
+            found.append(one)
+            self._next.popleft()
+        return found
+
+    def rest(self) -> list[Fetched]:
+        """What waits for messages that will not come any more."""
+        return [self._early.pop(key) for key in self._next if key in self._early]
+
+
 class FetchVerb(Opened):
     """fetch."""
 
@@ -149,6 +174,7 @@ class FetchVerb(Opened):
         transcript = self._session.pump.transcript
         bodies = _Bodies(dict(zip(uids, ids, strict=True)), spool)
         plan = self._windows(uids)
+        order = _InOrder(ids)
         alone = False
         while True:
             pipeline = _Pipeline(self._session, bodies, plan, self._limits.in_flight)
@@ -157,18 +183,20 @@ class FetchVerb(Opened):
                 while pipeline.running:
                     self._still(state)
                     pipeline.fill()
-                    if batch := await pipeline.step():
+                    if batch := order.give(await pipeline.step()):
                         yield batch
             finally:
                 transcript.quiet = False
                 pipeline.leave()
             there = await self._present([uid for _, part in pipeline.refused for uid in part])
             gone = [uid for _, part in pipeline.refused for uid in part if uid not in there]
-            if gone:
-                yield [Fetched(bodies.wanted.pop(uid), None) for uid in gone]
+            if batch := order.give([Fetched(bodies.wanted.pop(uid), None) for uid in gone]):
+                yield batch
             if not there:
                 return
             if alone:
+                if batch := order.rest():
+                    yield batch
                 raise self._kept_back(pipeline.refused[0][0], [bodies.wanted[uid] for uid in there])
             # one message that the server cannot read must not hide those behind it
             plan, alone = (_Plan([uid], _GUESS) for uid in sorted(there)), True
