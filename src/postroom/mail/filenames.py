@@ -57,7 +57,7 @@ def safe_name(text: str, *, fallback: str = "file") -> str:
         if unicodedata.category(c) not in {"Cf", "Cs", "Co", "Cn"}
     )
     shown = re.sub(r"^[. ]+|[. ]+$", "", re.sub(" +", " ", shown))
-    shown = shown.removeprefix("~") if set(shown) <= set("~_") else shown
+    shown = shown.lstrip("~") if set(shown) <= set("~_") else shown
     if not shown.strip("_- "):
         return fallback
     stem, dot, extension = shown.partition(".")
