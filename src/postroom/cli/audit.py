@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import typer
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import in_room
+from postroom.cli.verbs import Verbs
 from postroom.errors import FAILED, OK
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The audit record.")
+app = Verbs("The audit record.")
 
 
-@app.command("list")
-def list_(noun: str = "", name: str = "", limit: int = 50) -> None:
+@app.verb("list")
+def list_(
+    noun: Annotated[str, typer.Option(help="Only of this noun, such as credential.")] = "",
+    name: Annotated[str, typer.Option(help="Only of the record of this name.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
+) -> None:
     """Who did what to which record, newest first."""
     rows = in_room(lambda room: room.audit.list(noun=noun or None, name=name or None, limit=limit))
+    if not OPTIONS.json:  # the record's own id says nothing to people
+        rows = [{**row, "detail": _detail(row["detail"])} for row in rows]
     show.items(
         rows,
         (
@@ -28,11 +37,16 @@ def list_(noun: str = "", name: str = "", limit: int = 50) -> None:
             ("name", "NAME"),
             ("detail", "DETAIL"),
         ),
-        empty="Nothing is recorded yet.",
+        empty="Nothing is recorded.",
+        give=("detail",),
     )
 
 
-@app.command()
+def _detail(detail: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in detail.items() if key != "id"}
+
+
+@app.verb()
 def verify() -> int:
     """Check every chain; names the first bad row, a missing tail, a rollback."""
     problems = in_room(lambda room: room.audit.verify())

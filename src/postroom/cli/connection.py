@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from postroom.cli import show
-from postroom.cli.flags import ALLOW_ANY, changes_of, read_flags
+from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import in_room, rebinding
+from postroom.cli.show import uses
+from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Email connections. Fields by flag or --set incoming.host=imap.example.com "
-    "(postroom explain connection).",
+app = Verbs(
+    "Email connections. Fields by flag or --set incoming.host=imap.example.com "
+    "(postroom explain connection)."
 )
 
 Name = Annotated[str, typer.Argument(help="Name of the connection.")]
-Rebind = Annotated[bool, typer.Option(help="Present stored secrets at new places without asking.")]
+Rebind = Annotated[
+    bool, typer.Option("--rebind", help="Present stored secrets at new places without asking.")
+]
 
 
-@app.command("list")
+@app.verb("list")
 def list_() -> None:
     """Every connection, where it goes, how often it is used."""
     rows = in_room(lambda room: room.connections.list())
@@ -41,16 +44,17 @@ def list_() -> None:
         ),
         empty="No connections yet. Make one: postroom connection add NAME "
         "--set incoming.protocol=imap --set incoming.host=...",
+        give=("incoming", "outgoing", "error", "description"),
     )
 
 
-@app.command("show")
+@app.verb("show")
 def show_(name: Name) -> None:
     """One connection: as saved, what it comes to, warnings, usage."""
-    show.record(in_room(lambda room: room.connections.show(name)))
+    _show(in_room(lambda room: room.connections.show(name)))
 
 
-@app.command(context_settings=ALLOW_ANY)
+@app.verb(fields="connection")
 def add(ctx: typer.Context, name: Name, rebind: Rebind = False) -> None:
     """Make a connection."""
     given = read_flags(ctx.args, nouns()["connection"])
@@ -64,7 +68,7 @@ def add(ctx: typer.Context, name: Name, rebind: Rebind = False) -> None:
     )
 
 
-@app.command("set", context_settings=ALLOW_ANY)
+@app.verb("set", fields="connection")
 def set_(
     ctx: typer.Context,
     name: Name,
@@ -87,8 +91,12 @@ def set_(
     )
 
 
-@app.command()
-def copy(name: Name, new_name: str, rebind: Rebind = False) -> None:
+@app.verb()
+def copy(
+    name: Name,
+    new_name: Annotated[str, typer.Argument(help="Name of the new one.")],
+    rebind: Rebind = False,
+) -> None:
     """Make another connection with the same settings."""
     _saved(
         in_room(
@@ -99,27 +107,28 @@ def copy(name: Name, new_name: str, rebind: Rebind = False) -> None:
     )
 
 
-@app.command()
+@app.verb()
 def delete(
-    name: Name, force: Annotated[bool, typer.Option(help="Even while it is used.")] = False
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Even while it is used.")] = False,
 ) -> None:
     """Delete a connection."""
     in_room(lambda room: room.connections.delete(name, force=force))
-    show.note(f"Deleted {name}.")
+    show.say(f"Deleted connection {name}.", deleted=name)
 
 
-@app.command()
+@app.verb()
 def usage(name: Name) -> None:
     """Who refers to a connection."""
-    uses = in_room(lambda room: room.connections.usage(name))
+    found = in_room(lambda room: room.connections.usage(name))
     show.items(
-        [use._asdict() for use in uses],
+        [use._asdict() for use in found],
         (("noun", "NOUN"), ("name", "NAME"), ("place", "WHERE")),
-        empty=f"{name} is not used anywhere.",
+        empty=f"Connection {name} is not used anywhere.",
     )
 
 
-@app.command()
+@app.verb()
 def trust(
     name: Name,
     side: Annotated[str, typer.Argument(help="incoming or outgoing.")],
@@ -137,7 +146,7 @@ def trust(
     )
 
 
-@app.command()
+@app.verb()
 def test(name: Name) -> int:
     """Walk both sides step by step: resolve, TCP, TLS, greeting, sign-in, folder; nothing is sent."""
     report = in_room(lambda room: room.connections.test(name, on_step=on_step()))
@@ -145,6 +154,35 @@ def test(name: Name) -> int:
 
 
 def _saved(found: dict[str, Any]) -> None:
-    show.record(found)
+    _show(found)
+    show.note(f"Test it: postroom connection test {found['name']}")
+
+
+def _show(found: dict[str, Any]) -> None:
+    """The record: people see what holds, and whose value it is where nobody wrote it here."""
+    people = {key: value for key, value in found.items() if key not in ("effective", "warnings")}
+    effective = found.get("effective") or {}
+    for place in ("incoming", "outgoing"):
+        if effective.get(place):
+            people[place] = _side(place, found.get(place) or {}, effective)
+    people["usage"] = uses(found["usage"])
+    show.record(found, people)
     for warning in found.get("warnings", ()):
         show.note(f"Note: {warning}")
+
+
+def _side(place: str, saved: Mapping[str, Any], effective: Mapping[str, Any]) -> dict[str, str]:
+    shown: dict[str, str] = {}
+    for key, value in effective[place].items():
+        if key == "destination" or (key == "read_only" and not value):
+            continue
+        parent = effective["inherited"].get(f"{place}.{key}")
+        text = show.plain(value)
+        if parent:
+            text += f"  (from {parent})"
+        elif key not in saved:
+            text += "  (default)" if text else ""
+        elif "${" in str(saved[key]):
+            text += f"  ({saved[key]})"
+        shown[key] = text
+    return shown

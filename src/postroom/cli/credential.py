@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.app import Room
 from postroom.cli import show
-from postroom.cli.flags import ALLOW_ANY, Given, read_flags
+from postroom.cli.flags import Given, read_flags
 from postroom.cli.report import on_step, show_report
-from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding
-from postroom.errors import InvalidValue
-from postroom.fields import describe
+from postroom.cli.run import ask, ask_plain, confirm, in_room, may_ask, rebinding
+from postroom.cli.show import uses
+from postroom.cli.verbs import Verbs
+from postroom.errors import InvalidValue, WrongUse
+from postroom.fields import Described, describe
 from postroom.operations.declared import credential_fields, credential_types
+
+if TYPE_CHECKING:
+    from postroom.app import Room
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Sealed credentials. Secrets are asked for, or come by --NAME-from-env, "
-    "--NAME-from-file or --NAME-stdin; a saved one is never shown again.",
+app = Verbs(
+    "Sealed credentials. Secrets are asked for, or come by --FIELD-from-env, --FIELD-from-file or "
+    "--FIELD-stdin; a saved one is never shown again."
 )
 
 Name = Annotated[str, typer.Argument(help="Name of the credential.")]
-_HEAD = ("type", "description", "expires_at", "rotate_after")
+About = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")]
+Expires = Annotated[str | None, typer.Option(metavar="DATE", help="Not used from then on.")]
+Rotate = Annotated[str | None, typer.Option(metavar="DATE", help="When to renew it.")]
+Rebind = Annotated[
+    bool, typer.Option("--rebind", help="Present stored secrets at new places without asking.")
+]
 
 
-@app.command("list")
+@app.verb("list")
 def list_() -> None:
     """Every credential: type, state, dates, how often it is used."""
     rows = in_room(lambda room: room.credentials.list())
@@ -40,71 +47,79 @@ def list_() -> None:
             ("state", "STATE"),
             ("used_by", "USED BY"),
             ("expires_at", "EXPIRES"),
+            ("rotate_after", "ROTATE"),
             ("description", "DESCRIPTION"),
         ),
         empty="No credentials yet. Make one: postroom credential add NAME --type password",
+        give=("description",),
     )
 
 
-@app.command("show")
+@app.verb("show")
 def show_(name: Name) -> None:
     """One credential: masks, destinations, dates, usage."""
-    show.record(in_room(lambda room: room.credentials.show(name)))
+    _show(in_room(lambda room: room.credentials.show(name)))
 
 
-@app.command(context_settings=ALLOW_ANY)
+@app.verb(fields="credential")
 def add(
     ctx: typer.Context,
     name: Name,
-    type: Annotated[str, typer.Option(help="One of: " + ", ".join(credential_types()))],
-    description: str = "",
-    expires_at: str = "",
-    rotate_after: str = "",
+    type: Annotated[str, typer.Option(help="One of: " + ", ".join(credential_types()) + ".")] = "",
+    description: About = None,
+    expires_at: Expires = None,
+    rotate_after: Rotate = None,
 ) -> None:
-    """Make a credential, then give its details: flags of the type's fields (postroom explain TYPE)."""
-    model = credential_fields(type)
-    given = read_flags(ctx.args, model, open_names=type == "generic")
-    _ask_for_missing(given, type)
+    """Make a credential: name, type and description first, then the fields of its type."""
+    kind = type or _ask_type()
+    given = read_flags(ctx.args, credential_fields(kind), open_names=kind == "generic")
 
     async def body(room: Room) -> dict[str, Any]:
+        names = {one["name"].casefold() for one in await room.credentials.list()}
+        if name.casefold() not in names and " " not in name:  # else it is refused in a moment
+            _ask_for_missing(given, kind)
         saved = await room.credentials.create(
             name,
-            type,
-            description=description,
+            kind,
+            description=description or "",
             expires_at=expires_at or None,
             rotate_after=rotate_after or None,
             details=given.values,
         )
-        for each in saved.notes:
-            show.note(each)
+        _tell(saved.notes)
         return await room.credentials.show(name)
 
     _saved(in_room(body))
 
 
-@app.command("set", context_settings=ALLOW_ANY)
+@app.verb("set", fields="credential")
 def set_(
     ctx: typer.Context,
     name: Name,
     type: Annotated[str, typer.Option(help="Another type; only while nothing uses it.")] = "",
-    description: Annotated[str | None, typer.Option()] = None,
-    expires_at: Annotated[str | None, typer.Option(help="A date; empty takes it away.")] = None,
-    rotate_after: Annotated[str | None, typer.Option(help="A date; empty takes it away.")] = None,
-    rebind: Annotated[bool, typer.Option(help="Present the stored secret at new places.")] = False,
+    description: About = None,
+    expires_at: Expires = None,
+    rotate_after: Rotate = None,
+    rebind: Rebind = False,
 ) -> None:
-    """Change a credential. A secret that is not given stays; --clear FIELD takes it away."""
-    head = {
-        key: value
-        for key, value in (
-            ("description", description),
-            ("expires_at", expires_at),
-            ("rotate_after", rotate_after),
-        )
-        if value is not None
+    """Change a credential. What is not given stays; --clear FIELD takes it away."""
+    given_head = {
+        "description": description,
+        "expires_at": expires_at,
+        "rotate_after": rotate_after,
     }
+    head = {key: value for key, value in given_head.items() if value is not None}
 
     async def body(room: Room) -> dict[str, Any]:
         known = await room.credentials.get(name)
+        model = credential_fields(type or known.type)
+        given = read_flags(ctx.args, model, open_names=(type or known.type) == "generic")
+        if not (type or head or given.values or given.clear):
+            _ask_for_secrets(given, known.type, "empty: keep")
+            if not given.values:
+                raise WrongUse(
+                    "Nothing to change was given.", hint="See: postroom credential set --help"
+                )
         if (
             type
             and type != known.type
@@ -113,10 +128,6 @@ def set_(
             raise InvalidValue("type", "not changed: confirm it with --yes")
         if type or head:
             await room.credentials.change(name, type=type or None, **head)
-        model = credential_fields(type or known.type)
-        given = read_flags(ctx.args, model, open_names=(type or known.type) == "generic")
-        if not (type or head or given.values or given.clear):
-            _ask_for_missing(given, known.type)
         if given.values or given.clear:
             saved = await rebinding(
                 lambda rebind: room.credentials.set(
@@ -124,38 +135,53 @@ def set_(
                 ),
                 rebind=rebind,
             )
-            for each in saved.notes:
-                show.note(each)
+            _tell(saved.notes)
         return await room.credentials.show(name)
 
     _saved(in_room(body))
 
 
-@app.command()
+@app.verb()
+def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the new one.")]) -> None:
+    """Make another of the same type and settings; its secrets are not copied but asked for."""
+
+    async def body(room: Room) -> dict[str, Any]:
+        await room.credentials.copy(name, new_name)
+        given = Given()
+        _ask_for_secrets(given, (await room.credentials.get(new_name)).type, "empty: none")
+        if given.values:
+            _tell((await room.credentials.set(new_name, given.values)).notes)
+        return await room.credentials.show(new_name)
+
+    _saved(in_room(body))
+
+
+@app.verb()
 def delete(
-    name: Name, force: Annotated[bool, typer.Option(help="Even while it is used.")] = False
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Even while it is used.")] = False,
 ) -> None:
     """Delete a credential and destroy its secrets."""
     in_room(lambda room: room.credentials.delete(name, force=force))
-    show.note(f"Deleted {name}.")
+    show.say(f"Deleted credential {name}; its secrets are destroyed.", deleted=name)
 
 
-@app.command()
+@app.verb()
 def usage(name: Name) -> None:
     """Who refers to a credential."""
-    uses = in_room(lambda room: room.credentials.usage(name))
+    found = in_room(lambda room: room.credentials.usage(name))
     show.items(
-        [use._asdict() for use in uses],
+        [use._asdict() for use in found],
         (("noun", "NOUN"), ("name", "NAME"), ("place", "WHERE")),
-        empty=f"{name} is not used anywhere.",
+        empty=f"Credential {name} is not used anywhere.",
     )
 
 
-@app.command()
+@app.verb()
 def trust(
     name: Name,
     fingerprint: Annotated[str, typer.Argument(help="SHA-256, as credential test shows it.")],
-    rebind: Annotated[bool, typer.Option(help="Present the stored secret at new places.")] = False,
+    rebind: Rebind = False,
 ) -> None:
     """Trust the certificate that an smtp credential's server shows, after you compared it."""
 
@@ -168,33 +194,68 @@ def trust(
     _saved(in_room(body))
 
 
-@app.command()
+@app.verb()
 def test(name: Name) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
     report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
     return show_report(report)
 
 
-def _ask_for_missing(given: Given, type_name: str) -> None:
-    """Ask for the sealed fields that were not given, when somebody is there."""
-    if not may_ask() or type_name == "generic":
+def _ask_type() -> str:
+    types = ", ".join(credential_types())
+    answer = ask_plain(f"Type (one of {types})")
+    if not answer:
+        raise InvalidValue("--type", f"is needed; one of {types}")
+    return answer
+
+
+def _ask_for_missing(given: Given, type: str) -> None:
+    """Ask for the fields that were not given and are needed, when somebody is there."""
+    if not may_ask() or type == "generic":
         return
-    for field in describe(credential_fields(type_name)):
-        if (
-            field.sealed
-            and "." not in field.name
-            and field.name not in given.values
-            and (field.needed or type_name in ("password", "smtp", "secret"))
-        ):
-            answer = ask(f"{field.label} (empty: none)")
+    for field in _top_fields(type):
+        user = type == "smtp" and field.name == "user_name"
+        if not field.sealed and (field.needed or user) and field.name not in given.values:
+            answer = ask_plain(field.label + (" (empty: no sign-in)" if user else ""))
+            if answer:
+                given.values[field.name] = answer
+    if type != "smtp" or given.values.get("user_name"):
+        _ask_for_secrets(given, type, "empty: none")
+
+
+def _ask_for_secrets(given: Given, type: str, if_empty: str) -> None:
+    """Ask for the secrets that were not given, when somebody is there."""
+    if not may_ask():
+        return
+    for field in _top_fields(type):
+        wanted = field.needed or type in ("password", "smtp", "secret")
+        if field.sealed and wanted and field.name not in given.values:
+            answer = ask(f"{field.label} ({if_empty})")
             if answer:
                 given.values[field.name] = answer
 
 
+def _top_fields(type: str) -> list[Described]:
+    return [one for one in describe(credential_fields(type)) if "." not in one.name]
+
+
+def _tell(notes: list[str]) -> None:
+    for each in notes:
+        show.note(f"Note: {each}")
+
+
 def _saved(found: dict[str, Any]) -> None:
-    show.record(found)
+    _show(found)
+    name = found["name"]
     if found["state"] == "incomplete":
+        missing = ", ".join(found["missing"])
         show.note(
-            f"Incomplete: {', '.join(found['missing'])} missing. Give it with: "
-            f"postroom credential set {found['name']}"
+            f"Incomplete, {missing} missing. Until it is given nothing can use it: "
+            f"postroom credential set {name}"
         )
+    elif found["type"] == "smtp":
+        show.note(f"Try it: postroom credential test {name}")
+
+
+def _show(found: dict[str, Any]) -> None:
+    show.record(found, {**found, "usage": uses(found["usage"])})

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from postroom.cli import show
+from postroom.cli.meanings import CODE_MEANINGS
 from postroom.cli.options import OPTIONS
-from postroom.errors import CODES, NotThere
+from postroom.cli.verbs import Verbs
+from postroom.errors import CODES, FAILED, TRY_AGAIN, NotThere
 from postroom.fields import Described, Fields, describe, nearest
 from postroom.operations.declared import about_type, credential_types, nouns, sinks
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app = Verbs()
 
 
-@app.command()
+@app.verb()
 def explain(
     what: Annotated[
         str,
@@ -31,15 +33,27 @@ def explain(
     known = _known()
     if not what:
         show.items(
-            [{"name": name, "fields": len(describe(model))} for name, model in known.items()],
-            (("name", "NAME"), ("fields", "FIELDS")),
+            [
+                {"name": name, "what": _what(name), "fields": len(describe(model))}
+                for name, model in known.items()
+            ],
+            (("name", "NAME"), ("what", "WHAT"), ("fields", "FIELDS")),
             empty="",
+            give=("what",),
         )
+        show.note("Error codes are explained as well: postroom explain timed_out")
     elif what in known:
         _fields(what, describe(known[what]))
     elif what in CODES:
         code = CODES[what]
-        show.record({"code": what, "exit_status": code.exit, "http_status": code.http})
+        found = {
+            "code": what,
+            "means": CODE_MEANINGS[what].replace("`", ""),
+            "exit_status": code.exit,
+            "http_status": code.http,
+        }
+        later = f", or {TRY_AGAIN} when trying again later may help" if code.exit == FAILED else ""
+        show.record(found, found | {"exit_status": f"{code.exit}{later}"})
     else:
         close = nearest(what, [*known, *CODES])
         raise NotThere(
@@ -52,11 +66,14 @@ def _known() -> Mapping[str, type[Fields]]:
     return {**nouns(), **credential_types(), **sinks()}
 
 
+def _what(name: str) -> str:
+    if name in credential_types():
+        return f"credential: {about_type(name)[0]}"
+    return "sink" if name in sinks() else "noun"
+
+
 def _fields(name: str, fields: list[Described]) -> None:
-    if name in credential_types() and not OPTIONS.json:
-        label, about = about_type(name)
-        print(f"{label}: {about}\n")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "field": one.name,
             "type": "secret" if one.sealed else one.type,
@@ -66,14 +83,17 @@ def _fields(name: str, fields: list[Described]) -> None:
         }
         for one in fields
     ]
-    show.items(
-        rows,
-        (
-            ("field", "FIELD"),
-            ("type", "TYPE"),
-            ("default", "DEFAULT"),
-            ("options", "ONE OF"),
-            ("about", "ABOUT"),
-        ),
-        empty="It has no fields.",
-    )
+    if OPTIONS.json:
+        show.items(rows, (), empty="")
+        return
+    if name in credential_types():
+        label, about = about_type(name)
+        print(show.said(f"{label}: {about}") + "\n")
+    for row in rows:
+        facts = [" | ".join(row["options"]) or row["type"]]
+        if row["default"]:
+            facts.append(
+                row["default"] if row["default"] == "needed" else f"default {row['default']}"
+            )
+        print(f"{row['field']}  ({', '.join(facts)})")
+        print(show.said(f"    {row['about']}", indent=4))

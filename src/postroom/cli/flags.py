@@ -14,14 +14,7 @@ from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields import Described, Fields, assign, describe, nearest, sealed_in
 from postroom.secret import Secret
 
-__all__ = ["ALLOW_ANY", "Given", "changes_of", "read_flags"]
-
-ALLOW_ANY = {
-    "allow_extra_args": True,
-    "ignore_unknown_options": True,
-    "help_option_names": ["-h", "--help"],
-}
-"""Settings of a command whose flags come from a declaration: :func:`read_flags` refuses the rest."""
+__all__ = ["Given", "changes_of", "read_flags"]
 
 _SECRET_WAYS = ("-from-env", "-from-file", "-stdin")
 
@@ -122,27 +115,34 @@ def _flag(
             return
     negated = name.removeprefix("no_")
     if name not in fields and negated in fields and fields[negated].type == "yes or no":
-        given.values[negated] = False
+        assign(given.values, negated, False)
         return
     field = fields.get(name)
     if field is None:
-        flags = ["--" + one.replace("_", "-") for one in fields if "." not in one]
-        close = nearest(word, flags)
-        raise UnknownField(
-            f"There is no flag {word}.",
-            hint=f"Did you mean {close}?"
-            if close
-            else f"Flags here: {', '.join(flags)}, --set FIELD=VALUE.",
-        )
+        raise _unknown(word, fields)
     if field.sealed:
         raise _in_argv(name)
     if field.type == "yes or no" and value is None:
-        given.values[name] = True
+        assign(given.values, name, True)
         return
     read = _read(field, value if value is not None else _next(word, rest))
-    if sealed_in(model, {name: read}):
+    if sealed_in(model, assign({}, name, read)):
         raise _in_argv(f"{name}.LABEL.value" if field.type == "map" else name)
-    given.values[name] = read
+    assign(given.values, name, read)
+
+
+def _unknown(word: str, fields: dict[str, Described]) -> UnknownField:
+    group = word[2:].replace("-", "_") + "."
+    inside = [one for one in fields if one.startswith(group)]
+    flags = ["--" + one.replace("_", "-") for one in fields if "." not in one]
+    close = nearest(word, flags)
+    if inside:
+        hint = f"It is a group of fields: {' '.join(f'--set {one}=...' for one in inside[:3])}"
+    elif close:
+        hint = f"Did you mean {close}?"
+    else:
+        hint = f"Flags here: {', '.join(flags)}, and --set FIELD=VALUE."
+    return UnknownField(f"There is no flag {word}.", hint=hint)
 
 
 def _in_map(dotted: str, fields: dict[str, Described]) -> bool:

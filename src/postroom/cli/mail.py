@@ -5,30 +5,42 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from postroom.app import Room
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import in_room
+from postroom.cli.send import body_text, seconds_of, sending
+from postroom.cli.verbs import Verbs
+from postroom.errors import OK, UNFINISHED, PostroomError, WrongUse
+
+if TYPE_CHECKING:
+    from postroom.app import Room
 
 __all__ = ["app"]
 
 T = TypeVar("T")
-app = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Messages in folders. IDs are those that list and search print; reading "
-    "leaves messages unseen.",
+app = Verbs(
+    "Messages in folders. IDs are those that list and search print; reading leaves messages unseen."
 )
 
-Via = Annotated[str, typer.Option("--via", help="Name of the connection.")]
+Via = Annotated[str, typer.Option("--via", metavar="NAME", help="Name of the connection.")]
+Limit = Annotated[int, typer.Option(metavar="N", help="The newest of them; 0: all.", min=0)]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Message id.")]
 Folder = Annotated[str, typer.Option("--folder", help="A folder, or \\Archive and the like.")]
-Ids = Annotated[list[str], typer.Argument(help="Message ids.")]
-To = Annotated[str, typer.Option("--to", help="The folder to put them into.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Message ids.")]
+To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="The folder to put them into.")]
 Create = Annotated[bool, typer.Option("--create", help="Make that folder if it is not there.")]
+
+Text = Annotated[str | None, typer.Option(help="Plain text; - reads standard input.")]
+TextFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Plain text from a file.")]
+From = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Empty: the account's own.")]
+SendVia = Annotated[
+    str, typer.Option(metavar="NAME", help="A service to send with; empty: the same connection.")
+]
+Wait = Annotated[str, typer.Option(metavar="TIME", help="How long to wait for the outcome.")]
 
 
 def _in_box(via: str, body: Callable[[Any], Awaitable[T]]) -> T:
@@ -39,7 +51,7 @@ def _in_box(via: str, body: Callable[[Any], Awaitable[T]]) -> T:
     return in_room(whole)
 
 
-@app.command()
+@app.verb()
 def folders(via: Via) -> None:
     """The folders of a connection."""
     found = _in_box(via, lambda box: box.folders())
@@ -50,18 +62,23 @@ def folders(via: Via) -> None:
     )
 
 
-@app.command("list")
-def list_(via: Via, folder: Folder = "INBOX", limit: int = 50) -> None:
+@app.verb("list")
+def list_(via: Via, folder: Folder = "INBOX", limit: Limit = 50) -> None:
     """The newest messages of a folder."""
     _summaries(_in_box(via, lambda box: box.lines(folder=folder, limit=limit)))
 
 
-@app.command()
+@app.verb()
 def search(
     via: Via,
-    words: Annotated[list[str], typer.Argument(help="unseen, from:ann, since:2026-01-31")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WORD", help="Such as: unseen from:ann subject:order since:2026-01-31"
+        ),
+    ],
     folder: Folder = "INBOX",
-    limit: int = 0,
+    limit: Limit = 0,
 ) -> None:
     """The messages that meet a search."""
     text = " ".join(words)
@@ -80,13 +97,14 @@ def _summaries(rows: list[dict[str, Any]]) -> None:
             ("flags", "FLAGS"),
         ),
         empty="No message.",
+        give=("from", "subject", "flags"),
     )
 
 
-@app.command()
+@app.verb()
 def read(
     via: Via,
-    id: str,
+    id: Id,
     folder: Folder = "INBOX",
     raw: Annotated[
         bool, typer.Option("--raw", help="The exact bytes, to standard output.")
@@ -113,17 +131,22 @@ def read(
     if OPTIONS.json:
         show.record(found | {"text": message.text, "html": message.html})
         return
-    show.record(found)
+    files = [
+        f"{part.name} ({part.content_type}, {show.size(part.size)})" for part in message.attachments
+    ]
+    show.record(found | {"attachments": files})
     print()
     body = message.text if message.text is not None else message.html or ""
     print("".join(char if char.isprintable() or char in "\n\t" else "�" for char in body))
 
 
-@app.command()
+@app.verb()
 def save(
     via: Via,
     ids: Ids,
-    to: Annotated[Path, typer.Option("--to", help="A directory.")] = Path(),
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIRECTORY", help="Made when missing.")
+    ] = Path(),
     folder: Folder = "INBOX",
     attachments: Annotated[
         bool, typer.Option("--attachments", help="Their attachments instead.")
@@ -143,39 +166,140 @@ def save(
     )
 
 
-@app.command()
+@app.verb()
 def move(via: Via, ids: Ids, to: To, folder: Folder = "INBOX", create: Create = False) -> None:
     """Move messages to another folder."""
     new = _in_box(via, lambda box: box.move(ids, to, folder, create=create))
-    show.record({"moved": len(ids), "to": to, "ids": new})
+    show.say(f"{_count(ids)} moved to {to}.", moved=len(ids), to=to, ids=new)
 
 
-@app.command()
+@app.verb()
 def copy(via: Via, ids: Ids, to: To, folder: Folder = "INBOX", create: Create = False) -> None:
     """Copy messages to another folder."""
     new = _in_box(via, lambda box: box.copy(ids, to, folder, create=create))
-    show.record({"copied": len(ids), "to": to, "ids": new})
+    show.say(f"{_count(ids)} copied to {to}.", copied=len(ids), to=to, ids=new)
 
 
-@app.command()
+@app.verb()
 def flag(
     via: Via,
     ids: Ids,
     folder: Folder = "INBOX",
     add: Annotated[
-        list[str] | None, typer.Option(help="seen, answered, flagged, draft ...")
+        list[str] | None,
+        typer.Option(metavar="FLAG", help="seen, answered, flagged, draft, or a keyword."),
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option()] = None,
+    remove: Annotated[list[str] | None, typer.Option(metavar="FLAG", help="As --add.")] = None,
 ) -> None:
     """Set and clear flags."""
+    if not (add or remove):
+        raise WrongUse("No flag was given.", hint="Such as --add seen, or --remove flagged.")
     _in_box(via, lambda box: box.flag(ids, folder, add=add or (), remove=remove or ()))
-    show.record({"flagged": len(ids), "add": add, "remove": remove})
+    told = [
+        f"{word} {', '.join(names)}" for word, names in (("set", add), ("cleared", remove)) if names
+    ]
+    show.say(
+        f"{_count(ids)}: {'; '.join(told)}.",
+        flagged=len(ids),
+        add=add or [],
+        remove=remove or [],
+    )
 
 
-@app.command()
+@app.verb()
+def reply(
+    via: Via,
+    id: Id,
+    text: Text = None,
+    text_file: TextFile = None,
+    to_all: Annotated[bool, typer.Option("--all", help="To everybody who got it.")] = False,
+    no_quote: Annotated[
+        bool, typer.Option("--no-quote", help="Without the text of the message.")
+    ] = False,
+    from_: From = "",
+    send_via: SendVia = "",
+    wait: Wait = "60s",
+    folder: Folder = "INBOX",
+) -> int:
+    """Answer a message and mark it as answered; exit statuses as those of postroom send."""
+    words = body_text("text", text, text_file)
+    if not words:
+        raise WrongUse("An answer needs a text.", hint="Give --text TEXT or --text-file FILE.")
+    seconds = seconds_of(wait)
+
+    async def body(room: Room) -> int:
+        through = send_via or f"connection:{via}"
+        async with await room.email.mailbox(via) as box:
+            draft = await room.email.reply(
+                through,
+                await box.read_message(id, folder),
+                text=words,
+                from_=from_ or None,
+                to_all=to_all,
+                quote=not no_quote,
+            )
+            status = await sending(room, through, draft, wait=seconds)
+            if status in (OK, UNFINISHED):
+                await _mark_answered(box, id, folder)
+            return status
+
+    return in_room(body)
+
+
+async def _mark_answered(box: Any, id: str, folder: str) -> None:
+    try:
+        await box.flag([id], folder, add=["answered"])
+    except PostroomError as error:  # the answer is on its way; that is what counts
+        show.note(f"Note: the message is not marked as answered. {error.sentence}")
+
+
+@app.verb()
+def forward(
+    via: Via,
+    id: Id,
+    to: Annotated[list[str], typer.Option(metavar="ADDRESS", help="A recipient; several times.")],
+    text: Text = None,
+    text_file: TextFile = None,
+    as_attachment: Annotated[
+        bool, typer.Option("--as-attachment", help="The exact message, as an attachment.")
+    ] = False,
+    from_: From = "",
+    send_via: SendVia = "",
+    wait: Wait = "60s",
+    folder: Folder = "INBOX",
+) -> int:
+    """Pass a message on, with its attachments; exit statuses as those of postroom send."""
+    words = body_text("text", text, text_file) or ""
+    seconds = seconds_of(wait)
+
+    async def body(room: Room) -> int:
+        through = send_via or f"connection:{via}"
+        async with await room.email.mailbox(via) as box:
+            message = await box.read_message(id, folder)
+        draft = await room.email.forward(
+            through,
+            message,
+            to=to,
+            text=words,
+            from_=from_ or None,
+            as_attachment=as_attachment,
+        )
+        return await sending(room, through, draft, wait=seconds)
+
+    return in_room(body)
+
+
+@app.verb()
 def delete(via: Via, ids: Ids, folder: Folder = "INBOX") -> None:
     """Delete exactly these messages."""
     done = _in_box(via, lambda box: box.delete(ids, folder))
-    if not done.gone:
-        show.note("The server cannot delete exactly these; they are marked as deleted and left.")
-    show.record({"deleted": done.count, "gone": done.gone})
+    what = (
+        "deleted"
+        if done.gone
+        else ("marked as deleted and left: the server cannot delete exactly these")
+    )
+    show.say(f"{_count(ids)} {what}.", deleted=done.count, gone=done.gone)
+
+
+def _count(ids: list[str]) -> str:
+    return "1 message" if len(ids) == 1 else f"{len(ids)} messages"

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from postroom.errors import WrongUse
 
-__all__ = ["EVERY_VERB", "GLOBAL_HELP", "OPTIONS", "Options", "take_options"]
+__all__ = [
+    "ABOUT",
+    "BEGIN",
+    "EVERY_OPTION",
+    "EVERY_VERB",
+    "GLOBAL_HELP",
+    "OPTIONS",
+    "Options",
+    "take_options",
+]
 
-GLOBAL_HELP = (
-    "Every verb takes --room PATH (or POSTROOM_ROOM): the room's directory; --kek SOURCE (or "
-    "POSTROOM_KEK): where its key is; --json: one JSON document on standard output; --yes: do not "
-    "ask; --verbose: log to standard error."
+ABOUT: Final = "Postroom gives applications and jobs working email, and gives nobody a password."
+
+BEGIN: Final = "Begin with: postroom demo, or postroom init. Each noun: postroom NOUN --help"
+
+EVERY_OPTION: Final = {
+    "--room PATH": "The room's directory (or POSTROOM_ROOM).",
+    "--kek SOURCE": "Where its key is, such as file:PATH (or POSTROOM_KEK).",
+    "--json": "One JSON document on standard output.",
+    "-y, --yes": "Do not ask.",
+    "-v, --verbose": "Log to standard error.",
+}
+"""The options that may stand with every verb, and what they do."""
+
+GLOBAL_HELP: Final = "Every verb takes these: " + " ".join(
+    f"{flag}: {about}" for flag, about in EVERY_OPTION.items()
 )
 
-EVERY_VERB = "Every verb takes --room, --kek, --json, --yes and --verbose: see postroom --help."
+EVERY_VERB: Final = (
+    "Every verb takes --room, --kek, --json, --yes and --verbose: see postroom --help."
+)
 
 
 @dataclasses.dataclass(slots=True)

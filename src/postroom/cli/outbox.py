@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.app import Room
 from postroom.cli import show
+from postroom.cli.options import OPTIONS
 from postroom.cli.run import in_room
+from postroom.cli.verbs import Verbs
 from postroom.errors import TRY_AGAIN
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from postroom.app import Room
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The outbox.")
+__all__ = ["app", "show_item"]
 
-Id = Annotated[str, typer.Argument(help="Id of the item, or its beginning.")]
+app = Verbs("The outbox.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the item, or its beginning.")]
+Service = Annotated[str, typer.Option(metavar="NAME", help="Only of this service.")]
 
 
-@app.command("list")
+@app.verb("list")
 def list_(
-    service: str = "",
+    service: Service = "",
     state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
-    limit: int = 50,
+    limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
 ) -> None:
     """Items, newest first."""
     states = [part.strip() for part in state.split(",") if part.strip()]
@@ -41,11 +47,12 @@ def list_(
             ("attempts", "TRIES"),
             ("reason", "REASON"),
         ),
-        empty="The outbox is empty.",
+        empty="No message" + (f" that is {' or '.join(states)}." if states else " was sent yet."),
+        give=("to", "subject", "reason"),
     )
 
 
-@app.command("show")
+@app.verb("show")
 def show_(item: Id) -> None:
     """One item: its recipients with their replies, and every attempt."""
 
@@ -53,23 +60,31 @@ def show_(item: Id) -> None:
         found = await room.outbox.show(item)
         return {**found.as_json(), "tries": await room.outbox.attempts(found.id)}
 
-    show.record(in_room(body))
+    found = in_room(body)
+    if OPTIONS.json:
+        show.record(found)
+        return
+    tries = found.pop("tries")
+    show_item(found)
+    if tries:
+        print()
+        show.items(tries, tuple((key, key.upper()) for key in tries[0]), empty="")
 
 
-@app.command()
-def drain(service: str = "") -> int:
+@app.verb()
+def drain(service: Service = "") -> int:
     """Send what is due now, and exit: 0 all sent, 1 something failed, 75 something waits."""
 
     async def body(room: Room) -> int:
         done = await room.email.dispatch([service] if service else None)
-        show.record(
-            {
-                "sent": done.sent,
-                "deferred": done.deferred,
-                "failed": done.failed,
-                "ambiguous": done.ambiguous,
-            }
-        )
+        numbers = {
+            "sent": done.sent,
+            "deferred": done.deferred,
+            "failed": done.failed,
+            "ambiguous": done.ambiguous,
+        }
+        told = [f"{number} {state}" for state, number in numbers.items() if number]
+        show.say(f"{', '.join(told) or 'Nothing was due'}.", **numbers)
         if done.error is not None:
             show.note(f"postroom: {done.error}")
         if done.failed or done.ambiguous:
@@ -79,25 +94,53 @@ def drain(service: str = "") -> int:
     return in_room(body)
 
 
-@app.command()
+@app.verb()
 def hold(item: Id) -> None:
     """Keep a waiting message back."""
-    show.record(in_room(lambda room: room.outbox.hold(item)).as_json())
+    _shifted(in_room(lambda room: room.outbox.hold(item)))
 
 
-@app.command()
+@app.verb()
 def release(item: Id) -> None:
     """Let a held message go."""
-    show.record(in_room(lambda room: room.outbox.release(item)).as_json())
+    _shifted(in_room(lambda room: room.outbox.release(item)), drain=True)
 
 
-@app.command()
+@app.verb()
 def retry(item: Id) -> None:
     """Try a failed, deferred or ambiguous message again, for those who have not got it."""
-    show.record(in_room(lambda room: room.outbox.retry(item)).as_json())
+    _shifted(in_room(lambda room: room.outbox.retry(item)), drain=True)
 
 
-@app.command()
+@app.verb()
 def cancel(item: Id) -> None:
     """Take a message out of the queue for good."""
-    show.record(in_room(lambda room: room.outbox.cancel(item)).as_json())
+    _shifted(in_room(lambda room: room.outbox.cancel(item)))
+
+
+def _shifted(item: Any, *, drain: bool = False) -> None:
+    show.say(f"{item.id} is {item.state}.", **item.as_json())
+    if drain:
+        show.note("A worker sends it, or now: postroom outbox drain")
+
+
+def show_item(item: Mapping[str, Any]) -> None:
+    """An outbox item: JSON, or its fields and a line for each recipient."""
+    if OPTIONS.json:
+        show.record(item)
+        return
+    show.record(
+        {
+            **item,
+            "size": show.size(item["size"]),
+            "recipients": [_recipient(each) for each in item["recipients"]],
+        }
+    )
+
+
+def _recipient(one: Mapping[str, Any]) -> str:
+    """``bob@example.com: sent, 250 2.0.0 Ok``."""
+    reply = " ".join(
+        show.plain(part) for part in (one["code"], one["enhanced"], one["reply"]) if part
+    )
+    return f"{one['address']}: {one['state']}" + (f", {reply}" if reply else "")

@@ -34,11 +34,18 @@ def collecting(name: str) -> Iterator[Callable[[Any], None] | None]:
         TextColumn("messages"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=None)
+    with contextlib.ExitStack() as stack:
+        bar: Progress | None = None
+        task: Any = None
 
         def tell(tally: Any) -> None:
+            nonlocal bar, task
+            if not tally.listed and not tally.delivered:
+                return
+            if bar is None:  # not before something happens: what fails at once is not underway
+                bar = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
+                task = bar.add_task(name, total=None)
             finished = tally.delivered + tally.failed + tally.vanished
-            progress.update(task, total=max(tally.listed, finished), completed=finished)
+            bar.update(task, total=max(tally.listed, finished), completed=finished)
 
         yield tell

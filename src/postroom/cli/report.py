@@ -21,8 +21,10 @@ def on_step() -> Callable[[str, Any], None] | None:
         if places[-1:] != [place]:
             places.append(place)
             print(f"{place}:")
-        mark = "ok  " if step.ok else "FAIL"
-        print(f"  {mark}  {step.name:<13}{step.ms:>8.1f} ms  {show.plain(step.detail)}".rstrip())
+        # what failed, and what to do, is told whole at the end
+        head = f"  {'ok  ' if step.ok else 'FAIL'}  {step.name:<13}{step.ms:>8.1f} ms  "
+        detail = show.plain(step.detail) if step.ok else ""
+        print(show.said(head + detail, indent=len(head)).rstrip(), flush=True)
 
     return tell
 
@@ -43,17 +45,18 @@ def show_report(report: Any) -> int:
 
 def _failure(side: Any) -> None:
     error = side.error
-    print(f"\n{side.place} failed: {show.plain(error.sentence)}")
+    print()
+    print(show.said(f"{side.place} failed: {error.sentence}", indent=2))
     if getattr(error, "said", ""):
-        print(f"  They said: {show.plain(error.said)}")
+        print(show.said(f"  They said: {error.said}", indent=4))
     print(
         "  Trying again later may help."
         if error.temporary
         else "  Trying again will not help until something changes."
     )
     if side.advice is not None:
-        print(f"  What to do: {show.plain(side.advice.text)}")
+        print(show.said(f"  What to do: {side.advice.text}", indent=4))
         for command in side.advice.commands:
             print(f"    {show.plain(command)}")
     elif error.hint:
-        print(f"  What to do: {show.plain(error.hint)}")
+        print(show.said(f"  What to do: {error.hint}", indent=4))

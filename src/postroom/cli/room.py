@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 
-from postroom.app import Room
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import ask, confirm, in_room, rebinding
+from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
 from postroom.operations.desk import Rebind
 from postroom.operations.roomfile import Plan
 from postroom.settings import settings_of
 
+if TYPE_CHECKING:
+    from postroom.app import Room
+
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, add_completion=False)
+app = Verbs()
 
 
-@app.command()
+@app.verb()
 def init() -> None:
     """Make a room and its key, or say where they are; nothing that is there is changed."""
 
@@ -32,31 +36,44 @@ def init() -> None:
             raise room.desk.locked
         return await room.keys.status()
 
-    found = in_room(body, make=True)
+    from postroom.app import DATABASE
+
     where = settings_of(room=OPTIONS.room, kek=OPTIONS.kek).room
+    new = not (where / DATABASE).exists()
+    found = in_room(body, make=True)
     if OPTIONS.json:
-        show.record({"path": str(where), **found})
+        show.record({"path": str(where), "new": new, **found})
         return
-    print(
-        f"The room is {where}.\nIts key is {found['source']}. Keep a copy of it elsewhere: "
-        "without it nobody can open the secrets in the room.\n\nNext:"
-    )
+    print("A new room." if new else "The room is there already; nothing was changed.")
+    print(f"  room  {where}\n  key   {found['source']}")
+    print(show.said("Keep a copy of the key elsewhere: without it nobody can open the secrets."))
+    print("\nNext:")
+    said = {"POSTROOM_ROOM": OPTIONS.room and where, "POSTROOM_KEK": OPTIONS.kek}
+    if any(said.values()):  # or the next command would look for another room
+        told = (f"{name}={shlex.quote(str(value))}" for name, value in said.items() if value)
+        print(f"  export {' '.join(told)}")
     print("  postroom credential add NAME --type password --user-name YOU@example.com")
     print(
-        "  postroom connection add NAME --set incoming.protocol=imap "
-        "--set incoming.host=imap.example.com --set incoming.auth='{type: secret, credential: NAME}'"
+        "  postroom connection add NAME --set incoming.protocol=imap \\\n"
+        "      --set incoming.host=imap.example.com \\\n"
+        "      --set incoming.auth='{type: secret, credential: NAME}'"
     )
     print("  postroom connection test NAME")
 
 
-@app.command()
+@app.verb()
 def apply(
-    files: Annotated[list[Path], typer.Argument(help="Room files; later ones win.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Room files; later ones win.")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
     prune: Annotated[
-        list[str] | None, typer.Option(help="Remove what no file names: a noun.")
+        list[str] | None,
+        typer.Option(metavar="NOUN", help="Remove what no file names, such as sources."),
     ] = None,
-    rebind: Annotated[bool, typer.Option(help="Present stored secrets at new places.")] = False,
+    rebind: Annotated[
+        bool, typer.Option("--rebind", help="Present stored secrets at new places without asking.")
+    ] = False,
 ) -> None:
     """Make the room what the files say, in one transaction; shows the plan first."""
 
@@ -82,29 +99,18 @@ def apply(
 
     plan = in_room(body)
     if OPTIONS.json:
-        print(
-            json.dumps(
-                {
-                    "v": 1,
-                    "dry_run": dry_run,
-                    "changes": plan.changes,
-                    "notes": plan.notes,
-                    "steps": [
-                        {
-                            "verb": step.verb,
-                            "noun": step.noun,
-                            "name": step.name,
-                            "fields": step.fields,
-                        }
-                        for step in plan.steps
-                    ],
-                }
-            )
+        steps = [
+            {"verb": step.verb, "noun": step.noun, "name": step.name, "fields": step.fields}
+            for step in plan.steps
+        ]
+        show.record(
+            {"dry_run": dry_run, "changes": plan.changes, "notes": plan.notes, "steps": steps}
         )
-    elif dry_run:
-        print(f"{plan.changes} changes planned; nothing was changed.")
+    elif not plan.changes:
+        print("Nothing to change.")
     else:
-        print(f"{plan.changes} changes made." if plan.changes else "Nothing to change.")
+        many = "1 change" if plan.changes == 1 else f"{plan.changes} changes"
+        print(f"{many} planned; nothing was changed." if dry_run else f"{many} made.")
 
 
 def _show(plan: Plan) -> None:
@@ -116,12 +122,17 @@ def _show(plan: Plan) -> None:
         show.note(f"Note: {each}")
 
 
-@app.command()
+@app.verb()
 def export(
-    to: Annotated[Path | None, typer.Option(help="A file to write; it must not be there.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="It must not be there yet.")
+    ] = None,
 ) -> None:
     """Write the room as a room file, without secrets."""
     text = in_room(lambda room: room.roomfile.export())
+    if to is None and OPTIONS.json:
+        show.record({"room": yaml.safe_load(text)})
+        return
     if to is None:
         sys.stdout.write(text)
         return
@@ -130,3 +141,4 @@ def export(
             file.write(text)
     except OSError as error:
         raise WrongUse(f"{to} cannot be written: {error.strerror}.") from error
+    show.say(f"Written to {to}, without secrets.", path=str(to))

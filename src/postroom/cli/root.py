@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import difflib
 import os
 import sys
 import traceback
 from importlib import import_module
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+from postroom import __version__
 from postroom.cli import show
-from postroom.cli.options import GLOBAL_HELP, OPTIONS, take_options
-from postroom.errors import FAILED, PostroomError
+from postroom.cli.options import ABOUT, BEGIN, EVERY_OPTION, OPTIONS, take_options
+from postroom.errors import FAILED, OK, WRONG_USE, PostroomError, WrongUse
 from postroom.secret import Scrubber, open_secrets
 
 __all__ = ["VERBS", "Root", "report", "run"]
@@ -23,22 +24,25 @@ __all__ = ["VERBS", "Root", "report", "run"]
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo.verb", "Show it all: collect and send over real servers on this machine."),
     "init": ("room", "Make a room and its key."),
-    "apply": ("room", "Make the room what a room file says; shows the plan first."),
+    "apply": ("room", "Make the room what a room file says; the plan comes first."),
     "export": ("room", "Write the room as a room file, without secrets."),
     "send": ("send", "Send a message through the outbox."),
-    "worker": ("work", "Collect for every source and send for every service, until stopped."),
-    "explain": ("explain", "Explain a noun, a credential type, a sink or an error code."),
-    "credential": ("credential", "Sealed credentials: add, set, list, show, test, delete, usage."),
-    "connection": ("connection", "Email connections: add, set, list, show, test, delete, usage."),
-    "source": ("source", "Sources: add, run, watch, ledger, release, reset."),
-    "service": ("service", "Services to send with: add, set, list, show, delete."),
-    "outbox": ("outbox", "The outbox: list, show, drain, hold, release, retry, cancel."),
-    "mail": ("mail", "Messages in folders: list, search, read, save, move, copy, flag, delete."),
-    "variable": ("variable", "Variables of the room, for macros."),
+    "worker": ("work", "Collect for every source, send for every service."),
+    "explain": ("explain", "What a noun, a type, a sink or an error code is."),
+    "credential": ("credential", "Sealed credentials: add, set, list, show, test ..."),
+    "connection": ("connection", "Email connections: add, set, list, show, test ..."),
+    "source": ("source", "Mail collected: add, run, watch, ledger, release ..."),
+    "service": ("service", "Mail sent: add, set, list, show ..."),
+    "outbox": ("outbox", "What waits and was sent: list, show, drain, retry ..."),
+    "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
+    "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
     "keys": ("keys", "The room's keys: status."),
     "audit": ("audit", "The audit record: list, verify."),
 }
 """Verb or noun: the module in this package that has it (as ``app``), and one line about it."""
+
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 
 class Root(TyperGroup):
@@ -49,17 +53,32 @@ class Root(TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Load the verb; None when there is none of that name."""
+        """Load the verb.  Raises WrongUse with the nearest when there is none of that name."""
         if cmd_name not in VERBS:
-            return None
+            close = difflib.get_close_matches(cmd_name, VERBS, n=1)
+            raise WrongUse(
+                f"There is no verb or noun {cmd_name!r}.",
+                hint=f"Did you mean {close[0]}?" if close else "See them all: postroom --help",
+            )
         module = import_module(f"postroom.cli.{VERBS[cmd_name][0]}")
         command = typer.main.get_command(module.app)
         return getattr(command, "commands", {}).get(cmd_name, command)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Of the usage line."""
+        return ["VERB ...", "|", "NOUN VERB ..."]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The help of the root, without loading a single verb."""
         with formatter.section("Verbs and nouns"):
             formatter.write_dl([(name, about) for name, (_, about) in VERBS.items()])
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """The options of every verb, and where to begin."""
+        with formatter.section("Options of every verb"):
+            formatter.write_dl(list(EVERY_OPTION.items()))
+        formatter.write_paragraph()
+        formatter.write_text(BEGIN)
 
 
 app = typer.Typer(
@@ -67,46 +86,70 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Postroom gives applications and jobs working email, and gives nobody a password.",
-    epilog=GLOBAL_HELP,
+    help=ABOUT,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        show.say(f"postroom {__version__}", version=__version__)
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
-    """Postroom gives applications and jobs working email, and gives nobody a password."""
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 def run(argv: list[str]) -> int:
     """Run one command; whatever goes wrong becomes one sentence and an exit status."""
     try:
-        rest = take_options(argv)
-        return _status(
-            typer.main.get_command(app)(args=rest, prog_name="postroom", standalone_mode=False)
-        )
+        status = _run(argv)
+        sys.stdout.flush()
+        return status
     except PostroomError as error:
         return report(error)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+        return _stopped()
     except BrokenPipeError:
         # whoever read our output has gone; keep the interpreter from saying so at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return FAILED
+    except typer.Abort:  # end of input where an answer was expected
+        return report(WrongUse("Nothing was answered, so nothing was done."))
     except Exception as error:  # noqa: BLE001  # the roof: nothing is above to hear of it
-        shown = getattr(error, "format_message", None)  # a usage error of the parser
-        if shown is None:
-            return _mistake(error)
-        print(f"postroom: {shown()}", file=sys.stderr)
-        context = getattr(error, "ctx", None)
-        if context is not None:
-            print(f"Try: {context.command_path} --help", file=sys.stderr)
-        return 2
+        return _usage(error) if hasattr(error, "format_message") else _mistake(error)
 
 
-def _status(result: Any) -> int:
-    return result if isinstance(result, int) else 0
+def _run(argv: list[str]) -> int:
+    rest = take_options(argv)
+    result = typer.main.get_command(app)(args=rest, prog_name="postroom", standalone_mode=False)
+    if result == INTERRUPTED:  # the parser's word for Ctrl-C
+        return _stopped()
+    return result if isinstance(result, int) else OK
+
+
+def _stopped() -> int:
+    print("Stopped.", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _usage(error: Any) -> int:
+    """A usage error of the parser, in the form of all errors; without a verb it is the help."""
+    context: Any = getattr(error, "ctx", None)
+    bare = type(error).__name__ == "NoArgsIsHelpError"  # its message is the whole help
+    if bare and not OPTIONS.json:
+        print(context.get_help(), file=sys.stderr)
+        return WRONG_USE
+    sentence = "A verb is missing." if bare else error.format_message().rstrip(".") + "."
+    hint = "" if context is None else f"See: {context.command_path} --help"
+    return report(WrongUse(sentence, hint=hint))
 
 
 def _mistake(error: Exception) -> int:
@@ -119,16 +162,16 @@ def _mistake(error: Exception) -> int:
 def report(error: PostroomError) -> int:
     """Say what went wrong: a sentence for people, or the same as JSON; gives the exit status."""
     if OPTIONS.json:
-        print(json.dumps({"v": 1, **error.as_json()}, default=str))
+        print(show.document(error.as_json()))
         return error.exit_status
-    print(f"postroom: {show.plain(error.sentence)}", file=sys.stderr)
+    show.note(f"postroom: {error.sentence}", indent=2)
     said = getattr(error, "said", "")
     if said:
-        print(f"  they said: {show.plain(said)}", file=sys.stderr)
+        show.note(f"  They said: {said}", indent=4)
     for line in error.facts.get("lines", ()) if error.code == "secret_reentry_required" else ():
-        print(f"  {line}", file=sys.stderr)
+        show.note(f"  {line}")
     if error.hint:
-        print(f"  {show.plain(error.hint)}", file=sys.stderr)
+        show.note(f"  {error.hint}", indent=2)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     return error.exit_status

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
-from postroom.app import Room, open_room
+from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.errors import InvalidValue, PostroomError
+from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.log import log_to
-from postroom.operations.desk import Rebind
 from postroom.secret import Secret
 from postroom.settings import settings_of
 
-__all__ = ["ask", "confirm", "in_room", "may_ask", "rebinding"]
+if TYPE_CHECKING:
+    from postroom.app import Room
+    from postroom.operations.desk import Rebind
+
+__all__ = ["ask", "ask_plain", "confirm", "in_room", "may_ask", "rebinding"]
 
 T = TypeVar("T")
 
@@ -33,14 +37,16 @@ def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
 
 
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
+    from postroom.app import open_room  # half of the start-up: not for the help of a verb
+
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
     room = await open_room(settings, make=make, ask=ask)
     try:
-        if room.warning and not OPTIONS.json:
-            print(f"Note: {room.warning}", file=sys.stderr)
+        if room.warning:
+            show.note(f"Note: {room.warning}")
         return await body(room)
     finally:
         await room.close()
@@ -59,16 +65,40 @@ def ask(question: str) -> Secret:
             f"{question.rstrip(': ')}: nobody is here to ask; give it by "
             "--NAME-from-env, --NAME-from-file or --NAME-stdin",
         )
-    return Secret(getpass.getpass(f"{question.rstrip(': ')}: "))
+    with _at_the_terminal():
+        return Secret(getpass.getpass(f"{question.rstrip(': ')}: "))
+
+
+def ask_plain(question: str) -> str:
+    """Ask for something that is no secret; an empty text when nobody is there."""
+    if not may_ask():
+        return ""
+    with _at_the_terminal():
+        print(f"{question}: ", end="", file=sys.stderr, flush=True)
+        return input().strip()
 
 
 def confirm(question: str) -> bool:
     """Ask yes or no; ``--yes`` answers for everybody, and where nobody is, the answer is no."""
     if OPTIONS.yes:
         return True
-    if not may_ask():
-        return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    return ask_plain(f"{question} [y/N]").lower() in ("y", "yes")
+
+
+@contextlib.contextmanager
+def _at_the_terminal() -> Iterator[None]:
+    """Ctrl-C ends a question at once: the event loop would only note it, and wait for the answer."""
+    old = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for each in old:
+            signal.signal(each, signal.default_int_handler)
+        yield
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        raise
+    finally:
+        for each, handler in old.items():
+            signal.signal(each, handler)
 
 
 async def rebinding(call: Callable[[Rebind], Awaitable[T]], *, rebind: bool = False) -> T:
@@ -85,9 +115,18 @@ async def rebinding(call: Callable[[Rebind], Awaitable[T]], *, rebind: bool = Fa
                 raise
             credential: str = error.facts["credential"]
             lines: list[str] = error.facts["lines"]
-            print(f"This would present the stored secret of {credential} to:", file=sys.stderr)
+            show.note(f"This would present the stored secret of {credential} to:")
             for line in lines:
-                print(f"  {line}", file=sys.stderr)
+                show.note(f"  {line}")
             if not confirm("Is that right?"):
-                raise
+                raise _not_agreed(error) from None
             agreed |= {(credential, line) for line in lines}
+
+
+def _not_agreed(error: PostroomError) -> Refused:
+    """The refusal after the lines were shown: they are repeated only where nobody saw them."""
+    facts = error.facts if OPTIONS.json else {}
+    if may_ask():
+        return Refused("Nothing was saved.", code=error.code, **facts)
+    hint = f"{error.hint} Whoever may can also confirm it with --yes."
+    return Refused(error.sentence, code=error.code, hint=hint, **facts)

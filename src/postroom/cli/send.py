@@ -4,43 +4,66 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from postroom.app import Room
 from postroom.cli import show
-from postroom.cli.run import in_room
+from postroom.cli.outbox import show_item
+from postroom.cli.run import confirm, in_room, may_ask
+from postroom.cli.verbs import Verbs
 from postroom.clock import parse_duration
 from postroom.errors import FAILED, OK, UNFINISHED, InvalidValue, WrongUse
-from postroom.operations.drafts import draft_of
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from postroom.app import Room
+    from postroom.operations.drafts import Draft
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+__all__ = ["app", "body_text", "seconds_of", "sending"]
+
+app = Verbs()
 
 Many = list[str] | None
 
 
-@app.command()
+@app.verb()
 def send(
-    via: Annotated[str, typer.Option(help="Service, connection or smtp credential.")],
-    to: Annotated[Many, typer.Option(help="Recipient; may be given several times.")] = None,
-    cc: Annotated[Many, typer.Option(help="As --to.")] = None,
-    bcc: Annotated[Many, typer.Option(help="As --to; no recipient sees it.")] = None,
-    from_: Annotated[str, typer.Option("--from", help="Empty: the account's own address.")] = "",
-    reply_to: str = "",
-    subject: str = "",
+    via: Annotated[
+        str, typer.Option(metavar="NAME", help="Service, connection or smtp credential.")
+    ],
+    to: Annotated[Many, typer.Option(metavar="ADDRESS", help="A recipient; several times.")] = None,
+    cc: Annotated[Many, typer.Option(metavar="ADDRESS", help="As --to.")] = None,
+    bcc: Annotated[
+        Many, typer.Option(metavar="ADDRESS", help="As --to; no recipient sees it.")
+    ] = None,
+    from_: Annotated[
+        str, typer.Option("--from", metavar="ADDRESS", help="Empty: the account's own.")
+    ] = "",
+    reply_to: Annotated[str, typer.Option(metavar="ADDRESS", help="Where answers go.")] = "",
+    subject: Annotated[str, typer.Option(metavar="TEXT", help="One line.")] = "",
     text: Annotated[str | None, typer.Option(help="Plain text; - reads standard input.")] = None,
-    html: Annotated[str | None, typer.Option(help="HTML.")] = None,
-    text_file: Annotated[Path | None, typer.Option(help="Plain text from a file.")] = None,
-    html_file: Annotated[Path | None, typer.Option(help="HTML from a file.")] = None,
-    attach: Annotated[list[Path] | None, typer.Option(help="A file; several times.")] = None,
-    wait: Annotated[str, typer.Option(help="How long to wait for the outcome.")] = "60s",
+    html: Annotated[str | None, typer.Option(metavar="TEXT", help="The same as HTML.")] = None,
+    text_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plain text from a file.")
+    ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="HTML from a file.")
+    ] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Several times.")
+    ] = None,
+    wait: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to wait for the outcome.")
+    ] = "60s",
     forget: Annotated[bool, typer.Option("--forget", help="Store it durably and return.")] = False,
     key: Annotated[str, typer.Option(help="Idempotency key: the same key sends once.")] = "",
 ) -> int:
     """Send a message: 0 sent to all, 1 failed or ambiguous, 3 stored and not finished."""
+    from postroom.operations.drafts import draft_of  # not for the help
+
+    empty = not any((subject, text, html, text_file, html_file, attach))
+    if empty and may_ask() and not confirm("The message is empty. Send it?"):
+        raise WrongUse("Nothing was sent.", hint="Give --subject and --text, --html or --attach.")
     draft = draft_of(
         from_=from_ or None,
         to=to,
@@ -48,34 +71,39 @@ def send(
         bcc=bcc,
         reply_to=reply_to or None,
         subject=subject,
-        text=_body("text", text, text_file),
-        html=_body("html", html, html_file),
+        text=body_text("text", text, text_file),
+        html=body_text("html", html, html_file),
         attachments=attach or [],
     )
-    seconds = _seconds(wait)
-
-    async def body(room: Room) -> int:
-        if forget:
-            item_id = await room.email.store(via, draft, idempotency_key=key or None)
-            item = await room.outbox.show(item_id)
-            show.record(item.as_json())
-            return OK
-        item = await room.email.send(via, draft, wait=seconds, idempotency_key=key or None)
-        show.record(item.as_json())
-        if item.state == "sent":
-            return OK
-        if item.finished:
-            return FAILED
-        show.note(
-            f"Stored, not finished: do not send it again. Follow it with: "
-            f"postroom outbox show {item.id}"
-        )
-        return UNFINISHED
-
-    return in_room(body)
+    seconds = 0.0 if forget else seconds_of(wait)
+    return in_room(lambda room: sending(room, via, draft, wait=seconds, key=key, forget=forget))
 
 
-def _body(name: str, given: str | None, path: Path | None) -> str | None:
+async def sending(
+    room: Room, via: str, draft: Draft, *, wait: float, key: str = "", forget: bool = False
+) -> int:
+    """Send a draft, show the item, and give the exit status of ``postroom send``."""
+    if forget:
+        stored = await room.email.store(via, draft, idempotency_key=key or None)
+        show_item((await room.outbox.show(stored)).as_json())
+        show.note("Stored. A worker sends it, or now: postroom outbox drain")
+        return OK
+    item = await room.email.send(via, draft, wait=wait, idempotency_key=key or None)
+    show_item(item.as_json())
+    if item.state == "sent":
+        return OK
+    if item.finished:
+        show.note(f"Not sent to all. Every attempt: postroom outbox show {item.id}")
+        return FAILED
+    show.note(
+        "Stored, not finished: do not send it again. Follow it with: "
+        f"postroom outbox show {item.id}"
+    )
+    return UNFINISHED
+
+
+def body_text(name: str, given: str | None, path: Path | None) -> str | None:
+    """The text of ``--NAME`` or ``--NAME-file``; ``-`` reads standard input.  Raises WrongUse."""
     if given is not None and path is not None:
         raise WrongUse(f"Give --{name} or --{name}-file, not both.")
     if given == "-":
@@ -90,7 +118,8 @@ def _body(name: str, given: str | None, path: Path | None) -> str | None:
         raise InvalidValue(f"--{name}-file", f"{path} is not UTF-8 text") from None
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """The seconds of ``--wait``.  Raises InvalidValue."""
     try:
         return parse_duration(text)
     except ValueError as error:

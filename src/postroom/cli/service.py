@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from postroom.cli import show
-from postroom.cli.flags import ALLOW_ANY, changes_of, read_flags
+from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.run import in_room
+from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Services to send with (postroom explain service).",
-)
+app = Verbs("Services to send with (postroom explain service).")
 
 Name = Annotated[str, typer.Argument(help="Name of the service.")]
 
 
-@app.command("list")
+@app.verb("list")
 def list_() -> None:
     """Every service and how many messages wait."""
     show.items(
@@ -34,39 +31,46 @@ def list_() -> None:
             ("description", "DESCRIPTION"),
         ),
         empty="No services yet. Make one: postroom service add NAME --connection NAME",
+        give=("description",),
     )
 
 
-@app.command("show")
+@app.verb("show")
 def show_(name: Name) -> None:
     """One service with every setting."""
     show.record(in_room(lambda room: room.services.show(name)))
 
 
-@app.command(context_settings=ALLOW_ANY)
+@app.verb(fields="service")
 def add(ctx: typer.Context, name: Name) -> None:
     """Make a service."""
     given = read_flags(ctx.args, nouns()["service"])
-    show.record(in_room(lambda room: room.services.add({"name": name, **given.values})))
+    _saved(in_room(lambda room: room.services.add({"name": name, **given.values})))
 
 
-@app.command("set", context_settings=ALLOW_ANY)
+@app.verb("set", fields="service")
 def set_(ctx: typer.Context, name: Name) -> None:
     """Change a service; --clear FIELD takes a value away."""
     changes = changes_of(read_flags(ctx.args, nouns()["service"]))
-    show.record(in_room(lambda room: room.services.set(name, changes)))
+    _saved(in_room(lambda room: room.services.set(name, changes)))
 
 
-@app.command()
-def copy(name: Name, new_name: str) -> None:
+@app.verb()
+def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the new one.")]) -> None:
     """Make another service with the same settings."""
-    show.record(in_room(lambda room: room.services.copy(name, new_name)))
+    _saved(in_room(lambda room: room.services.copy(name, new_name)))
 
 
-@app.command()
+@app.verb()
 def delete(
-    name: Name, force: Annotated[bool, typer.Option(help="Even while messages wait.")] = False
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Even while messages wait.")] = False,
 ) -> None:
     """Delete a service."""
     in_room(lambda room: room.services.delete(name, force=force))
-    show.note(f"Deleted {name}.")
+    show.say(f"Deleted service {name}.", deleted=name)
+
+
+def _saved(found: dict[str, Any]) -> None:
+    show.record(found)
+    show.note(f"Send with it: postroom send --via {found['name']} --to ADDRESS --text TEXT")

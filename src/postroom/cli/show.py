@@ -1,74 +1,141 @@
-"""Output: aligned columns and plain records for people, one JSON document for programs."""
+"""Output: aligned columns, records and sentences for people, one JSON document for programs."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import textwrap
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, TextIO
 
 from postroom.cli.options import OPTIONS
+from postroom.clock import rfc3339
 
-__all__ = ["document", "items", "note", "plain", "record", "size"]
+__all__ = ["document", "items", "note", "plain", "record", "said", "say", "size", "uses"]
+
+NARROWEST: Final = 8
+"""Characters below which a column does not give way."""
+ONE_LINE: Final = 60
+"""Characters up to which a list stands on one line."""
+SMALL_GROUP: Final = 40
+"""Characters up to which a group of fields stands on one line."""
 
 
 def items(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[tuple[str, str]],
+    *,
+    empty: str,
+    give: Collection[str] = (),
 ) -> None:
-    """A list: ``{"v": 1, "items": [...]}``, or a table of (key, heading) columns."""
+    """A list: ``{"v": 1, "items": [...]}``, or a table of (key, heading) columns.
+
+    For people a column without a value in any row is left out, and on a terminal that is too
+    narrow the columns of the keys in ``give`` are cut; ids, names and times never are.
+    """
     found = list(rows)
     if OPTIONS.json:
         print(document({"items": found}))
         return
     if not found:
-        print(empty)
+        print(said(empty))
         return
-    table = [[heading for _, heading in columns]]
-    table += [[plain(row.get(key)) for key, _ in columns] for row in found]
-    widths = _widths(table)
+    cells = {key: [_cell(key, row.get(key)) for row in found] for key, _ in columns}
+    kept = [
+        (key, heading) for at, (key, heading) in enumerate(columns) if at == 0 or any(cells[key])
+    ]
+    table = [[heading for _, heading in kept]]
+    table += [[cells[key][at] for key, _ in kept] for at in range(len(found))]
+    widths = _widths(table, [at for at, (key, _) in enumerate(kept) if key in give])
     for line in table:
-        cells = [_fit(cell, width) for cell, width in zip(line, widths, strict=True)]
-        print("  ".join(cells).rstrip())
+        fitted = [_fit(cell, width) for cell, width in zip(line, widths, strict=True)]
+        print("  ".join(fitted).rstrip())
 
 
-def record(data: Mapping[str, Any]) -> None:
-    """One record: a JSON object with ``"v": 1``, or one line a field."""
+def record(data: Mapping[str, Any], people: Mapping[str, Any] | None = None) -> None:
+    """One record: a JSON object with ``"v": 1``, or one line a field.
+
+    ``people`` is what people see instead, where programs are told more.
+    """
     if OPTIONS.json:
         print(document(data))
         return
-    _lines(data, 0)
+    _lines(data if people is None else people, 0)
+
+
+def say(sentence: str, **data: Any) -> None:
+    """What was done: a sentence for people, the same as an object with ``--json``."""
+    print(document(data) if OPTIONS.json else said(sentence))
 
 
 def _lines(data: Mapping[str, Any], depth: int) -> None:
-    names = [key for key, value in data.items() if not _empty(value)]
-    width = max((len(name) for name in names), default=0)
-    for name in names:
-        value = data[name]
+    shown = {key: value for key, value in data.items() if not _empty(value)}
+    flat = [key for key, value in shown.items() if _inline(value)]
+    width = max(map(len, flat), default=0)
+    indent = "  " * depth
+    for key, value in shown.items():
+        if key in flat:
+            print(f"{indent}{key:<{width}}  {plain(value)}")
+            continue
+        print(f"{indent}{key}:")
         if isinstance(value, Mapping):
-            print(f"{'  ' * depth}{name}:")
             _lines(value, depth + 1)
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            print(f"{'  ' * depth}{name}:")
-            for each in value:
-                cells = ", ".join(
-                    f"{key} {plain(part)}" for key, part in each.items() if not _empty(part)
-                )
-                print(f"{'  ' * (depth + 1)}- {cells}")
         else:
-            print(f"{'  ' * depth}{name:<{width}}  {plain(value)}")
+            for each in value:
+                print(f"{indent}  - {plain(each)}")
+
+
+def _inline(value: Any) -> bool:
+    """Whether a value stands behind its name, on one line."""
+    if isinstance(value, Mapping):
+        nested = any(isinstance(part, Mapping | list) and part for part in value.values())
+        return not nested and len(plain(value)) <= SMALL_GROUP
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(part, Mapping) for part in value)
+        return not nested and (len(value) == 1 or len(plain(value)) <= ONE_LINE)
+    return True
 
 
 def document(data: Mapping[str, Any]) -> str:
     """A JSON document with ``"v": 1``; what a terminal would obey or hide stands there escaped."""
-    text = json.dumps({"v": 1, **data}, default=str, ensure_ascii=False)
+    text = json.dumps({"v": 1, **data}, default=_text, ensure_ascii=False)
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
-def note(text: str) -> None:
+def _text(value: object) -> str:
+    return rfc3339(value) if isinstance(value, dt.datetime) else str(value)
+
+
+def note(text: str, *, indent: int = 0) -> None:
     """Something for the person, not for a program: on standard error, and not with ``--json``."""
     if not OPTIONS.json:
-        print(plain(text), file=sys.stderr)
+        print(said(text, indent=indent, to=sys.stderr), file=sys.stderr, flush=True)
+
+
+def said(text: str, *, indent: int = 0, to: TextIO | None = None) -> str:
+    """A text as it is printed: on a terminal wrapped at words, further lines indented.
+
+    What ends with a command to copy keeps it on a line of its own; elsewhere nothing is wrapped.
+    """
+    line = plain(text)
+    stream = to or sys.stdout
+    if not stream.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    if len(line) <= width:
+        return line
+    words, found, command = line.partition(": postroom ")
+    before = textwrap.wrap(
+        words + (":" if found else ""),
+        max(width, 2 * indent + 20),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+    return "\n".join([*before, *([f"{' ' * indent}postroom {command}"] if found else [])])
 
 
 def plain(value: Any) -> str:
@@ -77,10 +144,12 @@ def plain(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dt.datetime):
+        return rfc3339(value)
     if isinstance(value, list | tuple):
         return ", ".join(plain(part) for part in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {plain(part)}" for key, part in value.items())
+        return ", ".join(f"{key} {plain(part)}" for key, part in value.items() if not _empty(part))
     return "".join(char if char.isprintable() else " " for char in str(value))
 
 
@@ -96,17 +165,32 @@ def size(count: int) -> str:
     return ""
 
 
+def uses(usage: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Who refers to a record, as a person reads it: ``connection acme (incoming.auth)``."""
+    return [f"{one['noun']} {one['name']} ({one['place']})" for one in usage]
+
+
+def _cell(key: str, value: Any) -> str:
+    return size(value) if key == "size" and isinstance(value, int) else plain(value)
+
+
 def _empty(value: Any) -> bool:
-    return value is None or value in ("", [], {}, ())
+    """Whether there is nothing to show: no value, or a group of fields without one."""
+    if isinstance(value, Mapping):
+        return all(_empty(part) for part in value.values())
+    return value is None or value in ("", [], ())
 
 
-def _widths(table: Sequence[Sequence[str]]) -> list[int]:
-    """Column widths; the widest column gives way when a terminal is narrower than the table."""
+def _widths(table: Sequence[Sequence[str]], giving: Sequence[int]) -> list[int]:
+    """Column widths; on a terminal the widest of those that may give way does so until all fit."""
     widths = [max(len(line[at]) for line in table) for at in range(len(table[0]))]
     if sys.stdout.isatty():
         room = shutil.get_terminal_size().columns - 2 * (len(widths) - 1)
-        while sum(widths) > room and max(widths) > 12:
-            widths[widths.index(max(widths))] -= 1
+        while sum(widths) > room and giving:
+            widest = max(giving, key=lambda at: widths[at])
+            if widths[widest] <= NARROWEST:
+                break
+            widths[widest] -= 1
     return widths
 
 

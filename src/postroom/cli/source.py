@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.app import Room
 from postroom.cli import show
-from postroom.cli.flags import ALLOW_ANY, changes_of, read_flags
+from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import collecting
 from postroom.cli.run import confirm, in_room
+from postroom.cli.verbs import Verbs
 from postroom.errors import TRY_AGAIN, PostroomError, WrongUse
 from postroom.operations.declared import nouns
 
+if TYPE_CHECKING:
+    from postroom.app import Room
+
 __all__ = ["app"]
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Sources: mail collected into a sink (postroom explain source).",
-)
+app = Verbs("Sources: mail collected into a sink (postroom explain source).")
 
 Name = Annotated[str, typer.Argument(help="Name of the source.")]
 Ids = Annotated[list[int] | None, typer.Argument(help="Ledger ids; none: all of them.")]
 
 
-@app.command("list")
+@app.verb("list")
 def list_() -> None:
     """Every source and what it is doing."""
     rows = [one.as_json() for one in in_room(lambda room: room.sources.list())]
@@ -44,45 +43,46 @@ def list_() -> None:
         ),
         empty="No sources yet. Make one: postroom source add NAME --connection NAME "
         "--set sink.type=directory --set sink.path=./mail",
+        give=("counts", "note"),
     )
 
 
-@app.command("show")
+@app.verb("show")
 def show_(name: Name) -> None:
     """One source with every setting, what it is doing, and its counts."""
-    show.record(in_room(lambda room: room.sources.show(name)))
+    _show(in_room(lambda room: room.sources.show(name)))
 
 
-@app.command(context_settings=ALLOW_ANY)
+@app.verb(fields="source")
 def add(ctx: typer.Context, name: Name) -> None:
     """Make a source."""
     given = read_flags(ctx.args, nouns()["source"])
-    show.record(in_room(lambda room: room.sources.add({"name": name, **given.values})))
+    _saved(in_room(lambda room: room.sources.add({"name": name, **given.values})))
 
 
-@app.command("set", context_settings=ALLOW_ANY)
+@app.verb("set", fields="source")
 def set_(ctx: typer.Context, name: Name) -> None:
     """Change a source; --clear FIELD takes a value away."""
     changes = changes_of(read_flags(ctx.args, nouns()["source"]))
-    show.record(in_room(lambda room: room.sources.set(name, changes)))
+    _saved(in_room(lambda room: room.sources.set(name, changes)))
 
 
-@app.command()
-def copy(name: Name, new_name: str) -> None:
+@app.verb()
+def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the new one.")]) -> None:
     """Make another source with the same settings; it remembers nothing."""
-    show.record(in_room(lambda room: room.sources.copy(name, new_name)))
+    _saved(in_room(lambda room: room.sources.copy(name, new_name)))
 
 
-@app.command()
+@app.verb()
 def delete(name: Name) -> None:
     """Delete a source and what it remembers; what it delivered stays where it is."""
     if not confirm(f"Delete source {name} and what it remembers of every message?"):
         raise WrongUse("Not deleted.", hint="Confirm it with --yes.")
     in_room(lambda room: room.sources.delete(name))
-    show.note(f"Deleted {name}.")
+    show.say(f"Deleted source {name}; what it delivered stays.", deleted=name)
 
 
-@app.command()
+@app.verb()
 def run(
     name: Name,
     once: Annotated[bool, typer.Option("--once", help="One pass (the default).")] = True,
@@ -94,24 +94,43 @@ def run(
             tally = await room.collecting.run(name, progress=progress)
         counts = await room.ledger.counts(name)
         if tally is None:
-            show.note(f"A worker owns source {name}; it was asked to look now.")
-            show.record({"source": name, "asked": True, "counts": counts})
+            show.say(
+                f"A worker owns source {name}; it was asked to look now.",
+                source=name,
+                asked=True,
+                counts=counts,
+            )
             return 0
-        show.record(
-            {
-                "source": name,
-                "listed": tally.listed,
-                "delivered": tally.delivered,
-                "bytes": tally.bytes,
-                "ignored": tally.ignored,
-                "held": counts.get("held", 0),
-                "failed": counts.get("failed", 0),
-                "vanished": tally.vanished,
-            }
-        )
+        sink = (await room.sources.show(name))["sink"]
+        _tell(name, tally, counts, sink.get("path", sink["type"]))
         return _status(counts, tally)
 
     return in_room(body)
+
+
+def _tell(name: str, tally: Any, counts: dict[str, int], where: str) -> None:
+    numbers = {
+        "delivered": tally.delivered,
+        "ignored": tally.ignored,
+        "held": counts.get("held", 0),
+        "failed": counts.get("failed", 0),
+        "vanished": tally.vanished,
+    }
+    told = [f"{number} {state}" for state, number in numbers.items() if number]
+    if tally.delivered:
+        told[0] += f" to {where} ({show.size(tally.bytes)})"
+    show.say(
+        f"{name}: {', '.join(told) or 'nothing new'}.",
+        source=name,
+        listed=tally.listed,
+        bytes=tally.bytes,
+        **numbers,
+    )
+    for state in ("held", "failed"):
+        if numbers[state]:
+            show.note(f"See why: postroom source ledger {name} --state {state}")
+    if tally.throttled_for:
+        show.note(f"The throttle keeps the rest back for {tally.throttled_for:.0f} s.")
 
 
 def _status(counts: dict[str, int], tally: Any) -> int:
@@ -122,7 +141,7 @@ def _status(counts: dict[str, int], tally: Any) -> int:
     return TRY_AGAIN if waiting or tally.throttled_for else 0
 
 
-@app.command()
+@app.verb()
 def watch(name: Name) -> int:
     """Collect for one source until Ctrl-C: pushed by the server, else by its schedule."""
 
@@ -143,11 +162,11 @@ def watch(name: Name) -> int:
     return in_room(body)
 
 
-@app.command()
+@app.verb()
 def ledger(
     name: Name,
     state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
-    limit: int = 50,
+    limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
 ) -> None:
     """What a source remembers of each message, newest first."""
     states = [part.strip() for part in state.split(",") if part.strip()]
@@ -163,21 +182,34 @@ def ledger(
             ("size", "SIZE"),
             ("reason", "REASON"),
         ),
-        empty=f"Source {name} has seen no message yet.",
+        empty=f"Source {name} remembers no message"
+        + (f" that is {' or '.join(states)}." if states else " yet."),
+        give=("sender", "subject", "reason"),
     )
 
 
-@app.command()
+@app.verb()
 def release(name: Name, ids: Ids = None) -> None:
     """Let held messages be processed."""
     count = in_room(lambda room: room.ledger.release(name, ids))
-    show.record({"source": name, "released": count})
+    show.say(f"{count} released; the next run takes them.", source=name, released=count)
 
 
-@app.command()
+@app.verb()
 def reset(name: Name, ids: Ids = None) -> None:
     """Process messages again that were processed, failed or held."""
     if not ids and not confirm(f"Process every message of source {name} again?"):
         raise WrongUse("Nothing was reset.", hint="Name ledger ids, or confirm with --yes.")
     count = in_room(lambda room: room.ledger.reset(name, ids))
-    show.record({"source": name, "reset": count})
+    show.say(f"{count} reset; the next run processes them again.", source=name, reset=count)
+
+
+def _saved(found: dict[str, Any]) -> None:
+    _show(found)
+    show.note(f"Collect now: postroom source run {found['name']}")
+
+
+def _show(found: dict[str, Any]) -> None:
+    repeated = ("name", "connection")
+    status = {key: value for key, value in found["status"].items() if key not in repeated}
+    show.record(found, {**found, "status": status})

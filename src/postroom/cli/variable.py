@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from postroom.cli import show
 from postroom.cli.run import in_room, rebinding
+from postroom.cli.verbs import Verbs
+
+if TYPE_CHECKING:
+    from postroom.app import Room
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Variables: ${NAME} in hosts, users, ports, folders and paths.",
-)
+app = Verbs("Variables: ${NAME} in hosts, users, ports, folders and paths.")
+
+Name = Annotated[str, typer.Argument(help="Name of the variable.")]
+Env = Annotated[str, typer.Argument(help="Name of the environment variable.")]
 
 
-@app.command("list")
+@app.verb("list")
 def list_() -> None:
     """Every variable."""
     found = in_room(lambda room: room.variables.list())
     show.items(
         [{"name": name, "value": value} for name, value in found.items()],
         (("name", "NAME"), ("value", "VALUE")),
-        empty="No variables yet.",
+        empty="No variables yet. Make one: postroom variable set NAME VALUE",
+        give=("value",),
     )
 
 
-@app.command("show")
-def show_(name: str) -> None:
+@app.verb("show")
+def show_(name: Name) -> None:
     """One variable."""
     show.record({"name": name, "value": in_room(lambda room: room.variables.get(name))})
 
 
-@app.command("set")
+@app.verb("set")
 def set_(
-    name: str,
-    value: str,
-    rebind: Annotated[bool, typer.Option(help="Present stored secrets at new places.")] = False,
+    name: Name,
+    value: Annotated[str, typer.Argument(help="Its text; what begins with - goes behind --.")],
+    rebind: Annotated[
+        bool, typer.Option("--rebind", help="Present stored secrets at new places without asking.")
+    ] = False,
 ) -> None:
     """Make or change a variable."""
     changed = in_room(
@@ -47,25 +53,37 @@ def set_(
             lambda rebind: room.variables.set(name, value, rebind=rebind), rebind=rebind
         )
     )
-    show.record({"name": name, "value": value, "changed": changed})
+    show.say(
+        f"{name} is {value}." if changed else f"{name} was {value} already.",
+        name=name,
+        value=value,
+        changed=changed,
+    )
 
 
-@app.command()
-def delete(name: str) -> None:
+@app.verb()
+def delete(name: Name) -> None:
     """Delete a variable."""
     in_room(lambda room: room.variables.delete(name))
-    show.note(f"Deleted {name}.")
+    show.say(f"Deleted variable {name}.", deleted=name)
 
 
-@app.command("allow-env")
-def allow_env(name: str) -> None:
+@app.verb("allow-env")
+def allow_env(name: Env) -> None:
     """Let ${env:NAME} read an environment variable of the process."""
-    in_room(lambda room: room.variables.allow_environment(name))
-    show.record({"allowed": in_room(lambda room: room.variables.allowed())})
+    _allow(name, allow=True)
 
 
-@app.command("forbid-env")
-def forbid_env(name: str) -> None:
+@app.verb("forbid-env")
+def forbid_env(name: Env) -> None:
     """Take that permission back."""
-    in_room(lambda room: room.variables.allow_environment(name, allow=False))
-    show.record({"allowed": in_room(lambda room: room.variables.allowed())})
+    _allow(name, allow=False)
+
+
+def _allow(name: str, *, allow: bool) -> None:
+    async def body(room: Room) -> list[str]:
+        await room.variables.allow_environment(name, allow=allow)
+        return await room.variables.allowed()
+
+    allowed = in_room(body)
+    show.say(f"Macros may read: {', '.join(allowed) or 'nothing'}.", allowed=allowed)

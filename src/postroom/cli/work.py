@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from postroom.app import Room
 from postroom.cli import show
 from postroom.cli.run import in_room
+from postroom.cli.verbs import Verbs
+
+if TYPE_CHECKING:
+    from postroom.app import Room
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app = Verbs()
 
 
-@app.command()
+@app.verb()
 def worker(
     role: Annotated[
         list[str] | None, typer.Option(help="A role of this worker; several times.")

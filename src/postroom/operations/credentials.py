@@ -111,6 +111,30 @@ class Credentials:
 
         return await self._desk.change(body)
 
+    async def copy(self, name: str, new_name: str) -> Saved:
+        """Make another record with the same type, description and plain fields.
+
+        No secret is carried over, and no date, since the dates belong to the secret: a copy that
+        held it could present it at places of its own, and a rotation would miss it.
+        """
+
+        def body(tx: Tx) -> Saved:
+            old = self._desk.credentials.get(tx, name)
+            made = self._desk.credentials.create(
+                tx,
+                actor=self._desk.actor,
+                name=new_name,
+                type=old.type,
+                description=old.description,
+            )
+            if not old.plain:
+                return Saved(made, [])
+            return self._desk.credentials.set_details(
+                tx, new_name, old.plain, actor=self._desk.actor, used_lines=set(), rebind=False
+            )
+
+        return await self._desk.change(body)
+
     async def delete(self, name: str, *, force: bool = False) -> None:
         """Remove a record and destroy its secrets; refused with the list while used, unless forced."""
         await self._desk.change(lambda tx: self.remove(tx, name, force=force))

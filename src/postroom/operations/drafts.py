@@ -10,7 +10,7 @@ from typing import Any
 from postroom.errors import InvalidValue
 from postroom.mail import Attachment, Draft
 
-__all__ = ["attachment_of", "draft_of"]
+__all__ = ["Draft", "attachment_of", "draft_of"]
 
 
 def draft_of(

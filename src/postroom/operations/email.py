@@ -8,7 +8,7 @@ from postroom.clock import monotonic, timestamp
 from postroom.connections.mailbox import Mailbox
 from postroom.connections.spool import Spools
 from postroom.errors import Refused
-from postroom.mail import Draft
+from postroom.mail import AddressInput, Draft, Message, answers
 from postroom.operations.desk import Desk
 from postroom.operations.outgoing import route_of, write_out
 from postroom.services import outbox
@@ -63,6 +63,41 @@ class Email:
                 digest=digest,
             )
         )
+
+    # ------------------------------------------------------------------ answer
+
+    async def reply(
+        self,
+        via: str,
+        message: Message,
+        *,
+        text: str,
+        from_: str | None = None,
+        to_all: bool = False,
+        quote: bool = True,
+    ) -> Draft:
+        """The draft that answers a message through ``via``.  Raises as :func:`answers.reply`."""
+        sender = from_ or await self._sender(via)
+        return answers.reply(message, from_=sender, text=text, to_all=to_all, quote=quote)
+
+    async def forward(
+        self,
+        via: str,
+        message: Message,
+        *,
+        to: AddressInput,
+        text: str = "",
+        from_: str | None = None,
+        as_attachment: bool = False,
+    ) -> Draft:
+        """The draft that passes a message on through ``via``."""
+        sender = from_ or await self._sender(via)
+        return answers.forward(message, from_=sender, to=to, text=text, as_attachment=as_attachment)
+
+    async def _sender(self, via: str) -> str | None:
+        """Whom a message through ``via`` is from when nobody says."""
+        route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, via))
+        return route.default_from or route.own or None
 
     # ------------------------------------------------------------------ dispatch
 

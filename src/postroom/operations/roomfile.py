@@ -101,13 +101,26 @@ class RoomFile:
                     whole[noun] = records
             return whole
 
-        return yaml.safe_dump(
+        return yaml.dump(
             await self._desk.db.read(body),
+            Dumper=_Dumper,
             sort_keys=False,
             allow_unicode=True,
             default_flow_style=None,
             width=100,
         )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines (certificates) as blocks that a person can read and paste."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:

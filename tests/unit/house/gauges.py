@@ -201,6 +201,5 @@ def _defined(body: list[ast.stmt]) -> Iterator[str]:
 def _is_verb(node: ast.ClassDef | Function) -> bool:
     """Whether a function belongs to a Typer app: the command line calls it, nobody imports it."""
     return any(
-        ast.unparse(each).startswith(("app.command", "app.callback"))
-        for each in node.decorator_list
+        ast.unparse(each).startswith(("app.verb", "app.callback")) for each in node.decorator_list
     )

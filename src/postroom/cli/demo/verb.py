@@ -17,7 +17,8 @@ from postroom.cli.demo.mailbox import ADDRESS, MailboxFacts, fill
 from postroom.cli.demo.servers import DemoServers, check_extra, demo_servers
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import collecting
-from postroom.cli.show import size
+from postroom.cli.show import document, size
+from postroom.cli.verbs import Verbs
 from postroom.errors import Refused
 from postroom.log import log_to
 from postroom.operations.drafts import draft_of
@@ -26,12 +27,12 @@ from postroom.settings import Settings
 
 __all__ = ["app"]
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app = Verbs()
 
 _MARK = ".made-by-postroom-demo"
 
 
-@app.command()
+@app.verb()
 def demo(
     messages: Annotated[int, typer.Option(help="Messages in the mailbox.", min=1)] = 200,
 ) -> None:
@@ -161,6 +162,10 @@ class _Demo:
         ]
 
     def _table(self) -> None:
+        if OPTIONS.json:
+            places = {"room": str(self._room_path), "files": str(self._files)}
+            print(document({**places, "happened": dict(self._rows)}))
+            return
         width = max(len(name) for name, _ in self._rows)
         print("\nWhat happened")
         for name, text in self._rows:

@@ -1,0 +1,3 @@
+"""The command line as it reads and as it writes, without a server."""
+
+__all__: list[str] = []
