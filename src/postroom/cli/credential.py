@@ -10,7 +10,7 @@ from postroom.cli import show
 from postroom.cli.flags import Given, read_flags
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import ask, ask_plain, confirm, in_room, may_ask, rebinding
-from postroom.cli.show import uses
+from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.errors import InvalidValue, WrongUse
 from postroom.fields import Described, describe
@@ -168,13 +168,8 @@ def delete(
 
 @app.verb()
 def usage(name: Name) -> None:
-    """Who refers to a credential."""
-    found = in_room(lambda room: room.credentials.usage(name))
-    show.items(
-        [use._asdict() for use in found],
-        (("noun", "NOUN"), ("name", "NAME"), ("place", "WHERE")),
-        empty=f"Credential {name} is not used anywhere.",
-    )
+    """What refers to a credential; when it was opened last, by whom and for what."""
+    show_usage("credential", name, in_room(lambda room: room.credentials.usage(name)))
 
 
 @app.verb()
@@ -258,4 +253,6 @@ def _saved(found: dict[str, Any]) -> None:
 
 
 def _show(found: dict[str, Any]) -> None:
-    show.record(found, {**found, "usage": uses(found["usage"])})
+    hidden = ("used_at", "used_by", "used_for")
+    people = {key: value for key, value in found.items() if key not in hidden}
+    show.record(found, {**people, "usage": uses(found["usage"]), "last_used": last_use(found)})

@@ -12,6 +12,7 @@ from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import collecting
 from postroom.cli.run import confirm, in_room
+from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
 from postroom.errors import TRY_AGAIN, PostroomError, WrongUse
 from postroom.operations.declared import nouns
@@ -80,6 +81,12 @@ def delete(name: Name) -> None:
         raise WrongUse("Not deleted.", hint="Confirm it with --yes.")
     in_room(lambda room: room.sources.delete(name))
     show.say(f"Deleted source {name}; what it delivered stays.", deleted=name)
+
+
+@app.verb()
+def usage(name: Name) -> None:
+    """The worker that collects for a source, and its messages that are not finished."""
+    show_usage("source", name, in_room(lambda room: room.sources.usage(name)))
 
 
 @app.verb()

@@ -7,7 +7,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from postroom.audit.record import Recorder
 from postroom.connections.open import Opener
@@ -20,20 +20,9 @@ from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.services import service as services
 from postroom.sources import store as sources
 
-__all__ = ["Desk", "Rebind", "Use", "check_states"]
+__all__ = ["Desk", "Rebind", "check_states"]
 
 T = TypeVar("T")
-
-
-class Use(NamedTuple):
-    """One place that refers to a record: ``("source", "orders-in", "connection")``."""
-
-    noun: str
-    name: str
-    place: str
-
-    def __str__(self) -> str:
-        return f"{self.noun} {self.name} ({self.place})"
 
 
 @dataclasses.dataclass(slots=True)

@@ -87,7 +87,7 @@ class Application:
             )
         before = store.get(tx, name)
         if not new:
-            uses = Credentials(self._desk).usage_of(tx, name)
+            uses = Credentials(self._desk).usage_of(tx, name).uses
             store.change(
                 tx,
                 name,

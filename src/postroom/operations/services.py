@@ -10,8 +10,10 @@ from postroom.connections import store as connections
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
+from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, check_states
+from postroom.operations.usage import Usage
 from postroom.services import outbox
 from postroom.services import service as store
 from postroom.services.outbox import Item
@@ -64,10 +66,19 @@ class Services:
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
-        store.delete(tx, name, force=force)
+        found = store.get(tx, name)
+        uses = usage.of_service(tx, found.name).uses
+        if uses and not force:
+            hint = "Let them be sent, cancel them, or use --force."
+            raise usage.in_use(f"Service {found.name}", uses, hint)
+        store.delete(tx, name)
         self._desk.record(tx, "delete", "service", name)
 
-    async def list(self) -> list[dict[str, Any]]:
+    async def usage(self, name: str) -> Usage:
+        """The messages that wait under a service, when one was stored last, and by whom."""
+        return await self._desk.db.read(lambda tx: usage.of_service(tx, store.get(tx, name).name))
+
+    async def list(self) -> builtins.list[dict[str, Any]]:
         """Every service, with how many messages wait."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:

@@ -11,8 +11,10 @@ from postroom.connections import store as connections
 from postroom.db import Tx
 from postroom.errors import InvalidValue, Refused, WrongUse
 from postroom.fields import parse, shown
+from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
+from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Folders, Source
 from postroom.sources.store import Status
@@ -143,17 +145,16 @@ class Sources:
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""
         row = store.row_of(tx, name)
-        if row["owner"] is not None and self._alive(tx, row["owner"]):
-            raise Refused(
-                f"A worker is collecting for source {row['name']} right now.",
-                code="in_use",
-                hint="Stop the worker, then delete the source.",
-            )
+        workers = [use for use in usage.of_source(tx, name).uses if use.noun == "worker"]
+        if workers:
+            hint = "Stop the worker, then delete the source."
+            raise usage.in_use(f"Source {row['name']}", workers, hint)
         store.delete(tx, name)
         self._desk.record(tx, "delete", "source", row["name"])
 
-    def _alive(self, tx: Tx, owner: str) -> bool:
-        return tx.one("SELECT 1 FROM workers WHERE owner = :owner", owner=owner) is not None
+    async def usage(self, name: str) -> Usage:
+        """The worker that collects for a source, and its messages that are not finished."""
+        return await self._desk.db.read(lambda tx: usage.of_source(tx, name))
 
     async def list(self) -> builtins.list[Status]:
         """Every source and what it is doing."""

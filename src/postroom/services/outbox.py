@@ -26,9 +26,11 @@ __all__ = [
     "attempts",
     "content_of",
     "find",
+    "newest",
     "purge",
     "shift",
     "show",
+    "waiting",
     "waiting_count",
 ]
 
@@ -189,6 +191,25 @@ def waiting_count(tx: Tx, service: str) -> int:
         service=service,
     )
     return count
+
+
+def waiting(tx: Tx, service: str) -> dict[str, int]:
+    """How many messages of a service are stored and not finished, by state."""
+    rows = tx.all(
+        "SELECT state, count(*) AS n FROM outbox WHERE service = :service "
+        "AND finished_at IS NULL GROUP BY state ORDER BY state",
+        service=service,
+    )
+    return {row["state"]: row["n"] for row in rows}
+
+
+def newest(tx: Tx, service: str) -> Row | None:
+    """When the newest message of a service was stored, and by whom; None when there is none."""
+    return tx.one(
+        "SELECT created_at, created_by FROM outbox WHERE service = :service "
+        "ORDER BY created_at DESC LIMIT 1",
+        service=service,
+    )
 
 
 def find(

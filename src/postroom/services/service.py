@@ -127,20 +127,9 @@ def load_all(tx: Tx) -> list[Service]:
     return [_service(row) for row in tx.all("SELECT * FROM services ORDER BY name_key")]
 
 
-def delete(tx: Tx, name: str, *, force: bool = False) -> None:
-    """Remove a service; refused while messages wait in its queue, unless forced."""
-    service = get(tx, name)
-    waiting = tx.value(
-        "SELECT count(*) FROM outbox WHERE service = :name "
-        "AND state IN ('queued', 'claimed', 'submitting', 'deferred', 'held')",
-        name=service.name,
-    )
-    if waiting and not force:
-        raise Refused(
-            f"{waiting} messages wait in the outbox of service {service.name}.",
-            code="in_use",
-            hint="Let them be sent, cancel them, or use --force.",
-        )
+def delete(tx: Tx, name: str) -> None:
+    """Remove a service.  Whether messages wait in its queue is asked above.  Raises NotThere."""
+    get(tx, name)
     tx.execute("DELETE FROM services WHERE name_key = :key", key=name.casefold())
 
 
