@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from postroom.cli.meanings import CODE_MEANINGS, EXIT_MEANINGS
+from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 
-__all__ = ["CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES"]
+__all__ = ["AGAIN", "CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES", "exit_statuses"]
 
 EXITS: Final = EXIT_MEANINGS
 CODES: Final = CODE_MEANINGS
