@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from postroom.clock import rfc3339
 from postroom.connections.doctor import Report, Tell, test_credential
@@ -18,6 +18,8 @@ from postroom.operations.usage import Usage, Use
 from postroom.sources import store as sources
 
 __all__ = ["Credentials"]
+
+SECONDS_OF_A_DAY: Final = 86400.0
 
 
 class Credentials:
@@ -143,8 +145,11 @@ class Credentials:
             raise _in_use(name, "It cannot be deleted.", uses)
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
-        """Every record with masks, state and how often it is used."""
+    async def list(self, *, expiring: float | None = None) -> builtins.list[dict[str, Any]]:
+        """Every record with state, dates and how often it is used.
+
+        ``expiring`` (seconds): only what has ended or ends within that time, nearest end first.
+        """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             return [
@@ -152,7 +157,12 @@ class Credentials:
                 for one in self._desk.credentials.all(tx)
             ]
 
-        return await self._desk.db.read(body)
+        found = await self._desk.db.read(body)
+        if expiring is None:
+            return found
+        days = expiring / SECONDS_OF_A_DAY
+        ending = [one for one in found if one["due"] and one["due"][0]["days"] <= days]
+        return sorted(ending, key=lambda one: str(one["due"][0]["on"]))
 
     async def show(self, name: str) -> dict[str, Any]:
         """One record with masks, destinations, dates and usage."""
@@ -226,6 +236,10 @@ def _line(one: Credential) -> dict[str, Any]:
         "warnings": one.warnings,
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
+        "due": [
+            {"what": end.what, "on": str(end.on), "days": end.days, "says": str(end)}
+            for end in one.due
+        ],
     }
 
 

@@ -40,13 +40,13 @@ def test_the_statuses_are_those_that_errors_end_with(code: str) -> None:
 
 def test_what_the_code_calls_temporary_is_not_explained_as_final() -> None:
     """Every error that is raised with ``temporary=True`` beside its code, in the source."""
-    found = set()
+    found: set[str] = set()
     for module in modules():
         for call in ast.walk(ast.parse(module.text)):
             if isinstance(call, ast.Call):
                 given = {one.arg: getattr(one.value, "value", None) for one in call.keywords}
                 if given.get("temporary") is True and given.get("code"):
-                    found.add(given["code"])
+                    found.add(str(given["code"]))
     assert {"timed_out", "room_busy", "connection_lost"} <= found
     assert [code for code in found if CODE_MEANINGS[code].again == "no"] == []
 
