@@ -15,6 +15,7 @@ from postroom.errors import PostroomError
 from postroom.fields import parse, shown
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.fits import check_users
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage
 from postroom.sources import store as sources
@@ -52,6 +53,7 @@ class Connections:
             merged = merge(shown(store.get(tx, name)), changes)
             connection = parse(Connection, merged, where=f"connection {name}")
             self.save(tx, connection, new=False)
+            check_users(self._desk, tx, connection.name)
             if same_mailbox:
                 _keep_mailboxes(self._desk, tx, connection.name)
 
@@ -59,7 +61,10 @@ class Connections:
         return await self.show(name)
 
     def save(self, tx: Tx, connection: Connection, *, new: bool) -> None:
-        """Store it, check it and whatever inherits from it, and write it down."""
+        """Store it, check it and whatever inherits from it, and write it down.
+
+        Who uses it is checked by ``check_users``, once what they say has been stored too.
+        """
         if new:
             store.create(tx, connection)
         else:

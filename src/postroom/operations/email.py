@@ -160,6 +160,4 @@ class Email:
         if effective.incoming is None:
             raise Refused(f"Connection {connection} has no incoming side.")
         store = await self._desk.opener.open_store(effective.name)
-        return Mailbox(
-            store, Spools(self._desk.data_dir / "spool"), read_only=effective.incoming.read_only
-        )
+        return Mailbox(store, Spools(self._desk.data_dir / "spool"))

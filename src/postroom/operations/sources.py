@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from postroom.connections import store as connections
 from postroom.db import Tx
-from postroom.errors import InvalidValue, Refused, WrongUse
+from postroom.errors import InvalidValue, WrongUse
 from postroom.fields import parse, shown
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
+from postroom.operations.fits import check_incoming
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Folders, Source
@@ -56,23 +56,7 @@ class Sources:
 
     def save(self, tx: Tx, source: Source, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
-        effective = self._desk.resolver(tx).effective(connections.get(tx, source.connection).name)
-        if effective.incoming is None:
-            raise Refused(
-                f"Connection {source.connection} has no incoming side.",
-                hint="Give it one: postroom connection set "
-                f"{source.connection} --set incoming.protocol=imap ...",
-            )
-        if effective.incoming.read_only and any(
-            source.action(outcome) not in ("keep", "copy")
-            for outcome in ("done", "error", "ignored")
-        ):
-            raise Refused(
-                f"Connection {source.connection} is read-only, so source {source.name} "
-                "can change nothing on it.",
-                code="read_only",
-                hint="Use after: keep for done, error and ignored.",
-            )
+        check_incoming(self._desk, tx, source)
         self._only_one_changes(tx, source)
         self._own_directory(tx, source)
         if new:
