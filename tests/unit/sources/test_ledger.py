@@ -8,7 +8,7 @@ import pytest
 
 from postroom.db import Database, Row, Tx
 from postroom.sinks import Delivery
-from postroom.sources import entries, ledger
+from postroom.sources import entries, ledger, renumbered
 from postroom.sources.ledger import Read, Seen
 
 STORE, INBOX = "store-1", "INBOX"
@@ -239,12 +239,12 @@ async def test_what_nobody_can_ask_for_is_finished(
     store, validity = (STORE, 8) if other == "UIDVALIDITY" else ("store-2", 7)
 
     def left(uidvalidity: int, at: str = store) -> bool:
-        return db.read_now(lambda tx: ledger.retirable(tx, book.source, at, INBOX, uidvalidity))
+        return db.read_now(lambda tx: renumbered.retirable(tx, book.source, at, INBOX, uidvalidity))
 
     assert left(7, STORE) is False
     assert left(0, STORE) is False, "POP3 has none: nothing changes"
     assert left(validity) is (state != after or bool(due))
-    await book.do(lambda tx: ledger.retire(tx, book.source, store, INBOX, validity, now=9.0))
+    await book.do(lambda tx: renumbered.retire(tx, book.source, store, INBOX, validity, now=9.0))
     row = await book.row(1)
     assert (row["state"], row["after_due"]) == (after, "")
     assert left(validity) is False
