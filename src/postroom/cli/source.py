@@ -179,15 +179,13 @@ def ledger(
         (
             ("id", "ID"),
             ("state", "STATE"),
-            ("received_at", "RECEIVED"),
-            ("sender", "FROM"),
-            ("subject", "SUBJECT"),
+            ("name", "NAME"),
             ("size", "SIZE"),
             ("reason", "REASON"),
         ),
         empty=f"Source {name} remembers no message"
         + (f" that is {' or '.join(states)}." if states else " yet."),
-        give=("sender", "subject", "reason"),
+        give=("name", "reason"),
     )
 
 

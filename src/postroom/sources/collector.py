@@ -21,6 +21,7 @@ from postroom.sinks import Sink, cannot_write
 from postroom.sources import ledger
 from postroom.sources.deadline import Deadline
 from postroom.sources.listing import Lister
+from postroom.sources.naming import Naming
 from postroom.sources.reading import open_message
 from postroom.sources.settling import OUTCOMES, Settler, check_actions
 from postroom.sources.source import Source
@@ -76,6 +77,7 @@ class Collector:
         *,
         owner: str,
         open_spool: OpenSpool,
+        naming: Naming,
         progress: Progress | None = None,
     ) -> None:
         self._db = db
@@ -84,6 +86,7 @@ class Collector:
         self._sink = sink
         self._owner = owner
         self._open_spool = open_spool
+        self._naming = naming
         self._progress = progress or (lambda tally: None)
 
     async def run(self, store: MessageStore, deadline: Deadline) -> Tally:
@@ -254,7 +257,7 @@ class Collector:
     def _take(self, rows: Sequence[Row], fetched: dict[str, Content | None]) -> list[ledger.Read]:
         """Off the event loop: scan, take attachments apart, hand to the sink."""
         opened = [
-            open_message(self._source, row, content)
+            open_message(self._source, row, content, self._naming)
             for row in rows
             if (content := fetched.get(row["message"])) is not None
         ]

@@ -172,14 +172,21 @@ def recover(tx: Tx, source: str, now: float) -> None:
     )
 
 
-_ORDERS: Final = {
-    "server": "id",
-    "oldest": "coalesce(received_at, first_seen_at), id",
-    "newest": "coalesce(received_at, first_seen_at) DESC, id DESC",
-    "subject": "lower(subject), id",
-    "-subject": "lower(subject) DESC, id DESC",
-}
-"""Each order of a source as SQL says it."""
+_FRESH: Final = (  # the index gives them in this order; the one below has to sort
+    "SELECT * FROM ledger "
+    "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
+    "AND due_at <= :now ORDER BY id LIMIT :most"
+)
+_FRESH_IN_ORDER: Final = (
+    "SELECT * FROM ledger "
+    "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
+    "AND due_at <= :now ORDER BY "
+    "CASE :order WHEN 'oldest' THEN coalesce(received_at, first_seen_at) "
+    "WHEN 'newest' THEN -coalesce(received_at, first_seen_at) END, "
+    "CASE :order WHEN 'subject' THEN lower(subject) END, "
+    "CASE :order WHEN '-subject' THEN lower(subject) END DESC, "
+    "CASE WHEN :order IN ('newest', '-subject') THEN -id ELSE id END LIMIT :most"
+)
 
 
 def acquire(
@@ -196,18 +203,11 @@ def acquire(
 
     Fresh messages come in batches; one that has failed before comes alone, after them.
     """
-    rows = tx.all(
-        "SELECT id, folder, message, size, received_at, attempts FROM ledger "
-        "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
-        f"AND due_at <= :now ORDER BY {_ORDERS[order]} LIMIT :most",
-        source=source,
-        folder=folder,
-        now=now,
-        most=most,
-    )
+    text = _FRESH if order == "server" else _FRESH_IN_ORDER
+    rows = tx.all(text, source=source, folder=folder, now=now, most=most, order=order)
     if not rows:
         rows = tx.all(
-            "SELECT id, folder, message, size, received_at, attempts FROM ledger "
+            "SELECT * FROM ledger "
             "WHERE source = :source AND state = 'pending' AND folder = :folder "
             "AND due_at <= :now ORDER BY attempts, id LIMIT 1",
             source=source,

@@ -28,6 +28,7 @@ __all__ = [
 
 AfterAction = Literal["keep", "move", "copy", "seen", "flag", "delete"]
 Order = Literal["server", "oldest", "newest", "subject", "-subject"]
+NAME_TEMPLATE = "${mail:subject} (from: ${mail:from}, received: ${mail:received})"
 _BY_DEFAULT = "Empty: move where that folder is named, else keep."
 
 
@@ -189,6 +190,12 @@ class Source(Fields):
     backoff: Backoff = field(default_factory=Backoff, label="Backoff")
     clearance: bool = field(
         False, label="Wait for clearance", help="New messages are held until released."
+    )
+    name_template: str = field(
+        NAME_TEMPLATE,
+        label="Name template",
+        macro=True,
+        help="What a message is called in lists; for people, never to tell messages apart.",
     )
     sink: AnySink = field(label="Sink", default=...)
 

@@ -15,6 +15,7 @@ from postroom.sinks import Sink
 from postroom.sources import store as rows
 from postroom.sources.collector import SOURCES, Collector, Progress, Tally
 from postroom.sources.deadline import Deadline
+from postroom.sources.naming import Naming
 from postroom.sources.source import Backoff, Source
 
 __all__ = ["Watcher", "give_up", "wait_after"]
@@ -43,6 +44,7 @@ class Watcher:
         owner: str,
         open_store: OpenStore,
         open_spool: OpenSpool,
+        naming: Naming,
         progress: Progress | None = None,
     ) -> None:
         self._db = db
@@ -51,7 +53,14 @@ class Watcher:
         self._owner = owner
         self._open_store = open_store
         self._collector = Collector(
-            db, claim, source, sink, owner=owner, open_spool=open_spool, progress=progress
+            db,
+            claim,
+            source,
+            sink,
+            owner=owner,
+            open_spool=open_spool,
+            naming=naming,
+            progress=progress,
         )
         self._store: MessageStore | None = None
         self._due_at = 0.0  # of the row, when the last pass began

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from postroom.db import Database, Row, Tx
+from postroom.macros import Template
 from postroom.sinks import Delivery
 from postroom.sources import entries, ledger, renumbered
 from postroom.sources.ledger import Read, Seen
@@ -269,7 +270,9 @@ async def test_listing_the_ledger_filters_by_state_and_counts_newest_first(
     await book.listed([3, 4], "held")
 
     def uids(*states: str, limit: int = 50) -> list[str]:
-        found = db.read_now(lambda tx: entries.find(tx, book.source, states=states, limit=limit))
+        found = db.read_now(
+            lambda tx: entries.find(tx, book.source, Template(), states=states, limit=limit)
+        )
         return [one.message for one in found]
 
     assert uids() == ["7-4", "7-3", "7-2", "7-1"]
