@@ -43,11 +43,12 @@ MACROS: Final[dict[str, tuple[str, str]]] = {
     "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
     "mail": (
         "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
-        "Facts of a message; no setting of this release takes them.",
+        "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
+        "safe file names. `from` is the bare address.",
     ),
     "date": (
         "${date:FORMAT}",
-        "The present instant in UTC, such as `${date:%Y-%m-%d}`; no setting of this release takes it.",
+        "When the message was first seen, in UTC, such as `${date:%Y-%m-%d}`; in the same places.",
     ),
     "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }

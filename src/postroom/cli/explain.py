@@ -120,5 +120,5 @@ def _fields(name: str, fields: list[Described]) -> None:
             facts.append(
                 row["default"] if row["default"] == "needed" else f"default {row['default']}"
             )
-        print(f"{row['field']}  ({', '.join(facts)})")
+        print(show.said(f"{row['field']}  ({', '.join(facts)})", indent=4))
         print(show.said(f"    {row['about']}", indent=4))

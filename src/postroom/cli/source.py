@@ -131,11 +131,14 @@ def _tell(name: str, tally: Any, counts: dict[str, int], where: str) -> None:
         source=name,
         listed=tally.listed,
         bytes=tally.bytes,
+        later=tally.later,
         **numbers,
     )
     for state in ("held", "failed"):
         if numbers[state]:
             show.note(f"See why: postroom source ledger {name} --state {state}")
+    if tally.later:
+        show.note(f"{tally.later} more wait for their time (stable_time).")
     if tally.throttled_for:
         show.note(f"The throttle keeps the rest back for {tally.throttled_for:.0f} s.")
 
@@ -183,15 +186,13 @@ def ledger(
         (
             ("id", "ID"),
             ("state", "STATE"),
-            ("received_at", "RECEIVED"),
-            ("sender", "FROM"),
-            ("subject", "SUBJECT"),
+            ("name", "NAME"),
             ("size", "SIZE"),
             ("reason", "REASON"),
         ),
         empty=f"Source {name} remembers no message"
         + (f" that is {' or '.join(states)}." if states else " yet."),
-        give=("sender", "subject", "reason"),
+        give=("name", "reason"),
     )
 
 
