@@ -113,7 +113,14 @@ class Dispatcher:
     ) -> None:
         transport: Transport | None = None
         try:
-            while not self._stopping and (claims := await self._claim(by_name, item)):
+            while not self._stopping:
+                taken = await self._claim(by_name, item)
+                done.ambiguous += taken.doubted
+                claims = taken.claims
+                if not claims and not taken.doubted:
+                    break
+                if not claims:
+                    continue
                 try:
                     transport = transport or await self._open(connection)
                 except PostroomError as error:
@@ -126,8 +133,8 @@ class Dispatcher:
             if transport is not None:
                 await _close(transport)
 
-    async def _claim(self, by_name: dict[str, Service], item: str) -> list[Claim]:
-        def body(tx: Tx) -> list[Claim]:
+    async def _claim(self, by_name: dict[str, Service], item: str) -> rows.Taken:
+        def body(tx: Tx) -> rows.Taken:
             now = timestamp()
             taken = rows.claim(
                 tx,
@@ -137,13 +144,14 @@ class Dispatcher:
                 item=item,
                 services=f",{','.join(by_name)},",
             )
-            return [
+            let = [
                 one
                 for name, service in by_name.items()
                 for one in self._throttled(
-                    tx, name, service, now, [c for c in taken if c.row["service"] == name]
+                    tx, name, service, now, [c for c in taken.claims if c.row["service"] == name]
                 )
             ]
+            return taken._replace(claims=let)
 
         return await self._db.write(body)
 
@@ -219,18 +227,20 @@ class Dispatcher:
             try:
                 await asyncio.gather(marks.finish(), settler.finish())
             finally:
-                await self._give_back(list(by_id.values()))
+                done.ambiguous += await self._give_back(list(by_id.values()))
         return alive
 
-    async def _give_back(self, claims: Sequence[Claim]) -> None:
-        """Claims of which nothing is known: free again, or in doubt if DATA may have begun."""
+    async def _give_back(self, claims: Sequence[Claim]) -> int:
+        """Claims of which nothing is known: free again, or in doubt if DATA may have begun.
 
-        def body(tx: Tx) -> None:
-            for one in claims:
-                rows.give_back(tx, one, owner=self._owner, now=timestamp())
+        Gives how many are in doubt.
+        """
 
-        if claims:
-            await self._db.write(body)
+        def body(tx: Tx) -> int:
+            now = timestamp()
+            return sum(rows.give_back(tx, one, owner=self._owner, now=now) for one in claims)
+
+        return await self._db.write(body) if claims else 0
 
     def _unless_stopping(
         self, mark: Callable[[], Awaitable[None]]

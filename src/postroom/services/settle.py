@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from postroom.db import Claim, Queue, Row, Tx
 from postroom.errors import PostroomError
@@ -15,6 +16,7 @@ from postroom.services.states import FINISHED, row_state
 __all__ = [
     "OUTBOX",
     "Decision",
+    "Taken",
     "backoff",
     "claim",
     "decide",
@@ -94,12 +96,17 @@ def _said(error: Exception | None) -> str:
 # ------------------------------------------------------------------ statements
 
 
-def claim(
-    tx: Tx, *, owner: str, now: float, services: str, limit: int, item: str = ""
-) -> list[Claim]:
+class Taken(NamedTuple):
+    """What a claim brought: rows to send, and how many were found in doubt."""
+
+    claims: list[Claim]
+    doubted: int = 0
+
+
+def claim(tx: Tx, *, owner: str, now: float, services: str, limit: int, item: str = "") -> Taken:
     """Take rows that are due.  One whose owner died while it was ``submitting`` is in doubt.
 
-    Such a row becomes ``ambiguous`` here and now and is not among those that come back.
+    Such a row becomes ``ambiguous`` here and now and is only counted.
     """
     taken = OUTBOX.claim(tx, owner=owner, now=now, limit=limit, services=services, item=item)
     fresh = []
@@ -109,7 +116,7 @@ def claim(
             continue
         tx.execute("UPDATE outbox SET state = 'claimed' WHERE id = :id", id=one.id)
         fresh.append(one)
-    return fresh
+    return Taken(fresh, len(taken) - len(fresh))
 
 
 def _doubt(tx: Tx, one: Claim, owner: str, now: float) -> None:
@@ -135,8 +142,11 @@ def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
     )
 
 
-def give_back(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
-    """Give back a row whose attempt ended without an outcome, as a takeover would."""
+def give_back(tx: Tx, one: Claim, *, owner: str, now: float) -> bool:
+    """Give back a row whose attempt ended without an outcome, as a takeover would.
+
+    True when that leaves it in doubt.
+    """
     state = tx.value(
         "SELECT state FROM outbox WHERE id = :id AND epoch = :epoch AND owner = :owner",
         id=one.id,
@@ -147,6 +157,7 @@ def give_back(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
         _doubt(tx, one, owner, now)
     elif state == "claimed":
         put_back(tx, one, owner=owner, due_at=now, now=now)
+    return bool(state == "submitting")
 
 
 def unmark(tx: Tx, claims: Sequence[Claim], *, owner: str) -> None:
