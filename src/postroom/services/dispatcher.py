@@ -12,6 +12,7 @@ from postroom.errors import PostroomError
 from postroom.protocols.base import Transport
 from postroom.services import service as services
 from postroom.services import settle as rows
+from postroom.services.doubts import DOUBTS, Look, resolve
 from postroom.services.service import Service
 from postroom.services.settling import Drained
 from postroom.services.submitting import Line, give_back
@@ -28,6 +29,10 @@ OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
 
 
+async def _nowhere(connection: str, message_ids: Sequence[str]) -> Sequence[str]:
+    return ()
+
+
 class Dispatcher:
     """Sends what is due.  ``owner`` is the seat of this process; several may run beside each other."""
 
@@ -38,11 +43,14 @@ class Dispatcher:
         owner: str,
         open_transport: OpenTransport,
         roles_of: RolesOf = lambda tx, connection: (),
+        look: Look = _nowhere,
     ) -> None:
+        """``look`` finds messages in doubt in the Sent folder of their connection."""
         self._db = db
         self._owner = owner
         self._open = open_transport
         self._roles_of = roles_of
+        self._look = look
         self._stopping = False
 
     async def drain(
@@ -75,12 +83,18 @@ class Dispatcher:
             except PostroomError as error:
                 done.error = done.error or error
 
+        async def doubts(connection: str, group: dict[str, Service]) -> None:
+            again = await resolve(
+                self._db, connection, group,
+                owner=self._owner, item=item, look=self._look, done=done,
+            )  # fmt: skip
+            if again:
+                await lane(connection, group)
+
         # beside each other: a server that does not answer holds up nobody else's messages
-        await asyncio.gather(*(lane(*each) for each in lanes.items()))
-        served = ",".join(name for group in lanes.values() for name in group)
-        done.next_due = await self._db.read(
-            lambda tx: rows.OUTBOX.next_due(tx, now=timestamp(), services=f",{served},", item=item)
-        )
+        await asyncio.gather(*(work(*each) for each in lanes.items() for work in (lane, doubts)))
+        served = rows.names_of(name for group in lanes.values() for name in group)
+        done.next_due = await self._db.read(lambda tx: _next_due(tx, served, item))
         return done
 
     def _services(self, tx: Tx) -> dict[str, tuple[Service, Sequence[str]]]:
@@ -125,7 +139,7 @@ class Dispatcher:
                     await _close(line.transport)
                     line = None
         finally:
-            await give_back(self._db, rest, owner=self._owner)
+            await give_back(self._db, rest, by_name, owner=self._owner)
             if line is not None:
                 await _close(line.transport)
 
@@ -149,7 +163,7 @@ class Dispatcher:
             now=now,
             limit=BATCH,
             item=item,
-            services=f",{','.join(by_name)},",
+            services=by_name,
         )
         let = [
             one
@@ -204,6 +218,14 @@ class Dispatcher:
 
         await self._db.write(body)
         done.deferred += len(claims)
+
+
+def _next_due(tx: Tx, served: str, item: str) -> float | None:
+    now = timestamp()
+    found = [
+        queue.next_due(tx, now=now, services=served, item=item) for queue in (rows.OUTBOX, DOUBTS)
+    ]
+    return min((due for due in found if due is not None), default=None)
 
 
 def _services(tx: Tx) -> dict[str, Service]:

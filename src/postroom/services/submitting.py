@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from postroom.clock import timestamp
@@ -40,7 +40,9 @@ def worn_out(outcome: Outcome) -> bool:
     )
 
 
-async def give_back(db: Database, claims: Sequence[Claim], *, owner: str) -> int:
+async def give_back(
+    db: Database, claims: Sequence[Claim], by_name: Mapping[str, Service], *, owner: str
+) -> int:
     """Claims of which nothing is known: free again, or in doubt if DATA may have begun.
 
     Gives how many are in doubt.
@@ -48,7 +50,10 @@ async def give_back(db: Database, claims: Sequence[Claim], *, owner: str) -> int
 
     def body(tx: Tx) -> int:
         now = timestamp()
-        return sum(rows.give_back(tx, one, owner=owner, now=now) for one in claims)
+        return sum(
+            rows.give_back(tx, one, owner=owner, now=now, service=by_name[one.row["service"]])
+            for one in claims
+        )
 
     return await db.write(body) if claims else 0
 
@@ -75,7 +80,7 @@ class Line:
         self.alive = True
 
     async def submit(
-        self, claims: Sequence[Claim], by_name: dict[str, Service], done: Drained
+        self, claims: Sequence[Claim], by_name: Mapping[str, Service], done: Drained
     ) -> list[Claim]:
         """Submit a batch, settling each row as it is known.
 
@@ -118,7 +123,7 @@ class Line:
                 await asyncio.gather(marks.finish(), settler.finish())
             finally:
                 left = list(by_id.values())
-                done.ambiguous += await give_back(self._db, left, owner=self._owner)
+                done.ambiguous += await give_back(self._db, left, by_name, owner=self._owner)
         if rest:
             self.alive = False
             await self._db.write(lambda tx: rows.unmark(tx, rest, owner=self._owner))

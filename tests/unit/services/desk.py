@@ -73,7 +73,11 @@ class Desk:
     ) -> settle.Taken:
         return await self.db.write(
             lambda tx: settle.claim(
-                tx, owner=owner, now=self.clock + later, services=",orders-out,", limit=limit
+                tx,
+                owner=owner,
+                now=self.clock + later,
+                services={"orders-out": self.service},
+                limit=limit,
             )
         )
 
