@@ -76,12 +76,8 @@ class Item:
     attempts: int
     created_at: float
     due_at: float
+    finished: bool  # nothing more will happen to it by itself
     recipients: tuple[ItemRecipient, ...]
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.state in FINISHED
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -260,6 +256,7 @@ def _item(tx: Tx, row: Row) -> Item:
         attempts=row["attempts"],
         created_at=row["created_at"],
         due_at=row["due_at"],
+        finished=row["finished_at"] is not None,
         recipients=tuple(ItemRecipient(*each) for each in recipients),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -49,6 +49,12 @@ class Service(Fields):
     )
     throttle: Rate | None = field(None, label="Throttle", help="At most so many in that time.")
     retry: Retry = field(default_factory=Retry, label="Retry")
+    on_ambiguous: Literal["hold", "resend"] = field(
+        "hold",
+        label="When in doubt",
+        help="hold: a person decides. resend: look for it in the Sent folder of the connection's "
+        "IMAP side; what is not there is sent again, with the same Message-ID.",
+    )
     from_: str = field(
         "", alias="from", label="From", macro=True, help="The sender when a message names none."
     )
