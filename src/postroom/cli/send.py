@@ -31,7 +31,12 @@ def send(
     via: Annotated[
         str, typer.Option(metavar="NAME", help="Service, connection or smtp credential.")
     ],
-    to: Annotated[Many, typer.Option(metavar="ADDRESS", help="A recipient; several times.")] = None,
+    to: Annotated[
+        Many,
+        typer.Option(
+            metavar="ADDRESS", help="A recipient, or a list with ; between. Several times."
+        ),
+    ] = None,
     cc: Annotated[Many, typer.Option(metavar="ADDRESS", help="As --to.")] = None,
     bcc: Annotated[
         Many, typer.Option(metavar="ADDRESS", help="As --to; no recipient sees it.")
@@ -66,9 +71,9 @@ def send(
         raise WrongUse("Nothing was sent.", hint="Give --subject and --text, --html or --attach.")
     draft = draft_of(
         from_=from_ or None,
-        to=to,
-        cc=cc,
-        bcc=bcc,
+        to="; ".join(to or ()),  # each may be a list itself
+        cc="; ".join(cc or ()),
+        bcc="; ".join(bcc or ()),
         reply_to=reply_to or None,
         subject=subject,
         text=body_text("text", text, text_file),

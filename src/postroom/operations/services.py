@@ -9,6 +9,7 @@ from typing import Any
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
+from postroom.mail import parse_address
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, check_states
@@ -48,7 +49,9 @@ class Services:
     def save(self, tx: Tx, service: Service, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         check_outgoing(self._desk, tx, service.connection, f"service {service.name}")
-        self._desk.expander(tx)(service.from_, f"service {service.name}: from")
+        where = f"service {service.name}: from"
+        if sender := self._desk.expander(tx)(service.from_, where):
+            parse_address(sender, where)
         if new:
             store.add(tx, service)
         else:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from postroom.clock import timestamp
+from postroom.credentials.types.addresses import Senders
 from postroom.db import Conflict, Row, Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import Duration, Fields, Name, Rate, field, nearest, parse, shown
@@ -58,8 +59,8 @@ class Service(Fields):
     from_: str = field(
         "", alias="from", label="From", macro=True, help="The sender when a message names none."
     )
-    allowed_senders: list[str] = field(
-        default_factory=list,
+    allowed_senders: Senders = field(
+        (),
         label="Allowed senders",
         help="Addresses, or *@DOMAIN. Empty: only the account's own address.",
     )
