@@ -165,6 +165,11 @@ class PostroomError(Exception):
         shown["temporary"] = self.temporary
         return shown | self.facts
 
+    @property
+    def reason(self) -> str:
+        """The sentence, with what the other side said: what is kept of a failure."""
+        return self.sentence
+
     def __str__(self) -> str:
         return f"{self.sentence} {self.hint}".rstrip()
 
@@ -245,6 +250,11 @@ class WireError(PostroomError):
         super().__init__(sentence, code=code, hint=hint, temporary=temporary, **facts)
         self.step = step or type(self).step
         self.said = said
+
+    @property
+    def reason(self) -> str:
+        """The sentence, with what the other side said: what is kept of a failure."""
+        return f"{self.sentence} The server said: {self.said}" if self.said else self.sentence
 
     def as_json(self) -> dict[str, Any]:
         """As :meth:`PostroomError.as_json`, with ``step`` and ``said``."""

@@ -179,7 +179,7 @@ async def test_plain_text_on_a_tls_port_names_the_usual_mistake(pki: Pki) -> Non
         with pytest.raises(TlsError, match="did not answer in TLS") as caught:
             await open_pump(Lines(), target(server, trusting(pki)))
         assert "starttls" in caught.value.hint
-        assert caught.value.facts["steps"][-1][0] == "connect"
+        assert caught.value.facts["steps"][-1]["name"] == "connect"
 
 
 async def test_a_server_silent_during_the_handshake_times_out(pki: Pki) -> None:

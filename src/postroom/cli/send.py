@@ -104,6 +104,8 @@ async def sending(
         "Stored, not finished: do not send it again. Follow it with: "
         f"postroom outbox show {item.id}"
     )
+    if item.reason:
+        show.note(f"Why, step by step: {await room.services.test_command(item.service)}")
     return UNFINISHED
 
 

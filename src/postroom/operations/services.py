@@ -81,6 +81,14 @@ class Services:
         """The messages that wait under a service, when one was stored last, and by whom."""
         return await self._desk.db.read(lambda tx: usage.of_service(tx, store.get(tx, name).name))
 
+    async def test_command(self, name: str) -> str:
+        """The command that tests what a service sends over; ``name`` may be an implicit one."""
+        over = name
+        if ":" not in name:
+            over = (await self._desk.db.read(lambda tx: store.get(tx, name))).connection
+        noun, _, bare = over.rpartition(":")
+        return f"postroom {noun or 'connection'} test {bare}"
+
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every service, with how many messages wait."""
 

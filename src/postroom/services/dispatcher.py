@@ -212,7 +212,7 @@ class Dispatcher:
                     owner=self._owner,
                     due_at=now + wait,
                     now=now,
-                    said=error.sentence,
+                    said=error.reason,
                     service=service,
                 )
 

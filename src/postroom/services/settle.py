@@ -91,7 +91,7 @@ def _from_reply(reply: Reply) -> Decision:
 
 
 def _said(error: Exception | None) -> str:
-    return error.sentence if isinstance(error, PostroomError) else str(error or "")
+    return error.reason if isinstance(error, PostroomError) else str(error or "")
 
 
 # ------------------------------------------------------------------ statements

@@ -6,11 +6,24 @@ import abc
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from postroom.fields import Fields
 from postroom.protocols.base import Content
 
-__all__ = ["Attachment", "Delivery", "Item", "Sink"]
+__all__ = ["Attachment", "Delivery", "Directory", "Item", "Sink"]
+
+
+def _named(path: str) -> str:
+    if not path.strip():
+        raise ValueError("is needed: name a directory")
+    return path
+
+
+Directory = Annotated[str, AfterValidator(_named)]
+"""A path that is not empty: an empty one would be made absolute, and be whatever is current."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from postroom.fields import field
-from postroom.sinks.base import Delivery, Item, Sink
+from postroom.sinks.base import Delivery, Directory, Item, Sink
 from postroom.sinks.files import Batch, make_directory, take_in_portions
 
 __all__ = ["DirectorySink"]
@@ -18,7 +18,7 @@ class DirectorySink(Sink):
     """Messages as files.  Taking one again writes the same file again."""
 
     type: Literal["directory"] = field(label="Type")
-    path: str = field(
+    path: Directory = field(
         label="Directory",
         macro=True,
         help="Made when missing. Each folder of the mailbox is a folder in it. Facts of a message "

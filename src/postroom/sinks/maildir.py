@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from postroom.fields import field
-from postroom.sinks.base import Delivery, Item, Sink
+from postroom.sinks.base import Delivery, Directory, Item, Sink
 from postroom.sinks.files import Batch, make_directory, take_in_portions
 
 __all__ = ["MaildirSink"]
@@ -18,7 +18,7 @@ class MaildirSink(Sink):
     """Messages in a Maildir.  Taking one again is noticed while it has not been moved or renamed."""
 
     type: Literal["maildir"] = field(label="Type")
-    path: str = field(
+    path: Directory = field(
         label="Maildir",
         macro=True,
         help="Made when missing; all folders of the source go into this one. Facts of a message "
