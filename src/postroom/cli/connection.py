@@ -148,6 +148,39 @@ def test(name: Name) -> int:
     return show_report(report)
 
 
+@app.verb()
+def log(
+    name: Name,
+    limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
+) -> None:
+    """What happened to a connection lately: opened, signed in, failed at which step, by whom."""
+    rows = in_room(lambda room: room.connections.log(name, limit=limit))
+    columns = [("at", "AT"), ("actor", "WHO"), ("side", "SIDE"), ("event", "WHAT")]
+    if any(row["times"] > 1 for row in rows):
+        columns.append(("times", "TIMES"))
+    show.items(
+        rows,
+        (*columns, ("step", "STEP"), ("detail", "DETAIL")),
+        empty=f"Nothing happened to connection {name} yet. Try it: postroom connection test {name}",
+        give=("detail",),
+    )
+
+
+@app.verb()
+def restart(name: Name) -> None:
+    """Drop what is open of a connection and begin anew; also what waits after a failure."""
+    begun = in_room(lambda room: room.connections.restart(name))
+    owned = [source for source, worked in begun.items() if worked]
+    idle = [source for source in begun if source not in owned]
+    told = [f"{', '.join(owned)} begin{'s' if len(owned) == 1 else ''} anew"] if owned else []
+    told += [f"no worker collects for {', '.join(idle)}"] if idle else []
+    show.say(
+        f"{name}: {'; '.join(told) or 'no source uses it'}.",
+        connection=name,
+        sources=[{"name": source, "watched": worked} for source, worked in begun.items()],
+    )
+
+
 def _saved(found: dict[str, Any]) -> None:
     _show(found)
     show.note(f"Test it: postroom connection test {found['name']}")

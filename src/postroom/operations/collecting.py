@@ -98,6 +98,7 @@ class Collecting:
             open_store=self._desk.opener.open_store,
             open_spool=Spools(self._desk.data_dir / "spool"),
             progress=progress,
+            on_lost=lambda name, error: self._desk.opener.failed(name, "incoming", error),
         )
 
     async def _watcher(self, name: str, progress: Progress | None) -> Watcher | None:
