@@ -46,7 +46,8 @@ def test_the_log_says_what_happened_when_and_by_whom(
     assert found[1]["code"] == "sign_in_failed"
     assert "They said: " in found[1]["detail"]
     told = cli("connection", "log", "acme").out
-    assert "TIMES" in told
+    assert "incoming  failed at sign-in, 2 times since 20" in told
+    assert f"    {found[1]['detail']}\n" in told
     assert "not-the-password" not in told + str(found)
     assert len(cli("connection", "log", "acme", "--limit", "1", "--json").json["items"]) == 1
 

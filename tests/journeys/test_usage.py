@@ -93,7 +93,7 @@ def test_messages_that_wait_under_a_credential_keep_it(cli: Cli) -> None:
 
 
 def test_a_source_says_what_it_has_not_finished(cli: Cli, wired: User, ground: Any) -> None:
-    assert cli("source", "usage", "orders-in").out == "Source orders-in is not used anywhere.\n"
+    assert "No worker collects for source orders-in" in cli("source", "usage", "orders-in").out
     ground.dovecot.fill(wired, [b"Subject: one\r\n\r\nx\r\n"])
     assert cli("source", "set", "orders-in", "--set", "max_size=1B").status == 0
     assert cli("source", "run", "orders-in").status == 1

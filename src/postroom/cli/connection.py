@@ -9,6 +9,7 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
+from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import in_room, rebinding
 from postroom.cli.usage import last_use, show_usage, uses
@@ -155,15 +156,24 @@ def log(
 ) -> None:
     """What happened to a connection lately: opened, signed in, failed at which step, by whom."""
     rows = in_room(lambda room: room.connections.log(name, limit=limit))
-    columns = [("at", "AT"), ("actor", "WHO"), ("side", "SIDE"), ("event", "WHAT")]
-    if any(row["times"] > 1 for row in rows):
-        columns.append(("times", "TIMES"))
-    show.items(
-        rows,
-        (*columns, ("step", "STEP"), ("detail", "DETAIL")),
-        empty=f"Nothing happened to connection {name} yet. Try it: postroom connection test {name}",
-        give=("detail",),
-    )
+    if OPTIONS.json or not rows:
+        empty = (
+            f"Nothing happened to connection {name} yet. Try it: postroom connection test {name}"
+        )
+        show.items(rows, (), empty=empty)
+        return
+    who = max(len(row["actor"]) for row in rows)
+    for row in rows:
+        print(show.plain(f"{row['at']}  {row['actor']:<{who}}  {row['side']:<8}  {_event(row)}"))
+        if row["detail"]:
+            print(show.said(f"    {row['detail']}", indent=4))
+
+
+def _event(row: Mapping[str, Any]) -> str:
+    """``failed at connect, 3 times since 2026-01-31T09:05:00Z``."""
+    step = f" at {row['step']}" if row["step"] else ""
+    often = f", {row['times']} times since {row['since']}" if row["times"] > 1 else ""
+    return f"{row['event']}{step}{often}"
 
 
 @app.verb()
