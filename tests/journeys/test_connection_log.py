@@ -10,6 +10,7 @@ import pytest
 from postroom.app import Room
 from postroom.connections import events
 from postroom.db import Tx
+from postroom.secret import Secret
 from tests.ground import Ground
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import Cli, connect
@@ -105,6 +106,21 @@ async def test_what_is_lost_while_open_is_logged_and_a_restart_does_not_wait(box
             await proxy.up()
             await box.room.connections.restart("acme")
             await soon(lambda: box.state() == "listening")
+
+
+async def test_a_secret_that_a_server_repeats_is_not_in_the_log(box: Incoming) -> None:
+    """The second net: every secret that is open now, also in base64."""
+    secret = Secret("correct horse battery staple")
+    encoded = "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ=="
+    told = f"They said: 535 {encoded} or correct horse battery staple is wrong"
+    await box.room.desk.db.write(
+        lambda tx: events.record(tx, "acme", "failed", actor="a", side="incoming", detail=told)
+    )
+    [found] = await box.room.connections.log("acme")
+    assert "horse" not in found["detail"]
+    assert encoded not in found["detail"]
+    assert found["detail"].startswith("They said: 535 ")
+    assert secret
 
 
 async def test_the_log_is_bounded_and_counts_what_repeats(box: Incoming) -> None:

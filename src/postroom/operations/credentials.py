@@ -245,7 +245,8 @@ class Credentials:
 
     def usage_of(self, tx: Tx, name: str) -> Usage:
         """As :meth:`usage`, inside a transaction."""
-        return usage.of_credential(tx, self._desk.credentials.get(tx, name).name)
+        record = self._desk.credentials.get(tx, name)
+        return usage.of_credential(tx, record.name, since=record.created_at)
 
 
 def _wake(tx: Tx, name: str) -> None:
