@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -182,6 +183,41 @@ def delete(
 def usage(name: Name) -> None:
     """What refers to a credential; when it was opened last, by whom and for what."""
     show_usage("credential", name, in_room(lambda room: room.credentials.usage(name)))
+
+
+@app.verb()
+def generate(
+    name: Name,
+    days: Annotated[
+        int, typer.Option(metavar="N", help="How long it lasts.", min=1, max=3650)
+    ] = 730,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Where to write the certificate.")
+    ] = None,
+) -> None:
+    """Make a key pair: the private key stays sealed here, the certificate is for the other side."""
+    if to is not None and to.exists():
+        raise InvalidValue("--to", f"{to} is there already; nothing was made")
+
+    async def body(room: Room) -> tuple[dict[str, Any], str]:
+        known = await room.credentials.get(name)
+        replace = "private_key" in known.sealed and confirm(
+            f"{known.name} has a private key. Replace it? The old certificate will not do any more."
+        )
+        _, certificate = await room.credentials.generate(name, days=days, replace=replace)
+        return await room.credentials.show(name), certificate
+
+    found, certificate = in_room(body)
+    if to is not None:
+        to.write_text(certificate)
+    if OPTIONS.json:
+        show.record({**found, "pem": certificate, "to": None if to is None else str(to)})
+        return
+    if to is None:
+        print(certificate, end="")
+    show.note(f"Made for {found['name']}: {found['fields']['certificate']}.")
+    where = f"in {to}" if to else "above"
+    show.note(f"Give the certificate {where} to the other side; the private key stays sealed here.")
 
 
 @app.verb()

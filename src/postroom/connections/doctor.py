@@ -169,6 +169,7 @@ class _Walk:
             self._began = monotonic()
             await (self._incoming if place == "incoming" else self._outgoing)(prepared)
         except PostroomError as error:
+            await self._opener.failed(name, place, error)
             self._failed(error, prepared)
             if prepared is None:
                 self.report.advice = Advice(error.hint)

@@ -101,6 +101,7 @@ class Collecting:
             open_spool=Spools(self._desk.data_dir / "spool"),
             naming=called,
             progress=progress,
+            on_lost=lambda name, error: self._desk.opener.failed(name, "incoming", error),
         )
 
     async def _watcher(self, name: str, progress: Progress | None) -> Watcher | None:

@@ -23,6 +23,9 @@ __all__ = ["Watcher", "give_up", "wait_after"]
 OpenStore = Callable[[str], Awaitable[MessageStore]]
 """Opens the incoming side of a connection by name; raises WireError."""
 
+OnLost = Callable[[str, WireError], Awaitable[None]]
+"""Hears of what went wrong on a connection after it was opened."""
+
 LOOK_SECONDS: Final = 1.0
 """How soon a watcher that only waits sees that an operator asked it to look now."""
 
@@ -46,12 +49,14 @@ class Watcher:
         open_spool: OpenSpool,
         naming: Naming,
         progress: Progress | None = None,
+        on_lost: OnLost | None = None,
     ) -> None:
         self._db = db
         self._claim = claim
         self._source = source
         self._owner = owner
         self._open_store = open_store
+        self._on_lost = on_lost
         self._collector = Collector(
             db,
             claim,
@@ -202,9 +207,12 @@ class Watcher:
 
     async def _failed(self, error: PostroomError) -> float:
         """Note the failure; gives the seconds to wait."""
+        was_open = self._store is not None
         self._abandon()
         if error.code == "claim_lost":
             return 0.0
+        if was_open and self._on_lost is not None and isinstance(error, WireError):
+            await self._on_lost(self._source.connection, error)
         backoff = self._source.backoff
         permanent = isinstance(error, SignInError) and not error.temporary
         state = "failed" if permanent or not isinstance(error, WireError) else "backing off"

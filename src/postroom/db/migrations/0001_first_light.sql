@@ -90,6 +90,20 @@ CREATE TABLE connections (
     used_at DOUBLE PRECISION,
     used_by TEXT
 );
+CREATE TABLE connection_events (
+    id IDENTITY PRIMARY KEY,
+    connection TEXT NOT NULL,          -- its name in lower case
+    since DOUBLE PRECISION NOT NULL,
+    at DOUBLE PRECISION NOT NULL,      -- the last of so many times
+    times BIGINT NOT NULL,
+    actor TEXT NOT NULL,
+    side TEXT NOT NULL,                -- incoming, outgoing; empty for both
+    event TEXT NOT NULL,               -- opened, signed in, failed, restarted
+    step TEXT NOT NULL,
+    code TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX connection_events_newest ON connection_events (connection, id);
 CREATE TABLE variables (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL,
