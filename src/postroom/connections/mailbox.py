@@ -41,7 +41,7 @@ class Deleted:
     gone: bool
 
 
-class Mailbox:
+class Mailbox:  # gauge: one method a verb of the incoming side; two halves would be one object twice
     """An open message store with the verbs people use.  ``spool`` takes large messages.
 
     Every verb looks at what the store can do and whether the connection is read-only, and refuses
@@ -194,6 +194,16 @@ class Mailbox:
         await _open_to_change(self._store, self._read_only, ids, folder)
         await self._store.flag(list(ids), add=list(add), remove=list(remove))
 
+    async def append(self, message: bytes, to: str, *, flags: Sequence[str] = ()) -> None:
+        """Put a message into a folder (a name, or a special use such as ``\\Sent``).
+
+        Raises FolderError(``folder_missing``, ``over_quota``).
+        """
+        if not self._store.features.append:
+            raise _not_supported("This wire (POP3) can put no message into a folder.")
+        _check_changeable(self._read_only)
+        await self._store.append(to, message, flags=list(flags))
+
     async def delete(self, ids: Sequence[str], folder: str = "INBOX") -> Deleted:
         """Delete exactly these messages.  On POP3 they are gone once the mailbox is closed."""
         await _open_to_change(self._store, self._read_only, ids, folder)
@@ -210,12 +220,7 @@ async def _open_to_change(
     create: bool = False,
 ) -> None:
     """Everything that may speak against a change, before the first one is made."""
-    if read_only:
-        raise Refused(
-            "This connection is read-only: nothing on the server is changed.",
-            code="read_only",
-            hint="Use another connection, or set incoming.read_only to false.",
-        )
+    _check_changeable(read_only)
     if to and not store.features.folders:
         raise _not_supported("This wire (POP3) has no folders to move or copy to.")
     _check_folder(store, folder)
@@ -225,6 +230,15 @@ async def _open_to_change(
     there = {summary.id for summary in await store.summaries(list(ids))}
     if missing := [one for one in ids if one not in there]:
         raise _gone(missing, folder)
+
+
+def _check_changeable(read_only: bool) -> None:
+    if read_only:
+        raise Refused(
+            "This connection is read-only: nothing on the server is changed.",
+            code="read_only",
+            hint="Use another connection, or set incoming.read_only to false.",
+        )
 
 
 def _check_folder(store: MessageStore, folder: str) -> None:

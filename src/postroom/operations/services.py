@@ -12,6 +12,7 @@ from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, check_states
+from postroom.operations.sentfolder import check_copy
 from postroom.services import outbox
 from postroom.services import service as store
 from postroom.services.outbox import Item
@@ -46,6 +47,7 @@ class Services:
     def save(self, tx: Tx, service: Service, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         check_outgoing(self._desk, tx, service.connection)
+        check_copy(self._desk, tx, service)
         self._desk.expander(tx)(service.from_, f"service {service.name}: from")
         if new:
             store.add(tx, service)
