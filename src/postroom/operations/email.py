@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 
 from postroom.clock import monotonic, timestamp
 from postroom.connections.mailbox import Mailbox
+from postroom.errors import PostroomError
 from postroom.mail import AddressInput, Draft, Message, answers
 from postroom.operations import sentfolder
 from postroom.operations.desk import Desk
@@ -20,6 +22,10 @@ __all__ = ["Email"]
 
 POLL_SECONDS = 0.2
 """How often a waiting caller looks whether another process has sent its message."""
+
+
+COPY_SECONDS = 15.0
+"""For so long a process that has sent something tries to put the copy into the Sent folder."""
 
 
 class Email:
@@ -44,6 +50,8 @@ class Email:
             found = await self._desk.db.read(lambda tx: outbox.show(tx, item))
             waits = found.state in ("held", "deferred", "ambiguous")
             if found.finished or waits or monotonic() >= deadline:
+                if found.sent_copy is not None and found.sent_copy.state == "waiting":
+                    self._copy_later(found)
                 return found
             if found.due_at <= timestamp():
                 await self.dispatch([found.service], item=item, within=deadline - monotonic())
@@ -129,6 +137,33 @@ class Email:
             return Drained()
         return await draining
 
+    async def copy(
+        self, names: list[str] | None = None, *, item: str = "", roles: tuple[str, ...] = ()
+    ) -> PostroomError | None:
+        """Put copies of sent messages into Sent folders, those that are due; gives the first error."""
+        return await (await self.dispatcher()).copy(names, item=item, roles=roles)
+
+    def _copy_later(self, item: Item) -> None:
+        """The copy of what this process has sent, without anybody waiting for it."""
+
+        async def soon() -> None:
+            with contextlib.suppress(
+                PostroomError, TimeoutError
+            ):  # the row says it; a worker tries
+                async with asyncio.timeout(COPY_SECONDS):
+                    await self.copy([item.service], item=item.id)
+
+        task = asyncio.create_task(soon())
+        self._desk.background.add(task)
+        task.add_done_callback(self._desk.background.discard)
+
+    async def copies_due(self) -> float | None:
+        """When the next copy for a Sent folder is due (seconds since 1970), or None."""
+        due: float | None = await self._desk.db.read(
+            lambda tx: tx.value("SELECT min(due_at) FROM sent_copies WHERE state = 'waiting'")
+        )
+        return due
+
     async def dispatcher(self) -> Dispatcher:
         """What sends for this process.
 
@@ -143,6 +178,8 @@ class Email:
             open_transport=self._desk.opener.open_transport,
             roles_of=self._desk.roles_of,
             look=functools.partial(sentfolder.look, self._desk),
+            copies=functools.partial(sentfolder.copy_wanted, self._desk),
+            open_sent=functools.partial(sentfolder.opened, self._desk),
         )
 
     def seconds_until(self, due: float | None) -> float:

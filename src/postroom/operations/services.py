@@ -14,6 +14,7 @@ from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, check_states
 from postroom.operations.fits import check_outgoing
+from postroom.operations.sentfolder import check_copy
 from postroom.operations.usage import Usage
 from postroom.services import outbox
 from postroom.services import service as store
@@ -52,6 +53,7 @@ class Services:
         where = f"service {service.name}: from"
         if sender := self._desk.expander(tx)(service.from_, where):
             parse_address(sender, where)
+        check_copy(self._desk, tx, service)
         if new:
             store.add(tx, service)
         else:

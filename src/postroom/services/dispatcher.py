@@ -12,6 +12,7 @@ from postroom.errors import PostroomError
 from postroom.protocols.base import Transport
 from postroom.services import service as services
 from postroom.services import settle as rows
+from postroom.services.copies import OpenSent, make_copies
 from postroom.services.doubts import DOUBTS, Look, resolve
 from postroom.services.service import Service
 from postroom.services.settling import Drained
@@ -24,6 +25,9 @@ BATCH = 100
 
 RolesOf = Callable[[Tx, str], Sequence[str]]
 """The worker roles that the connection of a service asks for (empty: none)."""
+
+CopyWanted = Callable[[Tx, Service], bool]
+"""Whether a copy of a sent message of that service is to be put into a Sent folder."""
 
 OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
@@ -44,13 +48,19 @@ class Dispatcher:
         open_transport: OpenTransport,
         roles_of: RolesOf = lambda tx, connection: (),
         look: Look = _nowhere,
+        copies: CopyWanted = lambda tx, service: False,
+        open_sent: OpenSent | None = None,
     ) -> None:
-        """``look`` finds messages in doubt in the Sent folder of their connection."""
+        """``look`` finds messages in doubt in the Sent folder of their connection; ``copies`` says
+        whether copies of a service's messages are put there, which ``open_sent`` opens for that.
+        """
         self._db = db
         self._owner = owner
         self._open = open_transport
         self._roles_of = roles_of
         self._look = look
+        self._copies = copies
+        self._open_sent = open_sent
         self._stopping = False
 
     async def drain(
@@ -97,10 +107,36 @@ class Dispatcher:
         done.next_due = await self._db.read(lambda tx: _next_due(tx, served, item))
         return done
 
+    async def copy(
+        self, names: Sequence[str] | None = None, *, item: str = "", roles: Sequence[str] = ()
+    ) -> PostroomError | None:
+        """Make the copies for Sent folders that are due, as :meth:`drain` takes what to do.
+
+        Gives the first error; what failed is in the rows, and no outcome of a send is changed.
+        """
+        if self._open_sent is None:
+            return None
+        lanes = await self._lanes(names, roles)
+        errors = await asyncio.gather(
+            *(
+                make_copies(
+                    self._db, connection, group,
+                    owner=self._owner, item=item, open_sent=self._open_sent,
+                )
+                for connection, group in lanes.items()
+            )
+        )  # fmt: skip
+        return next((error for error in errors if error is not None), None)
+
     def _services(self, tx: Tx) -> dict[str, tuple[Service, Sequence[str]]]:
         return {
-            name: (one, self._roles_of(tx, one.connection)) for name, one in _services(tx).items()
+            name: (self._resolved(tx, one), self._roles_of(tx, one.connection))
+            for name, one in _services(tx).items()
         }
+
+    def _resolved(self, tx: Tx, one: Service) -> Service:
+        """With ``sent_copy`` none where no copy is to be put anywhere."""
+        return one if self._copies(tx, one) else one.model_copy(update={"sent_copy": "none"})
 
     async def _lanes(
         self, names: Sequence[str] | None, roles: Sequence[str]
@@ -233,7 +269,8 @@ def _services(tx: Tx) -> dict[str, Service]:
     held = {row["name"] for row in tx.all("SELECT name FROM services WHERE held = 1")}
     found = {one.name: one for one in services.load_all(tx) if one.name not in held}
     for row in tx.all(
-        "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%'"
+        "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%' "
+        "UNION SELECT service FROM sent_copies WHERE state = 'waiting' AND service LIKE '%:%'"
     ):
         found[row["service"]] = services.implicit(row["service"])
     return found

@@ -19,6 +19,7 @@ from postroom.services.states import FINISHED, may_follow
 
 __all__ = [
     "Item",
+    "ItemCopy",
     "ItemRecipient",
     "Parcel",
     "StoredContent",
@@ -62,6 +63,14 @@ class ItemRecipient:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ItemCopy:
+    """The copy for the Sent folder: waiting, kept, failed or none, and why."""
+
+    state: str
+    said: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Item:
     """An outbox item as people see it."""
 
@@ -78,6 +87,7 @@ class Item:
     due_at: float
     finished: bool  # nothing more will happen to it by itself
     recipients: tuple[ItemRecipient, ...]
+    sent_copy: ItemCopy | None = None  # None: none was wanted, or it is not sent yet
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -95,6 +105,7 @@ class Item:
             "created_at": rfc3339(self.created_at),
             "next_attempt_at": None if self.finished else rfc3339(self.due_at),
             "recipients": recipients,
+            "sent_copy": dataclasses.asdict(self.sent_copy) if self.sent_copy else None,
         }
 
 
@@ -244,6 +255,7 @@ def _item(tx: Tx, row: Row) -> Item:
         "WHERE item = :item ORDER BY position",
         item=row["id"],
     )
+    copy = tx.one("SELECT state, said FROM sent_copies WHERE id = :id", id=row["id"])
     return Item(
         id=row["id"],
         service=row["service"],
@@ -258,6 +270,7 @@ def _item(tx: Tx, row: Row) -> Item:
         due_at=row["due_at"],
         finished=row["finished_at"] is not None,
         recipients=tuple(ItemRecipient(*each) for each in recipients),
+        sent_copy=ItemCopy(*copy) if copy else None,
     )
 
 
@@ -374,6 +387,7 @@ def purge(tx: Tx, *, now: float) -> None:
         before=content,
     )
     for statement in (
+        "DELETE FROM sent_copies WHERE id IN (SELECT id FROM outbox WHERE finished_at < :before)",
         "DELETE FROM outbox_recipients WHERE item IN "
         "(SELECT id FROM outbox WHERE finished_at < :before)",
         "DELETE FROM outbox_attempts WHERE item IN "

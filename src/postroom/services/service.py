@@ -50,6 +50,13 @@ class Service(Fields):
     )
     throttle: Rate | None = field(None, label="Throttle", help="At most so many in that time.")
     retry: Retry = field(default_factory=Retry, label="Retry")
+    sent_copy: Literal["auto", "append", "server", "none"] = field(
+        "auto",
+        label="Copy of what was sent",
+        help="append: into the Sent folder of the connection's IMAP side. server: it keeps one "
+        "itself. none: no copy. auto: append, if there is an IMAP side that may be changed and the "
+        "provider is not known to keep copies (Gmail and Microsoft do).",
+    )
     on_ambiguous: Literal["hold", "resend"] = field(
         "hold",
         label="When in doubt",

@@ -267,8 +267,21 @@ def settle(
     finished = state in FINISHED and (over or not looked)
     _finish(tx, one.id, state, reason if state == "sent" else said, now, finished=finished)
     _attempt(tx, one.row, state, said, now)
+    if state == "sent" and not reason and service and service.sent_copy in ("auto", "append"):
+        _want_copy(tx, one.row, now)
     OUTBOX.release(tx, one, owner=owner, due_at=due_at)
     return state
+
+
+def _want_copy(tx: Tx, row: Row, now: float) -> None:
+    """In the same transaction as the outcome; what makes it is in services/copies.py."""
+    tx.execute(
+        "INSERT INTO sent_copies (id, service, state, said, attempts, created_at, due_at, epoch) "
+        "VALUES (:id, :service, 'waiting', '', 0, :now, :now, 0)",
+        id=row["id"],
+        service=row["service"],
+        now=now,
+    )
 
 
 def _finish(tx: Tx, item: str, state: str, reason: str, now: float, *, finished: bool) -> None:

@@ -229,6 +229,19 @@ CREATE TABLE outbox_content (
     content BYTEA NOT NULL
 );
 
+CREATE TABLE sent_copies (               -- copies for the Sent folder, of messages that were sent
+    id TEXT PRIMARY KEY REFERENCES outbox (id),
+    service TEXT NOT NULL,
+    state TEXT NOT NULL,               -- waiting, kept, failed, none
+    said TEXT NOT NULL,                -- why it failed or waits
+    attempts BIGINT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    due_at DOUBLE PRECISION NOT NULL,
+    owner TEXT,                        -- the claim: see db/claims.py
+    epoch BIGINT NOT NULL
+);
+CREATE INDEX sent_copies_due ON sent_copies (due_at, id) WHERE state = 'waiting';
+
 -- ------------------------------------------------------------------ the fleet
 CREATE TABLE workers (
     owner TEXT PRIMARY KEY,
