@@ -131,7 +131,7 @@ def _tell(name: str, tally: Any, counts: dict[str, int], where: str) -> None:
         if numbers[state]:
             show.note(f"See why: postroom source ledger {name} --state {state}")
     if tally.later:
-        show.note(f"{tally.later} more wait for their time (stable_time).")
+        show.note(f"{tally.later} more wait for their time (stable_time, or a retry).")
     if tally.throttled_for:
         show.note(f"The throttle keeps the rest back for {tally.throttled_for:.0f} s.")
 
