@@ -166,6 +166,21 @@ def watch(name: Name) -> int:
 
 
 @app.verb()
+def preview(
+    name: Name,
+    last: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
+) -> None:
+    """What would happen to the messages on the server, and why; changes nothing."""
+    rows = in_room(lambda room: room.collecting.preview(name, last=last))
+    show.items(
+        [one.as_json() for one in rows],
+        (("would", "WOULD"), ("name", "NAME"), ("why", "WHY"), ("then", "THEN")),
+        empty=f"There is no message in the folder that source {name} watches.",
+        give=("name", "why", "then"),
+    )
+
+
+@app.verb()
 def ledger(
     name: Name,
     state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
