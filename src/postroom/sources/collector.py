@@ -25,6 +25,7 @@ from postroom.sources.naming import Naming
 from postroom.sources.reading import open_message
 from postroom.sources.settling import OUTCOMES, Settler, check_actions
 from postroom.sources.source import Source
+from postroom.sources.verdict import retry_after
 
 __all__ = ["SOURCES", "Collector", "Tally"]
 
@@ -248,7 +249,7 @@ class Collector:
                 tx, reads, gone, done_due=done_due, error_due=error_due, now=timestamp()
             )
         )
-        tally.failed += sum(1 for one in reads if one.delivery.error)
+        tally.failed += sum(1 for one in reads if one.delivery.error and not one.again_at)
         tally.delivered += sum(1 for one in reads if not one.delivery.error)
         tally.vanished += len(gone)
         tally.bytes += sum(row["size"] for row in rows)
@@ -262,9 +263,16 @@ class Collector:
             if (content := fetched.get(row["message"])) is not None
         ]
         deliveries = {one.ledger: one for one in self._sink.take([one.item for one in opened])}
+        now = timestamp()
+        refused = {row["id"]: retry_after(self._source, row["retries"]) for row in rows}
         return [
             ledger.Read(
-                deliveries[one.item.ledger], one.sha256, one.subject, one.sender, one.message_id
+                deliveries[one.item.ledger],
+                one.sha256,
+                one.subject,
+                one.sender,
+                one.message_id,
+                None if (wait := refused[one.item.ledger]) is None else now + wait,
             )
             for one in opened
         ]

@@ -38,6 +38,7 @@ class Entry:
     state: str
     reason: str
     attempts: int
+    retries: int
     size: int
     received_at: float | None
     subject: str
@@ -83,6 +84,7 @@ def find(
             state=row["state"],
             reason=row["reason"],
             attempts=row["attempts"],
+            retries=row["retries"],
             size=row["size"],
             received_at=row["received_at"],
             subject=row["subject"],
@@ -97,7 +99,7 @@ def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> in
     """Let held messages (None: all of them) be processed; gives how many there were."""
     wanted = None if ids is None else f",{','.join(map(str, ids))},"
     return tx.execute(
-        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, updated_at = :now "
+        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, retries = 0, updated_at = :now "
         "WHERE source = :source AND state = 'held' "
         "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
         source=source,
@@ -110,8 +112,8 @@ def reset(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
     """Process messages again that are finished, failed or held (None: all); gives how many."""
     wanted = None if ids is None else f",{','.join(map(str, ids))},"
     return tx.execute(
-        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, after_due = '', "
-        "updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
+        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, retries = 0, after_due = '', "
+        "gone_at = NULL, updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
         "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
         source=source,
         ids=wanted,

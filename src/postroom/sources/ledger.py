@@ -67,6 +67,7 @@ class Read:
     subject: str
     sender: str
     message_id: str
+    again_at: float | None = None  # refused by the sink, and to be tried again then
 
 
 def cursor_of(tx: Tx, source: str, store: str, folder: str) -> Row | None:
@@ -97,9 +98,9 @@ def record(
     """
     tx.many(
         "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
-        "received_at, subject, sender, message_id, delivered_to, after_due, due_at, "
+        "received_at, subject, sender, message_id, delivered_to, after_due, due_at, retries, "
         "first_seen_at, updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, "
-        "0, :size, :received, :subject, :sender, :message_id, '', :after_due, :due, :now, :now) "
+        "0, :size, :received, :subject, :sender, :message_id, '', :after_due, :due, 0, :now, :now) "
         "ON CONFLICT (source, store, folder, message) DO NOTHING",
         [
             {
@@ -135,12 +136,12 @@ def record(
     )
 
 
-def known(tx: Tx, source: str, store: str, folder: str) -> set[str]:
-    """The keys of every message recorded for a folder: for wires that list everything each time."""
+def known(tx: Tx, source: str, store: str, folder: str) -> dict[str, Row]:
+    """Every message recorded for a folder by its key: for wires that list everything each time."""
     return {
-        row["message"]
+        row["message"]: row
         for row in tx.all(
-            "SELECT message FROM ledger WHERE source = :source AND store = :store "
+            "SELECT id, message, state, size, gone_at FROM ledger WHERE source = :source AND store = :store "
             "AND folder = :folder",
             source=source,
             store=store,
@@ -309,25 +310,32 @@ def delivered(
     tx.many(
         "UPDATE ledger SET state = :state, reason = :reason, delivered_to = :place, "
         "sha256 = :sha256, subject = :subject, sender = :sender, message_id = :message_id, "
-        "after_due = :due, updated_at = :now WHERE id = :id",
+        "after_due = :due, attempts = CASE WHEN :again IS NULL THEN attempts ELSE 0 END, "
+        "retries = retries + :retries, due_at = coalesce(:again, due_at), updated_at = :now "
+        "WHERE id = :id",
         [_delivered_values(one, done_due, error_due, now) for one in reads],
     )
     tx.many(
         "UPDATE ledger SET state = 'vanished', reason = 'gone before it was read', "
-        "updated_at = :now WHERE id = :id",
+        "gone_at = :now, updated_at = :now WHERE id = :id",
         [{"id": one, "now": now} for one in vanished],
     )
 
 
 def _delivered_values(one: Read, done_due: bool, error_due: bool, now: float) -> dict[str, Any]:
     failed = bool(one.delivery.error)
-    state = "failed" if failed else "delivered" if done_due else "done"
-    due = ("error" if error_due else "") if failed else ("done" if done_due else "")
+    again = one.again_at if failed else None
+    state = "pending" if again else "failed" if failed else "delivered" if done_due else "done"
+    due = "error" if error_due and failed and not again else ""
+    if done_due and not failed:
+        due = "done"
     return {
         "id": one.delivery.ledger,
         "state": state,
         "reason": one.delivery.error,
         "due": due,
+        "again": again,
+        "retries": int(again is not None),
         "place": one.delivery.where,
         "sha256": one.sha256,
         "subject": one.subject,
@@ -352,10 +360,10 @@ def to_settle(
     )
 
 
-def settle_after(tx: Tx, ids: Iterable[int], *, now: float) -> None:
-    """Their after-action is finished."""
+def settle_after(tx: Tx, ids: Iterable[int], *, gone: bool, now: float) -> None:
+    """Their after-action is finished; ``gone``: it took them out of the folder."""
     tx.many(
-        "UPDATE ledger SET after_due = '', updated_at = :now, "
+        "UPDATE ledger SET after_due = '', updated_at = :now, gone_at = coalesce(:gone, gone_at), "
         "state = CASE state WHEN 'delivered' THEN 'done' ELSE state END WHERE id = :id",
-        [{"id": one, "now": now} for one in ids],
+        [{"id": one, "now": now, "gone": now if gone else None} for one in ids],
     )

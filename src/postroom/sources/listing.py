@@ -13,9 +13,10 @@ from postroom.protocols.base import FolderState, MessageStore, Summary
 from postroom.sources import ledger, renumbered
 from postroom.sources.ledger import Seen
 from postroom.sources.reading import HEADERS, header_texts
+from postroom.sources.returning import Place, Returning
 from postroom.sources.settling import Write
 from postroom.sources.source import Source, Start
-from postroom.sources.verdict import Facts, judge, needs_headers
+from postroom.sources.verdict import Facts, judge, needs_headers, returned
 
 if TYPE_CHECKING:
     from postroom.sources.collector import Tally
@@ -64,15 +65,21 @@ class Lister:
         self, store: MessageStore, folder: FolderState, cursor: str, tally: Tally
     ) -> None:
         wanted = HEADERS if self._wants_headers(store) else ()
-        known = await self._known(folder) if store.features.snapshot else frozenset[str]()
+        returning = Returning(self._db, self._source, self._write, self._place(folder))
+        known = await returning.known() if store.features.snapshot else {}
+        present: set[str] = set()
         listing = () if store.features.snapshot else wanted
         async for page in store.newer(cursor, headers=listing, page=PAGE):
             fresh = [one for one in page.summaries if one.id not in known]
+            present |= {one.id for one in page.summaries}
+            await returning.reopen(known, page.summaries)
             if fresh and wanted and not listing:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
             cursor = page.cursor
             self._alive()
-            await self._record(folder, fresh, cursor, tally)
+            came_back = await returning.entries(store, fresh)
+            await self._record(folder, fresh, came_back, cursor, tally)
+        await returning.left([row["id"] for key, row in known.items() if key not in present])
         if self._old is not None:
             # only now is the cursor of the new UIDVALIDITY: a crash before begins at the beginning
             self._old, self._again = None, {}
@@ -122,10 +129,8 @@ class Lister:
                 ]
         await self._save(folder, seen, folder.next_cursor)
 
-    async def _known(self, folder: FolderState) -> frozenset[str]:
-        return frozenset(
-            await self._db.read(lambda tx: ledger.known(tx, self._id, self._store_id, folder.name))
-        )
+    def _place(self, folder: FolderState) -> Place:
+        return Place(self._id, self._store_id, folder.name)
 
     def _wants_headers(self, store: MessageStore) -> bool:
         return (
@@ -137,9 +142,14 @@ class Lister:
         )
 
     async def _record(
-        self, folder: FolderState, summaries: list[Summary], cursor: str, tally: Tally
+        self,
+        folder: FolderState,
+        summaries: list[Summary],
+        came_back: dict[str, int],
+        cursor: str,
+        tally: Tally,
     ) -> None:
-        judged = [self._judge(each) for each in summaries]
+        judged = [self._judge(each, came_back.get(each.id)) for each in summaries]
         await self._save(folder, judged, cursor)
         for one in judged:
             tally.listed += one.state == "pending"
@@ -162,7 +172,7 @@ class Lister:
             )
         )
 
-    def _judge(self, summary: Summary) -> Seen:
+    def _judge(self, summary: Summary, entry: int | None) -> Seen:
         texts = header_texts(summary.headers) if summary.headers else {}
         subject, sender = texts.get("subject", ""), texts.get("from", "")
         message_id = texts.get("message-id", "")
@@ -171,6 +181,7 @@ class Lister:
         state, reason, due = self._decide(
             Facts(sender, subject, summary.size, instant),
             self._again.get((message_id, summary.size)),
+            entry,
         )
         return Seen(
             summary.id, state, reason, summary.size, instant, subject, sender, message_id, due
@@ -180,14 +191,21 @@ class Lister:
         """``start: new`` recorded no row for what was there; its date tells, where it has one."""
         return self._source.start == "new" and received is not None and received < self._before
 
-    def _decide(self, facts: Facts, same: deque[Row] | None) -> tuple[str, str, str]:
-        """The state, its reason and the after-action due; ``same`` are its old rows, if any."""
+    def _decide(
+        self, facts: Facts, same: deque[Row] | None, entry: int | None
+    ) -> tuple[str, str, str]:
+        """The state, its reason and the after-action due.
+
+        ``same`` are its old rows, if any; ``entry`` is what it was before it came back.
+        """
         if same:
             old = same.popleft()
             return old["state"], ANEW, old["after_due"]
         if self._old is not None and self._was_before(facts.received):
             return "ignored", BEFORE_START, ""
         verdict = judge(self._source, facts)
+        if entry is not None:
+            verdict = returned(self._source, verdict, entry)
         if verdict.state == "skip":
             return "ignored", verdict.reason, ""
         acts = verdict.state == "ignored" and self._source.action("ignored") != "keep"

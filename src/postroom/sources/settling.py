@@ -71,13 +71,13 @@ class Settler:
                     settled += done
                     last = done[-1]
                 else:
-                    await self._settled(done)
+                    await self._settled(done, gone=action in ("move", "delete"))
         if settled:  # POP3 deletes when the session ends well (RFC 1939, 6), not before
             await store.close()
-            await self._settled(settled)
+            await self._settled(settled, gone=False)  # the next listing shows whether they are
 
-    async def _settled(self, ids: Sequence[int]) -> None:
-        await self._write(lambda tx: ledger.settle_after(tx, ids, now=timestamp()))
+    async def _settled(self, ids: Sequence[int], *, gone: bool) -> None:
+        await self._write(lambda tx: ledger.settle_after(tx, ids, gone=gone, now=timestamp()))
 
     async def _due(self, folder: str, outcome: str, *, after: int) -> list[Row]:
         return await self._db.read(

@@ -16,9 +16,11 @@ __all__ = [
     "After",
     "Attachments",
     "Backoff",
+    "Failure",
     "Filter",
     "Folders",
     "Ignore",
+    "Retry",
     "Schedule",
     "Source",
     "Start",
@@ -153,6 +155,26 @@ class Start(Fields):
     since: Date = field(label="Since", help="Received on this day or later.", default=...)
 
 
+class Retry(Fields):
+    """How often and how soon a message is tried again that the sink refused; the wait doubles."""
+
+    max: int = field(5, label="At most so often")
+    min: Duration = field("12s", label="First wait")
+    max_wait: Duration = field("150s", label="Longest wait")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.max < 1 or self.min < 1:
+            raise ValueError("max and min: at least 1 and 1s; without retries it is rollback")
+        return self
+
+
+class Failure(Fields):
+    """A message that the sink refused is tried again before it counts as failed."""
+
+    retry: Retry = field(label="Retry", default=...)
+
+
 class Source(Fields):
     """A source (DESIGN 4.3)."""
 
@@ -188,6 +210,18 @@ class Source(Fields):
     )
     throttle: Rate | None = field(None, label="Throttle", help="New messages in that time.")
     backoff: Backoff = field(default_factory=Backoff, label="Backoff")
+    failure: Literal["rollback"] | Failure = field(
+        "rollback",
+        label="Failure",
+        help="Of a message that the sink refuses: rollback (it failed, and goes to the error "
+        "folder), or {retry: {max: 5, min: 12s, max_wait: 150s}} first.",
+    )
+    reprocess: Literal["manual", "automatic", "when_changed"] = field(
+        "manual",
+        label="Reprocess",
+        help="What was processed, left the folder and comes back: manual holds it until it is "
+        "released, automatic processes it again, when_changed only with other content.",
+    )
     clearance: bool = field(
         False, label="Wait for clearance", help="New messages are held until released."
     )

@@ -214,7 +214,7 @@ async def test_after_actions_are_settled_by_outcome(db: Database, book: Book) ->
         rows = await db.read(due)
         assert [row["message"] for row in rows] == [f"7-{uid}"]
         ids = [row["id"] for row in rows]
-        await db.write(lambda tx, ids=ids: ledger.settle_after(tx, ids, now=6.0))  # type: ignore[misc]
+        await db.write(lambda tx, ids=ids: ledger.settle_after(tx, ids, gone=True, now=6.0))  # type: ignore[misc]
         assert await db.read(due) == []
     assert await book.counts() == {"done": 1, "failed": 1, "ignored": 1}
 

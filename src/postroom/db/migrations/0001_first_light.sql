@@ -162,12 +162,15 @@ CREATE TABLE ledger (
     delivered_to TEXT NOT NULL,
     after_due TEXT NOT NULL,           -- done, error or ignored: the action on the server still to do
     due_at DOUBLE PRECISION NOT NULL,  -- not read before
+    retries BIGINT NOT NULL,           -- how often the sink has refused it and it was tried again
+    gone_at DOUBLE PRECISION,          -- since when it is known to be no longer in the folder
     first_seen_at DOUBLE PRECISION NOT NULL,
     updated_at DOUBLE PRECISION NOT NULL,
     UNIQUE (source, store, folder, message)
 );
 CREATE INDEX ledger_open ON ledger (source, state, id);
 CREATE INDEX ledger_after ON ledger (source, after_due) WHERE after_due <> '';
+CREATE INDEX ledger_gone ON ledger (source, received_at) WHERE gone_at IS NOT NULL;
 
 -- ------------------------------------------------------------------ services and the outbox
 CREATE TABLE services (
