@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from postroom.cli import show
+import typer
+
+from postroom.cli import kek, show
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import counting
-from postroom.cli.run import in_room
+from postroom.cli.run import ask, in_room
 from postroom.cli.verbs import Verbs
 from postroom.errors import CONFIGURATION, OK, UNFINISHED
 
@@ -28,13 +30,21 @@ def status() -> int:
     return OK if found["state"] == "open" else CONFIGURATION
 
 
+app.add_typer(kek.app, name="kek")
+
+
 @app.verb()
-def rotate() -> int:
+def rotate(
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE", help="Where another key is that opens the room too."),
+    ] = None,
+) -> int:
     """Put a new vault key in the place of the old one; work goes on meanwhile."""
 
     async def body(room: Room) -> Rotated:
         with counting("Vault key", "data keys") as tell:
-            return await room.keys.rotate(tell=tell)
+            return await room.keys.rotate(also=also or (), ask=ask, tell=tell)
 
     done = in_room(body)
     if OPTIONS.json:

@@ -34,11 +34,15 @@ PASSPHRASE_VARIABLE = "POSTROOM_PASSPHRASE"
 
 
 class Kek(NamedTuple):
-    """A key-encryption key.  ``warning`` is for people, when the source is a poor one."""
+    """A key-encryption key.
+
+    ``warning`` is for people, when the source is a poor one; ``source`` is where it was found.
+    """
 
     id: str
     key: Secret
     warning: str = ""
+    source: str = ""
 
 
 def kek_of(key: Secret, warning: str = "") -> Kek:
@@ -95,15 +99,17 @@ def load_kek(
     kind, rest = _split(source)
     env = os.environ if environ is None else environ
     if kind == "file":
-        path = Path(rest).expanduser()
-        return kek_of(parse_key(read_private(path, data_dir=data_dir), f"The key file {path}"))
+        path = Path(rest).expanduser().absolute()
+        kek = kek_of(parse_key(read_private(path, data_dir=data_dir), f"The key file {path}"))
+        return kek._replace(source=f"file:{path}")
     if kind == "mounted":
-        mounted = Path(rest)
+        mounted = Path(rest).absolute()
         text = read_mounted(mounted, data_dir=data_dir)
-        return kek_of(parse_key(text, f"The mounted key {mounted}"))
+        kek = kek_of(parse_key(text, f"The mounted key {mounted}"))
+        return kek._replace(source=f"mounted:{mounted}")
     if kind == "env":
-        return _from_environment(rest, env)
-    return _from_passphrase(rest, data_dir, ask, argon2, env)
+        return _from_environment(rest, env)._replace(source=source)
+    return _from_passphrase(rest, data_dir, ask, argon2, env)._replace(source=source)
 
 
 def _split(source: str) -> tuple[str, str]:

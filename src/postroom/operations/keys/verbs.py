@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from postroom.credentials import checking
 from postroom.credentials.checking import Damage
 from postroom.db import Tx
-from postroom.errors import Locked, NotThere
+from postroom.errors import NotThere
 from postroom.operations.desk import Desk
+from postroom.operations.keys.keks import Keks
 from postroom.operations.keys.rotating import Rotated, Tell, rotate
 from postroom.vault import Keyring, Start
+from postroom.vault.kek import Ask
 
 __all__ = ["Keys"]
 
@@ -23,6 +25,7 @@ class Keys:
     def __init__(self, desk: Desk, start: Start) -> None:
         self._desk = desk
         self._start = start
+        self.kek = Keks(desk, start)
 
     async def status(self) -> dict[str, Any]:
         """Whether the room is open, where its key comes from, and which key ids wrap it."""
@@ -49,28 +52,26 @@ class Keys:
             **await self._desk.db.read(body),
         }
 
-    async def rotate(self, *, tell: Tell | None = None) -> Rotated:
+    async def rotate(
+        self, *, also: Sequence[str] = (), ask: Ask | None = None, tell: Tell | None = None
+    ) -> Rotated:
         """Put a new vault key in the place of the old one, while everybody goes on working.
 
-        An interrupted rotation is finished instead.  ``tell`` hears how far it is.
+        An interrupted rotation is finished instead.  ``also`` are the sources of further keys that
+        open the room and are not where they were added; ``tell`` hears how far it is.
         """
-        terms = self._keyring().terms
-        return await rotate(self._desk, terms, [terms.kek], tell=tell)
+        terms = self.kek.keyring().terms
+        return await rotate(self._desk, terms, await self.kek.all(also, ask=ask), tell=tell)
 
     async def damaged(self) -> list[dict[str, Any]]:
         """Every version of every credential that does not open; the check is written down first."""
-        keyring = self._keyring()
+        keyring = self.kek.keyring()
         await self._desk.write(lambda tx: self._desk.record(tx, "check", "keys", "vault"))
         found: list[dict[str, Any]] = []
         for name in await self._desk.db.read(checking.names):
             with contextlib.suppress(NotThere):  # deleted a moment ago
                 found += [one._asdict() for one in await self._desk.db.read(_check(keyring, name))]
         return found
-
-    def _keyring(self) -> Keyring:
-        if self._start.keyring is None:
-            raise self._desk.locked or Locked("The room is locked.")
-        return self._start.keyring
 
 
 def _check(keyring: Keyring, name: str) -> Callable[[Tx], list[Damage]]:
