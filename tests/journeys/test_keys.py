@@ -174,3 +174,128 @@ def test_a_passphrase_can_be_the_second_key(acme: Cli, monkeypatch: pytest.Monke
     assert opens(acme, "passphrase:")
     monkeypatch.setenv("POSTROOM_PASSPHRASE", "four other words here")
     assert not opens(acme, "passphrase:")
+
+
+# ------------------------------------------------------------------ the recovery kit
+
+
+def test_a_room_is_recovered_with_its_kit(acme: Cli, tmp_path: Path) -> None:
+    """T14, T96: the key file is lost; the steps that stand in the kit bring everything back."""
+    notes = acme("keys", "status", "--json").json["notes"]
+    assert any("There is no recovery kit" in note for note in notes)
+    kit = tmp_path / "safe" / "kit.txt"
+    written = acme("keys", "kit", "--to", str(kit))
+    assert written.status == 0, written.err
+    assert kit.stat().st_mode & 0o777 == 0o600
+    status = acme("keys", "status", "--json").json
+    assert status["notes"] == []
+    assert "was written at" in status["kits"][0]
+    [old] = status["kek_ids"]
+    assert old in kit.read_text()
+    assert status["room"] in kit.read_text()
+    key = kit.read_text().splitlines()[-1]
+    shown = [acme(*verb) for verb in (("keys", "status"), ("keys", "doctor"), ("audit", "list"))]
+    assert [one for one in (written, *shown) if key in one.out + one.err] == []
+
+    Path(str(acme.settings.kek).removeprefix("file:")).unlink()
+    locked = acme("keys", "doctor")
+    assert locked.status == 78
+    assert f"wants the key {old}" in locked.out
+    source, new = f"file:{kit}", f"file:{tmp_path / 'new' / 'room.key'}"
+    assert with_key(acme, source, "keys", "doctor").status == 0
+    assert with_key(acme, source, "keys", "kek", "add", new, "--make").status == 0
+    assert with_key(acme, new, "keys", "kek", "retire", old, "--yes").status == 0
+    assert opens(acme, new)
+    assert not opens(acme, source), "the kit of a retired key is worth nothing"
+    notes = with_key(acme, new, "keys", "status", "--json").json["notes"]
+    assert any("There is no recovery kit" in note for note in notes)
+
+
+def test_a_kit_overwrites_nothing_and_is_not_written_beside_the_room(
+    acme: Cli, tmp_path: Path
+) -> None:
+    """T16: refused before a byte of the key is written."""
+    there = tmp_path / "there.txt"
+    there.write_text("mine")
+    link = tmp_path / "link.txt"
+    link.symlink_to(acme.settings.room / "kit.txt")
+    for place in (there, link, acme.settings.room / "kit.txt", acme.settings.room / "a" / "b"):
+        refused = acme("keys", "kit", "--to", str(place))
+        assert refused.status == 2, place
+    assert there.read_text() == "mine"
+    assert not (acme.settings.room / "kit.txt").exists()
+    assert not (acme.settings.room / "a").exists()
+    assert "There is no recovery kit" in acme("keys", "status").out
+    assert acme("audit", "list", "--noun", "keys", "--json").json["items"] == []
+
+
+# ------------------------------------------------------------------ the doctor
+
+
+def test_the_doctor_names_what_is_damaged_and_hides_nothing(
+    acme: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T17: one record of three, and an old version of another; the rest is said to be well."""
+    whole = acme("keys", "doctor")
+    assert whole.status == 0
+    assert "Every sealed value of every record opens." in whole.out
+    for name in ("hurt", "well"):
+        monkeypatch.setenv("OTHER", f"the first secret of {name}")
+        acme("credential", "add", name, "--type", "secret", "--value-from-env", "OTHER")
+        monkeypatch.setenv("OTHER", f"the second secret of {name}")
+        acme("credential", "set", name, "--value-from-env", "OTHER")
+    with sqlite3.connect(acme.settings.room / "room.db") as db:
+        for name, version in (("hurt", 2), ("well", 1)):
+            changed = db.execute(
+                "UPDATE sealed SET blob = zeroblob(length(blob)) WHERE "
+                "kind = 'credential' AND version = ? AND record = "
+                "(SELECT id FROM credentials WHERE name = ?)",
+                (version, name),
+            )
+            assert changed.rowcount == 1
+    found = acme("keys", "doctor", "--json")
+    assert (found.status, found.json["ok"], found.json["state"]) == (1, False, "open")
+    wrong = [one["text"] for one in found.json["findings"] if one["level"] == "wrong"]
+    assert len(wrong) == 2
+    assert wrong[0].startswith("Credential hurt: ")
+    assert "postroom credential set hurt" in wrong[0]
+    assert wrong[1].startswith("Credential well (version 1, not the current one): ")
+    assert opens(acme, str(acme.settings.kek))
+    assert len(acme("credential", "list", "--json").json["items"]) == 3
+    checks = acme("audit", "list", "--noun", "keys", "--json").json["items"]
+    assert [row["action"] for row in checks] == ["check", "check"], "opening them is written down"
+
+
+def test_the_doctor_explains_a_wrong_a_loose_and_an_unfinished_state(
+    acme: Cli, second: str
+) -> None:
+    """T13, T14, T16: each in words, with the id that is wanted; nothing in the room changes."""
+    first = str(acme.settings.kek)
+    [old] = ids(acme, first)
+    before = (acme.settings.room / "room.db").read_bytes()
+    path = Path(first.removeprefix("file:"))
+    path.chmod(0o644)
+    loose = acme("keys", "doctor")
+    assert (loose.status, "chmod 600" in loose.out, old in loose.out) == (78, True, True)
+    path.chmod(0o600)
+    path.rename(path.with_suffix(".away"))
+    other = Path(second.removeprefix("file:"))
+    other.parent.mkdir()
+    other.write_text("00" * 31 + "01\n")
+    other.chmod(0o600)
+    wrong = with_key(acme, second, "keys", "doctor")
+    assert wrong.status == 78
+    assert f"the room wants {old}" in wrong.out
+    assert f"The key {old} was at {first} when it was added." in wrong.out
+    assert (acme.settings.room / "room.db").read_bytes() == before
+    path.with_suffix(".away").rename(path)
+
+    new = acme("keys", "kek", "add", second, "--json").json["added"]
+    other.chmod(0o644)
+    with sqlite3.connect(acme.settings.room / "room.db") as db:
+        db.execute("UPDATE vault_keys SET state = 'retired'")
+    told = acme("keys", "doctor")
+    assert told.status == 1
+    assert "A rotation is under way or was interrupted: 3 data keys" in told.out
+    assert f"postroom keys kek retire {new}" in told.out
+    assert f"WRONG  key        The key {new}: The key file {other} has mode 0644" in told.out

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from postroom.clock import timestamp
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.vault.kek import Kek
 from postroom.vault.terms import Terms, kek_ids
 
-__all__ = ["Known", "add", "known", "retire"]
+__all__ = ["Known", "add", "kit_written", "known", "retire"]
 
 
 class Known(NamedTuple):
@@ -51,6 +52,11 @@ def add(tx: Tx, terms: Terms, kek: Kek) -> None:
     if kek.id in kek_ids(tx):
         raise Refused(f"The key {kek.id} opens this room already; nothing was changed.")
     terms.add_kek(tx, kek)
+
+
+def kit_written(tx: Tx, kek_id: str) -> None:
+    """Note that a recovery kit of this KEK was written now."""
+    tx.execute("UPDATE keks SET kit_at = :now WHERE id = :kek", now=timestamp(), kek=kek_id)
 
 
 def retire(tx: Tx, kek_id: str) -> None:

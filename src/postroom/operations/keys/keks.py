@@ -10,8 +10,10 @@ from postroom.clock import rfc3339
 from postroom.db import Tx
 from postroom.errors import Locked, Refused
 from postroom.operations.desk import Desk
+from postroom.operations.keys.findings import Finding, Level
 from postroom.vault import Kek, Start, another_kek, keks
 from postroom.vault.kek import Ask
+from postroom.vault.keks import Known
 from postroom.vault.keyring import Keyring
 
 __all__ = ["Keks"]
@@ -107,6 +109,26 @@ class Keks:
                 found[one.id] = kek
         wanted = {one.id for one in await self._desk.db.read(keks.known)}
         return [kek for kek in found.values() if kek.id in wanted]
+
+    async def look(self, known: Sequence[Known]) -> builtins.list[Finding]:
+        """Whether the other keys of the room still are, and safely, where they were added."""
+        found = []
+        for one in known:
+            if one.id == self._desk.kek or not one.source or one.source.startswith("passphrase"):
+                continue
+            try:
+                kek = await another_kek(self._desk.db, one.source)
+            except Locked as locked:
+                level: Level = "wrong" if locked.code == "key_unsafe" else "note"
+                found.append(Finding(level, "key", f"The key {one.id}: {locked}"))
+                continue
+            if kek.id == one.id:
+                text = f"The key {one.id} is at {one.source}."
+                found.append(Finding("ok", "key", text))
+            else:
+                text = f"At {one.source} is another key, {kek.id}, and not {one.id}."
+                found.append(Finding("note", "key", text))
+        return found
 
     def keyring(self) -> Keyring:
         """The opened keyring; raises why the room is locked."""
