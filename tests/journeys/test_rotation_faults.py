@@ -37,7 +37,7 @@ ROTATOR = f"""{_OPEN}
 from postroom.operations.keys.rotating import rotate
 
 async def step(opened, number):
-    terms = opened.keys._keyring().terms
+    terms = opened.keys.kek.keyring().terms
     await rotate(opened.desk, terms, [terms.kek], batch=3)
     print("rotated", flush=True)
 

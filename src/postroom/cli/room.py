@@ -46,7 +46,12 @@ def init() -> None:
         return
     print("A new room." if new else "The room is there already; nothing was changed.")
     print(f"  room  {where}\n  key   {found['source']}")
-    print(show.said("Keep a copy of the key elsewhere: without it nobody can open the secrets."))
+    print(
+        show.said(
+            "Without the key nobody can open the secrets. Keep a recovery kit of it elsewhere: "
+            "postroom keys kit --to FILE"
+        )
+    )
     print("\nNext:")
     said = {"POSTROOM_ROOM": OPTIONS.room and where, "POSTROOM_KEK": OPTIONS.kek}
     if any(said.values()):  # or the next command would look for another room

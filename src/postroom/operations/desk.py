@@ -31,7 +31,7 @@ class Desk:
     """An opened room as operations see it.
 
     ``locked`` says why the room's key could not be used; then ``recorder`` is None, reading works,
-    and whatever writes or opens a secret raises it.
+    and whatever writes or opens a secret raises it.  ``kek`` is the id of the key that opened it.
     """
 
     db: Database
@@ -41,6 +41,7 @@ class Desk:
     opener: Opener
     actor: str
     locked: Locked | None = None
+    kek: str = ""
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     _seat: Seat | None = None
@@ -58,7 +59,7 @@ class Desk:
         """This process's seat among those that claim work; taken when it is first wanted."""
         async with self._seating:
             if self._seat is None:
-                self._seat = await Seat(self.db).__aenter__()
+                self._seat = await Seat(self.db, kek=self.kek).__aenter__()
         return self._seat
 
     async def leave(self) -> None:

@@ -92,6 +92,7 @@ class Terms:
         )
         for kek in keks:
             self._wrap(tx, kek, key_id, key)
+            _keep(tx, kek)
         return term
 
     def open_all(self, tx: Tx) -> None:
@@ -103,6 +104,7 @@ class Terms:
         """Let a second KEK open this keyring too: every vault key is wrapped with it as well."""
         for row in tx.all("SELECT id FROM vault_keys ORDER BY term"):
             self._wrap(tx, kek, row["id"], self._unwrapped(tx, row["id"]))
+        _keep(tx, kek)
 
     # ------------------------------------------------------------------ data keys
 
@@ -183,6 +185,16 @@ class Terms:
 def kek_ids(tx: Tx) -> list[str]:
     """The ids of the KEKs that open the room."""
     return [row["kek"] for row in tx.all("SELECT DISTINCT kek FROM vault_key_wraps ORDER BY kek")]
+
+
+def _keep(tx: Tx, kek: Kek) -> None:
+    tx.execute(
+        "INSERT INTO keks (id, source, created_at, kit_at) VALUES (:id, :source, :now, NULL) "
+        "ON CONFLICT (id) DO NOTHING",
+        id=kek.id,
+        source=kek.source,
+        now=timestamp(),
+    )
 
 
 def _wrapper(kek: Kek, room_id: str) -> AESGCM:

@@ -21,6 +21,12 @@ CREATE TABLE vault_key_wraps (
     created_at DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (vault_key, kek)
 );
+CREATE TABLE keks (                    -- the key-encryption keys that open the room; never a key
+    id TEXT PRIMARY KEY,
+    source TEXT NOT NULL,              -- where it was when it was added
+    created_at DOUBLE PRECISION NOT NULL,
+    kit_at DOUBLE PRECISION            -- when its recovery kit was written; NULL: there is none
+);
 CREATE TABLE data_keys (
     id TEXT PRIMARY KEY,
     vault_key TEXT NOT NULL REFERENCES vault_keys (id),
@@ -250,6 +256,7 @@ CREATE TABLE workers (
     owner TEXT PRIMARY KEY,
     pid BIGINT NOT NULL,
     host TEXT NOT NULL,
+    kek TEXT NOT NULL DEFAULT '',      -- the id of the key it opened the room with
     started_at DOUBLE PRECISION NOT NULL,
     heartbeat_at DOUBLE PRECISION NOT NULL
 );
