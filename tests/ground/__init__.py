@@ -1,4 +1,4 @@
-"""The ground: real Dovecot, Postfix, Exim on loopback, a fault proxy and a scripted server."""
+"""The ground: real Dovecot and Postfix, Courier and Exim, a fault proxy and a scripted server."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self
 
+from tests.ground.courier import Courier
 from tests.ground.daemons import RunFolder, Unavailable
 from tests.ground.dovecot import Dovecot, Instance
 from tests.ground.exim import Exim
@@ -16,6 +17,7 @@ from tests.ground.users import DOMAIN, User
 
 __all__ = [
     "DOMAIN",
+    "Courier",
     "Dovecot",
     "Exim",
     "Ground",
@@ -62,6 +64,11 @@ class Ground:
     def postfix(self) -> Postfix:
         """SMTP: relay and submission into Dovecot."""
         return start_postfix(self._run, self.pki, self.dovecot)
+
+    @cached_property
+    def courier(self) -> Courier:
+        """IMAP and POP3 on a second server, with people of its own."""
+        return Courier(self._run, self.pki)
 
     @cached_property
     def exim(self) -> Exim:

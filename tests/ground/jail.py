@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests.ground.daemons import RunFolder, unavailable
@@ -85,9 +86,16 @@ class Jail:
 
     def start(self, argv: list[str], log: str, environment: dict[str, str] | None = None) -> None:
         """Start a program in the jail as its root, with this environment alone."""
+        self._run.start(self._inside(argv, environment), self.root / log)
+
+    def run(self, argv: list[str], given: str) -> None:
+        """Run a program in the jail to its end; `given` is its standard input."""
+        done = subprocess.run(self._inside(argv), input=given, text=True, capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"{argv} ended with {done.returncode}: {done.stderr}")
+
+    def _inside(self, argv: list[str], environment: dict[str, str] | None = None) -> list[str]:
         variables = {"PATH": "/usr/sbin:/usr/bin", **(environment or {})}
         settings = [f"{name}={value}" for name, value in variables.items()]
         chroot = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin") or "chroot"
-        self._run.start(
-            ["/usr/bin/env", "-i", *settings, chroot, str(self.root), *argv], self.root / log
-        )
+        return ["/usr/bin/env", "-i", *settings, chroot, str(self.root), *argv]
