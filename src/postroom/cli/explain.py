@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from postroom.cli import show
+from postroom.cli.flags import flag_for
 from postroom.cli.meanings import CODE_MEANINGS
 from postroom.cli.options import OPTIONS
 from postroom.cli.verbs import Verbs
@@ -97,3 +98,6 @@ def _fields(name: str, fields: list[Described]) -> None:
             )
         print(f"{row['field']}  ({', '.join(facts)})")
         print(show.said(f"    {row['about']}", indent=4))
+        if name in credential_types() and name != "generic" and row["type"] == "map":
+            flag = flag_for(row["field"], credential_types()[name])
+            print(show.said(f"    By label, each by a flag: {flag}", indent=4))
