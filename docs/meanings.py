@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from postroom.cli.meanings import CODE_MEANINGS, EXIT_MEANINGS
+from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 
-__all__ = ["CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES"]
+__all__ = ["AGAIN", "CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES", "exit_statuses"]
 
 EXITS: Final = EXIT_MEANINGS
 CODES: Final = CODE_MEANINGS
@@ -43,11 +43,12 @@ MACROS: Final[dict[str, tuple[str, str]]] = {
     "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
     "mail": (
         "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
-        "Facts of a message; no setting of this release takes them.",
+        "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
+        "safe file names. `from` is the bare address.",
     ),
     "date": (
         "${date:FORMAT}",
-        "The present instant in UTC, such as `${date:%Y-%m-%d}`; no setting of this release takes it.",
+        "When the message was first seen, in UTC, such as `${date:%Y-%m-%d}`; in the same places.",
     ),
     "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }

@@ -190,9 +190,14 @@ def _sinks() -> str:
 
 def _errors() -> str:
     rows = (
-        (f"`{name}`", meanings.CODES[name], str(code.exit), str(code.http))
-        for name, code in CODES.items()
+        (f"`{name}`", meaning.means, _statuses(name), meaning.again, str(CODES[name].http))
+        for name, meaning in meanings.CODES.items()
     )
+    each = [
+        f"### {name}\n\n{meaning.means}\n\n- Usual cause: {meaning.cause}\n"
+        f"- What to do: {meaning.do}\n- {meanings.AGAIN[meaning.again]}"
+        for name, meaning in meanings.CODES.items()
+    ]
     return page(
         "Error codes and exit statuses",
         "A code never changes its meaning. It is the same in `--json` output, in the log and in "
@@ -202,9 +207,15 @@ def _errors() -> str:
         "## Exit statuses",
         exits(),
         "## Codes",
-        "Status 1 becomes 75 when the error is temporary.",
-        table(("Code", "Means", "Exit", "HTTP"), rows),
+        "*Again*: whether trying the same again may help. The same is told by `postroom explain CODE`.",
+        table(("Code", "Means", "Exit", "Again", "HTTP"), rows),
+        "## What to do",
+        *each,
     )
+
+
+def _statuses(code: str) -> str:
+    return " or ".join(map(str, meanings.exit_statuses(code)))
 
 
 def _macros() -> str:

@@ -96,7 +96,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         settings=settings,
         desk=desk,
         audit=Audit(desk, mac),
-        collecting=Collecting(desk, sources),
+        collecting=Collecting(desk),
         connections=Connections(desk),
         credentials=Credentials(desk),
         email=Email(desk),

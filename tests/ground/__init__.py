@@ -1,4 +1,4 @@
-"""The ground: real Dovecot and Postfix on loopback, a fault proxy and a scripted server."""
+"""The ground: real Dovecot, Postfix, Exim on loopback, a fault proxy and a scripted server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Self
 
 from tests.ground.daemons import RunFolder, Unavailable
 from tests.ground.dovecot import Dovecot, Instance
+from tests.ground.exim import Exim
 from tests.ground.maildir import arrived, read
 from tests.ground.pki import Pki, make_pki
 from tests.ground.postfix import Postfix, start_postfix
@@ -16,6 +17,7 @@ from tests.ground.users import DOMAIN, User
 __all__ = [
     "DOMAIN",
     "Dovecot",
+    "Exim",
     "Ground",
     "Instance",
     "Pki",
@@ -60,6 +62,11 @@ class Ground:
     def postfix(self) -> Postfix:
         """SMTP: relay and submission into Dovecot."""
         return start_postfix(self._run, self.pki, self.dovecot)
+
+    @cached_property
+    def exim(self) -> Exim:
+        """SMTP: submission on a second server, with people of its own."""
+        return Exim(self._run, self.pki)
 
     def user(self, password: str | None = None, *, name: str | None = None) -> User:
         """A fresh user; short for `dovecot.user`."""

@@ -153,11 +153,14 @@ def test_every_verb_answers_with_one_json_document(mail: Cli, tmp_path: Path) ->
     via = ("--via", "acme")
     lists = [
         ("credential", "list"), ("credential", "usage", "acme-login"), ("connection", "list"),
-        ("connection", "usage", "acme"), ("source", "list"), ("source", "ledger", "orders-in"),
+        ("connection", "usage", "acme"), ("source", "usage", "orders-in"),
+        ("service", "usage", "orders-out"), ("source", "list"), ("source", "ledger", "orders-in"),
         ("service", "list"), ("outbox", "list"), ("variable", "list"), ("audit", "list"),
         ("explain",), ("explain", "source"), ("mail", "folders", *via), ("mail", "list", *via),
         ("mail", "search", "all", *via), ("mail", "save", first, *via, "--to", str(tmp_path / "s")),
     ]  # fmt: skip
+    assert mail("variable", "set", "USED", "x").status == 0
+    lists.append(("variable", "usage", "USED"))
     objects = [
         ("--version",), ("init",), ("credential", "show", "acme-login"),
         ("credential", "set", "acme-login", "--description", "x"),

@@ -23,7 +23,18 @@ from typing import Any, Final
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
 
-__all__ = ["CHECKPOINT", "FIRST", "Heads", "Mac", "Recorder", "heads", "last", "message", "rows"]
+__all__ = [
+    "CHECKPOINT",
+    "FIRST",
+    "Heads",
+    "Mac",
+    "Recorder",
+    "heads",
+    "last",
+    "message",
+    "purpose",
+    "rows",
+]
 
 Mac = Callable[[bytes], bytes]
 """HMAC-SHA-256 under the room's audit key: data in, 32 bytes out."""
@@ -167,14 +178,21 @@ def heads(tx: Tx, *, since: float | None = None) -> Heads:
     return {row["stream"]: (row["seq"], row["mac"].hex()) for row in found}
 
 
-def last(tx: Tx, *, noun: str, name: str) -> Row | None:
-    """The latest row about one record, or None."""
+def last(tx: Tx, *, noun: str, name: str, action: str | None = None) -> Row | None:
+    """The latest row about one record, or None; with ``action`` the latest that did this."""
     return tx.one(
-        "SELECT stream, seq, at, action, detail, mac FROM audit "
-        "WHERE noun = :noun AND name = :name ORDER BY at DESC LIMIT 1",
+        "SELECT stream, seq, at, actor, action, detail, mac FROM audit "
+        "WHERE noun = :noun AND name = :name AND (:action IS NULL OR action = :action) "
+        "ORDER BY at DESC LIMIT 1",
         noun=noun,
         name=name,
+        action=action,
     )
+
+
+def purpose(row: Row) -> str:
+    """What a secret was opened for, as the row of its opening says it."""
+    return str(json.loads(row["detail"]).get("purpose", ""))
 
 
 def rows(

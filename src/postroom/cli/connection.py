@@ -11,7 +11,7 @@ from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import in_room, rebinding
-from postroom.cli.show import uses
+from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
 
@@ -119,13 +119,8 @@ def delete(
 
 @app.verb()
 def usage(name: Name) -> None:
-    """Who refers to a connection."""
-    found = in_room(lambda room: room.connections.usage(name))
-    show.items(
-        [use._asdict() for use in found],
-        (("noun", "NOUN"), ("name", "NAME"), ("place", "WHERE")),
-        empty=f"Connection {name} is not used anywhere.",
-    )
+    """What refers to a connection, directly or through another; its last use and by whom."""
+    show_usage("connection", name, in_room(lambda room: room.connections.usage(name)))
 
 
 @app.verb()
@@ -160,12 +155,13 @@ def _saved(found: dict[str, Any]) -> None:
 
 def _show(found: dict[str, Any]) -> None:
     """The record: people see what holds, and whose value it is where nobody wrote it here."""
-    people = {key: value for key, value in found.items() if key not in ("effective", "warnings")}
+    hidden = ("effective", "warnings", "used_at", "used_by", "used_for")
+    people = {key: value for key, value in found.items() if key not in hidden}
     effective = found.get("effective") or {}
     for place in ("incoming", "outgoing"):
         if effective.get(place):
             people[place] = _side(place, found.get(place) or {}, effective)
-    people["usage"] = uses(found["usage"])
+    people |= {"usage": uses(found["usage"]), "last_used": last_use(found)}
     show.record(found, people)
     for warning in found.get("warnings", ()):
         show.note(f"Note: {warning}")

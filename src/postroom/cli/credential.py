@@ -8,9 +8,11 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import Given, flag_for, read_flags
+from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import ask, ask_plain, confirm, in_room, may_ask, rebinding
-from postroom.cli.show import uses
+from postroom.cli.send import seconds_of
+from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.errors import InvalidValue, WrongUse
 from postroom.fields import Described, assign, check_name, describe
@@ -28,7 +30,9 @@ app = Verbs(
 
 Name = Annotated[str, typer.Argument(help="Name of the credential.")]
 About = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")]
-Expires = Annotated[str | None, typer.Option(metavar="DATE", help="Not used from then on.")]
+Expires = Annotated[
+    str | None, typer.Option(metavar="DATE", help="When it ends; said before and after.")
+]
 Rotate = Annotated[str | None, typer.Option(metavar="DATE", help="When to renew it.")]
 Rebind = Annotated[
     bool, typer.Option("--rebind", help="Present stored secrets at new places without asking.")
@@ -36,9 +40,16 @@ Rebind = Annotated[
 
 
 @app.verb("list")
-def list_() -> None:
-    """Every credential: type, state, dates, how often it is used."""
-    rows = in_room(lambda room: room.credentials.list())
+def list_(
+    expiring: Annotated[
+        str, typer.Option(metavar="TIME", help="Only what ends within that time, such as 30d.")
+    ] = "",
+) -> None:
+    """Every credential: type, state, what of it ends next, how often it is used."""
+    within = seconds_of(expiring, "--expiring") if expiring else None
+    rows = in_room(lambda room: room.credentials.list(expiring=within))
+    if not OPTIONS.json:
+        rows = [{**row, "ends": _next_end(row["due"])} for row in rows]
     show.items(
         rows,
         (
@@ -46,12 +57,13 @@ def list_() -> None:
             ("type", "TYPE"),
             ("state", "STATE"),
             ("used_by", "USED BY"),
-            ("expires_at", "EXPIRES"),
-            ("rotate_after", "ROTATE"),
+            ("ends", "NEXT END"),
             ("description", "DESCRIPTION"),
         ),
-        empty="No credentials yet. Make one: postroom credential add NAME --type password",
-        give=("description",),
+        empty=f"No credential ends within {expiring}."
+        if expiring
+        else "No credentials yet. Make one: postroom credential add NAME --type password",
+        give=("description", "ends"),
     )
 
 
@@ -170,13 +182,8 @@ def delete(
 
 @app.verb()
 def usage(name: Name) -> None:
-    """Who refers to a credential."""
-    found = in_room(lambda room: room.credentials.usage(name))
-    show.items(
-        [use._asdict() for use in found],
-        (("noun", "NOUN"), ("name", "NAME"), ("place", "WHERE")),
-        empty=f"Credential {name} is not used anywhere.",
-    )
+    """What refers to a credential; when it was opened last, by whom and for what."""
+    show_usage("credential", name, in_room(lambda room: room.credentials.usage(name)))
 
 
 @app.verb()
@@ -296,6 +303,20 @@ def _tell(notes: list[str]) -> None:
         show.note(f"Note: {each}")
 
 
+def _next_end(due: list[dict[str, Any]]) -> str:
+    """``expires in 12 days``; the date is in ``show``, and whatever else ends."""
+    if not due:
+        return ""
+    more = f" (and {len(due) - 1} more)" if len(due) > 1 else ""
+    return str(due[0]["says"]).partition(", on ")[0] + more
+
+
+def _sentence(says: str) -> str:
+    """``It expires in 12 days, on 2027-01-31.``"""
+    whole = says.startswith(("expire", "should"))
+    return f"{'It' if whole else 'Its'} {says}."
+
+
 def _saved(found: dict[str, Any]) -> None:
     _show(found)
     name = found["name"]
@@ -311,4 +332,7 @@ def _saved(found: dict[str, Any]) -> None:
 
 
 def _show(found: dict[str, Any]) -> None:
-    show.record(found, {**found, "usage": uses(found["usage"])})
+    hidden = ("used_at", "used_by", "used_for", "warnings")
+    people = {key: value for key, value in found.items() if key not in hidden}
+    people["due"] = [_sentence(one["says"]) for one in found["due"]]
+    show.record(found, {**people, "usage": uses(found["usage"]), "last_used": last_use(found)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -9,11 +10,11 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import flag_for
-from postroom.cli.meanings import CODE_MEANINGS
+from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 from postroom.cli.options import OPTIONS
 from postroom.cli.verbs import Verbs
-from postroom.errors import CODES, FAILED, TRY_AGAIN, NotThere
-from postroom.fields import Described, Fields, describe, nearest
+from postroom.errors import CODES, NotThere
+from postroom.fields import Described, Fields, describe
 from postroom.operations.declared import about_type, credential_types, nouns, sinks
 
 __all__ = ["app"]
@@ -43,24 +44,48 @@ def explain(
             give=("what",),
         )
         show.note("Error codes are explained as well: postroom explain timed_out")
+        show.note(f"There are: {', '.join(CODES)}")
     elif what in known:
         _fields(what, describe(known[what]))
     elif what in CODES:
-        code = CODES[what]
-        found = {
-            "code": what,
-            "means": CODE_MEANINGS[what].replace("`", ""),
-            "exit_status": code.exit,
-            "http_status": code.http,
-        }
-        later = f", or {TRY_AGAIN} when trying again later may help" if code.exit == FAILED else ""
-        show.record(found, found | {"exit_status": f"{code.exit}{later}"})
+        _code(what)
     else:
-        close = nearest(what, [*known, *CODES])
+        names = [*known, *CODES]
+        close = difflib.get_close_matches(what.casefold(), names, n=3, cutoff=0.5)
         raise NotThere(
             f"There is nothing called {what!r} to explain.",
-            hint=f"Did you mean {close}?" if close else f"Try: {', '.join(known)}",
+            hint=f"Did you mean {' or '.join(close)}?" if close else "See: postroom explain",
         )
+
+
+def _code(code: str) -> None:
+    """A code as somebody reads it who meets it first: what, why, what to do, and again or not."""
+    means, cause, do, again = CODE_MEANINGS[code]
+    statuses = exit_statuses(code)
+    if OPTIONS.json:
+        show.record(
+            {
+                "code": code,
+                "means": _bare(means),
+                "cause": _bare(cause),
+                "do": _bare(do),
+                "temporary": again,
+                "exit_status": statuses[0],
+                "exit_statuses": list(statuses),
+                "http_status": CODES[code].http,
+            }
+        )
+        return
+    print(show.said(f"{code}: {_bare(means)}") + "\n")
+    for head, text in (("Usual cause", cause), ("What to do", do), ("Try again?", AGAIN[again])):
+        print(show.said(f"{head:<13}{_bare(text)}", indent=13))
+    for status in statuses:
+        told = f"{status} - {_bare(EXIT_MEANINGS[status])}"
+        print(show.said(f"{'Exit status':<13}{told}", indent=13))
+
+
+def _bare(text: str) -> str:
+    return text.replace("`", "")
 
 
 def _known() -> Mapping[str, type[Fields]]:
@@ -96,7 +121,7 @@ def _fields(name: str, fields: list[Described]) -> None:
             facts.append(
                 row["default"] if row["default"] == "needed" else f"default {row['default']}"
             )
-        print(f"{row['field']}  ({', '.join(facts)})")
+        print(show.said(f"{row['field']}  ({', '.join(facts)})", indent=4))
         print(show.said(f"    {row['about']}", indent=4))
         if name in credential_types() and name != "generic" and row["type"] == "map":
             flag = flag_for(row["field"], credential_types()[name])

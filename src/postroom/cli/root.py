@@ -36,7 +36,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "outbox": ("outbox", "What waits and was sent: list, show, drain, retry ..."),
     "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
-    "keys": ("keys", "The room's keys: status."),
+    "keys": ("keys", "The room's keys: status, rotate."),
     "audit": ("audit", "The audit record: list, verify."),
 }
 """Verb or noun: the module in this package that has it (as ``app``), and one line about it."""

@@ -118,9 +118,9 @@ def body_text(name: str, given: str | None, path: Path | None) -> str | None:
         raise InvalidValue(f"--{name}-file", f"{path} is not UTF-8 text") from None
 
 
-def seconds_of(text: str) -> float:
-    """The seconds of ``--wait``.  Raises InvalidValue."""
+def seconds_of(text: str, flag: str = "--wait") -> float:
+    """The seconds that a flag gives.  Raises InvalidValue."""
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise InvalidValue("--wait", str(error)) from None
+        raise InvalidValue(flag, str(error)) from None

@@ -9,6 +9,7 @@ import typer
 from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.run import in_room
+from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
 
@@ -69,6 +70,12 @@ def delete(
     """Delete a service."""
     in_room(lambda room: room.services.delete(name, force=force))
     show.say(f"Deleted service {name}.", deleted=name)
+
+
+@app.verb()
+def usage(name: Name) -> None:
+    """The messages that wait under a service; when one was stored last, and by whom."""
+    show_usage("service", name, in_room(lambda room: room.services.usage(name)))
 
 
 def _saved(found: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 from postroom.cli.options import OPTIONS
 from postroom.clock import rfc3339
 
-__all__ = ["document", "items", "note", "plain", "record", "said", "say", "size", "uses"]
+__all__ = ["document", "items", "note", "plain", "record", "said", "say", "size"]
 
 NARROWEST: Final = 8
 """Characters below which a column does not give way."""
@@ -29,15 +29,18 @@ def items(
     *,
     empty: str,
     give: Collection[str] = (),
+    **beside: Any,
 ) -> None:
     """A list: ``{"v": 1, "items": [...]}``, or a table of (key, heading) columns.
+
+    ``beside`` are facts that programs find next to the items.
 
     For people a column without a value in any row is left out, and on a terminal that is too
     narrow the columns of the keys in ``give`` are cut; ids, names and times never are.
     """
     found = list(rows)
     if OPTIONS.json:
-        print(document({"items": found}))
+        print(document({"items": found, **beside}))
         return
     if not found:
         print(said(empty))
@@ -163,11 +166,6 @@ def size(count: int) -> str:
             return f"{amount:.1f} {unit}"
         amount /= 1024
     return ""
-
-
-def uses(usage: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Who refers to a record, as a person reads it: ``connection acme (incoming.auth)``."""
-    return [f"{one['noun']} {one['name']} ({one['place']})" for one in usage]
 
 
 def _cell(key: str, value: Any) -> str:

@@ -12,6 +12,7 @@ from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import collecting
 from postroom.cli.run import confirm, in_room
+from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
 from postroom.errors import TRY_AGAIN, PostroomError, WrongUse
 from postroom.operations.declared import nouns
@@ -83,6 +84,12 @@ def delete(name: Name) -> None:
 
 
 @app.verb()
+def usage(name: Name) -> None:
+    """The worker that collects for a source, and its messages that are not finished."""
+    show_usage("source", name, in_room(lambda room: room.sources.usage(name)))
+
+
+@app.verb()
 def run(
     name: Name,
     once: Annotated[bool, typer.Option("--once", help="One pass (the default).")] = True,
@@ -124,11 +131,14 @@ def _tell(name: str, tally: Any, counts: dict[str, int], where: str) -> None:
         source=name,
         listed=tally.listed,
         bytes=tally.bytes,
+        later=tally.later,
         **numbers,
     )
     for state in ("held", "failed"):
         if numbers[state]:
             show.note(f"See why: postroom source ledger {name} --state {state}")
+    if tally.later:
+        show.note(f"{tally.later} more wait for their time (stable_time).")
     if tally.throttled_for:
         show.note(f"The throttle keeps the rest back for {tally.throttled_for:.0f} s.")
 
@@ -176,15 +186,13 @@ def ledger(
         (
             ("id", "ID"),
             ("state", "STATE"),
-            ("received_at", "RECEIVED"),
-            ("sender", "FROM"),
-            ("subject", "SUBJECT"),
+            ("name", "NAME"),
             ("size", "SIZE"),
             ("reason", "REASON"),
         ),
         empty=f"Source {name} remembers no message"
         + (f" that is {' or '.join(states)}." if states else " yet."),
-        give=("sender", "subject", "reason"),
+        give=("name", "reason"),
     )
 
 

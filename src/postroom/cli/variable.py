@@ -8,6 +8,7 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.run import in_room, rebinding
+from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ def delete(name: Name) -> None:
     """Delete a variable."""
     in_room(lambda room: room.variables.delete(name))
     show.say(f"Deleted variable {name}.", deleted=name)
+
+
+@app.verb()
+def usage(name: Name) -> None:
+    """Every setting with a macro of that name, and what works over those connections."""
+    show_usage("variable", name, in_room(lambda room: room.variables.usage(name)))
 
 
 @app.verb("allow-env")

@@ -44,14 +44,13 @@ class Deleted:
 class Mailbox:
     """An open message store with the verbs people use.  ``spool`` takes large messages.
 
-    Every verb looks at what the store can do and whether the connection is read-only, and refuses
-    before it touches anything.  Ids are those that :meth:`list` and :meth:`search` give.
+    Every verb looks at what the store can do (one of a read-only connection changes nothing), and
+    refuses before it touches anything.  Ids are those that :meth:`list` and :meth:`search` give.
     """
 
-    def __init__(self, store: MessageStore, spool: OpenSpool, *, read_only: bool = False) -> None:
+    def __init__(self, store: MessageStore, spool: OpenSpool) -> None:
         self._store = store
         self._spool = spool
-        self._read_only = read_only
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,14 +166,14 @@ class Mailbox:
         self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
     ) -> dict[str, str]:
         """Move messages to another folder; gives the new id of each where the server tells."""
-        await _open_to_change(self._store, self._read_only, ids, folder, to=to, create=create)
+        await _open_to_change(self._store, ids, folder, to=to, create=create)
         return await self._store.move(list(ids), to)
 
     async def copy(
         self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
     ) -> dict[str, str]:
         """Copy messages to another folder; gives the new id of each where the server tells."""
-        await _open_to_change(self._store, self._read_only, ids, folder, to=to, create=create)
+        await _open_to_change(self._store, ids, folder, to=to, create=create)
         return await self._store.copy(list(ids), to)
 
     async def flag(
@@ -191,18 +190,17 @@ class Mailbox:
         for name in (*add, *remove):
             if not name.isascii() or not name.isprintable() or set(name) & set(' (){%*"\\]'):
                 raise InvalidValue("flag", f"use one of {', '.join(FLAGS)}, or a plain keyword")
-        await _open_to_change(self._store, self._read_only, ids, folder)
+        await _open_to_change(self._store, ids, folder)
         await self._store.flag(list(ids), add=list(add), remove=list(remove))
 
     async def delete(self, ids: Sequence[str], folder: str = "INBOX") -> Deleted:
         """Delete exactly these messages.  On POP3 they are gone once the mailbox is closed."""
-        await _open_to_change(self._store, self._read_only, ids, folder)
+        await _open_to_change(self._store, ids, folder)
         return Deleted(len(ids), await self._store.delete(list(ids)))
 
 
 async def _open_to_change(
     store: MessageStore,
-    read_only: bool,
     ids: Sequence[str],
     folder: str,
     *,
@@ -210,12 +208,6 @@ async def _open_to_change(
     create: bool = False,
 ) -> None:
     """Everything that may speak against a change, before the first one is made."""
-    if read_only:
-        raise Refused(
-            "This connection is read-only: nothing on the server is changed.",
-            code="read_only",
-            hint="Use another connection, or set incoming.read_only to false.",
-        )
     if to and not store.features.folders:
         raise _not_supported("This wire (POP3) has no folders to move or copy to.")
     _check_folder(store, folder)

@@ -19,6 +19,7 @@ from postroom.clock import timestamp
 from postroom.connections import store
 from postroom.connections.direct import DIRECT, side_of_credential
 from postroom.connections.effective import EffectiveSide
+from postroom.connections.readonly import read_only_store
 from postroom.connections.references import SIGN_IN_TYPES, trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
@@ -107,7 +108,7 @@ class Opener:
         prepared = await self.prepare(name, "incoming")
         opened = await dial_store(prepared)
         await self._note(prepared, opened)
-        return opened
+        return read_only_store(opened) if prepared.side.read_only else opened
 
     async def open_transport(self, name: str) -> Transport:
         """The outgoing side of a connection, or of an smtp credential (``credential:NAME``).

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from postroom.clock import now
+from postroom.credentials.due import SOON_DAYS, Due, due_of
 from postroom.credentials.intake import mask_of
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, placed
@@ -85,14 +85,13 @@ class Credential:
 
     @property
     def warnings(self) -> list[str]:
-        """What somebody should see to: an expiry that has passed, a rotation that is due."""
-        today = now().date()
-        found = []
-        if self.expires_at is not None and self.expires_at < today:
-            found.append(f"{self.name} expired on {self.expires_at}.")
-        if self.rotate_after is not None and self.rotate_after <= today:
-            found.append(f"{self.name} was to be replaced after {self.rotate_after}.")
-        return found
+        """What somebody should see to: what has ended, or will within a month."""
+        return [f"{self.name}: {one}." for one in self.due if one.days <= SOON_DAYS]
+
+    @property
+    def due(self) -> list[Due]:
+        """Everything of it that ends, nearest first."""
+        return due_of(self.stored, self.expires_at, self.rotate_after)
 
 
 class Saved(NamedTuple):

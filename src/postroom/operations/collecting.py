@@ -11,10 +11,11 @@ from postroom.connections.spool import Spools
 from postroom.db import Claim, Tx
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
-from postroom.operations.sources import Sources
+from postroom.operations.expanding import expanded, naming
 from postroom.sinks import Sink
 from postroom.sources import store
 from postroom.sources.collector import SOURCES, Progress, Tally
+from postroom.sources.naming import Naming
 from postroom.sources.source import Source
 from postroom.sources.watcher import Watcher, give_up
 
@@ -26,9 +27,8 @@ SPOOL_SECONDS: Final = 86400.0
 class Collecting:
     """Collecting for sources, in this process."""
 
-    def __init__(self, desk: Desk, sources: Sources) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._sources = sources
 
     async def run(self, name: str, *, progress: Progress | None = None) -> Tally | None:
         """Collect once, here and now.
@@ -82,12 +82,14 @@ class Collecting:
         """The watcher of a claimed source."""
         seat = await self._desk.seat()
 
-        def body(tx: Tx) -> tuple[Source, Claim]:
-            expanded = self._sources.expanded(tx, store.source_of(claim.row))
-            mailbox = self._desk.mailbox_of(tx, expanded.connection)
-            return expanded, claim._replace(row=store.adopt(tx, claim.id, mailbox))
+        def body(tx: Tx) -> tuple[Source, Naming, Claim]:
+            source = store.source_of(claim.row)
+            seen = expanded(self._desk, tx, source)
+            mailbox = self._desk.mailbox_of(tx, seen.connection)
+            adopted = claim._replace(row=store.adopt(tx, claim.id, mailbox))
+            return seen, naming(self._desk, tx, source), adopted
 
-        source, claim = await self._desk.db.write(body)
+        source, called, claim = await self._desk.db.write(body)
         sink: Sink = source.sink
         return Watcher(
             self._desk.db,
@@ -97,6 +99,7 @@ class Collecting:
             owner=seat.owner,
             open_store=self._desk.opener.open_store,
             open_spool=Spools(self._desk.data_dir / "spool"),
+            naming=called,
             progress=progress,
         )
 

@@ -6,17 +6,18 @@ import builtins
 from collections.abc import Mapping
 from typing import Any
 
-from postroom.clock import rfc3339
 from postroom.connections import store
 from postroom.connections.connection import Connection
 from postroom.connections.doctor import Report, Tell, test_connection
 from postroom.connections.references import check_references
 from postroom.db import Tx
-from postroom.errors import PostroomError, Refused
+from postroom.errors import PostroomError
 from postroom.fields import parse, shown
-from postroom.operations.desk import Desk, Rebind, Use
+from postroom.operations import usage
+from postroom.operations.desk import Desk, Rebind
+from postroom.operations.fits import check_users
 from postroom.operations.trust import certificate_with, save_certificate
-from postroom.services import service as services
+from postroom.operations.usage import Usage
 from postroom.sources import store as sources
 
 __all__ = ["Connections", "merge"]
@@ -52,6 +53,7 @@ class Connections:
             merged = merge(shown(store.get(tx, name)), changes)
             connection = parse(Connection, merged, where=f"connection {name}")
             self.save(tx, connection, new=False)
+            check_users(self._desk, tx, connection.name)
             if same_mailbox:
                 _keep_mailboxes(self._desk, tx, connection.name)
 
@@ -59,7 +61,10 @@ class Connections:
         return await self.show(name)
 
     def save(self, tx: Tx, connection: Connection, *, new: bool) -> None:
-        """Store it, check it and whatever inherits from it, and write it down."""
+        """Store it, check it and whatever inherits from it, and write it down.
+
+        Who uses it is checked by ``check_users``, once what they say has been stored too.
+        """
         if new:
             store.create(tx, connection)
         else:
@@ -84,60 +89,34 @@ class Connections:
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
         connection = store.get(tx, name)
-        uses = self.usage_of(tx, connection.name)
+        uses = usage.of_connection(tx, connection.name).uses
         children = [use for use in uses if use.noun == "connection"]
         if children or (uses and not force):
-            raise Refused(
-                f"Connection {connection.name} is used by {', '.join(map(str, uses))}.",
-                code="in_use",
-                uses=[use._asdict() for use in uses],
-                hint="Change those first" + ("." if children else ", or use --force."),
-            )
+            hint = "Change those first" + ("." if children else ", or use --force.")
+            raise usage.in_use(f"Connection {connection.name}", uses, hint)
         store.delete(tx, connection.name)
         self._desk.record(tx, "delete", "connection", connection.name)
 
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every connection, in short."""
         return await self._desk.db.read(
-            lambda tx: [self._line(tx, one) for one in store.load_all(tx)]
+            lambda tx: [_line(self._desk, tx, one) for one in store.load_all(tx)]
         )
-
-    def _line(self, tx: Tx, connection: Connection) -> dict[str, Any]:
-        line: dict[str, Any] = {
-            "name": connection.name,
-            "description": connection.description,
-            "used_by": len(self.usage_of(tx, connection.name)),
-        }
-        try:
-            effective = self._desk.resolver(tx).of(connection)
-        except PostroomError as error:  # a list shows every row, whatever is wrong with one
-            return line | {"error": str(error)}
-        return line | {
-            side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides
-        }
 
     async def show(self, name: str) -> dict[str, Any]:
         """The settings as saved, what they come to, the warnings, and who uses it."""
 
         def body(tx: Tx) -> dict[str, Any]:
             connection = store.get(tx, name)
-            used = store.last_use(tx, name)
+            used = usage.of_connection(tx, connection.name)
             found = {
                 **shown(connection),
-                "usage": [use._asdict() for use in self.usage_of(tx, connection.name)],
-                "used_at": rfc3339(used.at) if used.at else None,
-                "used_by": used.by,
+                "usage": [use._asdict() for use in used.uses],
+                **used.last_use(),
             }
-            return found | self._resolved(tx, connection)
+            return found | _resolved(self._desk, tx, connection)
 
         return await self._desk.db.read(body)
-
-    def _resolved(self, tx: Tx, connection: Connection) -> dict[str, Any]:
-        try:
-            effective = self._desk.resolver(tx).of(connection)
-        except PostroomError as error:
-            return {"effective": None, "error": str(error), "warnings": []}
-        return {"effective": effective.as_json(), "warnings": list(effective.warnings)}
 
     async def test(self, name: str, *, on_step: Tell | None = None) -> Report:
         """Walk both sides step by step; nothing is changed and nothing sent.
@@ -165,30 +144,11 @@ class Connections:
         await self._desk.change(body, rebind=rebind)
         return await self.show(name)
 
-    async def usage(self, name: str) -> builtins.list[Use]:
-        """Every place that refers to a connection."""
-
-        def body(tx: Tx) -> builtins.list[Use]:
-            return self.usage_of(tx, store.get(tx, name).name)
-
-        return await self._desk.db.read(body)
-
-    def usage_of(self, tx: Tx, name: str) -> builtins.list[Use]:
-        """As :meth:`usage`, inside a transaction."""
-        key = name.casefold()
-        return [
-            *(Use("connection", child, "extends") for child in store.extending(tx, name)),
-            *(
-                Use("source", one.name, "connection")
-                for one in sources.load_all(tx)
-                if one.connection.casefold() == key
-            ),
-            *(
-                Use("service", one.name, "connection")
-                for one in services.load_all(tx)
-                if one.connection.casefold() == key
-            ),
-        ]
+    async def usage(self, name: str) -> Usage:
+        """What refers to a connection, when it was opened last, and by whom."""
+        return await self._desk.db.read(
+            lambda tx: usage.of_connection(tx, store.get(tx, name).name)
+        )
 
 
 def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +162,29 @@ def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "name": connection.name,
+        "description": connection.description,
+        "used_by": len(usage.of_connection(tx, connection.name).uses),
+    }
+    try:
+        effective = desk.resolver(tx).of(connection)
+    except PostroomError as error:  # a list shows every row, whatever is wrong with one
+        return line | {"error": str(error)}
+    return line | {
+        side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides
+    }
+
+
+def _resolved(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
+    try:
+        effective = desk.resolver(tx).of(connection)
+    except PostroomError as error:
+        return {"effective": None, "error": str(error), "warnings": []}
+    return {"effective": effective.as_json(), "warnings": list(effective.warnings)}
 
 
 def _keep_mailboxes(desk: Desk, tx: Tx, name: str) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from postroom.clock import rfc3339
-from postroom.connections import store as connections
 from postroom.connections.doctor import Report, Tell, test_credential
 from postroom.credentials.store import Credential, Saved
-from postroom.credentials.trust import trusting
 from postroom.db import Tx
 from postroom.errors import Refused
-from postroom.operations.desk import Desk, Rebind, Use
+from postroom.operations import usage
+from postroom.operations.desk import Desk, Rebind
 from postroom.operations.trust import certificate_with, save_certificate
-from postroom.services import service as services
+from postroom.operations.usage import Usage, Use
 from postroom.sources import store as sources
 
 __all__ = ["Credentials"]
+
+SECONDS_OF_A_DAY: Final = 86400.0
 
 
 class Credentials:
@@ -91,18 +92,15 @@ class Credentials:
 
     def _wake(self, tx: Tx, name: str) -> None:
         """Sources that wait after a refused sign-in try again when the secret has changed."""
-        direct = {ref.name for ref in connections.referring_to_credential(tx, name)}
-        resolver = self._desk.resolver(tx)
-        users = {one.casefold() for each in direct for one in resolver.family(each)}
-        for source in sources.load_all(tx):
-            if source.connection.casefold() in users:
-                sources.touch(tx, source.name)
+        for use in usage.of_credential(tx, name).uses:
+            if use.noun == "source":
+                sources.touch(tx, use.name)
 
     async def change(self, name: str, **changes: Any) -> Credential:
         """Change description, dates, or - while nothing uses the record - its type."""
 
         def body(tx: Tx) -> Credential:
-            uses = self.usage_of(tx, name)
+            uses = self.usage_of(tx, name).uses
             if changes.get("type") and uses:
                 raise _in_use(name, "Its type cannot change.", uses)
             return self._desk.credentials.change(
@@ -142,27 +140,36 @@ class Credentials:
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
         self._desk.credentials.get(tx, name)
-        uses = self.usage_of(tx, name)
+        uses = self.usage_of(tx, name).uses
         if uses and not force:
             raise _in_use(name, "It cannot be deleted.", uses)
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
-        """Every record with masks, state and how often it is used."""
+    async def list(self, *, expiring: float | None = None) -> builtins.list[dict[str, Any]]:
+        """Every record with state, dates and how often it is used.
+
+        ``expiring`` (seconds): only what has ended or ends within that time, nearest end first.
+        """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             return [
-                {**_line(one), "used_by": len(self.usage_of(tx, one.name))}
+                {**_line(one), "used_by": len(usage.referring_to_credential(tx, one.name))}
                 for one in self._desk.credentials.all(tx)
             ]
 
-        return await self._desk.db.read(body)
+        found = await self._desk.db.read(body)
+        if expiring is None:
+            return found
+        days = expiring / SECONDS_OF_A_DAY
+        ending = [one for one in found if one["due"] and one["due"][0]["days"] <= days]
+        return sorted(ending, key=lambda one: str(one["due"][0]["on"]))
 
     async def show(self, name: str) -> dict[str, Any]:
         """One record with masks, destinations, dates and usage."""
 
         def body(tx: Tx) -> dict[str, Any]:
             one = self._desk.credentials.get(tx, name)
+            used = self.usage_of(tx, one.name)
             return {
                 **_line(one),
                 "fields": one.fields,
@@ -171,7 +178,8 @@ class Credentials:
                 "created_at": rfc3339(one.created_at),
                 "updated_at": rfc3339(one.updated_at),
                 "presented_at": rfc3339(one.presented_at) if one.presented_at else None,
-                "usage": [use._asdict() for use in self.usage_of(tx, one.name)],
+                "usage": [use._asdict() for use in used.uses],
+                **used.last_use(),
             }
 
         return await self._desk.db.read(body)
@@ -209,24 +217,13 @@ class Credentials:
 
         return await self._desk.change(body, rebind=rebind)
 
-    async def usage(self, name: str) -> builtins.list[Use]:
-        """Every place that refers to a credential.  Raises NotThere."""
+    async def usage(self, name: str) -> Usage:
+        """What refers to a credential, when it was opened last, and for whom.  Raises NotThere."""
+        return await self._desk.db.read(lambda tx: self.usage_of(tx, name))
 
-        def body(tx: Tx) -> builtins.list[Use]:
-            return self.usage_of(tx, self._desk.credentials.get(tx, name).name)
-
-        return await self._desk.db.read(body)
-
-    def usage_of(self, tx: Tx, name: str) -> builtins.list[Use]:
+    def usage_of(self, tx: Tx, name: str) -> Usage:
         """As :meth:`usage`, inside a transaction."""
-        direct = f"credential:{name}".casefold()
-        found = [Use(*reference) for reference in connections.referring_to_credential(tx, name)]
-        found += [
-            Use("service", one.name, "connection")
-            for one in services.load_all(tx)
-            if one.connection.casefold() == direct
-        ]
-        return found + [Use("credential", one, "trust") for one in trusting(tx, name)]
+        return usage.of_credential(tx, self._desk.credentials.get(tx, name).name)
 
 
 def _line(one: Credential) -> dict[str, Any]:
@@ -239,13 +236,13 @@ def _line(one: Credential) -> dict[str, Any]:
         "warnings": one.warnings,
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
+        "due": [
+            {"what": end.what, "on": str(end.on), "days": end.days, "says": str(end)}
+            for end in one.due
+        ],
     }
 
 
-def _in_use(name: str, what: str, uses: builtins.list[Use]) -> Refused:
-    return Refused(
-        f"Credential {name} is used by {', '.join(map(str, uses))}. {what}",
-        code="in_use",
-        uses=[use._asdict() for use in uses],
-        hint="Change those first, or use --force to delete it.",
-    )
+def _in_use(name: str, then: str, uses: Sequence[Use]) -> Refused:
+    hint = "Change those first, or use --force to delete it."
+    return usage.in_use(f"Credential {name}", uses, hint, then=then)

@@ -7,33 +7,23 @@ import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from postroom.audit.record import Recorder
 from postroom.connections.open import Opener
 from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
-from postroom.connections.scope import expander
+from postroom.connections.scope import expander, templates
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
+from postroom.macros import Template
 from postroom.services import service as services
 from postroom.sources import store as sources
 
-__all__ = ["Desk", "Rebind", "Use", "check_states"]
+__all__ = ["Desk", "Rebind", "check_states"]
 
 T = TypeVar("T")
-
-
-class Use(NamedTuple):
-    """One place that refers to a record: ``("source", "orders-in", "connection")``."""
-
-    noun: str
-    name: str
-    place: str
-
-    def __str__(self) -> str:
-        return f"{self.noun} {self.name} ({self.place})"
 
 
 @dataclasses.dataclass(slots=True)
@@ -86,6 +76,10 @@ class Desk:
         """Expands the macros of one setting, given where it stands; raises ``unknown_variable``."""
         return expander(tx, self.environ)
 
+    def templates(self, tx: Tx) -> Callable[[str, str], Template]:
+        """As :meth:`expander`, for what says something of each message too."""
+        return templates(tx, self.environ)
+
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
         return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx, self.credentials))
@@ -113,8 +107,9 @@ class Desk:
         found = {f"connection {name}" for name in self.resolver(tx).problems()}
         expand = self.expander(tx)
         for source in sources.load_all(tx):
-            texts = [*source.folders.model_dump().values(), source.sink.path]
-            if not _expands(expand, texts):
+            folders = source.folders.model_dump().values()
+            named = [source.sink.path, source.name_template]
+            if not _expands(expand, folders) or not _expands(self.templates(tx), named):
                 found.add(f"source {source.name}")
         for service in services.load_all(tx):
             if not _expands(expand, [service.from_]):
@@ -172,7 +167,7 @@ def check_states(given: Iterable[str], known: Collection[str]) -> None:
             )
 
 
-def _expands(expand: Callable[[str, str], str], texts: Iterable[str]) -> bool:
+def _expands(expand: Callable[[str, str], object], texts: Iterable[str]) -> bool:
     try:
         return all(expand(text, "") is not None for text in texts)
     except WrongUse:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 from postroom.clock import monotonic, timestamp
 from postroom.connections.mailbox import Mailbox
-from postroom.connections.spool import Spools
-from postroom.errors import Refused
 from postroom.mail import AddressInput, Draft, Message, answers
+from postroom.operations import sentfolder
 from postroom.operations.desk import Desk
+from postroom.operations.mailboxes import open_mailbox
 from postroom.operations.outgoing import route_of, write_out
 from postroom.services import outbox
 from postroom.services.dispatcher import Dispatcher, Drained
@@ -41,7 +42,8 @@ class Email:
         deadline = monotonic() + wait
         while True:
             found = await self._desk.db.read(lambda tx: outbox.show(tx, item))
-            if found.finished or found.state in ("held", "deferred") or monotonic() >= deadline:
+            waits = found.state in ("held", "deferred", "ambiguous")
+            if found.finished or waits or monotonic() >= deadline:
                 return found
             if found.due_at <= timestamp():
                 await self.dispatch([found.service], item=item, within=deadline - monotonic())
@@ -140,6 +142,7 @@ class Email:
             owner=seat.owner,
             open_transport=self._desk.opener.open_transport,
             roles_of=self._desk.roles_of,
+            look=functools.partial(sentfolder.look, self._desk),
         )
 
     def seconds_until(self, due: float | None) -> float:
@@ -154,12 +157,4 @@ class Email:
 
     async def mailbox(self, connection: str) -> Mailbox:
         """Open the incoming side of a connection: ``async with await email.mailbox("acme") as box``."""
-        effective = await self._desk.db.read(
-            lambda tx: self._desk.resolver(tx).effective(connection)
-        )
-        if effective.incoming is None:
-            raise Refused(f"Connection {connection} has no incoming side.")
-        store = await self._desk.opener.open_store(effective.name)
-        return Mailbox(
-            store, Spools(self._desk.data_dir / "spool"), read_only=effective.incoming.read_only
-        )
+        return await open_mailbox(self._desk, connection)

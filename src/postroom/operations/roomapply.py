@@ -17,6 +17,7 @@ from postroom.fields import describe, parse, shown
 from postroom.operations.connections import Connections, merge
 from postroom.operations.credentials import Credentials
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.fits import check_users
 from postroom.operations.roomplan import Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
@@ -53,6 +54,9 @@ class Application:
         for name, record in self._wanted.records["sources"].items():
             self._at("sources", name, functools.partial(self._source, tx, record))
         self._prune(tx, prune)
+        for name, record in self._wanted.records["connections"].items():
+            whole = functools.partial(check_users, self._desk, tx, record["name"])
+            self._at("connections", name, whole)
         return Plan(tuple(self._steps), tuple(self._notes))
 
     def _at(self, noun: str, name: str, do: Callable[[], None]) -> None:
@@ -87,7 +91,7 @@ class Application:
             )
         before = store.get(tx, name)
         if not new:
-            uses = Credentials(self._desk).usage_of(tx, name)
+            uses = Credentials(self._desk).usage_of(tx, name).uses
             store.change(
                 tx,
                 name,

@@ -6,19 +6,21 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from postroom.connections import store as connections
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
+from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, check_states
+from postroom.operations.fits import check_outgoing
+from postroom.operations.usage import Usage
 from postroom.services import outbox
 from postroom.services import service as store
 from postroom.services.outbox import Item
 from postroom.services.service import Service
 from postroom.services.states import FOLLOWS
 
-__all__ = ["Outbox", "Services", "check_outgoing"]
+__all__ = ["Outbox", "Services"]
 
 
 class Services:
@@ -45,7 +47,7 @@ class Services:
 
     def save(self, tx: Tx, service: Service, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
-        check_outgoing(self._desk, tx, service.connection)
+        check_outgoing(self._desk, tx, service.connection, f"service {service.name}")
         self._desk.expander(tx)(service.from_, f"service {service.name}: from")
         if new:
             store.add(tx, service)
@@ -64,10 +66,19 @@ class Services:
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
-        store.delete(tx, name, force=force)
+        found = store.get(tx, name)
+        uses = usage.of_service(tx, found.name).uses
+        if uses and not force:
+            hint = "Let them be sent, cancel them, or use --force."
+            raise usage.in_use(f"Service {found.name}", uses, hint)
+        store.delete(tx, name)
         self._desk.record(tx, "delete", "service", name)
 
-    async def list(self) -> list[dict[str, Any]]:
+    async def usage(self, name: str) -> Usage:
+        """The messages that wait under a service, when one was stored last, and by whom."""
+        return await self._desk.db.read(lambda tx: usage.of_service(tx, store.get(tx, name).name))
+
+    async def list(self) -> builtins.list[dict[str, Any]]:
         """Every service, with how many messages wait."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
@@ -86,21 +97,6 @@ class Services:
             return {**shown(one, defaults=True), "waiting": outbox.waiting_count(tx, one.name)}
 
         return await self._desk.db.read(body)
-
-
-def check_outgoing(desk: Desk, tx: Tx, connection: str) -> None:
-    """Refuse a connection that cannot send: not there, or without an outgoing side."""
-    if connection.startswith("credential:"):
-        name = connection.removeprefix("credential:")
-        if desk.credentials.get(tx, name).type != "smtp":
-            raise Refused(f"Credential {name} is not of type smtp, so nothing can be sent with it.")
-        return
-    if desk.resolver(tx).effective(connections.get(tx, connection).name).outgoing is None:
-        raise Refused(
-            f"Connection {connection} has no outgoing side.",
-            hint="Give it one: postroom connection set "
-            f"{connection} --set outgoing.protocol=smtp --set outgoing.host=...",
-        )
 
 
 class Outbox:

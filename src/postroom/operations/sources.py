@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from postroom.connections import store as connections
 from postroom.db import Tx
-from postroom.errors import InvalidValue, Refused, WrongUse
 from postroom.fields import parse, shown
+from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
+from postroom.operations.expanding import check_beside_others, expanded, naming
+from postroom.operations.fits import check_incoming
+from postroom.operations.usage import Usage
 from postroom.sources import store
-from postroom.sources.source import Folders, Source
+from postroom.sources.source import Source
 from postroom.sources.store import Status
 
 __all__ = ["Sources"]
@@ -54,82 +56,15 @@ class Sources:
 
     def save(self, tx: Tx, source: Source, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
-        effective = self._desk.resolver(tx).effective(connections.get(tx, source.connection).name)
-        if effective.incoming is None:
-            raise Refused(
-                f"Connection {source.connection} has no incoming side.",
-                hint="Give it one: postroom connection set "
-                f"{source.connection} --set incoming.protocol=imap ...",
-            )
-        if effective.incoming.read_only and any(
-            source.action(outcome) not in ("keep", "copy")
-            for outcome in ("done", "error", "ignored")
-        ):
-            raise Refused(
-                f"Connection {source.connection} is read-only, so source {source.name} "
-                "can change nothing on it.",
-                code="read_only",
-                hint="Use after: keep for done, error and ignored.",
-            )
-        self._only_one_changes(tx, source)
-        self._own_directory(tx, source)
+        check_incoming(self._desk, tx, source)
+        check_beside_others(self._desk, tx, source)
+        expanded(self._desk, tx, source)
+        naming(self._desk, tx, source)
         if new:
             store.add(tx, source)
         else:
             store.replace(tx, source)
         self._desk.record(tx, "add" if new else "set", "source", source.name)
-
-    def _only_one_changes(self, tx: Tx, source: Source) -> None:
-        """Two sources may watch one folder; only one may move or delete what is in it."""
-        if not _changes(source):
-            return
-        watched = self._watched(tx, source)
-        for other in store.load_all(tx):
-            same = other.name.casefold() == source.name.casefold()
-            if not same and _changes(other) and self._watched(tx, other) == watched:
-                raise InvalidValue(
-                    f"source {source.name}: after",
-                    f"source {other.name} already changes the messages of that folder; "
-                    "only one source may",
-                )
-
-    def _own_directory(self, tx: Tx, source: Source) -> None:
-        """Files are named by folder and uid, so two mailboxes in one directory would overwrite each other."""
-        sink = self.expanded(tx, source).sink
-        for other in store.load_all(tx):
-            same = other.name.casefold() == source.name.casefold()
-            if same or sink.type != "directory" or other.sink.type != "directory":
-                continue
-            if other.sink.path == sink.path and self._watched(tx, other) != self._watched(
-                tx, source
-            ):
-                raise InvalidValue(
-                    f"source {source.name}: sink.path",
-                    f"source {other.name} writes to this directory from another mailbox or folder; "
-                    "each needs a directory of its own",
-                )
-
-    def _watched(self, tx: Tx, source: Source) -> tuple[str, str]:
-        """The mailbox and the folder that a source watches; INBOX is the same in any case."""
-        expand = self._desk.expander(tx)
-        try:
-            folder = expand(source.folders.input, "folders.input")
-            mailbox = self._desk.mailbox_of(tx, source.connection)
-        except WrongUse:
-            return source.name, ""  # broken: it watches nothing that another could
-        return mailbox, "INBOX" if folder.upper() == "INBOX" else folder
-
-    def expanded(self, tx: Tx, source: Source) -> Source:
-        """The source with the macros of its folders and its sink expanded."""
-        expand = self._desk.expander(tx)
-        where = f"source {source.name}"
-        folders = Folders(
-            **{name: expand(value, f"{where}: folders.{name}") for name, value in source.folders}
-        )
-        path = expand(source.sink.path, f"{where}: sink.path")
-        return source.model_copy(
-            update={"folders": folders, "sink": source.sink.model_copy(update={"path": path})}
-        )
 
     async def copy(self, name: str, new_name: str) -> dict[str, Any]:
         """Make another source with the same settings under a new name."""
@@ -143,17 +78,16 @@ class Sources:
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""
         row = store.row_of(tx, name)
-        if row["owner"] is not None and self._alive(tx, row["owner"]):
-            raise Refused(
-                f"A worker is collecting for source {row['name']} right now.",
-                code="in_use",
-                hint="Stop the worker, then delete the source.",
-            )
+        workers = [use for use in usage.of_source(tx, name).uses if use.noun == "worker"]
+        if workers:
+            hint = "Stop the worker, then delete the source."
+            raise usage.in_use(f"Source {row['name']}", workers, hint)
         store.delete(tx, name)
         self._desk.record(tx, "delete", "source", row["name"])
 
-    def _alive(self, tx: Tx, owner: str) -> bool:
-        return tx.one("SELECT 1 FROM workers WHERE owner = :owner", owner=owner) is not None
+    async def usage(self, name: str) -> Usage:
+        """The worker that collects for a source, and its messages that are not finished."""
+        return await self._desk.db.read(lambda tx: usage.of_source(tx, name))
 
     async def list(self) -> builtins.list[Status]:
         """Every source and what it is doing."""
@@ -169,8 +103,3 @@ class Sources:
             return {**shown(one, defaults=True), "status": store.status(tx, name).as_json()}
 
         return await self._desk.db.read(body)
-
-
-def _changes(source: Source) -> bool:
-    """Whether a source does anything to the messages on the server."""
-    return any(source.action(outcome) != "keep" for outcome in ("done", "error", "ignored"))

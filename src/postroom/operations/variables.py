@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 
 from postroom.db import Tx
-from postroom.errors import InvalidValue, Refused
+from postroom.errors import InvalidValue
+from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.usage import Usage
 from postroom.variables import store
 
 __all__ = ["Variables"]
@@ -51,21 +53,25 @@ class Variables:
         return await self._desk.change(body, rebind=rebind)
 
     async def delete(self, name: str) -> None:
-        """Remove a variable; refused while a connection needs it."""
+        """Remove a variable; refused with the list while something uses it."""
         await self._desk.change(lambda tx: self.remove(tx, name))
 
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""
-        before = self._desk.unresolved(tx)
+        store.get_variable(tx, name)
+        if uses := usage.of_variable(tx, name).uses:
+            raise usage.in_use(f"Variable {name}", uses, "Change those first.")
         store.delete_variable(tx, name)
-        broken = self._desk.unresolved(tx) - before
-        if broken:
-            raise Refused(
-                f"Variable {name} is used by {', '.join(sorted(broken))}.",
-                code="in_use",
-                hint="Change those first.",
-            )
         self._desk.record(tx, "delete", "variable", name)
+
+    async def usage(self, name: str) -> Usage:
+        """Every setting with a macro of that name, and what works over those connections."""
+
+        def body(tx: Tx) -> Usage:
+            store.get_variable(tx, name)
+            return usage.of_variable(tx, name)
+
+        return await self._desk.db.read(body)
 
     async def allow_environment(self, name: str, *, allow: bool = True) -> None:
         """Let macros read an environment variable of the process, or no longer."""

@@ -26,9 +26,11 @@ __all__ = [
     "attempts",
     "content_of",
     "find",
+    "newest",
     "purge",
     "shift",
     "show",
+    "waiting",
     "waiting_count",
 ]
 
@@ -74,12 +76,8 @@ class Item:
     attempts: int
     created_at: float
     due_at: float
+    finished: bool  # nothing more will happen to it by itself
     recipients: tuple[ItemRecipient, ...]
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.state in FINISHED
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -191,6 +189,25 @@ def waiting_count(tx: Tx, service: str) -> int:
     return count
 
 
+def waiting(tx: Tx, service: str) -> dict[str, int]:
+    """How many messages of a service are stored and not finished, by state."""
+    rows = tx.all(
+        "SELECT state, count(*) AS n FROM outbox WHERE service = :service "
+        "AND finished_at IS NULL GROUP BY state ORDER BY state",
+        service=service,
+    )
+    return {row["state"]: row["n"] for row in rows}
+
+
+def newest(tx: Tx, service: str) -> Row | None:
+    """When the newest message of a service was stored, and by whom; None when there is none."""
+    return tx.one(
+        "SELECT created_at, created_by FROM outbox WHERE service = :service "
+        "ORDER BY created_at DESC LIMIT 1",
+        service=service,
+    )
+
+
 def find(
     tx: Tx, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
 ) -> list[Item]:
@@ -239,6 +256,7 @@ def _item(tx: Tx, row: Row) -> Item:
         attempts=row["attempts"],
         created_at=row["created_at"],
         due_at=row["due_at"],
+        finished=row["finished_at"] is not None,
         recipients=tuple(ItemRecipient(*each) for each in recipients),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -49,6 +49,12 @@ class Service(Fields):
     )
     throttle: Rate | None = field(None, label="Throttle", help="At most so many in that time.")
     retry: Retry = field(default_factory=Retry, label="Retry")
+    on_ambiguous: Literal["hold", "resend"] = field(
+        "hold",
+        label="When in doubt",
+        help="hold: a person decides. resend: look for it in the Sent folder of the connection's "
+        "IMAP side; what is not there is sent again, with the same Message-ID.",
+    )
     from_: str = field(
         "", alias="from", label="From", macro=True, help="The sender when a message names none."
     )
@@ -127,20 +133,9 @@ def load_all(tx: Tx) -> list[Service]:
     return [_service(row) for row in tx.all("SELECT * FROM services ORDER BY name_key")]
 
 
-def delete(tx: Tx, name: str, *, force: bool = False) -> None:
-    """Remove a service; refused while messages wait in its queue, unless forced."""
-    service = get(tx, name)
-    waiting = tx.value(
-        "SELECT count(*) FROM outbox WHERE service = :name "
-        "AND state IN ('queued', 'claimed', 'submitting', 'deferred', 'held')",
-        name=service.name,
-    )
-    if waiting and not force:
-        raise Refused(
-            f"{waiting} messages wait in the outbox of service {service.name}.",
-            code="in_use",
-            hint="Let them be sent, cancel them, or use --force.",
-        )
+def delete(tx: Tx, name: str) -> None:
+    """Remove a service.  Whether messages wait in its queue is asked above.  Raises NotThere."""
+    get(tx, name)
     tx.execute("DELETE FROM services WHERE name_key = :key", key=name.casefold())
 
 

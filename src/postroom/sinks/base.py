@@ -27,6 +27,7 @@ class Item:
 
     ``key`` names it uniquely and safely in its folder: ``UIDVALIDITY-UID`` where the wire has
     those, else 24 hexadecimal characters.  ``ledger`` is the ledger's id: the idempotency key.
+    ``below`` is the relative, safe path that the message's own macros in the sink's path made.
     ``summary`` is what a JSON summary beside the message says.
     """
 
@@ -35,6 +36,7 @@ class Item:
     key: str
     content: Content
     received: float | None = None
+    below: str = ""
     attachments: tuple[Attachment, ...] = ()
     summary: dict[str, object] = dataclasses.field(default_factory=dict)
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from postroom.clock import rfc3339
 from postroom.db import Tx
+from postroom.macros import Template
+from postroom.sources.naming import Told, display_name
 
 __all__ = ["STATES", "Entry", "counts", "find", "forget", "release", "reset"]
 
@@ -30,6 +32,7 @@ class Entry:
     """A ledger row as people see it."""
 
     id: int
+    name: str
     folder: str
     message: str
     state: str
@@ -59,8 +62,10 @@ def counts(tx: Tx, source: str) -> dict[str, int]:
     }
 
 
-def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) -> list[Entry]:
-    """Ledger rows, newest first; ``states`` empty means all."""
+def find(
+    tx: Tx, source: str, name: Template, *, states: Sequence[str] = (), limit: int = 50
+) -> list[Entry]:
+    """Ledger rows, newest first, called as ``name`` says; ``states`` empty means all."""
     rows = tx.all(
         "SELECT * FROM ledger WHERE source = :source "
         "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
@@ -72,6 +77,7 @@ def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) ->
     return [
         Entry(
             id=row["id"],
+            name=display_name(name, Told.of(row)),
             folder=row["folder"],
             message=row["message"],
             state=row["state"],

@@ -31,11 +31,9 @@ __all__ = [
     "delivered",
     "give_back",
     "known",
-    "old_messages",
+    "later",
     "record",
     "recover",
-    "retirable",
-    "retire",
     "settle_after",
     "strike",
     "to_settle",
@@ -91,13 +89,17 @@ def record(
     cursor: str,
     uidvalidity: int,
     now: float,
+    stable_time: float = 0.0,
 ) -> None:
-    """Record what was listed and move the cursor behind it.  What is known already stays as it is."""
+    """Record what was listed and move the cursor behind it.  What is known already stays as it is.
+
+    What is new is due for reading ``stable_time`` seconds from now.
+    """
     tx.many(
         "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
-        "received_at, subject, sender, message_id, delivered_to, after_due, first_seen_at, "
-        "updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, 0, :size, "
-        ":received, :subject, :sender, :message_id, '', :after_due, :now, :now) "
+        "received_at, subject, sender, message_id, delivered_to, after_due, due_at, "
+        "first_seen_at, updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, "
+        "0, :size, :received, :subject, :sender, :message_id, '', :after_due, :due, :now, :now) "
         "ON CONFLICT (source, store, folder, message) DO NOTHING",
         [
             {
@@ -105,6 +107,7 @@ def record(
                 "store": store,
                 "folder": folder,
                 "now": now,
+                "due": now + stable_time,
                 "message": one.message,
                 "state": one.state,
                 "reason": one.reason,
@@ -146,59 +149,6 @@ def known(tx: Tx, source: str, store: str, folder: str) -> set[str]:
     }
 
 
-def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> list[Row]:
-    """What was finished or delivered under another UIDVALIDITY, for re-seeding.
-
-    Message-ID, size, state and the after-action that is still due, in the order of arrival.
-    """
-    return tx.all(
-        "SELECT message_id, size, state, after_due FROM ledger WHERE source = :source "
-        "AND store = :store AND folder = :folder AND message_id <> '' AND message NOT LIKE :now "
-        "AND state IN ('done', 'delivered', 'ignored') ORDER BY id",
-        source=source,
-        store=store,
-        folder=folder,
-        now=f"{uidvalidity}-%",
-    )
-
-
-def retirable(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> bool:
-    """Whether something is left to do of another mailbox or another UIDVALIDITY (0: has none)."""
-    return bool(
-        tx.value(
-            "SELECT 1 FROM ledger WHERE source = :source AND folder = :folder "
-            "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
-            "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '') LIMIT 1",
-            source=source,
-            store=store,
-            folder=folder,
-            current=f"{uidvalidity}-%" if uidvalidity else "",
-        )
-    )
-
-
-def retire(tx: Tx, source: str, store: str, folder: str, uidvalidity: int, *, now: float) -> None:
-    """Finish what nobody can ask the server for any more: its numbers or its mailbox are gone.
-
-    What is still in the folder has been listed again under its new number.
-    """
-    tx.execute(
-        "UPDATE ledger SET state = CASE WHEN state = 'delivered' THEN 'done' "
-        "WHEN state IN ('pending', 'held') THEN 'vanished' ELSE state END, "
-        "reason = CASE WHEN state NOT IN ('pending', 'held') THEN reason "
-        "WHEN store <> :store THEN 'the source collects from another mailbox now' "
-        "ELSE 'the server numbered the folder anew' END, "
-        "after_due = '', updated_at = :now WHERE source = :source AND folder = :folder "
-        "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
-        "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '')",
-        source=source,
-        store=store,
-        folder=folder,
-        current=f"{uidvalidity}-%" if uidvalidity else "",
-        now=now,
-    )
-
-
 # ------------------------------------------------------------------ reading and handing over
 
 
@@ -222,28 +172,47 @@ def recover(tx: Tx, source: str, now: float) -> None:
     )
 
 
+_FRESH: Final = (  # the index gives them in this order; the one below has to sort
+    "SELECT * FROM ledger "
+    "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
+    "AND due_at <= :now ORDER BY id LIMIT :most"
+)
+_FRESH_IN_ORDER: Final = (
+    "SELECT * FROM ledger "
+    "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
+    "AND due_at <= :now ORDER BY "
+    "CASE :order WHEN 'oldest' THEN coalesce(received_at, first_seen_at) "
+    "WHEN 'newest' THEN -coalesce(received_at, first_seen_at) END, "
+    "CASE :order WHEN 'subject' THEN lower(subject) END, "
+    "CASE :order WHEN '-subject' THEN lower(subject) END DESC, "
+    "CASE WHEN :order IN ('newest', '-subject') THEN -id ELSE id END LIMIT :most"
+)
+
+
 def acquire(
-    tx: Tx, source: str, folder: str, *, most: int, most_bytes: int, now: float
+    tx: Tx,
+    source: str,
+    folder: str,
+    *,
+    most: int,
+    most_bytes: int,
+    now: float,
+    order: str = "server",
 ) -> list[Row]:
-    """Take the next messages of a folder to read, oldest first, and count the attempt.
+    """Take the next due messages of a folder to read, in the source's order; count the attempt.
 
     Fresh messages come in batches; one that has failed before comes alone, after them.
     """
-    rows = tx.all(
-        "SELECT id, folder, message, size, received_at, attempts FROM ledger "
-        "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
-        "ORDER BY id LIMIT :most",
-        source=source,
-        folder=folder,
-        most=most,
-    )
+    text = _FRESH if order == "server" else _FRESH_IN_ORDER
+    rows = tx.all(text, source=source, folder=folder, now=now, most=most, order=order)
     if not rows:
         rows = tx.all(
-            "SELECT id, folder, message, size, received_at, attempts FROM ledger "
+            "SELECT * FROM ledger "
             "WHERE source = :source AND state = 'pending' AND folder = :folder "
-            "ORDER BY attempts, id LIMIT 1",
+            "AND due_at <= :now ORDER BY attempts, id LIMIT 1",
             source=source,
             folder=folder,
+            now=now,
         )
     taken: list[Row] = []
     total = 0
@@ -252,11 +221,17 @@ def acquire(
         if taken and total > most_bytes:
             break
         taken.append(row)
-    if taken:  # one statement for all of them: those are what lies between the first and the last
+    if order != "server":
+        tx.many(
+            "UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
+            "WHERE id = :id",
+            [{"id": row["id"], "now": now} for row in taken],
+        )
+    elif taken:  # one statement for all of them: those are what lies between the first and the last
         tx.execute(
             "UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
             "WHERE source = :source AND state = 'pending' AND folder = :folder "
-            "AND attempts = :attempts AND id BETWEEN :first AND :last",
+            "AND attempts = :attempts AND due_at <= :now AND id BETWEEN :first AND :last",
             now=now,
             source=source,
             folder=folder,
@@ -267,16 +242,29 @@ def acquire(
     return taken
 
 
-def waits(tx: Tx, source: str, folder: str) -> bool:
-    """Whether a message of that folder waits to be read."""
+def waits(tx: Tx, source: str, folder: str, *, now: float) -> bool:
+    """Whether a message of that folder is due to be read."""
     return bool(
         tx.value(
             "SELECT 1 FROM ledger WHERE source = :source AND state = 'pending' "
-            "AND folder = :folder LIMIT 1",
+            "AND folder = :folder AND due_at <= :now LIMIT 1",
             source=source,
             folder=folder,
+            now=now,
         )
     )
+
+
+def later(tx: Tx, source: str, folder: str, *, now: float) -> tuple[int, float | None]:
+    """How many messages of a folder wait for their time, and when the first of them is due."""
+    row = tx.one(
+        "SELECT count(*) AS n, min(due_at) AS first FROM ledger WHERE source = :source "
+        "AND state = 'pending' AND folder = :folder AND due_at > :now",
+        source=source,
+        folder=folder,
+        now=now,
+    )
+    return (row["n"], row["first"]) if row else (0, None)
 
 
 def give_back(tx: Tx, ids: Sequence[int], *, blamed: int | None, now: float) -> None:

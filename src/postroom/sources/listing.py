@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Row, Tx
+from postroom.db import Claim, Database, Row
 from postroom.mail.headers import read_date
 from postroom.protocols.base import FolderState, MessageStore, Summary
-from postroom.sources import ledger
+from postroom.sources import ledger, renumbered
 from postroom.sources.ledger import Seen
 from postroom.sources.reading import HEADERS, header_texts
+from postroom.sources.settling import Write
 from postroom.sources.source import Source, Start
 from postroom.sources.verdict import Facts, judge, needs_headers
 
@@ -21,22 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Lister"]
 
-T = TypeVar("T")
 PAGE = 500
 BEFORE_START = "was there before the start"
 ANEW = "collected before the server numbered the folder anew"
 
 
-class _Write(Protocol):
-    """Runs a body under the fence of the claim."""
-
-    async def __call__(self, body: Callable[[Tx], T], /) -> T: ...
-
-
 class Lister:
     """Brings the ledger up to what the folder holds."""
 
-    def __init__(self, db: Database, claim: Claim, source: Source, write: _Write) -> None:
+    def __init__(self, db: Database, claim: Claim, source: Source, write: Write) -> None:
         self._db = db
         self._id = claim.id
         self._store_id: str = claim.row["store"]
@@ -47,8 +41,18 @@ class Lister:
         self._old: Row | None = None
         self._again: dict[tuple[str, int], deque[Row]] = {}
 
-    async def run(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
-        """Record everything after the cursor; the cursor moves with each page that is recorded."""
+    async def run(
+        self,
+        store: MessageStore,
+        folder: FolderState,
+        tally: Tally,
+        alive: Callable[[], None],
+    ) -> None:
+        """Record everything after the cursor; the cursor moves with each page that is recorded.
+
+        ``alive`` is called after each page.
+        """
+        self._alive = alive
         cursor = await self._start(folder)
         if cursor is None:
             await self._skip_present(store, folder)
@@ -59,7 +63,7 @@ class Lister:
     async def _list(
         self, store: MessageStore, folder: FolderState, cursor: str, tally: Tally
     ) -> None:
-        wanted = HEADERS if self._wants_headers() else ()
+        wanted = HEADERS if self._wants_headers(store) else ()
         known = await self._known(folder) if store.features.snapshot else frozenset[str]()
         listing = () if store.features.snapshot else wanted
         async for page in store.newer(cursor, headers=listing, page=PAGE):
@@ -67,6 +71,7 @@ class Lister:
             if fresh and wanted and not listing:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
             cursor = page.cursor
+            self._alive()
             await self._record(folder, fresh, cursor, tally)
         if self._old is not None:
             # only now is the cursor of the new UIDVALIDITY: a crash before begins at the beginning
@@ -76,8 +81,8 @@ class Lister:
     async def _retire(self, folder: FolderState) -> None:
         """Everything is listed: nothing of an older UIDVALIDITY or mailbox is to be asked for."""
         place = (self._id, self._store_id, folder.name, folder.uidvalidity)
-        if await self._db.read(lambda tx: ledger.retirable(tx, *place)):
-            await self._write(lambda tx: ledger.retire(tx, *place, now=timestamp()))
+        if await self._db.read(lambda tx: renumbered.retirable(tx, *place)):
+            await self._write(lambda tx: renumbered.retire(tx, *place, now=timestamp()))
 
     async def _start(self, folder: FolderState) -> str | None:
         """The cursor to go on from; None means "what is there now does not count"."""
@@ -100,7 +105,7 @@ class Lister:
         collected, since twice is better than never.
         """
         rows = await self._db.read(
-            lambda tx: ledger.old_messages(
+            lambda tx: renumbered.old_messages(
                 tx, self._id, self._store_id, folder.name, folder.uidvalidity
             )
         )
@@ -122,9 +127,11 @@ class Lister:
             await self._db.read(lambda tx: ledger.known(tx, self._id, self._store_id, folder.name))
         )
 
-    def _wants_headers(self) -> bool:
+    def _wants_headers(self, store: MessageStore) -> bool:
         return (
             needs_headers(self._source)
+            # POP3 does not say when a message arrived; its Date field does
+            or (store.features.snapshot and self._source.order != "server")
             or isinstance(self._source.start, Start)
             or bool(self._again)
         )
@@ -150,6 +157,7 @@ class Lister:
                 seen,
                 cursor=old["cursor"] if old else cursor,
                 uidvalidity=old["uidvalidity"] if old else folder.uidvalidity,
+                stable_time=self._source.stable_time,
                 now=timestamp(),
             )
         )

@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 AfterAction = Literal["keep", "move", "copy", "seen", "flag", "delete"]
+Order = Literal["server", "oldest", "newest", "subject", "-subject"]
+NAME_TEMPLATE = "${mail:subject} (from: ${mail:from}, received: ${mail:received})"
 _BY_DEFAULT = "Empty: move where that folder is named, else keep."
 
 
@@ -164,6 +166,19 @@ class Source(Fields):
     start: Literal["all", "new"] | Start = field(
         "all", label="Start", help="all, new, or {since: DATE}."
     )
+    polling_timeout: Duration = field(
+        "60s",
+        label="Polling time-out",
+        help="A poll that makes no progress for so long counts as failed.",
+    )
+    stable_time: Duration = field(
+        "0s",
+        label="Stable time",
+        help="A message is left alone until it has been there unchanged for so long.",
+    )
+    order: Order = field(
+        "server", label="Order", help="Of the messages of one pass; -subject is Z to A."
+    )
     folders: Folders = field(default_factory=Folders, label="Folders")
     after: After = field(default_factory=After, label="Afterwards")
     ignore: Ignore = field(default_factory=Ignore, label="Ignore")
@@ -175,6 +190,12 @@ class Source(Fields):
     backoff: Backoff = field(default_factory=Backoff, label="Backoff")
     clearance: bool = field(
         False, label="Wait for clearance", help="New messages are held until released."
+    )
+    name_template: str = field(
+        NAME_TEMPLATE,
+        label="Name template",
+        macro=True,
+        help="What a message is called in lists; for people, never to tell messages apart.",
     )
     sink: AnySink = field(label="Sink", default=...)
 
@@ -188,6 +209,8 @@ class Source(Fields):
 
     @model_validator(mode="after")
     def _lets_something_through(self) -> Self:
+        if self.polling_timeout < 1:
+            raise ValueError("polling_timeout: one second is the shortest")
         if self.throttle is not None and self.throttle.max < 1:
             raise ValueError("throttle.max: at least 1, or nothing is ever collected")
         return self

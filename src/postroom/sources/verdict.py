@@ -32,9 +32,9 @@ class Verdict(NamedTuple):
 
 
 def needs_headers(source: Source) -> bool:
-    """Whether a verdict asks for header fields at all; without, listing is much cheaper."""
+    """Whether a verdict or the order asks for header fields; without, listing is much cheaper."""
     rules = (source.ignore.from_, source.ignore.subject)
-    return any(rule.deny or rule.allow for rule in rules)
+    return source.order in ("subject", "-subject") or any(rule.deny or rule.allow for rule in rules)
 
 
 def judge(source: Source, facts: Facts) -> Verdict:

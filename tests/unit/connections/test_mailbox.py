@@ -55,8 +55,7 @@ def open_box(room: SmallRoom, ground: Ground, fresh_user: User, tmp_path: Path) 
         }  # fmt: skip
         await room.connect("acme", incoming=side)
         store = await room.opener.open_store("acme")
-        read_only = bool(fields.get("read_only"))
-        return Mailbox(store, Spools(tmp_path / "spool"), read_only=read_only)
+        return Mailbox(store, Spools(tmp_path / "spool"))
 
     return opened
 

@@ -85,7 +85,9 @@ async def test_an_expiry_that_has_passed_is_a_warning_and_no_refusal(room: Room)
     await room.login("acme", SECRET)
     opened = await room.open("acme")
     assert len(opened.credential.warnings) == 2
-    assert "expired on 2020-01-31" in opened.credential.warnings[0]
+    assert "should have been replaced" in opened.credential.warnings[0]
+    assert "expired" in opened.credential.warnings[1]
+    assert opened.credential.warnings[1].endswith(" days ago, on 2020-01-31.")
 
 
 # ---------------------------------------------------------------------------- saving

@@ -53,6 +53,7 @@ MAY_REVEAL = {
     "vault.hints": "the fingerprint of a PEM or JSON secret is sealed beside it",
     "vault.kek": "the id of a key is derived from it",
     "vault.keyring": "it is sealed, or a key is derived from it",
+    "vault.terms": "the key that wraps vault keys is derived from it",
     "vault.passphrase": "the key is derived from it",
     "protocols.sasl": "the answer to the server's challenge is made of it",
 }

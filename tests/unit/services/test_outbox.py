@@ -207,18 +207,6 @@ async def test_stored_bytes_are_read_when_they_are_asked_for(desk: Desk, db: Dat
     assert content.bytes()
 
 
-async def test_a_service_with_waiting_messages_is_not_deleted_by_accident(
-    desk: Desk, db: Database
-) -> None:
-    """Refused with the count, unless forced."""
-    await desk.add()
-    with pytest.raises(Refused, match="1 messages wait"):
-        await db.write(lambda tx: services.delete(tx, "ORDERS-out"))
-    await db.write(lambda tx: services.delete(tx, "ORDERS-out", force=True))
-    with pytest.raises(NotThere):
-        await db.read(lambda tx: services.get(tx, "orders-out"))
-
-
 async def test_names_are_unique_without_regard_to_case(db: Database, desk: Desk) -> None:
     """Another service of the same name is refused; a wrong name brings the nearest one."""
     with pytest.raises(Refused, match="already"):
@@ -235,7 +223,7 @@ async def test_names_are_unique_without_regard_to_case(db: Database, desk: Desk)
         {"queue_size": 0},
         {"queue_size": -1},
         {"retry": {"min": "0s"}},
-        {"on_ambiguous": "resend"},
+        {"on_ambiguous": "guess"},
     ],
 )
 def test_a_definition_that_cannot_work_is_refused(fields: dict[str, object]) -> None:

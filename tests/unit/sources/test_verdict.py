@@ -89,6 +89,8 @@ def test_a_message_without_a_date_counts_as_new() -> None:
         ({"max_size": "1", "clearance": True}, False),
         ({"ignore": DENY_SPAM}, True),
         ({"ignore": ONLY_PARTNER}, True),
+        ({"order": "newest"}, False),
+        ({"order": "-subject"}, True),
     ],
 )
 def test_headers_are_asked_for_only_when_a_rule_reads_them(

@@ -147,6 +147,7 @@ CREATE TABLE ledger (
     sha256 BYTEA,
     delivered_to TEXT NOT NULL,
     after_due TEXT NOT NULL,           -- done, error or ignored: the action on the server still to do
+    due_at DOUBLE PRECISION NOT NULL,  -- not read before
     first_seen_at DOUBLE PRECISION NOT NULL,
     updated_at DOUBLE PRECISION NOT NULL,
     UNIQUE (source, store, folder, message)

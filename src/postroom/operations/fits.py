@@ -1,0 +1,74 @@
+"""Whether a source or a service can work over the connection it names, asked when either is saved."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from postroom.connections import store as connections
+from postroom.db import Tx
+from postroom.errors import Refused
+from postroom.operations.desk import Desk
+from postroom.services import service as services
+from postroom.sources import store as sources
+from postroom.sources.source import Source
+
+__all__ = ["check_incoming", "check_outgoing", "check_users"]
+
+_OUTCOMES: Final[tuple[Literal["done", "error", "ignored"], ...]] = ("done", "error", "ignored")
+
+
+def check_users(desk: Desk, tx: Tx, connection: str) -> None:
+    """Refuse a change of a connection that leaves a source or a service without what it needs.
+
+    Those of connections that extend it are asked too.  Raises Refused, which names the first.
+    """
+    family = {name.casefold() for name in desk.resolver(tx).family(connection)}
+    for source in sources.load_all(tx):
+        if source.connection.casefold() in family:
+            check_incoming(desk, tx, source)
+    for service in services.load_all(tx):
+        if service.connection.casefold() in family:
+            check_outgoing(desk, tx, service.connection, f"service {service.name}")
+
+
+def check_incoming(desk: Desk, tx: Tx, source: Source) -> None:
+    """Refuse a source whose connection cannot be read, or may not do what ``after`` says."""
+    side = desk.resolver(tx).effective(connections.get(tx, source.connection).name).incoming
+    if side is None:
+        raise Refused(
+            f"Connection {source.connection} has no incoming side, which source {source.name} "
+            "needs.",
+            hint="Give it one: postroom connection set "
+            f"{source.connection} --set incoming.protocol=imap ...",
+        )
+    actions = {outcome: source.action(outcome) for outcome in _OUTCOMES}
+    if side.read_only and any(action != "keep" for action in actions.values()):
+        raise Refused(
+            f"Connection {source.connection} is read-only, so source {source.name} "
+            "can change nothing on it.",
+            code="read_only",
+            hint="Use after: keep for done, error and ignored, or another connection.",
+        )
+    unable = next((one for one in actions.items() if one[1] not in ("keep", "delete")), None)
+    if side.protocol == "pop3" and unable is not None:
+        raise Refused(
+            f"Source {source.name}: after.{unable[0]} is {unable[1]}, which POP3 cannot do: it has "
+            "no folders and no flags.",
+            code="not_supported",
+            hint="Use keep or delete, or an IMAP connection.",
+        )
+
+
+def check_outgoing(desk: Desk, tx: Tx, connection: str, user: str) -> None:
+    """Refuse a connection that cannot send for ``user``: not there, or without an outgoing side."""
+    if connection.startswith("credential:"):
+        name = connection.removeprefix("credential:")
+        if desk.credentials.get(tx, name).type != "smtp":
+            raise Refused(f"Credential {name} is not of type smtp, so nothing can be sent with it.")
+        return
+    if desk.resolver(tx).effective(connections.get(tx, connection).name).outgoing is None:
+        raise Refused(
+            f"Connection {connection} has no outgoing side, which {user} needs.",
+            hint="Give it one: postroom connection set "
+            f"{connection} --set outgoing.protocol=smtp --set outgoing.host=...",
+        )

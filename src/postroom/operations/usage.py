@@ -1,0 +1,246 @@
+"""Usage: what refers to a record or waits under it, and who used it last.  The one way to ask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from postroom import audit, macros
+from postroom.clock import rfc3339
+from postroom.connections import store as connections
+from postroom.connections.connection import Connection
+from postroom.connections.inherit import merge
+from postroom.credentials.trust import trusting
+from postroom.db import Tx
+from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.fields import describe
+from postroom.services import outbox
+from postroom.services import service as services
+from postroom.sources import store as sources
+
+__all__ = [
+    "Usage",
+    "Use",
+    "in_use",
+    "of_connection",
+    "of_credential",
+    "of_service",
+    "of_source",
+    "of_variable",
+    "referring_to_credential",
+]
+
+TOLD: Final = 8
+"""Uses that a sentence names; it counts the others."""
+_CREDENTIAL: Final = ("auth", "trust", "client_certificate")
+
+
+class Use(NamedTuple):
+    """One place that refers to a record: ``("source", "orders-in", "connection")``.
+
+    ``via`` is the connection through which it does so, empty when it names the record itself.
+    ``number`` is more than one for what is counted by its state: messages of an outbox, of a ledger.
+    """
+
+    noun: str
+    name: str
+    place: str
+    via: str = ""
+    number: int = 1
+
+    def __str__(self) -> str:
+        if self.noun in ("outbox", "ledger"):
+            return f"{self.number} {self.place} in the {self.noun} of {self.name}"
+        return f"{self.noun} {self.name} ({self.place}{f' of {self.via}' if self.via else ''})"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Usage:
+    """The uses of a record; when it was used last (seconds since 1970, None: never or not kept),
+    by whom, and for what.
+    """
+
+    uses: tuple[Use, ...]
+    used_at: float | None = None
+    used_by: str = ""
+    used_for: str = ""
+
+    def last_use(self) -> dict[str, Any]:
+        """The last use as ``--json`` shows it."""
+        return {
+            "used_at": None if self.used_at is None else rfc3339(self.used_at),
+            "used_by": self.used_by,
+            "used_for": self.used_for,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` shows it."""
+        return {"items": [use._asdict() for use in self.uses], **self.last_use()}
+
+
+def of_credential(tx: Tx, name: str) -> Usage:
+    """Connections, credentials and services that name it, what works over those, messages waiting."""
+    direct = referring_to_credential(tx, name)
+    key = name.casefold()
+    inherited = _inheriting(tx, _CREDENTIAL, lambda text: text.casefold() == key)
+    named = [use.name for use in (*direct, *inherited) if use.noun == "connection"]
+    used = audit.last(tx, noun="credential", name=name, action="open")
+    return Usage(
+        (*direct, *inherited, *_over(tx, named), *_waiting(tx, f"credential:{name}")),
+        *((used["at"], used["actor"], audit.purpose(used)) if used else ()),
+    )
+
+
+def referring_to_credential(tx: Tx, name: str) -> list[Use]:
+    """Only what names the credential itself: enough to count, and quick."""
+    direct = f"credential:{name}".casefold()
+    found = [Use(*reference) for reference in connections.referring_to_credential(tx, name)]
+    found += [
+        Use("service", one.name, "connection")
+        for one in services.load_all(tx)
+        if one.connection.casefold() == direct
+    ]
+    return found + [Use("credential", one, "trust") for one in trusting(tx, name)]
+
+
+def of_connection(tx: Tx, name: str) -> Usage:
+    """What extends it, the sources and services over it and over those, messages waiting."""
+    key = name.casefold()
+    family = _beneath(tx, name)
+    last = connections.last_use(tx, name)
+    over = [use._replace(via="") if use.via.casefold() == key else use
+            for use in _over(tx, [name, *(use.name for use in family)])]  # fmt: skip
+    return Usage((*family, *over, *_waiting(tx, f"connection:{name}")), last.at, last.by)
+
+
+def of_source(tx: Tx, name: str) -> Usage:
+    """The worker that collects for it, and its messages that are not finished."""
+    row = sources.row_of(tx, name)
+    found = []
+    owner = row["owner"]
+    if owner and tx.one("SELECT 1 FROM workers WHERE owner = :owner", owner=owner) is not None:
+        found.append(Use("worker", owner, row["state"]))
+    counts = sources.status(tx, name).counts
+    for state in ("pending", "held", "acquired", "delivered"):
+        if counts.get(state):
+            found.append(Use("ledger", row["name"], state, number=counts[state]))
+    return Usage(tuple(found), row["last_message_at"], used_for="a message was collected")
+
+
+def of_service(tx: Tx, name: str) -> Usage:
+    """The messages that wait in its queue."""
+    last = outbox.newest(tx, name)
+    used = (last["created_at"], last["created_by"], "a message was stored") if last else ()
+    return Usage(tuple(_waiting(tx, name)), *used)
+
+
+def of_variable(tx: Tx, name: str) -> Usage:
+    """Every setting with a macro of that name, and what works over those connections."""
+    fields = [
+        one.name.partition(".")[2]
+        for one in describe(Connection)
+        if one.macro and one.name.startswith("incoming.")
+    ]
+
+    def uses(text: str) -> bool:
+        try:
+            return any(one.prefix == "var" and one.name == name for one in macros.names(text))
+        except InvalidValue:  # saved before a rule changed: it expands to nothing
+            return False
+
+    own = [
+        Use("connection", one.name, f"{place}.{field}")
+        for one in connections.load_all(tx)
+        for place, field, text in _texts(one, fields)
+        if uses(text)
+    ]
+    inherited = _inheriting(tx, fields, uses)
+    over = _over(tx, [use.name for use in (*own, *inherited)])
+    for source in sources.load_all(tx):
+        texts = {f"folders.{key}": text for key, text in source.folders}
+        texts["sink.path"] = source.sink.path
+        own += [Use("source", source.name, place) for place, text in texts.items() if uses(text)]
+    own += [Use("service", one.name, "from") for one in services.load_all(tx) if uses(one.from_)]
+    return Usage((*own, *inherited, *over))
+
+
+def in_use(what: str, uses: Iterable[Use], hint: str, *, then: str = "") -> Refused:
+    """The refusal to delete or change ``what``, with the list of what uses it."""
+    found = list(uses)
+    told = ", ".join(map(str, found[:TOLD]))
+    if len(found) > TOLD:
+        told += f" and {len(found) - TOLD} more"
+    return Refused(
+        f"{what} is used by {told}. {then}".rstrip(),
+        code="in_use",
+        uses=[use._asdict() for use in found],
+        hint=hint,
+    )
+
+
+# ------------------------------------------------------------------ what works over a connection
+
+
+def _over(tx: Tx, names: Iterable[str]) -> list[Use]:
+    """The sources and services over these connections."""
+    keys = {name.casefold() for name in names}
+    found = [
+        Use("source", one.name, "connection", via=one.connection)
+        for one in sources.load_all(tx)
+        if one.connection.casefold() in keys
+    ]
+    return found + [
+        Use("service", one.name, "connection", via=one.connection)
+        for one in services.load_all(tx)
+        if one.connection.casefold() in keys
+    ]
+
+
+def _beneath(tx: Tx, name: str) -> list[Use]:
+    """The connections that extend it, directly or through another."""
+    everything = connections.load_all(tx)
+    found: list[Use] = []
+    above = [(name, "")]
+    for parent, via in above:  # grows while it is walked
+        for one in everything:
+            if one.extends.casefold() == parent.casefold() and len(above) <= len(everything):
+                found.append(Use("connection", one.name, "extends", via=via))
+                above.append((one.name, one.name))
+    return found
+
+
+def _inheriting(tx: Tx, fields: Iterable[str], meant: Callable[[str], bool]) -> list[Use]:
+    """Connections that inherit a value that is meant from another one."""
+    wanted = tuple(fields)
+    found = []
+    for connection in connections.load_all(tx):
+        if not connection.extends:
+            continue
+        try:
+            merged = merge(connection, lambda other: connections.get(tx, other))
+        except PostroomError:  # broken: it inherits nothing right now
+            continue
+        for place, field, text in _texts(merged.connection, wanted):
+            parent = merged.inherited.get(f"{place}.{field}")
+            if parent and meant(text):
+                found.append(Use("connection", connection.name, f"{place}.{field}", via=parent))
+    return found
+
+
+def _texts(connection: Connection, fields: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Side, field and text of what a connection says itself; of ``auth`` its credential."""
+    for place, side in connection.sides().items():
+        for field in fields:
+            value: Any = getattr(side, field, None)
+            text = getattr(value, "credential", value)
+            if isinstance(text, str) and text:
+                yield place, field, text
+
+
+def _waiting(tx: Tx, service: str) -> list[Use]:
+    """The messages that wait in the outbox of a service, counted by state."""
+    return [
+        Use("outbox", service, state, number=number)
+        for state, number in outbox.waiting(tx, service).items()
+    ]

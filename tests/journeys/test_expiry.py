@@ -1,0 +1,101 @@
+"""What of a credential ends, and when: dates, certificates, client secrets, in days and in words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from postroom.clock import now
+from tests.journeys.conftest import Cli
+
+
+def day(days: int) -> str:
+    return str(now().date() + dt.timedelta(days=days))
+
+
+def certificate(path: Path, days: int) -> Path:
+    """A certificate whose notAfter is so many days away."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name)
+        .public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now() - dt.timedelta(days=400))
+        .not_valid_after(now() + dt.timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def dated(cli: Cli, tmp_path: Path) -> Cli:
+    """Credentials that end in 400, 12 and 5 days and 3 days ago, and one that never does."""
+    add = ("credential", "add")
+    for words in (
+        ("forever", "--type", "password", "--user-name", "a"),
+        ("far", "--type", "password", "--user-name", "a", "--expires-at", day(400)),
+        ("near", "--type", "password", "--user-name", "a", "--expires-at", day(12),
+         "--rotate-after", day(-1)),
+        ("gone", "--type", "trusted_certificate", "--certificate-from-file",
+         str(certificate(tmp_path / "gone.pem", -3))),
+        ("ca", "--type", "trusted_certificate", "--certificate-from-file",
+         str(certificate(tmp_path / "ca.pem", 5))),
+    ):  # fmt: skip
+        answer = cli(*add, *words)
+        assert answer.status == 0, answer.err
+    return cli
+
+
+def test_the_list_says_what_ends_next_and_in_how_many_days(dated: Cli) -> None:
+    lines = {line.split()[0]: line for line in dated("credential", "list").out.splitlines()}
+    assert "should have been replaced 1 day ago (and 1 more)" in lines["near"]
+    assert "certificate expired 3 days ago" in lines["gone"]
+    assert "certificate expires in 5 days" in lines["ca"]
+    assert "expires in 400 days" in lines["far"]
+    assert "days" not in lines["forever"]
+    found = {one["name"]: one for one in dated("credential", "list", "--json").json["items"]}
+    assert [(one["what"], one["days"]) for one in found["near"]["due"]] == [
+        ("rotate_after", -1),
+        ("expires_at", 12),
+    ]
+    assert found["ca"]["due"][0]["on"] == day(5)
+    assert found["forever"]["due"] == []
+
+
+def test_only_what_ends_within_a_time(dated: Cli) -> None:
+    """The nearest end first; what ended already is the most urgent."""
+    items = dated("credential", "list", "--expiring", "30d", "--json").json["items"]
+    assert [one["name"] for one in items] == ["gone", "near", "ca"]
+    items = dated("credential", "list", "--expiring", "2d", "--json").json["items"]
+    assert [one["name"] for one in items] == ["gone", "near"]
+    wrong = dated("credential", "list", "--expiring", "30")
+    assert (wrong.status, "--expiring" in wrong.err) == (2, True)
+
+
+def test_show_says_it_in_a_sentence(dated: Cli) -> None:
+    told = dated("credential", "show", "near").out
+    assert f"It expires in 12 days, on {day(12)}." in told
+    assert f"It should have been replaced 1 day ago, on {day(-1)}." in told
+    assert (
+        f"Its certificate expired 3 days ago, on {day(-3)}."
+        in dated("credential", "show", "gone").out
+    )
+    assert f"It expires in 400 days, on {day(400)}." in dated("credential", "show", "far").out
+    near, far = (dated("credential", "show", name, "--json").json for name in ("near", "far"))
+    assert [len(one["warnings"]) for one in (near, far)] == [2, 0]
+
+
+def test_a_client_secret_ends_by_its_own_date(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIENT_SECRET", "value-of-the-client-secret")
+    answer = cli("credential", "add", "app", "--type", "msgraph", "--tenant-id", "example.com",
+                 "--client-id", "id", "--client-secrets.2026a.value-from-env", "CLIENT_SECRET",
+                 "--set", f"client_secrets.2026a.valid_until={day(7)}")  # fmt: skip
+    assert answer.status == 0, answer.err
+    assert f"Its client secret 2026a expires in 7 days, on {day(7)}." in answer.out

@@ -1,0 +1,80 @@
+"""``postroom explain CODE``: what a code means, why it happens, what to do, and whether to try again."""
+
+from __future__ import annotations
+
+import ast
+import json
+
+import pytest
+
+from postroom.cli import main
+from postroom.cli.meanings import CODE_MEANINGS, exit_statuses
+from postroom.errors import CODES, FAILED, TRY_AGAIN, PostroomError
+from tests.unit.house.tree import modules
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_is_explained_whole(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", code]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"{code}: ")
+    assert all(f"\n{head}  " in told for head in ("Usual cause", "What to do", "Exit status"))
+    assert "`" not in told
+    assert main(["explain", code, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["temporary"] in ("yes", "no", "sometimes")
+    for part in ("means", "cause", "do"):
+        assert found[part].endswith((".", ")"))
+    assert found["exit_status"] in found["exit_statuses"]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_statuses_are_those_that_errors_end_with(code: str) -> None:
+    ends = {PostroomError("x", code=code, temporary=each).exit_status for each in (False, True)}
+    assert set(exit_statuses(code)) <= ends
+    if CODES[code].exit == TRY_AGAIN:
+        assert CODE_MEANINGS[code].again == "yes"
+    if CODE_MEANINGS[code].again == "sometimes":
+        assert CODES[code].exit == FAILED
+
+
+def test_what_the_code_calls_temporary_is_not_explained_as_final() -> None:
+    """Every error that is raised with ``temporary=True`` beside its code, in the source."""
+    found: set[str] = set()
+    for module in modules():
+        for call in ast.walk(ast.parse(module.text)):
+            if isinstance(call, ast.Call):
+                given = {one.arg: getattr(one.value, "value", None) for one in call.keywords}
+                if given.get("temporary") is True and given.get("code"):
+                    found.add(str(given["code"]))
+    assert {"timed_out", "room_busy", "connection_lost"} <= found
+    assert [code for code in found if CODE_MEANINGS[code].again == "no"] == []
+
+
+def test_each_number_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "refused"]) == 0
+    told = capsys.readouterr().out
+    assert "Exit status  1 - Failed; trying the same again does not help." in told
+    assert "Exit status  75 - Something temporary." in told
+
+
+@pytest.mark.parametrize(
+    ("word", "near"), [("timedout", "timed_out"), ("certificate", ""), ("CONECT_REFUSED", "connect_refused")]
+)  # fmt: skip
+def test_an_unknown_code_brings_the_nearest_names(
+    word: str, near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["explain", word])
+    told = capsys.readouterr()
+    if not near:  # a credential type of that name
+        assert (status, told.err) == (0, "")
+        return
+    assert status == 2
+    assert f"Did you mean {near}" in told.err
+
+
+def test_nothing_like_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "qqqqqq"]) == 2
+    assert "postroom explain" in capsys.readouterr().err
+    assert main(["explain"]) == 0
+    assert "timed_out, connection_lost" in capsys.readouterr().err
