@@ -126,6 +126,8 @@ def set_(
         known = await room.credentials.get(name)
         model = credential_fields(type or known.type)
         given = read_flags(ctx.args, model, open_names=(type or known.type) == "generic")
+        for field in _clear_head(given, {*known.plain, *known.sealed}):
+            head.setdefault(field, "")
         if not (type or head or given.values or given.clear):
             _ask_for_lacking(given, known.type, known.missing)
             _ask_for_secrets(given, known.type, "empty: keep")
@@ -208,6 +210,17 @@ def test(name: Name) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
     report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
     return show_report(report)
+
+
+def _clear_head(given: Given, own: set[str]) -> list[str]:
+    """Take what every credential has out of ``--clear``; a custom field of that name goes first."""
+    head = [
+        field
+        for field in ("description", "expires_at", "rotate_after")
+        if field in given.clear and field not in own
+    ]
+    given.clear = [field for field in given.clear if field not in head]
+    return head
 
 
 def _ask_type() -> str:

@@ -41,6 +41,8 @@ def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = 
         value = inline if _ else None
         if word in ("--set", "--clear"):
             text = value if value is not None else _next(word, rest)
+            if text.partition("=")[0] == "name" and not open_names:
+                raise _named_for_good(model)
             if word == "--clear":
                 given.clear.append(text)
             else:
@@ -52,6 +54,8 @@ def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = 
                 code="unknown_field",
                 hint="Values belong to flags: --NAME VALUE.",
             )
+        if word == "--name":
+            raise _named_for_good(model)
         _flag(given, word, value, rest, fields, model, open_names=open_names)
     return given
 
@@ -131,6 +135,14 @@ def _flag(
     if sealed_in(model, assign({}, name, read)):
         raise _in_argv(_secret_place(name, fields))
     assign(given.values, name, read)
+
+
+def _named_for_good(model: type[Fields]) -> WrongUse:
+    noun = model.__name__.lower() if "name" in model.model_fields else "credential"
+    return WrongUse(
+        "A name is the word behind the verb, and it never changes.",
+        hint=f"To have it under another name as well: postroom {noun} copy NAME NEW_NAME",
+    )
 
 
 def _unknown(word: str, fields: dict[str, Described]) -> UnknownField:
