@@ -31,7 +31,8 @@ app = Verbs(
 Name = Annotated[str, typer.Argument(help="Name of the credential.")]
 About = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")]
 Expires = Annotated[
-    str | None, typer.Option(metavar="DATE", help="When it ends: warned of before and after, still used.")
+    str | None,
+    typer.Option(metavar="DATE", help="When it ends: warned of before and after, still used."),
 ]
 Rotate = Annotated[str | None, typer.Option(metavar="DATE", help="When to renew it.")]
 Rebind = Annotated[
