@@ -77,7 +77,6 @@ CODES: Final[dict[str, Code]] = {
     "name_taken": Code(FAILED, 409),
     "in_use": Code(FAILED, 409),
     "incomplete": Code(FAILED, 409),
-    "expired": Code(FAILED, 409),
     "read_only": Code(FAILED, 409),
     "secret_reentry_required": Code(FAILED, 422),
     "destination_not_bound": Code(FAILED, 403),

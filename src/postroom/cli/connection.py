@@ -47,6 +47,9 @@ def list_() -> None:
         "--set incoming.protocol=imap --set incoming.host=...",
         give=("incoming", "outgoing", "error", "description"),
     )
+    for row in rows:
+        for warning in row["warnings"]:
+            show.note(f"Note: {row['name']}: {warning}")
 
 
 @app.verb("show")

@@ -12,7 +12,7 @@ import yaml
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import ask, confirm, in_room, rebinding
+from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding
 from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
 from postroom.operations.desk import Rebind
@@ -83,7 +83,7 @@ def apply(
     """Make the room what the files say, in one transaction; shows the plan first."""
 
     async def body(room: Room) -> Plan:
-        wanted = room.roomfile.read(files, prompt=ask)
+        wanted = room.roomfile.read(files, prompt=ask if may_ask() else None)
         agreed: list[Rebind] = []
 
         async def planned(rebind: Rebind) -> Plan:

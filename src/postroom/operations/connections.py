@@ -199,10 +199,9 @@ def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
     try:
         effective = desk.resolver(tx).of(connection)
     except PostroomError as error:  # a list shows every row, whatever is wrong with one
-        return line | {"error": str(error)}
-    return line | {
-        side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides
-    }
+        return line | {"warnings": [], "error": str(error)}
+    sides = {side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides}
+    return line | {"warnings": list(effective.warnings)} | sides
 
 
 def _resolved(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:

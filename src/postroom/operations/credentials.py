@@ -124,7 +124,7 @@ class Credentials:
         def body(tx: Tx) -> Credential:
             uses = self.usage_of(tx, name).uses
             if changes.get("type") and uses:
-                raise _in_use(name, "Its type cannot change.", uses)
+                raise _in_use(name, "Its type cannot change.", uses, "Change those first.")
             return self._desk.credentials.change(
                 tx, name, actor=self._desk.actor, in_use=bool(uses), **changes
             )
@@ -164,7 +164,8 @@ class Credentials:
         self._desk.credentials.get(tx, name)
         uses = self.usage_of(tx, name).uses
         if uses and not force:
-            raise _in_use(name, "It cannot be deleted.", uses)
+            hint = "Change those first, or use --force to delete it."
+            raise _in_use(name, "It cannot be deleted.", uses, hint)
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
     async def list(self, *, expiring: float | None = None) -> builtins.list[dict[str, Any]]:
@@ -273,6 +274,5 @@ def _line(one: Credential) -> dict[str, Any]:
     }
 
 
-def _in_use(name: str, then: str, uses: Sequence[Use]) -> Refused:
-    hint = "Change those first, or use --force to delete it."
+def _in_use(name: str, then: str, uses: Sequence[Use], hint: str) -> Refused:
     return usage.in_use(f"Credential {name}", uses, hint, then=then)
