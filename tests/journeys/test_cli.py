@@ -165,18 +165,21 @@ def test_every_verb_answers_with_one_json_document(mail: Cli, tmp_path: Path) ->
     objects = [
         ("--version",), ("init",), ("credential", "show", "acme-login"),
         ("credential", "set", "acme-login", "--description", "x"),
-        ("credential", "copy", "acme-login", "copied"), ("credential", "delete", "copied"),
+        ("credential", "copy", "acme-login", "copied"),
+        ("credential", "delete", "copied", "--yes"),
         ("connection", "show", "acme"), ("connection", "test", "acme"),
         ("connection", "set", "acme", "--description", "x"),
         ("connection", "restart", "acme"), ("connection", "copy", "acme", "other"),
-        ("connection", "delete", "other"),
+        ("connection", "delete", "other", "--yes"),
         ("source", "run", "orders-in"), ("source", "show", "orders-in"),
         ("source", "copy", "orders-in", "more"), ("source", "delete", "more", "--yes"),
         ("source", "reset", "orders-in", "--yes"), ("source", "release", "orders-in"),
         ("service", "show", "orders-out"), ("service", "copy", "orders-out", "more"),
-        ("service", "set", "more", "--queue-size", "7"), ("service", "delete", "more"),
+        ("service", "set", "more", "--queue-size", "7"),
+        ("service", "delete", "more", "--yes"),
         ("outbox", "show", item), ("outbox", "drain"), ("variable", "set", "A", "b"),
-        ("variable", "show", "A"), ("variable", "delete", "A"), ("variable", "allow-env", "HOME"),
+        ("variable", "show", "A"), ("variable", "delete", "A", "--yes"),
+        ("variable", "allow-env", "HOME"),
         ("variable", "forbid-env", "HOME"), ("keys", "status"), ("audit", "verify"), ("export",),
         ("explain", "timed_out"), ("mail", "read", first, *via),
         ("mail", "flag", first, *via, "--add", "flagged"),
@@ -267,7 +270,7 @@ def test_reading_saving_and_moving(mail: Cli, tmp_path: Path) -> None:
     assert mail("mail", "list", "--via", "acme").out == "No message.\n"
     kept = _messages(mail, "all", "Done")[0]
     assert kept["flags"] == [], "reading leaves it unseen"
-    gone = mail("mail", "delete", kept["id"], "--via", "acme", "--folder", "Done")
+    gone = mail("mail", "delete", kept["id"], "--yes", "--via", "acme", "--folder", "Done")
     assert gone.out == "1 message deleted.\n"
 
 

@@ -41,7 +41,7 @@ def test_a_credential_is_used_through_connections_and_says_who_opened_it_last(
     assert found["used_for"] == "open the incoming side of connection acme"
     told = cli("credential", "usage", "acme-login").out
     assert f"Last used {found['used_at']} by {found['used_by']} (open the incoming" in told
-    refused = cli("credential", "delete", "acme-login", "--json")
+    refused = cli("credential", "delete", "acme-login", "--yes", "--json")
     assert (refused.status, refused.json["code"]) == (1, "in_use")
     assert len(refused.json["uses"]) == len(over | own | inherited)
 
@@ -64,7 +64,7 @@ def test_a_connection_is_used_through_what_extends_it(cli: Cli, wired: User) -> 
         ("service", "orders-out", "connection", "", 1),
         ("service", "more", "connection", "child", 1),
     }
-    assert "service more (connection of child)" in cli("connection", "delete", "acme").err
+    assert "service more (connection of child)" in cli("connection", "delete", "acme", "--yes").err
     assert cli("source", "run", "orders-in").status == 0
     shown = cli("connection", "show", "acme").out
     assert "last_used" in shown
@@ -83,10 +83,10 @@ def test_a_service_with_waiting_messages_is_not_deleted_by_accident(cli: Cli, wi
     told = cli("service", "usage", "orders-out").out
     assert "HOW MANY" in told
     assert " by local:" in told
-    refused = cli("service", "delete", "orders-out")
+    refused = cli("service", "delete", "orders-out", "--yes")
     assert refused.status == 1
     assert "1 held in the outbox of orders-out, 2 queued in the outbox" in refused.err
-    assert cli("service", "delete", "orders-out", "--force").status == 0
+    assert cli("service", "delete", "orders-out", "--yes", "--force").status == 0
     assert len(cli("outbox", "list", "--json").json["items"]) == 3
 
 
@@ -97,8 +97,8 @@ def test_messages_that_wait_under_a_credential_keep_it(cli: Cli) -> None:
                "--text", "x", "--forget")  # fmt: skip
     assert sent.status == 0, sent.err
     assert used(cli, "credential", "relay") == {("outbox", "credential:relay", "queued", "", 1)}
-    assert "in_use" in cli("credential", "delete", "relay", "--json").out
-    assert cli("credential", "delete", "relay", "--force").status == 0
+    assert "in_use" in cli("credential", "delete", "relay", "--yes", "--json").out
+    assert cli("credential", "delete", "relay", "--yes", "--force").status == 0
 
 
 def test_a_source_says_what_it_has_not_finished(cli: Cli, wired: User, ground: Any) -> None:
@@ -123,7 +123,7 @@ def test_a_variable_is_used_by_settings_and_what_works_over_them(cli: Cli, wired
         ("source", "orders-in", "connection", "acme", 1),
         ("service", "orders-out", "connection", "acme", 1),
     }
-    refused = cli("variable", "delete", "MAIL_HOST")
+    refused = cli("variable", "delete", "MAIL_HOST", "--yes")
     assert refused.status == 1
     assert "connection acme (incoming.host)" in refused.err
     assert "connection child (incoming.host of acme)" in refused.err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,10 +11,13 @@ from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
-from postroom.cli.run import in_room, rebinding
+from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
+
+if TYPE_CHECKING:
+    from postroom.app import Room
 
 __all__ = ["app"]
 
@@ -117,7 +120,13 @@ def delete(
     force: Annotated[bool, typer.Option("--force", help="Even while it is used.")] = False,
 ) -> None:
     """Delete a connection."""
-    in_room(lambda room: room.connections.delete(name, force=force))
+
+    async def body(room: Room) -> None:
+        await room.connections.show(name)
+        agreed(f"Delete connection {name}?")
+        await room.connections.delete(name, force=force)
+
+    in_room(body)
     show.say(f"Deleted connection {name}.", deleted=name)
 
 

@@ -11,7 +11,7 @@ from postroom.cli import show
 from postroom.cli.flags import Given, flag_for, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
-from postroom.cli.run import ask, ask_plain, confirm, in_room, may_ask, rebinding
+from postroom.cli.run import agreed, ask, ask_plain, confirm, in_room, may_ask, rebinding
 from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
@@ -180,7 +180,13 @@ def delete(
     force: Annotated[bool, typer.Option("--force", help="Even while it is used.")] = False,
 ) -> None:
     """Delete a credential and destroy its secrets."""
-    in_room(lambda room: room.credentials.delete(name, force=force))
+
+    async def body(room: Room) -> None:
+        await room.credentials.get(name)
+        agreed(f"Delete credential {name} and destroy its secrets?")
+        await room.credentials.delete(name, force=force)
+
+    in_room(body)
     show.say(f"Deleted credential {name}; its secrets are destroyed.", deleted=name)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import in_room
+from postroom.cli.run import agreed, in_room
 from postroom.cli.send import body_text, seconds_of, sending
 from postroom.cli.verbs import Verbs
 from postroom.errors import OK, UNFINISHED, PostroomError, WrongUse
@@ -292,6 +292,7 @@ def forward(
 @app.verb()
 def delete(via: Via, ids: Ids, folder: Folder = "INBOX") -> None:
     """Delete exactly these messages."""
+    agreed(f"Delete {_count(ids)} of {folder} from the server?")
     done = _in_box(via, lambda box: box.delete(ids, folder))
     what = (
         "deleted"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.errors import PostroomError, Refused
+from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
 from postroom.secret import Secret
 from postroom.settings import settings_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.operations.desk import Rebind
 
-__all__ = ["ask", "ask_plain", "confirm", "in_room", "may_ask", "rebinding"]
+__all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "may_ask", "rebinding"]
 
 T = TypeVar("T")
 
@@ -77,6 +77,12 @@ def confirm(question: str) -> bool:
     if OPTIONS.yes:
         return True
     return ask_plain(f"{question} [y/N]").lower() in ("y", "yes")
+
+
+def agreed(question: str) -> None:
+    """Ask before something is gone for good.  Raises WrongUse unless the answer is yes."""
+    if not confirm(question):
+        raise WrongUse("Not deleted.", hint="Confirm it with --yes.")
 
 
 @contextlib.contextmanager

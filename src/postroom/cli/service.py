@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
-from postroom.cli.run import in_room
+from postroom.cli.run import agreed, in_room
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
+
+if TYPE_CHECKING:
+    from postroom.app import Room
 
 __all__ = ["app"]
 
@@ -68,7 +71,13 @@ def delete(
     force: Annotated[bool, typer.Option("--force", help="Even while messages wait.")] = False,
 ) -> None:
     """Delete a service."""
-    in_room(lambda room: room.services.delete(name, force=force))
+
+    async def body(room: Room) -> None:
+        await room.services.show(name)
+        agreed(f"Delete service {name}?")
+        await room.services.delete(name, force=force)
+
+    in_room(body)
     show.say(f"Deleted service {name}.", deleted=name)
 
 

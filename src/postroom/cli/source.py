@@ -11,7 +11,7 @@ from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import collecting
-from postroom.cli.run import confirm, in_room
+from postroom.cli.run import agreed, confirm, in_room
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
 from postroom.errors import TRY_AGAIN, PostroomError, WrongUse
@@ -77,9 +77,13 @@ def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the n
 @app.verb()
 def delete(name: Name) -> None:
     """Delete a source and what it remembers; what it delivered stays where it is."""
-    if not confirm(f"Delete source {name} and what it remembers of every message?"):
-        raise WrongUse("Not deleted.", hint="Confirm it with --yes.")
-    in_room(lambda room: room.sources.delete(name))
+
+    async def body(room: Room) -> None:
+        await room.sources.show(name)
+        agreed(f"Delete source {name} and what it remembers of every message?")
+        await room.sources.delete(name)
+
+    in_room(body)
     show.say(f"Deleted source {name}; what it delivered stays.", deleted=name)
 
 

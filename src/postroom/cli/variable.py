@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from postroom.cli import show
-from postroom.cli.run import in_room, rebinding
+from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
 from postroom.errors import Refused
@@ -93,7 +93,13 @@ def set_(
 @app.verb()
 def delete(name: Name) -> None:
     """Delete a variable."""
-    in_room(lambda room: room.variables.delete(name))
+
+    async def body(room: Room) -> None:
+        await room.variables.get(name)
+        agreed(f"Delete variable {name}?")
+        await room.variables.delete(name)
+
+    in_room(body)
     show.say(f"Deleted variable {name}.", deleted=name)
 
 
