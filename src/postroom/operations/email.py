@@ -140,6 +140,7 @@ class Email:
             owner=seat.owner,
             open_transport=self._desk.opener.open_transport,
             roles_of=self._desk.roles_of,
+            on_lost=lambda name, error: self._desk.opener.failed(name, "outgoing", error),
         )
 
     def seconds_until(self, due: float | None) -> float:

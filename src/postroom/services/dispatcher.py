@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Tx, take_tokens
-from postroom.errors import PostroomError, Refused
+from postroom.errors import PostroomError, Refused, WireError
 from postroom.protocols.base import Envelope, Submission, Transport
 from postroom.services import outbox
 from postroom.services import service as services
@@ -27,6 +27,9 @@ HELD = 1 << 20
 RolesOf = Callable[[Tx, str], Sequence[str]]
 """The worker roles that the connection of a service asks for (empty: none)."""
 
+OnLost = Callable[[str, WireError], Awaitable[None]]
+"""Hears of what went wrong on a connection after it was opened."""
+
 OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
 
@@ -41,11 +44,13 @@ class Dispatcher:
         owner: str,
         open_transport: OpenTransport,
         roles_of: RolesOf = lambda tx, connection: (),
+        on_lost: OnLost | None = None,
     ) -> None:
         self._db = db
         self._owner = owner
         self._open = open_transport
         self._roles_of = roles_of
+        self._on_lost = on_lost
         self._stopping = False
 
     async def drain(
@@ -119,7 +124,10 @@ class Dispatcher:
                 except PostroomError as error:
                     await self._unreachable(claims, by_name, error, done)
                     raise
-                if not await self._submit(transport, claims, by_name, done):
+                lost = await self._submit(transport, claims, by_name, done)
+                if lost is not None:
+                    if self._on_lost is not None and isinstance(lost, WireError):
+                        await self._on_lost(connection, lost)
                     await _close(transport)
                     transport = None
         finally:
@@ -198,16 +206,16 @@ class Dispatcher:
         claims: list[Claim],
         by_name: dict[str, Service],
         done: Drained,
-    ) -> bool:
-        """Submit a batch; gives whether the transport can be used for another one."""
+    ) -> Exception | None:
+        """Submit a batch; gives why the transport cannot be used for another one, or None."""
         by_id = {one.id: one for one in claims}
         marks = Marks(self._db, claims, owner=self._owner)
         submissions, waiting = await self._submissions(claims, marks)
-        alive = True
+        lost: Exception | None = None
         settler = Settler(self._db, done, owner=self._owner)
         try:
             async for outcome in transport.submit(submissions):
-                alive = alive and outcome.error is None
+                lost = lost or outcome.error
                 if self._stopping and outcome.state == "untouched":
                     continue
                 one = by_id.pop(outcome.id)
@@ -220,7 +228,7 @@ class Dispatcher:
                 await asyncio.gather(marks.finish(), settler.finish())
             finally:
                 await self._give_back(list(by_id.values()))
-        return alive
+        return lost
 
     async def _give_back(self, claims: Sequence[Claim]) -> None:
         """Claims of which nothing is known: free again, or in doubt if DATA may have begun."""
