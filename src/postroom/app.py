@@ -9,6 +9,7 @@ from pathlib import Path
 
 from postroom.audit import Mac, Recorder
 from postroom.connections.open import Opener
+from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
 from postroom.errors import Locked, RoomError, Unreadable
@@ -25,6 +26,7 @@ from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Outbox, Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
+from postroom.operations.versions import Versions
 from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import Start, open_vault
@@ -53,6 +55,7 @@ class Room:
     services: Services
     sources: Sources
     variables: Variables
+    versions: Versions
     warning: str
 
     async def close(self) -> None:
@@ -87,13 +90,13 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     start, mac = _audit_key(db, start)
     keyring = start.keyring
     recorder = None if mac is None else Recorder(mac)
-    credentials = CredentialStore(keyring, recorder, locked=start.locked)
+    store = CredentialStore(keyring, recorder, locked=start.locked)
     policy = Policy(public_only=settings.public_only)
-    opener = Opener(db, credentials, actor=actor, policy=policy)
+    opener = Opener(db, store, actor=actor, policy=policy)
     desk = Desk(
         db,
         settings.room,
-        credentials,
+        store,
         recorder,
         opener,
         actor,
@@ -101,13 +104,14 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         kek="" if keyring is None else keyring.kek_id,
     )
     sources = Sources(desk)
+    credentials = Credentials(desk)
     return Room(
         settings=settings,
         desk=desk,
         audit=Audit(desk, mac),
         collecting=Collecting(desk, sources),
         connections=Connections(desk),
-        credentials=Credentials(desk),
+        credentials=credentials,
         email=Email(desk),
         keys=Keys(desk, start),
         ledger=Ledger(desk),
@@ -116,6 +120,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         services=Services(desk),
         sources=sources,
         variables=Variables(desk),
+        versions=Versions(desk, History(keyring, recorder, store), credentials),
         warning=start.warning,
     )
 

@@ -84,12 +84,12 @@ class Credentials:
                 used_lines=lines,
                 rebind=rebind,
             )
-            self._wake(tx, name)
+            self.wake(tx, name)
             return saved
 
         return await self._desk.change(body, rebind=rebind)
 
-    def _wake(self, tx: Tx, name: str) -> None:
+    def wake(self, tx: Tx, name: str) -> None:
         """Sources that wait after a refused sign-in try again when the secret has changed."""
         direct = {ref.name for ref in connections.referring_to_credential(tx, name)}
         resolver = self._desk.resolver(tx)
