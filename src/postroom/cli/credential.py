@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli import show
+from postroom.cli import show, versions
 from postroom.cli.flags import Given, flag_for, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
@@ -253,6 +253,9 @@ def test(name: Name) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
     report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
     return show_report(report)
+
+
+app.registered_commands += versions.app.registered_commands
 
 
 def _clear_head(given: Given, own: set[str]) -> list[str]:
