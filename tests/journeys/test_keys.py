@@ -85,6 +85,9 @@ def test_a_passphrase_is_asked_for_on_a_terminal(keyed: Keyed) -> None:
         with keyed.terminal("passphrase:", *words) as asked:
             asked.until("Passphrase of the room: ")
             asked.type(PHRASE)
+            if words == LOGIN:
+                asked.until("Description (empty: none): ")
+                asked.type("")
             assert asked.end() == 0, asked.seen
         assert PHRASE not in asked.seen
 
