@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,3 +164,22 @@ def test_an_unknown_variable_is_refused_with_the_command_that_makes_it(cli: Cli)
     assert cli("variable", "set", "NOPE", "imap.example.com").status == 0
     assert "did you mean NOPE?" in cli(*add, "incoming.host=${nope}").err
     assert cli(*add, "incoming.host=${NOPE}").status == 0
+
+
+def test_a_sender_is_allowed_by_the_command_that_the_refusal_names(cli: Cli, wired: User) -> None:
+    send = ("send", "--to", wired.address, "--text", "x", "--from", "boss@example.com", "--via")
+    for via in ("orders-out", "connection:acme"):
+        refused = cli(*send, via)
+        assert refused.status == 1
+        command = " ".join(refused.err.split()).partition("Allow it with: postroom ")[2]
+        assert cli(*shlex.split(command)).status == 0, command
+        assert cli(*send, via).status == 0
+        assert cli("service", "set", "orders-out", "--clear", "allowed_senders").status == 0
+
+
+def test_a_question_ends_as_a_question(cli: Cli) -> None:
+    wrong = cli("credential", "tset", "x")
+    assert wrong.status == 2
+    assert "Did you mean" in wrong.err
+    assert "?\n" in wrong.err
+    assert "?." not in wrong.err

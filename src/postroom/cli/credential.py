@@ -217,7 +217,7 @@ def test(name: Name) -> int:
 
 def _clear_head(given: Given, own: set[str]) -> list[str]:
     """Take what every credential has out of ``--clear``; a custom field of that name goes first."""
-    head = [
+    head: list[str] = [
         field
         for field in ("description", "expires_at", "rotate_after")
         if field in given.clear and field not in own
