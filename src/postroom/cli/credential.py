@@ -90,12 +90,14 @@ def add(
 
     async def body(room: Room) -> dict[str, Any]:
         names = {one["name"].casefold() for one in await room.credentials.list()}
+        about = description
         if name.casefold() not in names and " " not in name:  # else it is refused in a moment
+            about = ask_plain("Description (empty: none)") if about is None else about
             _ask_for_missing(given, kind)
         saved = await room.credentials.create(
             name,
             kind,
-            description=description or "",
+            description=about or "",
             expires_at=expires_at or None,
             rotate_after=rotate_after or None,
             details=given.values,

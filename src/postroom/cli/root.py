@@ -147,7 +147,8 @@ def _usage(error: Any) -> int:
     if bare and not OPTIONS.json:
         print(context.get_help(), file=sys.stderr)
         return WRONG_USE
-    sentence = "A verb is missing." if bare else error.format_message().rstrip(".") + "."
+    sentence = "A verb is missing." if bare else error.format_message()
+    sentence += "" if sentence.endswith((".", "?", "!")) else "."
     hint = "" if context is None else f"See: {context.command_path} --help"
     return report(WrongUse(sentence, hint=hint))
 
