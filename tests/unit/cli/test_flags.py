@@ -93,6 +93,23 @@ def test_a_secret_comes_from_environment_file_or_standard_input(
         assert secret == Secret(value)
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("--passwrd-from-env", "--password-from-env"),
+        ("--passwrd", "--password-from-env"),
+        ("--pasword-stdin", "--password-stdin"),
+        ("--usr-name", "--user-name"),
+        ("--jsn", "--json"),
+        ("--claer", "--clear"),
+    ],
+)
+def test_the_flag_that_is_suggested_works(word: str, meant: str) -> None:
+    with pytest.raises(UnknownField) as error:
+        read_flags([word, "X"], PASSWORD)
+    assert error.value.hint == f"Did you mean {meant}?"
+
+
 def test_what_is_not_there_is_said_without_a_value(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="NOT_SET_ANYWHERE is not set"):
         read_flags(["--password-from-env", "NOT_SET_ANYWHERE"], PASSWORD)
