@@ -114,6 +114,10 @@ class Outbox:
             lambda tx: outbox.find(tx, service=service, states=states, limit=limit)
         )
 
+    async def waiting(self, service: str | None = None) -> int:
+        """How many messages are sent as soon as they are due; held ones do not count."""
+        return await self._desk.db.read(lambda tx: outbox.to_send(tx, service))
+
     async def show(self, item: str) -> Item:
         """One item by its id or the beginning of it.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: outbox.show(tx, item))

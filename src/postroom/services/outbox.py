@@ -30,6 +30,7 @@ __all__ = [
     "purge",
     "shift",
     "show",
+    "to_send",
     "waiting",
     "waiting_count",
 ]
@@ -188,6 +189,16 @@ def waiting_count(tx: Tx, service: str) -> int:
     """How many messages of a service are stored and not finished."""
     count: int = tx.value(
         "SELECT count(*) FROM outbox WHERE service = :service AND finished_at IS NULL",
+        service=service,
+    )
+    return count
+
+
+def to_send(tx: Tx, service: str | None) -> int:
+    """How many messages are sent as soon as they are due: of a service, or of all."""
+    count: int = tx.value(
+        "SELECT count(*) FROM outbox WHERE (:service IS NULL OR service = :service COLLATE NOCASE) "
+        "AND state IN ('queued', 'deferred')",
         service=service,
     )
     return count
