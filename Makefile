@@ -70,7 +70,7 @@ fmt: .dev ## let ruff format and sort
 	@$(PY) -m ruff format --quiet
 
 clean: ## remove what the chores made, .venv too (make demo makes it again)
-	@rm -rf .venv demo-room dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	@rm -rf .venv .servers demo-room dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
 		.hypothesis
 	@find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

@@ -29,9 +29,12 @@ KEK_SOURCES: Final[dict[str, str]] = {
     "`postroom/keys/ROOM-ID.key` in the user's configuration directory (root: "
     "`/etc/postroom/keys/`). `postroom init` makes it; nothing else ever does.",
     "mounted:PATH": "A secret mounted by Docker or Kubernetes, read-only or from memory.",
+    "systemd:NAME": "A credential of the systemd unit, from `LoadCredential=` or, better, "
+    "`LoadCredentialEncrypted=`.",
     "env:NAME": "An environment variable that holds the key. It works, with a warning: other "
     "programs of the same user can read it.",
     "passphrase:[PATH]": "A passphrase: asked for, or from `POSTROOM_PASSPHRASE`, or from a file.",
+    "KIND:REFERENCE": "What an installed package adds; see [how it is safe](../safety.md#where-the-key-is).",
 }
 
 MACROS: Final[dict[str, tuple[str, str]]] = {
@@ -43,11 +46,12 @@ MACROS: Final[dict[str, tuple[str, str]]] = {
     "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
     "mail": (
         "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
-        "Facts of a message; no setting of this release takes them.",
+        "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
+        "safe file names. `from` is the bare address.",
     ),
     "date": (
         "${date:FORMAT}",
-        "The present instant in UTC, such as `${date:%Y-%m-%d}`; no setting of this release takes it.",
+        "When the message was first seen, in UTC, such as `${date:%Y-%m-%d}`; in the same places.",
     ),
     "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }

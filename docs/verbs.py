@@ -18,15 +18,19 @@ __all__ = ["cli_page", "commands", "exits"]
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Every verb by its full name: ``send``, ``source run``."""
+    """Every verb by its full name: ``send``, ``source run``, ``keys kek add``."""
     for verb, (module, _) in VERBS.items():
         command: Any = typer.main.get_command(import_module(f"postroom.cli.{module}").app)
-        command = getattr(command, "commands", {}).get(verb, command)
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            yield verb, command
-        else:
-            yield from ((f"{verb} {name}", each) for name, each in inner.items())
+        yield from _within(verb, getattr(command, "commands", {}).get(verb, command))
+
+
+def _within(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield name, command
+        return
+    for word, each in inner.items():
+        yield from _within(f"{name} {word}", each)
 
 
 def cli_page() -> str:

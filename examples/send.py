@@ -27,7 +27,7 @@ def main(to: str, *attachments: str) -> int:
             print(f"Not stored ({error.code}): {error}", file=sys.stderr)
             return error.exit_status
     for each in item.recipients:
-        print(f"{each.address}: {each.state} {each.reply}")
+        print(f"{each.address}: {each.state} {each.code} {each.enhanced} {each.reply}")
     if item.state == "sent":
         return 0
     print(f"Stored as {item.id}; follow it with: postroom outbox show {item.id}")
@@ -35,4 +35,7 @@ def main(to: str, *attachments: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        print("Usage: python examples/send.py ADDRESS [FILE ...]", file=sys.stderr)
+        sys.exit(2)
     sys.exit(main(*sys.argv[1:]))

@@ -90,13 +90,22 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     credentials = CredentialStore(keyring, recorder, locked=start.locked)
     policy = Policy(public_only=settings.public_only)
     opener = Opener(db, credentials, actor=actor, policy=policy)
-    desk = Desk(db, settings.room, credentials, recorder, opener, actor, locked=start.locked)
+    desk = Desk(
+        db,
+        settings.room,
+        credentials,
+        recorder,
+        opener,
+        actor,
+        locked=start.locked,
+        kek="" if keyring is None else keyring.kek_id,
+    )
     sources = Sources(desk)
     return Room(
         settings=settings,
         desk=desk,
         audit=Audit(desk, mac),
-        collecting=Collecting(desk, sources),
+        collecting=Collecting(desk),
         connections=Connections(desk),
         credentials=Credentials(desk),
         email=Email(desk),

@@ -77,7 +77,6 @@ CODES: Final[dict[str, Code]] = {
     "name_taken": Code(FAILED, 409),
     "in_use": Code(FAILED, 409),
     "incomplete": Code(FAILED, 409),
-    "expired": Code(FAILED, 409),
     "read_only": Code(FAILED, 409),
     "secret_reentry_required": Code(FAILED, 422),
     "destination_not_bound": Code(FAILED, 403),
@@ -165,6 +164,11 @@ class PostroomError(Exception):
         shown["temporary"] = self.temporary
         return shown | self.facts
 
+    @property
+    def reason(self) -> str:
+        """The sentence, with what the other side said: what is kept of a failure."""
+        return self.sentence
+
     def __str__(self) -> str:
         return f"{self.sentence} {self.hint}".rstrip()
 
@@ -245,6 +249,11 @@ class WireError(PostroomError):
         super().__init__(sentence, code=code, hint=hint, temporary=temporary, **facts)
         self.step = step or type(self).step
         self.said = said
+
+    @property
+    def reason(self) -> str:
+        """The sentence, with what the other side said: what is kept of a failure."""
+        return f"{self.sentence} The server said: {self.said}" if self.said else self.sentence
 
     def as_json(self) -> dict[str, Any]:
         """As :meth:`PostroomError.as_json`, with ``step`` and ``said``."""

@@ -4,7 +4,7 @@
     ${env:NAME}                         an environment variable the operator allowed
     ${sec:NAME}                         a secret, only where a sealed value may stand
     ${mail:folder|from|subject|received}  facts of a message, only in names and sink paths
-    ${date:FORMAT}                      the present instant in UTC, in strftime's letters
+    ${date:FORMAT}                      an instant in UTC, in strftime's letters; only there too
     ${localhost:canonical-name}         this host
     $${                                 a literal ${
 
@@ -24,7 +24,18 @@ from typing import Final
 from postroom.errors import InvalidValue, WrongUse
 from postroom.secret import Secret
 
-__all__ = ["NAMING", "SEALED", "SETTING", "Expanded", "Reference", "Scope", "expand", "names"]
+__all__ = [
+    "NAMING",
+    "SEALED",
+    "SETTING",
+    "Expanded",
+    "Reference",
+    "Scope",
+    "Template",
+    "expand",
+    "names",
+    "prepare",
+]
 
 SETTING: Final = frozenset({"var", "env", "date", "localhost"})
 """The prefixes of a plain setting: host, user, folder ..."""
@@ -117,6 +128,47 @@ def expand(
     return Expanded(_joined(out), tuple(used))
 
 
+@dataclass(frozen=True)
+class Template:
+    """A text of which only what a message decides is open: ``${mail:...}`` and ``${date:...}``."""
+
+    pieces: tuple[str | Reference, ...] = ()
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.pieces))
+
+    def fill(self, mail: Mapping[str, str], now: dt.datetime) -> str:
+        """The text for one message.  What it says is put in as it is, and never looked into."""
+        scope = Scope(mail=mail, now=now)
+        return "".join(
+            each if isinstance(each, str) else str(_value(each, scope, "")) for each in self.pieces
+        )
+
+    def split(self) -> tuple[str, Template]:
+        """For a path: the directory that is the same for every message, and what lies below it."""
+        fixed = ""
+        for at, piece in enumerate(self.pieces):
+            if isinstance(piece, Reference):
+                above, slash, rest = fixed.rpartition("/")
+                return above or slash, Template((rest, *self.pieces[at:]))
+            fixed += piece
+        return fixed, Template()
+
+
+def prepare(text: str, scope: Scope, *, name: str = "") -> Template:
+    """Replace the macros that are the same for every message (NAMING); raises as :func:`expand`."""
+    pieces: list[str | Reference] = []
+    for piece in _pieces(text, name):
+        if isinstance(piece, str) or piece.prefix == "date":
+            pieces.append(piece)
+        elif piece.prefix == "mail":
+            _value(piece, Scope(mail=dict.fromkeys(_MAIL, "")), name)  # is there such a fact?
+            pieces.append(piece)
+        else:
+            pieces.append(str(expand(str(piece), scope, name=name).text))
+    return Template(tuple(piece for piece in pieces if piece != ""))
+
+
 def _joined(pieces: list[str | Secret]) -> str | Secret:
     if any(isinstance(piece, Secret) for piece in pieces):
         return Secret(b"".join(_bytes(piece) for piece in pieces))
@@ -130,7 +182,7 @@ def _bytes(piece: str | Secret) -> bytes:
 def _where(prefix: str) -> str:
     return {
         "sec": " A secret stands only in a sealed field.",
-        "mail": " Facts of a message stand in no setting of this release.",
+        "mail": " Facts of a message stand only in a name_template and in the path of a sink.",
     }.get(prefix, "")
 
 

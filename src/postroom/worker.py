@@ -18,6 +18,8 @@ __all__ = ["Worker"]
 
 LOOK_SECONDS: Final = 0.5
 """How often idle loops look whether another process has committed something (PRAGMA data_version)."""
+COPY_SECONDS: Final = 2.0
+"""How long the copies of a few messages are gathered, so that they share a sign-in."""
 MOST_SOURCES: Final = 2000
 TIDY_SECONDS: Final = 3600.0
 _log = logger("worker")
@@ -53,7 +55,7 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._collect(), self._send(), self._tidy()]
+        return [self._collect(), self._send(), self._copy(), self._tidy()]
 
     async def _collect(self) -> None:
         """Claim sources that are due and watch each in a task of its own."""
@@ -111,6 +113,22 @@ class Worker:
         if done.error is not None:
             _log.warning("outbox: %s", done.error)
         return self._room.email.seconds_until(done.next_due)
+
+    async def _copy(self) -> None:
+        """Put copies of what was sent into Sent folders; a loop of its own: sending does not wait."""
+        while True:
+            wait = LOOK_SECONDS
+            try:
+                if self._room.email.seconds_until(await self._room.email.copies_due()) == 0:
+                    error = await self._dispatcher.copy(roles=self._roles)
+                    # due and still there: it is for workers of another role, or just failed
+                    wait = COPY_SECONDS
+                    if error is not None:
+                        _log.warning("sent copies: %s", error)
+            except PostroomError as error:
+                _log.warning("sent copies: %s", error)
+                wait = COPY_SECONDS
+            await asyncio.sleep(wait)
 
     async def _tidy(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The ground: real Dovecot and Postfix on loopback, a fault proxy and a scripted server."""
+"""The ground: real Dovecot and Postfix, Courier and Exim, a fault proxy and a scripted server."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self
 
+from tests.ground.courier import Courier
 from tests.ground.daemons import RunFolder, Unavailable
 from tests.ground.dovecot import Dovecot, Instance
+from tests.ground.exim import Exim
 from tests.ground.maildir import arrived, read
 from tests.ground.pki import Pki, make_pki
 from tests.ground.postfix import Postfix, start_postfix
@@ -15,7 +17,9 @@ from tests.ground.users import DOMAIN, User
 
 __all__ = [
     "DOMAIN",
+    "Courier",
     "Dovecot",
+    "Exim",
     "Ground",
     "Instance",
     "Pki",
@@ -60,6 +64,16 @@ class Ground:
     def postfix(self) -> Postfix:
         """SMTP: relay and submission into Dovecot."""
         return start_postfix(self._run, self.pki, self.dovecot)
+
+    @cached_property
+    def courier(self) -> Courier:
+        """IMAP and POP3 on a second server, with people of its own."""
+        return Courier(self._run, self.pki)
+
+    @cached_property
+    def exim(self) -> Exim:
+        """SMTP: submission on a second server, with people of its own."""
+        return Exim(self._run, self.pki)
 
     def user(self, password: str | None = None, *, name: str | None = None) -> User:
         """A fresh user; short for `dovecot.user`."""

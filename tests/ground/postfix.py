@@ -44,6 +44,7 @@ _MAPS = {
         "retry@{domain} 450 4.2.0 Try again later\n"
         "refused@{domain} 550 5.1.1 Nobody of that name here\n"
         "full@{domain} 452 4.2.2 Mailbox full\n"
+        "overquota@{domain} 552 5.2.2 Mailbox is over its quota\n"
         "policy@{domain} 554 5.7.1 Refused by policy\n"
     ),
     "header_checks": "/^X-Ground: refuse/ REJECT 5.7.1 Refused after its content\n",
@@ -60,7 +61,8 @@ class Postfix:
     certificate: wronghost_, expired_ and selfsigned_ submission and smtps.
 
     Recipients of ground.test: any user is delivered to Dovecot; unknown@ 550 5.1.1; refused@ 550
-    5.1.1; policy@ 554 5.7.1; retry@ 450 4.2.0; full@ 452 4.2.2. A message with the header
+    5.1.1; policy@ 554 5.7.1; retry@ 450 4.2.0; full@ 452 4.2.2;
+    overquota@ 552 5.2.2. A message with the header
     `X-Ground: refuse` is refused at the end of DATA (550 5.7.1). Accepted, then: x@bounce.test a
     DSN at once; x@stuck.test deferred, a DSN after about 78 s; any other domain is thrown away.
     """

@@ -40,13 +40,17 @@ class Step(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Send(Step):
-    """Send bytes; `{tag}` becomes the group `tag` of an earlier Expect, and so on."""
+    """Send bytes; `{tag}` becomes the group `tag` of an earlier Expect, and so on.
+
+    With `clear` they go past TLS, as no server should send them.
+    """
 
     data: bytes
+    clear: bool = False
 
     async def run(self, session: Session) -> None:
         """Send them."""
-        await session.send(session.filled(self.data))
+        await session.send(session.filled(self.data), clear=self.clear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +211,10 @@ class Session:
             data = data.replace(b"{%s}" % name.encode(), value or b"")
         return data
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, *, clear: bool = False) -> None:
         """Send and write down."""
         self._server.transcript.add(self.number, "to_client", data)
-        await self._wire.send(data)
+        await self._wire.send(data, clear=clear)
         self.sent += len(data)
 
     async def read_some(self) -> None:

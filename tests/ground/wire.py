@@ -89,9 +89,9 @@ class Wire:
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
 
-    async def send(self, data: bytes) -> None:
-        """Send all of it."""
-        if self._tls is None:
+    async def send(self, data: bytes, *, clear: bool = False) -> None:
+        """Send all of it; with `clear` past TLS."""
+        if self._tls is None or clear:
             async with self._sending:
                 await asyncio.get_running_loop().sock_sendall(self._socket, data)
             return

@@ -154,7 +154,8 @@ def test_every_verb_answers_with_one_json_document(mail: Cli, tmp_path: Path) ->
     lists = [
         ("credential", "list"), ("credential", "usage", "acme-login"), ("connection", "list"),
         ("connection", "usage", "acme"), ("source", "usage", "orders-in"),
-        ("service", "usage", "orders-out"), ("source", "list"), ("source", "ledger", "orders-in"),
+        ("service", "usage", "orders-out"), ("source", "list"), ("connection", "log", "acme"),
+        ("source", "ledger", "orders-in"),
         ("service", "list"), ("outbox", "list"), ("variable", "list"), ("audit", "list"),
         ("explain",), ("explain", "source"), ("mail", "folders", *via), ("mail", "list", *via),
         ("mail", "search", "all", *via), ("mail", "save", first, *via, "--to", str(tmp_path / "s")),
@@ -168,7 +169,7 @@ def test_every_verb_answers_with_one_json_document(mail: Cli, tmp_path: Path) ->
         ("credential", "delete", "copied", "--yes"),
         ("connection", "show", "acme"), ("connection", "test", "acme"),
         ("connection", "set", "acme", "--description", "x"),
-        ("connection", "copy", "acme", "other"),
+        ("connection", "restart", "acme"), ("connection", "copy", "acme", "other"),
         ("connection", "delete", "other", "--yes"),
         ("source", "run", "orders-in"), ("source", "show", "orders-in"),
         ("source", "copy", "orders-in", "more"), ("source", "delete", "more", "--yes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -13,6 +14,9 @@ from cryptography.x509.oid import NameOID
 
 from postroom.clock import now
 from tests.journeys.conftest import Cli
+
+if TYPE_CHECKING:
+    from tests.ground import User
 
 
 def day(days: int) -> str:
@@ -99,3 +103,13 @@ def test_a_client_secret_ends_by_its_own_date(cli: Cli, monkeypatch: pytest.Monk
                  "--set", f"client_secrets.2026a.valid_until={day(7)}")  # fmt: skip
     assert answer.status == 0, answer.err
     assert f"Its client secret 2026a expires in 7 days, on {day(7)}." in answer.out
+
+
+def test_the_date_warns_and_is_no_barrier(cli: Cli, wired: User) -> None:
+    """The help, the warning and what is done say the same; no code says that it is refused."""
+    told = cli("credential", "set", "acme-login", "--expires-at", day(-2), "--json").json
+    assert any("expired" in each for each in told["warnings"])
+    assert cli("connection", "test", "acme").status == 0
+    wanted = "warned of before and after, still used"
+    assert wanted in " ".join(cli("credential", "set", "--help").out.split())
+    assert cli("explain", "expired").status == 2

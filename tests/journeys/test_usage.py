@@ -46,6 +46,15 @@ def test_a_credential_is_used_through_connections_and_says_who_opened_it_last(
     assert len(refused.json["uses"]) == len(over | own | inherited)
 
 
+def test_the_last_use_is_not_that_of_an_earlier_record_of_the_name(cli: Cli, wired: User) -> None:
+    assert cli("source", "run", "orders-in").status == 0
+    assert cli("credential", "delete", "acme-login", "--yes", "--force").status == 0
+    made = cli("credential", "add", "acme-login", "--type", "password", "--user-name", "a",
+               "--password-from-env", "ACME_PASSWORD")  # fmt: skip
+    assert made.status == 0, made.err
+    assert cli("credential", "usage", "acme-login", "--json").json["used_at"] is None
+
+
 def test_a_connection_is_used_through_what_extends_it(cli: Cli, wired: User) -> None:
     cli("connection", "add", "child", "--extends", "acme", "--set", "incoming.port=1")
     cli("service", "add", "more", "--connection", "child")
@@ -93,7 +102,7 @@ def test_messages_that_wait_under_a_credential_keep_it(cli: Cli) -> None:
 
 
 def test_a_source_says_what_it_has_not_finished(cli: Cli, wired: User, ground: Any) -> None:
-    assert cli("source", "usage", "orders-in").out == "Source orders-in is not used anywhere.\n"
+    assert "No worker collects for source orders-in" in cli("source", "usage", "orders-in").out
     ground.dovecot.fill(wired, [b"Subject: one\r\n\r\nx\r\n"])
     assert cli("source", "set", "orders-in", "--set", "max_size=1B").status == 0
     assert cli("source", "run", "orders-in").status == 1

@@ -183,7 +183,9 @@ def test_commands_in_the_docs_exist(block: Block) -> None:
             words.pop(0)
         if words[:1] != ["postroom"]:
             continue
-        name = next((n for n in (" ".join(words[1:3]), words[1]) if n in known), None)
+        name = next(
+            (n for n in (" ".join(words[1:4]), " ".join(words[1:3]), words[1]) if n in known), None
+        )
         assert name, f"{block.where}: there is no verb {' '.join(words[1:3])}"
         command = known[name]
         if command.context_settings.get("allow_extra_args"):

@@ -269,7 +269,7 @@ async def test_a_refused_port_names_host_port_and_each_address() -> None:
     assert error.facts["attempts"] == {
         "127.0.0.1": "Connection refused", "127.0.0.2": "Connection refused",
     }  # fmt: skip
-    assert error.facts["steps"][0][0] == "resolve"
+    assert error.facts["steps"][0]["name"] == "resolve"
     assert "993" in error.hint
 
 

@@ -24,11 +24,19 @@ from postroom.protocols.base import Security, SignIn
 from postroom.protocols.content import Held
 from postroom.protocols.pop3 import Pop3Store, open_store
 from postroom.secret import Secret
-from tests.ground import Ground, User, messages
+from tests.ground import Ground, Pki, User, messages
 from tests.ground.faults import Cut, Insert, Replace, Rule
 from tests.ground.maildir import read
 from tests.ground.proxy import FaultProxy
-from tests.ground.scripted import Answer, Expect, Repeat, ScriptedServer, Send, Silence
+from tests.ground.scripted import (
+    Answer,
+    Expect,
+    Repeat,
+    ScriptedServer,
+    Send,
+    Silence,
+    StartTls,
+)
 from tests.wire.outgoing import memory_growth, password, target
 
 __all__: list[str] = []
@@ -446,6 +454,33 @@ async def scripted(server: ScriptedServer) -> Pop3Store:
     store = await open_store(there, SignIn("password", "u", Secret("p")))
     await store.open("INBOX", read_only=False)
     return store
+
+
+@pytest.mark.parametrize("reply", [b"+OK\r\n", b"-ERR not now\r\n"])
+async def test_utf8_is_asked_for_where_it_is_offered_and_only_after_tls(pki: Pki, reply: bytes):
+    answers = dict(script(UTF8=reply)[1].table)
+    after = Answer({rb"CAPA": b"+OK\r\nUTF8\r\n.\r\n"} | answers)
+    steps = [
+        Send(b"+OK\r\n"), Expect(b"CAPA"), Send(b"+OK\r\nSTLS\r\nUTF8\r\n.\r\n"), Expect(b"STLS"),
+        Send(b"+OK\r\n"), StartTls(), after,
+    ]  # fmt: skip
+    async with ScriptedServer(steps, tls=pki.server_context(), starttls=True) as server:
+        there = target(server.port, "starttls", pki, reply_timeout=2)
+        store = await open_store(there, SignIn("password", "u", Secret("p")))
+        await store.open("INBOX")
+        await store.close()
+    words = [line.split()[0] for line in server.transcript.to_server.split(b"\r\n") if line]
+    assert words == [
+        b"CAPA",
+        b"STLS",
+        b"CAPA",
+        b"UTF8",
+        b"USER",
+        b"PASS",
+        b"CAPA",
+        b"STAT",
+        b"QUIT",
+    ]
 
 
 async def test_a_server_without_uidl_is_not_collected_from():

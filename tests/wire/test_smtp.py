@@ -546,7 +546,7 @@ def dialogue(capabilities: bytes = b"250 x\r\n", **replies: bytes) -> list:
             {
                 rb"MAIL .*": table["mail"],
                 rb"RCPT .*": table["rcpt"],
-                rb"RSET": b"250 ok\r\n",
+                rb"RSET": table.get("rset", b"250 ok\r\n"),
                 rb"DATA": table["data"],
                 rb"\.": table.get("end", b"250 ok\r\n"),
                 rb"QUIT": b"221 x\r\n",
@@ -592,6 +592,21 @@ async def test_replies_at_every_step(capabilities, step, reply, state):
         assert [r.reply.state for r in first.recipients] == [state]
         assert first.state == "answered"
         assert second.state == ("untouched" if reply.startswith(b"421") else "answered")
+
+
+@pytest.mark.parametrize("capabilities", [b"250 x\r\n", PIPELINING])
+async def test_a_reset_that_is_refused_is_a_goodbye(capabilities):
+    script = dialogue(capabilities, rcpt=b"550 5.1.1 no\r\n", rset=b"554 Too many of these\r\n")
+    async with ScriptedServer(script) as server:
+        transport = await open_transport(target(server.port, "none"), NOBODY)
+        first, second = await send(
+            transport, submission(1, "a@b.c", "d@e.f"), submission(2, "a@b.c", "g@h.i")
+        )
+    assert states(first) == [("rejected", 550, "rcpt")]
+    assert second.state == "untouched"
+    assert isinstance(second.error, WireError)
+    assert (second.error.code, second.error.temporary) == ("connection_lost", True)
+    assert second.error.said == "554 Too many of these"
 
 
 async def test_a_go_ahead_for_nobody_is_ended_with_a_dot_alone():

@@ -179,7 +179,7 @@ async def test_plain_text_on_a_tls_port_names_the_usual_mistake(pki: Pki) -> Non
         with pytest.raises(TlsError, match="did not answer in TLS") as caught:
             await open_pump(Lines(), target(server, trusting(pki)))
         assert "starttls" in caught.value.hint
-        assert caught.value.facts["steps"][-1][0] == "connect"
+        assert caught.value.facts["steps"][-1]["name"] == "connect"
 
 
 async def test_a_server_silent_during_the_handshake_times_out(pki: Pki) -> None:
@@ -199,6 +199,19 @@ async def test_a_server_that_hangs_up_during_the_handshake_is_temporary(pki: Pki
         with pytest.raises(TlsError, match="closed the connection") as caught:
             await open_pump(Lines(), target(server, trusting(pki)))
         assert caught.value.temporary
+
+
+async def test_plain_text_inside_tls_is_a_lost_connection_and_not_believed(pki: Pki) -> None:
+    script = [*ECHO[:1], Expect(rb"the secret"), Send(b"554 Pay here: evil.test\r\n", clear=True)]
+    async with ScriptedServer([*script, Silence()], tls=pki.server_context()) as server:
+        pump = await open_pump(Lines(), target(server, trusting(pki)))
+        assert await pump.next() == [b"* OK ready"]
+        pump.write(b"the secret\r\n")
+        with pytest.raises(WireError, match="broke the TLS session off") as caught:
+            await pump.next()
+        assert (caught.value.code, caught.value.temporary) == ("connection_lost", True)
+        assert caught.value.said == "* OK ready"
+        assert "evil" not in repr(caught.value.as_json())
 
 
 async def test_a_client_certificate_is_shown_to_who_wants_one(pki: Pki, tmp_path: Path) -> None:

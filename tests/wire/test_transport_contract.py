@@ -1,4 +1,4 @@
-"""One contract for every transport: memory and SMTP into Postfix do the same."""
+"""One contract for every transport: memory, SMTP into Postfix and into Exim do the same."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rig:
     arrived: Callable[[int], list[bytes]]
 
 
-@pytest.fixture(params=["memory", "smtp"])
+@pytest.fixture(params=["memory", "postfix", "exim"])
 def rig(request: pytest.FixtureRequest) -> Rig:
     if request.param == "memory":
         server = MemoryServer(replies=REPLIES, max_size=1024 * 1024)
@@ -46,12 +46,16 @@ def rig(request: pytest.FixtureRequest) -> Rig:
 
         return Rig(lambda: open_memory(server), "me@ground.test", there)
     ground: Ground = request.getfixturevalue("ground")
-    user = ground.user()
+    if request.param == "exim":
+        user = ground.exim.user()
+        smtp = target(ground.exim.submission, "starttls", ground.pki)
+    else:
+        user = ground.user()
+        smtp = target(ground.postfix.smtps, "tls", ground.pki)
 
     def delivered(count: int) -> list[bytes]:
         return arrived(user.maildir, count) if count else read(user.maildir)
 
-    smtp = target(ground.postfix.smtps, "tls", ground.pki)
     return Rig(lambda: open_smtp(smtp, password(user)), user.address, delivered)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
+from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import last_use, show_usage, uses
@@ -49,6 +50,9 @@ def list_() -> None:
         "--set incoming.protocol=imap --set incoming.host=...",
         give=("incoming", "outgoing", "error", "description"),
     )
+    for row in rows:
+        for warning in row["warnings"]:
+            show.note(f"Note: {row['name']}: {warning}")
 
 
 @app.verb("show")
@@ -155,6 +159,48 @@ def test(name: Name) -> int:
     """Walk both sides step by step: resolve, TCP, TLS, greeting, sign-in, folder; nothing is sent."""
     report = in_room(lambda room: room.connections.test(name, on_step=on_step()))
     return show_report(report)
+
+
+@app.verb()
+def log(
+    name: Name,
+    limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
+) -> None:
+    """What happened to a connection lately: opened, signed in, failed at which step, by whom."""
+    rows = in_room(lambda room: room.connections.log(name, limit=limit))
+    if OPTIONS.json or not rows:
+        empty = (
+            f"Nothing happened to connection {name} yet. Try it: postroom connection test {name}"
+        )
+        show.items(rows, (), empty=empty)
+        return
+    who = max(len(row["actor"]) for row in rows)
+    for row in rows:
+        print(show.plain(f"{row['at']}  {row['actor']:<{who}}  {row['side']:<8}  {_event(row)}"))
+        if row["detail"]:
+            print(show.said(f"    {row['detail']}", indent=4))
+
+
+def _event(row: Mapping[str, Any]) -> str:
+    """``failed at connect, 3 times since 2026-01-31T09:05:00Z``."""
+    step = f" at {row['step']}" if row["step"] else ""
+    often = f", {row['times']} times since {row['since']}" if row["times"] > 1 else ""
+    return f"{row['event']}{step}{often}"
+
+
+@app.verb()
+def restart(name: Name) -> None:
+    """Drop what is open of a connection and begin anew; also what waits after a failure."""
+    begun = in_room(lambda room: room.connections.restart(name))
+    owned = [source for source, worked in begun.items() if worked]
+    idle = [source for source in begun if source not in owned]
+    told = [f"{', '.join(owned)} begin{'s' if len(owned) == 1 else ''} anew"] if owned else []
+    told += [f"no worker collects for {', '.join(idle)}"] if idle else []
+    show.say(
+        f"{name}: {'; '.join(told) or 'no source uses it'}.",
+        connection=name,
+        sources=[{"name": source, "watched": worked} for source, worked in begun.items()],
+    )
 
 
 def _saved(found: dict[str, Any]) -> None:

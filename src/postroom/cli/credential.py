@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from postroom.cli import show
-from postroom.cli.flags import Given, read_flags
+from postroom.cli.flags import Given, flag_for, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import agreed, ask, ask_plain, confirm, in_room, may_ask, rebinding
@@ -15,8 +16,8 @@ from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.errors import OK, UNFINISHED, InvalidValue, WrongUse
-from postroom.fields import Described, describe
-from postroom.operations.declared import credential_fields, credential_types
+from postroom.fields import Described, assign, check_name, describe
+from postroom.operations.declared import credential_fields, credential_types, lacking
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -31,7 +32,8 @@ app = Verbs(
 Name = Annotated[str, typer.Argument(help="Name of the credential.")]
 About = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")]
 Expires = Annotated[
-    str | None, typer.Option(metavar="DATE", help="When it ends; said before and after.")
+    str | None,
+    typer.Option(metavar="DATE", help="When it ends: warned of before and after, still used."),
 ]
 Rotate = Annotated[str | None, typer.Option(metavar="DATE", help="When to renew it.")]
 Rebind = Annotated[
@@ -113,7 +115,7 @@ def set_(
     expires_at: Expires = None,
     rotate_after: Rotate = None,
     rebind: Rebind = False,
-) -> int:
+) -> None:
     """Change a credential. What is not given stays; --clear FIELD takes it away."""
     given_head = {
         "description": description,
@@ -126,11 +128,14 @@ def set_(
         known = await room.credentials.get(name)
         model = credential_fields(type or known.type)
         given = read_flags(ctx.args, model, open_names=(type or known.type) == "generic")
+        for field in _clear_head(given, {*known.plain, *known.sealed}):
+            head.setdefault(field, "")
         if not (type or head or given.values or given.clear):
+            _ask_for_lacking(given, known.type, known.missing)
             _ask_for_secrets(given, known.type, "empty: keep")
             if not given.values:
                 raise WrongUse(
-                    "Nothing to change was given.", hint="See: postroom credential set --help"
+                    "Nothing to change was given.", hint=_how_to_complete(known.type, known.missing)
                 )
         if (
             type
@@ -150,7 +155,7 @@ def set_(
             _tell(saved.notes)
         return await room.credentials.show(name)
 
-    return _saved(in_room(body))
+    _saved(in_room(body))
 
 
 @app.verb()
@@ -159,8 +164,9 @@ def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the n
 
     async def body(room: Room) -> dict[str, Any]:
         await room.credentials.copy(name, new_name)
-        given = Given()
-        _ask_for_secrets(given, (await room.credentials.get(new_name)).type, "empty: none")
+        given, made = Given(), await room.credentials.get(new_name)
+        _ask_for_lacking(given, made.type, made.missing)
+        _ask_for_secrets(given, made.type, "empty: none")
         if given.values:
             _tell((await room.credentials.set(new_name, given.values)).notes)
         return await room.credentials.show(new_name)
@@ -191,11 +197,46 @@ def usage(name: Name) -> None:
 
 
 @app.verb()
+def generate(
+    name: Name,
+    days: Annotated[
+        int, typer.Option(metavar="N", help="How long it lasts.", min=1, max=3650)
+    ] = 730,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Where to write the certificate.")
+    ] = None,
+) -> None:
+    """Make a key pair: the private key stays sealed here, the certificate is for the other side."""
+    if to is not None and to.exists():
+        raise InvalidValue("--to", f"{to} is there already; nothing was made")
+
+    async def body(room: Room) -> tuple[dict[str, Any], str]:
+        known = await room.credentials.get(name)
+        replace = "private_key" in known.sealed and confirm(
+            f"{known.name} has a private key. Replace it? The old certificate will not do any more."
+        )
+        _, certificate = await room.credentials.generate(name, days=days, replace=replace)
+        return await room.credentials.show(name), certificate
+
+    found, certificate = in_room(body)
+    if to is not None:
+        to.write_text(certificate)
+    if OPTIONS.json:
+        show.record({**found, "pem": certificate, "to": None if to is None else str(to)})
+        return
+    if to is None:
+        print(certificate, end="")
+    show.note(f"Made for {found['name']}: {found['fields']['certificate']}.")
+    where = f"in {to}" if to else "above"
+    show.note(f"Give the certificate {where} to the other side; the private key stays sealed here.")
+
+
+@app.verb()
 def trust(
     name: Name,
     fingerprint: Annotated[str, typer.Argument(help="SHA-256, as credential test shows it.")],
     rebind: Rebind = False,
-) -> int:
+) -> None:
     """Trust the certificate that an smtp credential's server shows, after you compared it."""
 
     async def body(room: Room) -> dict[str, Any]:
@@ -204,7 +245,7 @@ def trust(
         )
         return await room.credentials.show(name)
 
-    return _saved(in_room(body))
+    _saved(in_room(body))
 
 
 @app.verb()
@@ -212,6 +253,17 @@ def test(name: Name) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
     report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
     return show_report(report)
+
+
+def _clear_head(given: Given, own: set[str]) -> list[str]:
+    """Take what every credential has out of ``--clear``; a custom field of that name goes first."""
+    head: list[str] = [
+        field
+        for field in ("description", "expires_at", "rotate_after")
+        if field in given.clear and field not in own
+    ]
+    given.clear = [field for field in given.clear if field not in head]
+    return head
 
 
 def _ask_type() -> str:
@@ -232,8 +284,42 @@ def _ask_for_missing(given: Given, type: str) -> None:
             answer = ask_plain(field.label + (" (empty: no sign-in)" if user else ""))
             if answer:
                 given.values[field.name] = answer
+    asked = {one.name for one in _top_fields(type) if one.needed}
+    missing = [name for name in lacking(type, given.values) if name not in asked]
+    _ask_for_lacking(given, type, missing)
     if type != "smtp" or given.values.get("user_name"):
         _ask_for_secrets(given, type, "empty: none")
+
+
+def _ask_for_lacking(given: Given, type: str, missing: list[str]) -> None:
+    """Ask for what a record is without, but for whatever is asked for with the secrets."""
+    if not may_ask():
+        return
+    fields = {one.name: one for one in _top_fields(type)}
+    for name in missing:
+        field = fields.get(name)
+        if field is None and "." in name:  # client_secrets.2026a.value
+            secret = ask(f"{name} (empty: none)")
+            if secret:
+                assign(given.values, name, secret)
+        elif field is not None and not field.sealed and field.type != "map":
+            answer = "" if name == "certificate" else ask_plain(field.label)  # PEM is not typed
+            if answer:
+                given.values[name] = answer
+
+
+def _ask_for_entry(given: Given, field: Described, if_empty: str) -> None:
+    """Of a map by label: a label, then the secret under it."""
+    label = ask_plain(f"{field.label}: label of one, such as 2026a ({if_empty})")
+    if not label:
+        return
+    try:
+        check_name(label)
+    except ValueError as error:
+        raise InvalidValue(field.name, f"the label {error}") from None
+    secret = ask(f"{field.label}: value of {label}")
+    if secret:
+        given.values[field.name] = {label: {"value": secret}}
 
 
 def _ask_for_secrets(given: Given, type: str, if_empty: str) -> None:
@@ -246,10 +332,26 @@ def _ask_for_secrets(given: Given, type: str, if_empty: str) -> None:
             answer = ask(f"{field.label} ({if_empty})")
             if answer:
                 given.values[field.name] = answer
+        by_label = field.type == "map" and type != "generic"
+        if by_label and not {field.name, "private_key"} & given.values.keys():
+            _ask_for_entry(given, field, if_empty)
 
 
 def _top_fields(type: str) -> list[Described]:
     return [one for one in describe(credential_fields(type)) if "." not in one.name]
+
+
+def _flags_of(type: str, missing: list[str]) -> str:
+    """The flags that give what is missing; any name will do where fields are custom."""
+    if type == "generic":
+        return "--FIELD-from-env NAME"
+    return " ".join(flag_for(name, credential_fields(type)) for name in missing)
+
+
+def _how_to_complete(type: str, missing: list[str]) -> str:
+    if not missing:
+        return "See: postroom credential set --help"
+    return f"What is missing comes by {_flags_of(type, missing)}"
 
 
 def _tell(notes: list[str]) -> None:
@@ -272,13 +374,15 @@ def _sentence(says: str) -> str:
 
 
 def _saved(found: dict[str, Any]) -> int:
+    """Show what was saved; the status is that of a new record, which may be not finished."""
     _show(found)
     name = found["name"]
     if found["state"] == "incomplete":
         missing = ", ".join(found["missing"])
+        flags = _flags_of(found["type"], found["missing"])
         show.note(
             f"Incomplete, {missing} missing. Until it is given nothing can use it: "
-            f"postroom credential set {name}"
+            f"postroom credential set {name} {flags}"
         )
     elif found["type"] == "smtp":
         show.note(f"Try it: postroom credential test {name}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from postroom.cli import show
+from postroom.cli.flags import flag_for
 from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 from postroom.cli.options import OPTIONS
 from postroom.cli.verbs import Verbs
@@ -120,5 +121,8 @@ def _fields(name: str, fields: list[Described]) -> None:
             facts.append(
                 row["default"] if row["default"] == "needed" else f"default {row['default']}"
             )
-        print(f"{row['field']}  ({', '.join(facts)})")
+        print(show.said(f"{row['field']}  ({', '.join(facts)})", indent=4))
         print(show.said(f"    {row['about']}", indent=4))
+        if name in credential_types() and name != "generic" and row["type"] == "map":
+            flag = flag_for(row["field"], credential_types()[name])
+            print(show.said(f"    By label, each by a flag: {flag}", indent=4))

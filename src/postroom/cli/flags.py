@@ -15,7 +15,7 @@ from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields import Described, Fields, assign, describe, nearest, sealed_in
 from postroom.secret import Secret
 
-__all__ = ["Given", "changes_of", "read_flags"]
+__all__ = ["Given", "changes_of", "flag_for", "read_flags"]
 
 _SECRET_WAYS = ("-from-env", "-from-file", "-stdin")
 
@@ -42,6 +42,8 @@ def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = 
         value = inline if _ else None
         if word in ("--set", "--clear"):
             text = value if value is not None else _next(word, rest)
+            if text.partition("=")[0] == "name" and not open_names:
+                raise _named_for_good(model)
             if word == "--clear":
                 given.clear.append(text)
             else:
@@ -53,6 +55,8 @@ def read_flags(words: Sequence[str], model: type[Fields], *, open_names: bool = 
                 code="unknown_field",
                 hint="Values belong to flags: --NAME VALUE.",
             )
+        if word == "--name":
+            raise _named_for_good(model)
         _flag(given, word, value, rest, fields, model, open_names=open_names)
     return given
 
@@ -92,7 +96,7 @@ def _set(
     if open_names:
         _refuse_open(dotted, read)
     elif sealed_in(model, assign({}, dotted, read)):
-        raise _in_argv(dotted)
+        raise _in_argv(_secret_place(dotted, fields))
     assign(given.values, dotted, read)
 
 
@@ -111,6 +115,8 @@ def _flag(
         top, dot, below = word[2:].removesuffix(way).partition(".")
         base = top.replace("-", "_") + dot + below
         if word.endswith(way) and (open_names or base in fields or _in_map(base, fields)):
+            if not open_names and _secret_place(base, fields) != base:
+                raise _whole_map(base, fields)
             source = "" if way == "-stdin" else value if value is not None else _next(word, rest)
             _put(given, base, fields, _secret(way, source))
             return
@@ -128,8 +134,16 @@ def _flag(
         return
     read = _read(field, value if value is not None else _next(word, rest))
     if sealed_in(model, assign({}, name, read)):
-        raise _in_argv(f"{name}.LABEL.value" if field.type == "map" else name)
+        raise _in_argv(_secret_place(name, fields))
     assign(given.values, name, read)
+
+
+def _named_for_good(model: type[Fields]) -> WrongUse:
+    noun = model.__name__.lower() if "name" in model.model_fields else "credential"
+    return WrongUse(
+        "A name is the word behind the verb, and it never changes.",
+        hint=f"To have it under another name as well: postroom {noun} copy NAME NEW_NAME",
+    )
 
 
 def _unknown(word: str, fields: dict[str, Described]) -> UnknownField:
@@ -168,6 +182,35 @@ def _in_map(dotted: str, fields: dict[str, Described]) -> bool:
     """Whether this is a place in a map by label, such as ``client_secrets.2026a.value``."""
     top, dot, _ = dotted.partition(".")
     return bool(dot) and top in fields and fields[top].type == "map"
+
+
+def _secret_place(dotted: str, fields: dict[str, Described]) -> str:
+    """Where a secret stands that was given at ``dotted``: a map by label has it one or two below."""
+    top, _, below = dotted.partition(".")
+    if top not in fields or fields[top].type != "map" or "." in below:
+        return dotted
+    return f"{top}.{below or 'LABEL'}.value"
+
+
+def _whole_map(dotted: str, fields: dict[str, Described]) -> WrongUse:
+    place = _as_flag(_secret_place(dotted, fields))
+    return WrongUse(
+        f"{dotted} is a map by label: each of its secrets comes by a flag of its own.",
+        hint=f"Use {place}-from-env NAME, {place}-from-file PATH or {place}-stdin"
+        + (", with a LABEL of yours such as 2026a." if "LABEL" in place else "."),
+    )
+
+
+def flag_for(dotted: str, model: type[Fields]) -> str:
+    """The flag that gives one field, with what belongs behind it: ``--password-from-env NAME``."""
+    fields = {one.name: one for one in describe(model)}
+    field = fields.get(dotted)
+    place = _as_flag(_secret_place(dotted, fields))
+    if field is not None and not field.sealed and field.type != "map":
+        if dotted == "certificate":
+            return f"{place}-from-file PATH"
+        return f"{place} {dotted.rpartition('_')[2].upper()}"
+    return f"{place}-from-env NAME"
 
 
 def _refuse_open(name: str, value: Any) -> None:

@@ -279,7 +279,7 @@ async def _mark_answered(box: Any, id: str, folder: str) -> None:
 def forward(
     via: Via,
     id: Id,
-    to: Annotated[list[str], typer.Option(metavar="ADDRESS", help="A recipient; several times.")],
+    to: Annotated[list[str], typer.Option(metavar="ADDRESS", help="As of postroom send.")],
     text: Text = None,
     text_file: TextFile = None,
     as_attachment: Annotated[
@@ -301,7 +301,7 @@ def forward(
         draft = await room.email.forward(
             through,
             message,
-            to=to,
+            to="; ".join(to),
             text=words,
             from_=from_ or None,
             as_attachment=as_attachment,

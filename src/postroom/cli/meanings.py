@@ -99,12 +99,6 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "It was saved before every field was given, or is a copy: copies hold no secret.",
         "`postroom credential set NAME` asks for what is missing.",
     ),
-    "expired": Meaning(
-        "The credential is past its date.",
-        "Its `expires_at` has passed; this release warns of that and still uses it.",
-        "Get a new secret from the provider, store it with `postroom credential set "
-        "NAME`, and move the date.",
-    ),
     "read_only": Meaning(
         "The connection, or the folder as it was opened, may not be changed.",
         "`read_only: true` stands on the connection, or the server gives this user no more.",

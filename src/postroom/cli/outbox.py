@@ -92,6 +92,9 @@ def drain(service: Service = "") -> int:
         show.say(f"{', '.join(told) or 'Nothing was due'}.", **numbers, waiting=waiting)
         if done.error is not None:
             show.note(f"postroom: {done.error}")
+        uncopied = await room.email.copy([service] if service else None)
+        if uncopied is not None:  # said, and no outcome of a send
+            show.note(f"postroom: no copy in the Sent folder yet: {uncopied}")
         if done.failed or done.ambiguous:
             return 1
         return TRY_AGAIN if done.next_due is not None else 0
@@ -139,8 +142,16 @@ def show_item(item: Mapping[str, Any]) -> None:
             **item,
             "size": show.size(item["size"]),
             "recipients": [_recipient(each) for each in item["recipients"]],
+            "sent_copy": _copy(item["sent_copy"]),
         }
     )
+
+
+def _copy(one: Mapping[str, Any] | None) -> str:
+    """``failed: The mailbox is full.``; empty where there is none."""
+    if one is None or one["state"] == "none":
+        return ""
+    return f"{one['state']}: {show.plain(one['said'])}" if one["said"] else str(one["state"])
 
 
 def _recipient(one: Mapping[str, Any]) -> str:

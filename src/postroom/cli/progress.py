@@ -9,7 +9,7 @@ from typing import Any
 
 from postroom.cli.options import OPTIONS
 
-__all__ = ["collecting"]
+__all__ = ["collecting", "counting"]
 
 
 @contextlib.contextmanager
@@ -49,3 +49,18 @@ def collecting(name: str) -> Iterator[Callable[[Any], None] | None]:
             bar.update(task, total=max(tally.listed, finished), completed=finished)
 
         yield tell
+
+
+@contextlib.contextmanager
+def counting(name: str, of: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Shows how many of how many are done; ``of`` says what they are."""
+    if OPTIONS.json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(of))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, total=total, completed=done)

@@ -12,7 +12,7 @@ import yaml
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import ask, confirm, in_room, rebinding
+from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding
 from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
 from postroom.operations.desk import Rebind
@@ -46,7 +46,12 @@ def init() -> None:
         return
     print("A new room." if new else "The room is there already; nothing was changed.")
     print(f"  room  {where}\n  key   {found['source']}")
-    print(show.said("Keep a copy of the key elsewhere: without it nobody can open the secrets."))
+    print(
+        show.said(
+            "Without the key nobody can open the secrets. Keep a recovery kit of it elsewhere: "
+            "postroom keys kit --to FILE"
+        )
+    )
     print("\nNext:")
     said = {"POSTROOM_ROOM": OPTIONS.room and where, "POSTROOM_KEK": OPTIONS.kek}
     if any(said.values()):  # or the next command would look for another room
@@ -78,7 +83,7 @@ def apply(
     """Make the room what the files say, in one transaction; shows the plan first."""
 
     async def body(room: Room) -> Plan:
-        wanted = room.roomfile.read(files, prompt=ask)
+        wanted = room.roomfile.read(files, prompt=ask if may_ask() else None)
         agreed: list[Rebind] = []
 
         async def planned(rebind: Rebind) -> Plan:

@@ -30,13 +30,13 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("work", "Collect for every source, send for every service."),
     "explain": ("explain", "What a noun, a type, a sink or an error code is."),
     "credential": ("credential", "Sealed credentials: add, set, list, show, test ..."),
-    "connection": ("connection", "Email connections: add, set, list, show, test ..."),
+    "connection": ("connection", "Email connections: add, set, list, show, test, log ..."),
     "source": ("source", "Mail collected: add, run, watch, ledger, release ..."),
     "service": ("service", "Mail sent: add, set, list, show ..."),
     "outbox": ("outbox", "What waits and was sent: list, show, drain, retry ..."),
     "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
-    "keys": ("keys", "The room's keys: status."),
+    "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
     "audit": ("audit", "The audit record: list, verify."),
 }
 """Verb or noun: the module in this package that has it (as ``app``), and one line about it."""

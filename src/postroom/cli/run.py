@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.errors import InvalidValue, PostroomError, Refused, WrongUse
+from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
 from postroom.secret import Secret
 from postroom.settings import settings_of
@@ -43,7 +43,7 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
-    room = await open_room(settings, make=make, ask=ask)
+    room = await open_room(settings, make=make, ask=ask if may_ask() else None)
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
@@ -58,13 +58,7 @@ def may_ask() -> bool:
 
 
 def ask(question: str) -> Secret:
-    """Ask for a secret on the terminal, without echo.  Raises InvalidValue when nobody is there."""
-    if not sys.stdin.isatty():
-        raise InvalidValue(
-            "",
-            f"{question.rstrip(': ')}: nobody is here to ask; give it by "
-            "--NAME-from-env, --NAME-from-file or --NAME-stdin",
-        )
+    """Ask for a secret on the terminal, without echo; only where :func:`may_ask` says so."""
     with _at_the_terminal():
         return Secret(getpass.getpass(f"{question.rstrip(': ')}: "))
 

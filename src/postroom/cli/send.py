@@ -31,7 +31,12 @@ def send(
     via: Annotated[
         str, typer.Option(metavar="NAME", help="Service, connection or smtp credential.")
     ],
-    to: Annotated[Many, typer.Option(metavar="ADDRESS", help="A recipient; several times.")] = None,
+    to: Annotated[
+        Many,
+        typer.Option(
+            metavar="ADDRESS", help="A recipient, or a list with ; between. Several times."
+        ),
+    ] = None,
     cc: Annotated[Many, typer.Option(metavar="ADDRESS", help="As --to.")] = None,
     bcc: Annotated[
         Many, typer.Option(metavar="ADDRESS", help="As --to; no recipient sees it.")
@@ -70,9 +75,9 @@ def send(
         )
     draft = draft_of(
         from_=from_ or None,
-        to=to,
-        cc=cc,
-        bcc=bcc,
+        to="; ".join(to or ()),  # each may be a list itself
+        cc="; ".join(cc or ()),
+        bcc="; ".join(bcc or ()),
         reply_to=reply_to or None,
         subject=subject,
         text=body_text("text", text, text_file),
@@ -103,6 +108,8 @@ async def sending(
         "Stored, not finished: do not send it again. Follow it with: "
         f"postroom outbox show {item.id}"
     )
+    if item.reason:
+        show.note(f"Why, step by step: {await room.services.test_command(item.service)}")
     return UNFINISHED
 
 

@@ -135,11 +135,14 @@ def _tell(name: str, tally: Any, counts: dict[str, int], where: str) -> None:
         source=name,
         listed=tally.listed,
         bytes=tally.bytes,
+        later=tally.later,
         **numbers,
     )
     for state in ("held", "failed"):
         if numbers[state]:
             show.note(f"See why: postroom source ledger {name} --state {state}")
+    if tally.later:
+        show.note(f"{tally.later} more wait for their time (stable_time, or a retry).")
     if tally.throttled_for:
         show.note(f"The throttle keeps the rest back for {tally.throttled_for:.0f} s.")
 
@@ -174,6 +177,21 @@ def watch(name: Name) -> int:
 
 
 @app.verb()
+def preview(
+    name: Name,
+    last: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
+) -> None:
+    """What would happen to the messages on the server, and why; changes nothing."""
+    rows = in_room(lambda room: room.collecting.preview(name, last=last))
+    show.items(
+        [one.as_json() for one in rows],
+        (("would", "WOULD"), ("name", "NAME"), ("why", "WHY"), ("then", "THEN")),
+        empty=f"There is no message in the folder that source {name} watches.",
+        give=("name", "why", "then"),
+    )
+
+
+@app.verb()
 def ledger(
     name: Name,
     state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
@@ -187,15 +205,13 @@ def ledger(
         (
             ("id", "ID"),
             ("state", "STATE"),
-            ("received_at", "RECEIVED"),
-            ("sender", "FROM"),
-            ("subject", "SUBJECT"),
+            ("name", "NAME"),
             ("size", "SIZE"),
             ("reason", "REASON"),
         ),
         empty=f"Source {name} remembers no message"
         + (f" that is {' or '.join(states)}." if states else " yet."),
-        give=("sender", "subject", "reason"),
+        give=("name", "reason"),
     )
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
 
 __all__ = ["last_use", "show_usage", "uses"]
+
+_NOTHING: Final = {
+    "source": "No worker collects for source {name}, and it has finished every message it knows.",
+    "service": "No message waits under service {name}.",
+}
 
 
 def show_usage(noun: str, name: str, usage: Any) -> None:
@@ -24,7 +29,9 @@ def show_usage(noun: str, name: str, usage: Any) -> None:
             ("via", "OF CONNECTION"),
             *((("number", "HOW MANY"),) if any(row["number"] > 1 for row in rows) else ()),
         ),
-        empty=f"{noun.capitalize()} {name} is not used anywhere.",
+        empty=_NOTHING.get(noun, "{noun} {name} is not used anywhere.").format(
+            noun=noun.capitalize(), name=name
+        ),
         give=("name",),
         **found,
     )

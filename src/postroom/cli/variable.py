@@ -10,6 +10,7 @@ from postroom.cli import show
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
+from postroom.errors import Refused
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -24,20 +25,47 @@ Env = Annotated[str, typer.Argument(help="Name of the environment variable.")]
 
 @app.verb("list")
 def list_() -> None:
-    """Every variable."""
-    found = in_room(lambda room: room.variables.list())
+    """Every variable, and what macros may read of the environment."""
+
+    async def body(room: Room) -> tuple[dict[str, str], list[str]]:
+        return await room.variables.list(), await room.variables.allowed()
+
+    found, allowed = in_room(body)
     show.items(
         [{"name": name, "value": value} for name, value in found.items()],
         (("name", "NAME"), ("value", "VALUE")),
         empty="No variables yet. Make one: postroom variable set NAME VALUE",
         give=("value",),
+        allowed=allowed,
     )
+    if allowed:
+        show.note(f"Macros may read of the environment: {', '.join(allowed)}.")
 
 
 @app.verb("show")
 def show_(name: Name) -> None:
     """One variable."""
     show.record({"name": name, "value": in_room(lambda room: room.variables.get(name))})
+
+
+@app.verb()
+def add(
+    name: Name,
+    value: Annotated[str, typer.Argument(help="Its text; what begins with - goes behind --.")],
+) -> None:
+    """Make a variable; one that is there already is not changed."""
+
+    async def body(room: Room) -> None:
+        if name in await room.variables.list():
+            raise Refused(
+                f"There is a variable called {name} already.",
+                code="name_taken",
+                hint=f"Change it with: postroom variable set {name} VALUE",
+            )
+        await room.variables.set(name, value)
+
+    in_room(body)
+    show.say(f"{name} is {value}.", name=name, value=value, changed=True)
 
 
 @app.verb("set")

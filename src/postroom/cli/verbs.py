@@ -156,6 +156,7 @@ def _fields(noun: str, formatter: Any, *, changing: bool) -> None:
             "is asked for, or comes by --FIELD-from-env VARIABLE, --FIELD-from-file PATH or "
             "--FIELD-stdin."
         )
+        formatter.write_text("By label: --client-secrets.LABEL.value-from-env VARIABLE")
         return
     from postroom.fields import describe
     from postroom.operations.declared import nouns

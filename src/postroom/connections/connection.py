@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from postroom.credentials.types.addresses import Senders
 from postroom.fields import Fields, Name, field
 
 __all__ = ["Auth", "Connection", "Incoming", "Outgoing", "Side"]
@@ -142,7 +143,7 @@ class Connection(Fields):
     worker_roles: list[str] | None = field(
         None, label="Worker roles", help="Only workers with one of these use it. Empty: any."
     )
-    allowed_senders: list[str] | None = field(
+    allowed_senders: Senders | None = field(
         None, label="Allowed senders", help="Addresses, or *@DOMAIN."
     )
     incoming: Incoming | None = field(None, label="Incoming")

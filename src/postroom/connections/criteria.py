@@ -19,7 +19,7 @@ _FLAGS: Final = {
     "unseen": "UNSEEN", "seen": "SEEN", "flagged": "FLAGGED", "unflagged": "UNFLAGGED",
     "answered": "ANSWERED", "unanswered": "UNANSWERED",
 }  # fmt: skip
-_TEXTS: Final = ("from", "to", "subject", "text")
+_TEXTS: Final = ("from", "to", "subject", "message-id", "text")
 _DATES: Final = ("since", "before")
 _MONTHS: Final = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -31,8 +31,8 @@ _WORDS: Final = ("all", *_FLAGS, *_TEXTS, *_DATES)
 class Criteria:
     """All conditions hold together; none: every message.
 
-    ``flags`` are words such as ``unseen``; ``texts`` pairs of ``from|to|subject|text`` and a part
-    of it, compared without regard to case; ``since`` is inclusive, ``before`` is not, both by the
+    ``flags`` are words such as ``unseen``; ``texts`` pairs of ``from|to|subject|message-id|text`` and
+    a part of it, compared without regard to case; ``since`` is inclusive, ``before`` is not, both by the
     day the server received the message (RFC 9051, 6.4.4).
     """
 
@@ -45,7 +45,7 @@ class Criteria:
     def program(self) -> str:
         """An IMAP SEARCH program in ASCII; what is not ASCII is left to :meth:`fits`."""
         parts = [_FLAGS[word] for word in self.flags]
-        parts += [f"{key.upper()} {_quoted(part)}" for key, part in self.texts if part.isascii()]
+        parts += [f"{_key(key)} {_quoted(part)}" for key, part in self.texts if part.isascii()]
         parts += [f"SINCE {_imap_date(self.since)}"] if self.since else []
         parts += [f"BEFORE {_imap_date(self.before)}"] if self.before else []
         return " ".join(parts) or "ALL"
@@ -126,6 +126,10 @@ def _date(key: str, value: str) -> dt.date:
         return dt.date.fromisoformat(value)
     except ValueError:
         raise InvalidValue("search", f"{key} needs a date, such as {key}:2026-01-31") from None
+
+
+def _key(key: str) -> str:
+    return "HEADER MESSAGE-ID" if key == "message-id" else key.upper()
 
 
 def _quoted(text: str) -> str:

@@ -169,6 +169,7 @@ class _Walk:
             self._began = monotonic()
             await (self._incoming if place == "incoming" else self._outgoing)(prepared)
         except PostroomError as error:
+            await self._opener.failed(name, place, error)
             self._failed(error, prepared)
             if prepared is None:
                 self.report.advice = Advice(error.hint)
@@ -225,9 +226,7 @@ class _Walk:
         step = (error.step if isinstance(error, WireError) else "") or (
             "connect" if prepared else "secret"
         )
-        said = error.said if isinstance(error, WireError) else ""
-        detail = f"{error.sentence} The server said: {said}" if said else error.sentence
-        self._add(StepResult(step, False, self._since_last(), detail))
+        self._add(StepResult(step, False, self._since_last(), error.reason))
 
     def _add(self, result: StepResult) -> None:
         self.report.steps.append(result)

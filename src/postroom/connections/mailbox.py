@@ -41,7 +41,7 @@ class Deleted:
     gone: bool
 
 
-class Mailbox:
+class Mailbox:  # gauge: one method a verb of the incoming side; two halves would be one object twice
     """An open message store with the verbs people use.  ``spool`` takes large messages.
 
     Every verb looks at what the store can do (one of a read-only connection changes nothing), and
@@ -192,6 +192,15 @@ class Mailbox:
                 raise InvalidValue("flag", f"use one of {', '.join(FLAGS)}, or a plain keyword")
         await _open_to_change(self._store, ids, folder)
         await self._store.flag(list(ids), add=list(add), remove=list(remove))
+
+    async def append(self, message: bytes, to: str, *, flags: Sequence[str] = ()) -> None:
+        """Put a message into a folder (a name, or a special use such as ``\\Sent``).
+
+        Raises FolderError(``folder_missing``, ``over_quota``).
+        """
+        if not self._store.features.append:
+            raise _not_supported("This wire (POP3) can put no message into a folder.")
+        await self._store.append(to, message, flags=list(flags))
 
     async def delete(self, ids: Sequence[str], folder: str = "INBOX") -> Deleted:
         """Delete exactly these messages.  On POP3 they are gone once the mailbox is closed."""

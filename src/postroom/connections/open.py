@@ -10,13 +10,14 @@ opened for one host and sent to another.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final, Literal
 
 from postroom.clock import timestamp
-from postroom.connections import store
+from postroom.connections import events, store
 from postroom.connections.direct import DIRECT, side_of_credential
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.readonly import read_only_store
@@ -31,7 +32,7 @@ from postroom.credentials.types.password import Password
 from postroom.credentials.types.secret import SecretValue
 from postroom.credentials.types.smtp import Smtp
 from postroom.db import Database, Tx
-from postroom.errors import InvalidValue, Refused
+from postroom.errors import InvalidValue, PostroomError, Refused, RoomError, WireError
 from postroom.net.dial import Policy, Step
 from postroom.net.tls import ClientCertificate, Tls
 from postroom.protocols import imap, pop3, smtp
@@ -105,8 +106,9 @@ class Opener:
         Raises NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
         ``not_supported`` when it has no such side), Locked, WireError.
         """
-        prepared = await self.prepare(name, "incoming")
-        opened = await dial_store(prepared)
+        async with self._telling(name, "incoming"):
+            prepared = await self.prepare(name, "incoming")
+            opened = await dial_store(prepared)
         await self._note(prepared, opened)
         return read_only_store(opened) if prepared.side.read_only else opened
 
@@ -115,8 +117,9 @@ class Opener:
 
         Raises as :meth:`open_store`.
         """
-        prepared = await self.prepare(name, "outgoing")
-        opened = await dial_transport(prepared)
+        async with self._telling(name, "outgoing"):
+            prepared = await self.prepare(name, "outgoing")
+            opened = await dial_transport(prepared)
         await self._note(prepared, opened)
         return opened
 
@@ -150,8 +153,37 @@ class Opener:
                 self._credentials.presented(tx, credential, version, now)
             if prepared.noun == "connection":
                 store.record_use(tx, prepared.name, by=self._actor)
+                event = "signed in" if prepared.sign_in.secret else "opened"
+                side = prepared.side.place
+                events.record(tx, prepared.name, event, actor=self._actor, side=side)
 
         await self._db.write(body)
+
+    async def failed(self, name: str, place: Place, error: PostroomError) -> None:
+        """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
+        bare = name.removeprefix("connection:")
+        wire = error if isinstance(error, WireError) else None
+        told = f"{error.sentence} They said: {wire.said}" if wire and wire.said else error.sentence
+
+        def body(tx: Tx) -> None:
+            if store.exists(tx, bare):
+                step = wire.step if wire else "secret"
+                events.record(
+                    tx, bare, "failed", actor=self._actor, side=place, step=step, code=error.code,
+                    detail=told,
+                )  # fmt: skip
+
+        if not name.startswith(DIRECT) and self._credentials.locked is None:
+            with contextlib.suppress(RoomError):
+                await self._db.write(body)
+
+    @contextlib.asynccontextmanager
+    async def _telling(self, name: str, place: Place) -> AsyncIterator[None]:
+        try:
+            yield
+        except PostroomError as error:
+            await self.failed(name, place, error)
+            raise
 
     async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
         try:

@@ -14,16 +14,23 @@ APP_PASSWORD: Final = (
 
 
 class Provider(NamedTuple):
-    """What a provider wants instead, and where a person gets it."""
+    """What a provider wants instead, and where a person gets it.
+
+    ``keeps_copy``: what is sent through it lies in the account's Sent folder by itself.
+    """
 
     name: str
     wants: str
     link: str
     app_password: bool = True
+    keeps_copy: bool = False
 
 
 _GOOGLE = Provider(
-    "Google", "Gmail takes an app password, or OAuth.", "https://myaccount.google.com/apppasswords"
+    "Google",
+    "Gmail takes an app password, or OAuth.",
+    "https://myaccount.google.com/apppasswords",
+    keeps_copy=True,
 )
 _MICROSOFT = Provider(
     "Microsoft",
@@ -32,6 +39,7 @@ _MICROSOFT = Provider(
     "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/"
     "deprecation-of-basic-authentication-exchange-online",
     app_password=False,
+    keeps_copy=True,
 )
 _YAHOO = Provider(
     "Yahoo", "Yahoo Mail takes an app password only.", "https://login.yahoo.com/account/security"

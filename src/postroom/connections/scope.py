@@ -10,7 +10,7 @@ from postroom import macros
 from postroom.db import Tx
 from postroom.variables.store import all_variables, allowed_environment
 
-__all__ = ["expander", "scope_of"]
+__all__ = ["expander", "scope_of", "templates"]
 
 
 def scope_of(tx: Tx, environ: Mapping[str, str] | None = None) -> macros.Scope:
@@ -38,3 +38,17 @@ def expander(tx: Tx, environ: Mapping[str, str] | None = None) -> Callable[[str,
         return str(macros.expand(text, found[0], allowed=macros.SETTING, name=where).text)
 
     return expand
+
+
+def templates(
+    tx: Tx, environ: Mapping[str, str] | None = None
+) -> Callable[[str, str], macros.Template]:
+    """As :func:`expander`, for settings that say something of each message too."""
+    found: list[macros.Scope] = []
+
+    def prepare(text: str, where: str) -> macros.Template:
+        if not found:
+            found.append(scope_of(tx, environ))
+        return macros.prepare(text, found[0], name=where)
+
+    return prepare

@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from postroom.clock import timestamp
+from postroom.connections import events
 from postroom.connections.connection import Connection
 from postroom.db import Conflict, Row, Tx
 from postroom.errors import NotThere, Refused
@@ -102,6 +103,7 @@ def delete(tx: Tx, name: str) -> None:
             code="in_use",
             hint="Change or delete those first.",
         )
+    events.forget(tx, name)
     tx.execute("DELETE FROM connections WHERE name_key = :key", key=name.casefold())
 
 

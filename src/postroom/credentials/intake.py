@@ -81,7 +81,11 @@ class Intake:
                 self._remove(name, label)
             return
         if not isinstance(value, Mapping):
-            raise InvalidValue(name, "give a map by label, such as {2026a: {value: ...}}")
+            raise InvalidValue(
+                name,
+                "give a map by label, such as {2026a: {value: ...}}",
+                hint=_by_flag(name, "LABEL"),
+            )
         for label, entry in value.items():
             self._entry(name, str(label), entry, model)
 
@@ -98,7 +102,9 @@ class Intake:
             return
         dotted = f"{name}.{label}"
         if not isinstance(entry, Mapping):
-            raise InvalidValue(dotted, "give a map with the field value")
+            raise InvalidValue(
+                dotted, "give a map with the field value", hint=_by_flag(name, label)
+            )
         try:
             check_name(label)
         except ValueError as error:
@@ -130,6 +136,11 @@ class Intake:
         elif text != value and not text.startswith("-----BEGIN"):
             self.notes.append(f"{name}: the line break at its end was removed.")
         return text
+
+
+def _by_flag(name: str, label: str) -> str:
+    flag = f"--{name.replace('_', '-')}.{label}.value"
+    return f"On the command line: {flag}-from-env NAME, {flag}-from-file PATH or {flag}-stdin."
 
 
 def _strip(text: str) -> str:

@@ -28,8 +28,10 @@ __all__ = ["Seat"]
 class Seat:
     """This process's place among those that claim: ``async with Seat(db) as seat: seat.owner``."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, kek: str = "") -> None:
+        """``kek`` is the id of the key this process opened the room with."""
         self._db = db
+        self._kek = kek
         self._directory = db.path.parent / "seats"
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._file: int | None = None
@@ -96,12 +98,13 @@ class Seat:
 
     def _sit(self, tx: Tx) -> None:
         tx.execute(
-            "INSERT INTO workers (owner, pid, host, started_at, heartbeat_at) "
-            "VALUES (:owner, :pid, :host, :now, :now) "
+            "INSERT INTO workers (owner, pid, host, kek, started_at, heartbeat_at) "
+            "VALUES (:owner, :pid, :host, :kek, :now, :now) "
             "ON CONFLICT (owner) DO UPDATE SET heartbeat_at = :now",
             owner=self.owner,
             pid=os.getpid(),
             host=socket.gethostname(),
+            kek=self._kek,
             now=timestamp(),
         )
 

@@ -26,12 +26,14 @@ def parse(model: type[M], data: Mapping[str, Any], *, where: str = "") -> M:
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
-        raise _translate(model, error, where) from None
+        raise _translate(model, error, data, where) from None
 
 
-def _translate(model: type[Fields], error: ValidationError, where: str) -> WrongUse:
+def _translate(
+    model: type[Fields], error: ValidationError, data: Mapping[str, Any], where: str
+) -> WrongUse:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = [str(part) for part in first["loc"]]
+    path = _place([str(part) for part in first["loc"]], data)
     prefix = f"{where}: " if where else ""
     if first["type"] == "extra_forbidden":
         return _unknown(model, path, prefix)
@@ -63,6 +65,17 @@ _WORDS = {
     "union_tag_not_found": "say which type it is, such as {type: ...}",
     "union_tag_invalid": "there is no such type",
 }
+
+
+def _place(path: Iterable[str], data: Any) -> list[str]:
+    """The path without the type that pydantic puts behind a field that has several (``sink``)."""
+    place: list[str] = []
+    for part in path:
+        if isinstance(data, Mapping) and data.get("type") == part and part not in data:
+            continue
+        place.append(part)
+        data = data.get(part) if isinstance(data, Mapping) else None
+    return place
 
 
 def _is_branch(part: str) -> bool:

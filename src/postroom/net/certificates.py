@@ -251,7 +251,8 @@ def _failed(exc: BaseException, host: str) -> TlsError:
     if isinstance(exc, (ConnectionError, EOFError, ssl.SSLEOFError)) or "EOF" in reason:
         return TlsError(
             f"{host} closed the connection during the TLS handshake.",
-            hint="Check that this port speaks TLS; a load balancer without a server does this too.",
+            hint="Check that this port speaks TLS; a load balancer without a server does this too, "
+            "and a server that wants no more connections from one address.",
             temporary=True,
         )
     return TlsError(

@@ -99,7 +99,10 @@ async def dial(route: Route, *, timeout: float, resolve: Resolve | None = None) 
         error = failures.timed_out(host, port, progress.step, timeout)
     except DialError as raised:
         error = raised
-    error.facts["steps"] = [[s.name, round(s.seconds, 4), s.detail] for s in progress.steps]
+    error.facts["steps"] = [
+        {"name": s.name, "ok": True, "ms": round(s.seconds * 1000, 1), "detail": s.detail}
+        for s in progress.steps
+    ]
     if progress.failed:
         error.facts["attempts"] = {k: failures.reason(v) for k, v in progress.failed.items()}
     raise error

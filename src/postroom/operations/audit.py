@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from postroom import audit
 from postroom.clock import rfc3339
 from postroom.db import Tx
-from postroom.errors import Locked
+from postroom.errors import InvalidValue, Locked
 from postroom.operations.desk import Desk
 
-__all__ = ["Audit"]
+__all__ = ["NOUNS", "Audit"]
+
+NOUNS: Final = (
+    "audit", "connection", "credential", "environment", "keys", "outbox", "service", "source",
+    "variable",
+)  # fmt: skip
+"""What rows of the record may be about."""
 
 
 class Audit:
@@ -30,7 +36,12 @@ class Audit:
         limit: int = 50,
         checkpoints: bool = False,
     ) -> builtins.list[dict[str, Any]]:
-        """Who did what to which record, newest first; ``checkpoints`` shows the record's own too."""
+        """Who did what to which record, newest first; ``checkpoints`` shows the record's own too.
+
+        Raises InvalidValue for a noun that no row can be about.
+        """
+        if noun is not None and noun not in NOUNS:
+            raise InvalidValue("noun", f"there is no noun {noun!r}; choose of {', '.join(NOUNS)}")
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             return [

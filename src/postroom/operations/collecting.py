@@ -8,13 +8,17 @@ from typing import Final
 
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
-from postroom.db import Claim, Tx
+from postroom.db import Claim, Row, Tx
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
-from postroom.operations.sources import Sources
+from postroom.operations.expanding import expanded, naming
+from postroom.protocols.base import MessageStore
 from postroom.sinks import Sink
 from postroom.sources import store
 from postroom.sources.collector import SOURCES, Progress, Tally
+from postroom.sources.deadline import Deadline
+from postroom.sources.naming import Naming
+from postroom.sources.preview import Foreseen, preview
 from postroom.sources.source import Source
 from postroom.sources.watcher import Watcher, give_up
 
@@ -26,9 +30,8 @@ SPOOL_SECONDS: Final = 86400.0
 class Collecting:
     """Collecting for sources, in this process."""
 
-    def __init__(self, desk: Desk, sources: Sources) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._sources = sources
 
     async def run(self, name: str, *, progress: Progress | None = None) -> Tally | None:
         """Collect once, here and now.
@@ -46,6 +49,37 @@ class Collecting:
             watched = True
             await watcher.watch()  # returns when the source was edited: the new one is watched
         return watched
+
+    async def preview(self, name: str, *, last: int = 50) -> list[Foreseen]:
+        """What a pass would do with the newest messages on the server, and why; changes nothing.
+
+        Raises WireError and Refused for what would stop a pass.
+        """
+
+        def body(tx: Tx) -> tuple[Row, Source, Naming, bool]:
+            row = store.row_of(tx, name)
+            source = store.source_of(row)
+            seen = expanded(self._desk, tx, source)
+            same = row["mailbox"] == self._desk.mailbox_of(tx, source.connection)
+            return row, seen, naming(self._desk, tx, source), same
+
+        row, source, called, same = await self._desk.db.read(body)
+        opened: MessageStore | None = None
+        try:
+            async with Deadline(source.polling_timeout) as deadline:
+                opened = await self._desk.opener.open_store(source.connection)
+                deadline.alive()
+                # of another mailbox than before nothing is known
+                known = row["store"] if same else ""
+                found = await preview(
+                    self._desk.db, row["id"], known, source, called.name, opened, last=last
+                )
+            await opened.close()
+            return found
+        except BaseException:
+            if opened is not None:
+                opened.abandon()
+            raise
 
     async def tidy(self) -> int:
         """Remove spool files that killed processes left a day ago; gives how many."""
@@ -82,12 +116,14 @@ class Collecting:
         """The watcher of a claimed source."""
         seat = await self._desk.seat()
 
-        def body(tx: Tx) -> tuple[Source, Claim]:
-            expanded = self._sources.expanded(tx, store.source_of(claim.row))
-            mailbox = self._desk.mailbox_of(tx, expanded.connection)
-            return expanded, claim._replace(row=store.adopt(tx, claim.id, mailbox))
+        def body(tx: Tx) -> tuple[Source, Naming, Claim]:
+            source = store.source_of(claim.row)
+            seen = expanded(self._desk, tx, source)
+            mailbox = self._desk.mailbox_of(tx, seen.connection)
+            adopted = claim._replace(row=store.adopt(tx, claim.id, mailbox))
+            return seen, naming(self._desk, tx, source), adopted
 
-        source, claim = await self._desk.db.write(body)
+        source, called, claim = await self._desk.db.write(body)
         sink: Sink = source.sink
         return Watcher(
             self._desk.db,
@@ -97,7 +133,9 @@ class Collecting:
             owner=seat.owner,
             open_store=self._desk.opener.open_store,
             open_spool=Spools(self._desk.data_dir / "spool"),
+            naming=called,
             progress=progress,
+            on_lost=lambda name, error: self._desk.opener.failed(name, "incoming", error),
         )
 
     async def _watcher(self, name: str, progress: Progress | None) -> Watcher | None:

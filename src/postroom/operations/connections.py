@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping
 from typing import Any
 
-from postroom.connections import store
+from postroom.connections import events, store
 from postroom.connections.connection import Connection
 from postroom.connections.doctor import Report, Tell, test_connection
 from postroom.connections.references import check_references
@@ -146,6 +146,32 @@ class Connections:
         await self._desk.change(body, rebind=rebind)
         return await self.show(name)
 
+    async def log(self, name: str, *, limit: int = events.KEPT) -> builtins.list[dict[str, Any]]:
+        """What happened to a connection lately, newest first.  Raises NotThere."""
+        return await self._desk.db.read(
+            lambda tx: events.recent(tx, store.get(tx, name).name, limit=limit)
+        )
+
+    async def restart(self, name: str) -> dict[str, bool]:
+        """Drop what is open and begin anew: every source over it, also one that waits after a failure.
+
+        Gives those sources, and whether a worker collects for each right now.
+        """
+
+        def body(tx: Tx) -> dict[str, bool]:
+            found = store.get(tx, name).name
+            begun = {}
+            for use in usage.of_connection(tx, found).uses:
+                if use.noun == "source":
+                    sources.touch(tx, use.name)
+                    workers = usage.of_source(tx, use.name).uses
+                    begun[use.name] = any(each.noun == "worker" for each in workers)
+            events.record(tx, found, "restarted", actor=self._desk.actor)
+            self._desk.record(tx, "restart", "connection", found, sources=sorted(begun))
+            return begun
+
+        return await self._desk.write(body)
+
     async def usage(self, name: str) -> Usage:
         """What refers to a connection, when it was opened last, and by whom."""
         return await self._desk.db.read(
@@ -175,10 +201,9 @@ def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
     try:
         effective = desk.resolver(tx).of(connection)
     except PostroomError as error:  # a list shows every row, whatever is wrong with one
-        return line | {"error": str(error)}
-    return line | {
-        side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides
-    }
+        return line | {"warnings": [], "error": str(error)}
+    sides = {side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides}
+    return line | {"warnings": list(effective.warnings)} | sides
 
 
 def _resolved(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:

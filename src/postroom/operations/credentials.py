@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
@@ -9,6 +10,8 @@ from typing import Any, Final
 from postroom.clock import rfc3339
 from postroom.connections.doctor import Report, Tell, test_credential
 from postroom.credentials.store import Credential, Saved
+from postroom.credentials.types import type_named
+from postroom.credentials.types.pem import PAIR_DAYS, generate_pair
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations import usage
@@ -85,16 +88,35 @@ class Credentials:
                 used_lines=lines,
                 rebind=rebind,
             )
-            self._wake(tx, name)
+            _wake(tx, name)
             return saved
 
         return await self._desk.change(body, rebind=rebind)
 
-    def _wake(self, tx: Tx, name: str) -> None:
-        """Sources that wait after a refused sign-in try again when the secret has changed."""
-        for use in usage.of_credential(tx, name).uses:
-            if use.noun == "source":
-                sources.touch(tx, use.name)
+    async def generate(
+        self, name: str, *, days: int = PAIR_DAYS, replace: bool = False
+    ) -> tuple[Saved, str]:
+        """Make a key pair here: the private key is sealed, and the certificate (PEM) is given back.
+
+        Raises Refused for a type that holds no private key, and, unless ``replace``, where there is
+        one already: what trusts the old certificate would not know the new one.
+        """
+        record = await self.get(name)
+        if "private_key" not in type_named(record.type).model_fields:
+            raise Refused(
+                f"Credential {record.name} is of type {record.type}, which holds no private key.",
+                code="not_supported",
+                hint="Types that do: msgraph, oauth_client, certificate.",
+            )
+        if "private_key" in record.sealed and not replace:
+            raise Refused(
+                f"Credential {record.name} has a private key already.",
+                hint="Replace it with --yes; the other side has to learn the new certificate.",
+            )
+        key, certificate = await asyncio.to_thread(generate_pair, record.name, days=days)
+        clear = [slot for slot in ("passphrase",) if slot in record.sealed]
+        details = {"private_key": key, "certificate": certificate}
+        return await self.set(name, details, clear=clear), certificate
 
     async def change(self, name: str, **changes: Any) -> Credential:
         """Change description, dates, or - while nothing uses the record - its type."""
@@ -102,7 +124,7 @@ class Credentials:
         def body(tx: Tx) -> Credential:
             uses = self.usage_of(tx, name).uses
             if changes.get("type") and uses:
-                raise _in_use(name, "Its type cannot change.", uses)
+                raise _in_use(name, "Its type cannot change.", uses, "Change those first.")
             return self._desk.credentials.change(
                 tx, name, actor=self._desk.actor, in_use=bool(uses), **changes
             )
@@ -142,7 +164,8 @@ class Credentials:
         self._desk.credentials.get(tx, name)
         uses = self.usage_of(tx, name).uses
         if uses and not force:
-            raise _in_use(name, "It cannot be deleted.", uses)
+            hint = "Change those first, or use --force to delete it."
+            raise _in_use(name, "It cannot be deleted.", uses, hint)
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
     async def list(self, *, expiring: float | None = None) -> builtins.list[dict[str, Any]]:
@@ -225,7 +248,15 @@ class Credentials:
 
     def usage_of(self, tx: Tx, name: str) -> Usage:
         """As :meth:`usage`, inside a transaction."""
-        return usage.of_credential(tx, self._desk.credentials.get(tx, name).name)
+        record = self._desk.credentials.get(tx, name)
+        return usage.of_credential(tx, record.name, since=record.created_at)
+
+
+def _wake(tx: Tx, name: str) -> None:
+    """Sources that wait after a refused sign-in try again when the secret has changed."""
+    for use in usage.of_credential(tx, name).uses:
+        if use.noun == "source":
+            sources.touch(tx, use.name)
 
 
 def _line(one: Credential) -> dict[str, Any]:
@@ -245,6 +276,5 @@ def _line(one: Credential) -> dict[str, Any]:
     }
 
 
-def _in_use(name: str, then: str, uses: Sequence[Use]) -> Refused:
-    hint = "Change those first, or use --force to delete it."
+def _in_use(name: str, then: str, uses: Sequence[Use], hint: str) -> Refused:
     return usage.in_use(f"Credential {name}", uses, hint, then=then)

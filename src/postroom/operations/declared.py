@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
+from typing import Any
 
 from postroom.connections.connection import Connection
+from postroom.credentials.intake import Intake
 from postroom.credentials.types import TYPES, type_named
 from postroom.fields import Fields
 from postroom.services.service import Service
 from postroom.sinks import SINKS
 from postroom.sources.source import Source
 
-__all__ = ["about_type", "credential_fields", "credential_types", "nouns", "sinks"]
+__all__ = ["about_type", "credential_fields", "credential_types", "lacking", "nouns", "sinks"]
 
 
 def nouns() -> Mapping[str, type[Fields]]:
@@ -28,6 +30,14 @@ def credential_types() -> Mapping[str, type[Fields]]:
 def credential_fields(type_name: str) -> type[Fields]:
     """The declaration of one credential type.  Raises InvalidValue with the nearest name."""
     return type_named(type_name)
+
+
+def lacking(type_name: str, details: Mapping[str, Any]) -> list[str]:
+    """What a new credential would be without, given these details.  Raises what is wrong with them."""
+    kind, intake = type_named(type_name), Intake({}, {})
+    for name, value in details.items():
+        kind.take(intake, name, value)
+    return kind.lacks(intake.plain, intake.sealed)
 
 
 def about_type(type_name: str) -> tuple[str, str]:

@@ -13,10 +13,11 @@ from postroom.audit.record import Recorder
 from postroom.connections.open import Opener
 from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
-from postroom.connections.scope import expander
+from postroom.connections.scope import expander, templates
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
+from postroom.macros import Template
 from postroom.services import service as services
 from postroom.sources import store as sources
 
@@ -30,7 +31,7 @@ class Desk:
     """An opened room as operations see it.
 
     ``locked`` says why the room's key could not be used; then ``recorder`` is None, reading works,
-    and whatever writes or opens a secret raises it.
+    and whatever writes or opens a secret raises it.  ``kek`` is the id of the key that opened it.
     """
 
     db: Database
@@ -40,6 +41,7 @@ class Desk:
     opener: Opener
     actor: str
     locked: Locked | None = None
+    kek: str = ""
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     _seat: Seat | None = None
@@ -57,7 +59,7 @@ class Desk:
         """This process's seat among those that claim work; taken when it is first wanted."""
         async with self._seating:
             if self._seat is None:
-                self._seat = await Seat(self.db).__aenter__()
+                self._seat = await Seat(self.db, kek=self.kek).__aenter__()
         return self._seat
 
     async def leave(self) -> None:
@@ -74,6 +76,10 @@ class Desk:
     def expander(self, tx: Tx) -> Callable[[str, str], str]:
         """Expands the macros of one setting, given where it stands; raises ``unknown_variable``."""
         return expander(tx, self.environ)
+
+    def templates(self, tx: Tx) -> Callable[[str, str], Template]:
+        """As :meth:`expander`, for what says something of each message too."""
+        return templates(tx, self.environ)
 
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
@@ -102,8 +108,9 @@ class Desk:
         found = {f"connection {name}" for name in self.resolver(tx).problems()}
         expand = self.expander(tx)
         for source in sources.load_all(tx):
-            texts = [*source.folders.model_dump().values(), source.sink.path]
-            if not _expands(expand, texts):
+            folders = source.folders.model_dump().values()
+            named = [source.sink.path, source.name_template]
+            if not _expands(expand, folders) or not _expands(self.templates(tx), named):
                 found.add(f"source {source.name}")
         for service in services.load_all(tx):
             if not _expands(expand, [service.from_]):
@@ -161,7 +168,7 @@ def check_states(given: Iterable[str], known: Collection[str]) -> None:
             )
 
 
-def _expands(expand: Callable[[str, str], str], texts: Iterable[str]) -> bool:
+def _expands(expand: Callable[[str, str], object], texts: Iterable[str]) -> bool:
     try:
         return all(expand(text, "") is not None for text in texts)
     except WrongUse:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 
 from postroom.clock import monotonic, timestamp
 from postroom.connections.mailbox import Mailbox
-from postroom.connections.spool import Spools
-from postroom.errors import Refused
+from postroom.errors import PostroomError
 from postroom.mail import AddressInput, Draft, Message, answers
+from postroom.operations import sentfolder
 from postroom.operations.desk import Desk
+from postroom.operations.mailboxes import open_mailbox
 from postroom.operations.outgoing import route_of, write_out
 from postroom.services import outbox
 from postroom.services.dispatcher import Dispatcher, Drained
@@ -19,6 +22,10 @@ __all__ = ["Email"]
 
 POLL_SECONDS = 0.2
 """How often a waiting caller looks whether another process has sent its message."""
+
+
+COPY_SECONDS = 15.0
+"""For so long a process that has sent something tries to put the copy into the Sent folder."""
 
 
 class Email:
@@ -41,7 +48,10 @@ class Email:
         deadline = monotonic() + wait
         while True:
             found = await self._desk.db.read(lambda tx: outbox.show(tx, item))
-            if found.finished or found.state in ("held", "deferred") or monotonic() >= deadline:
+            waits = found.state in ("held", "deferred", "ambiguous")
+            if found.finished or waits or monotonic() >= deadline:
+                if found.sent_copy is not None and found.sent_copy.state == "waiting":
+                    self._copy_later(found)
                 return found
             if found.due_at <= timestamp():
                 await self.dispatch([found.service], item=item, within=deadline - monotonic())
@@ -127,6 +137,33 @@ class Email:
             return Drained()
         return await draining
 
+    async def copy(
+        self, names: list[str] | None = None, *, item: str = "", roles: tuple[str, ...] = ()
+    ) -> PostroomError | None:
+        """Put copies of sent messages into Sent folders, those that are due; gives the first error."""
+        return await (await self.dispatcher()).copy(names, item=item, roles=roles)
+
+    def _copy_later(self, item: Item) -> None:
+        """The copy of what this process has sent, without anybody waiting for it."""
+
+        async def soon() -> None:
+            with contextlib.suppress(
+                PostroomError, TimeoutError
+            ):  # the row says it; a worker tries
+                async with asyncio.timeout(COPY_SECONDS):
+                    await self.copy([item.service], item=item.id)
+
+        task = asyncio.create_task(soon())
+        self._desk.background.add(task)
+        task.add_done_callback(self._desk.background.discard)
+
+    async def copies_due(self) -> float | None:
+        """When the next copy for a Sent folder is due (seconds since 1970), or None."""
+        due: float | None = await self._desk.db.read(
+            lambda tx: tx.value("SELECT min(due_at) FROM sent_copies WHERE state = 'waiting'")
+        )
+        return due
+
     async def dispatcher(self) -> Dispatcher:
         """What sends for this process.
 
@@ -140,6 +177,9 @@ class Email:
             owner=seat.owner,
             open_transport=self._desk.opener.open_transport,
             roles_of=self._desk.roles_of,
+            look=functools.partial(sentfolder.look, self._desk),
+            copies=functools.partial(sentfolder.copy_wanted, self._desk),
+            open_sent=functools.partial(sentfolder.opened, self._desk),
         )
 
     def seconds_until(self, due: float | None) -> float:
@@ -154,10 +194,4 @@ class Email:
 
     async def mailbox(self, connection: str) -> Mailbox:
         """Open the incoming side of a connection: ``async with await email.mailbox("acme") as box``."""
-        effective = await self._desk.db.read(
-            lambda tx: self._desk.resolver(tx).effective(connection)
-        )
-        if effective.incoming is None:
-            raise Refused(f"Connection {connection} has no incoming side.")
-        store = await self._desk.opener.open_store(effective.name)
-        return Mailbox(store, Spools(self._desk.data_dir / "spool"))
+        return await open_mailbox(self._desk, connection)

@@ -8,6 +8,7 @@ from postroom.connections import store as connections
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk
+from postroom.operations.sentfolder import check_copy
 from postroom.services import service as services
 from postroom.sources import store as sources
 from postroom.sources.source import Source
@@ -29,6 +30,7 @@ def check_users(desk: Desk, tx: Tx, connection: str) -> None:
     for service in services.load_all(tx):
         if service.connection.casefold() in family:
             check_outgoing(desk, tx, service.connection, f"service {service.name}")
+            check_copy(desk, tx, service)
 
 
 def check_incoming(desk: Desk, tx: Tx, source: Source) -> None:

@@ -25,9 +25,15 @@ class Ledger:
     ) -> builtins.list[Entry]:
         """What the source remembers, newest first.  Raises InvalidValue for no such state."""
         check_states(states, STATES)
-        return await self._desk.db.read(
-            lambda tx: entries.find(tx, store.row_of(tx, name)["id"], states=states, limit=limit)
-        )
+
+        def body(tx: Tx) -> builtins.list[Entry]:
+            row = store.row_of(tx, name)
+            template = self._desk.templates(tx)(
+                store.source_of(row).name_template, f"source {row['name']}: name_template"
+            )
+            return entries.find(tx, row["id"], template, states=states, limit=limit)
+
+        return await self._desk.db.read(body)
 
     async def counts(self, name: str) -> dict[str, int]:
         """How many messages are in each state."""

@@ -9,10 +9,12 @@ from typing import Any
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
+from postroom.mail import parse_address
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, check_states
 from postroom.operations.fits import check_outgoing
+from postroom.operations.sentfolder import check_copy
 from postroom.operations.usage import Usage
 from postroom.services import outbox
 from postroom.services import service as store
@@ -48,7 +50,10 @@ class Services:
     def save(self, tx: Tx, service: Service, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         check_outgoing(self._desk, tx, service.connection, f"service {service.name}")
-        self._desk.expander(tx)(service.from_, f"service {service.name}: from")
+        where = f"service {service.name}: from"
+        if sender := self._desk.expander(tx)(service.from_, where):
+            parse_address(sender, where)
+        check_copy(self._desk, tx, service)
         if new:
             store.add(tx, service)
         else:
@@ -77,6 +82,14 @@ class Services:
     async def usage(self, name: str) -> Usage:
         """The messages that wait under a service, when one was stored last, and by whom."""
         return await self._desk.db.read(lambda tx: usage.of_service(tx, store.get(tx, name).name))
+
+    async def test_command(self, name: str) -> str:
+        """The command that tests what a service sends over; ``name`` may be an implicit one."""
+        over = name
+        if ":" not in name:
+            over = (await self._desk.db.read(lambda tx: store.get(tx, name))).connection
+        noun, _, bare = over.rpartition(":")
+        return f"postroom {noun or 'connection'} test {bare}"
 
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every service, with how many messages wait."""
@@ -116,7 +129,8 @@ class Outbox:
 
     async def waiting(self, service: str | None = None) -> int:
         """How many messages are sent as soon as they are due; held ones do not count."""
-        return await self._desk.db.read(lambda tx: outbox.to_send(tx, service))
+        states = await self._desk.db.read(lambda tx: outbox.waiting(tx, service))
+        return sum(states.get(state, 0) for state in ("queued", "deferred"))
 
     async def show(self, item: str) -> Item:
         """One item by its id or the beginning of it.  Raises NotThere."""

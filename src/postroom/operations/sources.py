@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from postroom.db import Tx
-from postroom.errors import InvalidValue, WrongUse
 from postroom.fields import parse, shown
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
+from postroom.operations.expanding import check_beside_others, expanded, naming
 from postroom.operations.fits import check_incoming
 from postroom.operations.usage import Usage
 from postroom.sources import store
-from postroom.sources.source import Folders, Source
+from postroom.sources.source import Source
 from postroom.sources.store import Status
 
 __all__ = ["Sources"]
@@ -57,65 +57,14 @@ class Sources:
     def save(self, tx: Tx, source: Source, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         check_incoming(self._desk, tx, source)
-        self._only_one_changes(tx, source)
-        self._own_directory(tx, source)
+        check_beside_others(self._desk, tx, source)
+        expanded(self._desk, tx, source)
+        naming(self._desk, tx, source)
         if new:
             store.add(tx, source)
         else:
             store.replace(tx, source)
         self._desk.record(tx, "add" if new else "set", "source", source.name)
-
-    def _only_one_changes(self, tx: Tx, source: Source) -> None:
-        """Two sources may watch one folder; only one may move or delete what is in it."""
-        if not _changes(source):
-            return
-        watched = self._watched(tx, source)
-        for other in store.load_all(tx):
-            same = other.name.casefold() == source.name.casefold()
-            if not same and _changes(other) and self._watched(tx, other) == watched:
-                raise InvalidValue(
-                    f"source {source.name}: after",
-                    f"source {other.name} already changes the messages of that folder; "
-                    "only one source may",
-                )
-
-    def _own_directory(self, tx: Tx, source: Source) -> None:
-        """Files are named by folder and uid, so two mailboxes in one directory would overwrite each other."""
-        sink = self.expanded(tx, source).sink
-        for other in store.load_all(tx):
-            same = other.name.casefold() == source.name.casefold()
-            if same or sink.type != "directory" or other.sink.type != "directory":
-                continue
-            if other.sink.path == sink.path and self._watched(tx, other) != self._watched(
-                tx, source
-            ):
-                raise InvalidValue(
-                    f"source {source.name}: sink.path",
-                    f"source {other.name} writes to this directory from another mailbox or folder; "
-                    "each needs a directory of its own",
-                )
-
-    def _watched(self, tx: Tx, source: Source) -> tuple[str, str]:
-        """The mailbox and the folder that a source watches; INBOX is the same in any case."""
-        expand = self._desk.expander(tx)
-        try:
-            folder = expand(source.folders.input, "folders.input")
-            mailbox = self._desk.mailbox_of(tx, source.connection)
-        except WrongUse:
-            return source.name, ""  # broken: it watches nothing that another could
-        return mailbox, "INBOX" if folder.upper() == "INBOX" else folder
-
-    def expanded(self, tx: Tx, source: Source) -> Source:
-        """The source with the macros of its folders and its sink expanded."""
-        expand = self._desk.expander(tx)
-        where = f"source {source.name}"
-        folders = Folders(
-            **{name: expand(value, f"{where}: folders.{name}") for name, value in source.folders}
-        )
-        path = expand(source.sink.path, f"{where}: sink.path")
-        return source.model_copy(
-            update={"folders": folders, "sink": source.sink.model_copy(update={"path": path})}
-        )
 
     async def copy(self, name: str, new_name: str) -> dict[str, Any]:
         """Make another source with the same settings under a new name."""
@@ -154,8 +103,3 @@ class Sources:
             return {**shown(one, defaults=True), "status": store.status(tx, name).as_json()}
 
         return await self._desk.db.read(body)
-
-
-def _changes(source: Source) -> bool:
-    """Whether a source does anything to the messages on the server."""
-    return any(source.action(outcome) != "keep" for outcome in ("done", "error", "ignored"))

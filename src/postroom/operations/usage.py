@@ -79,8 +79,11 @@ class Usage:
         return {"items": [use._asdict() for use in self.uses], **self.last_use()}
 
 
-def of_credential(tx: Tx, name: str) -> Usage:
-    """Connections, credentials and services that name it, what works over those, messages waiting."""
+def of_credential(tx: Tx, name: str, *, since: float = 0.0) -> Usage:
+    """Connections, credentials and services that name it, what works over those, messages waiting.
+
+    ``since`` is when the record was made: what another of its name was opened for is not its use.
+    """
     direct = referring_to_credential(tx, name)
     key = name.casefold()
     inherited = _inheriting(tx, _CREDENTIAL, lambda text: text.casefold() == key)
@@ -88,7 +91,7 @@ def of_credential(tx: Tx, name: str) -> Usage:
     used = audit.last(tx, noun="credential", name=name, action="open")
     return Usage(
         (*direct, *inherited, *_over(tx, named), *_waiting(tx, f"credential:{name}")),
-        *((used["at"], used["actor"], audit.purpose(used)) if used else ()),
+        *((used["at"], used["actor"], audit.purpose(used)) if used and used["at"] >= since else ()),
     )
 
 

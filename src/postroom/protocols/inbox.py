@@ -128,7 +128,9 @@ class Inbox:
         return WireError(
             f"{self._where} {what}{f' after saying: {said}' if said else ''}.",
             code="connection_lost",
-            hint="Try again; if it stays so, the server's log says why.",
+            hint="Try again; if it stays so, the server's log says why."
+            if said
+            else "Try again. A server that wants no more connections from one address does this.",
             temporary=True,
             said=said,
         )

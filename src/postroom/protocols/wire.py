@@ -69,7 +69,7 @@ class Wire(asyncio.BufferedProtocol):
             else:
                 self._decrypt(self.channel, data)
         except ssl.SSLError as error:
-            self.fail(explain(error, self._where, None))
+            self.fail(_broken(error, self.channel, self.inbox, self._where))
         except PostroomError as error:
             self.fail(error)
 
@@ -181,3 +181,16 @@ class Wire(asyncio.BufferedProtocol):
         if self.transport is not None:
             self.transport.abort()
         self.writing.ring()
+
+
+def _broken(
+    error: ssl.SSLError, channel: Channel | None, inbox: Inbox, where: str
+) -> PostroomError:
+    """What it means.  After the handshake only an alert still speaks of that (TLS 1.3 refuses a
+    client certificate so late); all else is a session that broke off, as when Exim says in the
+    clear why it hangs up.  Not a byte of that is believed or shown.
+    """
+    begun = channel is not None and channel.ready
+    if begun and "ALERT" not in (error.reason or ""):
+        return inbox.lost("broke the TLS session off")
+    return explain(error, where, None)

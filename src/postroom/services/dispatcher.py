@@ -8,27 +8,33 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Tx, take_tokens
-from postroom.errors import PostroomError, Refused
-from postroom.protocols.base import Envelope, Submission, Transport
-from postroom.services import outbox
+from postroom.errors import PostroomError
+from postroom.protocols.base import Transport
 from postroom.services import service as services
 from postroom.services import settle as rows
-from postroom.services.marking import Marks
+from postroom.services.copies import OpenSent, make_copies
+from postroom.services.doubts import DOUBTS, Look, resolve
 from postroom.services.service import Service
-from postroom.services.settling import Drained, Settler
+from postroom.services.settling import Drained
+from postroom.services.submitting import Line, give_back
 
 __all__ = ["Dispatcher", "Drained"]
 
 BATCH = 100
 """Rows claimed at a time: enough to keep a pipeline full, few enough to leave work to others."""
-HELD = 1 << 20
-"""Bytes of contents that are read together with the claims of a batch."""
 
 RolesOf = Callable[[Tx, str], Sequence[str]]
 """The worker roles that the connection of a service asks for (empty: none)."""
 
+CopyWanted = Callable[[Tx, Service], bool]
+"""Whether a copy of a sent message of that service is to be put into a Sent folder."""
+
 OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
+
+
+async def _nowhere(connection: str, message_ids: Sequence[str]) -> Sequence[str]:
+    return ()
 
 
 class Dispatcher:
@@ -41,11 +47,20 @@ class Dispatcher:
         owner: str,
         open_transport: OpenTransport,
         roles_of: RolesOf = lambda tx, connection: (),
+        look: Look = _nowhere,
+        copies: CopyWanted = lambda tx, service: False,
+        open_sent: OpenSent | None = None,
     ) -> None:
+        """``look`` finds messages in doubt in the Sent folder of their connection; ``copies`` says
+        whether copies of a service's messages are put there, which ``open_sent`` opens for that.
+        """
         self._db = db
         self._owner = owner
         self._open = open_transport
         self._roles_of = roles_of
+        self._look = look
+        self._copies = copies
+        self._open_sent = open_sent
         self._stopping = False
 
     async def drain(
@@ -78,18 +93,50 @@ class Dispatcher:
             except PostroomError as error:
                 done.error = done.error or error
 
+        async def doubts(connection: str, group: dict[str, Service]) -> None:
+            again = await resolve(
+                self._db, connection, group,
+                owner=self._owner, item=item, look=self._look, done=done,
+            )  # fmt: skip
+            if again:
+                await lane(connection, group)
+
         # beside each other: a server that does not answer holds up nobody else's messages
-        await asyncio.gather(*(lane(*each) for each in lanes.items()))
-        served = ",".join(name for group in lanes.values() for name in group)
-        done.next_due = await self._db.read(
-            lambda tx: rows.OUTBOX.next_due(tx, now=timestamp(), services=f",{served},", item=item)
-        )
+        await asyncio.gather(*(work(*each) for each in lanes.items() for work in (lane, doubts)))
+        served = rows.names_of(name for group in lanes.values() for name in group)
+        done.next_due = await self._db.read(lambda tx: _next_due(tx, served, item))
         return done
+
+    async def copy(
+        self, names: Sequence[str] | None = None, *, item: str = "", roles: Sequence[str] = ()
+    ) -> PostroomError | None:
+        """Make the copies for Sent folders that are due, as :meth:`drain` takes what to do.
+
+        Gives the first error; what failed is in the rows, and no outcome of a send is changed.
+        """
+        if self._open_sent is None:
+            return None
+        lanes = await self._lanes(names, roles)
+        errors = await asyncio.gather(
+            *(
+                make_copies(
+                    self._db, connection, group,
+                    owner=self._owner, item=item, open_sent=self._open_sent,
+                )
+                for connection, group in lanes.items()
+            )
+        )  # fmt: skip
+        return next((error for error in errors if error is not None), None)
 
     def _services(self, tx: Tx) -> dict[str, tuple[Service, Sequence[str]]]:
         return {
-            name: (one, self._roles_of(tx, one.connection)) for name, one in _services(tx).items()
+            name: (self._resolved(tx, one), self._roles_of(tx, one.connection))
+            for name, one in _services(tx).items()
         }
+
+    def _resolved(self, tx: Tx, one: Service) -> Service:
+        """With ``sent_copy`` none where no copy is to be put anywhere."""
+        return one if self._copies(tx, one) else one.model_copy(update={"sent_copy": "none"})
 
     async def _lanes(
         self, names: Sequence[str] | None, roles: Sequence[str]
@@ -111,41 +158,57 @@ class Dispatcher:
     async def _lane(
         self, connection: str, by_name: dict[str, Service], item: str, done: Drained
     ) -> None:
-        transport: Transport | None = None
+        line: Line | None = None
+        rest: list[Claim] = []
         try:
-            while not self._stopping and (claims := await self._claim(by_name, item)):
+            while not self._stopping:
+                claims, rest = rest or await self._claim(by_name, item, done), []
+                if not claims:
+                    break
                 try:
-                    transport = transport or await self._open(connection)
+                    line = line or await self._line(connection)
                 except PostroomError as error:
                     await self._unreachable(claims, by_name, error, done)
                     raise
-                if not await self._submit(transport, claims, by_name, done):
-                    await _close(transport)
-                    transport = None
+                rest = await line.submit(claims, by_name, done)
+                if not line.alive:
+                    await _close(line.transport)
+                    line = None
         finally:
-            if transport is not None:
-                await _close(transport)
+            await give_back(self._db, rest, by_name, owner=self._owner)
+            if line is not None:
+                await _close(line.transport)
 
-    async def _claim(self, by_name: dict[str, Service], item: str) -> list[Claim]:
-        def body(tx: Tx) -> list[Claim]:
-            now = timestamp()
-            taken = rows.claim(
-                tx,
-                owner=self._owner,
-                now=now,
-                limit=BATCH,
-                item=item,
-                services=f",{','.join(by_name)},",
+    async def _line(self, connection: str) -> Line:
+        transport = await self._open(connection)
+        return Line(self._db, transport, owner=self._owner, stopping=lambda: self._stopping)
+
+    async def _claim(self, by_name: dict[str, Service], item: str, done: Drained) -> list[Claim]:
+        """Rows to send now; none: nothing more is due.  What is found in doubt is counted."""
+        while True:
+            taken = await self._db.write(lambda tx: self._take(tx, by_name, item))
+            done.ambiguous += taken.doubted
+            if taken.claims or not taken.doubted:
+                return taken.claims
+
+    def _take(self, tx: Tx, by_name: dict[str, Service], item: str) -> rows.Taken:
+        now = timestamp()
+        taken = rows.claim(
+            tx,
+            owner=self._owner,
+            now=now,
+            limit=BATCH,
+            item=item,
+            services=by_name,
+        )
+        let = [
+            one
+            for name, service in by_name.items()
+            for one in self._throttled(
+                tx, name, service, now, [c for c in taken.claims if c.row["service"] == name]
             )
-            return [
-                one
-                for name, service in by_name.items()
-                for one in self._throttled(
-                    tx, name, service, now, [c for c in taken if c.row["service"] == name]
-                )
-            ]
-
-        return await self._db.write(body)
+        ]
+        return taken._replace(claims=let)
 
     def _throttled(
         self, tx: Tx, name: str, service: Service, now: float, taken: list[Claim]
@@ -185,87 +248,20 @@ class Dispatcher:
                     owner=self._owner,
                     due_at=now + wait,
                     now=now,
-                    said=error.sentence,
+                    said=error.reason,
                     service=service,
                 )
 
         await self._db.write(body)
         done.deferred += len(claims)
 
-    async def _submit(
-        self,
-        transport: Transport,
-        claims: list[Claim],
-        by_name: dict[str, Service],
-        done: Drained,
-    ) -> bool:
-        """Submit a batch; gives whether the transport can be used for another one."""
-        by_id = {one.id: one for one in claims}
-        marks = Marks(self._db, claims, owner=self._owner)
-        submissions, waiting = await self._submissions(claims, marks)
-        alive = True
-        settler = Settler(self._db, done, owner=self._owner)
-        try:
-            async for outcome in transport.submit(submissions):
-                alive = alive and outcome.error is None
-                if self._stopping and outcome.state == "untouched":
-                    continue
-                one = by_id.pop(outcome.id)
-                settler.add(one, outcome, waiting[one.id], by_name[one.row["service"]])
-        except BaseException:
-            transport.abandon()
-            raise
-        finally:
-            try:
-                await asyncio.gather(marks.finish(), settler.finish())
-            finally:
-                await self._give_back(list(by_id.values()))
-        return alive
 
-    async def _give_back(self, claims: Sequence[Claim]) -> None:
-        """Claims of which nothing is known: free again, or in doubt if DATA may have begun."""
-
-        def body(tx: Tx) -> None:
-            for one in claims:
-                rows.give_back(tx, one, owner=self._owner, now=timestamp())
-
-        if claims:
-            await self._db.write(body)
-
-    def _unless_stopping(
-        self, mark: Callable[[], Awaitable[None]]
-    ) -> Callable[[], Awaitable[None]]:
-        async def marked() -> None:
-            if self._stopping:
-                raise Refused("This process is about to end.", temporary=True)
-            await mark()
-
-        return marked
-
-    async def _submissions(
-        self, claims: list[Claim], marks: Marks
-    ) -> tuple[list[Submission], dict[str, dict[str, int]]]:
-        def body(tx: Tx) -> tuple[list[Submission], dict[str, dict[str, int]]]:
-            found, waiting = [], {}
-            room = HELD
-            for one in claims:
-                size = one.row["size"]
-                room -= size
-                held = outbox.content_of(tx, one.id) if room >= 0 else None
-                to = {row["address"]: row["position"] for row in rows.open_recipients(tx, one.id)}
-                waiting[one.id] = to
-                found.append(
-                    Submission(
-                        id=one.id,
-                        envelope=Envelope(one.row["sender"], tuple(to)),
-                        content=outbox.StoredContent(self._db, one.id, size, held),
-                        before_data=self._unless_stopping(marks.marker(one)),
-                        utf8=bool(one.row["utf8"]),
-                    )
-                )
-            return found, waiting
-
-        return await self._db.read(body)
+def _next_due(tx: Tx, served: str, item: str) -> float | None:
+    now = timestamp()
+    found = [
+        queue.next_due(tx, now=now, services=served, item=item) for queue in (rows.OUTBOX, DOUBTS)
+    ]
+    return min((due for due in found if due is not None), default=None)
 
 
 def _services(tx: Tx) -> dict[str, Service]:
@@ -273,7 +269,8 @@ def _services(tx: Tx) -> dict[str, Service]:
     held = {row["name"] for row in tx.all("SELECT name FROM services WHERE held = 1")}
     found = {one.name: one for one in services.load_all(tx) if one.name not in held}
     for row in tx.all(
-        "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%'"
+        "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%' "
+        "UNION SELECT service FROM sent_copies WHERE state = 'waiting' AND service LIKE '%:%'"
     ):
         found[row["service"]] = services.implicit(row["service"])
     return found

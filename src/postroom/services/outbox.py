@@ -19,6 +19,7 @@ from postroom.services.states import FINISHED, may_follow
 
 __all__ = [
     "Item",
+    "ItemCopy",
     "ItemRecipient",
     "Parcel",
     "StoredContent",
@@ -30,7 +31,6 @@ __all__ = [
     "purge",
     "shift",
     "show",
-    "to_send",
     "waiting",
     "waiting_count",
 ]
@@ -63,6 +63,14 @@ class ItemRecipient:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ItemCopy:
+    """The copy for the Sent folder: waiting, kept, failed or none, and why."""
+
+    state: str
+    said: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Item:
     """An outbox item as people see it."""
 
@@ -77,12 +85,9 @@ class Item:
     attempts: int
     created_at: float
     due_at: float
+    finished: bool  # nothing more will happen to it by itself
     recipients: tuple[ItemRecipient, ...]
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.state in FINISHED
+    sent_copy: ItemCopy | None = None  # None: none was wanted, or it is not sent yet
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -100,6 +105,7 @@ class Item:
             "created_at": rfc3339(self.created_at),
             "next_attempt_at": None if self.finished else rfc3339(self.due_at),
             "recipients": recipients,
+            "sent_copy": dataclasses.asdict(self.sent_copy) if self.sent_copy else None,
         }
 
 
@@ -194,21 +200,11 @@ def waiting_count(tx: Tx, service: str) -> int:
     return count
 
 
-def to_send(tx: Tx, service: str | None) -> int:
-    """How many messages are sent as soon as they are due: of a service, or of all."""
-    count: int = tx.value(
-        "SELECT count(*) FROM outbox WHERE (:service IS NULL OR service = :service COLLATE NOCASE) "
-        "AND state IN ('queued', 'deferred')",
-        service=service,
-    )
-    return count
-
-
-def waiting(tx: Tx, service: str) -> dict[str, int]:
-    """How many messages of a service are stored and not finished, by state."""
+def waiting(tx: Tx, service: str | None) -> dict[str, int]:
+    """How many messages of a service (None: of all) are stored and not finished, by state."""
     rows = tx.all(
-        "SELECT state, count(*) AS n FROM outbox WHERE service = :service "
-        "AND finished_at IS NULL GROUP BY state ORDER BY state",
+        "SELECT state, count(*) AS n FROM outbox WHERE finished_at IS NULL "
+        "AND (:service IS NULL OR service = :service COLLATE NOCASE) GROUP BY state ORDER BY state",
         service=service,
     )
     return {row["state"]: row["n"] for row in rows}
@@ -259,6 +255,7 @@ def _item(tx: Tx, row: Row) -> Item:
         "WHERE item = :item ORDER BY position",
         item=row["id"],
     )
+    copy = tx.one("SELECT state, said FROM sent_copies WHERE id = :id", id=row["id"])
     return Item(
         id=row["id"],
         service=row["service"],
@@ -271,7 +268,9 @@ def _item(tx: Tx, row: Row) -> Item:
         attempts=row["attempts"],
         created_at=row["created_at"],
         due_at=row["due_at"],
+        finished=row["finished_at"] is not None,
         recipients=tuple(ItemRecipient(*each) for each in recipients),
+        sent_copy=ItemCopy(*copy) if copy else None,
     )
 
 
@@ -388,6 +387,7 @@ def purge(tx: Tx, *, now: float) -> None:
         before=content,
     )
     for statement in (
+        "DELETE FROM sent_copies WHERE id IN (SELECT id FROM outbox WHERE finished_at < :before)",
         "DELETE FROM outbox_recipients WHERE item IN "
         "(SELECT id FROM outbox WHERE finished_at < :before)",
         "DELETE FROM outbox_attempts WHERE item IN "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from postroom.clock import timestamp
+from postroom.credentials.types.addresses import Senders
 from postroom.db import Conflict, Row, Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import Duration, Fields, Name, Rate, field, nearest, parse, shown
@@ -49,11 +50,24 @@ class Service(Fields):
     )
     throttle: Rate | None = field(None, label="Throttle", help="At most so many in that time.")
     retry: Retry = field(default_factory=Retry, label="Retry")
+    sent_copy: Literal["auto", "append", "server", "none"] = field(
+        "auto",
+        label="Copy of what was sent",
+        help="append: into the Sent folder of the connection's IMAP side. server: it keeps one "
+        "itself. none: no copy. auto: append, if there is an IMAP side that may be changed and the "
+        "provider is not known to keep copies (Gmail and Microsoft do).",
+    )
+    on_ambiguous: Literal["hold", "resend"] = field(
+        "hold",
+        label="When in doubt",
+        help="hold: a person decides. resend: look for it in the Sent folder of the connection's "
+        "IMAP side; what is not there is sent again, with the same Message-ID.",
+    )
     from_: str = field(
         "", alias="from", label="From", macro=True, help="The sender when a message names none."
     )
-    allowed_senders: list[str] = field(
-        default_factory=list,
+    allowed_senders: Senders = field(
+        (),
         label="Allowed senders",
         help="Addresses, or *@DOMAIN. Empty: only the account's own address.",
     )

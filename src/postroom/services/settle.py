@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from postroom.db import Claim, Queue, Row, Tx
 from postroom.errors import PostroomError
@@ -15,11 +16,13 @@ from postroom.services.states import FINISHED, row_state
 __all__ = [
     "OUTBOX",
     "Decision",
+    "Taken",
     "backoff",
     "claim",
     "decide",
     "give_back",
     "mark_submitting",
+    "names_of",
     "open_recipients",
     "put_back",
     "settle",
@@ -88,41 +91,55 @@ def _from_reply(reply: Reply) -> Decision:
 
 
 def _said(error: Exception | None) -> str:
-    return error.sentence if isinstance(error, PostroomError) else str(error or "")
+    return error.reason if isinstance(error, PostroomError) else str(error or "")
 
 
 # ------------------------------------------------------------------ statements
 
 
+class Taken(NamedTuple):
+    """What a claim brought: rows to send, and how many were found in doubt."""
+
+    claims: list[Claim]
+    doubted: int = 0
+
+
+def names_of(services: Iterable[str]) -> str:
+    """Names of services as the conditions of queues want them: ``,a,b,``."""
+    return f",{','.join(services)},"
+
+
 def claim(
-    tx: Tx, *, owner: str, now: float, services: str, limit: int, item: str = ""
-) -> list[Claim]:
+    tx: Tx,
+    *,
+    owner: str,
+    now: float,
+    services: Mapping[str, Service],
+    limit: int,
+    item: str = "",
+) -> Taken:
     """Take rows that are due.  One whose owner died while it was ``submitting`` is in doubt.
 
-    Such a row becomes ``ambiguous`` here and now and is not among those that come back.
+    Such a row becomes ``ambiguous`` here and now and is only counted.
     """
-    taken = OUTBOX.claim(tx, owner=owner, now=now, limit=limit, services=services, item=item)
+    names = names_of(services)
+    taken = OUTBOX.claim(tx, owner=owner, now=now, limit=limit, services=names, item=item)
     fresh = []
     for one in taken:
         if one.row["state"] == "submitting":
-            _doubt(tx, one, owner, now)
+            _doubt(tx, one, owner, now, services[one.row["service"]])
             continue
         tx.execute("UPDATE outbox SET state = 'claimed' WHERE id = :id", id=one.id)
         fresh.append(one)
-    return fresh
+    return Taken(fresh, len(taken) - len(fresh))
 
 
-def _doubt(tx: Tx, one: Claim, owner: str, now: float) -> None:
+def _doubt(tx: Tx, one: Claim, owner: str, now: float, service: Service) -> None:
     sentence = "The process that was sending it ended before the server's answer was known."
-    tx.execute(
-        "UPDATE outbox_recipients SET state = 'ambiguous', reply = :said "
-        "WHERE item = :id AND state IN ('queued', 'deferred')",
-        id=one.id,
-        said=sentence,
-    )
-    _finish(tx, one.id, "ambiguous", sentence, now)
-    _attempt(tx, one.row, "ambiguous", sentence, now)
-    OUTBOX.release(tx, one, owner=owner, due_at=now)
+    waiting = open_recipients(tx, one.id)
+    doubt = {row["position"]: Decision("ambiguous", 0, "", sentence) for row in waiting}
+    due_at = now + backoff(service.retry, one.row["attempts"] + 1)
+    settle(tx, one, doubt, owner=owner, due_at=due_at, now=now, service=service)
 
 
 def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
@@ -135,8 +152,11 @@ def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
     )
 
 
-def give_back(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
-    """Give back a row whose attempt ended without an outcome, as a takeover would."""
+def give_back(tx: Tx, one: Claim, *, owner: str, now: float, service: Service) -> bool:
+    """Give back a row whose attempt ended without an outcome, as a takeover would.
+
+    True when that leaves it in doubt.
+    """
     state = tx.value(
         "SELECT state FROM outbox WHERE id = :id AND epoch = :epoch AND owner = :owner",
         id=one.id,
@@ -144,9 +164,10 @@ def give_back(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
         owner=owner,
     )
     if state == "submitting":
-        _doubt(tx, one, owner, now)
+        _doubt(tx, one, owner, now, service)
     elif state == "claimed":
         put_back(tx, one, owner=owner, due_at=now, now=now)
+    return bool(state == "submitting")
 
 
 def unmark(tx: Tx, claims: Sequence[Claim], *, owner: str) -> None:
@@ -204,10 +225,13 @@ def settle(
     due_at: float,
     now: float,
     service: Service | None,
+    reason: str = "",
 ) -> str:
     """Store how an attempt ended and give the row back; gives the row's new state.
 
-    A row that is still deferred when its service's retry time is over fails, and says so.
+    A row that is still deferred when its service's retry time is over fails, and says so; one in
+    doubt is looked at again at ``due_at`` where the service says resend.  ``reason`` is why a row
+    counts as sent that nobody answered for.
     """
     OUTBOX.guard(tx, one, owner=owner)
     tx.many(
@@ -231,20 +255,36 @@ def settle(
     ]
     state = row_state(states)
     said = next((each.reply for each in decisions.values() if each.state == state), "")
-    if state == "deferred" and service and now - one.row["queued_at"] >= service.retry.for_:
+    over = service is None or now - one.row["queued_at"] >= service.retry.for_
+    if state == "deferred" and service and over:
         tx.execute(
             "UPDATE outbox_recipients SET state = 'failed' WHERE item = :id "
             "AND state IN ('queued', 'deferred')",
             id=one.id,
         )
         state, said = "failed", f"Given up after the retry time of the service. Last: {said}"
-    _finish(tx, one.id, state, "" if state == "sent" else said, now)
+    looked = state == "ambiguous" and service is not None and service.on_ambiguous == "resend"
+    finished = state in FINISHED and (over or not looked)
+    _finish(tx, one.id, state, reason if state == "sent" else said, now, finished=finished)
     _attempt(tx, one.row, state, said, now)
+    if state == "sent" and not reason and service and service.sent_copy in ("auto", "append"):
+        _want_copy(tx, one.row, now)
     OUTBOX.release(tx, one, owner=owner, due_at=due_at)
     return state
 
 
-def _finish(tx: Tx, item: str, state: str, reason: str, now: float) -> None:
+def _want_copy(tx: Tx, row: Row, now: float) -> None:
+    """In the same transaction as the outcome; what makes it is in services/copies.py."""
+    tx.execute(
+        "INSERT INTO sent_copies (id, service, state, said, attempts, created_at, due_at, epoch) "
+        "VALUES (:id, :service, 'waiting', '', 0, :now, :now, 0)",
+        id=row["id"],
+        service=row["service"],
+        now=now,
+    )
+
+
+def _finish(tx: Tx, item: str, state: str, reason: str, now: float, *, finished: bool) -> None:
     tx.execute(
         "UPDATE outbox SET state = :state, reason = :reason, updated_at = :now, "
         "attempts = attempts + 1, finished_at = :finished WHERE id = :id",
@@ -252,7 +292,7 @@ def _finish(tx: Tx, item: str, state: str, reason: str, now: float) -> None:
         reason=reason,
         now=now,
         id=item,
-        finished=now if state in FINISHED else None,
+        finished=now if finished else None,
     )
 
 

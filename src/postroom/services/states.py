@@ -7,7 +7,8 @@
     held        an operator, or the run it belongs to, keeps it back
     sent        every recipient was accepted
     failed      at least one recipient was refused for good, and none is waiting any more
-    ambiguous   DATA was sent and the answer never came (RFC 1047); an operator decides
+    ambiguous   DATA was sent and the answer never came (RFC 1047); an operator decides, or, where
+                the service says resend, what lies in the Sent folder
     cancelled   taken out of the queue before it was sent
 
 A recipient is queued, deferred, sent, failed, ambiguous or cancelled.  A row with one waiting
@@ -29,7 +30,7 @@ FOLLOWS: Final[dict[str, frozenset[str]]] = {
     "submitting": frozenset({"sent", "deferred", "failed", "ambiguous"}),
     "deferred": frozenset({"claimed", "held", "cancelled", "failed", "queued"}),
     "held": frozenset({"queued", "cancelled"}),
-    "ambiguous": frozenset({"queued", "cancelled", "sent"}),
+    "ambiguous": frozenset({"queued", "cancelled", "sent", "deferred"}),
     "failed": frozenset({"queued"}),
     "sent": frozenset(),
     "cancelled": frozenset(),

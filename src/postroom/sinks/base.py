@@ -6,11 +6,24 @@ import abc
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from postroom.fields import Fields
 from postroom.protocols.base import Content
 
-__all__ = ["Attachment", "Delivery", "Item", "Sink"]
+__all__ = ["Attachment", "Delivery", "Directory", "Item", "Sink"]
+
+
+def _named(path: str) -> str:
+    if not path.strip():
+        raise ValueError("is needed: name a directory")
+    return path
+
+
+Directory = Annotated[str, AfterValidator(_named)]
+"""A path that is not empty: an empty one would be made absolute, and be whatever is current."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +40,7 @@ class Item:
 
     ``key`` names it uniquely and safely in its folder: ``UIDVALIDITY-UID`` where the wire has
     those, else 24 hexadecimal characters.  ``ledger`` is the ledger's id: the idempotency key.
+    ``below`` is the relative, safe path that the message's own macros in the sink's path made.
     ``summary`` is what a JSON summary beside the message says.
     """
 
@@ -35,6 +49,7 @@ class Item:
     key: str
     content: Content
     received: float | None = None
+    below: str = ""
     attachments: tuple[Attachment, ...] = ()
     summary: dict[str, object] = dataclasses.field(default_factory=dict)
 

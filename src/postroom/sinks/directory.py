@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from postroom.fields import field
-from postroom.sinks.base import Delivery, Item, Sink
+from postroom.sinks.base import Delivery, Directory, Item, Sink
 from postroom.sinks.files import Batch, make_directory, take_in_portions
 
 __all__ = ["DirectorySink"]
@@ -18,10 +18,11 @@ class DirectorySink(Sink):
     """Messages as files.  Taking one again writes the same file again."""
 
     type: Literal["directory"] = field(label="Type")
-    path: str = field(
+    path: Directory = field(
         label="Directory",
         macro=True,
-        help="Made when missing. Each folder of the mailbox is a folder in it.",
+        help="Made when missing. Each folder of the mailbox is a folder in it. Facts of a message "
+        "make directories: ./orders/${mail:from}/${date:%Y-%m}.",
     )
     summary: bool = field(
         False, label="Summary files", help="Write a .json summary beside each message."
@@ -45,18 +46,23 @@ class DirectorySink(Sink):
 
     def _take(self, items: Sequence[Item]) -> list[Delivery]:
         with Batch(Path(self.path)) as batch:
-            for folder in {item.folder for item in items}:
+            for folder in {_folder(item) for item in items}:
                 batch.folder(folder)
             taken = [Delivery(item.ledger, where=self._add(batch, item)) for item in items]
             batch.commit()
         return taken
 
     def _add(self, batch: Batch, item: Item) -> str:
-        where = batch.add(item.folder, f"{item.key}.eml", item.content)
-        beside = f"{item.folder}/{item.key}.attachments".lstrip("/")
+        folder = _folder(item)
+        where = batch.add(folder, f"{item.key}.eml", item.content)
+        beside = f"{folder}/{item.key}.attachments".lstrip("/")
         for attachment in item.attachments:
             batch.add(beside, attachment.name, attachment.data)
         if self.summary:
             text = json.dumps({"v": 1, **item.summary}, ensure_ascii=False, indent=1)
-            batch.add(item.folder, f"{item.key}.json", text.encode())
+            batch.add(folder, f"{item.key}.json", text.encode())
         return where
+
+
+def _folder(item: Item) -> str:
+    return "/".join(part for part in (item.below, item.folder) if part)

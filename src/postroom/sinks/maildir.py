@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from postroom.fields import field
-from postroom.sinks.base import Delivery, Item, Sink
+from postroom.sinks.base import Delivery, Directory, Item, Sink
 from postroom.sinks.files import Batch, make_directory, take_in_portions
 
 __all__ = ["MaildirSink"]
@@ -18,10 +18,11 @@ class MaildirSink(Sink):
     """Messages in a Maildir.  Taking one again is noticed while it has not been moved or renamed."""
 
     type: Literal["maildir"] = field(label="Type")
-    path: str = field(
+    path: Directory = field(
         label="Maildir",
         macro=True,
-        help="Made when missing; all folders of the source go into this one.",
+        help="Made when missing; all folders of the source go into this one. Facts of a message "
+        "make several: ./orders/${mail:from}.",
     )
 
     def resolved(self, base: Path) -> MaildirSink:
@@ -30,15 +31,27 @@ class MaildirSink(Sink):
 
     def prepare(self) -> None:
         """Make the three directories."""
-        for part in ("tmp", "new", "cur"):
-            make_directory(Path(self.path) / part)
+        _make(Path(self.path))
 
     def take(self, items: Sequence[Item]) -> list[Delivery]:
         """Write into ``tmp``, sync, and rename into ``new``."""
-        return take_in_portions(self._take, items, Path(self.path), files=lambda item: 1)
+        maildirs: dict[str, list[Item]] = {}
+        for item in items:
+            maildirs.setdefault(item.below, []).append(item)
+        return [one for below, among in maildirs.items() for one in self._below(below, among)]
 
-    def _take(self, items: Sequence[Item]) -> list[Delivery]:
-        root = Path(self.path)
+    def _below(self, below: str, items: Sequence[Item]) -> list[Delivery]:
+        """Into the Maildir of that relative path."""
+        place = Path(self.path) / below
+        if below:
+            _make(place)
+
+        def take(some: Sequence[Item]) -> list[Delivery]:
+            return self._take(place, some)
+
+        return take_in_portions(take, items, place, files=lambda item: 1)
+
+    def _take(self, root: Path, items: Sequence[Item]) -> list[Delivery]:
         present = self._present(root)
         taken = []
         with Batch(root, staging="tmp") as batch:
@@ -62,3 +75,8 @@ class MaildirSink(Sink):
         """A name that is the same whenever this message is taken again."""
         host = socket.gethostname().replace("/", "_").replace(":", "_")
         return f"{int(item.received or 0)}.L{item.ledger}K{item.key}.{host}"
+
+
+def _make(maildir: Path) -> None:
+    for part in ("tmp", "new", "cur"):
+        make_directory(maildir / part)

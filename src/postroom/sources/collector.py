@@ -10,18 +10,22 @@ import asyncio
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import TypeVar
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Queue, Row, Tx, give_tokens, take_tokens
-from postroom.errors import FolderError, PostroomError, Refused, WireError
+from postroom.errors import PostroomError, WireError
 from postroom.log import logger
 from postroom.protocols.base import Content, FolderState, MessageStore, OpenSpool
 from postroom.sinks import Sink, cannot_write
 from postroom.sources import ledger
+from postroom.sources.deadline import Deadline
 from postroom.sources.listing import Lister
+from postroom.sources.naming import Naming
 from postroom.sources.reading import open_message
+from postroom.sources.settling import OUTCOMES, Settler, check_actions
 from postroom.sources.source import Source
+from postroom.sources.verdict import retry_after
 
 __all__ = ["SOURCES", "Collector", "Tally"]
 
@@ -30,7 +34,6 @@ SOURCES = Queue("sources", ready="instr(:names, ',' || name_key || ',') > 0")
 
 T = TypeVar("T")
 _log = logger("sources")
-OUTCOMES: Final[tuple[Literal["done", "error", "ignored"], ...]] = ("done", "error", "ignored")
 BATCH = 500
 BATCH_BYTES = 32 * 1024 * 1024
 
@@ -47,6 +50,8 @@ class Tally:
     vanished: int = 0
     bytes: int = 0
     throttled_for: float = 0.0
+    later: int = 0  # wait for their time
+    next_due: float | None = None  # when the first of those is due
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,6 +78,7 @@ class Collector:
         *,
         owner: str,
         open_spool: OpenSpool,
+        naming: Naming,
         progress: Progress | None = None,
     ) -> None:
         self._db = db
@@ -81,43 +87,31 @@ class Collector:
         self._sink = sink
         self._owner = owner
         self._open_spool = open_spool
+        self._naming = naming
         self._progress = progress or (lambda tally: None)
 
-    async def run(self, store: MessageStore) -> Tally:
-        """List, deliver and settle everything that is there now.
+    async def run(self, store: MessageStore, deadline: Deadline) -> Tally:
+        """List, deliver and settle everything that is there now; ``deadline`` hears of progress.
 
         Raises WireError, or Refused when the sink takes nothing; the ledger is right either way.
         """
         tally = Tally()
-        self._check(store)
-        await asyncio.to_thread(self._sink.prepare)
+        self._deadline = deadline
+        check_actions(self._source, store.features)
+        with deadline.paused():
+            await asyncio.to_thread(self._sink.prepare)
         await self._write(lambda tx: ledger.recover(tx, self._claim.id, timestamp()))
         folder = await store.open(self._source.folders.input, read_only=self._only_reads())
         lister = Lister(self._db, self._claim, self._source, self._write)
-        await lister.run(store, folder, tally)
+        await lister.run(store, folder, tally, deadline.alive)
         self._progress(tally)
         await self._deliver(store, folder, tally)
-        await self._settle(store, folder)
+        settler = Settler(self._db, self._claim.id, self._source, self._write)
+        await settler.run(store, folder, deadline.alive)
+        tally.later, tally.next_due = await self._db.read(
+            lambda tx: ledger.later(tx, self._claim.id, folder.name, now=timestamp())
+        )
         return tally
-
-    def _check(self, store: MessageStore) -> None:
-        """Refuse, before anything is touched, what this wire cannot do."""
-        features = store.features
-        for outcome in OUTCOMES:
-            action = self._source.action(outcome)
-            able = {
-                "move": features.folders,
-                "copy": features.folders and features.copy,
-                "seen": features.flags,
-                "flag": features.flags,
-            }
-            if not able.get(action, True):
-                raise Refused(
-                    f"Source {self._source.name}: after.{outcome} is {action}, which this "
-                    "connection's protocol cannot do.",
-                    code="not_supported",
-                    hint="POP3 has no folders and no flags: use keep or delete.",
-                )
 
     def _only_reads(self) -> bool:
         return all(self._source.action(outcome) == "keep" for outcome in OUTCOMES)
@@ -157,7 +151,8 @@ class Collector:
         When it failed, what was read meanwhile goes back too: it is not to blame.
         """
         try:
-            await asyncio.shield(handing)
+            with self._deadline.paused():
+                await asyncio.shield(handing)
         except BaseException:
             await asyncio.wait([handing])
             if following is not None:
@@ -181,11 +176,17 @@ class Collector:
                     now=now,
                 )
                 if not most:
-                    if ledger.waits(tx, self._claim.id, folder):
+                    if ledger.waits(tx, self._claim.id, folder, now=now):
                         tally.throttled_for = wait
                     return []
             rows = ledger.acquire(
-                tx, self._claim.id, folder, most=most, most_bytes=BATCH_BYTES, now=now
+                tx,
+                self._claim.id,
+                folder,
+                most=most,
+                most_bytes=BATCH_BYTES,
+                order=self._source.order,
+                now=now,
             )
             if throttle is not None and len(rows) < most:
                 give_tokens(tx, f"source:{self._source.name}", most - len(rows))
@@ -200,8 +201,10 @@ class Collector:
         """
         wanted = [row["message"] for row in rows]
         got: dict[str, Content | None] = {}
+        spool = self._deadline.watched(self._open_spool)
         try:
-            async for batch in store.fetch(wanted, self._open_spool):
+            async for batch in store.fetch(wanted, spool):
+                self._deadline.alive()
                 for one in batch:
                     got[one.id] = one.content
         except WireError as error:
@@ -246,7 +249,7 @@ class Collector:
                 tx, reads, gone, done_due=done_due, error_due=error_due, now=timestamp()
             )
         )
-        tally.failed += sum(1 for one in reads if one.delivery.error)
+        tally.failed += sum(1 for one in reads if one.delivery.error and not one.again_at)
         tally.delivered += sum(1 for one in reads if not one.delivery.error)
         tally.vanished += len(gone)
         tally.bytes += sum(row["size"] for row in rows)
@@ -255,70 +258,27 @@ class Collector:
     def _take(self, rows: Sequence[Row], fetched: dict[str, Content | None]) -> list[ledger.Read]:
         """Off the event loop: scan, take attachments apart, hand to the sink."""
         opened = [
-            open_message(self._source, row, content)
+            open_message(self._source, row, content, self._naming)
             for row in rows
             if (content := fetched.get(row["message"])) is not None
         ]
         deliveries = {one.ledger: one for one in self._sink.take([one.item for one in opened])}
+        now = timestamp()
+        refused = {row["id"]: retry_after(self._source, row["retries"]) for row in rows}
         return [
             ledger.Read(
-                deliveries[one.item.ledger], one.sha256, one.subject, one.sender, one.message_id
+                deliveries[one.item.ledger],
+                one.sha256,
+                one.subject,
+                one.sender,
+                one.message_id,
+                None if (wait := refused[one.item.ledger]) is None else now + wait,
             )
             for one in opened
         ]
-
-    # -------------------------------------------------------------- settle
-
-    async def _settle(self, store: MessageStore, folder: FolderState) -> None:
-        """Do the after-actions that are due, those of an earlier pass too."""
-        snapshot = store.features.snapshot
-        settled: list[int] = []
-        for outcome in OUTCOMES:
-            action = self._source.action(outcome)
-            target = getattr(self._source.folders, outcome)
-            last = 0
-            while rows := await self._to_settle(folder.name, outcome, after=last):
-                await _act(store, action, [row["message"] for row in rows], target)
-                done = [row["id"] for row in rows]
-                if snapshot:
-                    settled += done
-                    last = done[-1]
-                else:
-                    await self._settled(done)
-        if settled:  # POP3 deletes when the session ends well (RFC 1939, 6), not before
-            await store.close()
-            await self._settled(settled)
-
-    async def _settled(self, ids: Sequence[int]) -> None:
-        await self._write(lambda tx: ledger.settle_after(tx, ids, now=timestamp()))
-
-    async def _to_settle(self, folder: str, outcome: str, *, after: int) -> list[Row]:
-        return await self._db.read(
-            lambda tx: ledger.to_settle(
-                tx, self._claim.id, folder, outcome, after=after, limit=BATCH
-            )
-        )
 
 
 def _discard(contents: dict[str, Content | None]) -> None:
     for content in contents.values():
         if content is not None:
             content.discard()
-
-
-async def _act(store: MessageStore, action: str, ids: Sequence[str], target: str) -> None:
-    if action in ("move", "copy"):
-        verb = store.move if action == "move" else store.copy
-        try:
-            await verb(ids, target)
-        except FolderError as error:
-            if error.code != "folder_missing":
-                raise
-            await store.create(target)
-            await verb(ids, target)
-    elif action == "seen":
-        await store.flag(ids, add=["seen"])
-    elif action == "flag":
-        await store.flag(ids, add=["flagged"])
-    elif action == "delete":
-        await store.delete(ids)

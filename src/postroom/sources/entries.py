@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from postroom.clock import rfc3339
 from postroom.db import Tx
+from postroom.macros import Template
+from postroom.sources.naming import Told, display_name
 
 __all__ = ["STATES", "Entry", "counts", "find", "forget", "release", "reset"]
 
@@ -30,11 +32,13 @@ class Entry:
     """A ledger row as people see it."""
 
     id: int
+    name: str
     folder: str
     message: str
     state: str
     reason: str
     attempts: int
+    retries: int
     size: int
     received_at: float | None
     subject: str
@@ -59,8 +63,10 @@ def counts(tx: Tx, source: str) -> dict[str, int]:
     }
 
 
-def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) -> list[Entry]:
-    """Ledger rows, newest first; ``states`` empty means all."""
+def find(
+    tx: Tx, source: str, name: Template, *, states: Sequence[str] = (), limit: int = 50
+) -> list[Entry]:
+    """Ledger rows, newest first, called as ``name`` says; ``states`` empty means all."""
     rows = tx.all(
         "SELECT * FROM ledger WHERE source = :source "
         "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
@@ -72,11 +78,13 @@ def find(tx: Tx, source: str, *, states: Sequence[str] = (), limit: int = 50) ->
     return [
         Entry(
             id=row["id"],
+            name=display_name(name, Told.of(row)),
             folder=row["folder"],
             message=row["message"],
             state=row["state"],
             reason=row["reason"],
             attempts=row["attempts"],
+            retries=row["retries"],
             size=row["size"],
             received_at=row["received_at"],
             subject=row["subject"],
@@ -91,7 +99,7 @@ def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> in
     """Let held messages (None: all of them) be processed; gives how many there were."""
     wanted = None if ids is None else f",{','.join(map(str, ids))},"
     return tx.execute(
-        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, updated_at = :now "
+        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, retries = 0, updated_at = :now "
         "WHERE source = :source AND state = 'held' "
         "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
         source=source,
@@ -104,8 +112,8 @@ def reset(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
     """Process messages again that are finished, failed or held (None: all); gives how many."""
     wanted = None if ids is None else f",{','.join(map(str, ids))},"
     return tx.execute(
-        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, after_due = '', "
-        "updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
+        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, retries = 0, after_due = '', "
+        "gone_at = NULL, updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
         "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
         source=source,
         ids=wanted,

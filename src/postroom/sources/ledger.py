@@ -31,11 +31,9 @@ __all__ = [
     "delivered",
     "give_back",
     "known",
-    "old_messages",
+    "later",
     "record",
     "recover",
-    "retirable",
-    "retire",
     "settle_after",
     "strike",
     "to_settle",
@@ -69,6 +67,7 @@ class Read:
     subject: str
     sender: str
     message_id: str
+    again_at: float | None = None  # refused by the sink, and to be tried again then
 
 
 def cursor_of(tx: Tx, source: str, store: str, folder: str) -> Row | None:
@@ -91,13 +90,17 @@ def record(
     cursor: str,
     uidvalidity: int,
     now: float,
+    stable_time: float = 0.0,
 ) -> None:
-    """Record what was listed and move the cursor behind it.  What is known already stays as it is."""
+    """Record what was listed and move the cursor behind it.  What is known already stays as it is.
+
+    What is new is due for reading ``stable_time`` seconds from now.
+    """
     tx.many(
         "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
-        "received_at, subject, sender, message_id, delivered_to, after_due, first_seen_at, "
-        "updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, 0, :size, "
-        ":received, :subject, :sender, :message_id, '', :after_due, :now, :now) "
+        "received_at, subject, sender, message_id, delivered_to, after_due, due_at, retries, "
+        "first_seen_at, updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, "
+        "0, :size, :received, :subject, :sender, :message_id, '', :after_due, :due, 0, :now, :now) "
         "ON CONFLICT (source, store, folder, message) DO NOTHING",
         [
             {
@@ -105,6 +108,7 @@ def record(
                 "store": store,
                 "folder": folder,
                 "now": now,
+                "due": now + stable_time,
                 "message": one.message,
                 "state": one.state,
                 "reason": one.reason,
@@ -132,71 +136,18 @@ def record(
     )
 
 
-def known(tx: Tx, source: str, store: str, folder: str) -> set[str]:
-    """The keys of every message recorded for a folder: for wires that list everything each time."""
+def known(tx: Tx, source: str, store: str, folder: str) -> dict[str, Row]:
+    """Every message recorded for a folder by its key: for wires that list everything each time."""
     return {
-        row["message"]
+        row["message"]: row
         for row in tx.all(
-            "SELECT message FROM ledger WHERE source = :source AND store = :store "
+            "SELECT id, message, state, size, gone_at FROM ledger WHERE source = :source AND store = :store "
             "AND folder = :folder",
             source=source,
             store=store,
             folder=folder,
         )
     }
-
-
-def old_messages(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> list[Row]:
-    """What was finished or delivered under another UIDVALIDITY, for re-seeding.
-
-    Message-ID, size, state and the after-action that is still due, in the order of arrival.
-    """
-    return tx.all(
-        "SELECT message_id, size, state, after_due FROM ledger WHERE source = :source "
-        "AND store = :store AND folder = :folder AND message_id <> '' AND message NOT LIKE :now "
-        "AND state IN ('done', 'delivered', 'ignored') ORDER BY id",
-        source=source,
-        store=store,
-        folder=folder,
-        now=f"{uidvalidity}-%",
-    )
-
-
-def retirable(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) -> bool:
-    """Whether something is left to do of another mailbox or another UIDVALIDITY (0: has none)."""
-    return bool(
-        tx.value(
-            "SELECT 1 FROM ledger WHERE source = :source AND folder = :folder "
-            "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
-            "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '') LIMIT 1",
-            source=source,
-            store=store,
-            folder=folder,
-            current=f"{uidvalidity}-%" if uidvalidity else "",
-        )
-    )
-
-
-def retire(tx: Tx, source: str, store: str, folder: str, uidvalidity: int, *, now: float) -> None:
-    """Finish what nobody can ask the server for any more: its numbers or its mailbox are gone.
-
-    What is still in the folder has been listed again under its new number.
-    """
-    tx.execute(
-        "UPDATE ledger SET state = CASE WHEN state = 'delivered' THEN 'done' "
-        "WHEN state IN ('pending', 'held') THEN 'vanished' ELSE state END, "
-        "reason = CASE WHEN state NOT IN ('pending', 'held') THEN reason "
-        "WHEN store <> :store THEN 'the source collects from another mailbox now' "
-        "ELSE 'the server numbered the folder anew' END, "
-        "after_due = '', updated_at = :now WHERE source = :source AND folder = :folder "
-        "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
-        "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '')",
-        source=source,
-        store=store,
-        folder=folder,
-        current=f"{uidvalidity}-%" if uidvalidity else "",
-        now=now,
-    )
 
 
 # ------------------------------------------------------------------ reading and handing over
@@ -222,28 +173,47 @@ def recover(tx: Tx, source: str, now: float) -> None:
     )
 
 
+_FRESH: Final = (  # the index gives them in this order; the one below has to sort
+    "SELECT * FROM ledger "
+    "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
+    "AND due_at <= :now ORDER BY id LIMIT :most"
+)
+_FRESH_IN_ORDER: Final = (
+    "SELECT * FROM ledger "
+    "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
+    "AND due_at <= :now ORDER BY "
+    "CASE :order WHEN 'oldest' THEN coalesce(received_at, first_seen_at) "
+    "WHEN 'newest' THEN -coalesce(received_at, first_seen_at) END, "
+    "CASE :order WHEN 'subject' THEN lower(subject) END, "
+    "CASE :order WHEN '-subject' THEN lower(subject) END DESC, "
+    "CASE WHEN :order IN ('newest', '-subject') THEN -id ELSE id END LIMIT :most"
+)
+
+
 def acquire(
-    tx: Tx, source: str, folder: str, *, most: int, most_bytes: int, now: float
+    tx: Tx,
+    source: str,
+    folder: str,
+    *,
+    most: int,
+    most_bytes: int,
+    now: float,
+    order: str = "server",
 ) -> list[Row]:
-    """Take the next messages of a folder to read, oldest first, and count the attempt.
+    """Take the next due messages of a folder to read, in the source's order; count the attempt.
 
     Fresh messages come in batches; one that has failed before comes alone, after them.
     """
-    rows = tx.all(
-        "SELECT id, folder, message, size, received_at, attempts FROM ledger "
-        "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
-        "ORDER BY id LIMIT :most",
-        source=source,
-        folder=folder,
-        most=most,
-    )
+    text = _FRESH if order == "server" else _FRESH_IN_ORDER
+    rows = tx.all(text, source=source, folder=folder, now=now, most=most, order=order)
     if not rows:
         rows = tx.all(
-            "SELECT id, folder, message, size, received_at, attempts FROM ledger "
+            "SELECT * FROM ledger "
             "WHERE source = :source AND state = 'pending' AND folder = :folder "
-            "ORDER BY attempts, id LIMIT 1",
+            "AND due_at <= :now ORDER BY attempts, id LIMIT 1",
             source=source,
             folder=folder,
+            now=now,
         )
     taken: list[Row] = []
     total = 0
@@ -252,11 +222,17 @@ def acquire(
         if taken and total > most_bytes:
             break
         taken.append(row)
-    if taken:  # one statement for all of them: those are what lies between the first and the last
+    if order != "server":
+        tx.many(
+            "UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
+            "WHERE id = :id",
+            [{"id": row["id"], "now": now} for row in taken],
+        )
+    elif taken:  # one statement for all of them: those are what lies between the first and the last
         tx.execute(
             "UPDATE ledger SET state = 'acquired', attempts = attempts + 1, updated_at = :now "
             "WHERE source = :source AND state = 'pending' AND folder = :folder "
-            "AND attempts = :attempts AND id BETWEEN :first AND :last",
+            "AND attempts = :attempts AND due_at <= :now AND id BETWEEN :first AND :last",
             now=now,
             source=source,
             folder=folder,
@@ -267,16 +243,29 @@ def acquire(
     return taken
 
 
-def waits(tx: Tx, source: str, folder: str) -> bool:
-    """Whether a message of that folder waits to be read."""
+def waits(tx: Tx, source: str, folder: str, *, now: float) -> bool:
+    """Whether a message of that folder is due to be read."""
     return bool(
         tx.value(
             "SELECT 1 FROM ledger WHERE source = :source AND state = 'pending' "
-            "AND folder = :folder LIMIT 1",
+            "AND folder = :folder AND due_at <= :now LIMIT 1",
             source=source,
             folder=folder,
+            now=now,
         )
     )
+
+
+def later(tx: Tx, source: str, folder: str, *, now: float) -> tuple[int, float | None]:
+    """How many messages of a folder wait for their time, and when the first of them is due."""
+    row = tx.one(
+        "SELECT count(*) AS n, min(due_at) AS first FROM ledger WHERE source = :source "
+        "AND state = 'pending' AND folder = :folder AND due_at > :now",
+        source=source,
+        folder=folder,
+        now=now,
+    )
+    return (row["n"], row["first"]) if row else (0, None)
 
 
 def give_back(tx: Tx, ids: Sequence[int], *, blamed: int | None, now: float) -> None:
@@ -321,25 +310,32 @@ def delivered(
     tx.many(
         "UPDATE ledger SET state = :state, reason = :reason, delivered_to = :place, "
         "sha256 = :sha256, subject = :subject, sender = :sender, message_id = :message_id, "
-        "after_due = :due, updated_at = :now WHERE id = :id",
+        "after_due = :due, attempts = CASE WHEN :again IS NULL THEN attempts ELSE 0 END, "
+        "retries = retries + :retries, due_at = coalesce(:again, due_at), updated_at = :now "
+        "WHERE id = :id",
         [_delivered_values(one, done_due, error_due, now) for one in reads],
     )
     tx.many(
         "UPDATE ledger SET state = 'vanished', reason = 'gone before it was read', "
-        "updated_at = :now WHERE id = :id",
+        "gone_at = :now, updated_at = :now WHERE id = :id",
         [{"id": one, "now": now} for one in vanished],
     )
 
 
 def _delivered_values(one: Read, done_due: bool, error_due: bool, now: float) -> dict[str, Any]:
     failed = bool(one.delivery.error)
-    state = "failed" if failed else "delivered" if done_due else "done"
-    due = ("error" if error_due else "") if failed else ("done" if done_due else "")
+    again = one.again_at if failed else None
+    state = "pending" if again else "failed" if failed else "delivered" if done_due else "done"
+    due = "error" if error_due and failed and not again else ""
+    if done_due and not failed:
+        due = "done"
     return {
         "id": one.delivery.ledger,
         "state": state,
         "reason": one.delivery.error,
         "due": due,
+        "again": again,
+        "retries": int(again is not None),
         "place": one.delivery.where,
         "sha256": one.sha256,
         "subject": one.subject,
@@ -364,10 +360,10 @@ def to_settle(
     )
 
 
-def settle_after(tx: Tx, ids: Iterable[int], *, now: float) -> None:
-    """Their after-action is finished."""
+def settle_after(tx: Tx, ids: Iterable[int], *, gone: bool, now: float) -> None:
+    """Their after-action is finished; ``gone``: it took them out of the folder."""
     tx.many(
-        "UPDATE ledger SET after_due = '', updated_at = :now, "
+        "UPDATE ledger SET after_due = '', updated_at = :now, gone_at = coalesce(:gone, gone_at), "
         "state = CASE state WHEN 'delivered' THEN 'done' ELSE state END WHERE id = :id",
-        [{"id": one, "now": now} for one in ids],
+        [{"id": one, "now": now, "gone": now if gone else None} for one in ids],
     )

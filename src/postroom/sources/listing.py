@@ -4,39 +4,34 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Row, Tx
+from postroom.db import Claim, Database, Row
 from postroom.mail.headers import read_date
 from postroom.protocols.base import FolderState, MessageStore, Summary
-from postroom.sources import ledger
+from postroom.sources import ledger, renumbered
 from postroom.sources.ledger import Seen
 from postroom.sources.reading import HEADERS, header_texts
+from postroom.sources.returning import Place, Returning
+from postroom.sources.settling import Write
 from postroom.sources.source import Source, Start
-from postroom.sources.verdict import Facts, judge, needs_headers
+from postroom.sources.verdict import Facts, judge, needs_headers, returned
 
 if TYPE_CHECKING:
     from postroom.sources.collector import Tally
 
 __all__ = ["Lister"]
 
-T = TypeVar("T")
 PAGE = 500
 BEFORE_START = "was there before the start"
 ANEW = "collected before the server numbered the folder anew"
 
 
-class _Write(Protocol):
-    """Runs a body under the fence of the claim."""
-
-    async def __call__(self, body: Callable[[Tx], T], /) -> T: ...
-
-
 class Lister:
     """Brings the ledger up to what the folder holds."""
 
-    def __init__(self, db: Database, claim: Claim, source: Source, write: _Write) -> None:
+    def __init__(self, db: Database, claim: Claim, source: Source, write: Write) -> None:
         self._db = db
         self._id = claim.id
         self._store_id: str = claim.row["store"]
@@ -47,8 +42,18 @@ class Lister:
         self._old: Row | None = None
         self._again: dict[tuple[str, int], deque[Row]] = {}
 
-    async def run(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
-        """Record everything after the cursor; the cursor moves with each page that is recorded."""
+    async def run(
+        self,
+        store: MessageStore,
+        folder: FolderState,
+        tally: Tally,
+        alive: Callable[[], None],
+    ) -> None:
+        """Record everything after the cursor; the cursor moves with each page that is recorded.
+
+        ``alive`` is called after each page.
+        """
+        self._alive = alive
         cursor = await self._start(folder)
         if cursor is None:
             await self._skip_present(store, folder)
@@ -59,15 +64,22 @@ class Lister:
     async def _list(
         self, store: MessageStore, folder: FolderState, cursor: str, tally: Tally
     ) -> None:
-        wanted = HEADERS if self._wants_headers() else ()
-        known = await self._known(folder) if store.features.snapshot else frozenset[str]()
+        wanted = HEADERS if self._wants_headers(store) else ()
+        returning = Returning(self._db, self._source, self._write, self._place(folder))
+        known = await returning.known() if store.features.snapshot else {}
+        present: set[str] = set()
         listing = () if store.features.snapshot else wanted
         async for page in store.newer(cursor, headers=listing, page=PAGE):
             fresh = [one for one in page.summaries if one.id not in known]
+            present |= {one.id for one in page.summaries}
+            await returning.reopen(known, page.summaries)
             if fresh and wanted and not listing:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
             cursor = page.cursor
-            await self._record(folder, fresh, cursor, tally)
+            self._alive()
+            came_back = await returning.entries(store, fresh)
+            await self._record(folder, fresh, came_back, cursor, tally)
+        await returning.left([row["id"] for key, row in known.items() if key not in present])
         if self._old is not None:
             # only now is the cursor of the new UIDVALIDITY: a crash before begins at the beginning
             self._old, self._again = None, {}
@@ -76,8 +88,8 @@ class Lister:
     async def _retire(self, folder: FolderState) -> None:
         """Everything is listed: nothing of an older UIDVALIDITY or mailbox is to be asked for."""
         place = (self._id, self._store_id, folder.name, folder.uidvalidity)
-        if await self._db.read(lambda tx: ledger.retirable(tx, *place)):
-            await self._write(lambda tx: ledger.retire(tx, *place, now=timestamp()))
+        if await self._db.read(lambda tx: renumbered.retirable(tx, *place)):
+            await self._write(lambda tx: renumbered.retire(tx, *place, now=timestamp()))
 
     async def _start(self, folder: FolderState) -> str | None:
         """The cursor to go on from; None means "what is there now does not count"."""
@@ -100,7 +112,7 @@ class Lister:
         collected, since twice is better than never.
         """
         rows = await self._db.read(
-            lambda tx: ledger.old_messages(
+            lambda tx: renumbered.old_messages(
                 tx, self._id, self._store_id, folder.name, folder.uidvalidity
             )
         )
@@ -117,22 +129,27 @@ class Lister:
                 ]
         await self._save(folder, seen, folder.next_cursor)
 
-    async def _known(self, folder: FolderState) -> frozenset[str]:
-        return frozenset(
-            await self._db.read(lambda tx: ledger.known(tx, self._id, self._store_id, folder.name))
-        )
+    def _place(self, folder: FolderState) -> Place:
+        return Place(self._id, self._store_id, folder.name)
 
-    def _wants_headers(self) -> bool:
+    def _wants_headers(self, store: MessageStore) -> bool:
         return (
             needs_headers(self._source)
+            # POP3 does not say when a message arrived; its Date field does
+            or (store.features.snapshot and self._source.order != "server")
             or isinstance(self._source.start, Start)
             or bool(self._again)
         )
 
     async def _record(
-        self, folder: FolderState, summaries: list[Summary], cursor: str, tally: Tally
+        self,
+        folder: FolderState,
+        summaries: list[Summary],
+        came_back: dict[str, int],
+        cursor: str,
+        tally: Tally,
     ) -> None:
-        judged = [self._judge(each) for each in summaries]
+        judged = [self._judge(each, came_back.get(each.id)) for each in summaries]
         await self._save(folder, judged, cursor)
         for one in judged:
             tally.listed += one.state == "pending"
@@ -150,11 +167,12 @@ class Lister:
                 seen,
                 cursor=old["cursor"] if old else cursor,
                 uidvalidity=old["uidvalidity"] if old else folder.uidvalidity,
+                stable_time=self._source.stable_time,
                 now=timestamp(),
             )
         )
 
-    def _judge(self, summary: Summary) -> Seen:
+    def _judge(self, summary: Summary, entry: int | None) -> Seen:
         texts = header_texts(summary.headers) if summary.headers else {}
         subject, sender = texts.get("subject", ""), texts.get("from", "")
         message_id = texts.get("message-id", "")
@@ -163,6 +181,7 @@ class Lister:
         state, reason, due = self._decide(
             Facts(sender, subject, summary.size, instant),
             self._again.get((message_id, summary.size)),
+            entry,
         )
         return Seen(
             summary.id, state, reason, summary.size, instant, subject, sender, message_id, due
@@ -172,14 +191,21 @@ class Lister:
         """``start: new`` recorded no row for what was there; its date tells, where it has one."""
         return self._source.start == "new" and received is not None and received < self._before
 
-    def _decide(self, facts: Facts, same: deque[Row] | None) -> tuple[str, str, str]:
-        """The state, its reason and the after-action due; ``same`` are its old rows, if any."""
+    def _decide(
+        self, facts: Facts, same: deque[Row] | None, entry: int | None
+    ) -> tuple[str, str, str]:
+        """The state, its reason and the after-action due.
+
+        ``same`` are its old rows, if any; ``entry`` is what it was before it came back.
+        """
         if same:
             old = same.popleft()
             return old["state"], ANEW, old["after_due"]
         if self._old is not None and self._was_before(facts.received):
             return "ignored", BEFORE_START, ""
         verdict = judge(self._source, facts)
+        if entry is not None:
+            verdict = returned(self._source, verdict, entry)
         if verdict.state == "skip":
             return "ignored", verdict.reason, ""
         acts = verdict.state == "ignored" and self._source.action("ignored") != "keep"

@@ -15,6 +15,7 @@ from postroom.mail.message import Message
 from postroom.protocols.base import Content
 from postroom.sinks import Item
 from postroom.sinks.base import Attachment
+from postroom.sources.naming import Naming, Told, place_of
 from postroom.sources.source import Source
 from postroom.sources.verdict import chosen_attachments
 
@@ -28,6 +29,7 @@ _PIECE = 256 * 1024
 """Bytes read at once."""
 _PARSED = 64 * 1024 * 1024
 """A larger message is delivered without its attachments being taken apart."""
+_UNNAMED = Naming()
 _UID_KEY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
@@ -63,7 +65,7 @@ def folder_path(folder: str) -> str:
     return "/".join(safe_name(level, fallback="folder") for level in folder.split("/") if level)
 
 
-def open_message(source: Source, row: Row, content: Content) -> Opened:
+def open_message(source: Source, row: Row, content: Content, naming: Naming = _UNNAMED) -> Opened:
     """Make the sink's item of a fetched message.  Never raises for what the message says."""
     digest, head = _digest_and_head(content)
     texts = header_texts(head)
@@ -77,10 +79,18 @@ def open_message(source: Source, row: Row, content: Content) -> Opened:
         key=key_of(row["message"]),
         content=content,
         received=row["received_at"],
+        below=_below(naming, row, texts),
         attachments=attachments,
         summary=_summary(row, texts, attachments, notes),
     )
     return Opened(item, digest, texts["subject"], texts["from"], texts["message-id"])
+
+
+def _below(naming: Naming, row: Row, texts: Mapping[str, str]) -> str:
+    if not naming.below.pieces:
+        return ""
+    told = Told.of(row, sender=texts["from"], subject=texts["subject"])
+    return place_of(naming.below, told)
 
 
 def _digest_and_head(content: Content) -> tuple[bytes, bytes]:

@@ -16,9 +16,11 @@ __all__ = [
     "After",
     "Attachments",
     "Backoff",
+    "Failure",
     "Filter",
     "Folders",
     "Ignore",
+    "Retry",
     "Schedule",
     "Source",
     "Start",
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 AfterAction = Literal["keep", "move", "copy", "seen", "flag", "delete"]
+Order = Literal["server", "oldest", "newest", "subject", "-subject"]
+NAME_TEMPLATE = "${mail:subject} (from: ${mail:from}, received: ${mail:received})"
 _BY_DEFAULT = "Empty: move where that folder is named, else keep."
 
 
@@ -151,6 +155,26 @@ class Start(Fields):
     since: Date = field(label="Since", help="Received on this day or later.", default=...)
 
 
+class Retry(Fields):
+    """How often and how soon a message is tried again that the sink refused; the wait doubles."""
+
+    max: int = field(5, label="At most so often")
+    min: Duration = field("12s", label="First wait")
+    max_wait: Duration = field("150s", label="Longest wait")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.max < 1 or self.min < 1:
+            raise ValueError("max and min: at least 1 and 1s; without retries it is rollback")
+        return self
+
+
+class Failure(Fields):
+    """A message that the sink refused is tried again before it counts as failed."""
+
+    retry: Retry = field(label="Retry", default=...)
+
+
 class Source(Fields):
     """A source (DESIGN 4.3)."""
 
@@ -164,6 +188,19 @@ class Source(Fields):
     start: Literal["all", "new"] | Start = field(
         "all", label="Start", help="all, new, or {since: DATE}."
     )
+    polling_timeout: Duration = field(
+        "60s",
+        label="Polling time-out",
+        help="A poll that makes no progress for so long counts as failed.",
+    )
+    stable_time: Duration = field(
+        "0s",
+        label="Stable time",
+        help="A message is left alone until it has been there unchanged for so long.",
+    )
+    order: Order = field(
+        "server", label="Order", help="Of the messages of one pass; -subject is Z to A."
+    )
     folders: Folders = field(default_factory=Folders, label="Folders")
     after: After = field(default_factory=After, label="Afterwards")
     ignore: Ignore = field(default_factory=Ignore, label="Ignore")
@@ -173,8 +210,26 @@ class Source(Fields):
     )
     throttle: Rate | None = field(None, label="Throttle", help="New messages in that time.")
     backoff: Backoff = field(default_factory=Backoff, label="Backoff")
+    failure: Literal["rollback"] | Failure = field(
+        "rollback",
+        label="Failure",
+        help="Of a message that the sink refuses: rollback (it failed, and goes to the error "
+        "folder), or {retry: {max: 5, min: 12s, max_wait: 150s}} first.",
+    )
+    reprocess: Literal["manual", "automatic", "when_changed"] = field(
+        "manual",
+        label="Reprocess",
+        help="What was processed, left the folder and comes back: manual holds it until it is "
+        "released, automatic processes it again, when_changed only with other content.",
+    )
     clearance: bool = field(
         False, label="Wait for clearance", help="New messages are held until released."
+    )
+    name_template: str = field(
+        NAME_TEMPLATE,
+        label="Name template",
+        macro=True,
+        help="What a message is called in lists; for people, never to tell messages apart.",
     )
     sink: AnySink = field(label="Sink", default=...)
 
@@ -188,6 +243,8 @@ class Source(Fields):
 
     @model_validator(mode="after")
     def _lets_something_through(self) -> Self:
+        if self.polling_timeout < 1:
+            raise ValueError("polling_timeout: one second is the shortest")
         if self.throttle is not None and self.throttle.max < 1:
             raise ValueError("throttle.max: at least 1, or nothing is ever collected")
         return self

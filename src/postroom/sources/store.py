@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from postroom.clock import rfc3339, timestamp
-from postroom.db import Conflict, Row, Tx
+from postroom.db import Conflict, Row, Tx, is_living
 from postroom.errors import NotThere, Refused
 from postroom.fields import nearest, parse, shown
 from postroom.sources import entries
@@ -31,6 +31,9 @@ __all__ = [
     "touch",
     "wake",
 ]
+
+_AT_WORK: Final = ("connecting", "collecting", "listening")
+"""States that hold as long as the worker lives that is in them; killed, it cannot take them back."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,12 +153,15 @@ def delete(tx: Tx, name: str) -> None:
 def status(tx: Tx, name: str) -> Status:
     """What a source is doing and how many messages it knows in which state."""
     row = row_of(tx, name)
+    state, note = row["state"], row["note"]
+    if state in _AT_WORK and not is_living(tx, row["owner"], now=timestamp()):
+        state, note = "idle", "No worker is at it. Start one: postroom worker"
     return Status(
         name=row["name"],
         connection=source_of(row).connection,
-        state=row["state"],
+        state=state,
         since=row["state_since"],
-        note=row["note"],
+        note=note,
         last_message_at=row["last_message_at"],
         next_wake=row["due_at"],
         owner=row["owner"],

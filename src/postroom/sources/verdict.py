@@ -12,7 +12,17 @@ from postroom.clock import timestamp
 from postroom.fields import format_size
 from postroom.sources.source import Attachments, Filter, Source, Start, TypeRule
 
-__all__ = ["Facts", "Verdict", "chosen_attachments", "judge", "needs_headers"]
+__all__ = [
+    "Earlier",
+    "Facts",
+    "Verdict",
+    "again",
+    "chosen_attachments",
+    "judge",
+    "needs_headers",
+    "retry_after",
+    "returned",
+]
 
 
 class Facts(NamedTuple):
@@ -32,9 +42,9 @@ class Verdict(NamedTuple):
 
 
 def needs_headers(source: Source) -> bool:
-    """Whether a verdict asks for header fields at all; without, listing is much cheaper."""
+    """Whether a verdict or the order asks for header fields; without, listing is much cheaper."""
     rules = (source.ignore.from_, source.ignore.subject)
-    return any(rule.deny or rule.allow for rule in rules)
+    return source.order in ("subject", "-subject") or any(rule.deny or rule.allow for rule in rules)
 
 
 def judge(source: Source, facts: Facts) -> Verdict:
@@ -59,6 +69,40 @@ def judge(source: Source, facts: Facts) -> Verdict:
     if source.clearance:
         return Verdict("held", "waits for clearance")
     return Verdict("pending")
+
+
+class Earlier(NamedTuple):
+    """What the ledger knows of a message that is listed again under the same key."""
+
+    state: str
+    size: int
+    gone: bool  # it was seen to have left
+
+
+def again(source: Source, earlier: Earlier, size: int) -> bool:
+    """Whether a message is processed again that has its old key (POP3 lists all there is)."""
+    if earlier.state not in ("done", "failed"):
+        return False
+    if source.reprocess == "when_changed":
+        return size != earlier.size
+    return source.reprocess == "automatic" and earlier.gone
+
+
+def returned(source: Source, verdict: Verdict, entry: int) -> Verdict:
+    """The verdict on a message that was processed as ``entry``, left, and came back unchanged."""
+    if verdict.state != "pending" or source.reprocess == "automatic":
+        return verdict
+    return Verdict("held", f"came back: it was processed as {entry}")
+
+
+def retry_after(source: Source, retries: int) -> float | None:
+    """Seconds until a message is tried again that the sink refused; None: it failed."""
+    if source.failure == "rollback":
+        return None
+    retry = source.failure.retry
+    return (
+        None if retries >= retry.max else min(retry.max_wait, retry.min * 2.0 ** min(retries, 32))
+    )
 
 
 def _since(day: dt.date, received: float | None) -> bool:

@@ -14,12 +14,17 @@ from postroom.protocols.base import MessageStore, OpenSpool
 from postroom.sinks import Sink
 from postroom.sources import store as rows
 from postroom.sources.collector import SOURCES, Collector, Progress, Tally
+from postroom.sources.deadline import Deadline
+from postroom.sources.naming import Naming
 from postroom.sources.source import Backoff, Source
 
 __all__ = ["Watcher", "give_up", "wait_after"]
 
 OpenStore = Callable[[str], Awaitable[MessageStore]]
 """Opens the incoming side of a connection by name; raises WireError."""
+
+OnLost = Callable[[str, WireError], Awaitable[None]]
+"""Hears of what went wrong on a connection after it was opened."""
 
 LOOK_SECONDS: Final = 1.0
 """How soon a watcher that only waits sees that an operator asked it to look now."""
@@ -42,15 +47,25 @@ class Watcher:
         owner: str,
         open_store: OpenStore,
         open_spool: OpenSpool,
+        naming: Naming,
         progress: Progress | None = None,
+        on_lost: OnLost | None = None,
     ) -> None:
         self._db = db
         self._claim = claim
         self._source = source
         self._owner = owner
         self._open_store = open_store
+        self._on_lost = on_lost
         self._collector = Collector(
-            db, claim, source, sink, owner=owner, open_spool=open_spool, progress=progress
+            db,
+            claim,
+            source,
+            sink,
+            owner=owner,
+            open_spool=open_spool,
+            naming=naming,
+            progress=progress,
         )
         self._store: MessageStore | None = None
         self._due_at = 0.0  # of the row, when the last pass began
@@ -97,15 +112,17 @@ class Watcher:
 
     async def _pass(self) -> Tally:
         self._due_at = (await self._row())["due_at"]
-        if self._store is None:
-            await self._mark("connecting")
-            self._store = await self._open_store(self._source.connection)
-        await self._mark("collecting")
-        store = self._store
-        tally = await self._collector.run(store)
-        if store.features.snapshot:  # a POP3 session shows what was there when it began
-            self._store = None
-            await store.close()
+        async with Deadline(self._source.polling_timeout) as deadline:
+            if self._store is None:
+                await self._mark("connecting")
+                self._store = await self._open_store(self._source.connection)
+                deadline.alive()
+            await self._mark("collecting")
+            store = self._store
+            tally = await self._collector.run(store, deadline)
+            if store.features.snapshot:  # a POP3 session shows what was there when it began
+                self._store = None
+                await store.close()
         await self._db.write(
             lambda tx: rows.succeeded(
                 tx,
@@ -119,15 +136,17 @@ class Watcher:
         return tally
 
     def _next(self, tally: Tally) -> float:
+        """When the next pass is to be: by the schedule, sooner for what waits for its time."""
         now = timestamp()
-        return (
-            now + tally.throttled_for if tally.throttled_for else self._source.schedule.after(now)
-        )
+        if tally.throttled_for:
+            return now + tally.throttled_for
+        due = self._source.schedule.after(now)
+        return due if tally.next_due is None else max(now, min(due, tally.next_due))
 
     def _due(self, tally: Tally) -> float:
         """When somebody should look should this watcher end."""
         if self._source.schedule.push and not tally.throttled_for:
-            return timestamp()
+            return timestamp()  # a watcher is wanted at once
         return self._next(tally)
 
     async def _wait(self, tally: Tally) -> None:
@@ -140,7 +159,9 @@ class Watcher:
             await self._sleep(due)
             return
         await self._mark("listening")
-        pushed = asyncio.create_task(store.wait(tally.throttled_for or _FOREVER))
+        waits = bool(tally.throttled_for) or tally.next_due is not None
+        longest = max(0.0, due - timestamp()) if waits else _FOREVER
+        pushed = asyncio.create_task(store.wait(longest))
         asked = asyncio.create_task(self._asked())
         try:
             await asyncio.wait([pushed, asked], return_when=asyncio.FIRST_COMPLETED)
@@ -186,9 +207,12 @@ class Watcher:
 
     async def _failed(self, error: PostroomError) -> float:
         """Note the failure; gives the seconds to wait."""
+        was_open = self._store is not None
         self._abandon()
         if error.code == "claim_lost":
             return 0.0
+        if was_open and self._on_lost is not None and isinstance(error, WireError):
+            await self._on_lost(self._source.connection, error)
         backoff = self._source.backoff
         permanent = isinstance(error, SignInError) and not error.temporary
         state = "failed" if permanent or not isinstance(error, WireError) else "backing off"

@@ -1,7 +1,7 @@
 """The vault: keys, and the seal that binds a value to its record and its destinations."""
 
 from postroom.vault.datakey import Binding, DataKey
-from postroom.vault.first_run import Start, open_vault
+from postroom.vault.first_run import Start, another_kek, open_vault
 from postroom.vault.hints import Hints
 from postroom.vault.kek import Kek, default_source, load_kek, make_key_file
 from postroom.vault.keyring import Keyring
@@ -13,6 +13,7 @@ __all__ = [
     "Kek",
     "Keyring",
     "Start",
+    "another_kek",
     "default_source",
     "load_kek",
     "make_key_file",

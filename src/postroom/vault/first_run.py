@@ -25,7 +25,7 @@ from postroom.vault.kek import Ask, Kek, default_source, load_kek, make_key_file
 from postroom.vault.keyring import Keyring
 from postroom.vault.passphrase import Argon2
 
-__all__ = ["STEPS", "Key", "Start", "Step", "open_vault"]
+__all__ = ["STEPS", "Key", "Start", "Step", "another_kek", "open_vault"]
 
 Key = Literal["missing", "unfit", "there", "right"]
 """Unfit: unsafe to use, or not this room's.  There: good, and no keyring to compare with."""
@@ -101,6 +101,22 @@ async def open_vault(
     if step == "open" and look.kek is not None:
         return Start(room_id, look.keyring, None, chosen, look.kek.warning)
     return Start(room_id, None, _named(look.locked, db, chosen, make=make), chosen)
+
+
+async def another_kek(
+    db: Database, source: str, *, make: bool = False, ask: Ask | None = None
+) -> Kek:
+    """The KEK at a source, which may be other than the one that opened the room.
+
+    ``make`` makes a key file that is not there yet.  Raises Locked, InvalidValue.
+    """
+    if source.startswith("passphrase:"):
+        await db.write(_make_argon2)
+    path = source_file(source) if make else None
+    if path is not None:
+        with contextlib.suppress(FileExistsError):
+            make_key_file(path)
+    return load_kek(source, data_dir=db.path.parent, ask=ask, argon2=_argon2(db))
 
 
 def _look(db: Database, room_id: str, source: str, ask: Ask | None) -> _Look:

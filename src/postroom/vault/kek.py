@@ -1,4 +1,4 @@
-"""Where the key-encryption key is: a file, a mounted secret, the environment, a passphrase."""
+"""Where the key-encryption key is: a file, a mount, systemd, the environment, a passphrase, others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from postroom.errors import InvalidValue, Locked
 from postroom.secret import Secret
 from postroom.vault.keyfile import parse_key, read_mounted, read_private, write_key
+from postroom.vault.outside import kinds, load_outside
 from postroom.vault.passphrase import Argon2
 
 __all__ = [
@@ -31,14 +32,19 @@ Ask = Callable[[str], Secret]
 """Asks a person for a secret; is given the question."""
 
 PASSPHRASE_VARIABLE = "POSTROOM_PASSPHRASE"
+_OWN = {"file", "mounted", "systemd", "env", "passphrase"}
 
 
 class Kek(NamedTuple):
-    """A key-encryption key.  ``warning`` is for people, when the source is a poor one."""
+    """A key-encryption key.
+
+    ``warning`` is for people, when the source is a poor one; ``source`` is where it was found.
+    """
 
     id: str
     key: Secret
     warning: str = ""
+    source: str = ""
 
 
 def kek_of(key: Secret, warning: str = "") -> Kek:
@@ -86,7 +92,8 @@ def load_kek(
     argon2: Argon2 | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Kek:
-    """Read the KEK from ``file:PATH``, ``mounted:PATH``, ``env:NAME`` or ``passphrase:[PATH]``.
+    """Read the KEK from ``file:PATH``, ``mounted:PATH``, ``systemd:NAME``, ``env:NAME``,
+    ``passphrase:[PATH]`` or what another package adds (outside.py).
 
     ``argon2`` are the parameters the room keeps; without them a passphrase opens nothing.  Raises
     Locked (``key_missing``, ``key_unsafe``) with a sentence that says what to do, or InvalidValue
@@ -95,26 +102,53 @@ def load_kek(
     kind, rest = _split(source)
     env = os.environ if environ is None else environ
     if kind == "file":
-        path = Path(rest).expanduser()
-        return kek_of(parse_key(read_private(path, data_dir=data_dir), f"The key file {path}"))
+        path = Path(rest).expanduser().absolute()
+        kek = kek_of(parse_key(read_private(path, data_dir=data_dir), f"The key file {path}"))
+        return kek._replace(source=f"file:{path}")
     if kind == "mounted":
-        mounted = Path(rest)
+        mounted = Path(rest).absolute()
         text = read_mounted(mounted, data_dir=data_dir)
-        return kek_of(parse_key(text, f"The mounted key {mounted}"))
+        kek = kek_of(parse_key(text, f"The mounted key {mounted}"))
+        return kek._replace(source=f"mounted:{mounted}")
+    if kind == "systemd":
+        return _from_systemd(rest, data_dir, env)._replace(source=source)
     if kind == "env":
-        return _from_environment(rest, env)
-    return _from_passphrase(rest, data_dir, ask, argon2, env)
+        return _from_environment(rest, env)._replace(source=source)
+    if kind != "passphrase":
+        return kek_of(load_outside(kind, rest))._replace(source=source)
+    return _from_passphrase(rest, data_dir, ask, argon2, env)._replace(source=source)
 
 
 def _split(source: str) -> tuple[str, str]:
     kind, colon, rest = source.partition(":")
-    if (
-        kind not in {"file", "mounted", "env", "passphrase"}
-        or not colon
-        or (not rest and kind != "passphrase")
-    ):
-        raise InvalidValue("kek", "give file:PATH, mounted:PATH, env:NAME or passphrase:")
+    known = kind in _OWN or (colon and kind in kinds())
+    if not known or not colon or (not rest and kind != "passphrase"):
+        others = "".join(f", {each}:..." for each in sorted(kinds() - _OWN))
+        raise InvalidValue(
+            "kek",
+            f"give file:PATH, mounted:PATH, systemd:NAME, env:NAME or passphrase:{others}",
+        )
     return kind, rest
+
+
+def _from_systemd(name: str, data_dir: Path, env: Mapping[str, str]) -> Kek:
+    """A credential of the unit: ``LoadCredential=`` or ``LoadCredentialEncrypted=`` (systemd.exec(5)).
+
+    systemd puts it into a directory in memory that only the unit's user reads; it is checked as a
+    mounted secret is.
+    """
+    directory = env.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise Locked(
+            f"systemd:{name} names a credential of a systemd unit, and this process has none.",
+            code="key_missing",
+            hint=f"Start it as a unit with LoadCredentialEncrypted={name}:FILE, or say where the key "
+            "is with POSTROOM_KEK.",
+        )
+    if "/" in name or name.startswith("."):
+        raise InvalidValue("kek", "the name of a systemd credential is no path")
+    text = read_mounted(Path(directory) / name, data_dir=data_dir)
+    return kek_of(parse_key(text, f"The systemd credential {name}"))
 
 
 def _from_environment(name: str, env: Mapping[str, str]) -> Kek:

@@ -19,7 +19,14 @@ from typing import Final
 from postroom.errors import Locked
 from postroom.secret import Secret
 
-__all__ = ["parse_key", "read_mounted", "read_private", "write_key"]
+__all__ = [
+    "lies_inside",
+    "parse_key",
+    "read_mounted",
+    "read_private",
+    "write_key",
+    "write_private",
+]
 
 KEY_BYTES: Final = 32
 MOST_BYTES: Final = 4096
@@ -37,21 +44,8 @@ def write_key(path: Path) -> Secret:
     (``key_unsafe``) when the directory cannot be written.
     """
     key = secrets.token_bytes(KEY_BYTES)
-    text = _HEADER + base64.b64encode(key).decode() + "\n"
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(file, text.encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
-        try:
-            os.link(beside, path)
-        finally:
-            beside.unlink()
-        _sync_directory(path.parent)
+        write_private(path, _HEADER + base64.b64encode(key).decode() + "\n")
     except FileExistsError:
         raise
     except OSError as error:
@@ -60,6 +54,23 @@ def write_key(path: Path) -> Secret:
             "Check the directory, or name another place with POSTROOM_KEK.",
         ) from error
     return Secret(key)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only we can read, whole and synced or not at all.  Raises OSError."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            os.write(file, text.encode())
+            os.fsync(file)
+        finally:
+            os.close(file)
+        os.link(beside, path)
+    finally:
+        beside.unlink()
+    _sync_directory(path.parent)
 
 
 def _sync_directory(directory: Path) -> None:
@@ -168,10 +179,15 @@ def _opened(path: Path, flags: int, name: str) -> Iterator[int]:
         os.close(file)
 
 
-def _refuse_inside(path: Path, data_dir: Path, name: str) -> None:
+def lies_inside(path: Path, data_dir: Path) -> bool:
+    """Whether a file is in the data directory, by its name or by where its name leads."""
     inside = Path(os.path.realpath(path.parent)) / path.name
     rooms = Path(os.path.realpath(data_dir))
-    if inside.is_relative_to(rooms) or path.resolve().is_relative_to(rooms):
+    return inside.is_relative_to(rooms) or path.resolve().is_relative_to(rooms)
+
+
+def _refuse_inside(path: Path, data_dir: Path, name: str) -> None:
+    if lies_inside(path, data_dir):
         raise _unsafe(
             f"The {name} {path} is in the data directory, beside what it protects.",
             "Whoever copies the data would have the key too: move it elsewhere.",

@@ -15,29 +15,17 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from postroom.clock import timestamp
-from postroom.db import Row, Tx
-from postroom.errors import Locked, Refused, RoomError, Unreadable
+from postroom.db import Tx
+from postroom.errors import Locked, Refused, Unreadable
 from postroom.secret import Secret
 from postroom.vault.datakey import Binding, DataKey
 from postroom.vault.hints import SEALED_IN, Hints
 from postroom.vault.kek import Kek
-from postroom.vault.seal import (
-    KEY_BYTES,
-    LABEL,
-    SUITE,
-    associated_data,
-    open_value,
-    unwrap_key,
-    wrap_key,
-)
+from postroom.vault.seal import KEY_BYTES, open_value
+from postroom.vault.terms import Terms, kek_ids
 
 __all__ = ["Keyring"]
-
-_SUITE: Final = str(SUITE).encode()
 
 
 class Keyring:
@@ -46,10 +34,13 @@ class Keyring:
     def __init__(self, room_id: str, kek: Kek) -> None:
         """Use :meth:`create` or :meth:`unlock`."""
         self.room_id = room_id
-        self.kek_id = kek.id
-        self._wrapper = _wrapper(kek, room_id)
-        self._vault_keys: dict[str, AESGCM] = {}
+        self.terms = Terms(room_id, kek)
         self._hints: Hints | None = None
+
+    @property
+    def kek_id(self) -> str:
+        """The id of the KEK that opened it."""
+        return self.terms.kek.id
 
     # ------------------------------------------------------------------ the keyring itself
 
@@ -67,21 +58,7 @@ class Keyring:
         if cls.exists(tx):
             raise Refused("This room has a keyring; nothing was made.", code="in_use")
         keyring = cls(room_id, kek)
-        key, key_id = os.urandom(KEY_BYTES), secrets.token_hex(8)
-        tx.execute(
-            "INSERT INTO vault_keys (id, term, state, created_at) VALUES (:id, 1, 'active', :now)",
-            id=key_id,
-            now=timestamp(),
-        )
-        tx.execute(
-            "INSERT INTO vault_key_wraps (vault_key, kek, wrapped, created_at) "
-            "VALUES (:vault_key, :kek, :wrapped, :now)",
-            vault_key=key_id,
-            kek=kek.id,
-            now=timestamp(),
-            wrapped=wrap_key(keyring._wrapper, key, _bound(room_id, "vault-key", kek.id, key_id)),
-        )
-        keyring._vault_keys[key_id] = AESGCM(key)
+        keyring.terms.begin(tx, [kek])
         hints = keyring.new_data_key(tx)
         tx.execute("INSERT INTO room (key, value) VALUES ('hints_key', :id)", id=hints.id)
         audit = keyring.new_data_key(tx)
@@ -92,8 +69,7 @@ class Keyring:
     def unlock(cls, tx: Tx, room_id: str, kek: Kek) -> Keyring:
         """Open the keyring with ``kek``.  Raises Locked (``key_wrong``), naming both key ids."""
         keyring = cls(room_id, kek)
-        rows = tx.all("SELECT vault_key, kek FROM vault_key_wraps ORDER BY created_at, kek")
-        wanted = sorted({row["kek"] for row in rows})
+        wanted = kek_ids(tx)
         if kek.id not in wanted:
             raise Locked(
                 f"The key does not belong to this room: it has the id {kek.id}, and the room wants "
@@ -104,9 +80,7 @@ class Keyring:
                 hint="Put the right key in its place; nothing was changed.",
             )
         try:
-            for row in rows:
-                if row["kek"] == kek.id:
-                    keyring._vault_key(tx, row["vault_key"])
+            keyring.terms.open_all(tx)
         except Unreadable:
             raise Locked(
                 f"The key {kek.id} is right, but the keyring in the database is damaged.",
@@ -117,49 +91,12 @@ class Keyring:
             ) from None
         return keyring
 
-    def add_kek(self, tx: Tx, kek: Kek) -> None:
-        """Let a second KEK open this keyring too: every vault key is wrapped with it as well."""
-        wrapper = _wrapper(kek, self.room_id)
-        rows = tx.all(
-            "SELECT vault_key, wrapped FROM vault_key_wraps WHERE kek = :kek", kek=self.kek_id
-        )
-        for row in rows:
-            key_id = row["vault_key"]
-            key = unwrap_key(
-                self._wrapper,
-                row["wrapped"],
-                _bound(self.room_id, "vault-key", self.kek_id, key_id),
-            )
-            tx.execute(
-                "INSERT INTO vault_key_wraps (vault_key, kek, wrapped, created_at) "
-                "VALUES (:vault_key, :kek, :wrapped, :now)",
-                vault_key=key_id,
-                kek=kek.id,
-                now=timestamp(),
-                wrapped=wrap_key(wrapper, key, _bound(self.room_id, "vault-key", kek.id, key_id)),
-            )
-
     # ------------------------------------------------------------------ seal and open
 
     def new_data_key(self, tx: Tx) -> DataKey:
         """A new data key, wrapped by the active vault key of the database (not of our memory)."""
-        active: str | None = tx.value(
-            "SELECT id FROM vault_keys WHERE state = 'active' ORDER BY term DESC LIMIT 1"
-        )
-        if active is None:
-            raise RoomError("This room has no active vault key.")
         key, key_id = os.urandom(KEY_BYTES), secrets.token_hex(16)
-        wrapped = wrap_key(
-            self._vault_key(tx, active), key, _bound(self.room_id, "data-key", active, key_id)
-        )
-        tx.execute(
-            "INSERT INTO data_keys (id, vault_key, wrapped, created_at) "
-            "VALUES (:id, :vault_key, :wrapped, :now)",
-            id=key_id,
-            vault_key=active,
-            wrapped=wrapped,
-            now=timestamp(),
-        )
+        self.terms.insert(tx, key_id, key)
         return DataKey(key_id, key)
 
     def seal(
@@ -226,7 +163,7 @@ class Keyring:
             )
             if row is None:
                 raise Unreadable("The key of the hints is missing from this room.")
-            self._hints = Hints(self.room_id, row["id"], self._unwrapped(tx, row))
+            self._hints = Hints(self.room_id, row["id"], self.terms.unwrap(tx, row))
         return self._hints
 
     def audit_key(self, tx: Tx) -> Callable[[bytes], bytes]:
@@ -252,48 +189,15 @@ class Keyring:
             name = row["field"]
             try:
                 if opened is None or opened[0] != row["id"]:
-                    opened = row["id"], AESGCM(self._unwrapped(tx, row))
+                    opened = row["id"], AESGCM(self.terms.unwrap(tx, row))
                 bound = binding.bound(self.room_id, name)
                 found[name] = Secret(open_value(opened[1], row["blob"], bound))
             except Unreadable:
                 raise _unreadable(binding, name, "does not open") from None
         return found
 
-    def _vault_key(self, tx: Tx, key_id: str) -> AESGCM:
-        if key_id not in self._vault_keys:  # another process may have begun a new term
-            wrapped = tx.value(
-                "SELECT wrapped FROM vault_key_wraps WHERE vault_key = :id AND kek = :kek",
-                id=key_id,
-                kek=self.kek_id,
-            )
-            key = unwrap_key(
-                self._wrapper, wrapped, _bound(self.room_id, "vault-key", self.kek_id, key_id)
-            )
-            self._vault_keys[key_id] = AESGCM(key)
-        return self._vault_keys[key_id]
-
-    def _unwrapped(self, tx: Tx, row: Row) -> bytes:
-        bound = _bound(self.room_id, "data-key", row["vault_key"], row["id"])
-        return unwrap_key(self._vault_key(tx, row["vault_key"]), row["wrapped"], bound)
-
 
 _AUDIT: Final = Binding(kind="audit-key", record="audit")
-
-
-def _bound(room_id: str, purpose: str, wrapping: str, wrapped: str) -> bytes:
-    """What a wrapped key is bound to: room, purpose and the ids of both keys."""
-    words = (room_id, purpose, wrapping, wrapped)
-    return associated_data([LABEL, _SUITE, *(word.encode() for word in words)])
-
-
-def _wrapper(kek: Kek, room_id: str) -> AESGCM:
-    """The key that wraps vault keys: HKDF-SHA-256 (RFC 5869) of the KEK under a label of its own.
-
-    So the KEK itself is never an AES key, its id (kek.py) is unrelated to this output, and with the
-    room id as salt one KEK that guards two rooms wraps with two keys.
-    """
-    hkdf = HKDF(SHA256(), KEY_BYTES, salt=room_id.encode(), info=b"postroom wrap 1")
-    return AESGCM(hkdf.derive(kek.key.reveal_bytes()))
 
 
 def _unreadable(binding: Binding, field: str, what: str) -> Unreadable:

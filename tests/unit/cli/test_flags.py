@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from postroom.cli.flags import changes_of, read_flags
+from postroom.cli.flags import changes_of, flag_for, read_flags
 from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.operations.declared import credential_fields, nouns
 from postroom.secret import Secret
@@ -17,6 +17,7 @@ from postroom.secret import Secret
 CONNECTION, SOURCE = nouns()["connection"], nouns()["source"]
 PASSWORD = credential_fields("password")
 GENERIC = credential_fields("generic")
+MSGRAPH = credential_fields("msgraph")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,36 @@ def test_the_flag_that_is_suggested_works(word: str, meant: str) -> None:
     with pytest.raises(UnknownField) as error:
         read_flags([word, "X"], PASSWORD)
     assert error.value.hint == f"Did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["--client-secrets-from-env", "V"], "--client-secrets.LABEL.value-from-env NAME"),
+        (["--client-secrets-stdin"], "--client-secrets.LABEL.value-from-env NAME"),
+        (["--client-secrets.2026a-from-env", "V"], "--client-secrets.2026a.value-from-env NAME"),
+        (["--client-secrets", "{a: {value: s3cr3t}}"], "--client-secrets.LABEL.value-from-env"),
+        (["--set", "client_secrets={a: {value: s3cr3t}}"], "--client-secrets.LABEL.value-from-env"),
+        (["--set", "client_secrets.a={value: s3cr3t}"], "--client-secrets.a.value-from-env"),
+        (["--set", "client_secrets.a.value=s3cr3t"], "--client-secrets.a.value-from-env"),
+    ],
+)
+def test_of_a_map_by_label_the_flag_that_works_is_named(words: list[str], flag: str) -> None:
+    with pytest.raises(WrongUse) as error:
+        read_flags(words, MSGRAPH)
+    assert flag in error.value.hint
+    assert "s3cr3t" not in str(error.value)
+
+
+def test_each_missing_field_has_a_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert flag_for("tenant_id", MSGRAPH) == "--tenant-id ID"
+    assert flag_for("certificate", MSGRAPH) == "--certificate-from-file PATH"
+    assert flag_for("password", PASSWORD) == "--password-from-env NAME"
+    monkeypatch.setenv("NAME", "the value")
+    for missing in ("client_secrets", "client_secrets.2026a.value"):
+        given = read_flags(flag_for(missing, MSGRAPH).split(), MSGRAPH)
+        [entry] = given.values["client_secrets"].values()
+        assert entry == {"value": Secret("the value")}
 
 
 def test_what_is_not_there_is_said_without_a_value(tmp_path: Path) -> None:

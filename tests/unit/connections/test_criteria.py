@@ -33,6 +33,7 @@ TABLE = [
     ('subject:"from here"', 'SUBJECT "from here"', True),
     ("to:orders@", 'TO "orders@"', True),
     ("text:invoice", 'TEXT "invoice"', True),
+    ("message-id:'<1@a.example>'", 'HEADER MESSAGE-ID "<1@a.example>"', False),
     ("text:grüße", "ALL", True),
     ("subject:grüsse", "ALL", True),  # ß is ss without regard to case
     ("subject:größe", "ALL", False),

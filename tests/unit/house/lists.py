@@ -52,7 +52,9 @@ MAY_REVEAL = {
     "protocols.pop3.opening": "PASS is made of it",
     "vault.hints": "the fingerprint of a PEM or JSON secret is sealed beside it",
     "vault.kek": "the id of a key is derived from it",
+    "vault.kit": "the recovery kit is the one file that a key is written to for people",
     "vault.keyring": "it is sealed, or a key is derived from it",
+    "vault.terms": "the key that wraps vault keys is derived from it",
     "vault.passphrase": "the key is derived from it",
     "protocols.sasl": "the answer to the server's challenge is made of it",
 }

@@ -66,9 +66,18 @@ class Desk:
     async def claim(
         self, owner: str = "me", *, later: float = 1.0, limit: int = 100
     ) -> list[Claim]:
+        return (await self.take(owner, later=later, limit=limit)).claims
+
+    async def take(
+        self, owner: str = "me", *, later: float = 1.0, limit: int = 100
+    ) -> settle.Taken:
         return await self.db.write(
             lambda tx: settle.claim(
-                tx, owner=owner, now=self.clock + later, services=",orders-out,", limit=limit
+                tx,
+                owner=owner,
+                now=self.clock + later,
+                services={"orders-out": self.service},
+                limit=limit,
             )
         )
 

@@ -223,7 +223,7 @@ async def test_names_are_unique_without_regard_to_case(db: Database, desk: Desk)
         {"queue_size": 0},
         {"queue_size": -1},
         {"retry": {"min": "0s"}},
-        {"on_ambiguous": "resend"},
+        {"on_ambiguous": "guess"},
     ],
 )
 def test_a_definition_that_cannot_work_is_refused(fields: dict[str, object]) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from postroom.db import Database, Row, Tx
+from postroom.macros import Template
 from postroom.sinks import Delivery
-from postroom.sources import entries, ledger
+from postroom.sources import entries, ledger, renumbered
 from postroom.sources.ledger import Read, Seen
 
 STORE, INBOX = "store-1", "INBOX"
@@ -213,7 +214,7 @@ async def test_after_actions_are_settled_by_outcome(db: Database, book: Book) ->
         rows = await db.read(due)
         assert [row["message"] for row in rows] == [f"7-{uid}"]
         ids = [row["id"] for row in rows]
-        await db.write(lambda tx, ids=ids: ledger.settle_after(tx, ids, now=6.0))  # type: ignore[misc]
+        await db.write(lambda tx, ids=ids: ledger.settle_after(tx, ids, gone=True, now=6.0))  # type: ignore[misc]
         assert await db.read(due) == []
     assert await book.counts() == {"done": 1, "failed": 1, "ignored": 1}
 
@@ -239,12 +240,12 @@ async def test_what_nobody_can_ask_for_is_finished(
     store, validity = (STORE, 8) if other == "UIDVALIDITY" else ("store-2", 7)
 
     def left(uidvalidity: int, at: str = store) -> bool:
-        return db.read_now(lambda tx: ledger.retirable(tx, book.source, at, INBOX, uidvalidity))
+        return db.read_now(lambda tx: renumbered.retirable(tx, book.source, at, INBOX, uidvalidity))
 
     assert left(7, STORE) is False
     assert left(0, STORE) is False, "POP3 has none: nothing changes"
     assert left(validity) is (state != after or bool(due))
-    await book.do(lambda tx: ledger.retire(tx, book.source, store, INBOX, validity, now=9.0))
+    await book.do(lambda tx: renumbered.retire(tx, book.source, store, INBOX, validity, now=9.0))
     row = await book.row(1)
     assert (row["state"], row["after_due"]) == (after, "")
     assert left(validity) is False
@@ -269,7 +270,9 @@ async def test_listing_the_ledger_filters_by_state_and_counts_newest_first(
     await book.listed([3, 4], "held")
 
     def uids(*states: str, limit: int = 50) -> list[str]:
-        found = db.read_now(lambda tx: entries.find(tx, book.source, states=states, limit=limit))
+        found = db.read_now(
+            lambda tx: entries.find(tx, book.source, Template(), states=states, limit=limit)
+        )
         return [one.message for one in found]
 
     assert uids() == ["7-4", "7-3", "7-2", "7-1"]

@@ -9,7 +9,17 @@ import pytest
 
 from postroom.clock import timestamp
 from postroom.errors import PostroomError
-from postroom.sources.verdict import Facts, chosen_attachments, judge, needs_headers
+from postroom.sources.verdict import (
+    Earlier,
+    Facts,
+    Verdict,
+    again,
+    chosen_attachments,
+    judge,
+    needs_headers,
+    retry_after,
+    returned,
+)
 from tests.unit.sources.definitions import source_of
 
 NOON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC).timestamp()
@@ -89,6 +99,8 @@ def test_a_message_without_a_date_counts_as_new() -> None:
         ({"max_size": "1", "clearance": True}, False),
         ({"ignore": DENY_SPAM}, True),
         ({"ignore": ONLY_PARTNER}, True),
+        ({"order": "newest"}, False),
+        ({"order": "-subject"}, True),
     ],
 )
 def test_headers_are_asked_for_only_when_a_rule_reads_them(
@@ -96,6 +108,65 @@ def test_headers_are_asked_for_only_when_a_rule_reads_them(
 ) -> None:
     """Listing without header fields is much cheaper, so it is the rule."""
     assert needs_headers(source_of(**fields)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("reprocess", "earlier", "size", "wanted"),
+    [
+        ("manual", Earlier("done", 10, gone=True), 11, False),
+        ("automatic", Earlier("done", 10, gone=True), 10, True),
+        ("automatic", Earlier("failed", 10, gone=True), 10, True),
+        ("automatic", Earlier("done", 10, gone=False), 10, False),
+        ("automatic", Earlier("held", 10, gone=True), 10, False),
+        ("when_changed", Earlier("done", 10, gone=False), 11, True),
+        ("when_changed", Earlier("done", 10, gone=True), 10, False),
+        ("when_changed", Earlier("pending", 10, gone=False), 11, False),
+    ],
+)
+def test_what_is_processed_again_under_its_old_key(
+    reprocess: str, earlier: Earlier, size: int, wanted: bool
+) -> None:
+    """Only what was finished: when it left and is there again, or has other content."""
+    assert again(source_of(reprocess=reprocess), earlier, size) is wanted
+
+
+@pytest.mark.parametrize(
+    ("reprocess", "verdict", "state"),
+    [
+        ("manual", Verdict("pending"), "held"),
+        ("when_changed", Verdict("pending"), "held"),
+        ("automatic", Verdict("pending"), "pending"),
+        ("manual", Verdict("ignored", "spam"), "ignored"),
+        ("manual", Verdict("held", "too large"), "held"),
+    ],
+)
+def test_what_came_back_under_another_key(reprocess: str, verdict: Verdict, state: str) -> None:
+    """Filters come first; then it is refused or not."""
+    found = returned(source_of(reprocess=reprocess), verdict, 12)
+    assert found.state == state
+    assert found.reason == verdict.reason or found.reason.endswith("processed as 12")
+
+
+RETRY = {"retry": {"max": 3, "min": "10s", "max_wait": "25s"}}
+
+
+@pytest.mark.parametrize(
+    ("failure", "retries", "wait"),
+    [
+        ("rollback", 0, None),
+        (RETRY, 0, 10.0),
+        (RETRY, 1, 20.0),
+        (RETRY, 2, 25.0),
+        (RETRY, 3, None),
+        ({"retry": {}}, 4, 150.0),
+        ({"retry": {"max": 5000}}, 4999, 150.0),
+    ],
+)
+def test_when_a_refused_message_is_tried_again(
+    failure: Any, retries: int, wait: float | None
+) -> None:
+    """The wait doubles up to its bound; after so many it has failed."""
+    assert retry_after(source_of(failure=failure), retries) == wait
 
 
 FOUND = [("application/pdf", 1_000), ("image/png", 50), ("image/png", 5_000), ("text/csv", 10)]
@@ -144,7 +215,9 @@ def test_which_attachments_are_loaded(
         ({"start": "yesterday"}, "start"),
         ({"sink": {"type": "carrier-pigeon"}}, "sink"),
         ({"max_size": "huge"}, "max_size"),
-        ({"reprocess": "manual"}, "reprocess"),
+        ({"reprocess": "never"}, "reprocess"),
+        ({"failure": {"retry": {"max": 0}}}, "failure"),
+        ({"failure": "retry"}, "failure"),
         ({"throttle": {"max": 0, "per": "minute"}}, "throttle"),
         ({"backoff": {"min": "0s"}}, "backoff"),
     ],

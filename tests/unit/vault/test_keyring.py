@@ -97,7 +97,7 @@ async def test_every_flipped_byte_of_the_wrapped_keys_is_noticed(room: Room) -> 
 async def test_a_second_kek_opens_the_same_keyring(room: Room) -> None:
     await room.login("acme", "hunter2hunter2")
     second = kek_of(Secret(b"2" * 32))
-    await room.db.write(lambda tx: room.keyring.add_kek(tx, second))
+    await room.db.write(lambda tx: room.keyring.terms.add_kek(tx, second))
     keyring = room.db.read_now(lambda tx: Keyring.unlock(tx, room.start.room_id, second))
     row = (await room.sql("SELECT id FROM credentials"))[0]
     lines = ("imap://imap.example.com:993;security=tls;trust=system;name=checked;proxy=none",)

@@ -23,9 +23,10 @@ def _address(text: str) -> str:
 
 
 def _senders(value: Any) -> Any:
-    if isinstance(value, str):
-        value = [part.strip() for part in re.split(r"[,;\n]", value) if part.strip()]
-    return value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return value
+    return [part.strip() for text in texts for part in re.split(r"[,;\n]", text) if part.strip()]
 
 
 def _pattern(text: str) -> str:

@@ -21,6 +21,12 @@ CREATE TABLE vault_key_wraps (
     created_at DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (vault_key, kek)
 );
+CREATE TABLE keks (                    -- the key-encryption keys that open the room; never a key
+    id TEXT PRIMARY KEY,
+    source TEXT NOT NULL,              -- where it was when it was added
+    created_at DOUBLE PRECISION NOT NULL,
+    kit_at DOUBLE PRECISION            -- when its recovery kit was written; NULL: there is none
+);
 CREATE TABLE data_keys (
     id TEXT PRIMARY KEY,
     vault_key TEXT NOT NULL REFERENCES vault_keys (id),
@@ -90,6 +96,20 @@ CREATE TABLE connections (
     used_at DOUBLE PRECISION,
     used_by TEXT
 );
+CREATE TABLE connection_events (
+    id IDENTITY PRIMARY KEY,
+    connection TEXT NOT NULL,          -- its name in lower case
+    since DOUBLE PRECISION NOT NULL,
+    at DOUBLE PRECISION NOT NULL,      -- the last of so many times
+    times BIGINT NOT NULL,
+    actor TEXT NOT NULL,
+    side TEXT NOT NULL,                -- incoming, outgoing; empty for both
+    event TEXT NOT NULL,               -- opened, signed in, failed, restarted
+    step TEXT NOT NULL,
+    code TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX connection_events_newest ON connection_events (connection, id);
 CREATE TABLE variables (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL,
@@ -147,12 +167,16 @@ CREATE TABLE ledger (
     sha256 BYTEA,
     delivered_to TEXT NOT NULL,
     after_due TEXT NOT NULL,           -- done, error or ignored: the action on the server still to do
+    due_at DOUBLE PRECISION NOT NULL,  -- not read before
+    retries BIGINT NOT NULL,           -- how often the sink has refused it and it was tried again
+    gone_at DOUBLE PRECISION,          -- since when it is known to be no longer in the folder
     first_seen_at DOUBLE PRECISION NOT NULL,
     updated_at DOUBLE PRECISION NOT NULL,
     UNIQUE (source, store, folder, message)
 );
 CREATE INDEX ledger_open ON ledger (source, state, id);
 CREATE INDEX ledger_after ON ledger (source, after_due) WHERE after_due <> '';
+CREATE INDEX ledger_gone ON ledger (source, received_at) WHERE gone_at IS NOT NULL;
 
 -- ------------------------------------------------------------------ services and the outbox
 CREATE TABLE services (
@@ -214,11 +238,25 @@ CREATE TABLE outbox_content (
     content BYTEA NOT NULL
 );
 
+CREATE TABLE sent_copies (               -- copies for the Sent folder, of messages that were sent
+    id TEXT PRIMARY KEY REFERENCES outbox (id),
+    service TEXT NOT NULL,
+    state TEXT NOT NULL,               -- waiting, kept, failed, none
+    said TEXT NOT NULL,                -- why it failed or waits
+    attempts BIGINT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    due_at DOUBLE PRECISION NOT NULL,
+    owner TEXT,                        -- the claim: see db/claims.py
+    epoch BIGINT NOT NULL
+);
+CREATE INDEX sent_copies_due ON sent_copies (due_at, id) WHERE state = 'waiting';
+
 -- ------------------------------------------------------------------ the fleet
 CREATE TABLE workers (
     owner TEXT PRIMARY KEY,
     pid BIGINT NOT NULL,
     host TEXT NOT NULL,
+    kek TEXT NOT NULL DEFAULT '',      -- the id of the key it opened the room with
     started_at DOUBLE PRECISION NOT NULL,
     heartbeat_at DOUBLE PRECISION NOT NULL
 );

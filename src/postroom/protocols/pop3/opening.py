@@ -1,4 +1,4 @@
-"""From a socket to a signed-in POP3 session: CAPA, STLS (RFC 2595), AUTH (RFC 5034), USER and PASS.
+"""From a socket to a signed-in POP3 session: CAPA, STLS, UTF8 (RFC 6856), AUTH or USER and PASS.
 
 No byte of a sign-in leaves before TLS is on and verified, unless the target says so in so many
 words; what the server offered before TLS is forgotten.
@@ -93,6 +93,9 @@ class _Opening:
         self._done("capabilities", self._shown())
         if self._target.security == "starttls":
             await self._start_tls()
+        if session.can("UTF8"):  # never before STLS: RFC 6856, 2.1
+            # Else the server may show a message with UTF-8 in its header in a form of its own.
+            await session.ask(b"UTF8")
         session.pump.step = "sign-in"
         await self._sign()
         if session.capabilities is not None:  # they may change with the state: RFC 2449, 5

@@ -105,6 +105,7 @@ class Dialogue:
                 step=reply.step,
                 said=said(reply),
                 temporary=True,
+                worn_out=True,
             )
         )
 

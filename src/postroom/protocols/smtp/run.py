@@ -179,9 +179,9 @@ class Run:
 
     async def _read_reset(self) -> None:
         reply = self._dialogue.reply(await self._dialogue.answer("rset"), "rset")
-        if reply.code == 421:
-            raise self._dialogue.closing(reply)
-        if reply.state != "accepted":
+        if reply.state in ("deferred", "rejected"):  # it cannot be refused (RFC 5321, 4.1.1.5):
+            raise self._dialogue.closing(reply)  # Exim's 554 after its tenth, and it hangs up
+        if reply.code // 100 != 2:
             raise self._dialogue.disordered(reply)
 
     async def _reply(self, step: str) -> Reply:

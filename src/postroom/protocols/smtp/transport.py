@@ -62,7 +62,7 @@ class SmtpTransport:
             raise dialogue.failure
         await dialogue.listen("send")
         reply = dialogue.reply(await dialogue.ask(commands.NOOP, "send"), "send")
-        if reply.code == 421:
+        if reply.code in (421, 554):  # 554: Exim after ten commands that are not about a message
             raise dialogue.closing(reply)
 
     async def try_sender(self, address: str) -> None:

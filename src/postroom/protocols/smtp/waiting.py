@@ -70,4 +70,5 @@ def _full() -> WireError:
         hint="The rest goes over a new connection.",
         step="send",
         temporary=True,
+        worn_out=True,
     )

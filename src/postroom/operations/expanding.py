@@ -1,0 +1,92 @@
+"""Sources as this room's variables make them, and what they may not do beside each other."""
+
+from __future__ import annotations
+
+from postroom.db import Tx
+from postroom.errors import InvalidValue, WrongUse
+from postroom.operations.desk import Desk
+from postroom.sources import store
+from postroom.sources.naming import Naming
+from postroom.sources.source import Folders, Source
+
+__all__ = ["check_beside_others", "expanded", "naming"]
+
+
+def check_beside_others(desk: Desk, tx: Tx, source: Source) -> None:
+    """Raises InvalidValue for a folder or a directory that another source has already."""
+    _only_one_changes(desk, tx, source)
+    _own_directory(desk, tx, source)
+
+
+def _only_one_changes(desk: Desk, tx: Tx, source: Source) -> None:
+    """Two sources may watch one folder; only one may move or delete what is in it."""
+    if not _changes(source):
+        return
+    watched = _watched(desk, tx, source)
+    for other in store.load_all(tx):
+        same = other.name.casefold() == source.name.casefold()
+        if not same and _changes(other) and _watched(desk, tx, other) == watched:
+            raise InvalidValue(
+                f"source {source.name}: after",
+                f"source {other.name} already changes the messages of that folder; "
+                "only one source may",
+            )
+
+
+def _own_directory(desk: Desk, tx: Tx, source: Source) -> None:
+    """Files are named by folder and uid, so two mailboxes in one directory would overwrite each other."""
+    place = _place(desk, tx, source)
+    for other in store.load_all(tx):
+        same = other.name.casefold() == source.name.casefold()
+        if same or source.sink.type != "directory" or other.sink.type != "directory":
+            continue
+        if other.sink.path in (place, source.sink.path) and _watched(desk, tx, other) != _watched(
+            desk, tx, source
+        ):
+            raise InvalidValue(
+                f"source {source.name}: sink.path",
+                f"source {other.name} writes to this directory from another mailbox or folder; "
+                "each needs a directory of its own",
+            )
+
+
+def _watched(desk: Desk, tx: Tx, source: Source) -> tuple[str, str]:
+    """The mailbox and the folder that a source watches; INBOX is the same in any case."""
+    expand = desk.expander(tx)
+    try:
+        folder = expand(source.folders.input, "folders.input")
+        mailbox = desk.mailbox_of(tx, source.connection)
+    except WrongUse:
+        return source.name, ""  # broken: it watches nothing that another could
+    return mailbox, "INBOX" if folder.upper() == "INBOX" else folder
+
+
+def expanded(desk: Desk, tx: Tx, source: Source) -> Source:
+    """The source with the macros of its folders expanded, and its sink's fixed directory."""
+    expand = desk.expander(tx)
+    where = f"source {source.name}"
+    folders = Folders(
+        **{name: expand(value, f"{where}: folders.{name}") for name, value in source.folders}
+    )
+    path, _ = desk.templates(tx)(source.sink.path, f"{where}: sink.path").split()
+    return source.model_copy(
+        update={"folders": folders, "sink": source.sink.model_copy(update={"path": path})}
+    )
+
+
+def naming(desk: Desk, tx: Tx, source: Source) -> Naming:
+    """What its messages are called: the name for people, and what lies below the sink's path."""
+    prepare = desk.templates(tx)
+    where = f"source {source.name}"
+    _, below = prepare(source.sink.path, f"{where}: sink.path").split()
+    return Naming(prepare(source.name_template, f"{where}: name_template"), below)
+
+
+def _place(desk: Desk, tx: Tx, source: Source) -> str:
+    where = f"source {source.name}: sink.path"
+    return str(desk.templates(tx)(source.sink.path, where))
+
+
+def _changes(source: Source) -> bool:
+    """Whether a source does anything to the messages on the server."""
+    return any(source.action(outcome) != "keep" for outcome in ("done", "error", "ignored"))

@@ -1,0 +1,139 @@
+"""Operations on the room's keys: what there is, what would be needed, and new ones for old."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from postroom.credentials import checking
+from postroom.credentials.checking import Damage
+from postroom.db import Tx
+from postroom.errors import NotThere
+from postroom.operations.desk import Desk
+from postroom.operations.keys.findings import Finding, findings
+from postroom.operations.keys.keks import Keks
+from postroom.operations.keys.rotating import Rotated, Tell, rotate
+from postroom.vault import Keyring, Start, keks, rotation
+from postroom.vault.kek import Ask
+from postroom.vault.kit import remove_kit, write_kit
+
+__all__ = ["Keys"]
+
+
+class Keys:
+    """What a person may ask about the keys.  Nothing here shows one."""
+
+    def __init__(self, desk: Desk, start: Start) -> None:
+        self._desk = desk
+        self._start = start
+        self.kek = Keks(desk, start)
+
+    async def status(self) -> dict[str, Any]:
+        """Whether the room is open, where its key comes from, what wraps what, and what is to do."""
+        known, terms, left, sealed = await self._desk.db.read(_facts)
+        locked = self._start.locked
+        found = findings(self._start, known, terms, left)
+        return {
+            "room": self._start.room_id,
+            "state": "locked" if locked else "open",
+            "source": self._start.source,
+            "why": str(locked) if locked else "",
+            "warning": self._start.warning,
+            "kek_ids": [one.id for one in known],
+            "vault_keys": [{"term": term, "state": state} for term, state in terms],
+            "sealed_values": sealed,
+            "kits": [one.text for one in found if (one.topic, one.level) == ("kit", "ok")],
+            "notes": [
+                one.text
+                for one in found
+                if one.level != "ok" and one.text != self._start.warning and one.topic != "room"
+            ],
+        }
+
+    async def doctor(self) -> dict[str, Any]:
+        """Everything there is to say about the keys, after opening every sealed value once.
+
+        A damaged one is named and hides no other.  On a locked room only what can be seen from
+        outside.
+        """
+        known, terms, left, _ = await self._desk.db.read(_facts)
+        found = findings(self._start, known, terms, left)
+        found += await self.kek.look(known)
+        if self._start.keyring is not None:
+            damaged = await self.damaged()
+            found += [Finding("wrong", "record", _damage(one)) for one in damaged]
+            if not damaged:
+                found.append(Finding("ok", "record", "Every sealed value of every record opens."))
+        return {
+            "state": "locked" if self._start.locked else "open",
+            "ok": all(one.level != "wrong" for one in found),
+            "findings": [one._asdict() for one in found],
+        }
+
+    async def kit(self, to: Path) -> str:
+        """Write the recovery kit of the key that opened the room; gives the id of that key.
+
+        Raises InvalidValue for a file that is there or a place in the room's directory.
+        """
+        keyring = self.kek.keyring()
+        kek = keyring.terms.kek
+        path = write_kit(to, room_id=keyring.room_id, kek=kek, data_dir=self._desk.data_dir)
+
+        def body(tx: Tx) -> None:
+            keks.kit_written(tx, kek.id)
+            self._desk.record(tx, "kit", "keys", "kek", kek=kek.id)
+
+        try:
+            await self._desk.write(body)
+        except BaseException:
+            remove_kit(path)  # what cannot be written down is not done
+            raise
+        return kek.id
+
+    async def rotate(
+        self, *, also: Sequence[str] = (), ask: Ask | None = None, tell: Tell | None = None
+    ) -> Rotated:
+        """Put a new vault key in the place of the old one, while everybody goes on working.
+
+        An interrupted rotation is finished instead.  ``also`` are the sources of further keys that
+        open the room and are not where they were added; ``tell`` hears how far it is.
+        """
+        terms = self.kek.keyring().terms
+        return await rotate(self._desk, terms, await self.kek.all(also, ask=ask), tell=tell)
+
+    async def damaged(self) -> list[dict[str, Any]]:
+        """Every version of every credential that does not open; the check is written down first."""
+        keyring = self.kek.keyring()
+        await self._desk.write(lambda tx: self._desk.record(tx, "check", "keys", "vault"))
+        found: list[dict[str, Any]] = []
+        for name in await self._desk.db.read(checking.names):
+            with contextlib.suppress(NotThere):  # deleted a moment ago
+                found += [one._asdict() for one in await self._desk.db.read(_check(keyring, name))]
+        return found
+
+
+def _check(keyring: Keyring, name: str) -> Callable[[Tx], list[Damage]]:
+    return lambda tx: checking.check_record(tx, keyring, name)
+
+
+def _facts(tx: Tx) -> tuple[list[keks.Known], list[tuple[int, str]], int, int]:
+    terms = tx.all("SELECT term, state FROM vault_keys ORDER BY term")
+    sealed: int = tx.value("SELECT count(*) FROM sealed")
+    return (
+        keks.known(tx),
+        [(row["term"], row["state"]) for row in terms],
+        rotation.left(tx),
+        sealed,
+    )
+
+
+def _damage(one: dict[str, Any]) -> str:
+    which = "" if one["current"] else f" (version {one['version']}, not the current one)"
+    todo = (
+        f"Give its secrets again: postroom credential set {one['name']}"
+        if one["current"]
+        else "The current version is not touched by it."
+    )
+    return f"Credential {one['name']}{which}: {one['what']} {todo}"

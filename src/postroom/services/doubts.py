@@ -1,0 +1,153 @@
+"""Rows in doubt whose service says `resend`: look for evidence, then decide (RFC 1047)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Final, Literal
+
+from postroom.clock import timestamp
+from postroom.db import Claim, Database, Queue, Row, Tx
+from postroom.errors import PostroomError
+from postroom.services import settle as rows
+from postroom.services.service import Service
+from postroom.services.settling import Drained
+
+__all__ = ["DOUBTS", "Evidence", "Look", "Ruling", "resolve", "rule"]
+
+Evidence = Literal["found", "absent", "unknown"]
+"""Whether the message lies in the Sent folder; ``absent`` also where there is no such folder to
+look into, ``unknown`` when looking failed."""
+
+Ruling = Literal["sent", "resend", "wait", "hold"]
+"""``wait``: look again later.  ``hold``: a person decides."""
+
+Look = Callable[[str, Sequence[str]], Awaitable[Collection[str]]]
+"""Gives those of the Message-IDs that lie in the Sent folder of a connection (none where there is no
+such folder).  Raises PostroomError when it could not look."""
+
+DOUBTS: Final = Queue(
+    "outbox",
+    ready="finished_at IS NULL AND state = 'ambiguous' "
+    "AND instr(:services, ',' || service || ',') > 0 AND (:item = '' OR id = :item)",
+    order="due_at, id",
+)
+_FOUND: Final = "No answer came, but the server put the message into the Sent folder: it took it."
+_BATCH: Final = 100
+
+
+def rule(
+    policy: Literal["hold", "resend"], evidence: Evidence, *, accepted: bool, over: bool
+) -> Ruling:
+    """What becomes of a message in doubt (pure).
+
+    ``accepted``: the server took the message before, for other recipients, so the copy in the
+    Sent folder may be of that time and proves nothing.  ``over``: its retry time has passed.
+    """
+    if policy == "hold":
+        return "hold"
+    if evidence == "found" and not accepted:
+        return "sent"
+    if over:
+        return "hold"
+    return "wait" if evidence == "unknown" else "resend"
+
+
+async def resolve(
+    db: Database,
+    connection: str,
+    by_name: Mapping[str, Service],
+    *,
+    owner: str,
+    item: str,
+    look: Look,
+    done: Drained,
+) -> int:
+    """Decide the rows in doubt that are due; gives how many are to be sent again."""
+    named = {"services": rows.names_of(by_name), "item": item}
+    due = await db.read(lambda tx: DOUBTS.next_due(tx, now=timestamp(), **named))
+    if due is None or due > timestamp():
+        return 0
+    claims = await db.write(
+        lambda tx: DOUBTS.claim(tx, owner=owner, now=timestamp(), limit=_BATCH, **named)
+    )
+    failure: PostroomError | None = None
+    there: Collection[str] = ()
+    try:
+        asked = [one for one in claims if by_name[one.row["service"]].on_ambiguous == "resend"]
+        if asked:
+            there = await look(connection, [one.row["message_id"] for one in asked])
+    except PostroomError as error:
+        failure = error
+        done.error = done.error or error
+
+    def body(tx: Tx) -> list[Ruling]:
+        return [
+            _decide(tx, one, by_name[one.row["service"]], owner, there, failure) for one in claims
+        ]
+
+    rulings = await db.write(body)
+    done.sent += rulings.count("sent")
+    done.ambiguous += rulings.count("hold")
+    return rulings.count("resend")
+
+
+def _decide(
+    tx: Tx,
+    one: Claim,
+    service: Service,
+    owner: str,
+    there: Collection[str],
+    failure: PostroomError | None,
+) -> Ruling:
+    now = timestamp()
+    found: Evidence = "found" if one.row["message_id"] in there else "absent"
+    states = {
+        row["state"]
+        for row in tx.all("SELECT state FROM outbox_recipients WHERE item = :id", id=one.id)
+    }
+    ruling = rule(
+        service.on_ambiguous,
+        "unknown" if failure else found,
+        accepted="sent" in states,
+        over=now - one.row["queued_at"] >= service.retry.for_,
+    )
+    if ruling == "resend":
+        _reopen(tx, one, owner, now)
+        return ruling
+    said = {
+        "sent": _FOUND,
+        "wait": f"Whether it arrived is not known yet: {failure.sentence if failure else ''}",
+        "hold": one.row["reason"],
+    }[ruling]
+    state = "sent" if ruling == "sent" else "ambiguous"
+    wait = rows.backoff(service.retry, one.row["attempts"] + 1) if ruling == "wait" else 0.0
+    rows.settle(
+        tx,
+        one,
+        {row["position"]: rows.Decision(state, 0, "", said) for row in _in_doubt(tx, one)},
+        owner=owner,
+        due_at=now + wait,
+        now=now,
+        service=service,
+        reason=said,
+    )
+    return ruling
+
+
+def _in_doubt(tx: Tx, one: Claim) -> list[Row]:
+    return tx.all(
+        "SELECT position FROM outbox_recipients WHERE item = :id AND state = 'ambiguous'", id=one.id
+    )
+
+
+def _reopen(tx: Tx, one: Claim, owner: str, now: float) -> None:
+    """Due again for those in doubt, with the same bytes and so the same Message-ID."""
+    DOUBTS.guard(tx, one, owner=owner)
+    tx.execute(
+        "UPDATE outbox_recipients SET state = 'deferred' WHERE item = :id AND state = 'ambiguous'",
+        id=one.id,
+    )
+    tx.execute(
+        "UPDATE outbox SET state = 'deferred', updated_at = :now WHERE id = :id", id=one.id, now=now
+    )
+    DOUBTS.release(tx, one, owner=owner, due_at=now)

@@ -1,0 +1,163 @@
+"""Submitting claimed rows over one open connection, and what is left for a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from postroom.clock import timestamp
+from postroom.db import Claim, Database, Tx
+from postroom.errors import Refused
+from postroom.protocols.base import Envelope, Outcome, Submission, Transport
+from postroom.services import outbox
+from postroom.services import settle as rows
+from postroom.services.marking import Marks
+from postroom.services.service import Service
+from postroom.services.settling import Drained, Settler
+
+__all__ = ["Line", "give_back", "worn_out"]
+
+HELD: Final = 1 << 20
+"""Bytes of contents that are read together with the claims of a batch."""
+
+_Parts = tuple[list[Submission], dict[str, dict[str, int]]]
+
+
+def worn_out(outcome: Outcome) -> bool:
+    """Whether the server may have had enough of this connection, not of this message (pure).
+
+    Servers limit the messages of one connection: they announce it (LIMITS, RFC 9422), say 421, or
+    4yz to MAIL.
+    """
+    if outcome.state == "untouched":
+        return bool(getattr(outcome.error, "facts", {}).get("worn_out"))
+    if outcome.state != "answered":
+        return False
+    replies = [each.reply for each in outcome.recipients]
+    return any(one.code == 421 for one in replies) or all(
+        one.state == "deferred" and one.step == "mail" for one in replies
+    )
+
+
+async def give_back(
+    db: Database, claims: Sequence[Claim], by_name: Mapping[str, Service], *, owner: str
+) -> int:
+    """Claims of which nothing is known: free again, or in doubt if DATA may have begun.
+
+    Gives how many are in doubt.
+    """
+
+    def body(tx: Tx) -> int:
+        now = timestamp()
+        return sum(
+            rows.give_back(tx, one, owner=owner, now=now, service=by_name[one.row["service"]])
+            for one in claims
+        )
+
+    return await db.write(body) if claims else 0
+
+
+class Line:
+    """One open connection and the messages that go over it.
+
+    ``stopping`` tells whether this process is about to end: no further message is begun then.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        transport: Transport,
+        *,
+        owner: str,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._db = db
+        self._owner = owner
+        self._stopping = stopping
+        self.transport = transport
+        self._carried = False
+        self.alive = True
+
+    async def submit(
+        self, claims: Sequence[Claim], by_name: Mapping[str, Service], done: Drained
+    ) -> list[Claim]:
+        """Submit a batch, settling each row as it is known.
+
+        Gives the rows that a new connection would take: still claimed, untried, in order.
+        """
+        by_id = {one.id: one for one in claims}
+        marks = Marks(self._db, claims, owner=self._owner)
+        submissions, waiting = await self._submissions(claims, marks)
+        settler = Settler(self._db, done, owner=self._owner)
+        aside: list[Outcome] = []
+
+        def settle(outcome: Outcome) -> None:
+            one = by_id.pop(outcome.id)
+            settler.add(one, outcome, waiting[one.id], by_name[one.row["service"]])
+
+        try:
+            async for outcome in self.transport.submit(submissions):
+                self.alive = self.alive and outcome.error is None
+                if self._stopping() and outcome.state == "untouched":
+                    continue
+                if worn_out(outcome):
+                    aside.append(outcome)
+                    continue
+                settle(outcome)
+                if any(each.reply.state == "accepted" for each in outcome.recipients):
+                    self._carried = True
+                    # it takes others: what it refused before was meant for that message
+                    for refused in [each for each in aside if each.state == "answered"]:
+                        settle(refused)
+                        aside.remove(refused)
+            while aside and not self._carried:  # a new connection would be told the same
+                settle(aside.pop(0))
+        except BaseException:
+            self.transport.abandon()
+            aside.clear()
+            raise
+        finally:
+            rest = [by_id.pop(outcome.id) for outcome in aside]
+            try:
+                await asyncio.gather(marks.finish(), settler.finish())
+            finally:
+                left = list(by_id.values())
+                done.ambiguous += await give_back(self._db, left, by_name, owner=self._owner)
+        if rest:
+            self.alive = False
+            await self._db.write(lambda tx: rows.unmark(tx, rest, owner=self._owner))
+        return rest
+
+    def _unless_stopping(
+        self, mark: Callable[[], Awaitable[None]]
+    ) -> Callable[[], Awaitable[None]]:
+        async def marked() -> None:
+            if self._stopping():
+                raise Refused("This process is about to end.", temporary=True)
+            await mark()
+
+        return marked
+
+    async def _submissions(self, claims: Sequence[Claim], marks: Marks) -> _Parts:
+        def body(tx: Tx) -> _Parts:
+            found, waiting = [], {}
+            room = HELD
+            for one in claims:
+                size = one.row["size"]
+                room -= size
+                held = outbox.content_of(tx, one.id) if room >= 0 else None
+                to = {row["address"]: row["position"] for row in rows.open_recipients(tx, one.id)}
+                waiting[one.id] = to
+                found.append(
+                    Submission(
+                        id=one.id,
+                        envelope=Envelope(one.row["sender"], tuple(to)),
+                        content=outbox.StoredContent(self._db, one.id, size, held),
+                        before_data=self._unless_stopping(marks.marker(one)),
+                        utf8=bool(one.row["utf8"]),
+                    )
+                )
+            return found, waiting
+
+        return await self._db.read(body)

@@ -1,0 +1,123 @@
+"""Messages that come back: processed once, gone from the folder, and there again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from postroom.clock import timestamp
+from postroom.db import Database, Row, Tx
+from postroom.protocols.base import MessageStore, Summary
+from postroom.sources import ledger
+from postroom.sources.reading import HEADERS, header_texts
+from postroom.sources.settling import Write
+from postroom.sources.source import Source
+from postroom.sources.verdict import Earlier, again
+
+__all__ = ["Place", "Returning"]
+
+
+class Place(NamedTuple):
+    """Where messages are known: the source's id, the mailbox and the folder."""
+
+    source: str
+    store: str
+    folder: str
+
+
+class Returning:
+    """What is known of the messages that a listing shows, and have been there before."""
+
+    def __init__(self, db: Database, source: Source, write: Write, place: Place) -> None:
+        self._db = db
+        self._source = source
+        self._write = write
+        self._place = place
+
+    async def known(self) -> dict[str, Row]:
+        """Every message recorded here, by its key."""
+        return await self._db.read(lambda tx: ledger.known(tx, *self._place))
+
+    async def left(self, ids: Sequence[int]) -> None:
+        """These are no longer in the folder."""
+        if ids:
+            await self._write(lambda tx: _left(tx, ids, now=timestamp()))
+
+    async def reopen(self, known: dict[str, Row], summaries: list[Summary]) -> None:
+        """What came back or changed under its old key, where the source wants it again."""
+        found = [
+            (row["id"], one.size)
+            for one in summaries
+            if (row := known.get(one.id)) is not None
+            and again(
+                self._source,
+                Earlier(row["state"], row["size"], row["gone_at"] is not None),
+                one.size,
+            )
+        ]
+        if found:
+            now = timestamp()
+            due = now + self._source.stable_time
+            await self._write(lambda tx: _reopen(tx, found, due=due, now=now))
+
+    async def entries(self, store: MessageStore, fresh: list[Summary]) -> dict[str, int]:
+        """Which were processed under another key and left: the ledger's id of each, by key.
+
+        Size and time of arrival, which a move keeps, find them; the Message-ID must be the same
+        too.  So a second message with an old Message-ID is never taken for the first.
+        """
+        arrived = [one.received.timestamp() for one in fresh if one.received]
+        if not arrived or self._source.reprocess == "automatic":
+            return {}
+        among = (*self._place, min(arrived), max(arrived))
+        rows = await self._db.read(lambda tx: _returnees(tx, *among))
+        earlier = {(row["received_at"], row["size"], row["message_id"]): row["id"] for row in rows}
+        alike = {key[:2] for key in earlier}
+        maybe = [
+            one for one in fresh if one.received and (one.received.timestamp(), one.size) in alike
+        ]
+        if maybe and not maybe[0].headers:
+            maybe = await store.summaries([one.id for one in maybe], headers=HEADERS)
+        found: dict[str, int] = {}
+        for one in maybe:
+            instant = one.received.timestamp() if one.received else 0.0
+            message_id = header_texts(one.headers)["message-id"]
+            entry = earlier.get((instant, one.size, message_id))
+            if entry is not None:
+                found[one.id] = entry
+        return found
+
+
+def _returnees(
+    tx: Tx, source: str, store: str, folder: str, earliest: float, latest: float
+) -> list[Row]:
+    """What was processed and has left the folder, of those that arrived between two instants."""
+    return tx.all(
+        "SELECT id, message_id, size, received_at FROM ledger WHERE source = :source "
+        "AND gone_at IS NOT NULL AND received_at BETWEEN :earliest AND :latest "
+        "AND store = :store AND folder = :folder AND message_id <> '' "
+        "AND state IN ('done', 'failed') ORDER BY id",
+        source=source,
+        store=store,
+        folder=folder,
+        earliest=earliest,
+        latest=latest,
+    )
+
+
+def _reopen(tx: Tx, found: Iterable[tuple[int, int]], *, due: float, now: float) -> None:
+    """Process again what came back or was changed under its old key: (id, size now) of each."""
+    tx.many(
+        "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, retries = 0, "
+        "after_due = '', size = :size, gone_at = NULL, due_at = :due, updated_at = :now "
+        "WHERE id = :id",
+        [{"id": one, "size": size, "due": due, "now": now} for one, size in found],
+    )
+
+
+def _left(tx: Tx, ids: Iterable[int], *, now: float) -> None:
+    """They are no longer in the folder."""
+    tx.many(
+        "UPDATE ledger SET gone_at = :now WHERE id = :id AND gone_at IS NULL",
+        [{"id": one, "now": now} for one in ids],
+    )
