@@ -12,6 +12,7 @@ from docs import meanings
 from docs.markup import page, table
 from postroom.cli.options import GLOBAL_HELP
 from postroom.cli.root import VERBS
+from postroom.cli.verbs import default_of
 
 __all__ = ["cli_page", "commands", "exits"]
 
@@ -70,7 +71,7 @@ def _option(one: Any) -> tuple[str, str]:
     if one.required:
         about.append("Needed.")
     if one.default and not one.is_flag:
-        about.append(f"Default: {one.default}.")
+        about.append(f"Default: {default_of(one)}.")
     value = "" if one.is_flag else " ..."
     return f"`{flag}{value}`", " ".join(
         part if part.endswith(".") else f"{part}." for part in about if part

@@ -33,7 +33,8 @@ def settings_of(
     """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``,
     ``POSTROOM_PUBLIC_ONLY``), else the defaults.
 
-    Raises RoomError on Windows and for settings of a later release.
+    Raises RoomError on Windows, for settings of a later release and for a POSTROOM_KEK without a
+    kind of source.
     """
     env = os.environ if environ is None else environ
     if sys.platform == "win32":
@@ -49,9 +50,23 @@ def settings_of(
             "Rooms that are served elsewhere are not part of this release.",
             hint="Give the directory of a room on this machine, and unset POSTROOM_URL.",
         )
+    if not kek and env.get("POSTROOM_KEK"):
+        _check_kek(env["POSTROOM_KEK"])
     public_only = env.get("POSTROOM_PUBLIC_ONLY", "").lower() in ("1", "true", "yes")
     return Settings(
         Path(chosen).expanduser().absolute(), kek or env.get("POSTROOM_KEK") or None, public_only
+    )
+
+
+def _check_kek(value: str) -> None:
+    """Raises RoomError for a path alone.  Other words are not shown: they may be the key itself."""
+    if ":" in value:
+        return
+    if value.startswith(("/", "~", ".")):
+        raise RoomError(f"POSTROOM_KEK is {value!r}: write file:{value}")
+    raise RoomError(
+        "POSTROOM_KEK does not say where the key is.",
+        hint="Write file:PATH, mounted:PATH, env:NAME or passphrase:",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from postroom.cli import main
 from postroom.db import engine
 from tests.journeys.conftest import Answer, Cli
 
@@ -94,6 +95,57 @@ def test_sign_in_without_tls_is_refused_when_saved(cli: Cli, wired: User) -> Non
     assert cli("connection", "show", "acme", "--json").json["incoming"]["security"] == "tls"
 
 
+def test_a_secret_goes_elsewhere_only_with_the_flag_that_is_named(cli: Cli, wired: User) -> None:
+    assert cli("connection", "test", "acme").status == 0
+    move = ("connection", "set", "acme", "--set", f"{IN}host=localhost")
+    asked = cli(*move)
+    says(asked, 1, "imap://localhost:", "confirm it with --rebind")
+    assert "Enter the secret again" not in asked.err, "this verb takes none"
+    assert "--rebind" in cli(*move, "--json").json["hint"]
+    assert cli(*move, "--rebind").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("mail", "read", "1"), "'1' is not a message id; ids of INBOX look like "),
+        (("mail", "read", "1"), "postroom mail list --via acme"),
+        (("mail", "read", "1-1"), "postroom mail list --via acme"),
+        (("mail", "list", "--folder", "No Where"), "postroom mail folders --via acme"),
+    ],
+)
+def test_what_is_not_in_the_mailbox_comes_with_a_whole_command(
+    cli: Cli, wired: User, words: tuple[str, ...], told: str
+) -> None:
+    answer = cli(*words, "--via", "acme")
+    assert answer.status in (1, 2)
+    assert told in answer.err
+
+
+def test_a_message_that_is_gone_is_looked_for_in_its_folder(
+    cli: Cli, wired: User, ground: Ground
+) -> None:
+    ground.dovecot.fill(wired, [b"Subject: one\r\n\r\nx\r\n"])
+    via = ("--via", "acme")
+    first = cli("mail", "list", *via, "--json").json["items"][0]["id"]
+    moved = cli("mail", "move", first, *via, "--to", "My Orders", "--create", "--json").json
+    assert "postroom mail list --via acme\n" in cli("mail", "move", first, *via, "--to", "Done").err
+    new = moved["ids"][first]
+    folder = (*via, "--folder", "My Orders")
+    assert cli("mail", "delete", new, *folder, "--yes").status == 0
+    says(cli("mail", "flag", new, *folder, "--add", "seen"), 2,
+         "postroom mail list --via acme --folder 'My Orders'")  # fmt: skip
+
+
+def test_a_certificate_nobody_knows_comes_with_the_command_that_shows_it(
+    cli: Cli, wired: User, ground: Ground
+) -> None:
+    change(cli, port=ground.dovecot.selfsigned.imaps)
+    says(cli("mail", "list", "--via", "acme"), 1, "postroom connection test acme")
+    says(cli("connection", "trust", "acme", "incoming", "00:11"), 2,
+         "postroom connection test acme")  # fmt: skip
+
+
 # ------------------------------------------------------------------ the messages
 
 
@@ -145,14 +197,39 @@ def test_mail_to_nobody_and_header_injection_are_refused(cli: Cli, wired: User) 
     says(cli("send", "--via", "orders-out", "--subject", "x"), 2, "recipient")
     says(cli("send", "--via", "orders-out", "--to", "a@b.example", "--subject", "x\r\nBcc: c@d"),
          2, "subject")  # fmt: skip
-    says(cli("send", "--via", "orders-out", "--to", "not an address"), 2, "address")
+    says(cli("send", "--via", "orders-out", "--to", "not an address", "--text", "x"), 2,
+         "address")  # fmt: skip
     assert cli("outbox", "list", "--json").json["items"] == []
+
+
+def test_an_empty_message_is_sent_only_when_it_is_meant(cli: Cli, wired: User) -> None:
+    """A flag forgotten in a script sends nothing; whoever means it says so."""
+    send = ("send", "--via", "orders-out", "--to", wired.address)
+    says(cli(*send), 2, "empty", "--text")
+    assert cli(*send, "--json").json["code"] == "invalid_value"
+    assert cli("outbox", "list", "--json").json["items"] == []
+    for meant in (("--text", ""), ("--html", ""), ("--subject", "only this"), ("--yes",)):
+        assert cli(*send, *meant, "--forget").status == 0
+    assert len(cli("outbox", "list", "--json").json["items"]) == 4
 
 
 def test_a_sender_that_is_not_allowed_is_refused(cli: Cli, wired: User) -> None:
     """T72."""
-    answer = cli("send", "--via", "orders-out", "--from", "boss@example.com", "--to", "a@b.example")
+    answer = cli("send", "--via", "orders-out", "--from", "boss@example.com", "--to", "a@b.example",
+                 "--text", "x")  # fmt: skip
     says(answer, 1, "boss@example.com", "allowed")
+
+
+def test_a_drain_says_what_waits_and_until_when(cli: Cli, wired: User) -> None:
+    change_out = ("connection", "set", "acme", "--rebind", "--set", "outgoing.port=1")
+    assert cli(*change_out).status == 0
+    send = ("send", "--via", "orders-out", "--to", wired.address, "--text", "x", "--forget")
+    assert cli(*send).status == 0
+    says(cli("outbox", "drain"), 75, "1 deferred, 1 waits, next at 20")
+    again = cli("outbox", "drain")
+    says(again, 75, "1 waits, next at 20")
+    assert "Nothing was due" not in again.out
+    assert cli("outbox", "drain", "--service", "Orders-Out", "--json").json["waiting"] == 1
 
 
 def test_a_full_disk_loses_nothing(cli: Cli, wired: User, ground: Ground, tmp_path: Path) -> None:
@@ -227,6 +304,26 @@ def test_a_key_file_others_can_read_is_refused(cli: Cli, wired: User, tmp_path: 
     says(cli("connection", "test", "acme"), 78, str(key), "chmod")
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("/srv/r2.key", "POSTROOM_KEK is '/srv/r2.key': write file:/srv/r2.key"),
+        ("~/r2.key", "write file:~/r2.key"),
+        ("c2VjcmV0LWtleQ", "Write file:PATH"),
+    ],
+)
+def test_a_path_alone_in_the_environment_is_no_place_of_a_key(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    value: str, told: str,
+) -> None:  # fmt: skip
+    """Configuration, not wrong use; what is no path may be the key, and is not repeated."""
+    monkeypatch.setenv("POSTROOM_KEK", value)
+    assert main(["keys", "status", "--room", str(cli.settings.room)]) == 78
+    err = capsys.readouterr().err
+    assert told in err
+    assert "c2VjcmV0" not in err
+
+
 def test_no_room_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from postroom.cli import main
 
@@ -280,10 +377,14 @@ def test_a_name_with_a_space_is_refused(cli: Cli) -> None:
 
 
 def test_an_incomplete_record_cannot_be_used(cli: Cli, wired: User) -> None:
-    assert cli("credential", "add", "half", "--type", "password", "--user-name", "u").status == 0
+    """It is stored, and the status tells a script that something is still to do."""
+    assert cli("credential", "add", "half", "--type", "password", "--user-name", "u").status == 3
     assert cli("connection", "set", "acme", "--rebind", "--set",
                f"{IN}auth={{type: secret, credential: half}}").status == 0  # fmt: skip
     says(cli("source", "run", "orders-in"), 1, "half", "password")
+    assert cli("credential", "set", "half", "--description", "x").status == 0
+    assert cli("credential", "add", "whole", "--type", "password", "--user-name", "u",
+               "--password-from-env", "ACME_PASSWORD").status == 0  # fmt: skip
 
 
 def test_changing_the_host_asks_for_the_secret_again(

@@ -58,7 +58,7 @@ def test_the_log_says_what_happened_when_and_by_whom(
 def test_the_log_of_a_deleted_connection_is_not_the_next_ones(cli: Cli, wired: User) -> None:
     assert cli("connection", "copy", "acme", "other", "--rebind").status == 0
     assert cli("connection", "test", "other").status == 0
-    assert cli("connection", "delete", "other").status == 0
+    assert cli("connection", "delete", "other", "--yes").status == 0
     assert cli("connection", "log", "other").status == 2
     assert cli("connection", "copy", "acme", "other", "--rebind").status == 0
     assert cli("connection", "log", "other", "--json").json["items"] == []

@@ -189,3 +189,21 @@ def test_a_variable_in_use_cannot_be_deleted(cli: Cli, room_file: tuple[Path, Us
     answer = cli("variable", "delete", "MAIL_HOST", "--yes")
     assert answer.status == 1
     assert "connection acme" in answer.err
+
+
+def test_a_variable_that_is_gone_is_asked_for_on_every_apply(
+    cli: Cli, room_file: tuple[Path, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = room_file
+    assert cli("apply", str(path)).status == 0
+    monkeypatch.delenv("ACME_PASSWORD")
+    for words in (("apply", str(path)), ("apply", "--dry-run", str(path))):
+        refused = cli(*words)
+        assert refused.status == 2
+        assert "the environment variable ACME_PASSWORD is not set" in refused.err
+        assert "--dry-run too" in refused.err
+    text = path.read_text()
+    path.write_text(text.replace(", password: {from_env: ACME_PASSWORD}", ""))
+    kept = cli("apply", str(path))
+    assert kept.status == 0, kept.err
+    assert "Nothing to change." in kept.out

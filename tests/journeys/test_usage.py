@@ -48,7 +48,7 @@ def test_a_credential_is_used_through_connections_and_says_who_opened_it_last(
 
 def test_the_last_use_is_not_that_of_an_earlier_record_of_the_name(cli: Cli, wired: User) -> None:
     assert cli("source", "run", "orders-in").status == 0
-    assert cli("credential", "delete", "acme-login", "--force").status == 0
+    assert cli("credential", "delete", "acme-login", "--yes", "--force").status == 0
     made = cli("credential", "add", "acme-login", "--type", "password", "--user-name", "a",
                "--password-from-env", "ACME_PASSWORD")  # fmt: skip
     assert made.status == 0, made.err

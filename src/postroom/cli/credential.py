@@ -15,7 +15,7 @@ from postroom.cli.run import agreed, ask, ask_plain, confirm, in_room, may_ask, 
 from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
-from postroom.errors import InvalidValue, WrongUse
+from postroom.errors import OK, UNFINISHED, InvalidValue, WrongUse
 from postroom.fields import Described, assign, check_name, describe
 from postroom.operations.declared import credential_fields, credential_types, lacking
 
@@ -83,7 +83,7 @@ def add(
     description: About = None,
     expires_at: Expires = None,
     rotate_after: Rotate = None,
-) -> None:
+) -> int:
     """Make a credential: name, type and description first, then the fields of its type."""
     kind = type or _ask_type()
     given = read_flags(ctx.args, credential_fields(kind), open_names=kind == "generic")
@@ -105,7 +105,7 @@ def add(
         _tell(saved.notes)
         return await room.credentials.show(name)
 
-    _saved(in_room(body))
+    return _saved(in_room(body))
 
 
 @app.verb("set", fields="credential")
@@ -161,7 +161,7 @@ def set_(
 
 
 @app.verb()
-def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the new one.")]) -> None:
+def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the new one.")]) -> int:
     """Make another of the same type and settings; its secrets are not copied but asked for."""
 
     async def body(room: Room) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the n
             _tell((await room.credentials.set(new_name, given.values)).notes)
         return await room.credentials.show(new_name)
 
-    _saved(in_room(body))
+    return _saved(in_room(body))
 
 
 @app.verb()
@@ -378,7 +378,8 @@ def _sentence(says: str) -> str:
     return f"{'It' if whole else 'Its'} {says}."
 
 
-def _saved(found: dict[str, Any]) -> None:
+def _saved(found: dict[str, Any]) -> int:
+    """Show what was saved; the status is that of a new record, which may be not finished."""
     _show(found)
     name = found["name"]
     if found["state"] == "incomplete":
@@ -390,6 +391,7 @@ def _saved(found: dict[str, Any]) -> None:
         )
     elif found["type"] == "smtp":
         show.note(f"Try it: postroom credential test {name}")
+    return UNFINISHED if found["state"] == "incomplete" else OK
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from postroom.cli.wronguse import common_flags
 from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields import Described, Fields, assign, describe, nearest, sealed_in
 from postroom.secret import Secret
@@ -148,8 +149,8 @@ def _named_for_good(model: type[Fields]) -> WrongUse:
 def _unknown(word: str, fields: dict[str, Described]) -> UnknownField:
     group = word[2:].replace("-", "_") + "."
     inside = [one for one in fields if one.startswith(group)]
-    flags = ["--" + one.replace("_", "-") for one in fields if "." not in one]
-    close = nearest(word, flags)
+    flags = _flags_there(fields)
+    close = _near(word, flags)
     if inside:
         hint = f"It is a group of fields: {' '.join(f'--set {one}=...' for one in inside[:3])}"
     elif close:
@@ -157,6 +158,24 @@ def _unknown(word: str, fields: dict[str, Described]) -> UnknownField:
     else:
         hint = f"Flags here: {', '.join(flags)}, and --set FIELD=VALUE."
     return UnknownField(f"There is no flag {word}.", hint=hint)
+
+
+def _flags_there(fields: dict[str, Described]) -> list[str]:
+    """The flags of the fields; a secret has none without a way by which it comes."""
+    return [
+        _as_flag(name) + way
+        for name, one in fields.items()
+        if "." not in name
+        for way in (_SECRET_WAYS if one.sealed else ("",))
+    ]
+
+
+def _near(word: str, flags: Sequence[str]) -> str:
+    """The flag that was meant; a secret's name alone means the flag that takes it."""
+    way = _SECRET_WAYS[0]
+    bare = [flag.removesuffix(way) for flag in flags if flag.endswith(way)]
+    close = nearest(word, [*flags, *bare, "--set", "--clear", *common_flags()])
+    return close + way if close in bare else close
 
 
 def _in_map(dotted: str, fields: dict[str, Described]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -43,12 +45,32 @@ SendVia = Annotated[
 Wait = Annotated[str, typer.Option(metavar="TIME", help="How long to wait for the outcome.")]
 
 
-def _in_box(via: str, body: Callable[[Any], Awaitable[T]]) -> T:
+def _in_box(via: str, body: Callable[[Any], Awaitable[T]], folder: str = "INBOX") -> T:
     async def whole(room: Room) -> T:
-        async with await room.email.mailbox(via) as box:
+        async with _box(room, via, folder) as box:
             return await body(box)
 
     return in_room(whole)
+
+
+@contextlib.asynccontextmanager
+async def _box(room: Room, via: str, folder: str) -> AsyncIterator[Any]:
+    """The mailbox of a connection; what goes wrong in it says the whole command that helps."""
+    try:
+        async with await room.email.mailbox(via) as box:
+            yield box
+    except PostroomError as error:
+        where = "" if folder == "INBOX" else f" --folder {shlex.quote(folder)}"
+        helps = {
+            "not_found": f"Its ids now: postroom mail list --via {shlex.quote(via)}{where}",
+            "folder_missing": f"{error.hint} See them: postroom mail folders --via {shlex.quote(via)}",
+            "certificate_untrusted": "See it, and the command that trusts it: "
+            f"postroom connection test {shlex.quote(via)}",
+        }
+        # not_found is also a connection that is not there, which has a hint of its own
+        if error.code in helps and (error.code != "not_found" or error.facts.get("ids")):
+            error.hint = helps[error.code]
+        raise
 
 
 @app.verb()
@@ -65,7 +87,7 @@ def folders(via: Via) -> None:
 @app.verb("list")
 def list_(via: Via, folder: Folder = "INBOX", limit: Limit = 50) -> None:
     """The newest messages of a folder."""
-    _summaries(_in_box(via, lambda box: box.lines(folder=folder, limit=limit)))
+    _summaries(_in_box(via, lambda box: box.lines(folder=folder, limit=limit), folder))
 
 
 @app.verb()
@@ -82,7 +104,7 @@ def search(
 ) -> None:
     """The messages that meet a search."""
     text = " ".join(words)
-    _summaries(_in_box(via, lambda box: box.lines(text, folder=folder, limit=limit)))
+    _summaries(_in_box(via, lambda box: box.lines(text, folder=folder, limit=limit), folder))
 
 
 def _summaries(rows: list[dict[str, Any]]) -> None:
@@ -111,7 +133,7 @@ def read(
     ] = False,
 ) -> None:
     """One message: its headers, its text, its attachments."""
-    message = _in_box(via, lambda box: box.read_message(id, folder))
+    message = _in_box(via, lambda box: box.read_message(id, folder), folder)
     if raw and not OPTIONS.json:
         sys.stdout.buffer.write(message.raw)
         return
@@ -160,7 +182,7 @@ def save(
         return [path for one in ids for path in await box.save_attachments(one, to, folder)]
 
     show.items(
-        [{"path": str(path)} for path in _in_box(via, body)],
+        [{"path": str(path)} for path in _in_box(via, body, folder)],
         (("path", "WRITTEN"),),
         empty="Nothing to write.",
     )
@@ -169,14 +191,14 @@ def save(
 @app.verb()
 def move(via: Via, ids: Ids, to: To, folder: Folder = "INBOX", create: Create = False) -> None:
     """Move messages to another folder."""
-    new = _in_box(via, lambda box: box.move(ids, to, folder, create=create))
+    new = _in_box(via, lambda box: box.move(ids, to, folder, create=create), folder)
     show.say(f"{_count(ids)} moved to {to}.", moved=len(ids), to=to, ids=new)
 
 
 @app.verb()
 def copy(via: Via, ids: Ids, to: To, folder: Folder = "INBOX", create: Create = False) -> None:
     """Copy messages to another folder."""
-    new = _in_box(via, lambda box: box.copy(ids, to, folder, create=create))
+    new = _in_box(via, lambda box: box.copy(ids, to, folder, create=create), folder)
     show.say(f"{_count(ids)} copied to {to}.", copied=len(ids), to=to, ids=new)
 
 
@@ -194,7 +216,7 @@ def flag(
     """Set and clear flags."""
     if not (add or remove):
         raise WrongUse("No flag was given.", hint="Such as --add seen, or --remove flagged.")
-    _in_box(via, lambda box: box.flag(ids, folder, add=add or (), remove=remove or ()))
+    _in_box(via, lambda box: box.flag(ids, folder, add=add or (), remove=remove or ()), folder)
     told = [
         f"{word} {', '.join(names)}" for word, names in (("set", add), ("cleared", remove)) if names
     ]
@@ -229,7 +251,7 @@ def reply(
 
     async def body(room: Room) -> int:
         through = send_via or f"connection:{via}"
-        async with await room.email.mailbox(via) as box:
+        async with _box(room, via, folder) as box:
             draft = await room.email.reply(
                 through,
                 await box.read_message(id, folder),
@@ -274,7 +296,7 @@ def forward(
 
     async def body(room: Room) -> int:
         through = send_via or f"connection:{via}"
-        async with await room.email.mailbox(via) as box:
+        async with _box(room, via, folder) as box:
             message = await box.read_message(id, folder)
         draft = await room.email.forward(
             through,
@@ -293,7 +315,7 @@ def forward(
 def delete(via: Via, ids: Ids, folder: Folder = "INBOX") -> None:
     """Delete exactly these messages."""
     agreed(f"Delete {_count(ids)} of {folder} from the server?")
-    done = _in_box(via, lambda box: box.delete(ids, folder))
+    done = _in_box(via, lambda box: box.delete(ids, folder), folder)
     what = (
         "deleted"
         if done.gone

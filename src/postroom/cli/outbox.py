@@ -11,6 +11,7 @@ from postroom.cli import show
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import in_room
 from postroom.cli.verbs import Verbs
+from postroom.clock import rfc3339
 from postroom.errors import TRY_AGAIN
 
 if TYPE_CHECKING:
@@ -84,7 +85,11 @@ def drain(service: Service = "") -> int:
             "ambiguous": done.ambiguous,
         }
         told = [f"{number} {state}" for state, number in numbers.items() if number]
-        show.say(f"{', '.join(told) or 'Nothing was due'}.", **numbers)
+        waiting = await room.outbox.waiting(service or None)
+        if done.next_due is not None and waiting:
+            wait = "1 waits" if waiting == 1 else f"{waiting} wait"
+            told.append(f"{wait}, next at {rfc3339(done.next_due)}")
+        show.say(f"{', '.join(told) or 'Nothing was due'}.", **numbers, waiting=waiting)
         if done.error is not None:
             show.note(f"postroom: {done.error}")
         uncopied = await room.email.copy([service] if service else None)

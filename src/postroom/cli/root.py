@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import sys
 import traceback
@@ -16,6 +15,7 @@ from typer.core import TyperGroup
 from postroom import __version__
 from postroom.cli import show
 from postroom.cli.options import ABOUT, BEGIN, EVERY_OPTION, OPTIONS, take_options
+from postroom.cli.wronguse import no_such_verb, wrong_use
 from postroom.errors import FAILED, OK, WRONG_USE, PostroomError, WrongUse
 from postroom.secret import Scrubber, open_secrets
 
@@ -55,11 +55,7 @@ class Root(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load the verb.  Raises WrongUse with the nearest when there is none of that name."""
         if cmd_name not in VERBS:
-            close = difflib.get_close_matches(cmd_name, VERBS, n=1)
-            raise WrongUse(
-                f"There is no verb or noun {cmd_name!r}.",
-                hint=f"Did you mean {close[0]}?" if close else "See them all: postroom --help",
-            )
+            raise no_such_verb(cmd_name, VERBS, "postroom")
         module = import_module(f"postroom.cli.{VERBS[cmd_name][0]}")
         command = typer.main.get_command(module.app)
         return getattr(command, "commands", {}).get(cmd_name, command)
@@ -147,10 +143,9 @@ def _usage(error: Any) -> int:
     if bare and not OPTIONS.json:
         print(context.get_help(), file=sys.stderr)
         return WRONG_USE
-    sentence = "A verb is missing." if bare else error.format_message()
-    sentence += "" if sentence.endswith((".", "?", "!")) else "."
-    hint = "" if context is None else f"See: {context.command_path} --help"
-    return report(WrongUse(sentence, hint=hint))
+    if bare:
+        return report(WrongUse("A verb is missing.", hint=f"See: {context.command_path} --help"))
+    return report(wrong_use(error))
 
 
 def _mistake(error: Exception) -> int:

@@ -128,5 +128,5 @@ def _not_agreed(error: PostroomError) -> Refused:
     facts = error.facts if OPTIONS.json else {}
     if may_ask():
         return Refused("Nothing was saved.", code=error.code, **facts)
-    hint = f"{error.hint} Whoever may can also confirm it with --yes."
+    hint = "If that is right, confirm it with --rebind."
     return Refused(error.sentence, code=error.code, hint=hint, **facts)

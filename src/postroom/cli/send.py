@@ -10,7 +10,7 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.outbox import show_item
-from postroom.cli.run import confirm, in_room, may_ask
+from postroom.cli.run import confirm, in_room
 from postroom.cli.verbs import Verbs
 from postroom.clock import parse_duration
 from postroom.errors import FAILED, OK, UNFINISHED, InvalidValue, WrongUse
@@ -66,9 +66,13 @@ def send(
     """Send a message: 0 sent to all, 1 failed or ambiguous, 3 stored and not finished."""
     from postroom.operations.drafts import draft_of  # not for the help
 
-    empty = not any((subject, text, html, text_file, html_file, attach))
-    if empty and may_ask() and not confirm("The message is empty. Send it?"):
-        raise WrongUse("Nothing was sent.", hint="Give --subject and --text, --html or --attach.")
+    given = bool(subject or text_file or html_file or attach)
+    nothing = not given and text is None and html is None  # --text '' is how one says it
+    if nothing and not confirm("The message is empty. Send it?"):
+        raise WrongUse(
+            "The message is empty; nothing was sent.",
+            hint="Give --text, --html, a file or an attachment (or --text '' for an empty one).",
+        )
     draft = draft_of(
         from_=from_ or None,
         to="; ".join(to or ()),  # each may be a list itself

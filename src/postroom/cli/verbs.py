@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from postroom.cli.options import EVERY_VERB
+from postroom.cli.wronguse import no_such_verb
 
-__all__ = ["Verbs"]
+__all__ = ["Verbs", "default_of"]
 
 _OWN_FLAGS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Of a verb whose flags come from a declaration: :func:`postroom.cli.flags.read_flags` reads them."""
@@ -66,9 +68,19 @@ class _Verb(TyperCommand):
             with formatter.section("Arguments"):
                 formatter.write_dl(rows)
         with formatter.section("Options"):
-            formatter.write_dl([_flag(one) for one in params if one.param_type_name != "argument"])
+            flags = [_flag(one) for one in params if one.param_type_name != "argument"]
+            formatter.write_dl([*self._own_flags(), *flags])
         if self.fields_of:
-            _fields(self.fields_of, formatter)
+            _fields(self.fields_of, formatter, changing=self.name == "set")
+
+    def _own_flags(self) -> list[tuple[str, str]]:
+        """Those of a verb that takes fields; the parser does not know them."""
+        if not self.fields_of:
+            return []
+        such = " Such as --set incoming.host=HOST." if self.fields_of == "connection" else ""
+        one = ("--set FIELD=VALUE", f"Any field, by its whole name.{such}")
+        clear = ("--clear FIELD", "Take the value of a field away.")
+        return [one, clear] if self.name == "set" else [one]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The options of every verb, in a line."""
@@ -86,6 +98,12 @@ class _Noun(TyperGroup):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Of the usage line."""
         return ["VERB ..."]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb.  Raises WrongUse with the nearest when there is none of that name."""
+        if args[0] not in self.commands:
+            raise no_such_verb(args[0], self.commands, ctx.command_path)
+        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """The verbs; a noun has no flags of its own."""
@@ -119,11 +137,17 @@ def _flag(one: Any) -> tuple[str, str]:
     if one.required:
         about = f"{about} Needed.".strip()
     elif one.default not in (None, "", False, ()) and not one.is_flag:
-        about = f"{about} Default: {one.default}.".strip()
-    return f"{', '.join(one.opts)} {_value(one)}".rstrip(), about
+        about = f"{about} Default: {default_of(one)}.".strip()
+    words = sorted(one.opts, key=lambda word: word.startswith("--"))  # a set in the parser's help
+    return f"{', '.join(words)} {_value(one)}".rstrip(), about
 
 
-def _fields(noun: str, formatter: Any) -> None:
+def default_of(one: Any) -> str:
+    """The default of a flag as people read it."""
+    return "the current directory" if one.default == Path() else str(one.default)
+
+
+def _fields(noun: str, formatter: Any, *, changing: bool) -> None:
     """The fields of a noun as flags.  Loaded only here: the declarations need pydantic."""
     if noun == "credential":
         formatter.write_paragraph()
@@ -149,7 +173,7 @@ def _fields(noun: str, formatter: Any) -> None:
         about = [one.help or one.label + "."]
         if one.options and one.options != (one.default_text,):
             about.append(f"One of {', '.join(one.options)}.")
-        if one.default_text:
+        if one.default_text and not changing:  # what is not given stays as it is
             about.append("Needed." if one.needed else f"Default: {one.default_text}.")
         rows.append((flag, " ".join(about)))
     with formatter.section("Fields"):

@@ -268,7 +268,8 @@ def _gone(ids: Sequence[str], folder: str) -> NotThere:
     return NotThere(
         f"No longer in {folder}, or never there: {', '.join(ids[:5])}"
         f"{' and others' if len(ids) > 5 else ''}.",
-        hint="List the folder again: postroom mail list",
+        hint="List the folder again.",
+        ids=list(ids),
     )
 
 

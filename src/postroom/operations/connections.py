@@ -133,7 +133,9 @@ class Connections:
         Connects to see it, saves it as the trusted_certificate ``NAME-ca``, and sets ``trust``.
         """
         report = await self.test(name)
-        saved = certificate_with(report, place, fingerprint)
+        saved = certificate_with(
+            report, place, fingerprint, look=f"postroom connection test {name}"
+        )
 
         def body(tx: Tx) -> None:
             connection = store.get(tx, name)

@@ -225,7 +225,9 @@ class Credentials:
 
     async def trust(self, name: str, fingerprint: str, *, rebind: Rebind = False) -> Saved:
         """Trust the certificate with this SHA-256 fingerprint that an smtp credential's server shows."""
-        saved = certificate_with(await self.test(name), "outgoing", fingerprint)
+        saved = certificate_with(
+            await self.test(name), "outgoing", fingerprint, look=f"postroom credential test {name}"
+        )
 
         def body(tx: Tx) -> Saved:
             credential = save_certificate(self._desk, tx, name, saved)

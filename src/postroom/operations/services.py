@@ -127,6 +127,11 @@ class Outbox:
             lambda tx: outbox.find(tx, service=service, states=states, limit=limit)
         )
 
+    async def waiting(self, service: str | None = None) -> int:
+        """How many messages are sent as soon as they are due; held ones do not count."""
+        states = await self._desk.db.read(lambda tx: outbox.waiting(tx, service))
+        return sum(states.get(state, 0) for state in ("queued", "deferred"))
+
     async def show(self, item: str) -> Item:
         """One item by its id or the beginning of it.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: outbox.show(tx, item))

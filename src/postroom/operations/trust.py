@@ -11,11 +11,14 @@ from postroom.operations.desk import Desk
 __all__ = ["certificate_with", "save_certificate"]
 
 
-def certificate_with(report: Report, place: str, fingerprint: str) -> CertificateFacts:
+def certificate_with(
+    report: Report, place: str, fingerprint: str, *, look: str
+) -> CertificateFacts:
     """The certificate that was seen while testing ``place`` and has this fingerprint.
 
     The fingerprint is compared, so that what was looked at and what is trusted are the same even if
-    somebody stands between us and the server the second time.  Raises NotThere.
+    somebody stands between us and the server the second time.  Raises NotThere; ``look`` is the
+    command that shows what there is.
     """
     wanted = fingerprint.replace(":", "").replace(" ", "").lower()
     seen = [facts for side in report.sides if side.place == place for facts in side.certificates]
@@ -24,7 +27,7 @@ def certificate_with(report: Report, place: str, fingerprint: str) -> Certificat
             return facts
     raise NotThere(
         f"The server shows no certificate with that fingerprint on the {place} side.",
-        hint="Look again with: postroom connection test NAME",
+        hint=f"Look again with: {look}",
         seen=[facts.sha256 for facts in seen],
     )
 

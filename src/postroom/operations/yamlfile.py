@@ -138,7 +138,12 @@ def secret_of(
         name = str(reference["from_env"])
         value = (os.environ if environ is None else environ).get(name)
         if value is None:
-            raise InvalidValue("", f"the environment variable {name} is not set")
+            raise InvalidValue(
+                "",
+                f"the environment variable {name} is not set",
+                hint="Every apply reads it, --dry-run too, to see whether the secret changed. Set "
+                "it, or leave the field out: what is stored is kept.",
+            )
         return Secret(value)
     if set(reference) == {"from_file"}:
         path = base / Path(str(reference["from_file"])).expanduser()

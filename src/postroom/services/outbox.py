@@ -200,11 +200,11 @@ def waiting_count(tx: Tx, service: str) -> int:
     return count
 
 
-def waiting(tx: Tx, service: str) -> dict[str, int]:
-    """How many messages of a service are stored and not finished, by state."""
+def waiting(tx: Tx, service: str | None) -> dict[str, int]:
+    """How many messages of a service (None: of all) are stored and not finished, by state."""
     rows = tx.all(
-        "SELECT state, count(*) AS n FROM outbox WHERE service = :service "
-        "AND finished_at IS NULL GROUP BY state ORDER BY state",
+        "SELECT state, count(*) AS n FROM outbox WHERE finished_at IS NULL "
+        "AND (:service IS NULL OR service = :service COLLATE NOCASE) GROUP BY state ORDER BY state",
         service=service,
     )
     return {row["state"]: row["n"] for row in rows}

@@ -95,6 +95,23 @@ def test_a_secret_comes_from_environment_file_or_standard_input(
 
 
 @pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("--passwrd-from-env", "--password-from-env"),
+        ("--passwrd", "--password-from-env"),
+        ("--pasword-stdin", "--password-stdin"),
+        ("--usr-name", "--user-name"),
+        ("--jsn", "--json"),
+        ("--claer", "--clear"),
+    ],
+)
+def test_the_flag_that_is_suggested_works(word: str, meant: str) -> None:
+    with pytest.raises(UnknownField) as error:
+        read_flags([word, "X"], PASSWORD)
+    assert error.value.hint == f"Did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
     ("words", "flag"),
     [
         (["--client-secrets-from-env", "V"], "--client-secrets.LABEL.value-from-env NAME"),

@@ -33,6 +33,30 @@ def loaded(words: Sequence[str], *options: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
+def test_what_set_takes_is_all_there_and_promises_no_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is not given stays as it is, so nothing is needed and no default comes in."""
+    shown = {}
+    for verb in ("add", "set"):
+        assert main(["source", verb, "--help"]) == 0
+        shown[verb] = capsys.readouterr().out
+    assert "--clear FIELD" in shown["set"]
+    assert "--clear FIELD" not in shown["add"]
+    fields = {verb: told.partition("\nFields:")[2] for verb, told in shown.items()}
+    for word in ("Needed.", "Default:"):
+        assert word in fields["add"]
+        assert word not in fields["set"]
+    for told in shown.values():
+        assert "--set FIELD=VALUE" in told
+        assert "-h, --help" in told
+
+
+def test_a_default_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mail", "save", "--help"]) == 0
+    assert "Default: the current directory." in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"]])
 def test_help_loads_no_library_it_does_not_need(words: list[str]) -> None:
     assert not loaded(words) & set(HEAVY)
@@ -85,10 +109,18 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["souce", "list"], "Did you mean source?"),
-        (["source", "lst"], "list"),
+        (["souce", "list"], "There is no verb or noun 'souce'."),
+        (["souce", "list"], "Did you mean postroom source?"),
+        (["source", "lst"], "There is no verb 'lst' of postroom source."),
+        (["source", "lst"], "Did you mean postroom source list?"),
+        (["source", "frobnicate"], "See them all: postroom source --help"),
+        (["source", "run"], "NAME is needed."),
         (["source", "run"], "postroom source run --help"),
-        (["send", "--subjct", "x"], "--subject"),
+        (["send"], "--via is needed."),
+        (["send", "--via"], "--via needs a value."),
+        (["send", "--subjct", "x"], "There is no flag --subjct."),
+        (["send", "--subjct", "x"], "Did you mean --subject?"),
+        (["connection", "list", "--jsn"], "Did you mean --json?"),
         (["outbox", "list", "--limit", "x"], "--limit"),
     ],
 )

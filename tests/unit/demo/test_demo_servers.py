@@ -332,4 +332,4 @@ def test_without_the_extra_the_command_to_type_is_said(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "pymap", None)
     with pytest.raises(Refused) as refused:
         check_extra()
-    assert str(refused.value) == 'The demo needs its extra: pip install "postroom[demo]"'
+    assert refused.value.hint == "In the clone: make demo, or pip install '.[demo]'"

@@ -57,7 +57,8 @@ def check_extra() -> None:
     missing = [name for name in ("pymap", "aiosmtpd") if find_spec(name) is None]
     if missing:
         raise Refused(
-            'The demo needs its extra: pip install "postroom[demo]"',
+            "The demo needs two servers that are not installed.",
+            hint="In the clone: make demo, or pip install '.[demo]'",
             code="not_supported",
             missing=missing,
         )

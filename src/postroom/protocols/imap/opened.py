@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ from postroom.protocols.imap.sets import cut
 
 __all__ = ["Opened"]
 
+_ID: Final = re.compile(r"[0-9]+-[0-9]+")  # UIDVALIDITY-UID
 _AT_ONCE: Final = 500  # messages in one changing command: its reply has to come in time
 
 
@@ -65,12 +67,21 @@ class Opened:
         prefix = self._prefix
         start = len(prefix)
         uids = [int(k[start:]) for k in ids if k.startswith(prefix) and k[start:].isdecimal()]
+        strange = [k for k in ids if not _ID.fullmatch(k)]
+        if strange:
+            raise FolderError(
+                f"{strange[0]!r} is not a message id; ids of {state.name} look like {prefix}1.",
+                code="not_found",
+                hint="List the folder: the id of each message stands first.",
+                ids=strange,
+            )
         if len(uids) != len(ids):
             raise FolderError(
                 f"Some of these ids are not of the folder {state.name} as it is now "
                 f"(UIDVALIDITY {state.uidvalidity}).",
                 code="not_found",
                 hint="List the folder again: the server may have made it anew.",
+                ids=list(ids),
             )
         return uids
 
