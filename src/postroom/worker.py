@@ -134,5 +134,6 @@ class Worker:
         while True:
             with contextlib.suppress(PostroomError):
                 await self._room.email.purge()
+                await self._room.collecting.forget()
                 await self._room.collecting.tidy()
             await asyncio.sleep(TIDY_SECONDS)

@@ -14,7 +14,7 @@ from postroom.operations.desk import Desk
 from postroom.operations.expanding import expanded, naming
 from postroom.protocols.base import MessageStore
 from postroom.sinks import Sink
-from postroom.sources import store
+from postroom.sources import retention, store
 from postroom.sources.collector import SOURCES, Progress, Tally
 from postroom.sources.deadline import Deadline
 from postroom.sources.naming import Naming
@@ -25,6 +25,7 @@ from postroom.sources.watcher import Watcher, give_up
 __all__ = ["Collecting", "has_role"]
 
 SPOOL_SECONDS: Final = 86400.0
+FORGET_ROUNDS: Final = 50
 
 
 class Collecting:
@@ -80,6 +81,19 @@ class Collecting:
             if opened is not None:
                 opened.abandon()
             raise
+
+    async def forget(self) -> int:
+        """Forget messages that have been gone from their server for 400 days; gives how many.
+
+        In small transactions, and not without end: the next time goes on.
+        """
+        count = 0
+        for _ in range(FORGET_ROUNDS):
+            forgotten = await self._desk.write(lambda tx: retention.purge(tx, now=timestamp()))
+            count += forgotten
+            if forgotten < retention.PURGE_ROWS:
+                break
+        return count
 
     async def tidy(self) -> int:
         """Remove spool files that killed processes left a day ago; gives how many."""

@@ -23,6 +23,8 @@ from postroom.sources.deadline import Deadline
 from postroom.sources.listing import Lister
 from postroom.sources.naming import Naming
 from postroom.sources.reading import open_message
+from postroom.sources.retention import Sweeper
+from postroom.sources.returning import Place
 from postroom.sources.settling import OUTCOMES, Settler, check_actions
 from postroom.sources.source import Source
 from postroom.sources.verdict import retry_after
@@ -108,6 +110,8 @@ class Collector:
         await self._deliver(store, folder, tally)
         settler = Settler(self._db, self._claim.id, self._source, self._write)
         await settler.run(store, folder, deadline.alive)
+        place = Place(self._claim.id, self._claim.row["store"], folder.name)
+        await Sweeper(self._db, self._write, place).run(store, folder, deadline.alive)
         tally.later, tally.next_due = await self._db.read(
             lambda tx: ledger.later(tx, self._claim.id, folder.name, now=timestamp())
         )

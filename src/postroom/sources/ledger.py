@@ -32,6 +32,7 @@ __all__ = [
     "give_back",
     "known",
     "later",
+    "left",
     "record",
     "recover",
     "settle_after",
@@ -123,8 +124,8 @@ def record(
         ],
     )
     tx.execute(
-        "INSERT INTO cursors (source, store, folder, uidvalidity, cursor, updated_at) "
-        "VALUES (:source, :store, :folder, :uidvalidity, :cursor, :now) "
+        "INSERT INTO cursors (source, store, folder, uidvalidity, cursor, updated_at, swept_at, "
+        "swept_to) VALUES (:source, :store, :folder, :uidvalidity, :cursor, :now, :now, 0) "
         "ON CONFLICT (source, store, folder) DO UPDATE "
         "SET uidvalidity = :uidvalidity, cursor = :cursor, updated_at = :now",
         source=source,
@@ -148,6 +149,14 @@ def known(tx: Tx, source: str, store: str, folder: str) -> dict[str, Row]:
             folder=folder,
         )
     }
+
+
+def left(tx: Tx, ids: Iterable[int], *, now: float) -> None:
+    """They are no longer in the folder."""
+    tx.many(
+        "UPDATE ledger SET gone_at = :now WHERE id = :id AND gone_at IS NULL",
+        [{"id": one, "now": now} for one in ids],
+    )
 
 
 # ------------------------------------------------------------------ reading and handing over

@@ -49,7 +49,8 @@ def retire(tx: Tx, source: str, store: str, folder: str, uidvalidity: int, *, no
         "reason = CASE WHEN state NOT IN ('pending', 'held') THEN reason "
         "WHEN store <> :store THEN 'the source collects from another mailbox now' "
         "ELSE 'the server numbered the folder anew' END, "
-        "after_due = '', updated_at = :now WHERE source = :source AND folder = :folder "
+        "after_due = '', gone_at = coalesce(gone_at, :now), updated_at = :now "
+        "WHERE source = :source AND folder = :folder "
         "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
         "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '')",
         source=source,

@@ -41,7 +41,7 @@ class Returning:
     async def left(self, ids: Sequence[int]) -> None:
         """These are no longer in the folder."""
         if ids:
-            await self._write(lambda tx: _left(tx, ids, now=timestamp()))
+            await self._write(lambda tx: ledger.left(tx, ids, now=timestamp()))
 
     async def reopen(self, known: dict[str, Row], summaries: list[Summary]) -> None:
         """What came back or changed under its old key, where the source wants it again."""
@@ -55,10 +55,21 @@ class Returning:
                 one.size,
             )
         ]
-        if found:
+        opened = {one for one, _ in found}
+        back = [
+            row["id"]
+            for one in summaries
+            if (row := known.get(one.id)) and row["gone_at"] and row["id"] not in opened
+        ]
+        if found or back:
             now = timestamp()
             due = now + self._source.stable_time
-            await self._write(lambda tx: _reopen(tx, found, due=due, now=now))
+
+            def body(tx: Tx) -> None:
+                _reopen(tx, found, due=due, now=now)
+                _back(tx, back)
+
+            await self._write(body)
 
     async def entries(self, store: MessageStore, fresh: list[Summary]) -> dict[str, int]:
         """Which were processed under another key and left: the ledger's id of each, by key.
@@ -115,9 +126,6 @@ def _reopen(tx: Tx, found: Iterable[tuple[int, int]], *, due: float, now: float)
     )
 
 
-def _left(tx: Tx, ids: Iterable[int], *, now: float) -> None:
-    """They are no longer in the folder."""
-    tx.many(
-        "UPDATE ledger SET gone_at = :now WHERE id = :id AND gone_at IS NULL",
-        [{"id": one, "now": now} for one in ids],
-    )
+def _back(tx: Tx, ids: Iterable[int]) -> None:
+    """They are in the folder after all; nothing else changes."""
+    tx.many("UPDATE ledger SET gone_at = NULL WHERE id = :id", [{"id": one} for one in ids])

@@ -105,6 +105,13 @@ def adopt(tx: Tx, source: str, mailbox: str, *, same: bool = False) -> Row:
     if row["mailbox"] == mailbox:
         return row
     keeps = same or not row["mailbox"]
+    if not keeps:  # the old mailbox is not asked again: from here on it counts as gone
+        tx.execute(
+            "UPDATE ledger SET gone_at = :now WHERE source = :id AND gone_at IS NULL "
+            "AND state NOT IN ('pending', 'acquired', 'delivered')",
+            now=timestamp(),
+            id=source,
+        )
     tx.execute(
         "UPDATE sources SET mailbox = :mailbox, store = :store WHERE id = :id",
         id=source,

@@ -148,6 +148,8 @@ CREATE TABLE cursors (
     uidvalidity BIGINT NOT NULL,       -- 0 where the wire has none
     cursor TEXT NOT NULL,
     updated_at DOUBLE PRECISION NOT NULL,
+    swept_at DOUBLE PRECISION NOT NULL, -- when it was last asked which messages are still there
+    swept_to BIGINT NOT NULL,          -- the ledger id it came to; 0: through
     PRIMARY KEY (source, store, folder)
 );
 CREATE TABLE ledger (
@@ -177,6 +179,7 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_open ON ledger (source, state, id);
 CREATE INDEX ledger_after ON ledger (source, after_due) WHERE after_due <> '';
 CREATE INDEX ledger_gone ON ledger (source, received_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX ledger_forget ON ledger (gone_at) WHERE gone_at IS NOT NULL;
 
 -- ------------------------------------------------------------------ services and the outbox
 CREATE TABLE services (

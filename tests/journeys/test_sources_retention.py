@@ -1,0 +1,116 @@
+"""Retention: a message is remembered while it is on the server and 400 days after, no longer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from postroom.app import Room
+from postroom.worker import Worker
+from tests.ground import Ground
+from tests.journeys.conftest import connect
+from tests.journeys.incoming import Incoming, letter, soon
+
+DAY = 86400.0
+
+
+@pytest.fixture
+async def box(room: Room, ground: Ground, tmp_path: Path) -> Incoming:
+    user = ground.user()
+    await connect(room, ground, user)
+    return Incoming(room, ground, user, tmp_path / "orders")
+
+
+async def days_pass(box: Incoming, days: float) -> None:
+    """As if everything in the ledger had happened so many days earlier."""
+    shift = {"by": days * DAY}
+    await box.room.desk.db.write(
+        lambda tx: (
+            tx.execute("UPDATE ledger SET gone_at = gone_at - :by", **shift),
+            tx.execute("UPDATE cursors SET swept_at = swept_at - :by", **shift),
+        )
+    )
+
+
+def take_away(box: Incoming, subject: str) -> None:
+    """Somebody else deletes a message from the folder."""
+    for part in ("new", "cur"):
+        for file in (box.user.maildir / part).iterdir():
+            if f"Subject: {subject}\r\n".encode() in file.read_bytes():
+                file.unlink()
+
+
+async def test_what_is_on_the_server_is_never_forgotten(box: Incoming) -> None:
+    """However old it is: else it would be collected again one day."""
+    box.fill(letter("one"))
+    await box.source()
+    await box.run()
+    await days_pass(box, 1000)
+    await box.run()
+    assert await box.room.collecting.forget() == 0
+    assert box.counts() == {"done": 1}
+
+
+async def test_what_others_take_away_is_forgotten_400_days_later(box: Incoming) -> None:
+    """The daily look notices it; only then its 400 days begin."""
+    box.fill(letter("stays"), letter("goes"))
+    await box.source()
+    await box.run()
+    take_away(box, "goes")
+    await box.run()
+    await days_pass(box, 401)
+    assert await box.room.collecting.forget() == 0, "nobody has noticed yet"
+    await box.run()
+    await days_pass(box, 399)
+    assert await box.room.collecting.forget() == 0
+    await days_pass(box, 2)
+    assert await box.room.collecting.forget() == 1
+    [left] = await box.room.ledger.list("orders-in")
+    assert left.subject == "stays"
+    assert (await box.run()).delivered == 0
+
+
+async def test_what_the_source_moved_is_forgotten_by_the_worker(box: Incoming) -> None:
+    """Moved by ourselves, it is known to be gone at once; the worker sweeps as it tidies up."""
+    box.fill(letter("one"))
+    await box.source(folders={"done": "Done"})
+    await box.run()
+    await days_pass(box, 401)
+    worker = asyncio.create_task(Worker(box.room).run())
+    try:
+        await soon(lambda: box.counts() == {}, seconds=5.0)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+    assert box.there("Done") == ["one"]
+
+
+async def test_pop3_notices_at_each_listing(box: Incoming) -> None:
+    """What is listed no longer is gone; what is there again is not."""
+    incoming = {"protocol": "pop3", "port": str(box.ground.dovecot.pop3s)}
+    await box.room.connections.set("acme", {"incoming": incoming}, rebind=True)
+    box.fill(letter("stays"), letter("goes"))
+    await box.source()
+    await box.run()
+    take_away(box, "goes")
+    await box.run()
+    await days_pass(box, 401)
+    assert await box.room.collecting.forget() == 1
+    assert (await box.run()).delivered == 0
+
+
+async def test_a_folder_numbered_anew(box: Incoming) -> None:
+    """The old numbers are nobody's: they are forgotten in time, and nothing comes twice."""
+    box.fill(letter("one"))
+    await box.source(ignore={"subject": {"deny": ["spam"]}})
+    await box.run()
+    box.renumber()
+    assert (await box.run()).delivered == 0
+    await days_pass(box, 2)
+    await box.run()
+    await days_pass(box, 401)
+    assert await box.room.collecting.forget() == 1
+    assert box.counts() == {"done": 1}
+    assert (await box.run()).delivered == 0
