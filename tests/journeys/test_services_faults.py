@@ -170,7 +170,9 @@ async def test_killed_before_the_content_another_one_sends_it(
         await post.through(proxy)
         item = await post.store()
         with draining(settings) as child:
-            await soon(lambda: post.states() == {"claimed": 1}, seconds=8.0)
+            # claimed comes first: killed before it dials, the stalled connection would be ours
+            await soon(lambda: len(proxy.connections) == 1, seconds=8.0)
+            assert post.states() == {"claimed": 1}
             child.kill()
         assert (await post.drain()).sent == 1
         assert (await post.show(item)).attempts == 1

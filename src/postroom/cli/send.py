@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from postroom.cli.outbox import show_item
 from postroom.cli.run import confirm, in_room
 from postroom.cli.verbs import Verbs
 from postroom.clock import parse_duration
-from postroom.errors import FAILED, OK, UNFINISHED, InvalidValue, WrongUse
+from postroom.errors import FAILED, OK, UNFINISHED, InvalidValue, PostroomError, WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -92,25 +93,36 @@ async def sending(
     room: Room, via: str, draft: Draft, *, wait: float, key: str = "", forget: bool = False
 ) -> int:
     """Send a draft, show the item, and give the exit status of ``postroom send``."""
-    if forget:
-        stored = await room.email.store(via, draft, idempotency_key=key or None)
-        show_item((await room.outbox.show(stored)).as_json())
-        show.note("Stored. A worker sends it, or now: postroom outbox drain")
-        return OK
-    item = await room.email.send(via, draft, wait=wait, idempotency_key=key or None)
+    stored = await room.email.store(via, draft, idempotency_key=key or None)
+    try:
+        if forget:
+            show_item((await room.outbox.show(stored)).as_json())
+            show.note("Stored. A worker sends it, or now: postroom outbox drain")
+            return OK
+        item = await room.email.follow(stored, wait=wait)
+    except (PostroomError, asyncio.CancelledError) as error:
+        # whatever happens from here on, it is stored: no status may say "try again"
+        show.say(_stored(stored), id=stored)
+        if isinstance(error, PostroomError):
+            show.note(f"postroom: {error}")
+            return OK if forget else UNFINISHED
+        raise
     show_item(item.as_json())
     if item.state == "sent":
         return OK
     if item.finished:
         show.note(f"Not sent to all. Every attempt: postroom outbox show {item.id}")
         return FAILED
-    show.note(
-        "Stored, not finished: do not send it again. Follow it with: "
-        f"postroom outbox show {item.id}"
-    )
+    show.note(_stored(item.id))
     if item.reason:
         show.note(f"Why, step by step: {await room.services.test_command(item.service)}")
     return UNFINISHED
+
+
+def _stored(item: str) -> str:
+    return (
+        f"Stored, not finished: do not send it again. Follow it with: postroom outbox show {item}"
+    )
 
 
 def body_text(name: str, given: str | None, path: Path | None) -> str | None:

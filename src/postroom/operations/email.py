@@ -44,7 +44,15 @@ class Email:
         The caller's own process sends it through the same queue and throttle as everybody's.
         An item that is not finished by then stays in the outbox and is sent by a worker.
         """
-        item = await self.store(via, draft, idempotency_key=idempotency_key)
+        return await self.follow(
+            await self.store(via, draft, idempotency_key=idempotency_key), wait=wait
+        )
+
+    async def follow(self, item: str, *, wait: float = 60.0) -> Item:
+        """Send a stored message now; gives the item as it is after at most ``wait`` seconds.
+
+        What is on the wire by then is finished in the background.
+        """
         deadline = monotonic() + wait
         while True:
             found = await self._desk.db.read(lambda tx: outbox.show(tx, item))
@@ -54,7 +62,8 @@ class Email:
                     self._copy_later(found)
                 return found
             if found.due_at <= timestamp():
-                await self.dispatch([found.service], item=item, within=deadline - monotonic())
+                with contextlib.suppress(PostroomError):  # stored it is, and the next look tells
+                    await self.dispatch([found.service], item=item, within=deadline - monotonic())
             await asyncio.sleep(min(POLL_SECONDS, max(0.0, deadline - monotonic())))
 
     async def store(self, via: str, draft: Draft, *, idempotency_key: str | None = None) -> str:
@@ -132,6 +141,7 @@ class Email:
             await asyncio.wait([draining])
             raise
         if not done and within is not None:
+            draining.cancel()  # as above, and nobody waits for it
             self._desk.background.add(draining)
             draining.add_done_callback(self._desk.background.discard)
             return Drained()

@@ -66,7 +66,7 @@ class Dispatcher:
         self._copies = copies
         self._open_sent = open_sent
         self._on_lost = on_lost
-        self._stopping = False
+        self._stop = asyncio.Event()
 
     async def drain(
         self,
@@ -84,7 +84,7 @@ class Dispatcher:
         try:
             return await asyncio.shield(draining)
         except asyncio.CancelledError:
-            self._stopping = True
+            self._stop.set()
             await asyncio.wait([draining])
             raise
 
@@ -166,7 +166,7 @@ class Dispatcher:
         line: Line | None = None
         rest: list[Claim] = []
         try:
-            while not self._stopping:
+            while not self._stop.is_set():
                 claims, rest = rest or await self._claim(by_name, item, done), []
                 if not claims:
                     break
@@ -175,6 +175,9 @@ class Dispatcher:
                 except PostroomError as error:
                     await self._unreachable(claims, by_name, error, done)
                     raise
+                if line is None:
+                    rest = claims
+                    break
                 rest = await line.submit(claims, by_name, done)
                 if not line.alive:
                     if self._on_lost is not None and isinstance(line.lost, WireError):
@@ -186,9 +189,18 @@ class Dispatcher:
             if line is not None:
                 await _close(line.transport)
 
-    async def _line(self, connection: str) -> Line:
-        transport = await self._open(connection)
-        return Line(self._db, transport, owner=self._owner, stopping=lambda: self._stopping)
+    async def _line(self, connection: str) -> Line | None:
+        """The open connection; None when this process is to stop: nobody waits for a slow server."""
+        opening = asyncio.ensure_future(self._open(connection))
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([opening, stop], return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                return None
+        finally:
+            stop.cancel()
+            opening.cancel()  # of no effect once it is open
+        return Line(self._db, opening.result(), owner=self._owner, stopping=self._stop.is_set)
 
     async def _claim(self, by_name: dict[str, Service], item: str, done: Drained) -> list[Claim]:
         """Rows to send now; none: nothing more is due.  What is found in doubt is counted."""
