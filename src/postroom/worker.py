@@ -133,6 +133,7 @@ class Worker:
     async def _tidy(self) -> None:
         while True:
             with contextlib.suppress(PostroomError):
+                await self._room.keys.finish()
                 await self._room.email.purge()
                 await self._room.collecting.forget()
                 await self._room.collecting.tidy()

@@ -15,6 +15,22 @@ from tests.child import Child
 from tests.journeys.conftest import Answer, Cli
 
 SECRET = "the secret of acme"
+STAGE = """
+import asyncio, os, sys
+from pathlib import Path
+from postroom.app import open_room
+from postroom.settings import Settings
+from postroom.vault import rotation
+
+async def main():
+    room = await open_room(Settings(Path(sys.argv[1]), sys.argv[2]))
+    terms = room.keys.kek.keyring().terms
+    await room.desk.db.write(lambda tx: rotation.stage(tx, terms, [terms.kek]))
+    print("staged", flush=True)
+    os._exit(9)
+
+asyncio.run(main())
+"""
 
 
 @pytest.fixture
@@ -166,6 +182,39 @@ def test_a_rotation_wraps_the_new_vault_key_for_every_key_of_the_room(
     assert [(term["term"], term["state"]) for term in terms] == [(2, "active")]
     assert acme("keys", "rotate", "--also", f"file:{moved}").status == 0
     assert opens(acme, f"file:{moved}")
+
+
+def test_a_key_that_somebody_wrote_into_the_database_is_not_given_the_new_vault_key(
+    acme: Cli, second: str
+) -> None:
+    """T19, T21: an entry with an id and a place proves nothing; the rotation refuses and names it."""
+    forged = acme("keys", "kek", "add", second, "--make", "--json").json["added"]
+    with sqlite3.connect(acme.settings.room / "room.db") as db:
+        other = "(SELECT wrapped FROM vault_key_wraps WHERE kek <> ?)"
+        db.execute(f"UPDATE vault_key_wraps SET wrapped = {other} WHERE kek = ?", (forged, forged))
+    refused = acme("keys", "rotate")
+    assert (refused.status, forged in refused.err) == (1, True)
+    assert len(acme("keys", "status", "--json").json["vault_keys"]) == 1
+    assert acme("keys", "kek", "retire", forged, "--yes").status == 0
+    assert acme("keys", "rotate").status == 0
+    assert not opens(acme, second)
+
+
+def test_a_worker_finishes_an_interrupted_rotation(acme: Cli) -> None:
+    """F5: nobody has to remember it."""
+    first = str(acme.settings.kek)
+    with Child("-c", STAGE, str(acme.settings.room), first) as staged:
+        assert staged.line() == "staged"
+    assert len(acme("keys", "status", "--json").json["vault_keys"]) == 2
+    where = ("--room", str(acme.settings.room), "--kek", first)
+    with Child("-m", "postroom", "worker", *where):
+        for _ in range(200):
+            terms = acme("keys", "status", "--json").json["vault_keys"]
+            if len(terms) == 1:
+                break
+            time.sleep(0.1)
+    assert terms == [{"term": 2, "state": "active"}]
+    assert opens(acme, first)
 
 
 def test_a_passphrase_can_be_the_second_key(acme: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

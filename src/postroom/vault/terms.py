@@ -7,6 +7,7 @@ is destroyed only inside the transaction that finds no data key under it.
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 from collections.abc import Collection
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
-from postroom.errors import Locked, Refused, RoomError
+from postroom.errors import Locked, Refused, RoomError, Unreadable
 from postroom.vault.kek import Kek
 from postroom.vault.seal import KEY_BYTES, LABEL, SUITE, associated_data, unwrap_key, wrap_key
 
@@ -80,6 +81,15 @@ class Terms:
                 lacking=lacking,
                 hint="Say where it is with --also SOURCE, or retire it: postroom keys kek retire",
             )
+        for kek in keks:
+            if not self._proven(tx, kek):
+                raise Refused(
+                    f"The room names the key {kek.id}, but that key does not open it: its entry is "
+                    "damaged, or somebody wrote it there to be given the new vault key. Nothing was "
+                    "changed.",
+                    lacking=[kek.id],
+                    hint=f"Retire it: postroom keys kek retire {kek.id}",
+                )
         term: int = 1 + (tx.value("SELECT max(term) FROM vault_keys") or 0)
         key, key_id = os.urandom(KEY_BYTES), secrets.token_hex(8)
         tx.execute("UPDATE vault_keys SET state = 'retired' WHERE state = 'active'")
@@ -94,6 +104,27 @@ class Terms:
             self._wrap(tx, kek, key_id, key)
             _keep(tx, kek)
         return term
+
+    def _proven(self, tx: Tx, kek: Kek) -> bool:
+        """Whether a KEK opens the active term.
+
+        Who can write to the database can name a key of their own there, and where to find it; but
+        nobody can wrap the present vault key with it who does not have that already.
+        """
+        if kek.id == self.kek.id:
+            return True
+        active = self.active(tx)
+        wrapped = tx.value(
+            "SELECT wrapped FROM vault_key_wraps WHERE vault_key = :id AND kek = :kek",
+            id=active,
+            kek=kek.id,
+        )
+        bound = self._bound("vault-key", kek.id, active)
+        try:
+            found = unwrap_key(_wrapper(kek, self.room_id), wrapped, bound)
+        except Unreadable:
+            return False
+        return hmac.compare_digest(found, self._unwrapped(tx, active))
 
     def open_all(self, tx: Tx) -> None:
         """Open every term; raises Unreadable when one was damaged, or Locked."""

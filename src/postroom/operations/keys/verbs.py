@@ -103,6 +103,12 @@ class Keys:
         terms = self.kek.keyring().terms
         return await rotate(self._desk, terms, await self.kek.all(also, ask=ask), tell=tell)
 
+    async def finish(self) -> None:
+        """Finish a rotation that was interrupted, if there is one; nothing on a locked room."""
+        unfinished = await self._desk.db.read(rotation.retired)
+        if unfinished and self._start.keyring is not None:
+            await rotate(self._desk, self._start.keyring.terms, [], begin=False)
+
     async def damaged(self) -> list[dict[str, Any]]:
         """Every version of every credential that does not open; the check is written down first."""
         keyring = self.kek.keyring()
