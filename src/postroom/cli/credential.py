@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from postroom.cli import show, versions
+from postroom.cli.asking import ask_for_lacking, ask_for_missing, ask_for_secrets, ask_type
 from postroom.cli.flags import Given, flag_for, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
-from postroom.cli.run import agreed, ask, ask_plain, confirm, in_room, may_ask, rebinding
+from postroom.cli.run import agreed, ask_plain, confirm, in_room, rebinding
 from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.errors import OK, UNFINISHED, InvalidValue, WrongUse
-from postroom.fields import Described, assign, check_name, describe
-from postroom.operations.declared import credential_fields, credential_types, lacking
+from postroom.operations.declared import credential_fields, credential_types
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -85,7 +85,7 @@ def add(
     rotate_after: Rotate = None,
 ) -> int:
     """Make a credential: name, type and description first, then the fields of its type."""
-    kind = type or _ask_type()
+    kind = type or ask_type()
     given = read_flags(ctx.args, credential_fields(kind), open_names=kind == "generic")
 
     async def body(room: Room) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def add(
         about = description
         if name.casefold() not in names and " " not in name:  # else it is refused in a moment
             about = ask_plain("Description (empty: none)") if about is None else about
-            _ask_for_missing(given, kind)
+            ask_for_missing(given, kind)
         saved = await room.credentials.create(
             name,
             kind,
@@ -133,8 +133,8 @@ def set_(
         for field in _clear_head(given, {*known.plain, *known.sealed}):
             head.setdefault(field, "")
         if not (type or head or given.values or given.clear):
-            _ask_for_lacking(given, known.type, known.missing)
-            _ask_for_secrets(given, known.type, "empty: keep")
+            ask_for_lacking(given, known.type, known.missing)
+            ask_for_secrets(given, known.type, "empty: keep")
             if not given.values:
                 raise WrongUse(
                     "Nothing to change was given.", hint=_how_to_complete(known.type, known.missing)
@@ -167,8 +167,8 @@ def copy(name: Name, new_name: Annotated[str, typer.Argument(help="Name of the n
     async def body(room: Room) -> dict[str, Any]:
         await room.credentials.copy(name, new_name)
         given, made = Given(), await room.credentials.get(new_name)
-        _ask_for_lacking(given, made.type, made.missing)
-        _ask_for_secrets(given, made.type, "empty: none")
+        ask_for_lacking(given, made.type, made.missing)
+        ask_for_secrets(given, made.type, "empty: none")
         if given.values:
             _tell((await room.credentials.set(new_name, given.values)).notes)
         return await room.credentials.show(new_name)
@@ -269,81 +269,6 @@ def _clear_head(given: Given, own: set[str]) -> list[str]:
     ]
     given.clear = [field for field in given.clear if field not in head]
     return head
-
-
-def _ask_type() -> str:
-    types = ", ".join(credential_types())
-    answer = ask_plain(f"Type (one of {types})")
-    if not answer:
-        raise InvalidValue("--type", f"is needed; one of {types}")
-    return answer
-
-
-def _ask_for_missing(given: Given, type: str) -> None:
-    """Ask for the fields that were not given and are needed, when somebody is there."""
-    if not may_ask() or type == "generic":
-        return
-    for field in _top_fields(type):
-        user = type == "smtp" and field.name == "user_name"
-        if not field.sealed and (field.needed or user) and field.name not in given.values:
-            answer = ask_plain(field.label + (" (empty: no sign-in)" if user else ""))
-            if answer:
-                given.values[field.name] = answer
-    asked = {one.name for one in _top_fields(type) if one.needed}
-    missing = [name for name in lacking(type, given.values) if name not in asked]
-    _ask_for_lacking(given, type, missing)
-    if type != "smtp" or given.values.get("user_name"):
-        _ask_for_secrets(given, type, "empty: none")
-
-
-def _ask_for_lacking(given: Given, type: str, missing: list[str]) -> None:
-    """Ask for what a record is without, but for whatever is asked for with the secrets."""
-    if not may_ask():
-        return
-    fields = {one.name: one for one in _top_fields(type)}
-    for name in missing:
-        field = fields.get(name)
-        if field is None and "." in name:  # client_secrets.2026a.value
-            secret = ask(f"{name} (empty: none)")
-            if secret:
-                assign(given.values, name, secret)
-        elif field is not None and not field.sealed and field.type != "map":
-            answer = "" if name == "certificate" else ask_plain(field.label)  # PEM is not typed
-            if answer:
-                given.values[name] = answer
-
-
-def _ask_for_entry(given: Given, field: Described, if_empty: str) -> None:
-    """Of a map by label: a label, then the secret under it."""
-    label = ask_plain(f"{field.label}: label of one, such as 2026a ({if_empty})")
-    if not label:
-        return
-    try:
-        check_name(label)
-    except ValueError as error:
-        raise InvalidValue(field.name, f"the label {error}") from None
-    secret = ask(f"{field.label}: value of {label}")
-    if secret:
-        given.values[field.name] = {label: {"value": secret}}
-
-
-def _ask_for_secrets(given: Given, type: str, if_empty: str) -> None:
-    """Ask for the secrets that were not given, when somebody is there."""
-    if not may_ask():
-        return
-    for field in _top_fields(type):
-        wanted = field.needed or type in ("password", "smtp", "secret")
-        if field.sealed and wanted and field.name not in given.values:
-            answer = ask(f"{field.label} ({if_empty})")
-            if answer:
-                given.values[field.name] = answer
-        by_label = field.type == "map" and type != "generic"
-        if by_label and not {field.name, "private_key"} & given.values.keys():
-            _ask_for_entry(given, field, if_empty)
-
-
-def _top_fields(type: str) -> list[Described]:
-    return [one for one in describe(credential_fields(type)) if "." not in one.name]
 
 
 def _flags_of(type: str, missing: list[str]) -> str:
