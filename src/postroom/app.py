@@ -9,6 +9,7 @@ from pathlib import Path
 
 from postroom.audit import Mac, Recorder
 from postroom.connections.open import Opener
+from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
 from postroom.errors import Locked, RoomError, Unreadable
@@ -25,6 +26,7 @@ from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Outbox, Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
+from postroom.operations.versions import Versions
 from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import Start, open_vault
@@ -53,6 +55,7 @@ class Room:
     services: Services
     sources: Sources
     variables: Variables
+    versions: Versions
     warning: str
 
     async def close(self) -> None:
@@ -87,20 +90,19 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     start, mac = _audit_key(db, start)
     keyring = start.keyring
     recorder = None if mac is None else Recorder(mac)
-    credentials = CredentialStore(keyring, recorder, locked=start.locked)
+    store = CredentialStore(keyring, recorder, locked=start.locked)
     policy = Policy(public_only=settings.public_only)
-    opener = Opener(db, credentials, actor=actor, policy=policy)
+    opener = Opener(db, store, actor=actor, policy=policy)
     desk = Desk(
         db,
         settings.room,
-        credentials,
+        store,
         recorder,
         opener,
         actor,
         locked=start.locked,
         kek="" if keyring is None else keyring.kek_id,
     )
-    sources = Sources(desk)
     return Room(
         settings=settings,
         desk=desk,
@@ -114,8 +116,9 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         outbox=Outbox(desk),
         roomfile=RoomFile(desk),
         services=Services(desk),
-        sources=sources,
+        sources=Sources(desk),
         variables=Variables(desk),
+        versions=Versions(desk, History(keyring, recorder, store)),
         warning=start.warning,
     )
 

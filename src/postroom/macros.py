@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -286,14 +286,21 @@ def _date(text: str, scope: Scope, name: str) -> str:
     return _LETTER.sub(lambda each: _DATE[each[1]].format(now, int(now.timestamp())), text)
 
 
+def _nearest(wanted: str, known: Iterable[str]) -> str:
+    """The known name most like ``wanted``; that they differ in case alone is the likeliest slip."""
+    by_key = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(wanted.casefold(), list(by_key), 1)
+    return by_key[found[0]] if found else ""
+
+
 def _unknown(reference: Reference, scope: Scope, field_name: str) -> WrongUse:
     """The sentence says what is nearest; the hint, how to allow what the process does have."""
     wanted = reference.name
     known = _table(reference.prefix, scope) if reference.prefix != "sec" else {}
     what = {"var": "variable", "env": "allowed environment variable", "sec": "secret"}
     kind = what.get(reference.prefix, "macro")
-    near = difflib.get_close_matches(wanted, list(known), 1)
-    meant = f"; did you mean {near[0]}?" if near else "."
+    near = _nearest(wanted, known)
+    meant = f"; did you mean {near}?" if near else "."
     if not near and reference.prefix in {"mail", "localhost"} and known:
         meant = f"; there is {', '.join(known)}."
     hint = ""
@@ -304,6 +311,8 @@ def _unknown(reference: Reference, scope: Scope, field_name: str) -> WrongUse:
             f"The environment of this process has it: allow it with postroom variable allow-env "
             f"{wanted}, then write ${{env:{wanted}}}."
         )
+    elif reference.prefix == "var" and not near:
+        hint = f"Set it with: postroom variable set {wanted} VALUE"
     where = f"{field_name}: " if field_name else ""
     return WrongUse(
         f"{where}there is no {kind} {wanted!r}{meant}",

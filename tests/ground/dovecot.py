@@ -89,6 +89,11 @@ class Dovecot:
         """
         return self._start("strict", host="127.0.0.2", plaintext=False)
 
+    @cached_property
+    def mutual(self) -> Instance:
+        """It wants a certificate of the test CA from its clients, such as `pki.client`."""
+        return self._start("mutual", client_ca=self._pki.ca)
+
     @property
     def host(self) -> str:
         """The address of `main`."""
@@ -135,6 +140,7 @@ class Dovecot:
         host: str = "127.0.0.1",
         plaintext: bool = True,
         capability: str = "",
+        client_ca: Path | None = None,
     ) -> Instance:
         folder = self._run.path / f"d-{name}"
         folder.mkdir(mode=0o711)
@@ -152,6 +158,8 @@ class Dovecot:
             "key": self._pki.pairs[variant].key,
             "disable_plaintext_auth": "no" if plaintext else "yes",
             "imap_capability": capability,
+            "client_ca": f"<{client_ca}" if client_ca else "",
+            "want_client": "yes" if client_ca else "no",
             **ports,
         }
         conf = folder / "dovecot.conf"

@@ -34,10 +34,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pki:
-    """The CA file and one Pair for each name in VARIANTS."""
+    """The CA file, one Pair for each name in VARIANTS, and one that a client shows."""
 
     ca: Path
     pairs: dict[str, Pair]
+    client: Pair
 
     def server_context(self, variant: str = "good") -> ssl.SSLContext:
         """A context that presents the certificate of that variant."""
@@ -69,7 +70,9 @@ def make_pki(folder: Path) -> Pki:
         "expired": _pair(folder, "expired", ca, GOOD_HOSTS, (-2, -1)),
         "selfsigned": _pair(folder, "selfsigned", None, GOOD_HOSTS, (-2, 30)),
     }
-    return Pki(ca_file, pairs)
+    return Pki(
+        ca_file, pairs, _pair(folder, "client", ca, ("client.ground.test",), (-2, 30), client=True)
+    )
 
 
 def _name(common_name: str) -> x509.Name:
@@ -77,10 +80,17 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _pair(
-    folder: Path, variant: str, ca: _Signer | None, hosts: Sequence[str], days: tuple[int, int]
+    folder: Path,
+    variant: str,
+    ca: _Signer | None,
+    hosts: Sequence[str],
+    days: tuple[int, int],
+    *,
+    client: bool = False,
 ) -> Pair:
     subject = _Signer(_name(hosts[0]), ec.generate_private_key(ec.SECP256R1()))
-    cert = _certificate(subject, ca or subject, hosts=hosts, days=days, is_ca=False)
+    usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
+    cert = _certificate(subject, ca or subject, hosts=hosts, days=days, is_ca=False, usage=usage)
     pair = Pair(folder / f"{variant}.pem", folder / f"{variant}.key")
     pair.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
     pem = subject.key.private_bytes(
@@ -94,7 +104,13 @@ def _pair(
 
 
 def _certificate(
-    subject: _Signer, issuer: _Signer, *, hosts: Sequence[str], days: tuple[int, int], is_ca: bool
+    subject: _Signer,
+    issuer: _Signer,
+    *,
+    hosts: Sequence[str],
+    days: tuple[int, int],
+    is_ca: bool,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
 ) -> x509.Certificate:
     now = dt.datetime.now(dt.UTC)
     public = subject.key.public_key()
@@ -117,7 +133,7 @@ def _certificate(
     if hosts:
         builder = builder.add_extension(
             x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
-        ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        ).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     return builder.sign(issuer.key, hashes.SHA256())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ def screen(cli: Cli) -> Any:
 def test_an_app_is_made_with_its_client_secret_on_a_terminal(cli: Cli, screen: Any) -> None:
     with screen("credential", "add", "m5", "--type", "msgraph") as asked:
         for question, answer in (
+            ("Description (empty: none): ", ""),
             ("Client id: ", "11111111-2222-3333-4444-555555555555"),
             ("Tenant: ", "example.com"),
             ("Client secrets: label of one, such as 2026a (empty: none): ", "2026a"),
@@ -39,6 +41,27 @@ def test_an_app_is_made_with_its_client_secret_on_a_terminal(cli: Cli, screen: A
     shown = cli("credential", "show", "m5", "--json").json
     assert (shown["state"], shown["missing"]) == ("complete", [])
     assert shown["fields"]["client_secrets"] == {"2026a": {"value": "****9876"}}
+
+
+def test_the_description_is_asked_for_first_unless_it_is_given(cli: Cli, screen: Any) -> None:
+    """DESIGN 4.1: name, type and description, then the fields; an smtp host is enough to be used."""
+    host = ("--type", "smtp", "--host", "127.0.0.1")
+    with screen("credential", "add", "relay", *host) as asked:
+        asked.until("Description (empty: none): ")
+        asked.type("The relay of the office")
+        asked.until("User name (empty: no sign-in): ")
+        asked.type("")
+        assert asked.end() == 0, asked.seen
+    with screen("credential", "add", "other", *host, "--description", "") as asked:
+        asked.until("User name (empty: no sign-in): ")
+        asked.type("")
+        assert asked.end() == 0, asked.seen
+    assert "Description" not in asked.seen.partition("User name")[0]
+    found = cli("credential", "list", "--json").json["items"]
+    assert {one["name"]: (one["description"], one["state"]) for one in found} == {
+        "relay": ("The relay of the office", "complete"),
+        "other": ("", "complete"),
+    }
 
 
 def test_an_incomplete_app_ends_with_flags_that_complete_it(
@@ -131,3 +154,32 @@ def test_dates_and_description_are_cleared_like_every_field(cli: Cli) -> None:
     shown = cleared.json
     assert (shown["expires_at"], shown["rotate_after"], shown["description"]) == (None, None, "")
     assert shown["fields"] == {}
+
+
+def test_an_unknown_variable_is_refused_with_the_command_that_makes_it(cli: Cli) -> None:
+    add = ("connection", "add", "x", "--set", "incoming.protocol=imap", "--set")
+    refused = cli(*add, "incoming.host=${NOPE}")
+    assert refused.status == 2
+    assert "Set it with: postroom variable set NOPE VALUE" in " ".join(refused.err.split())
+    assert cli("variable", "set", "NOPE", "imap.example.com").status == 0
+    assert "did you mean NOPE?" in cli(*add, "incoming.host=${nope}").err
+    assert cli(*add, "incoming.host=${NOPE}").status == 0
+
+
+def test_a_sender_is_allowed_by_the_command_that_the_refusal_names(cli: Cli, wired: User) -> None:
+    send = ("send", "--to", wired.address, "--text", "x", "--from", "boss@example.com", "--via")
+    for via in ("orders-out", "connection:acme"):
+        refused = cli(*send, via)
+        assert refused.status == 1
+        command = " ".join(refused.err.split()).partition("Allow it with: postroom ")[2]
+        assert cli(*shlex.split(command)).status == 0, command
+        assert cli(*send, via).status == 0
+        assert cli("service", "set", "orders-out", "--clear", "allowed_senders").status == 0
+
+
+def test_a_question_ends_as_a_question(cli: Cli) -> None:
+    wrong = cli("credential", "tset", "x")
+    assert wrong.status == 2
+    assert "Did you mean" in wrong.err
+    assert "?\n" in wrong.err
+    assert "?." not in wrong.err

@@ -68,6 +68,8 @@ def test_what_is_missing_is_asked_for_and_the_secret_is_not_shown(cli: Cli, scre
     with screen("credential", "add", "login") as asked:
         asked.until("Type (one of")
         asked.type("password")
+        asked.until("Description (empty: none): ")
+        asked.type("Orders account")
         asked.until("User name: ")
         asked.type("ann@example.com")
         asked.until("Password (empty: none): ")
@@ -75,7 +77,7 @@ def test_what_is_missing_is_asked_for_and_the_secret_is_not_shown(cli: Cli, scre
         assert asked.end() == 0
     assert "correct horse" not in asked.seen
     shown = cli("credential", "show", "login", "--json").json
-    assert shown["state"] == "complete"
+    assert (shown["state"], shown["description"]) == ("complete", "Orders account")
     assert shown["fields"] == {"user_name": "ann@example.com", "password": "****tery"}
 
 

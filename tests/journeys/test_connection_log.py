@@ -12,9 +12,11 @@ from postroom.connections import events
 from postroom.db import Tx
 from postroom.secret import Secret
 from tests.ground import Ground
+from tests.ground.faults import Cut, Rule
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import Cli, connect
 from tests.journeys.incoming import Incoming, letter, soon
+from tests.journeys.outgoing import Outgoing
 
 if TYPE_CHECKING:
     from tests.ground import User
@@ -106,6 +108,23 @@ async def test_what_is_lost_while_open_is_logged_and_a_restart_does_not_wait(box
             await proxy.up()
             await box.room.connections.restart("acme")
             await soon(lambda: box.state() == "listening")
+
+
+async def test_what_is_lost_while_sending_is_logged(room: Room, ground: Ground) -> None:
+    await connect(room, ground, ground.user())
+    post = Outgoing(room, ground, ground.user(), ground.user())
+    rule = Rule("to_server", Cut(), before=b"RCPT TO", connection=1)
+    async with FaultProxy(ground.postfix.plain, rules=[rule]) as proxy:
+        await post.through(proxy)
+        await post.store()
+        assert (await post.drain()).deferred == 1
+    found = await room.connections.log("acme")
+    assert [(one["side"], one["event"]) for one in found] == [
+        ("outgoing", "failed"),
+        ("outgoing", "signed in"),
+    ]
+    assert found[0]["code"] == "connection_lost"
+    assert found[0]["step"] == "mail", "the last command that was not answered"
 
 
 async def test_a_secret_that_a_server_repeats_is_not_in_the_log(box: Incoming) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from postroom.clock import now
 from postroom.connections import doctor
 from postroom.connections.open import Opener
 from postroom.connections.store import last_use
@@ -76,15 +77,15 @@ async def test_a_working_connection(
     room: SmallRoom, ground: Ground, protocol: str, port: str, security: str, steps: list[str]
 ) -> None:
     server: Any = ground.postfix if protocol == "smtp" else ground.dovecot
-    heard: list[tuple[str, str]] = []
+    heard: list[doctor.StepResult] = []
     await room.connect("acme", **_side(protocol, getattr(server, port), security))
     report = await doctor.test_connection(
-        room.opener, "acme", on_step=lambda side, step: heard.append((side, step.name))
+        room.opener, "acme", on_step=lambda side, step: heard.append(step)
     )
     assert report.error is None
     assert [step.name for step in report.steps] == ["resolve", "connect", *steps]
-    # whoever watches is told of the certificate by itself: the step was told before it was read
-    told = [name for _, name in heard]
+    # whoever watches is told of the certificate in a line of its own, right behind TLS
+    told = [step.name for step in heard]
     assert [name for name in told if name != "certificate"] == [step.name for step in report.steps]
     assert ("certificate" in told) == (security != "none")
     assert all(step.ok and 0 <= step.ms < 10_000 for step in report.steps)
@@ -93,6 +94,15 @@ async def test_a_working_connection(
     if security != "none":
         assert "TLSv1.3" in details["tls"]
         assert "certificate of localhost" in details["tls"], "whom one talks to"
+        at = told.index("certificate")
+        assert told[at - 1] == "tls"
+        [facts] = report.sides[0].certificates
+        days = (facts.not_after - now()).days
+        for part in (
+            ", ".join(facts.names[:3]), f"issued by {facts.issuer}",
+            f"until {facts.not_after:%Y-%m-%d} ({days} day", f"SHA-256 {facts.sha256}",
+        ):  # fmt: skip
+            assert part in heard[at].detail
     credential = await room.db.read(lambda tx: room.credentials.get(tx, "login"))
     assert credential.presented_at is not None, "the secret worked, and that is known"
     used = await room.db.read(lambda tx: last_use(tx, "acme"))

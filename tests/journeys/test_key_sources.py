@@ -1,4 +1,4 @@
-"""The room's key where a person may keep it: a passphrase, the environment, a mounted file."""
+"""Where the room's key comes from: a passphrase, the environment, a mounted secret."""
 
 from __future__ import annotations
 
@@ -9,117 +9,201 @@ from pathlib import Path
 
 import pytest
 
-from postroom.cli import main
-from tests.journeys.conftest import Answer
+from tests.journeys.conftest import Answer, Cli
 from tests.journeys.terminal import Terminal
+from tests.journeys.test_security import leaks, told
 
 PHRASE = "correct horse battery staple"
-LOGIN = ("credential", "add", "login", "--type", "secret", "--value-from-env", "THE_SECRET")
-
-
-class Keyed:
-    """The command line on one room, with the key where each call says that it is."""
-
-    def __init__(self, room: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.room = room
-        self._capsys = capsys
-
-    def __call__(self, kek: str, *words: str) -> Answer:
-        self._capsys.readouterr()
-        status = main([*words, "--room", str(self.room), "--kek", kek])
-        shown = self._capsys.readouterr()
-        return Answer(status, shown.out, shown.err)
-
-    def terminal(self, kek: str, *words: str) -> Terminal:
-        return Terminal(*words, "--room", str(self.room), "--kek", kek)
+KEY = base64.b64encode(bytes(range(32))).decode()
+OTHER = base64.b64encode(bytes(range(1, 33))).decode()
+SEALED = "canary-of-the-login-4711"
 
 
 @pytest.fixture
-def keyed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Keyed:
-    monkeypatch.setenv("THE_SECRET", "hush-hush-9876")
-    monkeypatch.delenv("POSTROOM_PASSPHRASE", raising=False)
-    return Keyed(tmp_path / "room", capsys)
+def make(cli: Cli) -> Iterator[Cli]:
+    """The command line on a room that is not there yet; ``cli`` has made one beside it."""
+    made = Cli(cli.settings._replace(room=cli.settings.room.with_name("other")), cli._capsys)
+    yield made
+    if made.settings.room.exists():  # whatever the source: the key is not with what it protects
+        for path in made.settings.room.rglob("*"):
+            assert not path.is_file() or not leaks(path.read_bytes(), PHRASE), path
+            assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+            assert not path.is_file() or bytes(range(32)) not in path.read_bytes(), path
 
 
-@pytest.fixture
-def mounted() -> Iterator[Path]:
-    """A key in memory, as a container's secret is mounted."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir():
-        pytest.skip("no tmpfs at /dev/shm")
-    path = memory / f"postroom-journey-{os.getpid()}"
-    path.write_text(base64.b64encode(os.urandom(32)).decode() + "\n")
-    path.chmod(0o400)
-    yield path
-    path.unlink()
+def by(make: Cli, source: str) -> Cli:
+    """The same room with its key from there."""
+    return Cli(make.settings._replace(kek=source), make._capsys)
 
 
-def opens(keyed: Keyed, kek: str) -> None:
-    """Make the room, seal a secret, and see it in another process's eyes."""
-    made = keyed(kek, "init")
-    assert made.status == 0, made.err
-    assert keyed(kek, *LOGIN).status == 0
-    shown = keyed(kek, "credential", "show", "login", "--json").json
-    assert shown["fields"] == {"value": "****9876"}
+def begin(make: Cli, source: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """``init`` with that source, and a credential sealed."""
+    room = by(make, source)
+    answer = room("init")
+    assert answer.status == 0, answer.err
+    assert "A new room." in answer.out
+    assert source in answer.out
+    monkeypatch.setenv("PW", SEALED)
+    answer = room("credential", "add", "login", "--type", "password", "--user-name", "u",
+                  "--password-from-env", "PW")  # fmt: skip
+    assert answer.status == 0, answer.err
+    works(room)
+    return room
 
 
-def test_a_passphrase_in_the_environment(keyed: Keyed, monkeypatch: pytest.MonkeyPatch) -> None:
+def works(room: Cli) -> Answer:
+    """The room is open: what is sealed can be opened (the hint of a mask is sealed too)."""
+    answer = room("credential", "show", "login", "--json")
+    assert answer.status == 0, answer.err
+    assert answer.json["fields"]["password"] == "****4711"
+    return answer
+
+
+def locked(room: Cli, *says: str) -> None:
+    """Whatever needs the key ends with 78 and says which; listing works; nothing is changed."""
+    before = (room.settings.room / "room.db").read_bytes()
+    for words in (("keys", "status"), ("init",),
+                  ("credential", "set", "login", "--user-name", "v")):  # fmt: skip
+        answer = room(*words)
+        assert answer.status == 78, (words, answer)
+        for part in says:
+            assert part in answer.out + answer.err, words
+        assert not leaks(told(answer), PHRASE)
+        assert "A new room." not in answer.out
+    assert room("credential", "list", "--json").json["items"][0]["name"] == "login"
+    assert (room.settings.room / "room.db").read_bytes() == before
+
+
+def wanted(room: Cli) -> str:
+    """The id of the key that the room wants."""
+    [found] = room("keys", "status", "--json").json["kek_ids"]
+    return str(found)
+
+
+# ------------------------------------------------------------------ passphrase
+
+
+def test_a_passphrase_from_the_environment(make: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTROOM_PASSPHRASE", PHRASE)
-    opens(keyed, "passphrase:")
-    monkeypatch.setenv("POSTROOM_PASSPHRASE", PHRASE + "r")
-    wrong = keyed("passphrase:", *LOGIN[:2], "other", *LOGIN[3:])
-    assert (wrong.status, "THE_SECRET" in wrong.err) == (78, False)
+    room = begin(make, "passphrase:", monkeypatch)
+    key = wanted(room)
+    monkeypatch.setenv("POSTROOM_PASSPHRASE", PHRASE.replace("horse", "house"))
+    locked(room, key)
+    monkeypatch.setenv("POSTROOM_PASSPHRASE", PHRASE)
+    works(room)
 
 
-def test_a_passphrase_in_a_file(keyed: Keyed, tmp_path: Path) -> None:
-    path = tmp_path / "phrase"
-    path.write_text(PHRASE + "\n")
-    path.chmod(0o600)
-    opens(keyed, f"passphrase:{path}")
+def test_a_passphrase_in_a_file(make: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line end that every editor leaves does not count; a file for others to read does."""
+    file = tmp_path / "phrase"
+    file.touch(mode=0o600)
+    file.write_text(f"{PHRASE}\n")
+    room = begin(make, f"passphrase:{file}", monkeypatch)
+    key = wanted(room)
+    file.write_text(PHRASE)
+    works(room)
+    file.write_text(f"{PHRASE} \n")
+    locked(room, key)
+    file.write_text(f"{PHRASE}\n")
+    file.chmod(0o640)
+    locked(room, "chmod 600", key)
+    file.unlink()
+    locked(room, str(file), key)
 
 
-def test_a_passphrase_is_asked_for_on_a_terminal(keyed: Keyed) -> None:
-    for words in (("init",), LOGIN):
-        with keyed.terminal("passphrase:", *words) as asked:
-            asked.until("Passphrase of the room: ")
-            asked.type(PHRASE)
-            if words == LOGIN:
-                asked.until("Description (empty: none): ")
-                asked.type("")
-            assert asked.end() == 0, asked.seen
-        assert PHRASE not in asked.seen
+def test_a_passphrase_typed(make: Cli) -> None:
+    """Asked for by every command, never shown; a wrong one is 78."""
+    where = ("--room", str(make.settings.room), "--kek", "passphrase:")
+    steps = ((("init",), PHRASE, 0), (("keys", "status"), PHRASE, 0),
+             (("keys", "status"), "a wrong passphrase", 78))  # fmt: skip
+    for words, phrase, status in steps:
+        with Terminal(*words, *where) as screen:
+            screen.until("Passphrase of the room: ")
+            screen.type(phrase)
+            assert screen.end() == status, screen.seen
+        assert phrase not in screen.seen
+        assert "Traceback" not in screen.seen
 
 
-def test_without_a_terminal_the_ways_to_give_a_passphrase_are_named(
-    keyed: Keyed, monkeypatch: pytest.MonkeyPatch
+def test_a_short_passphrase_makes_no_room(make: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said at ``init``, with what is wanted; a good one makes the room afterwards."""
+    monkeypatch.setenv("POSTROOM_PASSPHRASE", "short")
+    room = by(make, "passphrase:")
+    answer = room("init")
+    assert answer.status == 78
+    assert "shorter than 12 characters" in answer.err
+    assert "A new room." not in answer.out
+    monkeypatch.setenv("POSTROOM_PASSPHRASE", PHRASE)
+    assert room("init").status == 0
+    assert room("keys", "status", "--json").json["state"] == "open"
+
+
+# ------------------------------------------------------------------ environment
+
+
+def test_a_key_in_the_environment(make: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works, with a warning at every command and in the status; no other variable opens it."""
+    monkeypatch.setenv("ROOM_KEY", KEY)
+    room = begin(make, "env:ROOM_KEY", monkeypatch)
+    answer = room("credential", "list")
+    assert "environment variable ROOM_KEY" in " ".join(answer.err.split())
+    status = room("keys", "status", "--json")
+    assert status.json["state"] == "open"
+    assert "a mounted secret is safer" in status.json["warning"]
+    assert KEY not in answer.err + status.out + status.err
+    key = wanted(room)
+    monkeypatch.setenv("ROOM_KEY", OTHER)
+    locked(room, key)
+    monkeypatch.setenv("ROOM_KEY", "not a key")
+    locked(room, "neither base64 nor hexadecimal", key)
+    monkeypatch.delenv("ROOM_KEY")
+    locked(room, "ROOM_KEY", key)
+    monkeypatch.setenv("ROOM_KEY", KEY)
+    works(room)
+
+
+@pytest.mark.parametrize("source", ["env:ROOM_KEY", "mounted:/nowhere/at/all"])
+def test_a_key_that_its_owner_makes_is_not_made_for_him(make: Cli, source: str) -> None:
+    """``init`` makes key files alone; where another source has none, it says so and makes none."""
+    room = by(make, source)
+    answer = room("init")
+    assert answer.status == 78, answer
+    assert source.partition(":")[2] in answer.err
+    assert "A new room." not in answer.out
+    assert not Path("/nowhere").exists()
+    assert room("keys", "status", "--json").json["kek_ids"] == []
+
+
+# ------------------------------------------------------------------ mounted
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A file in memory, as Docker and Kubernetes mount secrets."""
+    folder = Path("/dev/shm")
+    if not folder.is_dir():
+        pytest.skip("no tmpfs at /dev/shm")
+    file = folder / f"postroom-journey-{os.getpid()}"
+    yield file
+    file.unlink(missing_ok=True)
+
+
+def test_a_mounted_key(
+    make: Cli, memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for words in (("init",), LOGIN):
-        refused = keyed("passphrase:", *words)
-        assert refused.status == 78
-        assert "nobody is here to ask" in refused.err
-        assert "Set POSTROOM_PASSPHRASE, or use passphrase:PATH." in refused.err
-        assert "--NAME" not in refused.err
-        if words == ("init",):
-            with monkeypatch.context() as within:
-                within.setenv("POSTROOM_PASSPHRASE", PHRASE)
-                assert keyed("passphrase:", "init").status == 0
-
-
-def test_a_key_in_the_environment_works_with_a_warning(
-    keyed: Keyed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("THE_KEY", base64.b64encode(os.urandom(32)).decode())
-    opens(keyed, "env:THE_KEY")
-    assert "A file or a mounted secret is safer" in " ".join(
-        keyed("env:THE_KEY", "credential", "list").err.split()
-    )
-    monkeypatch.delenv("THE_KEY")
-    gone = keyed("env:THE_KEY", *LOGIN[:2], "other", *LOGIN[3:])
-    assert gone.status == 78
-    assert "THE_KEY should hold the key and is not set" in " ".join(gone.err.split())
-
-
-def test_a_mounted_key(keyed: Keyed, mounted: Path) -> None:
-    opens(keyed, f"mounted:{mounted}")
+    """By way of a link, as Kubernetes does it; no warning; the wrong key, and none, are 78."""
+    memory.write_text(KEY)
+    memory.chmod(0o440)
+    link = tmp_path / "room-key"
+    link.symlink_to(memory)
+    room = begin(make, f"mounted:{link}", monkeypatch)
+    assert room("credential", "list").err == ""
+    key = wanted(room)
+    memory.chmod(0o600)
+    memory.write_text(OTHER)
+    memory.chmod(0o440)
+    locked(room, key)
+    memory.chmod(0o462)
+    locked(room, "written by others", key)
+    memory.unlink()
+    locked(room, str(link), key)

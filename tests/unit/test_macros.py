@@ -113,7 +113,12 @@ def test_a_wrong_macro_is_refused(text: str, sentence: str) -> None:
     ("text", "sentence", "hint"),
     [
         ("${MAIL_HSOT}", "there is no variable 'MAIL_HSOT'; did you mean MAIL_HOST?", ""),
-        ("${nothing_like_it}", "there is no variable 'nothing_like_it'.", ""),
+        ("${mail_host}", "there is no variable 'mail_host'; did you mean MAIL_HOST?", ""),
+        (
+            "${nothing_like_it}",
+            "there is no variable 'nothing_like_it'.",
+            "postroom variable set nothing_like_it VALUE",
+        ),
         (
             "${REGION}",
             "there is no variable 'REGION'.",
@@ -130,7 +135,7 @@ def test_a_wrong_macro_is_refused(text: str, sentence: str) -> None:
             "postroom variable allow-env PATH",
         ),
         ("${AWS_SECRET_ACCESS_KEY}", "there is no variable", "allow-env AWS_SECRET_ACCESS_KEY"),
-        ("${KEK}", "there is no variable 'KEK'.", ""),
+        ("${KEK}", "there is no variable 'KEK'.", "postroom variable set KEK VALUE"),
         ("${env:REGOIN}", "did you mean REGION?", ""),
         ("${localhost:name}", "there is no macro 'name'; there is canonical-name.", ""),
     ],

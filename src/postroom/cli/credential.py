@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli import show
+from postroom.cli import show, versions
 from postroom.cli.flags import Given, flag_for, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
@@ -90,12 +90,14 @@ def add(
 
     async def body(room: Room) -> dict[str, Any]:
         names = {one["name"].casefold() for one in await room.credentials.list()}
+        about = description
         if name.casefold() not in names and " " not in name:  # else it is refused in a moment
+            about = ask_plain("Description (empty: none)") if about is None else about
             _ask_for_missing(given, kind)
         saved = await room.credentials.create(
             name,
             kind,
-            description=description or "",
+            description=about or "",
             expires_at=expires_at or None,
             rotate_after=rotate_after or None,
             details=given.values,
@@ -253,6 +255,9 @@ def test(name: Name) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
     report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
     return show_report(report)
+
+
+app.registered_commands += versions.app.registered_commands
 
 
 def _clear_head(given: Given, own: set[str]) -> list[str]:

@@ -22,7 +22,8 @@ def on_step() -> Callable[[str, Any], None] | None:
             places.append(place)
             print(f"{place}:")
         # what failed, and what to do, is told whole at the end
-        head = f"  {'ok  ' if step.ok else 'FAIL'}  {step.name:<13}{step.ms:>8.1f} ms  "
+        spent = "" if step.name == "certificate" else f"{step.ms:.1f} ms"  # a part of tls
+        head = f"  {'ok  ' if step.ok else 'FAIL'}  {step.name:<13}{spent:>11}  "
         detail = show.plain(step.detail) if step.ok else ""
         print(show.said(head + detail, indent=len(head)).rstrip(), flush=True)
 

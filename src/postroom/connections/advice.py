@@ -191,6 +191,14 @@ def _password_refused(error: PostroomError, about: About) -> Advice:
     return Advice(f"{worked} {also}", commands)
 
 
+def _wants_certificate(error: PostroomError, about: About) -> Advice:
+    return Advice(
+        "The server lets nobody sign in without a certificate that it trusts. Give the connection "
+        "a client_certificate (a credential of type certificate) that its administrator accepts.",
+        (about.setting("client_certificate", "NAME"),),
+    )
+
+
 def _sign_in_later(error: PostroomError, about: About) -> Advice:
     return Advice(
         "The server put the sign-in off; the password was not refused. Try again in some minutes; "
@@ -219,6 +227,11 @@ def _no_way_in(error: PostroomError) -> bool:
     )
 
 
+def _names_a_certificate(error: PostroomError) -> bool:
+    """Dovecot lets everybody in as far as TLS goes and refuses the sign-in (quirks.md)."""
+    return "certificate" in str(getattr(error, "said", "")).lower()
+
+
 def _speaks_no_tls(error: PostroomError, about: About) -> bool:
     reason = str(error.facts.get("reason", ""))
     plain = any(part in reason for part in _PLAIN_ANSWERS)
@@ -243,5 +256,6 @@ _RULES: Final[tuple[tuple[Fits, Answer], ...]] = (
     (lambda e, a: _no_way_in(e) and a.security == "none", _needs_tls),
     (lambda e, a: _no_way_in(e), lambda e, a: Advice(e.hint)),
     (lambda e, a: e.code == "sign_in_failed" and e.temporary, _sign_in_later),
+    (lambda e, a: e.code == "sign_in_failed" and _names_a_certificate(e), _wants_certificate),
     (lambda e, a: e.code == "sign_in_failed", _password_refused),
 )

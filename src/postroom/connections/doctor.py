@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-from postroom.clock import monotonic
+from postroom.clock import monotonic, now
 from postroom.connections.advice import About, Advice, advise
 from postroom.connections.direct import DIRECT
 from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
@@ -182,7 +182,6 @@ class _Walk:
         store = await dial_store(prepared, self._step)
         try:
             await self._opener.worked(prepared)
-            self._certificate(store.pump.peer.certificate)
             state = await store.open("INBOX", read_only=True)
             self._done("folder", f"INBOX: {state.exists} messages")
         except BaseException:
@@ -194,7 +193,6 @@ class _Walk:
         transport = await dial_transport(prepared, self._step)
         try:
             await self._opener.worked(prepared)
-            self._certificate(transport.pump.peer.certificate)
             sender = prepared.sign_in.user
             if "@" in sender:
                 await transport.try_sender(sender)
@@ -211,7 +209,18 @@ class _Walk:
 
     def _step(self, step: Step) -> None:
         """A step the wire tells of as it ends."""
-        self._add(StepResult(step.name, True, step.seconds * 1000, step.detail))
+        if step.certificate is None:
+            self._add(StepResult(step.name, True, step.seconds * 1000, step.detail))
+            return
+        facts = certificate_facts(step.certificate)
+        self.report.certificates = (facts,)
+        shown = _told(facts)
+        detail = f"{step.detail}; certificate of {shown}"
+        self.report.steps.append(StepResult(step.name, True, step.seconds * 1000, detail))
+        if self._tell is not None:  # people read it in a line of its own
+            place = self.report.place
+            self._tell(place, StepResult(step.name, True, step.seconds * 1000, step.detail))
+            self._tell(place, StepResult("certificate", True, 0.0, shown))
 
     def _done(self, name: str, detail: str) -> None:
         self._add(StepResult(name, True, self._since_last(), detail))
@@ -233,21 +242,17 @@ class _Walk:
         if self._tell is not None:
             self._tell(self.report.place, result)
 
-    def _certificate(self, facts: CertificateFacts | None) -> None:
-        """The facts of the certificate that was verified, beside the step that verified it."""
-        if facts is None:
-            return
-        self.report.certificates = (facts,)
-        named = ", ".join(facts.names[:3]) or facts.subject
-        shown = f"certificate of {named}, until {facts.not_after:%Y-%m-%d}"
-        if self._tell is not None:  # the tls step itself was told before anybody looked
-            self._tell(self.report.place, StepResult("certificate", True, 0.0, shown[15:]))
-        self.report.steps = [
-            dataclasses.replace(step, detail=f"{step.detail}; {shown}")
-            if step.name == "tls"
-            else step
-            for step in self.report.steps
-        ]
+
+def _told(facts: CertificateFacts) -> str:
+    """Whom it names, who signed it, how long it holds, and what to compare it by."""
+    names = ", ".join(facts.names[:3]) or facts.subject
+    more = f" and {len(facts.names) - 3} more" if len(facts.names) > 3 else ""
+    days = (facts.not_after - now()).days
+    left = "1 day left" if days == 1 else f"{days} days left"
+    return (
+        f"{names}{more}, issued by {facts.issuer}, until {facts.not_after:%Y-%m-%d} ({left}), "
+        f"SHA-256 {facts.sha256}"
+    )
 
 
 async def _look(prepared: Prepared) -> tuple[CertificateFacts, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields.declare import Fields
-from postroom.fields.described import model_of
+from postroom.fields.described import describe, model_of
 
 __all__ = ["assign", "nearest", "parse", "shown"]
 
@@ -32,19 +33,71 @@ def parse(model: type[M], data: Mapping[str, Any], *, where: str = "") -> M:
 def _translate(
     model: type[Fields], error: ValidationError, data: Mapping[str, Any], where: str
 ) -> WrongUse:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = _place([str(part) for part in first["loc"]], data)
+    first = _meant(error.errors(include_url=False, include_input=False))
+    path = _place([str(part) for part in first["loc"] if not _is_branch(str(part))], data)
     prefix = f"{where}: " if where else ""
     if first["type"] == "extra_forbidden":
         return _unknown(model, path, prefix)
+    owner = _owner(model, path)
     message = _plain(first)
-    dotted = ".".join(part for part in path if not _is_branch(part))
-    return InvalidValue(f"{prefix}{dotted}", message)
+    if first["type"] == "literal_error":
+        message += _or_group(_owner(model, path[:-1]), path[-1])
+    inner, colon, rest = message.partition(": ")
+    if first["type"] == "value_error" and colon and _declares(owner, inner):
+        path, message = [*path, inner], rest  # a rule of a whole group names the field itself
+    dotted = ".".join(path)
+    return InvalidValue(f"{prefix}{dotted}" if dotted else where, message)
+
+
+def _meant(errors: list[Any]) -> Any:
+    """Of a field that takes a word or a group, what is wrong with the one that was given."""
+    first, field = errors[0], errors[0]["loc"][:-1]
+    if first["type"] == "literal_error" and _is_branch(str(first["loc"][-1])):
+        for other in errors[1:]:
+            if other["loc"][: len(field)] == field and not other["type"].startswith("model_"):
+                return other
+    return first
+
+
+def _owner(model: type[Fields], path: list[str]) -> Any:
+    """The declaration at a path, or None where there is none or a choice of several."""
+    owner: Any = model
+    for part in path:
+        info = _fields(owner).get(part)
+        owner = None if info is None else model_of(info.annotation)
+    return owner
+
+
+def _fields(owner: Any) -> dict[str, Any]:
+    if owner is None:
+        return {}
+    return {info.alias or name: info for name, info in owner.model_fields.items()}
+
+
+def _declares(owner: Any, dotted: str) -> bool:
+    return re.fullmatch(r"[a-z_.]+", dotted) is not None and dotted.partition(".")[0] in _fields(
+        owner
+    )
+
+
+def _or_group(owner: Any, name: str) -> str:
+    """``, or {since: DATE}`` for a field that takes a group as well as a word."""
+    info = _fields(owner).get(name)
+    group = None if info is None else model_of(info.annotation)
+    if group is None:
+        return ""
+    inside = ", ".join(f"{one.name}: {one.type.upper()}" for one in describe(group))
+    return f", or {{{inside}}}"
 
 
 def _plain(error: Any) -> str:
     """What is wrong, in plain words; pydantic's own where it has none of its own jargon."""
     kind = error["type"]
+    if kind == "union_tag_invalid":
+        known = re.findall(r"'([^']*)'", error["ctx"]["expected_tags"])
+        close = nearest(str(error["ctx"]["tag"]), known)
+        meant = f"did you mean {close}? There" if close else "there"
+        return f"there is no such type; {meant} are {', '.join(known)}"
     for beginning, words in _WORDS.items():
         if kind.startswith(beginning):
             return words
@@ -63,7 +116,6 @@ _WORDS = {
     "model_type": "give a group of fields",
     "model_attributes_type": "give a group of fields",
     "union_tag_not_found": "say which type it is, such as {type: ...}",
-    "union_tag_invalid": "there is no such type",
 }
 
 
@@ -84,14 +136,7 @@ def _is_branch(part: str) -> bool:
 
 
 def _unknown(model: type[Fields], path: list[str], prefix: str) -> UnknownField:
-    owner: Any = model
-    for part in path[:-1]:
-        owner = (
-            model_of(owner.model_fields[part].annotation) if part in owner.model_fields else None
-        )
-        if owner is None:
-            break
-    names = [info.alias or name for name, info in owner.model_fields.items()] if owner else []
+    names = list(_fields(_owner(model, path[:-1])))
     close = nearest(path[-1], names)
     dotted = ".".join(path)
     hint = f"Did you mean {close}?" if close else f"Fields here: {', '.join(sorted(names))}."

@@ -49,11 +49,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of opening a connection: its name, how long it took, what came of it."""
+    """One step of opening a connection: its name, how long it took, what came of it.
+
+    ``certificate`` is the server's own in DER, of the step in which TLS began.
+    """
 
     name: str
     seconds: float
     detail: str = ""
+    certificate: bytes | None = field(default=None, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The step as facts of an error and ``connection test`` show it: name, ok, ms, detail."""

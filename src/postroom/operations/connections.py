@@ -196,7 +196,7 @@ def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
     line: dict[str, Any] = {
         "name": connection.name,
         "description": connection.description,
-        "used_by": len(usage.of_connection(tx, connection.name).uses),
+        "used_by": sum(not use.via for use in usage.of_connection(tx, connection.name).uses),
     }
     try:
         effective = desk.resolver(tx).of(connection)

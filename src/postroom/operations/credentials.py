@@ -20,7 +20,7 @@ from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.sources import store as sources
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "wake_sources"]
 
 SECONDS_OF_A_DAY: Final = 86400.0
 
@@ -88,7 +88,7 @@ class Credentials:
                 used_lines=lines,
                 rebind=rebind,
             )
-            _wake(tx, name)
+            wake_sources(tx, name)
             return saved
 
         return await self._desk.change(body, rebind=rebind)
@@ -252,7 +252,7 @@ class Credentials:
         return usage.of_credential(tx, record.name, since=record.created_at)
 
 
-def _wake(tx: Tx, name: str) -> None:
+def wake_sources(tx: Tx, name: str) -> None:
     """Sources that wait after a refused sign-in try again when the secret has changed."""
     for use in usage.of_credential(tx, name).uses:
         if use.noun == "source":

@@ -180,6 +180,7 @@ class Email:
             look=functools.partial(sentfolder.look, self._desk),
             copies=functools.partial(sentfolder.copy_wanted, self._desk),
             open_sent=functools.partial(sentfolder.opened, self._desk),
+            on_lost=lambda name, error: self._desk.opener.failed(name, "outgoing", error),
         )
 
     def seconds_until(self, due: float | None) -> float:

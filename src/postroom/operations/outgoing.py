@@ -41,7 +41,12 @@ class Route:
         """The sender for a From (or Sender) as written.  Raises Refused(``sender_not_allowed``)."""
         bare = parse_address(written, "from").address if written else ""
         return choose_sender(
-            str(written or ""), bare, own=self.own, allowed=self.allowed, signs_in=self.signs_in
+            str(written or ""),
+            bare,
+            own=self.own,
+            allowed=self.allowed,
+            signs_in=self.signs_in,
+            via=self.row_name,
         )
 
 

@@ -226,7 +226,7 @@ class Pump:
             raise _told(self, inbox.error)
         self.peer.learn(channel)
         detail = f"{self.peer.tls_version} {self.peer.cipher}"
-        self.steps.append(Step("tls", clock.monotonic() - began, detail))
+        self.steps.append(Step("tls", clock.monotonic() - began, detail, channel.certificate()))
         self.transcript.note(f"TLS begins: {detail}")
 
     # ------------------------------------------------------------------- the end

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Tx, take_tokens
-from postroom.errors import PostroomError
+from postroom.errors import PostroomError, WireError
 from postroom.protocols.base import Transport
 from postroom.services import service as services
 from postroom.services import settle as rows
@@ -28,6 +28,9 @@ RolesOf = Callable[[Tx, str], Sequence[str]]
 
 CopyWanted = Callable[[Tx, Service], bool]
 """Whether a copy of a sent message of that service is to be put into a Sent folder."""
+
+OnLost = Callable[[str, WireError], Awaitable[None]]
+"""Hears of what went wrong on a connection after it was opened."""
 
 OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
@@ -50,6 +53,7 @@ class Dispatcher:
         look: Look = _nowhere,
         copies: CopyWanted = lambda tx, service: False,
         open_sent: OpenSent | None = None,
+        on_lost: OnLost | None = None,
     ) -> None:
         """``look`` finds messages in doubt in the Sent folder of their connection; ``copies`` says
         whether copies of a service's messages are put there, which ``open_sent`` opens for that.
@@ -61,6 +65,7 @@ class Dispatcher:
         self._look = look
         self._copies = copies
         self._open_sent = open_sent
+        self._on_lost = on_lost
         self._stopping = False
 
     async def drain(
@@ -172,6 +177,8 @@ class Dispatcher:
                     raise
                 rest = await line.submit(claims, by_name, done)
                 if not line.alive:
+                    if self._on_lost is not None and isinstance(line.lost, WireError):
+                        await self._on_lost(connection, line.lost)
                     await _close(line.transport)
                     line = None
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,12 +19,13 @@ class Sender(NamedTuple):
 
 
 def choose_sender(
-    wanted: str, bare: str, *, own: str, allowed: Sequence[str], signs_in: bool
+    wanted: str, bare: str, *, own: str, allowed: Sequence[str], signs_in: bool, via: str
 ) -> Sender:
     """The sender of a message.
 
     ``wanted`` is From as given (empty: the account's own address), ``bare`` its bare address,
-    ``own`` the account's address or empty, ``allowed`` addresses and ``*@DOMAIN`` patterns.  An
+    ``own`` the account's address or empty, ``allowed`` addresses and ``*@DOMAIN`` patterns;
+    ``via`` is the service, ``connection:NAME`` or ``credential:NAME`` it is sent through.  An
     account that signs in may send as itself and as what is allowed; a relay without sign-in knows
     no account, so anything goes unless a list is given.  Raises Refused(``sender_not_allowed``).
     """
@@ -37,12 +39,14 @@ def choose_sender(
     if same or _matches(bare, allowed) or not (signs_in or allowed):
         return Sender(wanted, "" if same or not own else own)
     may = [address for address in (own, *allowed) if address]
+    told = f"Allowed: {', '.join(may)}. " if may else ""
+    noun, colon, name = via.partition(":")
+    record = f"{noun} set {name}" if colon else f"service set {via}"
+    senders = shlex.quote(",".join([*allowed, bare]))  # the list is replaced: what it has stays
     raise Refused(
         f"From {bare} is not allowed here.",
         code="sender_not_allowed",
-        hint=f"Allowed: {', '.join(may)}. Others: --set 'allowed_senders=[\"{bare}\"]'."
-        if may
-        else f"Allow it with: --set 'allowed_senders=[\"{bare}\"]' on the service or connection.",
+        hint=f"{told}Allow it with: postroom {record} --allowed-senders {senders}",
     )
 
 

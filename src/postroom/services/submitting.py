@@ -78,6 +78,7 @@ class Line:
         self.transport = transport
         self._carried = False
         self.alive = True
+        self.lost: Exception | None = None  # why it is no longer
 
     async def submit(
         self, claims: Sequence[Claim], by_name: Mapping[str, Service], done: Drained
@@ -98,7 +99,8 @@ class Line:
 
         try:
             async for outcome in self.transport.submit(submissions):
-                self.alive = self.alive and outcome.error is None
+                self.lost = self.lost or outcome.error
+                self.alive = self.lost is None
                 if self._stopping() and outcome.state == "untouched":
                     continue
                 if worn_out(outcome):

@@ -21,6 +21,7 @@ COLUMNS = (("id", "ID"), ("at", "AT"), ("subject", "SUBJECT"), ("size", "SIZE"),
 
 @pytest.fixture(autouse=True)
 def _anew() -> Iterator[None]:
+    take_options([])  # a command of another file may have left its own
     yield
     take_options([])
 

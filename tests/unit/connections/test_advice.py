@@ -91,6 +91,8 @@ TABLE: list[tuple[PostroomError, About, list[str], list[str]]] = [
      ["postroom credential set acme-login"]),
     (REFUSED, about(host="outlook.office365.com"), ["OAuth", "learn.microsoft.com"],
      ["postroom credential set acme-login"]),
+    (SignInError("x", said="[AUTH] Client didn't present valid SSL certificate"), ABOUT,
+     ["lets nobody sign in without a certificate"], ["incoming.client_certificate=NAME"]),
     (FolderError("x", hint="Look at the list of folders."), ABOUT, ["list of folders"], []),
 ]  # fmt: skip
 

@@ -44,12 +44,13 @@ def test_who_may_send_as_whom(
     """A sender outside the list is refused before anything is stored, with the way to allow it."""
     bare = wanted.rpartition("<")[2].rstrip(">")
     if isinstance(chosen, Sender):
-        found = choose_sender(wanted, bare, own=own, allowed=allowed, signs_in=signs_in)
+        found = choose_sender(wanted, bare, own=own, allowed=allowed, signs_in=signs_in, via="out")
         assert found == chosen
         return
     with pytest.raises(PostroomError) as refused:
-        choose_sender(wanted, bare, own=own, allowed=allowed, signs_in=signs_in)
+        choose_sender(wanted, bare, own=own, allowed=allowed, signs_in=signs_in, via="out")
     assert refused.value.code == chosen
     if chosen == "sender_not_allowed":
         assert bare in str(refused.value)
-        assert "allowed_senders" in refused.value.hint
+        assert "postroom service set out --allowed-senders " in refused.value.hint
+        assert refused.value.hint.rstrip("'").endswith(",".join([*allowed, bare]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -172,17 +173,15 @@ class _Demo:
             print(f"  {name:<{width}}  {text}")
         here = Path.cwd()
         room, files = _short(self._room_path, here), _short(self._files, here)
-        # after `make demo` the command is in the virtual environment, not on the PATH
-        command = (
-            "postroom" if shutil.which("postroom") else _short(Path(sys.argv[0]).absolute(), here)
-        )
+        command = _command(here)
         print(
             f"\nWhere to look\n"
             f"  {files}/collected/INBOX  the messages, exact bytes\n"
             f"  {room}/room.db  the room: one SQLite file\n"
             f"  {files}/room.key  its key, kept outside the room\n"
             f"\nTry (the demo's servers have ended; the room is still there)\n"
-            f"  export POSTROOM_ROOM={room} POSTROOM_KEK=file:{files}/room.key\n"
+            f"  export POSTROOM_ROOM={shlex.quote(room)} "
+            f"POSTROOM_KEK={shlex.quote(f'file:{files}/room.key')}\n"
             f"  {command} source ledger orders-in\n"
             f"  {command} credential show demo-login\n"
             f"  {command} outbox list\n"
@@ -192,6 +191,16 @@ class _Demo:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {state}" for state, number in counts.items())
+
+
+def _command(here: Path) -> str:
+    """What to type for ``postroom``: after ``make demo`` it is not on the PATH."""
+    ours = Path(sys.argv[0]).absolute()
+    if shutil.which("postroom"):
+        return "postroom"
+    if ours.name == "__main__.py":  # python -m postroom
+        return f"{shlex.quote(sys.executable)} -m postroom"
+    return shlex.quote(_short(ours, here))
 
 
 def _short(path: Path, here: Path) -> str:

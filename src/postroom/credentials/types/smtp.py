@@ -21,7 +21,9 @@ IMPLICIT_TLS_PORT = 465  # RFC 8314 section 3.3
 
 
 class Smtp(CredentialType):
-    """Name, description and host are the minimum; without a user name nothing is signed in."""
+    """Beside name and description, which every type has, the host is the minimum: it is what makes
+    a record complete.  Without a user name nothing is signed in.
+    """
 
     type_name: ClassVar[str] = "smtp"
     label: ClassVar[str] = "SMTP"

@@ -102,9 +102,9 @@ class _Opening:
             await session.learn_capabilities()
         session.pump.step = "folder"
 
-    def _done(self, name: str, detail: str) -> None:
+    def _done(self, name: str, detail: str, certificate: bytes | None = None) -> None:
         now = clock.monotonic()
-        self._tell(Step(name, now - self._began, detail))
+        self._tell(Step(name, now - self._began, detail, certificate))
         self._began = now
 
     def _shown(self) -> str:
@@ -124,7 +124,8 @@ class _Opening:
                 said=session.said(answer) if answer else "",
             )
         await session.pump.start_tls(answer)
-        self._done("tls", session.pump.steps[-1].detail)
+        begun = session.pump.steps[-1]
+        self._done("tls", begun.detail, begun.certificate)
         session.capabilities = None  # RFC 2595, 4: what was said before is forgotten
         await session.learn_capabilities()
         self._done("capabilities", self._shown())

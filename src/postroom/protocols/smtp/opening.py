@@ -97,9 +97,9 @@ class _Opening:
             await self._authenticate()
         return self._server
 
-    def _done(self, name: str, detail: str) -> None:
+    def _done(self, name: str, detail: str, certificate: bytes | None = None) -> None:
         now = clock.monotonic()
-        self._tell(Step(name, now - self._began, detail))
+        self._tell(Step(name, now - self._began, detail, certificate))
         self._began = now
 
     async def _ehlo(self) -> None:
@@ -139,7 +139,8 @@ class _Opening:
         except WireError as error:
             raise dialogue.dead(error) from None
         self._server = Capabilities()  # RFC 3207, 4.2: what was said before is forgotten
-        self._done("tls", dialogue.pump.steps[-1].detail)
+        begun = dialogue.pump.steps[-1]
+        self._done("tls", begun.detail, begun.certificate)
 
     async def _authenticate(self) -> None:
         dialogue = self._dialogue
