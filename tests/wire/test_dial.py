@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from postroom.errors import DialError, InvalidValue
-from postroom.net.dial import Policy, Route, dial
+from postroom.net.dial import Policy, Route, dial, steps_before
 from tests.ground.scripted import Close, Expect, ScriptedServer, Send, Silence
 
 Resolver = Callable[..., Any]
@@ -270,6 +270,7 @@ async def test_a_refused_port_names_host_port_and_each_address() -> None:
         "127.0.0.1": "Connection refused", "127.0.0.2": "Connection refused",
     }  # fmt: skip
     assert error.facts["steps"][0]["name"] == "resolve"
+    assert [step.name for step in steps_before(error)] == ["resolve"]
     assert "993" in error.hint
 
 

@@ -303,8 +303,7 @@ def _sentence(says: str) -> str:
     return f"{'It' if whole else 'Its'} {says}."
 
 
-def _saved(found: dict[str, Any]) -> int:
-    """Show what was saved; the status is that of a new record, which may be not finished."""
+def _saved(found: dict[str, Any]) -> int:  # the status of a new record: it may be unfinished
     _show(found)
     name = found["name"]
     if found["state"] == "incomplete":

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postroom import clock
-from postroom.errors import DialError, InvalidValue
+from postroom.errors import DialError, InvalidValue, PostroomError
 from postroom.net import failures, proxy
 from postroom.net.addresses import refusal
 from postroom.net.names import address_of, canonical_host
 
-__all__ = ["Dialed", "Policy", "Resolve", "Route", "Step", "dial"]
+__all__ = ["Dialed", "Policy", "Resolve", "Route", "Step", "dial", "steps_before"]
 
 Resolve = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 """Called as ``resolve(host, port, type=..., proto=...)``; answers as ``loop.getaddrinfo`` does."""
@@ -58,6 +58,11 @@ class Step:
     seconds: float
     detail: str = ""
     certificate: bytes | None = field(default=None, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The step as facts of an error and ``connection test`` show it: name, ok, ms, detail."""
+        ms = round(self.seconds * 1000, 1)
+        return {"name": self.name, "ok": True, "ms": ms, "detail": self.detail}
 
 
 @dataclass(slots=True)
@@ -103,13 +108,16 @@ async def dial(route: Route, *, timeout: float, resolve: Resolve | None = None) 
         error = failures.timed_out(host, port, progress.step, timeout)
     except DialError as raised:
         error = raised
-    error.facts["steps"] = [
-        {"name": s.name, "ok": True, "ms": round(s.seconds * 1000, 1), "detail": s.detail}
-        for s in progress.steps
-    ]
+    error.facts["steps"] = [step.as_json() for step in progress.steps]
     if progress.failed:
         error.facts["attempts"] = {k: failures.reason(v) for k, v in progress.failed.items()}
     raise error
+
+
+def steps_before(error: PostroomError) -> list[Step]:
+    """The steps that went well before a dial failed, as its facts keep them."""
+    found = error.facts.get("steps", ())
+    return [Step(one["name"], one["ms"] / 1000, one["detail"]) for one in found]
 
 
 def _port(port: int) -> int:

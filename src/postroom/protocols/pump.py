@@ -75,7 +75,7 @@ async def open_pump(
         pump.abandon()
         dialed.sock.close()
         if isinstance(error, PostroomError):
-            error.facts["steps"] = [[s.name, round(s.seconds, 4), s.detail] for s in pump.steps]
+            error.facts["steps"] = [step.as_json() for step in pump.steps]
         raise
     return pump
 

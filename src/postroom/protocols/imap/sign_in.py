@@ -13,7 +13,7 @@ from typing import Final
 
 from postroom import clock
 from postroom.errors import ProtocolError, SignInError, TlsError, WireError
-from postroom.net.dial import Step
+from postroom.net.dial import Step, steps_before
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
 from postroom.protocols.imap import commands
@@ -50,8 +50,8 @@ async def open_session(
     try:
         pump = await open_pump(core, target)
     except WireError as error:
-        for name, seconds, detail in error.facts.get("steps", []):
-            tell(Step(name, seconds, detail))
+        for step in steps_before(error):
+            tell(step)
         raise
     session = Session(pump, core)
     if sign_in.secret is not None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from postroom import clock
 from postroom.errors import SignInError, TlsError, WireError
-from postroom.net.dial import Step
+from postroom.net.dial import Step, steps_before
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
 from postroom.protocols.pop3.machine import Answer, Pop3Core
@@ -47,8 +47,8 @@ async def open_session(target: WireTarget, sign_in: SignIn, on_step: OnStep | No
     try:
         pump = await open_pump(core, target)
     except WireError as error:
-        for name, seconds, detail in error.facts.get("steps", []):
-            tell(Step(name, seconds, detail))
+        for step in steps_before(error):
+            tell(step)
         raise
     for step in pump.steps:
         tell(step)

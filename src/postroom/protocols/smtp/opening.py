@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from postroom import clock
 from postroom.errors import SignInError, TlsError, WireError
-from postroom.net.dial import Step
+from postroom.net.dial import Step, steps_before
 from postroom.protocols import sasl
 from postroom.protocols.base import Reply, SignIn, WireTarget
 from postroom.protocols.pump import open_pump
@@ -48,8 +48,8 @@ async def open_dialogue(
     try:
         pump = await open_pump(SmtpCore(target.limits), target)
     except WireError as error:
-        for name, seconds, detail in error.facts.get("steps", []):
-            tell(Step(name, seconds, detail))
+        for step in steps_before(error):
+            tell(step)
         raise
     for step in pump.steps:
         tell(step)
