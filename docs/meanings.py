@@ -27,7 +27,8 @@ VARIABLES: Final[dict[str, str]] = {
 KEK_SOURCES: Final[dict[str, str]] = {
     "file:PATH": "A file of mode 0600 that belongs to you and lies outside the room. The default: "
     "`postroom/keys/ROOM-ID.key` in the user's configuration directory (root: "
-    "`/etc/postroom/keys/`). `postroom init` makes it; nothing else ever does.",
+    "`/etc/postroom/keys/`; `XDG_CONFIG_HOME` where it is set). `postroom init` makes it; nothing "
+    "else ever does.",
     "mounted:PATH": "A secret mounted by Docker or Kubernetes, read-only or from memory.",
     "systemd:NAME": "A credential of the systemd unit, from `LoadCredential=` or, better, "
     "`LoadCredentialEncrypted=`.",

@@ -62,14 +62,18 @@ def kek_of(key: Secret, warning: str = "") -> Kek:
 def default_source(room_id: str) -> str:
     """The KEK source of a room when nobody names one: a file in the configuration directory.
 
-    Root has the system's (``/etc/postroom/keys``), everybody else their own.
+    Root has the system's (``/etc/postroom/keys``), everybody else their own; XDG_CONFIG_HOME says
+    where, to root too.
     """
-    if os.geteuid() == 0:
+    told = os.environ.get("XDG_CONFIG_HOME")
+    if told:
+        base = Path(told)
+    elif os.geteuid() == 0:
         base = Path("/etc")
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        base = Path.home() / ".config"
     return f"file:{base / 'postroom' / 'keys' / f'{room_id}.key'}"
 
 

@@ -212,7 +212,13 @@ def test_parameters_are_read_back() -> None:
     assert (made.memory, made.passes) == (65536, 3)
 
 
-def test_the_default_place_is_in_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", "/home/alice/.config")
-    expected = "/etc" if ROOT else "/home/alice/.config"
-    assert default_source("abc") == f"file:{expected}/postroom/keys/abc.key"
+def test_the_default_place_is_in_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Root's is the system's, unless XDG_CONFIG_HOME says where: a container's volume, say."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/data/config")
+    assert default_source("abc") == "file:/data/config/postroom/keys/abc.key"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = "/etc" if ROOT else str(tmp_path / ".config")
+    assert default_source("abc") == f"file:{own}/postroom/keys/abc.key"
