@@ -31,7 +31,7 @@ def refused(cli: Cli, via: str, sender: str, to: str) -> Answer:
     assert answer.status == 1
     assert answer.json["code"] == "sender_not_allowed"
     assert sender in answer.out
-    assert "allowed_senders" in answer.out
+    assert "--allowed-senders" in answer.out
     assert len(cli("outbox", "list", "--json").json["items"]) == before
     return answer
 

@@ -54,7 +54,7 @@ async def test_what_was_sent_lies_in_the_sent_folder_once(post: Outgoing) -> Non
     assert copy.replace(b"\r\n", b"\n") == stored.replace(b"\r\n", b"\n")
     path = maildir.folder_path(post.user.maildir, "Sent")
     assert [file.name.partition(":2,")[2] for file in (path / "cur").iterdir()] == ["S"]
-    await asyncio.wait([*post.room.desk.background])
+    await asyncio.gather(*post.room.desk.background)
     assert await state(post, item.id) == "kept"
     await copy_again(post)
     assert await state(post, item.id) == "kept"

@@ -437,7 +437,11 @@ async def test_pop3_cannot_move(box: Incoming) -> None:
         "acme", {"incoming": {"protocol": "pop3", "port": str(box.ground.dovecot.pop3s)}}
     )
     box.fill(letter("one"))
-    await box.source(folders={"done": "Done"})
+    with pytest.raises(Refused, match="keep or delete"):
+        await box.source(folders={"done": "Done"})
+    await box.source()
+    text = "UPDATE sources SET body = json_set(body, '$.after', json('{\"done\": \"seen\"}'))"
+    await box.room.desk.db.write(lambda tx: tx.execute(text))  # past the check of saving
     with pytest.raises(Refused, match="keep or delete"):
         await box.run()
     assert box.counts() == {}
