@@ -233,6 +233,7 @@ def reset(name: Name, ids: Ids = None) -> None:
 
 def _saved(found: dict[str, Any]) -> None:
     _show(found)
+    show.note(f"See first what it would do: postroom source preview {found['name']}")
     show.note(f"Collect now: postroom source run {found['name']}")
 
 
