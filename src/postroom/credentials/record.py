@@ -14,7 +14,7 @@ from postroom.credentials.intake import mask_of
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
-from postroom.errors import InvalidValue, NotThere, Unreadable
+from postroom.errors import InvalidValue, NotThere, Refused, Unreadable
 from postroom.vault import Binding, Hints
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Saved",
     "State",
     "binding_of",
+    "check_complete",
     "credential_of",
     "find",
     "find_all",
@@ -189,6 +190,18 @@ def credential_of(row: Row, hints: Hints | None) -> Credential:
     )
 
 
+def check_complete(credential: Credential) -> None:
+    """Raise Refused (``incomplete``) when something is missing without which nothing can use it."""
+    if credential.missing:
+        raise Refused(
+            f"The credential {credential.name} is incomplete: "
+            f"{', '.join(credential.missing)} missing.",
+            code="incomplete",
+            missing=credential.missing,
+            hint=f"Give it with: postroom credential set {credential.name}",
+        )
+
+
 def hint_binding(row: Row, *, version: int | None = None) -> Binding:
     """What a hint is bound to: the record and its version; where secrets go is not its matter."""
     number = row["version"] if version is None else version
@@ -205,16 +218,23 @@ def _read(row: Row) -> tuple[dict[str, Any], list[str], list[str], State, list[s
         if row["plain"] is None:
             if row["version"]:
                 raise ValueError("the current version is not there")
-            return {}, [], [], "incomplete", kind.lacks({}, ())
+            return {}, [], [], "incomplete", _missing(kind, row, {}, [])
         plain = json.loads(row["plain"])
         sealed, lines = list(_texts(row["secrets"])), list(_texts(row["destinations"]))
         if not isinstance(plain, dict):
             raise TypeError("these are no fields")
-        missing = kind.lacks(plain, sealed)
+        missing = _missing(kind, row, plain, sealed)
     except (ValueError, TypeError, AttributeError, InvalidValue):
         # one damaged record never hides the others
         return {}, [], [], "unreadable", []
     return plain, sealed, lines, "incomplete" if missing else "complete", missing
+
+
+def _missing(
+    kind: type[CredentialType], row: Row, plain: dict[str, Any], sealed: list[str]
+) -> list[str]:
+    undescribed = ["description"] if kind.needs_description and not row["description"] else []
+    return undescribed + kind.lacks(plain, sealed)
 
 
 @functools.lru_cache(4096)

@@ -21,6 +21,7 @@ from postroom.credentials.record import (
     Credential,
     Opened,
     Saved,
+    check_complete,
     credential_of,
     find,
     find_all,
@@ -344,14 +345,7 @@ def _check_usable(credential: Credential, line: str | None) -> None:
             f"The credential {credential.name} cannot be read.",
             hint="Restore it from a backup, or delete it and make it again.",
         )
-    if credential.missing:
-        raise Refused(
-            f"The credential {credential.name} is incomplete: "
-            f"{', '.join(credential.missing)} missing.",
-            code="incomplete",
-            missing=credential.missing,
-            hint=f"Give it with: postroom credential set {credential.name}",
-        )
+    check_complete(credential)
     if line is not None and line not in credential.destinations:
         raise Refused(
             f"The secret of {credential.name} may not be presented to {line}; nothing was dialled.",
