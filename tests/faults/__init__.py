@@ -1,0 +1,1 @@
+"""Faults: kill -9, cut connections, lying servers; what was promised holds all the same."""
