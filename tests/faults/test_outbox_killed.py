@@ -15,9 +15,10 @@ from postroom.settings import Settings
 from tests.child import Child
 from tests.faults.dose import dose
 from tests.ground import Ground
-from tests.ground.faults import Call, Rule
+from tests.ground.faults import Call, Rule, Stall
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import connect
+from tests.journeys.incoming import soon
 from tests.journeys.outgoing import Outgoing, message_ids
 
 QUEUED: Final = b"250 2.0.0 Ok: queued"
@@ -111,7 +112,7 @@ async def test_killed_again_and_again_nothing_is_lost_or_sent_twice(
     post: Outgoing, settings: Settings
 ) -> None:
     """F8: with `hold`, each is sent once, or in doubt and here at most once; few are in doubt."""
-    kills = dose(8, 200)
+    kills = dose(8, 200, 5_000)
     async with FaultProxy(post.ground.postfix.plain, record=False) as proxy:
         await post.through(proxy)
         run = Killing(post, settings, proxy, random.Random(8))
@@ -131,7 +132,7 @@ async def test_with_resend_a_kill_costs_one_duplicate_at_most(
     post: Outgoing, settings: Settings
 ) -> None:
     """F8: with `resend`, all arrive; a duplicate was in doubt before, and no kill makes two."""
-    kills = dose(8, 200)
+    kills = dose(8, 200, 5_000)
     async with FaultProxy(post.ground.postfix.plain, record=False) as proxy:
         await post.through(proxy, on_ambiguous="resend")
         await post.room.connections.set("acme", {"incoming": {"protocol": "none"}}, rebind=True)
@@ -146,3 +147,67 @@ async def test_with_resend_a_kill_costs_one_duplicate_at_most(
         tries = [one["outcome"] for one in await post.room.outbox.attempts(run.stored[key])]
         assert tries.count("ambiguous") >= twice[key], f"{key} came twice and was never in doubt"
     assert sum(twice.values()) <= kills
+
+
+# ------------------------------------------------------------------ who takes over
+
+
+DRAIN = """
+import asyncio, sys
+from pathlib import Path
+from postroom.app import open_room
+from postroom.settings import Settings
+
+async def main():
+    room = await open_room(Settings(Path(sys.argv[1]), sys.argv[2]))
+    print("ready", flush=True)
+    await room.email.dispatch()
+    print("done", flush=True)
+    await room.close()
+
+asyncio.run(main())
+"""
+
+
+def draining(settings: Settings) -> Child:
+    return Child("-c", DRAIN, str(settings.room), str(settings.kek))
+
+
+async def test_killed_while_submitting_is_ambiguous_after_the_takeover(
+    post: Outgoing, settings: Settings
+) -> None:
+    """F8: kill -9 between the content and its answer: the next process says so, and sends nothing."""
+    rule = Rule("to_client", Stall(), before=QUEUED, connection=1)
+    async with FaultProxy(post.ground.postfix.plain, rules=[rule]) as proxy:
+        await post.through(proxy)
+        item = await post.store()
+        with draining(settings) as child:
+            await soon(lambda: post.states() == {"submitting": 1}, seconds=8.0)
+            await asyncio.to_thread(post.arrived, 1)
+            child.kill()
+        done = await post.drain()
+        assert (done.settled, done.ambiguous) == (1, 1), "who drains hears of it"
+        found = await post.show(item)
+        assert (found.state, found.recipients[0].state) == ("ambiguous", "ambiguous")
+        assert "ended before" in found.reason
+        assert len(proxy.connections) == 1
+        await post.drain()
+    post.arrived(1)
+
+
+async def test_killed_before_the_content_another_one_sends_it(
+    post: Outgoing, settings: Settings
+) -> None:
+    """F8: kill -9 during the sign-in: claimed only, so the next process sends it at once."""
+    rule = Rule("to_client", Stall(), before=b"235 ", connection=1)
+    async with FaultProxy(post.ground.postfix.plain, rules=[rule]) as proxy:
+        await post.through(proxy)
+        item = await post.store()
+        with draining(settings) as child:
+            # claimed comes first: killed before it dials, the stalled connection would be ours
+            await soon(lambda: len(proxy.connections) == 1, seconds=8.0)
+            assert post.states() == {"claimed": 1}
+            child.kill()
+        assert (await post.drain()).sent == 1
+        assert (await post.show(item)).attempts == 1
+    post.arrived(1)
