@@ -38,6 +38,7 @@ async def test_send_and_forget_then_drain(post: Outgoing) -> None:
     found = await post.show(item)
     assert [(one.state, one.code) for one in found.recipients] == [("sent", 250)] * 2
     [raw] = post.arrived()
+    post.ground.postfix.idle()  # the copy to the sender itself, too
     stored = await post.room.outbox.content(item)
     assert stored.replace(b"\r\n", b"\n") in raw
     assert b"bcc" not in raw.lower()

@@ -91,10 +91,13 @@ class Dispatcher:
     async def _drain(self, names: Sequence[str] | None, item: str, roles: Sequence[str]) -> Drained:
         done = Drained()
         lanes = await self._lanes(names, roles)
+        # one line a connection: killed, a process leaves one message of it on the wire, not two
+        turns = {connection: asyncio.Lock() for connection in lanes}
 
         async def lane(connection: str, group: dict[str, Service]) -> None:
             try:
-                await self._lane(connection, group, item, done)
+                async with turns[connection]:
+                    await self._lane(connection, group, item, done)
             except PostroomError as error:
                 done.error = done.error or error
 
