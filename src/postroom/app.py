@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom.audit import Mac, Recorder
 from postroom.connections.open import Opener
@@ -14,22 +15,25 @@ from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
-from postroom.operations.audit import Audit
-from postroom.operations.collecting import Collecting
-from postroom.operations.connections import Connections
-from postroom.operations.credentials import Credentials
 from postroom.operations.desk import Desk
-from postroom.operations.email import Email
-from postroom.operations.keys import Keys
-from postroom.operations.ledger import Ledger
-from postroom.operations.roomfile import RoomFile
-from postroom.operations.services import Outbox, Services
-from postroom.operations.sources import Sources
-from postroom.operations.variables import Variables
-from postroom.operations.versions import Versions
 from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import Start, open_vault
+
+if TYPE_CHECKING:
+    from postroom.operations.audit import Audit
+    from postroom.operations.collecting import Collecting
+    from postroom.operations.connections import Connections
+    from postroom.operations.credentials import Credentials
+    from postroom.operations.email import Email
+    from postroom.operations.keys import Keys
+    from postroom.operations.ledger import Ledger
+    from postroom.operations.outbox import Outbox
+    from postroom.operations.roomfile import RoomFile
+    from postroom.operations.services import Services
+    from postroom.operations.sources import Sources
+    from postroom.operations.variables import Variables
+    from postroom.operations.versions import Versions
 
 __all__ = ["DATABASE", "Room", "open_room"]
 
@@ -37,12 +41,34 @@ DATABASE = "room.db"
 Ask = Callable[[str], Secret]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+_NOUNS: Final = {
+    "audit": ("audit", "Audit"),
+    "collecting": ("collecting", "Collecting"),
+    "connections": ("connections", "Connections"),
+    "credentials": ("credentials", "Credentials"),
+    "email": ("email", "Email"),
+    "keys": ("keys", "Keys"),
+    "ledger": ("ledger", "Ledger"),
+    "outbox": ("outbox", "Outbox"),
+    "roomfile": ("roomfile", "RoomFile"),
+    "services": ("services", "Services"),
+    "sources": ("sources", "Sources"),
+    "variables": ("variables", "Variables"),
+    "versions": ("versions", "Versions"),
+}
+"""Attribute of a room: the module of ``operations`` that has its operations, and their class."""
+
+
 class Room:
-    """An opened room: one attribute a noun, each with the operations of that noun."""
+    """An opened room: one attribute a noun, each with the operations of that noun.
+
+    The operations of a noun are loaded when they are first asked for: one command wants one or two.
+    """
 
     settings: Settings
     desk: Desk
+    warning: str
+
     audit: Audit
     collecting: Collecting
     connections: Connections
@@ -56,7 +82,27 @@ class Room:
     sources: Sources
     variables: Variables
     versions: Versions
-    warning: str
+
+    def __init__(
+        self, settings: Settings, desk: Desk, warning: str, beside: Mapping[str, Any]
+    ) -> None:
+        """``beside`` is what the operations of a noun are given besides the desk, by its attribute."""
+        self.settings = settings
+        self.desk = desk
+        self.warning = warning
+        self._beside = beside
+
+    if not TYPE_CHECKING:  # or every misspelled attribute would pass
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _NOUNS:
+                raise AttributeError(f"a room has no attribute {name!r}")
+            module, kind = _NOUNS[name]
+            made = getattr(import_module(f"postroom.operations.{module}"), kind)
+            beside = [self._beside[name]] if name in self._beside else []
+            operations = made(self.desk, *beside)
+            setattr(self, name, operations)
+            return operations
 
     async def close(self) -> None:
         """Finish what runs, give claims back, close the database."""
@@ -108,24 +154,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         locked=start.locked,
         kek="" if keyring is None else keyring.kek_id,
     )
-    return Room(
-        settings=settings,
-        desk=desk,
-        audit=Audit(desk, mac),
-        collecting=Collecting(desk),
-        connections=Connections(desk),
-        credentials=Credentials(desk),
-        email=Email(desk),
-        keys=Keys(desk, start),
-        ledger=Ledger(desk),
-        outbox=Outbox(desk),
-        roomfile=RoomFile(desk),
-        services=Services(desk),
-        sources=Sources(desk),
-        variables=Variables(desk),
-        versions=Versions(desk, History(keyring, recorder, store)),
-        warning=start.warning,
-    )
+    beside = {"audit": mac, "keys": start, "versions": History(keyring, recorder, store)}
+    return Room(settings, desk, start.warning, beside)
 
 
 def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:

@@ -17,7 +17,7 @@ from postroom.settings import Settings
 if TYPE_CHECKING:
     from tests.ground import Ground, User
 
-__all__ = ["Account", "Answer", "Cli", "account", "cli", "room", "settings", "wired"]
+__all__ = ["Account", "Answer", "Cli", "account", "cli", "wired"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import getpass
 import signal
 import sys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.operations.desk import Rebind
 
-__all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "may_ask", "rebinding"]
+__all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "loaded", "may_ask", "rebinding"]
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
+    loaded()
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -50,6 +52,13 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
         return await body(room)
     finally:
         await room.close()
+
+
+def loaded() -> None:
+    """All that this command needs is loaded: from here on there may be garbage (see cli.main)."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def may_ask() -> bool:
