@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from postroom.cli import show
+from postroom.cli import coredumps, show
 from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
@@ -30,6 +30,7 @@ T = TypeVar("T")
 def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
     """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily."""
     log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
+    coredumps.forbid()
     try:
         return asyncio.run(_in_room(body, make))
     except asyncio.CancelledError:
