@@ -435,3 +435,18 @@ def test_a_held_service_is_told_of(cli: Cli, wired: User) -> None:
     assert (listed["held"], listed["waiting"]) == (True, 1)
     assert cli("service", "release", "orders-out").status == 0
     assert cli("outbox", "drain").status == 0
+
+
+def test_a_variable_that_holds_a_macro_is_told_of(cli: Cli) -> None:
+    """T39: its value stands as it is written; who meant a macro hears so at once."""
+    made = cli("variable", "set", "H2", "${H}")
+    assert made.status == 0
+    assert "not looked into again" in " ".join(made.err.split())
+    assert "Note" not in cli("variable", "set", "H3", "imap.example.com").err
+
+
+def test_every_noun_is_explained(cli: Cli) -> None:
+    for noun in ("credential", "outbox", "mail", "variable", "keys", "audit", "macros"):
+        assert cli("explain", noun).status == 0
+    assert "trusted_certificate" in cli("explain", "credential").err
+    assert "${var:NAME}" in cli("explain", "macros").out
