@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from postroom.app import Room, open_room
+from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.operations.keys.rotating import rotate
 from postroom.secret import Secret
 from postroom.settings import Settings
 from tests.faults.history import Pen
 
-__all__ = ["opened", "rotator", "writer"]
+__all__ = ["another_kek", "changes", "opened", "read", "rotations", "rotator", "writer"]
 
 
 async def opened(room: str, kek: str) -> Room:
@@ -42,6 +43,63 @@ async def writer(pen: Pen, room: str, kek: str, keys: str, seed: str) -> None:
             await asyncio.sleep(chance.uniform(0, 0.005))
 
     await asyncio.gather(*map(go_on, names))
+
+
+async def changes(pen: Pen, room: str, kek: str, seed: str) -> None:
+    """All that can be done with a credential, three times over, and then an end."""
+    found = await opened(room, kek)
+    for turn in range(3):
+        name = f"c{turn}-{seed}"
+        for number in range(7):  # the sixth drops the first
+            await _write(found, pen, name, f"{name}, number {number}", new=not number)
+        step = pen.invoke("write", name, f"{name}, number 5")
+        pen.ok(step, version=await found.versions.restore(name, 6))
+        await found.versions.destroy(name, 5)
+        await read(found, pen, name)
+        await found.credentials.change(name, description="Another text")
+        await _write(found, pen, f"scratch-{name}", name, new=True)
+        step = pen.invoke("delete", f"scratch-{name}")
+        await found.credentials.delete(f"scratch-{name}")
+        pen.ok(step)
+    await found.close()
+
+
+async def rotations(pen: Pen, room: str, kek: str, seed: str) -> None:
+    """A few credentials under a vault key that is rotated three times, and then an end."""
+    found = await opened(room, kek)
+    for number in range(5):
+        name = f"c{number}-{seed}"
+        await _write(found, pen, name, f"the secret of {name}", new=True)
+    for _ in range(3):
+        terms = found.keys.kek.keyring().terms
+        await rotate(found.desk, terms, [terms.kek], batch=2)
+    await found.close()
+
+
+async def another_kek(pen: Pen, room: str, kek: str, second: str) -> None:
+    """Let a second key open the room, and the first no more."""
+    found = await opened(room, kek)
+    first = found.keys.kek.keyring().kek_id
+    await found.keys.kek.add(second, make=True)
+    await found.close()
+    found = await opened(room, second)
+    await found.keys.kek.retire(first)
+    await found.close()
+
+
+async def read(room: Room, pen: Pen, name: str) -> None:
+    """Open a credential and say what is in it; raises PostroomError."""
+
+    def body(tx: Tx) -> Any:
+        return room.desk.credentials.open(tx, name, line=None, actor="test", purpose="test")
+
+    step = pen.invoke("read", name)
+    try:
+        found = await room.desk.db.write(body)
+    except PostroomError:
+        pen.fail(step)
+        raise
+    pen.ok(step, value=found.fields.value.reveal(), version=found.version)
 
 
 async def _write(room: Room, pen: Pen, name: str, value: str, *, new: bool) -> None:
