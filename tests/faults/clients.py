@@ -7,15 +7,27 @@ import random
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from postroom.app import Room, open_room
 from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.operations.keys.rotating import rotate
 from postroom.secret import Secret
 from postroom.settings import Settings
+from postroom.vault import datakey
 from tests.faults.history import Pen
 
-__all__ = ["another_kek", "changes", "opened", "read", "rotations", "rotator", "writer"]
+__all__ = [
+    "another_kek",
+    "changes",
+    "opened",
+    "read",
+    "rotate_once",
+    "rotations",
+    "rotator",
+    "writer",
+]
 
 
 async def opened(room: str, kek: str) -> Room:
@@ -43,6 +55,13 @@ async def writer(pen: Pen, room: str, kek: str, keys: str, seed: str) -> None:
             await asyncio.sleep(chance.uniform(0, 0.005))
 
     await asyncio.gather(*map(go_on, names))
+
+
+async def rotate_once(pen: Pen, room: str, kek: str) -> None:
+    """One rotation, or the rest of one that was begun."""
+    found = await opened(room, kek)
+    await found.keys.rotate()
+    await found.close()
 
 
 async def changes(pen: Pen, room: str, kek: str, seed: str) -> None:
@@ -85,6 +104,38 @@ async def another_kek(pen: Pen, room: str, kek: str, second: str) -> None:
     found = await opened(room, second)
     await found.keys.kek.retire(first)
     await found.close()
+
+
+class _Broken:
+    """A cipher whose hardware has failed: it opens, and seals nothing."""
+
+    def __init__(self, key: bytes) -> None:
+        self._whole = AESGCM(key)
+        self.decrypt = self._whole.decrypt
+
+    def encrypt(self, nonce: bytes, data: bytes, bound: bytes) -> bytes:
+        raise RuntimeError("the cipher has failed")
+
+
+async def unsealing(pen: Pen, room: str, kek: str, value: str) -> None:
+    """Save a secret while the cipher fails; say what became of it."""
+    found = await opened(room, kek)
+    datakey.AESGCM = _Broken  # type: ignore[assignment, misc]
+    try:
+        await _write(found, pen, "unsealed", value, new=True)
+        print("saved", flush=True)
+    except Exception as error:  # noqa: BLE001  # whatever it is
+        print("not saved:", type(error).__name__, flush=True)
+
+
+async def peeking(pen: Pen, room: str, kek: str, name: str) -> None:
+    """Open a secret; say what came out."""
+    found = await opened(room, kek)
+    try:
+        await read(found, pen, name)
+        print("opened", flush=True)
+    except PostroomError as error:
+        print(error.code, flush=True)
 
 
 async def read(room: Room, pen: Pen, name: str) -> None:

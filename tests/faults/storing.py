@@ -6,6 +6,7 @@ import asyncio
 
 from postroom.app import Room, open_room
 from postroom.errors import PostroomError
+from postroom.secret import Secret
 from postroom.vault import rotation
 from tests.faults.children import Victim, until_dead
 from tests.faults.clients import read
@@ -21,6 +22,7 @@ __all__ = [
     "look",
     "made",
     "ready",
+    "sealed_or_nothing",
 ]
 
 WRITER = "tests.faults.clients:writer"
@@ -114,6 +116,36 @@ async def killed_between_keks(stage: Stage, spot: str) -> list[str]:
                     wrong.append(f"The change cannot be finished: {victim.complaints()}")
             wrong += await look(stage, pen, kek=second)
         return wrong + registers(history.end())
+
+
+async def sealed_or_nothing(stage: Stage, mutant: str = "") -> list[str]:
+    """A secret is saved while the cipher fails, and a blob is replaced by a plain text: no secret
+    lies anywhere in the clear, and no plain text is taken for one."""
+    await made(stage)
+    value, planted = "a canary in the clear", "hunter2hunter2"
+    wrong = []
+    with History() as history:
+        client = "tests.faults.clients:unsealing"
+        with Victim(client, *stage.where, value, history=history, mutant=mutant) as victim:
+            await ready(victim)
+            if (told := await asyncio.to_thread(victim.line)) == "saved":
+                wrong.append("A secret was saved, and nothing was there to seal it.")
+        if value.encode() in b"".join(path.read_bytes() for path in stage.files()):
+            wrong.append(f"The secret lies in the clear ({told}).")
+        room = await open_room(stage.settings)
+        await room.credentials.create("acme", "secret", details={"value": Secret("of acme's own")})
+        await room.desk.db.write(
+            lambda tx: tx.execute(
+                "UPDATE sealed SET blob = :text WHERE kind = 'credential'", text=planted.encode()
+            )
+        )
+        await room.close()
+        client = "tests.faults.clients:peeking"
+        with Victim(client, *stage.where, "acme", history=history, mutant=mutant) as victim:
+            await ready(victim)
+            if (told := await asyncio.to_thread(victim.line)) != "unreadable":
+                wrong.append(f"A plain text was taken for a sealed value: {told}.")
+    return wrong
 
 
 async def _opens(stage: Stage, kek: str) -> bool:

@@ -47,3 +47,8 @@ async def test_killed_while_one_kek_follows_another(stage: Stage, name: str, spo
 async def test_killed_while_the_room_is_made(stage: Stage, name: str, spot: str) -> None:
     """F2: ``init`` said again makes the room; a key that was written is never written over."""
     assert await storing.killed_beginning(stage, spot) == []
+
+
+async def test_what_cannot_be_sealed_is_not_saved(stage: Stage) -> None:
+    """T8: there is no way back to plain text, neither in nor out."""
+    assert await storing.sealed_or_nothing(stage) == []
