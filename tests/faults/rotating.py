@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 
 from postroom.app import open_room
@@ -31,11 +32,11 @@ async def killed_rotations(stage: Stage, mutant: str = "") -> list[str]:
     with History() as history:
         pen = Pen(history.pen, "parent")
         for run in range(dose(6, 60, 5000)):
-            given = {"history": history, "mutant": mutant}
+            start = functools.partial(Victim, history=history, mutant=mutant)
             with (
-                Victim(ROTATOR, *stage.where, history=history, mutant=mutant) as rotator,
-                Victim(WRITER, *stage.where, "a,b,c", run, name=f"one {run}", **given) as one,
-                Victim(WRITER, *stage.where, "c,d,e", run, name=f"two {run}", **given) as two,
+                start(ROTATOR, *stage.where) as rotator,
+                start(WRITER, *stage.where, "a,b,c", run, name=f"one {run}") as one,
+                start(WRITER, *stage.where, "c,d,e", run, name=f"two {run}") as two,
             ):
                 await ready(rotator, one, two)
                 await asyncio.sleep(stage.chance.uniform(0.05, 0.5))
