@@ -12,7 +12,7 @@ from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
-from postroom.errors import Locked, RoomError, Unreadable
+from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
 from postroom.operations.audit import Audit
 from postroom.operations.collecting import Collecting
@@ -80,8 +80,13 @@ async def open_room(
     db = open_database(settings.room / DATABASE, create=make)
     try:
         start = await open_vault(db, settings.kek, make=make, ask=ask)
-    except BaseException:
+    except BaseException as error:
         await db.close()
+        if isinstance(error, InvalidValue):  # not of what was asked, but of where the room's key is
+            raise RoomError(
+                f"The source of the room's key is not understood: {error.sentence.removeprefix('kek: ')}.",
+                hint="It comes from --kek or from POSTROOM_KEK.",
+            ) from error
         raise
     return _wired(settings, db, start, actor or f"local:{getpass.getuser()}")
 

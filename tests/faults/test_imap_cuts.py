@@ -13,24 +13,16 @@ from typing import Final
 
 import pytest
 
-from postroom.app import Room
 from postroom.errors import WireError
 from tests.faults.dose import dose, minutes
-from tests.ground import Ground, User
+from tests.ground import User
 from tests.ground.faults import Action, Call, Cut, Insert, Replace, Rule
 from tests.ground.proxy import FaultProxy
-from tests.journeys.conftest import connect
+from tests.ground.wire import How
 from tests.journeys.incoming import Incoming, letter
 
 pytestmark = pytest.mark.timeout(minutes(2, 20, 60))
 COUNT: Final = 200
-
-
-@pytest.fixture
-async def box(room: Room, ground: Ground, tmp_path: Path) -> Incoming:
-    user = ground.user()
-    await connect(room, ground, user)
-    return Incoming(room, ground, user, tmp_path / "orders")
 
 
 def short(number: int) -> bytes:
@@ -89,7 +81,7 @@ async def test_cut_behind_every_line_of_a_sync(box: Incoming) -> None:
             name = f"line-{line}"
             sink = box.sink / name
             await box.source(name, sink={"type": "directory", "path": str(sink)})
-            how = chance.choice(("rst", "fin"))
+            how: How = chance.choice(("rst", "fin"))
             connection = len(proxy.connections) + 1
             proxy.rules = [
                 Rule("to_client", Cut(how), after=b"\r\n", nth=line, connection=connection)

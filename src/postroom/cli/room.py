@@ -144,6 +144,11 @@ def export(
     try:
         with to.open("x", encoding="utf-8") as file:
             file.write(text)
+    except FileExistsError:
+        raise WrongUse(
+            f"{to} is there already, and nothing is written over it.",
+            hint="Give the name of a new file, or move that one away.",
+        ) from None
     except OSError as error:
         raise WrongUse(f"{to} cannot be written: {error.strerror}.") from error
     show.say(f"Written to {to}, without secrets.", path=str(to))

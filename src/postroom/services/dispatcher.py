@@ -288,7 +288,7 @@ def _next_due(tx: Tx, served: str, item: str) -> float | None:
 
 def _services(tx: Tx) -> dict[str, Service]:
     """Every service that is not held, by name, and the implicit ones that have messages waiting."""
-    held = {row["name"] for row in tx.all("SELECT name FROM services WHERE held = 1")}
+    held = services.held_names(tx)
     found = {one.name: one for one in services.load_all(tx) if one.name not in held}
     for row in tx.all(
         "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%' "
