@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
+from tests.faults import mailmutants
 from tests.faults.spots import patch
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -51,5 +52,15 @@ MUTANTS: Final[dict[str, Mutant]] = {
         _ack_before_commit,
         "tests.faults.storing:killed_writers",
         "the answer to a write is given before its commit",
+    ),
+    "retry after 250": Mutant(
+        mailmutants.retry_after_250,
+        "tests.faults.sending:killed_workers",
+        "what a dead worker may have sent is sent again",
+    ),
+    "new Message-ID on retry": Mutant(
+        mailmutants.new_message_id,
+        "tests.faults.sending:killed_workers_that_resend",
+        "a message that is tried again has another Message-ID",
     ),
 }
