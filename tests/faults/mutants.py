@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
+from tests.faults import mailmutants
 from tests.faults.spots import patch
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -116,5 +117,17 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "tests.faults.storing:sealed_or_nothing",
         "lies in the clear",
         "what cannot be sealed is stored in the clear, what is not sealed is taken for a value",
+    ),
+    "retry after 250": Mutant(
+        mailmutants.retry_after_250,
+        "tests.faults.sending:killed_workers",
+        " times",
+        "what a dead worker may have sent is sent again",
+    ),
+    "new Message-ID on retry": Mutant(
+        mailmutants.new_message_id,
+        "tests.faults.sending:killed_workers_that_resend",
+        "nobody stored it",
+        "a message that is tried again has another Message-ID",
     ),
 }

@@ -103,7 +103,7 @@ class Lister:
             await self._reseed(folder)
             return ""
         cursor: str = row["cursor"]
-        return cursor
+        return "" if _set_back(cursor, folder) else cursor
 
     async def _reseed(self, folder: FolderState) -> None:
         """The server numbered the folder anew: what was collected already must not come again.
@@ -210,3 +210,12 @@ class Lister:
             return "ignored", verdict.reason, ""
         acts = verdict.state == "ignored" and self._source.action("ignored") != "keep"
         return verdict.state, verdict.reason, "ignored" if acts else ""
+
+
+def _set_back(cursor: str, folder: FolderState) -> bool:
+    """Whether the server's next number is below what it listed: what comes would go unseen.
+
+    It may not be (RFC 9051, 2.3.1.1), but for a row that never was.  Listing anew repairs it: what
+    the ledger knows stays as it is.
+    """
+    return bool(folder.uidvalidity) and int(folder.next_cursor) < int(cursor or 0)
