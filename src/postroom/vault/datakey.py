@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from typing import Final
@@ -41,10 +42,15 @@ class Binding:
 
     def bound(self, room_id: str, field: str) -> bytes:
         """The associated data of one field: every word and the digest of the destinations."""
-        words = (room_id, self.kind, self.record, self.name, self.type, str(self.version), field)
-        return associated_data(
-            [LABEL, _SUITE, *(word.encode() for word in words), digest(self.destinations)]
-        )
+        return _bound(self, room_id, field)
+
+
+@functools.lru_cache(4096)  # nothing secret, and the same few records are opened again and again
+def _bound(to: Binding, room_id: str, field: str) -> bytes:
+    words = (room_id, to.kind, to.record, to.name, to.type, str(to.version), field)
+    return associated_data(
+        [LABEL, _SUITE, *(word.encode() for word in words), digest(to.destinations)]
+    )
 
 
 class DataKey:
