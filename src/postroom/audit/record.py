@@ -3,8 +3,8 @@
 A chain is a *stream*: one per process start, so that processes never wait for each other.  Row
 ``n`` of a stream carries HMAC-SHA-256 (RFC 2104) over the row and the code of row ``n - 1``; the
 key is sealed in the vault, so who edits the table cannot make the codes fit.  Sequence number and
-previous code are read from the table in the same transaction, never remembered: what is rolled back
-leaves no hole.
+previous code are read from the table in the same transaction and remembered no longer than that:
+what is rolled back leaves no hole.
 
 The chain shows an edit, a gap and a swap, but not a missing end.  So the first row of every stream,
 its last one, and one in between whenever somebody asks, is a *checkpoint*: it states the heads
@@ -74,7 +74,10 @@ def message(
         name.encode(),
         detail.encode(),
     )
-    return b"".join(_length(len(part)) + part for part in parts)
+    framed: list[bytes] = []
+    for part in parts:
+        framed += (_length(len(part)), part)
+    return b"".join(framed)
 
 
 class Recorder:
@@ -116,6 +119,9 @@ class Recorder:
             self._checkpoint(tx, *head, "closed")
 
     def _head(self, tx: Tx) -> tuple[int, bytes] | None:
+        known: tuple[int, bytes] | None = tx.known.get(("audit", self.stream))
+        if known is not None:
+            return known
         row = tx.one(
             "SELECT seq, mac FROM audit WHERE stream = :stream ORDER BY seq DESC LIMIT 1",
             stream=self.stream,
@@ -159,6 +165,7 @@ class Recorder:
             detail=text,
             mac=mac,
         )
+        tx.known["audit", self.stream] = seq + 1, mac
         return seq + 1, mac
 
 

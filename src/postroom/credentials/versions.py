@@ -141,11 +141,13 @@ def _agreed(name: str, added: Iterable[str], rebind: Rebind) -> bool:
 
 def high_water(tx: Tx, row: Row) -> int:
     """The highest version of a record that the audit record knows; it outlives this process."""
-    latest = last(tx, noun="credential", name=row["name"])
-    if latest is None:
-        return 0
-    detail = json.loads(latest["detail"])
-    return int(detail.get("version", 0)) if detail.get("id") == row["id"] else 0
+    known: int | None = tx.known.get(("version", row["id"]))
+    if known is None:
+        latest = last(tx, noun="credential", name=row["name"])
+        detail = {} if latest is None else json.loads(latest["detail"])
+        known = int(detail.get("version", 0)) if detail.get("id") == row["id"] else 0
+        tx.known["version", row["id"]] = known
+    return known
 
 
 def check_current(tx: Tx, row: Row) -> None:

@@ -243,6 +243,7 @@ class Database:
                 except BaseException as error:
                     if not connection.in_transaction:
                         raise  # SQLite itself gave up on the whole transaction (full disk, I/O)
+                    tx.known.clear()
                     connection.execute("ROLLBACK TO body")
                     connection.execute("RELEASE body")
                     answers.append((future, None, error))

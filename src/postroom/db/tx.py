@@ -19,12 +19,17 @@ class Conflict(Exception):
 
 
 class Tx:
-    """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body."""
+    """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body.
 
-    __slots__ = ("_connection",)
+    ``known`` is what one body may leave to the next in the same transaction, while nobody else can
+    write: the end of a chain, say.  It is emptied when a body is rolled back.
+    """
+
+    __slots__ = ("_connection", "known")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.known: dict[tuple[str, str], Any] = {}
 
     def execute(self, sql: str, **values: Any) -> int:
         """Run one statement; gives the number of rows it changed."""
