@@ -373,8 +373,9 @@ def to_settle(
 ) -> list[Row]:
     """Messages of a folder, by id from ``after`` on, whose after-action ``outcome`` is still to do."""
     return tx.all(
+        # in the words of ledger_after: without them every row of the source is looked at
         "SELECT id, message FROM ledger WHERE source = :source AND after_due = :outcome "
-        "AND folder = :folder AND id > :after ORDER BY id LIMIT :limit",
+        "AND after_due <> '' AND folder = :folder AND +id > :after ORDER BY +id LIMIT :limit",
         source=source,
         folder=folder,
         outcome=outcome,
