@@ -86,6 +86,8 @@ class Recorder:
     def __init__(self, mac: Mac) -> None:
         self._mac = mac
         self.stream = secrets.token_hex(8)
+        self.has_recorded = False
+        """Whether this process wrote a row, or tried to: only then is there a stream to close."""
 
     def record(
         self,
@@ -101,6 +103,7 @@ class Recorder:
 
         ``detail`` is JSON-able and never holds a secret.
         """
+        self.has_recorded = True
         head = self._head(tx)
         if head is None:
             head = self._checkpoint(tx, 0, FIRST, "opened")

@@ -68,7 +68,7 @@ class Desk:
             await self._seat.__aexit__()
             self._seat = None
         recorder, self.recorder = self.recorder, None
-        if recorder is not None:
+        if recorder is not None and recorder.has_recorded:
             await self.db.write(recorder.close)
 
     def expander(self, tx: Tx) -> Callable[[str, str], str]:
