@@ -8,17 +8,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from postroom.audit import Mac, Recorder
+from postroom.audit import Checkpoints, Mac, Outside, Recorder, carry_versions
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
-from postroom.db import Database, open_database
+from postroom.db import SCHEMA, Database, Tx, Upgraded, open_database, upgrade
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
 from postroom.operations.desk import Desk
 from postroom.secret import Secret
 from postroom.settings import Settings
-from postroom.vault import Start, open_vault
+from postroom.vault import Start, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.operations.audit import Audit
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from postroom.operations.variables import Variables
     from postroom.operations.versions import Versions
 
-__all__ = ["DATABASE", "Room", "open_room"]
+__all__ = ["DATABASE", "Room", "Upgraded", "open_room", "upgrade_room"]
 
 DATABASE = "room.db"
 Ask = Callable[[str], Secret]
@@ -137,10 +137,43 @@ async def open_room(
     return _wired(settings, db, start, actor or f"local:{getpass.getuser()}")
 
 
+async def upgrade_room(
+    settings: Settings, *, ask: Ask | None = None, actor: str | None = None
+) -> Upgraded | None:
+    """Bring the room of the settings to this release's schema; None when it has it.
+
+    Its key must open it first: what cannot be recorded is not done, and a room that would be locked
+    afterwards is better left to the release that made it.  Raises RoomError.
+    """
+    path = settings.room / DATABASE
+    db = open_database(path, read_only=True, older=True)
+    try:
+        if db.read_now(lambda tx: tx.value("PRAGMA user_version")) == SCHEMA:
+            return None
+        start, mac = _audit_key(db, await open_vault(db, settings.kek, ask=ask))
+    finally:
+        await db.close()
+    if mac is None:
+        raise start.locked or Locked("The room is locked.")
+    recorder, who = Recorder(mac), actor or f"local:{getpass.getuser()}"
+
+    def note(tx: Tx, before: int, copy: Path) -> None:
+        detail = {"from": before, "to": SCHEMA, "copy": copy.name}
+        recorder.record(tx, actor=who, action="upgrade", noun="room", name="room", detail=detail)
+        carry_versions(tx, recorder)
+        recorder.close(tx)
+
+    return await upgrade(path, note)
+
+
 def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     start, mac = _audit_key(db, start)
     keyring = start.keyring
     recorder = None if mac is None else Recorder(mac)
+    checkpoints = None
+    if mac is not None and recorder is not None:
+        file = heads_file(start.source, start.room_id)
+        checkpoints = Checkpoints(db, recorder, Outside(file, settings.room, mac))
     store = CredentialStore(keyring, recorder, locked=start.locked)
     policy = Policy(public_only=settings.public_only)
     opener = Opener(db, store, actor=actor, policy=policy)
@@ -153,6 +186,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         actor,
         locked=start.locked,
         kek="" if keyring is None else keyring.kek_id,
+        checkpoints=checkpoints,
     )
     beside = {"audit": mac, "keys": start, "versions": History(keyring, recorder, store)}
     return Room(settings, desk, start.warning, beside)

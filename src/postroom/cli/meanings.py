@@ -197,7 +197,8 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     "room_too_old": Meaning(
         "The room has an older schema than this release needs.",
         "The room was made by an earlier release.",
-        "Start a worker of this release, or use the earlier one.",
+        "Run `postroom upgrade`, or start a worker, which does the same; a copy of the room as it was is "
+        "kept.",
     ),
     "room_busy": Meaning(
         "Another process held the database for more than ten seconds.",
@@ -236,8 +237,9 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     ),
     "audit_unavailable": Meaning(
         "The audit record cannot be written, so nothing is done.",
-        "The database cannot be written at the moment.",
-        "See what is wrong with the disk, then try again.",
+        "The database cannot be written, or somebody changed its tables.",
+        "See what is wrong with the disk, then try again; a room whose tables were changed is restored "
+        "from a backup.",
         "yes",
     ),
     "host_unknown": Meaning(

@@ -12,7 +12,7 @@ import yaml
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding
+from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding, told, upgraded
 from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
 from postroom.operations.desk import Rebind
@@ -64,6 +64,17 @@ def init() -> None:
         "      --set incoming.auth='{type: secret, credential: NAME}'"
     )
     print("  postroom connection test NAME")
+
+
+@app.verb()
+def upgrade() -> None:
+    """Bring a room of an earlier release to the schema of this one; a copy of it is kept."""
+    done = upgraded()
+    if done is None:
+        show.say("The room has the schema of this release; nothing was changed.", upgraded=False)
+    else:
+        facts = {"from": done.before, "to": done.after, "copy": str(done.copy)}
+        show.say(told(done), upgraded=True, **facts)
 
 
 @app.verb()

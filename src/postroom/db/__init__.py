@@ -3,10 +3,13 @@
 from postroom.db.claims import Claim, Queue, is_living
 from postroom.db.engine import Database, open_database
 from postroom.db.limits import give_tokens, take_tokens
+from postroom.db.migrate import SCHEMA
 from postroom.db.seats import Seat
 from postroom.db.tx import Conflict, Row, Tx
+from postroom.db.upgrading import Upgraded, upgrade
 
 __all__ = [
+    "SCHEMA",
     "Claim",
     "Conflict",
     "Database",
@@ -14,8 +17,10 @@ __all__ = [
     "Row",
     "Seat",
     "Tx",
+    "Upgraded",
     "give_tokens",
     "is_living",
     "open_database",
     "take_tokens",
+    "upgrade",
 ]
