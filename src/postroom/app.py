@@ -15,6 +15,7 @@ from postroom.db import Database, open_database
 from postroom.errors import Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
 from postroom.operations.audit import Audit
+from postroom.operations.backup import Backup
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
@@ -44,6 +45,7 @@ class Room:
     settings: Settings
     desk: Desk
     audit: Audit
+    backup: Backup
     collecting: Collecting
     connections: Connections
     credentials: Credentials
@@ -107,6 +109,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         settings=settings,
         desk=desk,
         audit=Audit(desk, mac),
+        backup=Backup(desk, None if keyring is None else keyring.manifest_key),
         collecting=Collecting(desk),
         connections=Connections(desk),
         credentials=Credentials(desk),

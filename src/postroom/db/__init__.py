@@ -4,6 +4,7 @@ from postroom.db.claims import Claim, Queue, is_living
 from postroom.db.engine import Database, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.seats import Seat
+from postroom.db.snapshot import count_rows, faults, open_copy, schema_number, take_snapshot
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [
@@ -14,8 +15,13 @@ __all__ = [
     "Row",
     "Seat",
     "Tx",
+    "count_rows",
+    "faults",
     "give_tokens",
     "is_living",
+    "open_copy",
     "open_database",
+    "schema_number",
+    "take_snapshot",
     "take_tokens",
 ]

@@ -24,6 +24,7 @@ from postroom.library.room import (
     aopen,
 )
 from postroom.operations.audit import Audit
+from postroom.operations.backup import Backup
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
@@ -84,6 +85,7 @@ _TARGETS = (
     AsyncConnection,
     AsyncFolder,
     Audit,
+    Backup,
     Collecting,
     Connections,
     Credentials,

@@ -12,6 +12,7 @@ from postroom.connections.mailbox import Mailbox
 from postroom.mail import Attachment, Message
 from postroom.mail.addresses import AddressInput
 from postroom.operations.audit import Audit
+from postroom.operations.backup import Backup
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
@@ -57,6 +58,7 @@ class AsyncRoom:
     outbox: Outbox
     variables: Variables
     audit: Audit
+    backup: Backup
     keys: Keys
     roomfile: RoomFile
 
@@ -72,6 +74,7 @@ class AsyncRoom:
             "outbox",
             "variables",
             "audit",
+            "backup",
             "keys",
             "roomfile",
         ):

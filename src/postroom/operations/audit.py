@@ -15,7 +15,7 @@ from postroom.operations.desk import Desk
 __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
-    "audit", "connection", "credential", "environment", "keys", "outbox", "service", "source",
+    "audit", "backup", "connection", "credential", "environment", "keys", "outbox", "service", "source",
     "variable",
 )  # fmt: skip
 """What rows of the record may be about."""
