@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from postroom.audit import Mac, Recorder
@@ -14,8 +14,10 @@ from postroom.credentials.store import CredentialStore
 from postroom.db import Database, open_database
 from postroom.errors import Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
+from postroom.operations import backup
 from postroom.operations.audit import Audit
-from postroom.operations.backup import Backup
+from postroom.operations.backup import Backup, Restored, Verified
+from postroom.operations.backup import Keys as CopyKeys
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
@@ -32,10 +34,12 @@ from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import Start, open_vault
 
-__all__ = ["DATABASE", "Room", "open_room"]
+__all__ = ["DATABASE", "Room", "open_room", "restore_backup", "verify_backup"]
 
 DATABASE = "room.db"
 Ask = Callable[[str], Secret]
+Tell = Callable[[int, int], None]
+"""Hears how many bytes of how many are done."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,6 +90,50 @@ async def open_room(
         await db.close()
         raise
     return _wired(settings, db, start, actor or f"local:{getpass.getuser()}")
+
+
+async def verify_backup(
+    file: Path | str, settings: Settings, *, ask: Ask | None = None, tell: Tell | None = None
+) -> Verified:
+    """Check a backup; no room is needed.  With the key of its room it is proven who made it.
+
+    Raises Refused (``backup_damaged``), and Locked where the settings name a key that does not fit.
+    """
+    found = await backup.verify(file, _unlocking(settings, ask), tell=tell)
+    if settings.kek is not None and found.locked is not None:
+        raise found.locked
+    return found
+
+
+async def restore_backup(
+    file: Path | str,
+    settings: Settings,
+    *,
+    ask: Ask | None = None,
+    actor: str | None = None,
+    tell: Tell | None = None,
+) -> Restored:
+    """Make the room of a backup where the settings say; there must be nothing at that place yet.
+
+    Raises Refused, Locked and RoomError; then nothing is left there.
+    """
+    return await backup.restore(
+        file,
+        settings.room,
+        _unlocking(settings, ask),
+        actor=actor or f"local:{getpass.getuser()}",
+        tell=tell,
+    )
+
+
+def _unlocking(settings: Settings, ask: Ask | None) -> Callable[[Database], Awaitable[CopyKeys]]:
+    async def unlock(db: Database) -> CopyKeys:
+        start, mac = _audit_key(db, await open_vault(db, settings.kek, ask=ask))
+        if start.keyring is None:
+            return CopyKeys(start.locked, None, None)
+        return CopyKeys(None, mac, db.read_now(start.keyring.manifest_key))
+
+    return unlock
 
 
 def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:

@@ -15,34 +15,46 @@ from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
 from postroom.secret import Secret
-from postroom.settings import settings_of
+from postroom.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.operations.desk import Rebind
 
-__all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "may_ask", "rebinding"]
+__all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "may_ask", "outside", "rebinding"]
 
 T = TypeVar("T")
 
 
 def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
     """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily."""
+    return _run(lambda settings: _in_room(body, settings, make))
+
+
+def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+    """Run ``body`` with what was said of room and key, for verbs that want no room that is there."""
+    return _run(body)
+
+
+def _run(body: Callable[[Settings], Awaitable[T]]) -> T:
     log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
     try:
-        return asyncio.run(_in_room(body, make))
+        return asyncio.run(_until_told(body))
     except asyncio.CancelledError:
         print("Stopped.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM) from None
 
 
-async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
-    from postroom.app import open_room  # half of the start-up: not for the help of a verb
-
+async def _until_told(body: Callable[[Settings], Awaitable[T]]) -> T:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
+    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
+
+
+async def _in_room(body: Callable[[Room], Awaitable[T]], settings: Settings, make: bool) -> T:
+    from postroom.app import open_room  # half of the start-up: not for the help of a verb
+
     room = await open_room(settings, make=make, ask=ask if may_ask() else None)
     try:
         if room.warning:

@@ -3,7 +3,8 @@
 from postroom.db.claims import Claim, Queue, is_living
 from postroom.db.engine import Database, open_database
 from postroom.db.limits import give_tokens, take_tokens
-from postroom.db.seats import Seat
+from postroom.db.place import check_place
+from postroom.db.seats import Seat, drop_claims, living
 from postroom.db.snapshot import count_rows, faults, open_copy, schema_number, take_snapshot
 from postroom.db.tx import Conflict, Row, Tx
 
@@ -15,10 +16,13 @@ __all__ = [
     "Row",
     "Seat",
     "Tx",
+    "check_place",
     "count_rows",
+    "drop_claims",
     "faults",
     "give_tokens",
     "is_living",
+    "living",
     "open_copy",
     "open_database",
     "schema_number",

@@ -22,7 +22,7 @@ from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat"]
+__all__ = ["Seat", "drop_claims", "living"]
 
 
 class Seat:
@@ -76,17 +76,7 @@ class Seat:
         return len(gone)
 
     def _is_dead(self, owner: str) -> bool:
-        try:
-            file = os.open(self._path(owner), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(file)
-        return True
+        return _is_free(self._path(owner))
 
     async def _beat(self) -> None:
         while True:
@@ -121,3 +111,31 @@ class Seat:
 def _remove(tx: Tx, *owners: str) -> None:
     for owner in owners:
         tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nobody holds the lock of a seat: its owner is dead."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def living(room: Path) -> list[str]:
+    """Who works on the room in that directory right now, by the names of their seats."""
+    try:
+        return sorted(path.stem for path in (room / "seats").glob("*.lock") if not _is_free(path))
+    except OSError:  # of somebody else, or gone a moment ago
+        return []
+
+
+def drop_claims(tx: Tx) -> None:
+    """Nobody sits here: of a copy of a room, whose workers are at work elsewhere."""
+    tx.execute("DELETE FROM workers")

@@ -1,4 +1,4 @@
-"""Operations on backups of an open room: make one, while everybody goes on working."""
+"""Making a backup of an open room, while everybody goes on working."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from postroom.operations.backup.manifest import Manifest, check_lines
 from postroom.operations.backup.staging import publish, staging
 from postroom.operations.desk import Desk
 
-__all__ = ["Backup", "Made", "cannot", "in_thread"]
+__all__ = ["Backup", "Made", "Tell", "cannot", "in_thread"]
 
 T = TypeVar("T")
 Tell = Callable[[int, int], None]
-"""Hears how many pages of how many are copied."""
+"""Hears how much of how much is done."""
 
 
 class Made(NamedTuple):
