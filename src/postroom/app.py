@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,8 @@ from postroom.vault import Start, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.operations.audit import Audit
+    from postroom.operations.backup import Backup, Restored, Verified
+    from postroom.operations.backup import Keys as CopyKeys
     from postroom.operations.collecting import Collecting
     from postroom.operations.connections import Connections
     from postroom.operations.credentials import Credentials
@@ -35,14 +37,25 @@ if TYPE_CHECKING:
     from postroom.operations.variables import Variables
     from postroom.operations.versions import Versions
 
-__all__ = ["DATABASE", "Room", "Upgraded", "open_room", "upgrade_room"]
+__all__ = [
+    "DATABASE",
+    "Room",
+    "Upgraded",
+    "open_room",
+    "restore_backup",
+    "upgrade_room",
+    "verify_backup",
+]
 
 DATABASE = "room.db"
 Ask = Callable[[str], Secret]
+Tell = Callable[[int, int], None]
+"""Hears how many bytes of how many are done."""
 
 
 _NOUNS: Final = {
     "audit": ("audit", "Audit"),
+    "backup": ("backup", "Backup"),
     "collecting": ("collecting", "Collecting"),
     "connections": ("connections", "Connections"),
     "credentials": ("credentials", "Credentials"),
@@ -70,6 +83,7 @@ class Room:
     warning: str
 
     audit: Audit
+    backup: Backup
     collecting: Collecting
     connections: Connections
     credentials: Credentials
@@ -84,7 +98,7 @@ class Room:
     versions: Versions
 
     def __init__(
-        self, settings: Settings, desk: Desk, warning: str, beside: Mapping[str, Any]
+        self, settings: Settings, desk: Desk, warning: str, beside: Mapping[str, Mapping[str, Any]]
     ) -> None:
         """``beside`` is what the operations of a noun are given besides the desk, by its attribute."""
         self.settings = settings
@@ -99,8 +113,7 @@ class Room:
                 raise AttributeError(f"a room has no attribute {name!r}")
             module, kind = _NOUNS[name]
             made = getattr(import_module(f"postroom.operations.{module}"), kind)
-            beside = [self._beside[name]] if name in self._beside else []
-            operations = made(self.desk, *beside)
+            operations = made(self.desk, **self._beside.get(name, {}))
             setattr(self, name, operations)
             return operations
 
@@ -166,6 +179,56 @@ async def upgrade_room(
     return await upgrade(path, note)
 
 
+async def verify_backup(
+    file: Path | str, settings: Settings, *, ask: Ask | None = None, tell: Tell | None = None
+) -> Verified:
+    """Check a backup; no room is needed.  With the key of its room it is proven who made it.
+
+    Raises Refused (``backup_damaged``), and Locked where the settings name a key that does not fit.
+    """
+    from postroom.operations import backup
+
+    found = await backup.verify(file, _unlocking(settings, ask), tell=tell)
+    if settings.kek is not None and found.locked is not None:
+        raise found.locked
+    return found
+
+
+async def restore_backup(
+    file: Path | str,
+    settings: Settings,
+    *,
+    ask: Ask | None = None,
+    actor: str | None = None,
+    tell: Tell | None = None,
+) -> Restored:
+    """Make the room of a backup where the settings say; there must be nothing at that place yet.
+
+    Raises Refused, Locked and RoomError; then nothing is left there.
+    """
+    from postroom.operations import backup
+
+    return await backup.restore(
+        file,
+        settings.room,
+        _unlocking(settings, ask),
+        actor=actor or f"local:{getpass.getuser()}",
+        tell=tell,
+    )
+
+
+def _unlocking(settings: Settings, ask: Ask | None) -> Callable[[Database], Awaitable[CopyKeys]]:
+    from postroom.operations.backup import Keys as CopyKeys
+
+    async def unlock(db: Database) -> CopyKeys:
+        start, mac = _audit_key(db, await open_vault(db, settings.kek, ask=ask))
+        if start.keyring is None:
+            return CopyKeys(start.locked, None, None)
+        return CopyKeys(None, mac, db.read_now(start.keyring.manifest_key))
+
+    return unlock
+
+
 def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     start, mac = _audit_key(db, start)
     keyring = start.keyring
@@ -188,7 +251,12 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         kek="" if keyring is None else keyring.kek_id,
         checkpoints=checkpoints,
     )
-    beside = {"audit": mac, "keys": start, "versions": History(keyring, recorder, store)}
+    beside: dict[str, dict[str, Any]] = {
+        "audit": {"mac": mac, "keep": settings.audit_keep},
+        "backup": {"manifest_key": None if keyring is None else keyring.manifest_key},
+        "keys": {"start": start},
+        "versions": {"history": History(keyring, recorder, store)},
+    }
     return Room(settings, desk, start.warning, beside)
 
 

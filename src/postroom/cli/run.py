@@ -17,7 +17,7 @@ from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
 from postroom.secret import Secret
-from postroom.settings import settings_of
+from postroom.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from postroom.app import Room, Upgraded
@@ -31,6 +31,7 @@ __all__ = [
     "in_room",
     "loaded",
     "may_ask",
+    "outside",
     "rebinding",
     "told",
     "upgraded",
@@ -47,6 +48,11 @@ def in_room(
     ``upgrade`` brings a room of an earlier release to the schema of this one first.
     """
     return _run(lambda: _in_room(body, make, upgrade))
+
+
+def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+    """Run ``body`` with what was said of room and key, for verbs that want no room that is there."""
+    return _run(lambda: _outside(body))
 
 
 def upgraded() -> Upgraded | None:
@@ -81,6 +87,11 @@ async def _upgrade(ask: Callable[[str], Secret] | None = None) -> Upgraded | Non
 def _asker() -> Callable[[str], Secret] | None:
     """Asks each question once, however often the answer is wanted."""
     return functools.cache(ask) if may_ask() else None
+
+
+async def _outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+    _end_tidily()
+    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
 
 
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:

@@ -20,8 +20,8 @@ from postroom.operations.desk import Desk
 __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
-    "audit", "connection", "credential", "environment", "keys", "outbox", "room", "service",
-    "source", "variable",
+    "audit", "backup", "connection", "credential", "environment", "keys", "outbox", "room",
+    "service", "source", "variable",
 )  # fmt: skip
 """What rows of the record may be about."""
 _log: Final = logger("audit")

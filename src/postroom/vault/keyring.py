@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from postroom.db import Row, Tx
 from postroom.errors import Locked, Refused, Unreadable
@@ -203,6 +205,17 @@ class Keyring:
             return mac.digest()
 
         return code
+
+    def manifest_key(self, tx: Tx) -> Callable[[bytes], bytes]:
+        """HMAC-SHA-256 for the manifests of backups: a key of this purpose alone.
+
+        Derived from the audit key (HKDF-Expand, RFC 5869), which is uniformly random and sealed in
+        the room itself: so the copy in a backup proves its own manifest to whoever has the KEK.
+        """
+        key = HKDFExpand(SHA256(), KEY_BYTES, info=b"postroom backup manifest 1").derive(
+            self.open(tx, _AUDIT, "key").reveal_bytes()
+        )
+        return lambda data: hmac.digest(key, data, "sha256")
 
     # ------------------------------------------------------------------ inside
 
