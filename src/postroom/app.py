@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from postroom.net.dial import Policy
 from postroom.operations.desk import Desk
 from postroom.secret import Secret
 from postroom.settings import Settings
-from postroom.vault import Start, heads_file, open_vault
+from postroom.vault import Start, audit_code, heads_file, manifest_code, open_vault
 
 if TYPE_CHECKING:
     from postroom.operations.audit import Audit
@@ -224,7 +225,7 @@ def _unlocking(settings: Settings, ask: Ask | None) -> Callable[[Database], Awai
         start, mac = _audit_key(db, await open_vault(db, settings.kek, ask=ask))
         if start.keyring is None:
             return CopyKeys(start.locked, None, None)
-        return CopyKeys(None, mac, db.read_now(start.keyring.manifest_key))
+        return CopyKeys(None, mac, db.read_now(partial(manifest_code, start.keyring)))
 
     return unlock
 
@@ -253,7 +254,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     )
     beside: dict[str, dict[str, Any]] = {
         "audit": {"mac": mac, "keep": settings.audit_keep},
-        "backup": {"manifest_key": None if keyring is None else keyring.manifest_key},
+        "backup": {"manifest_key": None if keyring is None else partial(manifest_code, keyring)},
         "keys": {"start": start},
         "versions": {"history": History(keyring, recorder, store)},
     }
@@ -265,7 +266,7 @@ def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
     if start.keyring is None:
         return start, None
     try:
-        return start, db.read_now(start.keyring.audit_key)
+        return start, db.read_now(partial(audit_code, start.keyring))
     except Unreadable as error:
         locked = Locked(
             f"The audit record's key does not open: {error.sentence}",
