@@ -63,4 +63,14 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "tests.faults.sending:killed_workers_that_resend",
         "a message that is tried again has another Message-ID",
     ),
+    "cursor before store": Mutant(
+        mailmutants.cursor_before_store,
+        "tests.faults.collecting:killed_collectors",
+        "the cursor moves before what was listed is recorded",
+    ),
+    "skip fsync": Mutant(
+        mailmutants.skip_fsync,
+        "tests.faults.collecting:durable_before_recorded",
+        "messages are recorded as delivered before their bytes are durable",
+    ),
 }
