@@ -59,6 +59,22 @@ async def test_a_watcher_survives_a_server_that_goes_away(
             assert box.row()["note"] == ""
 
 
+async def test_another_host_while_it_connects_is_not_mistaken_for_the_old_mailbox(
+    box: Incoming,
+) -> None:
+    """Claimed with one host and opened with another: nothing is recorded for the old mailbox."""
+    box.fill(letter("one"), letter("two"))
+    await box.source()
+    [claim] = await box.room.collecting.claim(["orders-in"], 1)
+    watcher = await box.room.collecting.watcher(claim)
+    await box.room.connections.set("acme", {"incoming": {"host": "localhost"}}, rebind=True)
+    with pytest.raises(Refused, match="changed while it was connecting"):
+        await watcher.once()
+    assert box.counts() == {}
+    assert (await box.run()).delivered == 2
+    assert box.counts() == {"done": 2}
+
+
 # ------------------------------------------------------------------ POP3
 
 
