@@ -87,6 +87,11 @@ class Child:
         assert self._process.stderr is not None
         return self._process.stderr.readline().rstrip("\n")
 
+    def complaints(self) -> str:
+        """All that it wrote to its standard error, once it has ended."""
+        assert self._process.stderr is not None
+        return self._process.stderr.read()
+
     def lines(self) -> Sequence[str]:
         """What it still printed before it ended, as far as the last line is whole."""
         assert self._process.stdout is not None
