@@ -38,8 +38,8 @@ def load_outside(kind: str, reference: str, *, seconds: float | None = None) -> 
     """The key that a package gives for ``kind:reference``.
 
     All its tries end within ``seconds`` (WAIT_SECONDS).  Raises Locked: ``key_unreachable`` when it
-    cannot be reached (``temporary``), ``key_missing`` when it gives none, ``key_unsafe`` when what it gives is no key.
-    What the package says in its error is not shown: nobody knows what stands in it.
+    cannot be reached (``temporary``), ``key_missing`` when it gives none, ``key_unsafe`` when what it
+    gives is no key.  What the package says in its error is not shown: nobody knows what stands in it.
     """
     [found] = importlib.metadata.entry_points(group=GROUP, name=kind)
     answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
