@@ -169,6 +169,7 @@ class Dispatcher:
     ) -> None:
         """Send what is due over one connection, opened as often as need be; a backlog over two."""
         spares: list[asyncio.Task[None]] = []
+        full = 0
 
         def lines(batch: int) -> int:
             """How many are open for this batch; opens the spare one behind a second full batch."""
@@ -181,7 +182,6 @@ class Dispatcher:
                 spares.append(asyncio.create_task(spare))
             return _LINES if spares and not spares[0].done() else 1
 
-        full = 0
         try:
             await self._work_off(connection, by_name, item, done, lines)
         finally:
