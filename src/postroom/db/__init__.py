@@ -1,9 +1,9 @@
 """The database: one way to write, one way to read, and the claims that share out the work."""
 
-from postroom.db.claims import Claim, Queue, is_living
+from postroom.db.claims import Claim, Queue
 from postroom.db.engine import Database, open_database
 from postroom.db.limits import give_tokens, take_tokens
-from postroom.db.seats import Seat
+from postroom.db.seats import Seat, is_living
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [

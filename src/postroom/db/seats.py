@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Self
 
 from postroom.clock import timestamp
-from postroom.db.claims import HEARTBEAT_SECONDS
+from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat"]
+__all__ = ["Seat", "is_living"]
 
 
 class Seat:
@@ -32,14 +32,14 @@ class Seat:
         """``kek`` is the id of the key this process opened the room with."""
         self._db = db
         self._kek = kek
-        self._directory = db.path.parent / "seats"
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._place = _place(db.path, self.owner)
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._place.parent.mkdir(mode=0o700, exist_ok=True)
+        self._file = os.open(self._place, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             await self._db.write(self._sit)
@@ -68,25 +68,12 @@ class Seat:
         others = await self._db.read(
             lambda tx: tx.all("SELECT owner FROM workers WHERE owner <> :me", me=self.owner)
         )
-        gone = [row["owner"] for row in others if self._is_dead(row["owner"])]
+        gone = [row["owner"] for row in others if _is_free(_place(self._db.path, row["owner"]))]
         if gone:
             await self._db.write(lambda tx: _remove(tx, *gone))
             for owner in gone:
-                self._path(owner).unlink(missing_ok=True)
+                _place(self._db.path, owner).unlink(missing_ok=True)
         return len(gone)
-
-    def _is_dead(self, owner: str) -> bool:
-        try:
-            file = os.open(self._path(owner), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(file)
-        return True
 
     async def _beat(self) -> None:
         while True:
@@ -108,14 +95,42 @@ class Seat:
             now=timestamp(),
         )
 
-    def _path(self, owner: str) -> Path:
-        return self._directory / f"{owner}.lock"
-
     def _leave_file(self) -> None:
         if self._file is not None:
-            self._path(self.owner).unlink(missing_ok=True)
+            self._place.unlink(missing_ok=True)
             os.close(self._file)
             self._file = None
+
+
+def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
+    """Whether the owner of a row has a seat, holds its lock and has sent a heartbeat in the lease."""
+    return owner is not None and bool(
+        tx.value(
+            "SELECT 1 FROM workers WHERE owner = :owner AND heartbeat_at >= :oldest",
+            owner=owner,
+            oldest=now - LEASE_SECONDS,
+        )
+        and not _is_free(_place(tx.path, owner))
+    )
+
+
+def _place(database: Path, owner: str) -> Path:
+    return database.parent / "seats" / f"{owner}.lock"
+
+
+def _is_free(place: Path) -> bool:
+    """Whether nobody living holds the lock; several may ask at once, hence the shared one."""
+    try:
+        file = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
 
 
 def _remove(tx: Tx, *owners: str) -> None:
