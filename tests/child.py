@@ -21,8 +21,10 @@ _SRC = str(Path(postroom.__file__).parents[1])
 class Child:
     """``with Child("-c", CODE, "argument") as child:`` runs it; leaving the block kills it."""
 
-    def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
-        """Start ``python`` with these arguments."""
+    def __init__(
+        self, *arguments: str, env: dict[str, str] | None = None, keep: Sequence[int] = ()
+    ) -> None:
+        """Start ``python`` with these arguments; ``keep`` are open files that it gets too."""
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             env={**os.environ, "PYTHONPATH": _SRC, **(env or {})},
@@ -30,6 +32,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            pass_fds=keep,
         )
 
     def __enter__(self) -> Self:
@@ -50,6 +53,15 @@ class Child:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, the negative number of the signal that ended it, or None: it lives."""
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def line(self) -> str:
         """The next line it prints; AssertionError with what it complained of if it ends instead."""

@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
-import dataclasses
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom.audit import Checkpoints, Mac, Outside, Recorder, carry_versions
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
-from postroom.db import SCHEMA, Database, Tx, Upgraded, open_database, upgrade
-from postroom.errors import Locked, RoomError, Unreadable
+from postroom.db import SCHEMA, Database, Tx, open_database
+from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
-from postroom.operations.audit import Audit
-from postroom.operations.collecting import Collecting
-from postroom.operations.connections import Connections
-from postroom.operations.credentials import Credentials
 from postroom.operations.desk import Desk
-from postroom.operations.email import Email
-from postroom.operations.keys import Keys
-from postroom.operations.ledger import Ledger
-from postroom.operations.roomfile import RoomFile
-from postroom.operations.services import Outbox, Services
-from postroom.operations.sources import Sources
-from postroom.operations.variables import Variables
-from postroom.operations.versions import Versions
 from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import Start, heads_file, open_vault
 
-__all__ = ["DATABASE", "Room", "Upgraded", "open_room", "upgrade_room"]
+if TYPE_CHECKING:
+    from postroom.db.upgrading import Upgraded
+    from postroom.operations.audit import Audit
+    from postroom.operations.collecting import Collecting
+    from postroom.operations.connections import Connections
+    from postroom.operations.credentials import Credentials
+    from postroom.operations.email import Email
+    from postroom.operations.keys import Keys
+    from postroom.operations.ledger import Ledger
+    from postroom.operations.outbox import Outbox
+    from postroom.operations.roomfile import RoomFile
+    from postroom.operations.services import Services
+    from postroom.operations.sources import Sources
+    from postroom.operations.variables import Variables
+    from postroom.operations.versions import Versions
+
+__all__ = ["DATABASE", "Room", "open_room", "upgrade_room"]
 
 DATABASE = "room.db"
 Ask = Callable[[str], Secret]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+_NOUNS: Final = {
+    "audit": ("audit", "Audit"),
+    "collecting": ("collecting", "Collecting"),
+    "connections": ("connections", "Connections"),
+    "credentials": ("credentials", "Credentials"),
+    "email": ("email", "Email"),
+    "keys": ("keys", "Keys"),
+    "ledger": ("ledger", "Ledger"),
+    "outbox": ("outbox", "Outbox"),
+    "roomfile": ("roomfile", "RoomFile"),
+    "services": ("services", "Services"),
+    "sources": ("sources", "Sources"),
+    "variables": ("variables", "Variables"),
+    "versions": ("versions", "Versions"),
+}
+"""Attribute of a room: the module of ``operations`` that has its operations, and their class."""
+
+
 class Room:
-    """An opened room: one attribute a noun, each with the operations of that noun."""
+    """An opened room: one attribute a noun, each with the operations of that noun.
+
+    The operations of a noun are loaded when they are first asked for: one command wants one or two.
+    """
 
     settings: Settings
     desk: Desk
+    warning: str
+
     audit: Audit
     collecting: Collecting
     connections: Connections
@@ -56,7 +83,27 @@ class Room:
     sources: Sources
     variables: Variables
     versions: Versions
-    warning: str
+
+    def __init__(
+        self, settings: Settings, desk: Desk, warning: str, beside: Mapping[str, Any]
+    ) -> None:
+        """``beside`` is what the operations of a noun are given besides the desk, by its attribute."""
+        self.settings = settings
+        self.desk = desk
+        self.warning = warning
+        self._beside = beside
+
+    if not TYPE_CHECKING:  # or every misspelled attribute would pass
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _NOUNS:
+                raise AttributeError(f"a room has no attribute {name!r}")
+            module, kind = _NOUNS[name]
+            made = getattr(import_module(f"postroom.operations.{module}"), kind)
+            beside = [self._beside[name]] if name in self._beside else []
+            operations = made(self.desk, *beside)
+            setattr(self, name, operations)
+            return operations
 
     async def close(self) -> None:
         """Finish what runs, give claims back, close the database."""
@@ -80,8 +127,13 @@ async def open_room(
     db = open_database(settings.room / DATABASE, create=make)
     try:
         start = await open_vault(db, settings.kek, make=make, ask=ask)
-    except BaseException:
+    except BaseException as error:
         await db.close()
+        if isinstance(error, InvalidValue):  # not of what was asked, but of where the room's key is
+            raise RoomError(
+                f"The source of the room's key is not understood: {error.sentence.removeprefix('kek: ')}.",
+                hint="It comes from --kek or from POSTROOM_KEK.",
+            ) from error
         raise
     return _wired(settings, db, start, actor or f"local:{getpass.getuser()}")
 
@@ -94,6 +146,8 @@ async def upgrade_room(
     Its key must open it first: what cannot be recorded is not done, and a room that would be locked
     afterwards is better left to the release that made it.  Raises RoomError.
     """
+    from postroom.db.upgrading import upgrade  # only few commands want it
+
     path = settings.room / DATABASE
     db = open_database(path, read_only=True, older=True)
     try:
@@ -137,24 +191,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         kek="" if keyring is None else keyring.kek_id,
         checkpoints=checkpoints,
     )
-    return Room(
-        settings=settings,
-        desk=desk,
-        audit=Audit(desk, mac, keep=settings.audit_keep),
-        collecting=Collecting(desk),
-        connections=Connections(desk),
-        credentials=Credentials(desk),
-        email=Email(desk),
-        keys=Keys(desk, start),
-        ledger=Ledger(desk),
-        outbox=Outbox(desk),
-        roomfile=RoomFile(desk),
-        services=Services(desk),
-        sources=Sources(desk),
-        variables=Variables(desk),
-        versions=Versions(desk, History(keyring, recorder, store)),
-        warning=start.warning,
-    )
+    beside = {"audit": mac, "keys": start, "versions": History(keyring, recorder, store)}
+    return Room(settings, desk, start.warning, beside)
 
 
 def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:

@@ -80,6 +80,19 @@ class Outgoing:
             lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE id = :id", id=item)
         )
 
+    def waiting(self) -> int:
+        """How many items are not finished."""
+        found: int = self.room.desk.db.read_now(
+            lambda tx: tx.value("SELECT count(*) FROM outbox WHERE finished_at IS NULL")
+        )
+        return found
+
+    async def all_due(self) -> None:
+        """Make everything that waits due now, as time would."""
+        await self.room.desk.db.write(
+            lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE finished_at IS NULL")
+        )
+
     def arrived(self, count: int = 1) -> list[bytes]:
         """What the other user has got, once it is that many; and not one more."""
         end = monotonic() + 10.0

@@ -44,10 +44,10 @@ def test_an_app_is_made_with_its_client_secret_on_a_terminal(cli: Cli, screen: A
 
 
 def test_the_description_is_asked_for_first_unless_it_is_given(cli: Cli, screen: Any) -> None:
-    """DESIGN 4.1: name, type and description, then the fields; an smtp host is enough to be used."""
+    """DESIGN 4.1: name, type and description, then the fields; an smtp record needs all of them."""
     host = ("--type", "smtp", "--host", "127.0.0.1")
     with screen("credential", "add", "relay", *host) as asked:
-        asked.until("Description (empty: none): ")
+        asked.until("Description (empty: later): ")
         asked.type("The relay of the office")
         asked.until("User name (empty: no sign-in): ")
         asked.type("")
@@ -55,13 +55,25 @@ def test_the_description_is_asked_for_first_unless_it_is_given(cli: Cli, screen:
     with screen("credential", "add", "other", *host, "--description", "") as asked:
         asked.until("User name (empty: no sign-in): ")
         asked.type("")
-        assert asked.end() == 0, asked.seen
+        assert asked.end() == 3, asked.seen
+    assert "postroom credential set other --description TEXT" in asked.seen
     assert "Description" not in asked.seen.partition("User name")[0]
     found = cli("credential", "list", "--json").json["items"]
     assert {one["name"]: (one["description"], one["state"]) for one in found} == {
         "relay": ("The relay of the office", "complete"),
-        "other": ("", "complete"),
+        "other": ("", "incomplete"),
     }
+    sent = cli("send", "--via", "other", "--from", "a@example.com", "--to", "b@example.com",
+               "--text", "x", "--forget")  # fmt: skip
+    assert sent.status == 1
+    assert "The credential other is incomplete: description missing." in sent.err
+    with screen("credential", "set", "other") as asked:
+        asked.until("Description (empty: later): ")
+        asked.type("The other one")
+        asked.until("(empty: keep): ")
+        asked.type("")
+        assert asked.end() == 0, asked.seen
+    assert cli("credential", "show", "other", "--json").json["state"] == "complete"
 
 
 def test_an_incomplete_app_ends_with_flags_that_complete_it(
@@ -118,7 +130,8 @@ def test_a_prompt_in_a_room_file_needs_a_terminal(cli: Cli, screen: Any, tmp_pat
 
 
 def test_a_refused_type_names_no_flag_that_is_not_there(cli: Cli) -> None:
-    assert cli("credential", "add", "relay", "--type", "smtp", "--host", "127.0.0.1").status == 0
+    assert cli("credential", "add", "relay", "--type", "smtp", "--host", "127.0.0.1",
+               "--description", "The relay").status == 0  # fmt: skip
     assert cli("service", "add", "out", "--connection", "credential:relay").status == 0
     refused = cli("credential", "set", "relay", "--type", "secret", "--yes")
     assert refused.status == 1

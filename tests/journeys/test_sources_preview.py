@@ -23,7 +23,7 @@ async def box(room: Room, ground: Ground, tmp_path: Path) -> Incoming:
 async def foreseen(box: Incoming, last: int = 50) -> list[tuple[str, str, str]]:
     """What the preview says, oldest first: would, why, then."""
     found = await box.room.collecting.preview("orders-in", last=last)
-    return [(one.would, one.why, one.then) for one in reversed(found)]
+    return [(one.would, one.why, one.then) for one in reversed(found.newest)]
 
 
 async def test_what_would_happen_and_why(box: Incoming) -> None:
@@ -105,5 +105,26 @@ def test_the_verb(cli: Cli, wired: User, ground: Ground) -> None:
     [one] = cli("source", "preview", "orders-in", "--last", "1", "--json").json["items"]
     assert one["would"] == "collect"
     assert one["name"].startswith("Order 8 (from: ada@partner.example")
-    table = cli("source", "preview", "orders-in").out
-    assert table.index("Order 8") < table.index("Order 7")
+    table = cli("source", "preview", "orders-in")
+    assert table.out.index("Order 8") < table.out.index("Order 7")
+    assert "INBOX holds 2 messages; the first pass takes them all (start: all)." in table.err
+
+
+@pytest.mark.parametrize(
+    ("start", "first"),
+    [("all", "takes them all (start: all)"), ("new", "takes what was received from now on"),
+     ("{since: 2026-01-01}", "takes what was received since 2026-01-01")],
+)  # fmt: skip
+def test_the_count_is_shown_before(
+    cli: Cli, wired: User, ground: Ground, start: str, first: str
+) -> None:
+    """DESIGN 4.3: how many messages are there already, and what ``start`` makes of them."""
+    ground.dovecot.fill(wired, [letter(f"Order {one}") for one in range(3)])
+    assert cli("source", "set", "orders-in", "--set", f"start={start}").status == 0
+    before = cli("source", "preview", "orders-in", "--last", "2")
+    said = " ".join(before.err.split())
+    assert f"INBOX holds 3 messages; the first pass {first}. The newest 2 are shown." in said
+    assert cli("source", "run", "orders-in").status == 0
+    after = cli("source", "preview", "orders-in", "--json").json
+    assert (after["folder"], after["messages"], len(after["items"])) == ("INBOX", 3, 3)
+    assert "first pass" not in cli("source", "preview", "orders-in").err

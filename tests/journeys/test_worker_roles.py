@@ -99,6 +99,7 @@ async def test_only_a_worker_with_the_role_takes_the_work(
         await soon(lambda: post.mailbox.counts("free") == {"done": 2}, seconds=PATIENCE)
         if collects:
             await soon(lambda: post.mailbox.counts("asked") == {"done": 2}, seconds=PATIENCE)
+            await soon(lambda: post.source("asked")["successes"] > 0, seconds=PATIENCE)
         child.stop()
     found = await post.out.show(item)
     assert (found.state, found.attempts) == (("sent", 1) if sends else ("queued", 0))

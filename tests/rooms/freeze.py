@@ -62,7 +62,7 @@ async def _credentials(room: Room) -> None:
     await room.versions.destroy("acme-login", 5)
     relay = {"host": "smtp.example.com", "port": 587, "user_name": "relay", "tls": True}
     relay |= {"email_address": "relay@example.com", "password": Secret("relay-password-Ω")}
-    await make("relay", "smtp", details=relay)
+    await make("relay", "smtp", description="The relay of the office", details=relay)
     tenant = "11111111-2222-4333-8444-555555555555"
     app = {"tenant_id": tenant, "client_id": tenant, "client_secrets": client}
     await make("entra", "msgraph", details=app)

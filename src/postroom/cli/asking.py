@@ -6,9 +6,20 @@ from postroom.cli.flags import Given
 from postroom.cli.run import ask, ask_plain, may_ask
 from postroom.errors import InvalidValue
 from postroom.fields import Described, assign, check_name, describe
-from postroom.operations.declared import credential_fields, credential_types, lacking
+from postroom.operations.declared import (
+    credential_fields,
+    credential_types,
+    lacking,
+    needs_description,
+)
 
-__all__ = ["ask_for_lacking", "ask_for_missing", "ask_for_secrets", "ask_type"]
+__all__ = [
+    "ask_description",
+    "ask_for_lacking",
+    "ask_for_missing",
+    "ask_for_secrets",
+    "ask_type",
+]
 
 
 def ask_type() -> str:
@@ -18,6 +29,11 @@ def ask_type() -> str:
     if not answer:
         raise InvalidValue("--type", f"is needed; one of {types}")
     return answer
+
+
+def ask_description(type: str) -> str:
+    """What the record is for; empty when nobody says it."""
+    return ask_plain(f"Description (empty: {'later' if needs_description(type) else 'none'})")
 
 
 def ask_for_missing(given: Given, type: str) -> None:

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from postroom.cli import show, versions
-from postroom.cli.asking import ask_for_lacking, ask_for_missing, ask_for_secrets, ask_type
+from postroom.cli.asking import (
+    ask_description,
+    ask_for_lacking,
+    ask_for_missing,
+    ask_for_secrets,
+    ask_type,
+)
 from postroom.cli.flags import Given, flag_for, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
-from postroom.cli.run import agreed, ask_plain, confirm, in_room, rebinding
+from postroom.cli.run import agreed, confirm, in_room, rebinding
 from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
@@ -92,7 +98,7 @@ def add(
         names = {one["name"].casefold() for one in await room.credentials.list()}
         about = description
         if name.casefold() not in names and " " not in name:  # else it is refused in a moment
-            about = ask_plain("Description (empty: none)") if about is None else about
+            about = ask_description(kind) if about is None else about
             ask_for_missing(given, kind)
         saved = await room.credentials.create(
             name,
@@ -133,9 +139,11 @@ def set_(
         for field in _clear_head(given, {*known.plain, *known.sealed}):
             head.setdefault(field, "")
         if not (type or head or given.values or given.clear):
+            if "description" in known.missing and (about := ask_description(known.type)):
+                head["description"] = about
             ask_for_lacking(given, known.type, known.missing)
             ask_for_secrets(given, known.type, "empty: keep")
-            if not given.values:
+            if not (head or given.values):
                 raise WrongUse(
                     "Nothing to change was given.", hint=_how_to_complete(known.type, known.missing)
                 )
@@ -275,7 +283,10 @@ def _flags_of(type: str, missing: list[str]) -> str:
     """The flags that give what is missing; any name will do where fields are custom."""
     if type == "generic":
         return "--FIELD-from-env NAME"
-    return " ".join(flag_for(name, credential_fields(type)) for name in missing)
+    return " ".join(
+        "--description TEXT" if name == "description" else flag_for(name, credential_fields(type))
+        for name in missing
+    )
 
 
 def _how_to_complete(type: str, missing: list[str]) -> str:

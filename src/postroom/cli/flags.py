@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from postroom.cli.wronguse import common_flags
 from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields import Described, Fields, assign, describe, nearest, sealed_in
@@ -266,9 +264,10 @@ def _read(field: Described | None, text: str) -> Any:
     kind = "value" if field is None else field.type
     if kind == "list" and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if kind in ("text", "choice", "duration", "size", "date", "secret"):
+    structured = kind == "choice" and text.lstrip().startswith("{")  # start: {since: DATE}
+    if kind in ("text", "choice", "duration", "size", "date", "secret") and not structured:
         return text
-    try:
-        return yaml.safe_load(text) if text else text
-    except (yaml.YAMLError, ValueError, LookupError):
-        return text
+    # here, for every verb that gets no such flag: YAML is slow to load
+    from postroom.operations.yamlfile import read_value
+
+    return read_value(text)

@@ -73,8 +73,9 @@ def upgrade() -> None:
     if done is None:
         show.say("The room has the schema of this release; nothing was changed.", upgraded=False)
     else:
-        facts = {"from": done.before, "to": done.after, "copy": str(done.copy)}
-        show.say(told(done), upgraded=True, **facts)
+        before, after, copy = done
+        facts = {"from": before, "to": after, "copy": str(copy)}
+        show.say(told(*done), upgraded=True, **facts)
 
 
 @app.verb()
@@ -155,6 +156,11 @@ def export(
     try:
         with to.open("x", encoding="utf-8") as file:
             file.write(text)
+    except FileExistsError:
+        raise WrongUse(
+            f"{to} is there already, and nothing is written over it.",
+            hint="Give the name of a new file, or move that one away.",
+        ) from None
     except OSError as error:
         raise WrongUse(f"{to} cannot be written: {error.strerror}.") from error
     show.say(f"Written to {to}, without secrets.", path=str(to))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from postroom.cli import show
+from postroom.cli import coredumps, show
 from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
@@ -19,7 +20,9 @@ from postroom.secret import Secret
 from postroom.settings import settings_of
 
 if TYPE_CHECKING:
-    from postroom.app import Room, Upgraded
+    from pathlib import Path
+
+    from postroom.app import Room
     from postroom.operations.desk import Rebind
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "ask_plain",
     "confirm",
     "in_room",
+    "loaded",
     "may_ask",
     "rebinding",
     "told",
@@ -47,13 +51,14 @@ def in_room(
     return _run(lambda: _in_room(body, make, upgrade))
 
 
-def upgraded() -> Upgraded | None:
-    """Upgrade the room if it is of an earlier release; says from which schema to which."""
+def upgraded() -> tuple[int, int, Path] | None:
+    """Upgrade the room if it is of an earlier release: from which schema to which, and the copy."""
     return _run(_upgrade)
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
+    coredumps.forbid()
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
@@ -67,9 +72,10 @@ def _end_tidily() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _upgrade(ask: Callable[[str], Secret] | None = None) -> Upgraded | None:
+async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int, Path] | None:
     from postroom.app import upgrade_room
 
+    loaded()
     _end_tidily()
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
     return await upgrade_room(settings, ask=ask or _asker())
@@ -83,12 +89,13 @@ def _asker() -> Callable[[str], Secret] | None:
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
+    loaded()
     _end_tidily()
     asking = _asker()
     if upgrade:
         done = await _upgrade(asking)
         if done is not None:
-            show.note(told(done))
+            show.note(told(*done))
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
     room = await open_room(settings, make=make, ask=asking)
     try:
@@ -99,12 +106,19 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
         await room.close()
 
 
-def told(done: Upgraded) -> str:
+def told(before: int, after: int, copy: Path) -> str:
     """What an upgrade did, in a sentence."""
     return (
-        f"The room was upgraded from schema {done.before} to {done.after}. As it was, it is kept in "
-        f"{done.copy}: remove that when you no longer want to go back."
+        f"The room was upgraded from schema {before} to {after}. As it was, it is kept in {copy}: "
+        "remove that when you no longer want to go back."
     )
+
+
+def loaded() -> None:
+    """All that this command needs is loaded: from here on there may be garbage (see cli.main)."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def may_ask() -> bool:

@@ -182,13 +182,38 @@ def preview(
     last: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
 ) -> None:
     """What would happen to the messages on the server, and why; changes nothing."""
-    rows = in_room(lambda room: room.collecting.preview(name, last=last))
+
+    async def body(room: Room) -> tuple[Any, str]:
+        start = (await room.sources.show(name))["start"]
+        return await room.collecting.preview(name, last=last), start
+
+    found, start = in_room(body)
     show.items(
-        [one.as_json() for one in rows],
+        [one.as_json() for one in found.newest],
         (("would", "WOULD"), ("name", "NAME"), ("why", "WHY"), ("then", "THEN")),
         empty=f"There is no message in the folder that source {name} watches.",
         give=("name", "why", "then"),
+        folder=found.folder,
+        messages=found.messages,
     )
+    if found.messages:
+        show.note(_count(found, start))
+
+
+def _count(found: Any, start: Any) -> str:
+    """How many there are, and what of them the first pass will take (DESIGN 4.3, ``start``)."""
+    held = f"{found.folder} holds {_messages(found.messages)}"
+    if found.first and start == "all":
+        held += f"; the first pass takes {'it' if found.messages == 1 else 'them all'} (start: all)"
+    elif found.first:
+        since = "from now on" if start == "new" else f"since {start['since']}"
+        held += f"; the first pass takes what was received {since}"
+    rest = found.messages - len(found.newest)
+    return held + (f". The newest {len(found.newest)} are shown." if rest else ".")
+
+
+def _messages(number: int) -> str:
+    return f"{number:,} message{'s' * (number != 1)}"
 
 
 @app.verb()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from postroom.connections.connection import Auth
 from postroom.connections.effective import EffectiveSide, is_loopback
 from postroom.connections.resolver import TrustedCertificate
-from postroom.credentials.record import Credential
+from postroom.credentials.record import Credential, check_complete
 from postroom.credentials.types.addresses import proxy_of
 from postroom.credentials.types.base import Details
 from postroom.credentials.types.smtp import Smtp
@@ -31,14 +31,7 @@ def side_of_credential(credential: Credential, trusted: TrustedCertificate) -> E
             code="not_supported",
             hint="Make a connection that uses it: postroom connection add",
         )
-    if credential.missing:
-        raise Refused(
-            f"The credential {credential.name} is incomplete: "
-            f"{', '.join(credential.missing)} missing.",
-            code="incomplete",
-            missing=credential.missing,
-            hint=f"Give it with: postroom credential set {credential.name}",
-        )
+    check_complete(credential)
     fields = Smtp.load(Details(credential.stored, {}), where=f"credential {credential.name}")
     signs_in = "password" in credential.sealed
     auth = Auth(type="secret", credential=credential.name) if signs_in else Auth(type="none")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import hashlib
 import json
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from postroom.credentials.due import SOON_DAYS, Due, due_of
@@ -14,7 +16,7 @@ from postroom.credentials.intake import mask_of
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
-from postroom.errors import InvalidValue, NotThere, Unreadable
+from postroom.errors import InvalidValue, NotThere, Refused, Unreadable
 from postroom.vault import Binding, Hints
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "Opened",
     "Saved",
     "State",
+    "beside",
     "binding_of",
+    "check_complete",
     "credential_of",
     "find",
     "find_all",
@@ -151,8 +155,10 @@ def find_all(tx: Tx) -> list[Row]:
     return tx.all(ALL)
 
 
-def binding_of(row: Row, destinations: list[str], *, version: int | None = None) -> Binding:
-    """What the sealed fields of a version are bound to."""
+def binding_of(
+    row: Row | Mapping[str, Any], destinations: list[str], *, version: int | None = None
+) -> Binding:
+    """What the sealed fields of a version are bound to; ``row`` has the columns of that version."""
     return Binding(
         "credential",
         row["id"],
@@ -160,7 +166,19 @@ def binding_of(row: Row, destinations: list[str], *, version: int | None = None)
         row["type"],
         row["version"] if version is None else version,
         tuple(destinations),
+        beside(row["plain"], row["secrets"], row["typed_by"], row["typed_at"]),
     )
+
+
+def beside(plain: str, secrets: str, typed_by: str, typed_at: float) -> bytes:
+    """The digest of what a version keeps in the clear beside its secrets, as it is stored.
+
+    Bound to them, so that nobody who can only write the database makes a password sign in for
+    another user, widens who may be written from, or begins the time for corrections anew.
+    ``presented_at`` changes without the secrets; the audit record keeps that (versions.is_kind).
+    """
+    parts = (plain.encode(), secrets.encode(), typed_by.encode(), struct.pack(">d", typed_at))
+    return hashlib.sha256(b"".join(struct.pack(">Q", len(part)) + part for part in parts)).digest()
 
 
 def credential_of(row: Row, hints: Hints | None) -> Credential:
@@ -189,6 +207,18 @@ def credential_of(row: Row, hints: Hints | None) -> Credential:
     )
 
 
+def check_complete(credential: Credential) -> None:
+    """Raise Refused (``incomplete``) when something is missing without which nothing can use it."""
+    if credential.missing:
+        raise Refused(
+            f"The credential {credential.name} is incomplete: "
+            f"{', '.join(credential.missing)} missing.",
+            code="incomplete",
+            missing=credential.missing,
+            hint=f"Give it with: postroom credential set {credential.name}",
+        )
+
+
 def hint_binding(row: Row, *, version: int | None = None) -> Binding:
     """What a hint is bound to: the record and its version; where secrets go is not its matter."""
     number = row["version"] if version is None else version
@@ -205,16 +235,23 @@ def _read(row: Row) -> tuple[dict[str, Any], list[str], list[str], State, list[s
         if row["plain"] is None:
             if row["version"]:
                 raise ValueError("the current version is not there")
-            return {}, [], [], "incomplete", kind.lacks({}, ())
+            return {}, [], [], "incomplete", _missing(kind, row, {}, [])
         plain = json.loads(row["plain"])
         sealed, lines = list(_texts(row["secrets"])), list(_texts(row["destinations"]))
         if not isinstance(plain, dict):
             raise TypeError("these are no fields")
-        missing = kind.lacks(plain, sealed)
+        missing = _missing(kind, row, plain, sealed)
     except (ValueError, TypeError, AttributeError, InvalidValue):
         # one damaged record never hides the others
         return {}, [], [], "unreadable", []
     return plain, sealed, lines, "incomplete" if missing else "complete", missing
+
+
+def _missing(
+    kind: type[CredentialType], row: Row, plain: dict[str, Any], sealed: list[str]
+) -> list[str]:
+    undescribed = ["description"] if kind.needs_description and not row["description"] else []
+    return undescribed + kind.lacks(plain, sealed)
 
 
 @functools.lru_cache(4096)

@@ -6,7 +6,6 @@ from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.seats import Seat
 from postroom.db.tx import Conflict, Row, Tx
-from postroom.db.upgrading import Upgraded, upgrade
 
 __all__ = [
     "SCHEMA",
@@ -17,10 +16,8 @@ __all__ = [
     "Row",
     "Seat",
     "Tx",
-    "Upgraded",
     "give_tokens",
     "is_living",
     "open_database",
     "take_tokens",
-    "upgrade",
 ]

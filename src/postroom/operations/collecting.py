@@ -18,7 +18,7 @@ from postroom.sources import retention, store
 from postroom.sources.collector import SOURCES, Progress, Tally
 from postroom.sources.deadline import Deadline
 from postroom.sources.naming import Naming
-from postroom.sources.preview import Foreseen, preview
+from postroom.sources.preview import Preview, preview
 from postroom.sources.source import Source
 from postroom.sources.watcher import Watcher, give_up
 
@@ -51,7 +51,7 @@ class Collecting:
             await watcher.watch()  # returns when the source was edited: the new one is watched
         return watched
 
-    async def preview(self, name: str, *, last: int = 50) -> list[Foreseen]:
+    async def preview(self, name: str, *, last: int = 50) -> Preview:
         """What a pass would do with the newest messages on the server, and why; changes nothing.
 
         Raises WireError and Refused for what would stop a pass.

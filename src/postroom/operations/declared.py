@@ -14,7 +14,15 @@ from postroom.services.service import Service
 from postroom.sinks import SINKS
 from postroom.sources.source import Source
 
-__all__ = ["about_type", "credential_fields", "credential_types", "lacking", "nouns", "sinks"]
+__all__ = [
+    "about_type",
+    "credential_fields",
+    "credential_types",
+    "lacking",
+    "needs_description",
+    "nouns",
+    "sinks",
+]
 
 
 def nouns() -> Mapping[str, type[Fields]]:
@@ -38,6 +46,11 @@ def lacking(type_name: str, details: Mapping[str, Any]) -> list[str]:
     for name, value in details.items():
         kind.take(intake, name, value)
     return kind.lacks(intake.plain, intake.sealed)
+
+
+def needs_description(type_name: str) -> bool:
+    """Whether a credential of this type is complete only with a description."""
+    return type_named(type_name).needs_description
 
 
 def about_type(type_name: str) -> tuple[str, str]:

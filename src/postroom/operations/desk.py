@@ -18,8 +18,6 @@ from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
-from postroom.services import service as services
-from postroom.sources import store as sources
 
 __all__ = ["Desk", "Rebind", "check_states"]
 
@@ -107,6 +105,10 @@ class Desk:
 
     def unresolved(self, tx: Tx) -> set[str]:
         """The connections, sources and services whose settings cannot be expanded right now."""
+        # every operation loads the desk, and only a change of variables asks this
+        from postroom.services import service as services
+        from postroom.sources import store as sources
+
         found = {f"connection {name}" for name in self.resolver(tx).problems()}
         expand = self.expander(tx)
         for source in sources.load_all(tx):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from postroom.connections import store as connections
+from postroom.credentials.record import check_complete
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, Refused
 from postroom.mail import Draft, compose, new_message_id, parse_address
@@ -54,7 +55,7 @@ def route_of(desk: Desk, tx: Tx, name: str) -> Route:
     """The service, connection or credential of that name, ready to write messages for.
 
     ``service:``, ``connection:`` or ``credential:`` in front decides where a name is not unique.
-    Raises NotThere, InvalidValue.
+    Raises NotThere, InvalidValue, Refused(``incomplete``).
     """
     service, row_name = _via(desk, tx, name)
     own, allowed, signs_in = _account(desk, tx, service)
@@ -128,7 +129,7 @@ def _candidates(desk: Desk, tx: Tx, name: str) -> list[tuple[str, str]]:
 def _account(desk: Desk, tx: Tx, service: Service) -> tuple[str, tuple[str, ...], bool]:
     """The account's own address, who else it may send as, and whether it signs in."""
     if service.connection.startswith("credential:"):
-        fields = desk.credentials.get(tx, service.connection.partition(":")[2]).fields
+        fields = _usable(desk, tx, service.connection.partition(":")[2])
         own = str(fields.get("email_address") or _address_in(fields.get("user_name")))
         allowed = service.allowed_senders or fields.get("allowed_senders") or ()
         return own, tuple(allowed), bool(fields.get("user_name"))
@@ -136,12 +137,17 @@ def _account(desk: Desk, tx: Tx, service: Service) -> tuple[str, tuple[str, ...]
     side = effective.outgoing
     if side is None:
         raise Refused(f"Connection {service.connection} has no outgoing side.")
-    user: Any = side.user
-    if not user and side.auth.credential:
-        fields = desk.credentials.get(tx, side.auth.credential).fields
-        user = fields.get("email_address") or fields.get("user_name")
+    fields = _usable(desk, tx, side.auth.credential) if side.auth.credential else {}
+    user = side.user or fields.get("email_address") or fields.get("user_name")
     allowed = tuple(service.allowed_senders) or effective.allowed_senders
     return _address_in(user), allowed, side.auth.type != "none"
+
+
+def _usable(desk: Desk, tx: Tx, name: str) -> Mapping[str, Any]:
+    """The fields of a record that nothing is missing of: else the message would wait in vain."""
+    record = desk.credentials.get(tx, name)
+    check_complete(record)
+    return record.fields
 
 
 def _address_in(value: object) -> str:

@@ -13,7 +13,7 @@ import yaml
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.secret import Secret
 
-__all__ = ["Document", "read_document", "secret_of"]
+__all__ = ["Document", "read_document", "read_value", "secret_of"]
 
 Place = tuple[str | int, ...]
 LARGEST = 8 * 1024 * 1024
@@ -53,6 +53,12 @@ def read_document(path: Path) -> Document:
         if path.stat().st_size > LARGEST:
             raise InvalidValue("", f"{path} is larger than {LARGEST >> 20} MiB; a room file is not")
         text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise InvalidValue(
+            "",
+            f"there is no file {path}",
+            hint="Write one, or begin with what is there: postroom export --to FILE",
+        ) from None
     except OSError as error:
         raise InvalidValue("", f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
@@ -73,6 +79,15 @@ def read_document(path: Path) -> Document:
             "", f"{path}, line 1: a room file is a map that begins with: postroom: 1"
         )
     return Document(path, data, lines)
+
+
+def read_value(text: str) -> Any:
+    """A single value by the rules of a file; a text that is no YAML stands for itself."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return text if node is None else _Builder(Path(), {}).build(node, ())
+    except (yaml.YAMLError, InvalidValue, RecursionError):
+        return text
 
 
 def _unquoted(problem: str | None) -> str:

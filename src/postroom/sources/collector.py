@@ -45,6 +45,7 @@ class Tally:
     """What one pass did, in messages."""
 
     listed: int = 0
+    read: int = 0  # have arrived; what of them is durable in the sink is delivered
     delivered: int = 0
     ignored: int = 0
     held: int = 0
@@ -136,7 +137,7 @@ class Collector:
         handing: asyncio.Task[None] | None = None
         try:
             while (rows := await self._acquire(folder.name, tally)) or handing is not None:
-                batch = await self._fetch(store, rows) if rows else None
+                batch = await self._fetch(store, rows, tally) if rows else None
                 if handing is not None:
                     handed, handing = handing, None
                     await self._handed(handed, batch)  # what it could not handle is pending again
@@ -198,7 +199,7 @@ class Collector:
 
         return await self._write(body)
 
-    async def _fetch(self, store: MessageStore, rows: Sequence[Row]) -> _Batch:
+    async def _fetch(self, store: MessageStore, rows: Sequence[Row], tally: Tally) -> _Batch:
         """Read them.  On a lost wire the batch is what had arrived whole, with the ``error``.
 
         The rest goes back, and the message that was in flight is blamed.
@@ -211,6 +212,8 @@ class Collector:
                 self._deadline.alive()
                 for one in batch:
                     got[one.id] = one.content
+                tally.read += len(batch)
+                self._progress(tally)
         except WireError as error:
             left = [row for row in rows if row["message"] not in got]
             await self._give_back(left, left[0]["id"] if left else None)

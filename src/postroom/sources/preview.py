@@ -19,7 +19,7 @@ from postroom.sources.settling import check_actions
 from postroom.sources.source import Source
 from postroom.sources.verdict import Earlier, Facts, again, judge, returned
 
-__all__ = ["Foreseen", "foresee", "preview"]
+__all__ = ["Foreseen", "Preview", "foresee", "preview"]
 
 Would = Literal["collect", "hold", "ignore", "leave"]
 _REMEMBERED: Final[dict[str, tuple[Would, str]]] = {
@@ -53,11 +53,24 @@ class Foreseen:
         return shown
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Preview:
+    """What a pass would find: the folder, how many messages it holds, and the newest of them.
+
+    ``first`` tells that nothing of it was ever listed, so ``start`` decides what is taken.
+    """
+
+    folder: str
+    messages: int
+    first: bool
+    newest: list[Foreseen]
+
+
 async def preview(
     db: Database, source_id: str, store_id: str, source: Source, name: Template,
     store: MessageStore, *, last: int,
-) -> list[Foreseen]:  # fmt: skip
-    """The newest ``last`` messages of the input folder, newest first.
+) -> Preview:  # fmt: skip
+    """The input folder and its newest ``last`` messages, newest first.
 
     Raises WireError, and Refused where the wire cannot do what the source says.
     """
@@ -85,7 +98,7 @@ async def preview(
         called = Told(folder.name, facts.sender, facts.subject, facts.received, seen)
         title = display_name(name, called)
         found.append(Foreseen(one.id, title, one.size, facts.received, would, why, then))
-    return found
+    return Preview(folder.name, folder.exists, cursor is None, found)
 
 
 def foresee(

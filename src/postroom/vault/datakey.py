@@ -29,7 +29,8 @@ _SUITE: Final = str(SUITE).encode()
 class Binding:
     """What a sealed value belongs to.  Change one of these by a letter and it does not open.
 
-    ``destinations`` are canonical lines (net/destination); their order does not matter.
+    ``destinations`` are canonical lines (net/destination); their order does not matter.  ``beside``
+    is a digest of what is stored beside the value in the clear; empty where nothing is.
     """
 
     kind: str
@@ -38,13 +39,17 @@ class Binding:
     type: str = ""
     version: int = 1
     destinations: tuple[str, ...] = ()
+    beside: bytes = b""
 
     def bound(self, room_id: str, field: str) -> bytes:
         """The associated data of one field: every word and the digest of the destinations."""
         words = (room_id, self.kind, self.record, self.name, self.type, str(self.version), field)
-        return associated_data(
-            [LABEL, _SUITE, *(word.encode() for word in words), digest(self.destinations)]
-        )
+        parts = [LABEL, _SUITE, *(word.encode() for word in words), digest(self.destinations)]
+        return associated_data([*parts, self.beside] if self.beside else parts)
+
+    def early(self) -> Binding:
+        """The same without what lies beside it, as values were bound at first."""
+        return dataclasses.replace(self, beside=b"")
 
 
 class DataKey:

@@ -123,8 +123,29 @@ class Keyring:
         return found[field]
 
     def open_all(self, tx: Tx, binding: Binding) -> dict[str, Secret]:
-        """Open every field of a record version, in one query.  Raises Unreadable."""
-        return self._rows(tx, binding, None)
+        """Open every field of a record version, in one query.  Raises Unreadable.
+
+        Values that were sealed before what lies beside them was bound open as well.  That is no way
+        round: the two are different associated data, so without the key nobody turns one of today
+        into one of then.  Who must know asks :meth:`is_fully_bound`.
+        """
+        try:
+            return self._rows(tx, binding, None)
+        except Unreadable:
+            if not binding.beside:
+                raise
+            try:
+                return self._rows(tx, binding.early(), None)
+            except Unreadable:
+                pass
+            raise
+
+    def is_fully_bound(self, tx: Tx, binding: Binding) -> bool:
+        """Whether every field of a record version opens with all it should be bound to."""
+        try:
+            return bool(self._rows(tx, binding, None))
+        except Unreadable:
+            return False
 
     def destroy(self, tx: Tx, kind: str, record: str, version: int | None = None) -> int:
         """Drop the sealed fields of a version (None: of all), and with them their data keys.
@@ -203,7 +224,7 @@ _AUDIT: Final = Binding(kind="audit-key", record="audit")
 def _unreadable(binding: Binding, field: str, what: str) -> Unreadable:
     return Unreadable(
         f"{binding.kind} {binding.name or binding.record}: the sealed field {field} {what}; it was "
-        "damaged, moved, rolled back or its destinations were edited.",
+        "damaged, moved or rolled back, or its destinations or the fields beside it were edited.",
         hint="Enter the value again, or restore the record from a backup. Other records are fine.",
         kind=binding.kind,
         record=binding.record,

@@ -69,8 +69,8 @@ def test_the_help_of_send_opens_no_room() -> None:
 def test_sending_and_collecting_load_no_web_library(tmp_path: Path) -> None:
     where = ("--room", str(tmp_path / "room"), "--kek", f"file:{tmp_path / 'key'}")
     assert not loaded(["init"], *where) & set(WEB)
-    assert not loaded(["credential", "add", "relay", "--type", "smtp", "--host", "127.0.0.1"],
-                      *where) & set(WEB)  # fmt: skip
+    assert not loaded(["credential", "add", "relay", "--type", "smtp", "--host", "127.0.0.1",
+                       "--description", "The relay of the office"], *where) & set(WEB)  # fmt: skip
     assert not loaded(["send", "--via", "relay", "--from", "a@example.com", "--to", "b@example.com",
                        "--text", "x", "--forget"], *where) & set(WEB)  # fmt: skip
 

@@ -59,7 +59,9 @@ class SmallRoom:
     async def credential(self, name: str, type: str, fields: Mapping[str, Any]) -> None:
         def write(tx: Tx) -> None:
             if not self.credentials.exists(tx, name):
-                self.credentials.create(tx, actor=ACTOR, name=name, type=type)
+                self.credentials.create(
+                    tx, actor=ACTOR, name=name, type=type, description=f"{name} of the tests"
+                )
             lines = self.resolver(tx).destinations(name).lines
             self.credentials.set_details(
                 tx, name, fields, actor=ACTOR, used_lines=lines, rebind=True

@@ -39,7 +39,9 @@ class Room:
 
         def body(tx: Any) -> Saved:
             if not self.store.exists(tx, name):
-                self.store.create(tx, actor=actor, name=name, type=kind)
+                self.store.create(
+                    tx, actor=actor, name=name, type=kind, description=f"{name} of the tests"
+                )
             return self.store.set_details(tx, name, values, actor=actor, **options)
 
         return await self.db.write(body)

@@ -43,6 +43,8 @@ class CredentialType(Fields):
     type_name: ClassVar[str]
     label: ClassVar[str]
     about: ClassVar[str]
+    needs_description: ClassVar[bool] = False
+    """Whether a record of this type is complete only with a description."""
 
     # ------------------------------------------------------------------ rules of the type
 

@@ -21,13 +21,14 @@ IMPLICIT_TLS_PORT = 465  # RFC 8314 section 3.3
 
 
 class Smtp(CredentialType):
-    """Beside name and description, which every type has, the host is the minimum: it is what makes
-    a record complete.  Without a user name nothing is signed in.
+    """Name, description and host are the minimum: a record people may send with says what it is
+    for.  Without a user name nothing is signed in.
     """
 
     type_name: ClassVar[str] = "smtp"
     label: ClassVar[str] = "SMTP"
     about: ClassVar[str] = "A mail server that sends, with the user name and password it wants."
+    needs_description: ClassVar[bool] = True
 
     host: Host = field("", label="Host", needed=True, help="Such as smtp.example.com")
     port: Port = field(None, label="Port", help="25 if empty; 587 and 465 are usual with TLS")
