@@ -103,6 +103,13 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
         return RoomError(
             "The room's database file cannot be written.", hint="Check its owner and permissions."
         )
+    if primary == sqlite3.SQLITE_ERROR and str(error).startswith(
+        ("no such table", "no such column")
+    ):
+        return RoomError(
+            f"The room's tables are not as this release made them ({error}).",
+            hint="Somebody changed them. Restore the room from a backup.",
+        )
     if primary in _DISK:
         return RoomError(
             f"The room's database could not be read or written ({error}).",

@@ -30,13 +30,9 @@ _log: Final = logger("audit")
 class Audit:
     """What a person may ask of the audit record."""
 
-    def __init__(
-        self, desk: Desk, mac: Callable[[bytes], bytes] | None, *, keep: float = 400 * 86400.0
-    ) -> None:
-        """``keep`` is for how many seconds a stream that is over is kept."""
+    def __init__(self, desk: Desk, mac: Callable[[bytes], bytes] | None) -> None:
         self._desk = desk
         self._mac = mac
-        self._kept_for = keep
 
     async def list(
         self,
@@ -126,13 +122,13 @@ class Audit:
             raise InvalidValue("why", "say in a few words why the room was put back")
         await checkpoints.accept(why.strip(), actor=self._desk.actor)
 
-    async def retire(self) -> int:
-        """Remove the streams that are over and older than they are kept; gives how many.
+    async def retire(self, *, keep: float) -> int:
+        """Remove the streams whose last row is older than ``keep`` seconds; gives how many.
 
         What is wrong with one that is due is logged, and it stays.
         """
         mac, _ = self._keys()
-        before = timestamp() - self._kept_for
+        before = timestamp() - keep
         total = 0
 
         def body(tx: Tx) -> tuple[int, builtins.list[str]]:
