@@ -36,3 +36,7 @@ class Stage:
         """The same as arguments for a client."""
         settings = self.settings
         return str(settings.room), str(settings.kek)
+
+    def files(self) -> list[Path]:
+        """The files of the room's database."""
+        return sorted(self.settings.room.glob("room.db*"))

@@ -144,6 +144,24 @@ def test_yesterday_s_database_is_told_without_being_asked_to(filled: Cli) -> Non
     assert row["detail"]["why"] == "the disk broke"
 
 
+def test_a_restored_backup_is_no_database_put_back(filled: Cli, tmp_path: Path) -> None:
+    """T92: restoring to the same place begins the head anew, and the record says so; later ones count."""
+    backup = tmp_path / "room.tar"
+    assert filled("backup", "create", "--to", str(backup)).status == 0
+    assert filled("variable", "set", "MAIL_HOST", "mail.example.com").status == 0
+    filled.settings.room.rename(tmp_path / "broken")
+    done = filled("backup", "restore", str(backup))
+    assert done.status in (0, 3), done.err
+    answer = filled("audit", "verify")
+    assert (answer.status, answer.err) == (0, ""), answer.out
+    [row] = filled("audit", "list", "--action", "accept", "--json").json["items"]
+    assert row["detail"]["why"] == "restored from room.tar"
+    copy = saved(filled)
+    assert filled("variable", "set", "MAIL_HOST", "mx.example.com").status == 0
+    put_back(filled, copy)
+    assert filled("audit", "verify").status == 1
+
+
 def test_a_head_on_another_machine_tells_too(filled: Cli, tmp_path: Path) -> None:
     """T92: the file beside the key is gone as well; what was carried away tells."""
     copy = saved(filled)

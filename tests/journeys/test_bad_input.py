@@ -262,6 +262,7 @@ def test_a_locked_database_names_the_holder(
     other.execute("BEGIN IMMEDIATE")
     try:
         answer = cli("variable", "set", "A", "1")
+        assert cli("connection", "list").status == 0, "looking goes on"
     finally:
         other.rollback()
         other.close()

@@ -4,7 +4,7 @@ A chain is a *stream*: one per process start, so that processes never wait for e
 that lives for days begins another one every day.  Row ``n`` of a stream carries HMAC-SHA-256 (RFC
 2104) over the row and the code of row ``n - 1``; the key is sealed in the vault, so who edits the
 table cannot make the codes fit.  Sequence number and previous code are read from the table in the
-same transaction, never remembered: what is rolled back leaves no hole.
+same transaction and remembered no longer than that: what is rolled back leaves no hole.
 
 The *position* is the order of writing over all streams.  It is part of the code, and it alone decides
 what is newer: a clock that is set back, or an instant that somebody edits, changes nothing.
@@ -57,6 +57,8 @@ ACCEPT: Final = "accept"
 STREAM_SECONDS: Final = 86400.0
 """How long a stream is written to: streams are retired whole, so none may live for years."""
 
+_END: Final = ("audit", "end")
+"""The last row of all, as a transaction knows it (Tx.known)."""
 _length = struct.Struct(">Q").pack
 
 
@@ -75,7 +77,10 @@ def message(row: Mapping[str, Any] | Row, previous: bytes, *, ordered: bool = Tr
     ]
     if ordered:
         parts.append(_length(row["position"]))
-    return b"".join(_length(len(part)) + part for part in parts)
+    framed: list[bytes] = []
+    for part in parts:
+        framed += (_length(len(part)), part)
+    return b"".join(framed)
 
 
 def stated_version(noun: str, action: str, detail: Mapping[str, Any]) -> tuple[str, int] | None:
@@ -150,7 +155,10 @@ class Recorder:
         if head is not None:
             self._checkpoint(tx, head, CHECKPOINT, "closed", stated)
 
-    def _head(self, tx: Tx) -> Row | None:
+    def _head(self, tx: Tx) -> Mapping[str, Any] | Row | None:
+        known: Mapping[str, Any] | None = tx.known.get(_END)
+        if known is not None and known["stream"] == self.stream:
+            return known
         return tx.one(
             "SELECT seq, mac, (SELECT max(position) FROM audit) AS top FROM audit "
             "WHERE stream = :stream ORDER BY seq DESC LIMIT 1",
@@ -223,7 +231,11 @@ class Recorder:
                 code="audit_unavailable",
                 hint="Somebody changed the room's tables; restore it from a backup.",
             )
-        return {"seq": row["seq"], "mac": row["mac"], "top": row["position"]}
+        end = {**row, "top": row["position"]}
+        tx.known[_END] = (
+            end  # the last row of all: whoever writes next in this transaction follows it
+        )
+        return end
 
 
 def newest(tx: Tx) -> Row | None:

@@ -177,6 +177,11 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "Nothing, as a rule. If it happens often, see whether the machine is overloaded.",
         "yes",
     ),
+    "backup_damaged": Meaning(
+        "The file is no backup, or not the one that was made: cut short, or changed.",
+        "A copy that did not finish, a bad disk, or somebody edited it.",
+        "Take another copy or an older backup; `postroom backup verify FILE` checks it.",
+    ),
     "room_missing": Meaning(
         "There is no room at that place.",
         "Another directory was meant, or the room was not made yet.",

@@ -73,9 +73,8 @@ def upgrade() -> None:
     if done is None:
         show.say("The room has the schema of this release; nothing was changed.", upgraded=False)
     else:
-        before, after, copy = done
-        facts = {"from": before, "to": after, "copy": str(copy)}
-        show.say(told(*done), upgraded=True, **facts)
+        facts = {"from": done.before, "to": done.after, "copy": str(done.copy)}
+        show.say(told(done), upgraded=True, **facts)
 
 
 @app.verb()

@@ -39,6 +39,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
     "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
     "audit": ("audit", "The audit record: list, verify, heads ..."),
+    "backup": ("backup", "Backups of the room: create, verify, restore."),
 }
 """Verb or noun: the module in this package that has it (as ``app``), and one line about it."""
 

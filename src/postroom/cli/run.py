@@ -17,12 +17,10 @@ from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
 from postroom.secret import Secret
-from postroom.settings import settings_of
+from postroom.settings import Settings, settings_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from postroom.app import Room
+    from postroom.app import Room, Upgraded
     from postroom.operations.desk import Rebind
 
 __all__ = [
@@ -33,6 +31,7 @@ __all__ = [
     "in_room",
     "loaded",
     "may_ask",
+    "outside",
     "rebinding",
     "told",
     "upgraded",
@@ -51,8 +50,13 @@ def in_room(
     return _run(lambda: _in_room(body, make, upgrade))
 
 
-def upgraded() -> tuple[int, int, Path] | None:
-    """Upgrade the room if it is of an earlier release: from which schema to which, and the copy."""
+def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+    """Run ``body`` with what was said of room and key, for verbs that want no room that is there."""
+    return _run(lambda: _outside(body))
+
+
+def upgraded() -> Upgraded | None:
+    """Upgrade the room if it is of an earlier release; says from which schema to which."""
     return _run(_upgrade)
 
 
@@ -72,10 +76,9 @@ def _end_tidily() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int, Path] | None:
+async def _upgrade(ask: Callable[[str], Secret] | None = None) -> Upgraded | None:
     from postroom.app import upgrade_room
 
-    loaded()
     _end_tidily()
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
     return await upgrade_room(settings, ask=ask or _asker())
@@ -84,6 +87,11 @@ async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int
 def _asker() -> Callable[[str], Secret] | None:
     """Asks each question once, however often the answer is wanted."""
     return functools.cache(ask) if may_ask() else None
+
+
+async def _outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+    _end_tidily()
+    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
 
 
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
@@ -95,7 +103,7 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
     if upgrade:
         done = await _upgrade(asking)
         if done is not None:
-            show.note(told(*done))
+            show.note(told(done))
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
     room = await open_room(settings, make=make, ask=asking)
     try:
@@ -106,19 +114,19 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
         await room.close()
 
 
-def told(before: int, after: int, copy: Path) -> str:
-    """What an upgrade did, in a sentence."""
-    return (
-        f"The room was upgraded from schema {before} to {after}. As it was, it is kept in {copy}: "
-        "remove that when you no longer want to go back."
-    )
-
-
 def loaded() -> None:
     """All that this command needs is loaded: from here on there may be garbage (see cli.main)."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
+
+
+def told(done: Upgraded) -> str:
+    """What an upgrade did, in a sentence."""
+    return (
+        f"The room was upgraded from schema {done.before} to {done.after}. As it was, it is kept in "
+        f"{done.copy}: remove that when you no longer want to go back."
+    )
 
 
 def may_ask() -> bool:

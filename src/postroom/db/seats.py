@@ -22,7 +22,7 @@ from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat", "living"]
+__all__ = ["Seat", "drop_claims", "living", "seated"]
 
 _SEATS: Final = "seats"
 
@@ -128,3 +128,17 @@ def _lock_of(room: Path, owner: str) -> Path:
 def _remove(tx: Tx, *owners: str) -> None:
     for owner in owners:
         tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)
+
+
+def seated(room: Path) -> list[str]:
+    """Who works on the room in that directory right now, by the names of their seats."""
+    try:
+        owners = sorted(path.stem for path in (room / _SEATS).glob("*.lock"))
+        return [owner for owner in owners if living(room, owner)]
+    except OSError:  # of somebody else, or gone a moment ago
+        return []
+
+
+def drop_claims(tx: Tx) -> None:
+    """Nobody sits here: of a copy of a room, whose workers are at work elsewhere."""
+    tx.execute("DELETE FROM workers")

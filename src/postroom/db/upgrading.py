@@ -52,7 +52,7 @@ async def upgrade(path: Path, note: Note) -> Upgraded | None:
         try:
             return await asyncio.to_thread(_upgrade, connection, path, before, note)
         except sqlite3.Error as error:
-            raise translate(error) from error
+            raise translate(error, path) from error
         finally:
             connection.close()
 
@@ -65,14 +65,14 @@ def _older(path: Path) -> int | None:
         try:
             number = check_schema(connection, older=True)
         except sqlite3.Error as error:
-            raise translate(error) from error
+            raise translate(error, path) from error
     return number if number < SCHEMA else None
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path, before: int, note: Note) -> Upgraded:
     copy = _copy(connection, path, before)
     try:
-        migrate(connection, lambda: note(Tx(connection), before, copy))
+        migrate(connection, lambda: note(Tx(connection, path), before, copy))
     except BaseException:
         if schema_of(connection) == before:  # the room is as it was, and needs no copy
             copy.unlink(missing_ok=True)
@@ -168,7 +168,7 @@ async def _alone(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             connection.close()
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise translate(error) from error
+                raise translate(error, path) from error
             if monotonic() >= deadline:
                 raise _in_use("have it open", openers(path)) from error
             await asyncio.sleep(LOOK_SECONDS)

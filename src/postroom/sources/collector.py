@@ -104,15 +104,20 @@ class Collector:
         with deadline.paused():
             await asyncio.to_thread(self._sink.prepare)
         await self._write(lambda tx: ledger.recover(tx, self._claim.id, timestamp()))
-        folder = await store.open(self._source.folders.input, read_only=self._only_reads())
+        mailbox: str = self._claim.row["store"]
+        since = await self._db.read(lambda tx: ledger.cursors(tx, self._claim.id, mailbox))
+        folder = await store.open(
+            self._source.folders.input, read_only=self._only_reads(), since=since
+        )
+        sweeper = Sweeper(self._db, self._write, Place(self._claim.id, mailbox, folder.name))
+        await sweeper.told(folder)
         lister = Lister(self._db, self._claim, self._source, self._write)
         await lister.run(store, folder, tally, deadline.alive)
         self._progress(tally)
         await self._deliver(store, folder, tally)
         settler = Settler(self._db, self._claim.id, self._source, self._write)
         await settler.run(store, folder, deadline.alive)
-        place = Place(self._claim.id, self._claim.row["store"], folder.name)
-        await Sweeper(self._db, self._write, place).run(store, folder, deadline.alive)
+        await sweeper.run(store, folder, deadline.alive)
         tally.later, tally.next_due = await self._db.read(
             lambda tx: ledger.later(tx, self._claim.id, folder.name, now=timestamp())
         )

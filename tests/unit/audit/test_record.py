@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,24 @@ async def test_what_is_rolled_back_leaves_no_hole(room: Room) -> None:
         3,
         4,
     ]
+    assert problems(room) == []
+
+
+async def test_what_is_rolled_back_between_two_rows_of_one_commit_leaves_no_hole(
+    room: Room,
+) -> None:
+    """Writes that wait together share a commit, and hand the end of the chain on to each other."""
+
+    def undone(tx) -> None:
+        room.recorder.record(tx, actor=ALICE, action="test", noun="thing", name="x", detail={})
+        raise Refused("no")
+
+    writes = [note(room, "a"), room.db.write(undone), note(room, "b"), note(room, "c")]
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(one) for one in results] == [type(None), Refused, type(None), type(None)]
+    found = await room.sql("SELECT seq, name FROM audit ORDER BY seq")
+    assert [row["seq"] for row in found] == [1, 2, 3, 4]
+    assert [row["name"] for row in found][1:] == ["a", "b", "c"]
     assert problems(room) == []
 
 

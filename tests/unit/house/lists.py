@@ -31,6 +31,7 @@ MAY_IMPORT = {
 
 MAY_BUILD_SQL = {
     "db.claims": "one set of claim statements a table; names and conditions are constants, checked",
+    "db.snapshot": "the rows of every table are counted; the names come out of the schema, quoted",
 }
 """Modules that put SQL together, from constants of the code only."""
 
