@@ -13,7 +13,7 @@ from postroom.audit import Checkpoints, Mac, Outside, Recorder, carry_versions
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
-from postroom.db import SCHEMA, Database, Tx, Upgraded, open_database, upgrade
+from postroom.db import SCHEMA, Database, Tx, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
 from postroom.operations.desk import Desk
@@ -22,6 +22,7 @@ from postroom.settings import Settings
 from postroom.vault import Start, audit_code, heads_file, manifest_code, open_vault
 
 if TYPE_CHECKING:
+    from postroom.db.upgrading import Upgraded
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DATABASE",
     "Room",
-    "Upgraded",
     "open_room",
     "restore_backup",
     "upgrade_room",
@@ -159,6 +159,8 @@ async def upgrade_room(
     Its key must open it first: what cannot be recorded is not done, and a room that would be locked
     afterwards is better left to the release that made it.  Raises RoomError.
     """
+    from postroom.db.upgrading import upgrade  # only few commands want it
+
     path = settings.room / DATABASE
     db = open_database(path, read_only=True, older=True)
     try:

@@ -134,7 +134,7 @@ async def test_a_server_that_does_not_enable_it() -> None:
 
 
 async def test_only_condstore_tells_flags_and_not_what_has_gone() -> None:
-    """Gmail: CONDSTORE without QRESYNC.  One round trip, and only when something has changed."""
+    """CONDSTORE without QRESYNC: one round trip, and only when something has changed."""
     script: list[Step] = [
         *begun(b"IMAP4rev1 ENABLE CONDSTORE", b"CONDSTORE"),
         PLAIN,
@@ -221,6 +221,7 @@ async def test_a_poll_with_nothing_new_is_one_round_trip_and_little(
         where = target(ground, proxy.port, host="127.0.0.1")
         store = await open_store(where, sign_in(fresh_user))
         heard = proxy.transcript
+        first = len(heard.to_server)
         for _ in "12":
             told, asked = len(heard.to_client), len(heard.to_server)
             trips = heard.round_trips
@@ -232,6 +233,7 @@ async def test_a_poll_with_nothing_new_is_one_round_trip_and_little(
             assert heard.round_trips - trips == 1
             said = heard.to_server[asked:]
             # ENABLE and ID, which nobody waits for, leave with the first EXAMINE
+            assert (b' ID ("name" "postroom")' in said) == (asked == first)
             assert said.splitlines()[-1].split()[1] == b"EXAMINE"
             assert len(said) + len(heard.to_client) - told < 2048
         await store.close()

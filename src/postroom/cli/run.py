@@ -20,7 +20,9 @@ from postroom.secret import Secret
 from postroom.settings import Settings, settings_of
 
 if TYPE_CHECKING:
-    from postroom.app import Room, Upgraded
+    from pathlib import Path
+
+    from postroom.app import Room
     from postroom.operations.desk import Rebind
 
 __all__ = [
@@ -55,8 +57,8 @@ def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
     return _run(lambda: _outside(body))
 
 
-def upgraded() -> Upgraded | None:
-    """Upgrade the room if it is of an earlier release; says from which schema to which."""
+def upgraded() -> tuple[int, int, Path] | None:
+    """Upgrade the room if it is of an earlier release: from which schema to which, and the copy."""
     return _run(_upgrade)
 
 
@@ -76,8 +78,10 @@ def _end_tidily() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _upgrade(ask: Callable[[str], Secret] | None = None) -> Upgraded | None:
+async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int, Path] | None:
     from postroom.app import upgrade_room
+
+    loaded()
 
     _end_tidily()
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
@@ -103,7 +107,7 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
     if upgrade:
         done = await _upgrade(asking)
         if done is not None:
-            show.note(told(done))
+            show.note(told(*done))
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
     room = await open_room(settings, make=make, ask=asking)
     try:
@@ -121,11 +125,11 @@ def loaded() -> None:
         gc.enable()
 
 
-def told(done: Upgraded) -> str:
+def told(before: int, after: int, copy: Path) -> str:
     """What an upgrade did, in a sentence."""
     return (
-        f"The room was upgraded from schema {done.before} to {done.after}. As it was, it is kept in "
-        f"{done.copy}: remove that when you no longer want to go back."
+        f"The room was upgraded from schema {before} to {after}. As it was, it is kept in {copy}: "
+        "remove that when you no longer want to go back."
     )
 
 

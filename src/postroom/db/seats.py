@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from postroom.clock import timestamp
-from postroom.db.claims import HEARTBEAT_SECONDS
+from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat", "drop_claims", "living", "seated"]
+__all__ = ["Seat", "drop_claims", "is_living", "living", "seated"]
 
 _SEATS: Final = "seats"
 
@@ -106,6 +106,18 @@ class Seat:
             self._file = None
 
 
+def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
+    """Whether the owner of a row has a seat, holds its lock and has sent a heartbeat in the lease."""
+    return owner is not None and bool(
+        tx.value(
+            "SELECT 1 FROM workers WHERE owner = :owner AND heartbeat_at >= :oldest",
+            owner=owner,
+            oldest=now - LEASE_SECONDS,
+        )
+        and living(tx.path.parent, owner)
+    )
+
+
 def living(room: Path, owner: str) -> bool:
     """Whether the process that took this seat lives: it holds the lock on the seat's file."""
     try:
@@ -113,7 +125,7 @@ def living(room: Path, owner: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: several may ask at once
     except BlockingIOError:
         return True
     finally:

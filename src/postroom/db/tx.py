@@ -27,12 +27,12 @@ class Tx:
     write: the end of a chain, say.  It is emptied when a body is rolled back.
     """
 
-    __slots__ = ("_connection", "_path", "known")
+    __slots__ = ("_connection", "known", "path")
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         """``path`` is the database's file: where the disk is asked when something goes wrong."""
         self._connection = connection
-        self._path = path
+        self.path = path
         self.known: dict[tuple[str, str], Any] = {}
 
     def execute(self, sql: str, **values: Any) -> int:
@@ -48,14 +48,14 @@ class Tx:
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self.path) from error
 
     def all(self, sql: str, **values: Any) -> list[Row]:
         """Every row of a query."""
         try:
             return self._run(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self.path) from error
 
     def one(self, sql: str, **values: Any) -> Row | None:
         """The first row of a query, or None."""
@@ -71,7 +71,7 @@ class Tx:
         try:
             return self._connection.execute(sql, values)
         except sqlite3.Error as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self.path) from error
 
 
 def translate(error: sqlite3.Error, path: Path) -> Exception:

@@ -18,6 +18,7 @@ from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
+from postroom.operations.moved import Moved
 
 __all__ = ["Desk", "Rebind", "check_states"]
 
@@ -134,29 +135,40 @@ class Desk:
         credential is sealed under the new list, or ``secret_reentry_required`` undoes everything.
         ``rebind`` permits every new line, or the pairs (credential, line) that somebody agreed to.
         """
+        result, _ = await self.moving(body, rebind=rebind)
+        return result
 
-        def whole(tx: Tx) -> T:
+    async def moving(
+        self, body: Callable[[Tx], T], *, rebind: Rebind = False
+    ) -> tuple[T, tuple[Moved, ...]]:
+        """As :meth:`change`; gives besides which secrets it moved."""
+
+        def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
             before = self.resolver(tx).all_destinations()
             result = body(tx)
-            self.rebind(tx, before, rebind=rebind)
-            return result
+            return result, self.rebind(tx, before, rebind=rebind)
 
         return await self.write(whole)
 
     def rebind(
         self, tx: Tx, before: Mapping[str, set[str]], *, rebind: Rebind, typed: Collection[str] = ()
-    ) -> None:
+    ) -> tuple[Moved, ...]:
         """Bind the secrets whose destinations differ from ``before`` to where they are used now.
 
         ``typed`` are the credentials (in lower case) whose every secret was given in this same
-        request.
+        request.  Gives those that were used before and go elsewhere now.
         """
+        moved = []
         after = self.resolver(tx).all_destinations()
         for key in sorted(before.keys() | after.keys()):
-            lines = after.get(key, set())
-            if lines != before.get(key, set()) and self.credentials.exists(tx, key):
+            old, new = before.get(key, set()), after.get(key, set())
+            if new != old and self.credentials.exists(tx, key):
                 allowed = True if key in typed else rebind
-                self.credentials.bind(tx, key, lines, actor=self.actor, rebind=allowed)
+                self.credentials.bind(tx, key, new, actor=self.actor, rebind=allowed)
+                if old and new:
+                    name = self.credentials.get(tx, key).name
+                    moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
+        return tuple(moved)
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
         """The lines to which connections present this credential's secrets."""

@@ -138,15 +138,24 @@ class Collector:
     # -------------------------------------------------------------- deliver
 
     async def _deliver(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
-        """Read batch after batch; while the sink makes one durable, the next is on the wire."""
+        """Read batch after batch; while the sink makes one durable, the next is on the wire.
+
+        What has failed before has nothing beside it: should it end this process, no other is blamed.
+        """
         handing: asyncio.Task[None] | None = None
+        alone = False
         try:
-            while (rows := await self._acquire(folder.name, tally)) or handing is not None:
+            while True:
+                busy = handing is not None
+                rows = [] if busy and alone else await self._acquire(folder.name, tally, fresh=busy)
+                if not rows and handing is None:
+                    return
                 batch = await self._fetch(store, rows, tally) if rows else None
                 if handing is not None:
                     handed, handing = handing, None
                     await self._handed(handed, batch)  # what it could not handle is pending again
                 if batch is not None and batch.rows:
+                    alone = bool(batch.rows[0]["attempts"])
                     handing = asyncio.create_task(self._hand_over(batch, tally))
                 if batch is not None and batch.error is not None:
                     raise batch.error
@@ -170,7 +179,7 @@ class Collector:
                 await self._give_back(following.rows, None)
             raise
 
-    async def _acquire(self, folder: str, tally: Tally) -> list[Row]:
+    async def _acquire(self, folder: str, tally: Tally, *, fresh: bool) -> list[Row]:
         throttle = self._source.throttle
 
         def body(tx: Tx) -> list[Row]:
@@ -196,6 +205,7 @@ class Collector:
                 most=most,
                 most_bytes=BATCH_BYTES,
                 order=self._source.order,
+                fresh=fresh,
                 now=now,
             )
             if throttle is not None and len(rows) < most:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from postroom.audit import Mac
 from postroom.clock import rfc3339
-from postroom.db import Database, faults, open_copy
+from postroom.db import Database
+from postroom.db.snapshot import faults, open_copy
 from postroom.errors import InvalidValue, Locked
 from postroom.operations.backup.archive import Archive
 from postroom.operations.backup.making import Tell, cannot, in_thread
