@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from postroom import log
+from postroom import clock, log
 from postroom.app import DATABASE, Room, open_room
 from postroom.db import engine
 from postroom.errors import RoomError
 from postroom.secret import Secret
-from postroom.settings import Settings
+from postroom.settings import Settings, settings_of
 from postroom.worker import Worker
 from tests.child import Child
 from tests.journeys.conftest import Cli
@@ -373,3 +373,41 @@ def test_a_log_line_is_one_line(shape: type[logging.Formatter]) -> None:
     text = stream.getvalue()
     assert len(text.splitlines()) == 1
     assert not [char for char in ESCAPES if char in text]
+
+
+# ------------------------------------------------------------------ retired
+
+
+async def test_what_is_older_than_it_is_kept_goes_and_the_rest_verifies(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as POSTROOM_AUDIT_KEEP says, by process; then a checkpoint says that it went."""
+    monkeypatch.setenv("POSTROOM_AUDIT_KEEP", "30d")
+    kept = settings_of(room=settings.room, kek=settings.kek)
+    real = clock.timestamp
+    for name, age in (("OLD", 40.0), ("YOUNG", 20.0)):
+        monkeypatch.setattr(
+            "postroom.audit.record.timestamp", lambda age=age: real() - age * 86400.0
+        )
+        room = await open_room(kept, make=True)
+        await room.variables.set(name, "x")
+        await room.close()
+    monkeypatch.setattr("postroom.audit.record.timestamp", real)
+    room = await open_room(kept)
+    assert await room.audit.retire() == 1
+    assert [row["name"] for row in await room.audit.list(noun="variable")] == ["YOUNG"]
+    assert await room.audit.retire() == 0
+    await room.close()
+    room = await open_room(kept)
+    assert await room.audit.verify() == []
+    await room.close()
+
+
+@pytest.mark.parametrize("text", ["1s", "400", "never", "6d"])
+def test_a_time_to_keep_that_would_empty_the_record_is_refused(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("POSTROOM_AUDIT_KEEP", text)
+    answer = filled("audit", "list")
+    assert answer.status == 78
+    assert "POSTROOM_AUDIT_KEEP" in answer.err
