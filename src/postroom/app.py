@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -211,13 +211,20 @@ async def restore_backup(
     """
     from postroom.operations import backup
 
-    return await backup.restore(
+    ask = None if ask is None else cache(ask)  # for the copy, and for the room that it becomes
+    done = await backup.restore(
         file,
         settings.room,
         _unlocking(settings, ask),
         actor=actor or f"local:{getpass.getuser()}",
         tell=tell,
     )
+    room = await open_room(settings, ask=ask, actor=actor)
+    try:
+        await room.audit.accept_restored(Path(file).name)
+    finally:
+        await room.close()
+    return done
 
 
 def _unlocking(settings: Settings, ask: Ask | None) -> Callable[[Database], Awaitable[CopyKeys]]:

@@ -138,7 +138,7 @@ class Worker:
                 await self._room.email.purge()
                 await self._room.collecting.forget()
                 await self._room.collecting.tidy()
-                await self._room.audit.retire(keep=self._room.settings.audit_keep)
+                await self._room.audit.retire()
             await asyncio.sleep(TIDY_SECONDS)
 
     async def _vouch(self) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from postroom import log
+from postroom import clock, log
 from postroom.app import DATABASE, Room, open_room
 from postroom.db import engine
 from postroom.errors import RoomError
 from postroom.secret import Secret
-from postroom.settings import Settings
+from postroom.settings import Settings, settings_of
 from postroom.worker import Worker
 from tests.child import Child
 from tests.journeys.conftest import Cli
@@ -142,6 +142,24 @@ def test_yesterday_s_database_is_told_without_being_asked_to(filled: Cli) -> Non
     assert filled("audit", "verify").status == 0
     [row] = filled("audit", "list", "--action", "accept", "--json").json["items"]
     assert row["detail"]["why"] == "the disk broke"
+
+
+def test_a_restored_backup_is_no_database_put_back(filled: Cli, tmp_path: Path) -> None:
+    """T92: restoring to the same place begins the head anew, and the record says so; later ones count."""
+    backup = tmp_path / "room.tar"
+    assert filled("backup", "create", "--to", str(backup)).status == 0
+    assert filled("variable", "set", "MAIL_HOST", "mail.example.com").status == 0
+    filled.settings.room.rename(tmp_path / "broken")
+    done = filled("backup", "restore", str(backup))
+    assert done.status in (0, 3), done.err
+    answer = filled("audit", "verify")
+    assert (answer.status, answer.err) == (0, ""), answer.out
+    [row] = filled("audit", "list", "--action", "accept", "--json").json["items"]
+    assert row["detail"]["why"] == "restored from room.tar"
+    copy = saved(filled)
+    assert filled("variable", "set", "MAIL_HOST", "mx.example.com").status == 0
+    put_back(filled, copy)
+    assert filled("audit", "verify").status == 1
 
 
 def test_a_head_on_another_machine_tells_too(filled: Cli, tmp_path: Path) -> None:
@@ -355,3 +373,41 @@ def test_a_log_line_is_one_line(shape: type[logging.Formatter]) -> None:
     text = stream.getvalue()
     assert len(text.splitlines()) == 1
     assert not [char for char in ESCAPES if char in text]
+
+
+# ------------------------------------------------------------------ retired
+
+
+async def test_what_is_older_than_it_is_kept_goes_and_the_rest_verifies(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as POSTROOM_AUDIT_KEEP says, by process; then a checkpoint says that it went."""
+    monkeypatch.setenv("POSTROOM_AUDIT_KEEP", "30d")
+    kept = settings_of(room=settings.room, kek=settings.kek)
+    real = clock.timestamp
+    for name, age in (("OLD", 40.0), ("YOUNG", 20.0)):
+        monkeypatch.setattr(
+            "postroom.audit.record.timestamp", lambda age=age: real() - age * 86400.0
+        )
+        room = await open_room(kept, make=True)
+        await room.variables.set(name, "x")
+        await room.close()
+    monkeypatch.setattr("postroom.audit.record.timestamp", real)
+    room = await open_room(kept)
+    assert await room.audit.retire() == 1
+    assert [row["name"] for row in await room.audit.list(noun="variable")] == ["YOUNG"]
+    assert await room.audit.retire() == 0
+    await room.close()
+    room = await open_room(kept)
+    assert await room.audit.verify() == []
+    await room.close()
+
+
+@pytest.mark.parametrize("text", ["1s", "400", "never", "6d"])
+def test_a_time_to_keep_that_would_empty_the_record_is_refused(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("POSTROOM_AUDIT_KEEP", text)
+    answer = filled("audit", "list")
+    assert answer.status == 78
+    assert "POSTROOM_AUDIT_KEEP" in answer.err

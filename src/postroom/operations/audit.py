@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +31,13 @@ _log: Final = logger("audit")
 class Audit:
     """What a person may ask of the audit record."""
 
-    def __init__(self, desk: Desk, mac: Callable[[bytes], bytes] | None) -> None:
+    def __init__(
+        self, desk: Desk, mac: Callable[[bytes], bytes] | None, *, keep: float = 400 * 86400.0
+    ) -> None:
+        """``keep`` is for how many seconds a stream that is over is kept."""
         self._desk = desk
         self._mac = mac
+        self._kept_for = keep
 
     async def list(
         self,
@@ -115,20 +120,29 @@ class Audit:
     async def accept(self, why: str) -> None:
         """Begin the head kept outside anew: the database was put back, and it was meant.
 
-        Who restores a room calls it.  The record keeps who did it and why.
+        The record keeps who did it and why.
         """
         _, checkpoints = self._keys()
         if not why.strip():
             raise InvalidValue("why", "say in a few words why the room was put back")
         await checkpoints.accept(why.strip(), actor=self._desk.actor)
 
-    async def retire(self, *, keep: float) -> int:
-        """Remove the streams whose last row is older than ``keep`` seconds; gives how many.
+    async def accept_restored(self, backup: str) -> None:
+        """As :meth:`accept`, by whoever restores a backup to a place for which a head is kept."""
+        _, checkpoints = self._keys()
+        with contextlib.suppress(
+            RoomError
+        ):  # it cannot be read or kept: verify says so, ever after
+            if await checkpoints.lost() is not None:
+                await self.accept(f"restored from {backup}")
+
+    async def retire(self) -> int:
+        """Remove the streams that are over and older than they are kept; gives how many.
 
         What is wrong with one that is due is logged, and it stays.
         """
         mac, _ = self._keys()
-        before = timestamp() - keep
+        before = timestamp() - self._kept_for
         total = 0
 
         def body(tx: Tx) -> tuple[int, builtins.list[str]]:
