@@ -35,7 +35,7 @@ def _ack_before_commit() -> None:
         def commit(self: Any, connection: Any, batch: Any) -> Any:
             from postroom.db import Tx
 
-            tx = Tx(connection)
+            tx = Tx(connection, self.path)
             connection.execute("BEGIN IMMEDIATE")
             answers: Any = [(future, body(tx), None) for body, future in batch]
             engine._answer(answers)  # before the commit

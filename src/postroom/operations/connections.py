@@ -46,7 +46,8 @@ class Connections:
         """Change fields of a connection; groups merge field by field, lists and ``auth`` are replaced.
 
         A source whose connection leads to another host or user collects anew from its start, unless
-        ``same_mailbox`` says that it is the mailbox it knows, by another name.
+        ``same_mailbox`` says that it is the mailbox it knows, by another name.  Gives what ``show``
+        does, and in ``moved`` which stored secrets go elsewhere now.
         """
 
         def body(tx: Tx) -> None:
@@ -57,8 +58,8 @@ class Connections:
             if same_mailbox:
                 _keep_mailboxes(self._desk, tx, connection.name)
 
-        await self._desk.change(body, rebind=rebind)
-        return await self.show(name)
+        _, moved = await self._desk.moving(body, rebind=rebind)
+        return {**await self.show(name), "moved": [each._asdict() for each in moved]}
 
     def save(self, tx: Tx, connection: Connection, *, new: bool) -> None:
         """Store it, check it and whatever inherits from it, and write it down.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ class RoomFile:
             job = Application(self._desk, wanted, rebind=rebind)
             before = self._desk.resolver(tx).all_destinations()
             plan = job.run(tx, prune)
-            self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
+            moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
+            plan = dataclasses.replace(plan, moved=moved)
             if plan.changes:
                 self._desk.record(
                     tx,
