@@ -12,11 +12,13 @@ import functools
 from typing import TYPE_CHECKING
 
 from postroom.clock import monotonic, timestamp
+from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.mail import AddressInput, Draft, Message
 from postroom.operations.desk import Desk
 from postroom.operations.outgoing import route_of, write_out
 from postroom.services import outbox
+from postroom.services import service as services
 from postroom.services.outbox import Item
 
 if TYPE_CHECKING:
@@ -60,8 +62,8 @@ class Email:
         """
         deadline = monotonic() + wait
         while True:
-            found = await self._desk.db.read(lambda tx: outbox.show(tx, item))
-            waits = found.state in ("held", "deferred", "ambiguous")
+            found, held = await self._desk.db.read(lambda tx: _seen(tx, item))
+            waits = held or found.state in ("held", "deferred", "ambiguous")
             if found.finished or waits or monotonic() >= deadline:
                 if found.sent_copy is not None and found.sent_copy.state == "waiting":
                     self._copy_later(found)
@@ -222,3 +224,9 @@ class Email:
         from postroom.operations.mailboxes import open_mailbox
 
         return await open_mailbox(self._desk, connection)
+
+
+def _seen(tx: Tx, item: str) -> tuple[Item, bool]:
+    """An item, and whether an operator holds all that its service sends."""
+    found = outbox.show(tx, item)
+    return found, found.service in services.held_names(tx)

@@ -76,6 +76,26 @@ class Services:
         store.delete(tx, name)
         self._desk.record(tx, "delete", "service", name)
 
+    async def hold(self, name: str) -> dict[str, Any]:
+        """Send nothing through a service until it is released; it goes on storing messages."""
+        return await self._switch(name, held=True)
+
+    async def release(self, name: str) -> dict[str, Any]:
+        """Send again through a service that was held."""
+        return await self._switch(name, held=False)
+
+    async def held(self, name: str) -> bool:
+        """Whether an operator holds what is sent through it; ``name`` may be an implicit one."""
+        return name in await self._desk.db.read(store.held_names)
+
+    async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
+        def body(tx: Tx) -> None:
+            if store.hold(tx, name, held=held):
+                self._desk.record(tx, "hold" if held else "release", "service", name)
+
+        await self._desk.write(body)
+        return await self.show(name)
+
     async def usage(self, name: str) -> Usage:
         """The messages that wait under a service, when one was stored last, and by whom."""
         return await self._desk.db.read(lambda tx: usage.of_service(tx, store.get(tx, name).name))
@@ -89,21 +109,22 @@ class Services:
         return f"postroom {noun or 'connection'} test {bare}"
 
     async def list(self) -> builtins.list[dict[str, Any]]:
-        """Every service, with how many messages wait."""
+        """Every service, with how many messages wait and whether an operator holds it."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return [
-                {**shown(one), "waiting": outbox.waiting_count(tx, one.name)}
-                for one in store.load_all(tx)
-            ]
+            return [{**shown(one), **_status(tx, one.name)} for one in store.load_all(tx)]
 
         return await self._desk.db.read(body)
 
     async def show(self, name: str) -> dict[str, Any]:
-        """One service, with how many messages wait."""
+        """One service, with how many messages wait and whether an operator holds it."""
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), "waiting": outbox.waiting_count(tx, one.name)}
+            return {**shown(one, defaults=True), **_status(tx, one.name)}
 
         return await self._desk.db.read(body)
+
+
+def _status(tx: Tx, name: str) -> dict[str, Any]:
+    return {"waiting": outbox.waiting_count(tx, name), "held": name in store.held_names(tx)}

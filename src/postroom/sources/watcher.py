@@ -117,6 +117,7 @@ class Watcher:
                 await self._mark("connecting")
                 self._store = await self._open_store(self._source.connection)
                 deadline.alive()
+                await self._same_settings()
             await self._mark("collecting")
             store = self._store
             tally = await self._collector.run(store, deadline)
@@ -134,6 +135,16 @@ class Watcher:
         )
         await self._mark("idle")
         return tally
+
+    async def _same_settings(self) -> None:
+        """What was opened may be another mailbox than the one this watcher knows the ledger of."""
+        self._changed = (await self._row())["updated_at"] != self._claim.row["updated_at"]
+        if self._changed:
+            raise Refused(
+                "The settings of the source were changed while it was connecting.",
+                temporary=True,
+                hint="It begins anew with the new ones.",
+            )
 
     def _next(self, tally: Tally) -> float:
         """When the next pass is to be: by the schedule, sooner for what waits for its time."""
@@ -209,7 +220,7 @@ class Watcher:
         """Note the failure; gives the seconds to wait."""
         was_open = self._store is not None
         self._abandon()
-        if error.code == "claim_lost":
+        if error.code == "claim_lost" or self._changed:
             return 0.0
         if was_open and self._on_lost is not None and isinstance(error, WireError):
             await self._on_lost(self._source.connection, error)

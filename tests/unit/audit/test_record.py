@@ -83,8 +83,8 @@ EDITS: dict[str, tuple[str, str]] = {
     "delete two": ("DELETE FROM audit WHERE seq IN (3, 4)", "rows 3 to 4 missing before row 5"),
     "beginning": ("DELETE FROM audit WHERE seq = 1", "row 1 missing before row 2"),
     "insert": (
-        "INSERT INTO audit SELECT stream, 99, at, actor, action, noun, name, detail, mac "
-        "FROM audit WHERE seq = 3", "missing before row 99"),
+        "INSERT INTO audit SELECT 99, stream, 99, at, actor, action, noun, name, detail, mac, record, "
+        "version FROM audit WHERE seq = 3", "missing before row 99"),
     "reorder": (
         "UPDATE audit SET seq = CASE seq WHEN 3 THEN -4 WHEN 4 THEN -3 ELSE seq END",
         "row -4"),
@@ -214,8 +214,8 @@ async def test_a_row_of_another_past_does_not_fit(room: Room) -> None:
         await note(room, letter)
     await room.sql("DELETE FROM audit WHERE seq = 4")
     await room.sql(
-        "INSERT INTO audit VALUES (:stream, :seq, :at, :actor, :action, :noun, :name, :detail, "
-        ":mac)", **dict(old),
+        "INSERT INTO audit VALUES (:position, :stream, :seq, :at, :actor, :action, :noun, :name, "
+        ":detail, :mac, :record, :version)", **dict(old),
     )  # fmt: skip
     (found,) = problems(room)
     assert "row 4 " in found
