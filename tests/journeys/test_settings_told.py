@@ -59,3 +59,54 @@ def test_an_export_says_only_what_somebody_said(acme: Cli) -> None:
     assert source["polling_timeout"] == "2m"
     assert "stable_time" not in source
     assert source["backoff"] == {"min": "5s"}
+
+
+def test_a_sink_inside_the_room_is_refused(acme: Cli, tmp_path: Path) -> None:
+    """Its messages would lie among the room's own files, also by way of a link or a variable."""
+    room = acme.settings.room
+    (tmp_path / "link").symlink_to(room)
+    assert acme("variable", "set", "R", room.name).status == 0
+    for path in (
+        room / "sink",
+        room,
+        room / "x" / ".." / "y",
+        tmp_path / "link" / "z",
+        tmp_path / "${R}" / "sink",
+    ):
+        refused = acme("source", "set", "orders-in", "--set", f"sink.path={path}")
+        assert refused.status == 2, path
+        assert "lies inside the room" in " ".join(refused.err.split())
+        assert "Choose a directory outside of it" in refused.err
+    beside = acme("source", "set", "orders-in", "--set", f"sink.path={room}-sink")
+    assert beside.status == 0, beside.err
+
+
+def test_the_second_source_that_would_move_is_told_the_way_on(acme: Cli, tmp_path: Path) -> None:
+    assert acme("source", "set", "orders-in", "--set", "folders.done=Done").status == 0
+    other = ("source", "add", "s4", "--connection", "acme", "--set", "sink.type=directory",
+             "--set", f"sink.path={tmp_path / 'other'}", "--set", "folders.done=Else")  # fmt: skip
+    refused = acme(*other)
+    assert refused.status == 2
+    told = " ".join(refused.err.split())
+    assert "Use --set after.done=keep, or let the other: " in told
+    assert "postroom source set orders-in --set after.done=keep" in told
+    assert acme(*other, "--set", "after.done=keep").status == 0
+
+
+def test_releasing_nothing_says_so(acme: Cli) -> None:
+    none = acme("source", "release", "orders-in")
+    assert (none.status, none.out) == (0, "Nothing is held by source orders-in.\n")
+    assert acme("source", "release", "orders-in", "--json").json["released"] == 0
+    assert "None of these is held" in acme("source", "release", "orders-in", "7").out
+
+
+def test_a_credential_without_a_server_is_tested_by_what_uses_it(
+    acme: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PW", "correct-horse-battery")
+    assert acme("credential", "add", "login", "--type", "password", "--user-name", "u",
+                "--password-from-env", "PW").status == 0  # fmt: skip
+    assert "No connection uses it yet" in acme("credential", "test", "login").err
+    auth = "incoming.auth={type: secret, credential: login}"
+    assert acme("connection", "set", "acme", "--set", auth).status == 0
+    assert "postroom connection test acme\n" in acme("credential", "test", "login").err
