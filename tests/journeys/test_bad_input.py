@@ -85,7 +85,8 @@ def test_a_wrong_password_is_explained(
 
 def test_a_missing_folder_is_named(cli: Cli, wired: User) -> None:
     assert cli("source", "set", "orders-in", "--set", "folders.input=Nowhere").status == 0
-    says(cli("source", "run", "orders-in"), 1, "Nowhere", "folder")
+    for verb in ("run", "preview"):
+        says(cli("source", verb, "orders-in"), 1, "Nowhere", "postroom mail folders --via acme")
 
 
 def test_sign_in_without_tls_is_refused_when_saved(cli: Cli, wired: User) -> None:

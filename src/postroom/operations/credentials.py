@@ -215,11 +215,15 @@ class Credentials:
         """Walk the sign-in of an smtp credential step by step, sending nothing."""
         record = await self.get(name)
         if record.type != "smtp":
+            used = await self.usage(name)
+            known = sorted({one.name for one in used.uses if one.noun == "connection"})
             raise Refused(
                 f"Credential {record.name} is of type {record.type}; only smtp names a "
                 "server of its own.",
                 code="not_supported",
-                hint="Test the connection that uses it: postroom connection test NAME",
+                hint=f"Test what uses it: {' or '.join(f'postroom connection test {one}' for one in known)}"
+                if known
+                else "No connection uses it yet; name it in one, and test that.",
             )
         return await test_credential(self._desk.opener, record.name, on_step=on_step)
 
