@@ -1,6 +1,6 @@
 """The database: one way to write, one way to read, and the claims that share out the work."""
 
-from postroom.db.claims import Claim, Queue, is_living
+from postroom.db.claims import Claim, Queue, is_living, living
 from postroom.db.engine import Database, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.seats import Seat
@@ -16,6 +16,7 @@ __all__ = [
     "Tx",
     "give_tokens",
     "is_living",
+    "living",
     "open_database",
     "take_tokens",
 ]

@@ -24,6 +24,8 @@ from postroom.errors import RoomError
 
 __all__ = ["Seat"]
 
+STRAY_SECONDS = 3600.0
+
 
 class Seat:
     """This process's place among those that claim: ``async with Seat(db) as seat: seat.owner``."""
@@ -44,6 +46,7 @@ class Seat:
         try:
             await self._db.write(self._sit)
             await self.remove_dead()
+            await self._db.read(self._remove_strays)
         except BaseException:
             self._leave_file()
             raise
@@ -87,6 +90,18 @@ class Seat:
         finally:
             os.close(file)
         return True
+
+    def _remove_strays(self, tx: Tx) -> None:
+        """Remove files of processes that were killed before they had a seat.
+
+        Not before an hour: who is just sitting down has a file that is not locked yet.
+        """
+        seated = {row["owner"] for row in tx.all("SELECT owner FROM workers")}
+        for path in self._directory.glob("*.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                old = timestamp() - path.stat().st_mtime > STRAY_SECONDS
+                if old and path.stem not in seated and self._is_dead(path.stem):
+                    path.unlink()
 
     async def _beat(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from postroom.errors import RoomError
 
@@ -22,6 +22,8 @@ class Tx:
     """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body."""
 
     __slots__ = ("_connection",)
+    dialect: ClassVar = "sqlite"
+    """Which text of a statement is meant, where a statement has one for each dialect."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
