@@ -70,9 +70,8 @@ class Worker:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _claim(self) -> None:
-        names = await self._room.collecting.names(self._roles)
         free = MOST_SOURCES - len(self._watching)
-        for claim in await self._room.collecting.claim(names, free) if names and free else ():
+        for claim in await self._room.collecting.take(self._roles, free):
             task = asyncio.create_task(self._watch(claim))
             self._watching[claim.id] = task
             task.add_done_callback(functools.partial(self._ended, claim.id))

@@ -5,7 +5,7 @@ from postroom.db.engine import Database, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.place import check_place
-from postroom.db.seats import Seat, drop_claims, is_living, seated
+from postroom.db.seats import Seat, drop_claims, how_many_living, is_living, seated
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_place",
     "drop_claims",
     "give_tokens",
+    "how_many_living",
     "is_living",
     "open_database",
     "seated",

@@ -31,8 +31,8 @@ from postroom.sources.verdict import retry_after
 
 __all__ = ["SOURCES", "Collector", "Tally"]
 
-SOURCES = Queue("sources", ready="instr(:names, ',' || name_key || ',') > 0")
-"""Claims sources among ``names`` (``,a,b,``, in lower case)."""
+SOURCES = Queue("sources", order="due_at, id", among="name_key")
+"""Claims sources among ``names``, in lower case."""
 
 T = TypeVar("T")
 _log = logger("sources")
