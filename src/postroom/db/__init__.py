@@ -1,7 +1,7 @@
 """The database: one way to write, one way to read, and the claims that share out the work."""
 
 from postroom.db.claims import Claim, Queue, is_living
-from postroom.db.engine import Database, open_database
+from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.place import check_place
 from postroom.db.seats import Seat, drop_claims, living
@@ -23,6 +23,7 @@ __all__ = [
     "give_tokens",
     "is_living",
     "living",
+    "moved_away",
     "open_copy",
     "open_database",
     "schema_number",
