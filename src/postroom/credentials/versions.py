@@ -7,10 +7,10 @@ value is typed again, somebody has the right ``rebind``, or it is still being se
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
-from postroom.audit import last
+from postroom.audit import Recorder, last
 from postroom.clock import timestamp
 from postroom.credentials.record import binding_of, hint_binding
 from postroom.credentials.types import type_named
@@ -36,6 +36,7 @@ __all__ = [
     "next_version",
     "open_details",
     "open_sealed",
+    "record_in",
     "save_version",
     "typed_of",
 ]
@@ -146,6 +147,24 @@ def high_water(tx: Tx, row: Row) -> int:
         return 0
     detail = json.loads(latest["detail"])
     return int(detail.get("version", 0)) if detail.get("id") == row["id"] else 0
+
+
+def record_in(
+    tx: Tx, recorder: Recorder, row: Row, actor: str, action: str, detail: Mapping[str, Any]
+) -> None:
+    """Write one audit row about a record; it never states a lower version than rows before it.
+
+    Else a change of the description would make a version that somebody put back the known one.
+    """
+    version = detail.get("version") or max(row["version"], high_water(tx, row))
+    recorder.record(
+        tx,
+        actor=actor,
+        action=action,
+        noun="credential",
+        name=row["name"],
+        detail={**detail, "id": row["id"], "version": version},
+    )
 
 
 def check_current(tx: Tx, row: Row) -> None:
