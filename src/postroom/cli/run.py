@@ -50,7 +50,15 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
-        return await body(room)
+        answer = await body(room)
+        if room.desk.locked is not None:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {room.desk.locked.sentence}")
+            show.note(
+                "Secrets are masked without a hint, and nothing is written or opened: "
+                "postroom keys doctor",
+                indent=2,
+            )
+        return answer
     finally:
         await room.close()
 
