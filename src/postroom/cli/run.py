@@ -27,18 +27,23 @@ __all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "loaded", "may_as
 T = TypeVar("T")
 
 
-def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
-    """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily."""
+def in_room(
+    body: Callable[[Room], Awaitable[T]], *, make: bool = False, tells_state: bool = False
+) -> T:
+    """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily.
+
+    A room that is locked is told as a note, unless the verb ``tells_state`` itself.
+    """
     log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
     coredumps.forbid()
     try:
-        return asyncio.run(_in_room(body, make))
+        return asyncio.run(_in_room(body, make, tells_state))
     except asyncio.CancelledError:
         print("Stopped.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM) from None
 
 
-async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
+async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, tells_state: bool) -> T:
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
     loaded()
@@ -51,8 +56,9 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
         if room.warning:
             show.note(f"Note: {room.warning}")
         answer = await body(room)
-        if room.desk.locked is not None:  # what fails for it says so itself
-            show.note(f"Note: the room is locked. {room.desk.locked.sentence}")
+        locked = room.desk.locked
+        if locked is not None and not tells_state:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {locked.sentence}")
             show.note(
                 "Secrets are masked without a hint, and nothing is written or opened: "
                 "postroom keys doctor",
