@@ -60,6 +60,7 @@ def test_make_alone_lists_the_chores() -> None:
         "journeys",
         "faults",
         "bench",
+        "fuzz",
         "docs",
         "fmt",
         "clean",
