@@ -21,7 +21,8 @@ def check(data: bytes) -> None:
         for each in read_addresses(data, charset):
             assert bool(each.address) != bool(each.problem)
             assert isinstance(str(each).encode(), bytes)
-            assert not set(str(each)) & set("\r\n\0")
+            assert not set(str(each)) & set("\r\n\0\x1b")
+            assert not set(each.address) & set("\u202e\u2066\u200f\x7f\x85"), each
     text = data.decode("utf-8", "replace")
     try:
         found = parse_addresses(text)
