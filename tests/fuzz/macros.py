@@ -48,6 +48,8 @@ def check(data: bytes) -> None:
             assert found.text == text
         if not found.references and "$${" not in text:
             assert found.text == text  # what stands in another opening stays as it is written
+        if len(found.references) == 1 and text.startswith("${") and text.find("}") == len(text) - 1:
+            assert expand(f"${{{text}}}", SCOPE, allowed=allowed).text == f"${{{text}}}"
     try:
         template = prepare(text, SCOPE)
     except WrongUse:

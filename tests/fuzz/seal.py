@@ -1,4 +1,4 @@
-"""The sealed format: whatever was not sealed with this key for this place is Unreadable, never a value."""
+"""Sealed values and key files: what was not sealed with this key for this place is never a value."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import contextlib
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from postroom.errors import Unreadable
+from postroom.errors import Locked, Unreadable
+from postroom.vault.keyfile import parse_key
 from postroom.vault.seal import (
+    KEY_BYTES,
     associated_data,
     key_id_of,
     open_value,
@@ -21,15 +23,9 @@ from postroom.vault.seal import (
 __all__ = ["WORDS", "check"]
 
 WORDS = (
-    b"PRSV\x01\x01",
-    b"PRWK\x01\x01",
-    b"\x80",
-    bytes(16),
-    bytes(63),
-    b"hunter2",
-    b"\x01",
-    b"\0",
-)
+    b"PRSV\x01\x01", b"PRWK\x01\x01", b"\x80", bytes(16), bytes(63), b"hunter2", b"\x01", b"\0", b"#",
+    b"\n", b"A" * 43, b"=", b"0f" * 31, b"0f",
+)  # fmt: skip
 KEY = AESGCM(bytes(range(32)))
 KEY_ID = "00112233445566778899aabbccddeeff"
 BOUND = associated_data([b"room", b"field"])
@@ -48,10 +44,20 @@ def check(data: bytes) -> None:
     with contextlib.suppress(Unreadable):
         assert pad(unpad(data)) == data
     assert unpad(pad(data)) == data
+    _key_file(data.decode("utf-8", "replace"))
     sealed = seal_value(KEY, KEY_ID, data, BOUND)
     assert key_id_of(sealed) == KEY_ID
     assert open_value(KEY, sealed, BOUND) == data
     assert len(data) < 8 or data not in sealed
+
+
+def _key_file(text: str) -> None:
+    """The text as a key file: one key, or a refusal that does not quote it."""
+    try:
+        assert len(parse_key(text, "here").reveal_bytes()) == KEY_BYTES
+    except Locked as error:
+        refused = str(error.as_json())
+        assert not any(len(word) > 40 and word in refused for word in text.split())
 
 
 def _damaged(blob: bytes, data: bytes) -> list[bytes]:
@@ -73,6 +79,7 @@ def _unreadable(read: object, blob: bytes, bound: bytes = BOUND) -> None:
     try:
         value = read(KEY, blob, bound)
     except Unreadable as error:
-        assert len(blob) < 8 or repr(blob)[2:-1] not in str(error)  # noqa: PT017
+        refused = str(error.as_json())
+        assert len(blob) < 8 or repr(blob)[2:-1] not in refused
     else:
         raise AssertionError(f"opened as {value!r}")

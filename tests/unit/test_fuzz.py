@@ -14,7 +14,7 @@ from tests.fuzz.search import main
 
 __all__: list[str] = []
 
-EXAMPLES = 5000 if os.environ.get("FAULTS") == "long" else 60
+EXAMPLES = 5000 if os.environ.get("FAULTS") == "long" else 100
 KEPT = [(name, path) for name in fuzz.TARGETS for path in fuzz.target(name).corpus()]
 
 
