@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from postroom.settings import Settings
     from tests.ground import Ground, Pki, User
 
-__all__ = ["fresh_user", "ground", "pki", "room", "settings"]
+__all__ = ["configuration", "fresh_user", "ground", "pki", "room", "settings"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,6 +33,14 @@ def pytest_runtest_makereport(
 
 
 # The ground is imported inside the fixtures: tests of pure rooms need not pay for it.
+
+
+@pytest.fixture(scope="session", autouse=True)
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A configuration directory of the tests: nothing is written into that of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("configuration")))
+        yield
 
 
 @pytest.fixture(scope="session")

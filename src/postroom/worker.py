@@ -22,6 +22,7 @@ COPY_SECONDS: Final = 2.0
 """How long the copies of a few messages are gathered, so that they share a sign-in."""
 MOST_SOURCES: Final = 2000
 TIDY_SECONDS: Final = 3600.0
+CHECKPOINT_SECONDS: Final = 60.0
 _log = logger("worker")
 
 
@@ -55,7 +56,7 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._collect(), self._send(), self._copy(), self._tidy()]
+        return [self._collect(), self._send(), self._copy(), self._tidy(), self._vouch()]
 
     async def _collect(self) -> None:
         """Claim sources that are due and watch each in a task of its own."""
@@ -69,9 +70,8 @@ class Worker:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _claim(self) -> None:
-        names = await self._room.collecting.names(self._roles)
         free = MOST_SOURCES - len(self._watching)
-        for claim in await self._room.collecting.claim(names, free) if names and free else ():
+        for claim in await self._room.collecting.take(self._roles, free):
             task = asyncio.create_task(self._watch(claim))
             self._watching[claim.id] = task
             task.add_done_callback(functools.partial(self._ended, claim.id))
@@ -137,4 +137,14 @@ class Worker:
                 await self._room.email.purge()
                 await self._room.collecting.forget()
                 await self._room.collecting.tidy()
+                await self._room.audit.retire()
             await asyncio.sleep(TIDY_SECONDS)
+
+    async def _vouch(self) -> None:
+        """State every minute how far the audit record goes: what is cut off it later shows."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            try:
+                await self._room.audit.checkpoint()
+            except PostroomError as error:
+                _log.warning("audit: %s", error)

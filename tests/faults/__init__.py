@@ -10,6 +10,7 @@ The pieces
     ``dose``      how much: ``dose(short, full, long)``, chosen by the environment variable FAULTS
     ``children``  ``Victim``: a child process of ours.  It runs a client (a coroutine function that
                   is named ``module:function``) or a whole command line, and dies with its parent
+    ``nursery``   forks the children from an interpreter that has imported everything
     ``spots``     crash points.  There are none in the code of the product: a child wraps the named
                   function, or looks for the named SQL statement, before the product runs in it
     ``points``    the named crash points of the store and the keys, one line each

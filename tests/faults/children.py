@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
-import os
 import signal
 from pathlib import Path
 
 from tests.child import Child
 from tests.faults.history import History
-from tests.faults.inside import Plan
+from tests.faults.nursery import nursery
 
-__all__ = ["Victim", "left_behind", "until_dead", "until_frozen"]
-
-_ROOT = str(Path(__file__).parents[2])
+__all__ = ["Victim", "left_behind", "until_dead", "until_frozen", "until_said"]
 
 
 class Victim(Child):
@@ -37,16 +32,13 @@ class Victim(Child):
         mutant: str = "",
         env: dict[str, str] | None = None,
     ) -> None:
-        pen = -1 if history is None else history.pen
-        plan = Plan(os.getpid(), spot, stop, mutant, pen, name or client.partition(":")[2])
-        super().__init__(
-            "-m",
-            "tests.faults.inside",
-            json.dumps(dataclasses.asdict(plan)),
-            client,
-            *map(str, arguments),
-            env={"PYTHONPATH": os.pathsep.join((_ROOT, str(Path(_ROOT) / "src"))), **(env or {})},
-            keep=() if history is None else (pen,),
+        plan = {"spot": spot, "stop": stop, "mutant": mutant,
+                "client": name or client.partition(":")[2]}  # fmt: skip
+        self._process = nursery().born(
+            plan,
+            [client, *map(str, arguments)],
+            env or {},
+            -1 if history is None else history.pen,
         )
 
     def freeze(self) -> None:
@@ -82,18 +74,16 @@ async def until_frozen(victim: Victim, *, seconds: float = 60.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def left_behind() -> list[int]:
-    """The children of this process that run the inside of a fault test: there must be none."""
-    mine = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (path / "cmdline").read_bytes().split(b"\0")
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        if b"tests.faults.inside" in words and int(parent) == os.getpid():
-            mine.append(int(path.name))
-    return mine
+async def until_said(victim: Victim, words: str, *, seconds: float = 60.0) -> None:
+    """Wait until a line of its standard error has these words in it; TimeoutError, AssertionError."""
+    async with asyncio.timeout(seconds):  # the thread ends with the child
+        line = await asyncio.to_thread(victim.complaint_with, words)
+    assert line, f"it ended and never said {words!r}"
+
+
+def left_behind() -> int:
+    """How many victims nobody has waited for: there must be none."""
+    return nursery().children() if nursery.cache_info().currsize else 0
 
 
 def _state(pid: int) -> str:

@@ -141,10 +141,11 @@ def steps(events: Sequence[Event]) -> list[Step]:
 def registers(events: Sequence[Event]) -> list[str]:
     """What is wrong with a history of records that have versions; nothing: an empty list.
 
-    Actions are ``write`` and ``read``; an ``ok`` of either says the version.  Asked of every key:
-    two writes were not told the same version; versions never go back in time; what was read had
-    been written, as that version, and had not failed; and every write that was told ok was read
-    afterwards, as itself or as something later.
+    Actions are ``write`` and ``read``, whose ``ok`` says the version, and ``delete``, after which a
+    key is not written again.  Asked of every key: two writes were not told the same version;
+    versions never go back in time; what was read had been written, as that version, and had not
+    failed; every write that was told ok was read afterwards, as itself or as something later; what
+    was deleted is gone.
     """
     by_key: dict[str, list[Step]] = collections.defaultdict(list)
     for step in steps(events):
@@ -154,11 +155,10 @@ def registers(events: Sequence[Event]) -> list[str]:
         writes = [one for one in found if one.event.action == "write"]
         reads = [one for one in found if one.event.action == "read" and one.kind == "ok"]
         wrong += _twice(key, writes)
-        wrong += _backwards([one for one in found if one.kind == "ok"])
+        versioned = [one for one in found if one.event.action in ("write", "read")]
+        wrong += _backwards([one for one in versioned if one.kind == "ok"])
         wrong += _from_nowhere(writes, reads)
-        last = max((one.end or 0 for one in writes if one.kind == "ok"), default=-1)
-        if last >= 0 and not any(one.begin > last for one in reads):
-            wrong.append(f"{key} was written and could not be read afterwards.")
+        wrong += _lost(key, writes, reads, [one for one in found if one.event.action == "delete"])
     return wrong
 
 
@@ -171,6 +171,17 @@ def _twice(key: str, writes: Iterable[Step]) -> list[str]:
                 f"{key}: {other.told} and {one.told} are both version {one.event.version}."
             )
     return wrong
+
+
+def _lost(key: str, writes: list[Step], reads: list[Step], deletes: list[Step]) -> list[str]:
+    gone = [one.end for one in deletes if one.kind == "ok" and one.end is not None]
+    if gone and any(one.begin > min(gone) for one in reads):
+        return [f"{key} was deleted and could be read afterwards."]
+    last = max((one.end or 0 for one in writes if one.kind == "ok"), default=-1)
+    perhaps = any(one.kind != "fail" for one in deletes)
+    if last < 0 or perhaps or any(one.begin > last for one in reads):
+        return []
+    return [f"{key} was written and could not be read afterwards."]
 
 
 def _backwards(done: list[Step]) -> list[str]:

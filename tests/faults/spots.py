@@ -5,7 +5,7 @@
     sql INSERT INTO sealed after                  when a statement that begins so has run
     sql COMMIT before                             a commit that will not be
 
-A function is wrapped in its own module and in every module of the product that imported it by name;
+A function is wrapped in its own module and in every module that imported it by name;
 a method in its class; a statement where connections to the database are made.
 """
 
@@ -46,6 +46,7 @@ class Spot:
         return cls(" ".join(words), "before" if when == "before" else "after", nth)
 
 
+@functools.cache
 def load_all() -> None:
     """Import every module of the product, so that each has the names it imports."""
     for found in pkgutil.walk_packages(postroom.__path__, "postroom."):
@@ -67,10 +68,11 @@ def patch(where: str, new: Callable[[Any], Any]) -> None:
     setattr(owner, name, made)
     if not outer:
         load_all()
-        for other in [each for key, each in sys.modules.items() if key.startswith("postroom.")]:
-            for known, value in list(vars(other).items()):
+        known = ("postroom.", "tests.faults.")
+        for other in [each for key, each in sys.modules.items() if key.startswith(known)]:
+            for key, value in list(vars(other).items()):
                 if value is old:
-                    setattr(other, known, made)
+                    setattr(other, key, made)
 
 
 def arm(spot: Spot, *, stop: bool = False) -> None:

@@ -36,6 +36,9 @@ READ = ("r1 invoke read k", "r1 ok read k one 1")
         # nobody knows how the second ended; the third came after it
         ("a2 invoke write k two", "a3 invoke write k three", "a3 ok write k three 3",
          "r1 invoke read k", "r1 ok read k three 3"),
+        ("a2 invoke delete k", "a2 ok delete k", "r1 invoke read k", "r1 fail read k"),
+        ("a2 invoke delete k", *READ),
+        ("a2 invoke delete k", "r1 invoke read k", "r1 fail read k"),
     ],
 )  # fmt: skip
 def test_a_sound_history_is_accepted(more: tuple[str, ...]) -> None:
@@ -47,6 +50,7 @@ def test_a_sound_history_is_accepted(more: tuple[str, ...]) -> None:
     [
         ((), "could not be read afterwards"),
         (("r1 invoke read k", "r1 fail read k"), "could not be read afterwards"),
+        (("a2 invoke delete k", "a2 ok delete k", *READ), "was deleted and could be read"),
         (("a2 invoke write k two", "a2 ok write k two 2", *READ), "after a write k"),
         (("b1 invoke write k two", "b1 ok write k two 1", *READ), "are both version 1"),
         (("r1 invoke read k", "r1 ok read k three 3"), "nobody wrote that"),

@@ -11,12 +11,10 @@ from typing import Final, Literal
 
 import pytest
 
-from postroom.app import Room
 from tests.faults.dose import dose
-from tests.ground import Ground, User
+from tests.ground import User
 from tests.ground.faults import Cut, Rule
 from tests.ground.proxy import FaultProxy
-from tests.journeys.conftest import connect
 from tests.journeys.outgoing import Outgoing, message_ids
 
 ANSWER: Final = b"250 2.0.0 Ok: queued"
@@ -118,13 +116,6 @@ class Cutting:
         await asyncio.to_thread(self.post.ground.postfix.idle)
         key = (await self.post.show(item)).message_id
         return [Counter(message_ids(user))[key] for user in self.people]
-
-
-@pytest.fixture
-async def post(room: Room, ground: Ground) -> Outgoing:
-    user = ground.user()
-    await connect(room, ground, user)
-    return Outgoing(room, ground, user, ground.user())
 
 
 def cutting(post: Outgoing, proxy: FaultProxy) -> Cutting:

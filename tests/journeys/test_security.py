@@ -173,9 +173,9 @@ def repoint(room: Path, port: int) -> None:
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\x9b31m\xc2\x9b1m\xe2\x80\xae"
 
 
-def scripts(protocol: str) -> Sequence[Step]:
+def scripts(protocol: str, word: bytes = CANARY.encode()) -> Sequence[Step]:
     """A server that repeats the sign-in in its refusal, in the clear and as it came."""
-    told = ESCAPES + b" no: {what} " + CANARY.encode() + b" " + CANARY.encode().hex().encode()
+    told = ESCAPES + b" no: {what} " + word + b" " + word.hex().encode()
     if protocol == "smtp":
         return [
             Send(b"220 " + ESCAPES + b"\r\n"),

@@ -13,7 +13,7 @@ import yaml
 from postroom.cli import show
 from postroom.cli.moved import show_moved
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding
+from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding, told, upgraded
 from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
 from postroom.operations.desk import Rebind
@@ -65,6 +65,18 @@ def init() -> None:
         "      --set incoming.auth='{type: secret, credential: NAME}'"
     )
     print("  postroom connection test NAME")
+
+
+@app.verb()
+def upgrade() -> None:
+    """Bring a room of an earlier release to the schema of this one; a copy of it is kept."""
+    done = upgraded()
+    if done is None:
+        show.say("The room has the schema of this release; nothing was changed.", upgraded=False)
+    else:
+        before, after, copy = done
+        facts = {"from": before, "to": after, "copy": str(copy)}
+        show.say(told(*done), upgraded=True, **facts)
 
 
 @app.verb()

@@ -3,10 +3,13 @@
 from postroom.db.claims import Claim, Queue
 from postroom.db.engine import Database, open_database
 from postroom.db.limits import give_tokens, take_tokens
-from postroom.db.seats import Seat, is_living
+from postroom.db.migrate import SCHEMA
+from postroom.db.place import check_place
+from postroom.db.seats import Seat, drop_claims, how_many_living, is_living, seated
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [
+    "SCHEMA",
     "Claim",
     "Conflict",
     "Database",
@@ -14,8 +17,12 @@ __all__ = [
     "Row",
     "Seat",
     "Tx",
+    "check_place",
+    "drop_claims",
     "give_tokens",
+    "how_many_living",
     "is_living",
     "open_database",
+    "seated",
     "take_tokens",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from postroom.db.migrate import SCHEMA, migrate, schema_of
+from postroom.db.migrate import check_schema, make_schema, schema_of
 from postroom.db.place import check_place, is_full
 from postroom.db.tx import Tx, translate
 from postroom.errors import RoomError
@@ -28,10 +28,13 @@ MOST_BODIES = 512
 _Job = tuple[Callable[[Tx], Any], "asyncio.Future[Any]"]
 
 
-def open_database(path: Path, *, create: bool = False, read_only: bool = False) -> Database:
+def open_database(
+    path: Path, *, create: bool = False, read_only: bool = False, older: bool = False
+) -> Database:
     """Open the database file of a room.
 
-    ``create`` makes it when missing (mode 0600).  Raises RoomError: ``room_missing``,
+    ``create`` makes it when missing (mode 0600); ``older`` opens a room of an earlier release as
+    it is, to read in it what has not changed since.  Raises RoomError: ``room_missing``,
     ``room_too_new``, ``room_too_old``, or a sentence about the disk.
     """
     if not path.exists():
@@ -49,9 +52,10 @@ def open_database(path: Path, *, create: bool = False, read_only: bool = False) 
     try:
         with_schema = _connect(path) if create else _connect_to_read(path)
         try:
-            if create:
-                migrate(with_schema)
-            _check_schema(with_schema)
+            if create and schema_of(with_schema) == 0:
+                make_schema(with_schema)
+            check_schema(with_schema, older=older)
+            _check_foreign(with_schema)
         finally:
             with_schema.close()
     except sqlite3.Error as error:
@@ -82,15 +86,16 @@ def _make_file(path: Path) -> None:
         ) from error
 
 
-def _check_schema(connection: sqlite3.Connection) -> None:
-    number = schema_of(connection)
-    if number > SCHEMA:
-        migrate(connection)  # says that the room is too new
-    if number < SCHEMA:
+def _check_foreign(connection: sqlite3.Connection) -> None:
+    """A room has no triggers and no views: one could swallow an audit row, or answer for a table."""
+    found = connection.execute(
+        "SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1"
+    ).fetchone()
+    if found is not None:
         raise RoomError(
-            f"This room was not finished (schema {number}; this release needs {SCHEMA}).",
-            code="room_too_old",
-            hint="Finish it with: postroom init",
+            f"Somebody put a {found['type']} named {found['name']!r} into the room's database; a room "
+            "has none.",
+            hint="Find out who did. Restore the room from a backup, or drop it with sqlite3.",
         )
 
 
@@ -293,6 +298,7 @@ class Database:
                 except BaseException as error:
                     if not connection.in_transaction:
                         raise  # SQLite itself gave up on the whole transaction (full disk, I/O)
+                    tx.known.clear()
                     connection.execute("ROLLBACK TO body")
                     connection.execute("RELEASE body")
                     answers.append((future, None, error))

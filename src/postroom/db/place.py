@@ -10,7 +10,7 @@ from pathlib import Path
 
 from postroom.errors import RoomError
 
-__all__ = ["check_place", "is_full", "lock_holder"]
+__all__ = ["check_place", "is_full", "lock_holder", "openers"]
 
 _REMOTE = frozenset(
     {
@@ -98,3 +98,18 @@ def lock_holder(path: Path) -> str:
         ):
             return f" (process {parts[4]})"
     return ""
+
+
+def openers(path: Path) -> list[int]:
+    """The other processes that have the database open, as far as the kernel tells.
+
+    SQLite holds a shared lock on the file for each of them as long as it is in WAL mode.
+    """
+    try:
+        inode = os.stat(path).st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    held = [parts for parts in map(str.split, lines) if len(parts) >= 8 and parts[1] == "POSIX"]
+    found = {int(parts[4]) for parts in held if parts[5].endswith(f":{inode}")}
+    return sorted(found - {os.getpid()})

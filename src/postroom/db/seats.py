@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from postroom.clock import timestamp
 from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
@@ -22,7 +22,11 @@ from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat", "is_living"]
+__all__ = ["Seat", "drop_claims", "how_many_living", "is_living", "living", "seated"]
+
+_SEATS: Final = "seats"
+
+STRAY_SECONDS = 3600.0
 
 
 class Seat:
@@ -33,17 +37,17 @@ class Seat:
         self._db = db
         self._kek = kek
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._place = _place(db.path, self.owner)
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._place.parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = os.open(self._place, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._path(self.owner).parent.mkdir(mode=0o700, exist_ok=True)
+        self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             await self._db.write(self._sit)
             await self.remove_dead()
+            await self._db.read(self._remove_strays)
         except BaseException:
             self._leave_file()
             raise
@@ -68,12 +72,24 @@ class Seat:
         others = await self._db.read(
             lambda tx: tx.all("SELECT owner FROM workers WHERE owner <> :me", me=self.owner)
         )
-        gone = [row["owner"] for row in others if _is_free(_place(self._db.path, row["owner"]))]
+        gone = [row["owner"] for row in others if not living(self._db.path.parent, row["owner"])]
         if gone:
             await self._db.write(lambda tx: _remove(tx, *gone))
             for owner in gone:
-                _place(self._db.path, owner).unlink(missing_ok=True)
+                self._path(owner).unlink(missing_ok=True)
         return len(gone)
+
+    def _remove_strays(self, tx: Tx) -> None:
+        """Remove files of processes that were killed before they had a seat.
+
+        Not before an hour: who is just sitting down has a file that is not locked yet.
+        """
+        seated = {row["owner"] for row in tx.all("SELECT owner FROM workers")}
+        for path in (self._db.path.parent / _SEATS).glob("*.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                old = timestamp() - path.stat().st_mtime > STRAY_SECONDS
+                if old and path.stem not in seated and not living(self._db.path.parent, path.stem):
+                    path.unlink()
 
     async def _beat(self) -> None:
         while True:
@@ -95,9 +111,12 @@ class Seat:
             now=timestamp(),
         )
 
+    def _path(self, owner: str) -> Path:
+        return _lock_of(self._db.path.parent, owner)
+
     def _leave_file(self) -> None:
         if self._file is not None:
-            self._place.unlink(missing_ok=True)
+            self._path(self.owner).unlink(missing_ok=True)
             os.close(self._file)
             self._file = None
 
@@ -110,29 +129,51 @@ def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
             owner=owner,
             oldest=now - LEASE_SECONDS,
         )
-        and not _is_free(_place(tx.path, owner))
+        and living(tx.path.parent, owner)
     )
 
 
-def _place(database: Path, owner: str) -> Path:
-    return database.parent / "seats" / f"{owner}.lock"
+def how_many_living(tx: Tx, *, now: float) -> int:
+    """How many processes have a seat and have sent a heartbeat within the lease."""
+    count: int = tx.value(
+        "SELECT count(*) FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
+    )
+    return count
 
 
-def _is_free(place: Path) -> bool:
-    """Whether nobody living holds the lock; several may ask at once, hence the shared one."""
+def living(room: Path, owner: str) -> bool:
+    """Whether the process that took this seat lives: it holds the lock on the seat's file."""
     try:
-        file = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+        file = os.open(_lock_of(room, owner), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
         return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: several may ask at once
+    except BlockingIOError:
+        return True
     finally:
         os.close(file)
-    return True
+    return False
+
+
+def _lock_of(room: Path, owner: str) -> Path:
+    return room / _SEATS / f"{owner}.lock"
 
 
 def _remove(tx: Tx, *owners: str) -> None:
     for owner in owners:
         tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)
+
+
+def seated(room: Path) -> list[str]:
+    """Who works on the room in that directory right now, by the names of their seats."""
+    try:
+        owners = sorted(path.stem for path in (room / _SEATS).glob("*.lock"))
+        return [owner for owner in owners if living(room, owner)]
+    except OSError:  # of somebody else, or gone a moment ago
+        return []
+
+
+def drop_claims(tx: Tx) -> None:
+    """Nobody sits here: of a copy of a room, whose workers are at work elsewhere."""
+    tx.execute("DELETE FROM workers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
@@ -21,14 +21,22 @@ class Conflict(Exception):
 
 
 class Tx:
-    """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body."""
+    """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body.
 
-    __slots__ = ("_connection", "path")
+    ``known`` is what one body may leave to the next in the same transaction, while nobody else can
+    write: the end of a chain, say.  It is emptied when a body is rolled back.
+    """
+
+    dialect: ClassVar = "sqlite"
+    """Which text of a statement is meant, where a statement has one for each dialect."""
+
+    __slots__ = ("_connection", "known", "path")
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         """``path`` is the database's file: where the disk is asked when something goes wrong."""
         self._connection = connection
         self.path = path
+        self.known: dict[tuple[str, str], Any] = {}
 
     def execute(self, sql: str, **values: Any) -> int:
         """Run one statement; gives the number of rows it changed."""
@@ -97,6 +105,13 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
     if primary == sqlite3.SQLITE_READONLY:
         return RoomError(
             "The room's database file cannot be written.", hint="Check its owner and permissions."
+        )
+    if primary == sqlite3.SQLITE_ERROR and str(error).startswith(
+        ("no such table", "no such column")
+    ):
+        return RoomError(
+            f"The room's tables are not as this release made them ({error}).",
+            hint="Somebody changed them. Restore the room from a backup.",
         )
     if primary in _DISK:
         return RoomError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from postroom.audit.record import Recorder
+from postroom.audit import Checkpoints, Recorder
 from postroom.connections.open import Opener
 from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
@@ -34,8 +34,9 @@ class _Undone(Exception):
 class Desk:
     """An opened room as operations see it.
 
-    ``locked`` says why the room's key could not be used; then ``recorder`` is None, reading works,
-    and whatever writes or opens a secret raises it.  ``kek`` is the id of the key that opened it.
+    ``locked`` says why the room's key could not be used; then ``recorder`` and ``checkpoints`` are
+    None, reading works, and whatever writes or opens a secret raises it.  ``kek`` is the id of the
+    key that opened it.
     """
 
     db: Database
@@ -46,6 +47,7 @@ class Desk:
     actor: str
     locked: Locked | None = None
     kek: str = ""
+    checkpoints: Checkpoints | None = None
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     _seat: Seat | None = None
@@ -73,9 +75,9 @@ class Desk:
         if self._seat is not None:
             await self._seat.__aexit__()
             self._seat = None
-        recorder, self.recorder = self.recorder, None
-        if recorder is not None and recorder.has_recorded:
-            await self.db.write(recorder.close)
+        checkpoints, self.checkpoints, self.recorder = self.checkpoints, None, None
+        if checkpoints is not None:
+            await checkpoints.close()
 
     def expander(self, tx: Tx) -> Callable[[str, str], str]:
         """Expands the macros of one setting, given where it stands; raises ``unknown_variable``."""

@@ -10,6 +10,7 @@ from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.operations.desk import Desk, check_states
 from postroom.services import outbox
+from postroom.services.held import shift_held
 from postroom.services.outbox import Item
 from postroom.services.states import FOLLOWS
 
@@ -75,6 +76,32 @@ class Outbox:
     async def cancel(self, item: str) -> Item:
         """Take a message out of the queue for good."""
         return await self._shift(item, "cancel", "cancelled", "cancelled by an operator")
+
+    async def release_held(self, *, service: str | None = None, restored: bool = False) -> int:
+        """Let every held message of a service (None: of all) go; gives how many.
+
+        ``restored``: only those that a restore holds, not what somebody held before.
+        """
+        return await self._shift_held("release", "queued", "", service, restored=restored)
+
+    async def cancel_held(self, *, service: str | None = None, restored: bool = False) -> int:
+        """Take every held message of a service out of the queue for good, as :meth:`release_held`."""
+        why = "cancelled by an operator"
+        return await self._shift_held("cancel", "cancelled", why, service, restored=restored)
+
+    async def _shift_held(
+        self, verb: str, state: str, reason: str, service: str | None, *, restored: bool
+    ) -> int:
+        def body(tx: Tx) -> int:
+            ids = shift_held(tx, state, reason=reason, service=service, restored=restored)
+            if ids:
+                self._desk.record(tx, verb, "outbox", service or "every service", items=ids)
+            return len(ids)
+
+        done = 0
+        while found := await self._desk.write(body):
+            done += found
+        return done
 
     async def _shift(
         self, item: str, verb: str, state: str, reason: str, *, only: Sequence[str] = ()

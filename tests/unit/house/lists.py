@@ -31,6 +31,7 @@ MAY_IMPORT = {
 
 MAY_BUILD_SQL = {
     "db.claims": "one set of claim statements a table; names and conditions are constants, checked",
+    "db.snapshot": "the rows of every table are counted; the names come out of the schema, quoted",
 }
 """Modules that put SQL together, from constants of the code only."""
 
@@ -55,7 +56,8 @@ MAY_REVEAL = {
     "vault.hints": "the fingerprint of a PEM or JSON secret is sealed beside it",
     "vault.kek": "the id of a key is derived from it",
     "vault.kit": "the recovery kit is the one file that a key is written to for people",
-    "vault.keyring": "it is sealed, or a key is derived from it",
+    "vault.codes": "a code is made with it, or a key derived from it",
+    "vault.keyring": "it is sealed",
     "vault.terms": "the key that wraps vault keys is derived from it",
     "vault.passphrase": "the key is derived from it",
     "protocols.sasl": "the answer to the server's challenge is made of it",
