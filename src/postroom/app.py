@@ -262,7 +262,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         checkpoints=checkpoints,
     )
     beside: dict[str, dict[str, Any]] = {
-        "audit": {"mac": mac},
+        "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"manifest_key": None if keyring is None else partial(manifest_code, keyring)},
         "keys": {"start": start},
         "versions": {"history": History(keyring, recorder, store)},

@@ -1,7 +1,7 @@
 """The database: one way to write, one way to read, and the claims that share out the work."""
 
 from postroom.db.claims import Claim, Queue
-from postroom.db.engine import Database, open_database
+from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.place import check_place
@@ -22,6 +22,7 @@ __all__ = [
     "give_tokens",
     "how_many_living",
     "is_living",
+    "moved_away",
     "open_database",
     "seated",
     "take_tokens",
