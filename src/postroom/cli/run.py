@@ -54,7 +54,22 @@ def in_room(
     ``upgrade`` brings a room of an earlier release to the schema of this one first.  A room that is
     locked is told as a note, unless the verb ``tells_state`` itself.
     """
-    return _run(lambda: _in_room(body, make, upgrade, tells_state))
+    return _run(lambda: _in_room(body if tells_state else _noting(body), make, upgrade))
+
+
+def _noting(body: Callable[[Room], Awaitable[T]]) -> Callable[[Room], Awaitable[T]]:
+    async def noted(room: Room) -> T:
+        answer = await body(room)
+        if room.desk.locked is not None:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {room.desk.locked.sentence}")
+            show.note(
+                "Secrets are masked without a hint, and nothing is written or opened: "
+                "postroom keys doctor",
+                indent=2,
+            )
+        return answer
+
+    return noted
 
 
 def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
@@ -103,9 +118,7 @@ async def _outside(body: Callable[[Settings], Awaitable[T]]) -> T:
     return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
 
 
-async def _in_room(
-    body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool, tells_state: bool
-) -> T:
+async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
     loaded()
@@ -120,16 +133,7 @@ async def _in_room(
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
-        answer = await body(room)
-        locked = room.desk.locked
-        if locked is not None and not tells_state:  # what fails for it says so itself
-            show.note(f"Note: the room is locked. {locked.sentence}")
-            show.note(
-                "Secrets are masked without a hint, and nothing is written or opened: "
-                "postroom keys doctor",
-                indent=2,
-            )
-        return answer
+        return await body(room)
     finally:
         await room.close()
 
