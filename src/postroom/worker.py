@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from postroom.app import Room
 from postroom.clock import monotonic
+from postroom.db import moved_away
 from postroom.errors import PostroomError
 from postroom.log import logger
 from postroom.sources.watcher import give_up
@@ -41,7 +42,8 @@ class Worker:
     async def run(self) -> None:
         """Run every loop; when one ends, or this is cancelled, all end and claims are given back.
 
-        Raises why the room is locked, if it is: nothing in it can be collected or sent.
+        Raises why the room is locked, if it is: nothing in it can be collected or sent; and
+        RoomError when the room was moved or replaced.
         """
         self._dispatcher = await self._room.email.dispatcher()
         loops = [asyncio.create_task(loop) for loop in self._loops()]
@@ -56,7 +58,14 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._collect(), self._send(), self._copy(), self._tidy(), self._vouch()]
+        return [
+            self._collect(),
+            self._send(),
+            self._copy(),
+            self._tidy(),
+            self._vouch(),
+            self._stay(),
+        ]
 
     async def _collect(self) -> None:
         """Claim sources that are due and watch each in a task of its own."""
@@ -70,9 +79,8 @@ class Worker:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _claim(self) -> None:
-        names = await self._room.collecting.names(self._roles)
         free = MOST_SOURCES - len(self._watching)
-        for claim in await self._room.collecting.claim(names, free) if names and free else ():
+        for claim in await self._room.collecting.take(self._roles, free):
             task = asyncio.create_task(self._watch(claim))
             self._watching[claim.id] = task
             task.add_done_callback(functools.partial(self._ended, claim.id))
@@ -130,6 +138,15 @@ class Worker:
                 _log.warning("sent copies: %s", error)
                 wait = COPY_SECONDS
             await asyncio.sleep(wait)
+
+    async def _stay(self) -> None:
+        """End when the room is not at its place any more: the one that is there may be restored from
+        a backup of this one, and both would collect and send."""
+        db = self._room.desk.db
+        while True:
+            if not db.in_place():
+                raise moved_away(db.path)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _tidy(self) -> None:
         while True:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from postroom.app import Room, open_room
-from postroom.db import Tx
+from postroom.clock import timestamp
+from postroom.db import Claim, Queue, Tx
 from postroom.errors import PostroomError
 from postroom.operations.keys.rotating import rotate
 from postroom.secret import Secret
@@ -19,13 +21,17 @@ from postroom.vault import datakey
 from tests.faults.history import Pen
 
 __all__ = [
+    "CLAIMED",
     "another_kek",
     "changes",
+    "claimer",
     "opened",
+    "peeking",
     "read",
     "rotate_once",
     "rotations",
     "rotator",
+    "unsealing",
     "writer",
 ]
 
@@ -136,6 +142,34 @@ async def peeking(pen: Pen, room: str, kek: str, name: str) -> None:
         print("opened", flush=True)
     except PostroomError as error:
         print(error.code, flush=True)
+
+
+CLAIMED = 1e12
+"""When a row that was settled is due again: never."""
+_QUEUE = Queue("sources", order="due_at, id")
+
+
+async def claimer(pen: Pen, room: str, kek: str) -> None:
+    """Claim rows, settle each in a transaction of its own, until there is none."""
+    found = await opened(room, kek)
+    seat = await found.desk.seat()
+    db = found.desk.db
+
+    def take(tx: Tx) -> list[Claim]:
+        return _QUEUE.claim(tx, owner=seat.owner, now=timestamp(), limit=7)
+
+    def settling(one: Claim) -> Callable[[Tx], None]:
+        def settle(tx: Tx) -> None:
+            _QUEUE.guard(tx, one, owner=seat.owner)
+            tx.execute("UPDATE sources SET successes = successes + 1 WHERE id = :id", id=one.id)
+            _QUEUE.release(tx, one, owner=seat.owner, due_at=CLAIMED)
+
+        return settle
+
+    while taken := await db.write(take):
+        for one in taken:
+            await db.write(settling(one))
+    await found.close()
 
 
 async def read(room: Room, pen: Pen, name: str) -> None:

@@ -42,10 +42,10 @@ COUNT: Final = 24
 _SMALL: Final = 8
 """Messages in a page and in a batch: so that there are several of each."""
 SPOTS: Final = (
+    "postroom.sources.ledger:record before 2",
     "postroom.sources.ledger:recover after",
     "postroom.sources.ledger:record before",
     "postroom.sources.ledger:record after",
-    "postroom.sources.ledger:record before 2",
     "postroom.sources.ledger:acquire before",
     "postroom.sources.ledger:acquire after 2",
     "postroom.sources.collector:Collector._fetch before",

@@ -83,6 +83,11 @@ class Dovecot:
         return self._start("bare", capability=_BARE_CAPABILITY)
 
     @cached_property
+    def condstore(self) -> Instance:
+        """It announces CONDSTORE and ENABLE, and no QRESYNC."""
+        return self._start("condstore", capability=f"{_BARE_CAPABILITY} ENABLE CONDSTORE UIDPLUS")
+
+    @cached_property
     def strict(self) -> Instance:
         """LOGINDISABLED without TLS. It listens on 127.0.0.2: only peers of the same address as
         its own count as secure for Dovecot, and ours come from 127.0.0.1.

@@ -85,7 +85,8 @@ def test_a_wrong_password_is_explained(
 
 def test_a_missing_folder_is_named(cli: Cli, wired: User) -> None:
     assert cli("source", "set", "orders-in", "--set", "folders.input=Nowhere").status == 0
-    says(cli("source", "run", "orders-in"), 1, "Nowhere", "folder")
+    for verb in ("run", "preview"):
+        says(cli("source", verb, "orders-in"), 1, "Nowhere", "postroom mail folders --via acme")
 
 
 def test_sign_in_without_tls_is_refused_when_saved(cli: Cli, wired: User) -> None:
@@ -301,6 +302,13 @@ def test_a_missing_key_is_not_made_anew(cli: Cli, wired: User, tmp_path: Path) -
     for words in (("credential", "show", "acme-login"), ("init",)):
         cli(*words)
         assert not key.exists()
+    for shown in (("credential", "show", "acme-login"), ("credential", "list")):
+        looked = cli(*shown)
+        assert looked.status == 0
+        assert looked.err.startswith("Note: the room is locked. "), looked.err
+        assert str(key) in "".join(looked.err.split())
+        assert "postroom keys doctor" in looked.err
+    assert "Note" not in cli("keys", "status").err, "it says so itself"
     says(cli("connection", "test", "acme"), 78, str(key))
     kept.rename(key)
     assert cli("connection", "test", "acme").status == 0

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from postroom.app import Room
-from postroom.errors import Refused, WireError
+from postroom.errors import Refused
 from postroom.sources import collector, watcher
 from tests.ground import Ground, User, messages
-from tests.ground.faults import Cut, Rule
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import connect
 from tests.journeys.incoming import Incoming, letter, soon
@@ -110,36 +109,6 @@ async def test_pop3_keeps_and_knows_what_it_has(pop: Incoming) -> None:
         pop.fill(letter("new"))
         assert (await pop.run()).delivered == 1
     assert pop.counts() == {"done": 5, "ignored": 1}
-    assert len(list((pop.sink / "INBOX").glob("*.eml"))) == 5
-
-
-async def test_pop3_cut_before_quit_loses_nothing(pop: Incoming) -> None:
-    """Deletions roll back: delivered stays delivered, and the next run deletes them (F13)."""
-    rule = Rule("to_server", Cut("rst"), before=b"QUIT\r\n", connection=1)
-    async with FaultProxy(pop.ground.dovecot.pop3, rules=[rule]) as proxy:
-        await through(proxy, pop, "pop3", after={"done": "delete"})
-        with pytest.raises(WireError):
-            await pop.run()
-        assert pop.counts() == {"delivered": 5}
-        await soon(lambda: len(pop.there()) == 5)
-        files = {path: path.stat().st_mtime_ns for path in (pop.sink / "INBOX").iterdir()}
-        assert (await pop.run()).delivered == 0
-        assert pop.there() == []
-    assert pop.counts() == {"done": 5}
-    assert {path: path.stat().st_mtime_ns for path in (pop.sink / "INBOX").iterdir()} == files
-
-
-async def test_pop3_cut_in_the_middle_of_a_message(pop: Incoming) -> None:
-    """The next run completes it; nothing is deleted before it is durable (F13)."""
-    rule = Rule("to_client", Cut("rst"), after=12_000, connection=1)
-    async with FaultProxy(pop.ground.dovecot.pop3, rules=[rule]) as proxy:
-        await through(proxy, pop, "pop3", after={"done": "delete"})
-        with pytest.raises(WireError):
-            await pop.run()
-        await soon(lambda: len(pop.there()) == 5)
-        await pop.run()
-        assert pop.there() == []
-    assert pop.counts() == {"done": 5}
     assert len(list((pop.sink / "INBOX").glob("*.eml"))) == 5
 
 

@@ -89,6 +89,8 @@ def _suffix(more: bytes) -> list[Step]:
 
 def _preauth(capabilities: bytes) -> list[Step]:
     greeting = b"* PREAUTH [CAPABILITY IMAP4rev1" + capabilities + b"] IMAP server ready.\r\n"
+    if b"STARTTLS" in capabilities:  # TLS would come about, and the sign-in be left out
+        return [Send(greeting), *_upgrades(), inside()]
     return [Send(greeting), _answers(b"{t} BAD you are in\r\n")]
 
 

@@ -93,7 +93,8 @@ async def test_what_changed_comes_with_the_folder() -> None:
 async def test_a_modseq_that_fell_or_is_none_is_not_believed(modseq: bytes, cursor: str) -> None:
     """F12: HIGHESTMODSEQ reset; the plain way is taken, from the new modseq on."""
     more = b"* VANISHED (EARLIER) 1:20\r\n"
-    assert await told(ASKED, Send(folder(modseq, more))) == Changes(cursor)
+    lost = "/" in cursor  # the next time it can tell
+    assert await told(ASKED, Send(folder(modseq, more))) == Changes(cursor, lost=lost)
 
 
 async def test_another_uidvalidity_is_another_folder() -> None:
@@ -151,6 +152,27 @@ async def test_only_condstore_tells_flags_and_not_what_has_gone() -> None:
         later = {"INBOX": Since(7, changes.cursor)}
         assert (await store.open("INBOX", since=later)).changes == Changes("20/120", None, {})
         store.abandon()
+
+
+async def test_the_real_server_without_qresync_tells_flags_alone(
+    ground: Ground, fresh_user: User
+) -> None:
+    """FETCH CHANGEDSINCE on Dovecot; what has gone is for the daily look."""
+    ground.dovecot.fill(fresh_user, (small(n) for n in range(5)))
+    port = ground.dovecot.condstore.imap
+    async with opened(ground, fresh_user, port=port) as store:
+        state = await store.open("INBOX", read_only=False)
+        since = {"INBOX": Since(state.uidvalidity, state.next_cursor)}
+        ids = await listing(store)
+        assert (await store.open("INBOX", since=since)).changes == Changes(state.next_cursor)
+        await store.open("INBOX", read_only=False)
+        await store.delete(ids[:1])
+        await store.flag(ids[2:3], add=["answered"])
+        later = await store.open("INBOX", since=since)
+    assert later.changes is not None
+    assert later.changes.gone is None
+    assert {key: set(flags) for key, flags in later.changes.flags.items()} == {ids[2]: {"answered"}}
+    assert later.changes.cursor == f"5/{later.modseq}"
 
 
 async def test_vanished_may_name_every_uid_there_can_be() -> None:

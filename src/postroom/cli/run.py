@@ -43,13 +43,18 @@ T = TypeVar("T")
 
 
 def in_room(
-    body: Callable[[Room], Awaitable[T]], *, make: bool = False, upgrade: bool = False
+    body: Callable[[Room], Awaitable[T]],
+    *,
+    make: bool = False,
+    upgrade: bool = False,
+    tells_state: bool = False,
 ) -> T:
     """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily.
 
-    ``upgrade`` brings a room of an earlier release to the schema of this one first.
+    ``upgrade`` brings a room of an earlier release to the schema of this one first.  A room that is
+    locked is told as a note, unless the verb ``tells_state`` itself.
     """
-    return _run(lambda: _in_room(body, make, upgrade))
+    return _run(lambda: _in_room(body, make, upgrade, tells_state))
 
 
 def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
@@ -98,7 +103,9 @@ async def _outside(body: Callable[[Settings], Awaitable[T]]) -> T:
     return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
 
 
-async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
+async def _in_room(
+    body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool, tells_state: bool
+) -> T:
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
     loaded()
@@ -113,7 +120,16 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
-        return await body(room)
+        answer = await body(room)
+        locked = room.desk.locked
+        if locked is not None and not tells_state:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {locked.sentence}")
+            show.note(
+                "Secrets are masked without a hint, and nothing is written or opened: "
+                "postroom keys doctor",
+                indent=2,
+            )
+        return answer
     finally:
         await room.close()
 

@@ -16,7 +16,7 @@ from postroom.db.place import check_place, is_full
 from postroom.db.tx import Tx, translate
 from postroom.errors import RoomError
 
-__all__ = ["Database", "open_database"]
+__all__ = ["Database", "moved_away", "open_database"]
 
 T = TypeVar("T")
 BUSY_SECONDS = 10.0
@@ -161,6 +161,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self._file = _identity(path)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._readers = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -225,6 +226,10 @@ class Database:
         number: int = self._reader().execute("PRAGMA data_version").fetchone()[0]
         return number
 
+    def in_place(self) -> bool:
+        """Whether the file at the path still is the one that was opened, not moved or replaced."""
+        return _identity(self.path) == self._file
+
     async def close(self) -> None:
         """Finish what is queued, then close.  Calling it twice is fine."""
         if self._closed:
@@ -242,13 +247,19 @@ class Database:
             if self._closed:
                 raise RoomError("The room is closed.")
             try:
-                connection = _connect(self.path)
+                connection = self._connect()
             except sqlite3.Error as error:
                 raise translate(error, self.path) from error
             connection.execute("PRAGMA query_only=ON")
             self._readers.connection = connection
             self._opened.append(connection)
         return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        """One more connection, to the same file as the others: another room may be there by now."""
+        if not self.in_place():
+            raise moved_away(self.path)
+        return _connect(self.path)
 
     def _start(self) -> None:
         with self._starting:
@@ -276,11 +287,13 @@ class Database:
             if not batch:
                 continue
             try:
-                connection = connection or _connect(self.path)
+                connection = connection or self._connect()
                 answers = self._commit(connection, batch)
             except sqlite3.Error as error:
                 failure = translate(error, self.path)
                 answers = [(future, None, failure) for _, future in batch]
+            except RoomError as moved:
+                answers = [(future, None, moved) for _, future in batch]
             _answer(answers)
         if connection is not None:
             connection.close()
@@ -311,6 +324,22 @@ class Database:
                 failure = translate(error, self.path)
             return [(future, None, failure) for _, future in batch]
         return answers
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def moved_away(path: Path) -> RoomError:
+    """What to say when another file is at the place of the room that is open."""
+    return RoomError(
+        f"The room at {path.parent} was moved or replaced while this process had it open.",
+        hint="Start it again: it then works with the room that is there now.",
+    )
 
 
 _Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]

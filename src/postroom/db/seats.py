@@ -22,9 +22,11 @@ from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat", "drop_claims", "is_living", "living", "seated"]
+__all__ = ["Seat", "drop_claims", "how_many_living", "is_living", "living", "seated"]
 
 _SEATS: Final = "seats"
+
+STRAY_SECONDS = 3600.0
 
 
 class Seat:
@@ -45,6 +47,7 @@ class Seat:
         try:
             await self._db.write(self._sit)
             await self.remove_dead()
+            await self._db.read(self._remove_strays)
         except BaseException:
             self._leave_file()
             raise
@@ -75,6 +78,18 @@ class Seat:
             for owner in gone:
                 self._path(owner).unlink(missing_ok=True)
         return len(gone)
+
+    def _remove_strays(self, tx: Tx) -> None:
+        """Remove files of processes that were killed before they had a seat.
+
+        Not before an hour: who is just sitting down has a file that is not locked yet.
+        """
+        seated = {row["owner"] for row in tx.all("SELECT owner FROM workers")}
+        for path in (self._db.path.parent / _SEATS).glob("*.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                old = timestamp() - path.stat().st_mtime > STRAY_SECONDS
+                if old and path.stem not in seated and not living(self._db.path.parent, path.stem):
+                    path.unlink()
 
     async def _beat(self) -> None:
         while True:
@@ -116,6 +131,14 @@ def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
         )
         and living(tx.path.parent, owner)
     )
+
+
+def how_many_living(tx: Tx, *, now: float) -> int:
+    """How many processes have a seat and have sent a heartbeat within the lease."""
+    count: int = tx.value(
+        "SELECT count(*) FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
+    )
+    return count
 
 
 def living(room: Path, owner: str) -> bool:

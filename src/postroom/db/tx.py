@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
@@ -26,6 +26,9 @@ class Tx:
     ``known`` is what one body may leave to the next in the same transaction, while nobody else can
     write: the end of a chain, say.  It is emptied when a body is rolled back.
     """
+
+    dialect: ClassVar = "sqlite"
+    """Which text of a statement is meant, where a statement has one for each dialect."""
 
     __slots__ = ("_connection", "known", "path")
 

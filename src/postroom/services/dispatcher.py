@@ -115,7 +115,7 @@ class Dispatcher:
 
         # beside each other: a server that does not answer holds up nobody else's messages
         await asyncio.gather(*(work(*each) for each in lanes.items() for work in (lane, doubts)))
-        served = rows.names_of(name for group in lanes.values() for name in group)
+        served = [name for group in lanes.values() for name in group]
         done.next_due = await self._db.read(lambda tx: _next_due(tx, served, item))
         return done
 
@@ -303,7 +303,8 @@ class Dispatcher:
 
         def body(tx: Tx) -> None:
             now = timestamp()
-            for one in claims:
+            # a process that was taken for dead has lost some of them, and gives back the others
+            for one in [each for each in claims if rows.OUTBOX.holds(tx, each, owner=self._owner)]:
                 service = by_name[one.row["service"]]
                 wait = rows.backoff(service.retry, one.row["attempts"] + 1)
                 rows.put_back(
@@ -320,10 +321,10 @@ class Dispatcher:
         done.deferred += len(claims)
 
 
-def _next_due(tx: Tx, served: str, item: str) -> float | None:
+def _next_due(tx: Tx, served: Sequence[str], item: str) -> float | None:
     now = timestamp()
     found = [
-        queue.next_due(tx, now=now, services=served, item=item) for queue in (rows.OUTBOX, DOUBTS)
+        queue.next_due(tx, now=now, names=served, item=item) for queue in (rows.OUTBOX, DOUBTS)
     ]
     return min((due for due in found if due is not None), default=None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from postroom.db import Claim, Queue, Row, Tx
@@ -22,7 +22,6 @@ __all__ = [
     "decide",
     "give_back",
     "mark_submitting",
-    "names_of",
     "open_recipients",
     "put_back",
     "settle",
@@ -32,11 +31,12 @@ __all__ = [
 OUTBOX = Queue(
     "outbox",
     ready="finished_at IS NULL AND state IN ('queued', 'claimed', 'submitting', 'deferred') "
-    "AND instr(:services, ',' || service || ',') > 0 AND (:item = '' OR id = :item)",
+    "AND (:item = '' OR id = :item)",
     order="due_at, id",
+    among="service",
 )
-"""What a dispatcher may take: rows of the services named in ``services`` (``,a,b,``), or one ``item``
-of them; ``claimed`` and ``submitting`` ones come up only when their owner is gone."""
+"""What a dispatcher may take: rows of the services named, or one ``item`` of them;
+``claimed`` and ``submitting`` ones come up only when their owner is gone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,11 +104,6 @@ class Taken(NamedTuple):
     doubted: int = 0
 
 
-def names_of(services: Iterable[str]) -> str:
-    """Names of services as the conditions of queues want them: ``,a,b,``."""
-    return f",{','.join(services)},"
-
-
 def claim(
     tx: Tx,
     *,
@@ -122,8 +117,7 @@ def claim(
 
     Such a row becomes ``ambiguous`` here and now and is only counted.
     """
-    names = names_of(services)
-    taken = OUTBOX.claim(tx, owner=owner, now=now, limit=limit, services=names, item=item)
+    taken = OUTBOX.claim(tx, owner=owner, now=now, limit=limit, names=services, item=item)
     fresh = []
     for one in taken:
         if one.row["state"] == "submitting":

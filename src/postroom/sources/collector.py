@@ -22,7 +22,7 @@ from postroom.sources import ledger
 from postroom.sources.deadline import Deadline
 from postroom.sources.listing import Lister
 from postroom.sources.naming import Naming
-from postroom.sources.reading import open_message
+from postroom.sources.reading import open_message, wire_id
 from postroom.sources.retention import Sweeper
 from postroom.sources.returning import Place
 from postroom.sources.settling import OUTCOMES, Settler, check_actions
@@ -31,8 +31,8 @@ from postroom.sources.verdict import retry_after
 
 __all__ = ["SOURCES", "Collector", "Tally"]
 
-SOURCES = Queue("sources", ready="instr(:names, ',' || name_key || ',') > 0")
-"""Claims sources among ``names`` (``,a,b,``, in lower case)."""
+SOURCES = Queue("sources", order="due_at, id", among="name_key")
+"""Claims sources among ``names``, in lower case."""
 
 T = TypeVar("T")
 _log = logger("sources")
@@ -219,7 +219,7 @@ class Collector:
 
         The rest goes back, and the message that was in flight is blamed.
         """
-        wanted = [row["message"] for row in rows]
+        wanted = [wire_id(row["message"]) for row in rows]
         got: dict[str, Content | None] = {}
         spool = self._deadline.watched(self._open_spool)
         try:
@@ -230,9 +230,10 @@ class Collector:
                 tally.read += len(batch)
                 self._progress(tally)
         except WireError as error:
-            left = [row for row in rows if row["message"] not in got]
+            left = [row for row in rows if wire_id(row["message"]) not in got]
             await self._give_back(left, left[0]["id"] if left else None)
-            return _Batch([row for row in rows if row["message"] in got], got, error)
+            here = [row for row in rows if wire_id(row["message"]) in got]
+            return _Batch(here, got, error)
         except BaseException as error:
             _discard(got)
             await self._give_back(rows, None)
@@ -282,7 +283,7 @@ class Collector:
         opened = [
             open_message(self._source, row, content, self._naming)
             for row in rows
-            if (content := fetched.get(row["message"])) is not None
+            if (content := fetched.get(wire_id(row["message"]))) is not None
         ]
         deliveries = {one.ledger: one for one in self._sink.take([one.item for one in opened])}
         now = timestamp()
