@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from postroom.audit import Recorder, last
+from postroom.audit import Recorder, highest_version, last
 from postroom.clock import timestamp
 from postroom.credentials.record import binding_of, hint_binding
 from postroom.credentials.types import type_named
@@ -142,11 +142,7 @@ def _agreed(name: str, added: Iterable[str], rebind: Rebind) -> bool:
 
 def high_water(tx: Tx, row: Row) -> int:
     """The highest version of a record that the audit record knows; it outlives this process."""
-    latest = last(tx, noun="credential", name=row["name"])
-    if latest is None:
-        return 0
-    detail = json.loads(latest["detail"])
-    return int(detail.get("version", 0)) if detail.get("id") == row["id"] else 0
+    return highest_version(tx, row["id"])
 
 
 def record_in(

@@ -80,8 +80,9 @@ async def test_a_row_of_another_room_does_not_open(tmp_path: Path) -> None:
 
 
 async def test_every_flipped_byte_of_the_wrapped_keys_is_noticed(room: Room) -> None:
-    """T7: in the database, through the ways that people use."""
+    """T7: in the database, through the ways that people use; also by who has opened it before."""
     await room.login("acme", "hunter2hunter2")
+    await room.open("acme")
     await room.db.write(
         lambda tx: tx.execute(
             "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE id = "
