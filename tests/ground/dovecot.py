@@ -95,6 +95,11 @@ class Dovecot:
         return self._start("strict", host="127.0.0.2", plaintext=False)
 
     @cached_property
+    def loginonly(self) -> Instance:
+        """It offers SASL LOGIN and no PLAIN, as some Exchange servers and old appliances do."""
+        return self._start("loginonly", mechanisms="login")
+
+    @cached_property
     def mutual(self) -> Instance:
         """It wants a certificate of the test CA from its clients, such as `pki.client`."""
         return self._start("mutual", client_ca=self._pki.ca)
@@ -145,6 +150,7 @@ class Dovecot:
         host: str = "127.0.0.1",
         plaintext: bool = True,
         capability: str = "",
+        mechanisms: str = "plain login",
         client_ca: Path | None = None,
     ) -> Instance:
         folder = self._run.path / f"d-{name}"
@@ -163,6 +169,7 @@ class Dovecot:
             "key": self._pki.pairs[variant].key,
             "disable_plaintext_auth": "no" if plaintext else "yes",
             "imap_capability": capability,
+            "mechanisms": mechanisms,
             "client_ca": f"<{client_ca}" if client_ca else "",
             "want_client": "yes" if client_ca else "no",
             **ports,

@@ -296,6 +296,7 @@ async def test_pipelined_a_message_costs_one_round_trip(ground: Ground, fresh_us
 async def test_too_large_a_message_is_refused_before_anything_is_sent(
     ground: Ground, fresh_user: User
 ):
+    """T73: larger than SIZE."""
     me = fresh_user.address
     async with FaultProxy(ground.postfix.plain) as proxy:
         transport = await opened(ground, fresh_user, proxy.port)
@@ -321,6 +322,7 @@ async def test_too_large_a_message_is_refused_before_anything_is_sent(
     ],
 )
 async def test_nothing_in_a_message_makes_two(ground: Ground, fresh_user: User, body: bytes):
+    """T70: raw bytes with every dot and line end, to a real server."""
     me = fresh_user.address
     smuggled = b"MAIL FROM:<x@ground.test>\r\nRCPT TO:<" + me.encode() + b">\r\nDATA\r\nhi\r\n.\r\n"
     transport = await opened(ground, fresh_user)

@@ -1,4 +1,4 @@
-"""What exit statuses and error codes mean, for ``postroom explain`` and the docs.
+"""What exit statuses, error codes and macros mean, for ``postroom explain`` and the docs.
 
 Of each code: a sentence, the usual cause, what to do, and whether trying again helps.
 """
@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from postroom.errors import CODES, FAILED, TRY_AGAIN
 
-__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "Meaning", "exit_statuses"]
+__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "MACROS", "Meaning", "exit_statuses"]
 
 Again = Literal["yes", "no", "sometimes"]
 
@@ -27,6 +27,25 @@ AGAIN: Final[dict[Again, str]] = {
     "yes": "Temporary: the same may work later, without a change.",
     "no": "Not temporary: trying the same again does not help until something is changed.",
     "sometimes": "It depends on the case; the error itself says which (`temporary`).",
+}
+
+MACROS: Final[dict[str, tuple[str, str]]] = {
+    "var": ("${NAME}, ${var:NAME}, ${lay:NAME}", "A variable of the room."),
+    "env": (
+        "${env:NAME}",
+        "An environment variable of the process, once `postroom variable allow-env NAME` allows it.",
+    ),
+    "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
+    "mail": (
+        "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
+        "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
+        "safe file names. `from` is the bare address.",
+    ),
+    "date": (
+        "${date:FORMAT}",
+        "When the message was first seen, in UTC, such as `${date:%Y-%m-%d}`; in the same places.",
+    ),
+    "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }
 
 EXIT_MEANINGS: Final[dict[int, str]] = {
@@ -158,6 +177,11 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "Nothing, as a rule. If it happens often, see whether the machine is overloaded.",
         "yes",
     ),
+    "backup_damaged": Meaning(
+        "The file is no backup, or not the one that was made: cut short, or changed.",
+        "A copy that did not finish, a bad disk, or somebody edited it.",
+        "Take another copy or an older backup; `postroom backup verify FILE` checks it.",
+    ),
     "room_missing": Meaning(
         "There is no room at that place.",
         "Another directory was meant, or the room was not made yet.",
@@ -178,7 +202,8 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     "room_too_old": Meaning(
         "The room has an older schema than this release needs.",
         "The room was made by an earlier release.",
-        "Start a worker of this release, or use the earlier one.",
+        "Run `postroom upgrade`, or start a worker, which does the same; a copy of the room as it was is "
+        "kept.",
     ),
     "room_busy": Meaning(
         "Another process held the database for more than ten seconds.",
@@ -197,6 +222,12 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "The key file was moved, a mount is missing, or `POSTROOM_KEK` is not set for this user.",
         "Put the key back, or say where it is with `--kek` or `POSTROOM_KEK`. `postroom "
         "keys status` names its id.",
+    ),
+    "key_unreachable": Meaning(
+        "The service that has the room's key did not answer, several times. The room is locked.",
+        "The key service or the way to it is down, or it answers too many at the moment.",
+        "Try again; a service manager does so by itself. What runs already goes on.",
+        "yes",
     ),
     "key_wrong": Meaning(
         "That key is not this room's. The sentence names the key id it wants.",
@@ -217,8 +248,9 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     ),
     "audit_unavailable": Meaning(
         "The audit record cannot be written, so nothing is done.",
-        "The database cannot be written at the moment.",
-        "See what is wrong with the disk, then try again.",
+        "The database cannot be written, or somebody changed its tables.",
+        "See what is wrong with the disk, then try again; a room whose tables were changed is restored "
+        "from a backup.",
         "yes",
     ),
     "host_unknown": Meaning(

@@ -21,7 +21,7 @@ from postroom.credentials.record import (
     Credential,
     Opened,
     Saved,
-    check_complete,
+    check_usable,
     credential_of,
     find,
     find_all,
@@ -30,6 +30,7 @@ from postroom.credentials.trust import other_lines, trusted_pem, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, Details
 from postroom.credentials.versions import (
+    ACCEPTED,
     Rebind,
     Save,
     check_current,
@@ -37,6 +38,7 @@ from postroom.credentials.versions import (
     lines_added,
     open_details,
     open_sealed,
+    record_in,
     save_version,
     typed_of,
 )
@@ -158,7 +160,7 @@ class CredentialStore:
         typed = bool(details.sealed) and not kept
         if row["version"] and trouble is None and stored == details and _lines(row) == lines:
             return Saved(self.get(tx, name), intake.notes, typed)
-        added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
+        added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         version = save_version(
@@ -244,7 +246,7 @@ class CredentialStore:
         if trouble is not None:
             raise trouble
         kept = bool(stored.sealed)
-        added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
+        added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
         version = save_version(
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
@@ -263,18 +265,37 @@ class CredentialStore:
         keyring, _ = self._keys()
         row = find(tx, name)
         credential = credential_of(row, keyring.hints(tx))
-        _check_usable(credential, line)
+        check_usable(credential, line)
         check_current(tx, row)
         sealed = open_sealed(tx, keyring, row, credential.sealed, credential.destinations)
         fields = type_named(row["type"]).load(Details(credential.stored, sealed))
-        self._record(tx, row, actor, "open", line=line, purpose=purpose)
+        use = {"line": line, "purpose": purpose, "version": row["version"]}
+        self._record(tx, row, actor, "open", **use)
         return Opened(credential, row["version"], fields)
 
+    def unreadable(self, tx: Tx, name: str, *, actor: str, purpose: str, why: str) -> None:
+        """Write down, in a transaction of its own, that a record did not open for a use."""
+        self._record(tx, find(tx, name), actor, "unreadable", purpose=purpose, why=why)
+
     def presented(self, tx: Tx, name: str, version: int, at: float) -> None:
-        """Note that the other side accepted this version at ``at`` (seconds since 1970)."""
+        """Note that the other side accepted this version at ``at`` (seconds since 1970).
+
+        The first time is written down too: from then on nobody corrects where it goes unasked.
+        """
+        first = tx.execute(
+            "UPDATE credential_versions SET presented_at = :at WHERE version = :version "
+            "AND presented_at IS NULL AND credential = "
+            "(SELECT id FROM credentials WHERE name_key = :key)",
+            at=at,
+            version=version,
+            key=name.lower(),
+        )
+        if first:
+            self._record(tx, find(tx, name), "postroom", ACCEPTED, accepted=version)
+            return
         tx.execute(
             "UPDATE credential_versions SET presented_at = :at WHERE version = :version "
-            "AND (presented_at IS NULL OR presented_at < :old) AND credential = "
+            "AND presented_at < :old AND credential = "
             "(SELECT id FROM credentials WHERE name_key = :key)",
             at=at,
             version=version,
@@ -301,10 +322,7 @@ class CredentialStore:
 
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
-        shown = {"id": row["id"], "version": row["version"]} | detail
-        recorder.record(
-            tx, actor=actor, action=action, noun="credential", name=row["name"], detail=shown
-        )
+        record_in(tx, recorder, row, actor, action, detail)
 
 
 def _trusted(tx: Tx) -> functools.partial[str]:
@@ -337,23 +355,6 @@ def _changed(before: Details, after: Details) -> list[str]:
     return sorted(
         plain | {slot for slot in slots if before.sealed.get(slot) != after.sealed.get(slot)}
     )
-
-
-def _check_usable(credential: Credential, line: str | None) -> None:
-    if credential.state == "unreadable":
-        raise Unreadable(
-            f"The credential {credential.name} cannot be read.",
-            hint="Restore it from a backup, or delete it and make it again.",
-        )
-    check_complete(credential)
-    if line is not None and line not in credential.destinations:
-        raise Refused(
-            f"The secret of {credential.name} may not be presented to {line}; nothing was dialled.",
-            code="destination_not_bound",
-            line=line,
-            bound=credential.destinations,
-            hint="Save the connection again, with the secret's value if the host is right.",
-        )
 
 
 def _name_taken(name: str) -> Refused:

@@ -72,11 +72,14 @@ class Lister:
         present: set[str] = set()
         listing = () if store.features.snapshot else wanted
         async for page in store.newer(cursor, headers=listing, page=PAGE):
-            fresh = [one for one in page.summaries if one.id not in known]
+            others = await returning.others(known, page.summaries)
+            fresh = [one for one in page.summaries if one.id not in known or one.id in others]
             present |= {one.id for one in page.summaries}
-            await returning.reopen(known, page.summaries)
+            await returning.reopen(known, [one for one in page.summaries if one.id not in others])
             if fresh and wanted and not listing:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
+            for one in fresh:
+                one.id = others.get(one.id, one.id)
             cursor = page.cursor
             self._alive()
             came_back = await returning.entries(store, fresh)
@@ -108,6 +111,8 @@ class Lister:
             await self._reseed(folder)
             return ""
         cursor: str = row["cursor"]
+        if _set_back(cursor, folder):
+            return ""
         if folder.changes is not None and folder.changes.cursor != cursor:
             # what changed is in the ledger by now; the next pass need not hear of it again
             cursor = folder.changes.cursor
@@ -233,3 +238,17 @@ class Lister:
             return "ignored", verdict.reason, ""
         acts = verdict.state == "ignored" and self._source.action("ignored") != "keep"
         return verdict.state, verdict.reason, "ignored" if acts else ""
+
+
+def _set_back(cursor: str, folder: FolderState) -> bool:
+    """Whether the server's next number is below what it listed: what comes would go unseen.
+
+    It may not be (RFC 9051, 2.3.1.1), but for a row that never was.  Listing anew repairs it: what
+    the ledger knows stays as it is.
+    """
+    return bool(folder.uidvalidity) and _last_uid(folder.next_cursor) < _last_uid(cursor)
+
+
+def _last_uid(cursor: str) -> int:
+    """What a cursor begins with where there is a UIDVALIDITY; see :class:`base.MessageStore`."""
+    return int(cursor.partition("/")[0] or 0)

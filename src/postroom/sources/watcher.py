@@ -48,14 +48,17 @@ class Watcher:
         open_store: OpenStore,
         open_spool: OpenSpool,
         naming: Naming,
+        gate: asyncio.Semaphore | None = None,
         progress: Progress | None = None,
         on_lost: OnLost | None = None,
     ) -> None:
+        """``gate``: how many may be opening a connection at the same time."""
         self._db = db
         self._claim = claim
         self._source = source
         self._owner = owner
         self._open_store = open_store
+        self._gate = gate or asyncio.Semaphore(1)
         self._on_lost = on_lost
         self._collector = Collector(
             db,
@@ -115,25 +118,47 @@ class Watcher:
         async with Deadline(self._source.polling_timeout) as deadline:
             if self._store is None:
                 await self._mark("connecting")
-                self._store = await self._open_store(self._source.connection)
+                with deadline.paused():  # waiting for a turn is not the server's silence
+                    await self._gate.acquire()
+                try:
+                    self._store = await self._open_store(self._source.connection)
+                finally:
+                    self._gate.release()
                 deadline.alive()
+                await self._same_settings()
             await self._mark("collecting")
             store = self._store
             tally = await self._collector.run(store, deadline)
             if store.features.snapshot:  # a POP3 session shows what was there when it began
                 self._store = None
                 await store.close()
-        await self._db.write(
-            lambda tx: rows.succeeded(
+        await self._went_well(tally)
+        return tally
+
+    async def _went_well(self, tally: Tally) -> None:
+        def body(tx: Tx) -> None:
+            SOURCES.guard(tx, self._claim, owner=self._owner)
+            now = timestamp()
+            rows.succeeded(
                 tx,
                 self._claim.id,
                 delivered=bool(tally.delivered),
-                now=timestamp(),
+                now=now,
                 reset_after=self._source.backoff.reset_after_successes,
             )
-        )
-        await self._mark("idle")
-        return tally
+            rows.mark(tx, self._claim.id, "idle", now=now)
+
+        await self._db.write(body)
+
+    async def _same_settings(self) -> None:
+        """What was opened may be another mailbox than the one this watcher knows the ledger of."""
+        self._changed = (await self._row())["updated_at"] != self._claim.row["updated_at"]
+        if self._changed:
+            raise Refused(
+                "The settings of the source were changed while it was connecting.",
+                temporary=True,
+                hint="It begins anew with the new ones.",
+            )
 
     def _next(self, tally: Tally) -> float:
         """When the next pass is to be: by the schedule, sooner for what waits for its time."""
@@ -209,7 +234,7 @@ class Watcher:
         """Note the failure; gives the seconds to wait."""
         was_open = self._store is not None
         self._abandon()
-        if error.code == "claim_lost":
+        if error.code == "claim_lost" or self._changed:
             return 0.0
         if was_open and self._on_lost is not None and isinstance(error, WireError):
             await self._on_lost(self._source.connection, error)

@@ -125,11 +125,12 @@ MIME = Capabilities({"8BITMIME": ()})
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_us_before_anything_is(message, server, refusal):
-    """T73: too large, 8-bit without 8BITMIME, SMTPUTF8 not offered, a line too long: for good."""
+    """T73: too large, 8-bit, SMTPUTF8, NUL, long lines: permanent and typed, never cut."""
     assert refused(prepare(message, server)) == refusal
 
 
 def test_the_longest_line_allowed_is_sent():
+    """T73: 998 bytes."""
     assert isinstance(prepare(submission(content=b"x" * 998 + b"\r\n"), ALL), Transaction)
 
 
