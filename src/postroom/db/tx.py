@@ -83,7 +83,8 @@ def translate(error: sqlite3.Error, *, holder: str = "") -> Exception:
             temporary=True,
             hint="Try again, or end that process if it hangs.",
         )
-    if primary == sqlite3.SQLITE_FULL:
+    # the second: no space for the shared memory of the WAL, the first thing an opened room needs
+    if primary == sqlite3.SQLITE_FULL or number == sqlite3.SQLITE_IOERR_SHMSIZE:
         return RoomError(
             "The disk that holds the room is full; nothing was saved.",
             code="room_full",
