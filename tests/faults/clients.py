@@ -29,6 +29,7 @@ __all__ = [
     "claimer",
     "on_a_full_disk",
     "opened",
+    "opening",
     "peeking",
     "read",
     "rotate_once",
@@ -215,15 +216,17 @@ async def claimer(pen: Pen, room: str, kek: str) -> None:
     await found.close()
 
 
+def opening(room: Room, name: str) -> Callable[[Tx], Any]:
+    """The body that opens a credential."""
+    store = room.desk.credentials
+    return lambda tx: store.open(tx, name, line=None, actor="test", purpose="test")
+
+
 async def read(room: Room, pen: Pen, name: str) -> None:
     """Open a credential and say what is in it; raises PostroomError."""
-
-    def body(tx: Tx) -> Any:
-        return room.desk.credentials.open(tx, name, line=None, actor="test", purpose="test")
-
     step = pen.invoke("read", name)
     try:
-        found = await room.desk.db.write(body)
+        found = await room.desk.db.write(opening(room, name))
     except PostroomError:
         pen.fail(step)
         raise
