@@ -12,7 +12,7 @@ STEP := scripts/step
 PYTEST := $(PY) -m pytest -q -rs -n 2 --dist loadfile
 CHECKS := format lint types floors
 FIGURES := gauges
-TESTS := unit wire journeys
+TESTS := unit wire journeys faults
 
 .PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) bench docs fmt clean
 
@@ -26,7 +26,7 @@ demo: ## see mail collected and sent, on your own machine, in one command
 test: ## every check and every test (what CI runs)
 	@scripts/test-packages
 	@scripts/venv dev
-	@$(MAKE) --no-print-directory -k $(CHECKS) $(FIGURES) $(TESTS)
+	@FAULTS=$${FAULTS:-short} $(MAKE) --no-print-directory -k $(CHECKS) $(FIGURES) $(TESTS)
 
 setup: ## the environment for work on the project: .venv with everything in it
 	@scripts/test-packages
@@ -58,6 +58,9 @@ wire: .dev ## the wires against real servers on loopback
 
 journeys: .dev ## what a person does, from end to end
 	@$(STEP) journeys $(PYTEST) tests/journeys
+
+faults: .dev ## processes killed, frozen, cut off: the full dose (make test: a tenth; FAULTS=long: a night)
+	@FAULTS=$${FAULTS:-full} $(STEP) faults $(PYTEST) tests/faults
 
 bench: .dev ## the numbers beside their peers (minutes; a quiet machine)
 	@$(PY) -m tests.bench $(ARGS)

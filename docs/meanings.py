@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
+from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
 
 __all__ = ["AGAIN", "CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES", "exit_statuses"]
 
@@ -18,6 +18,7 @@ VARIABLES: Final[dict[str, str]] = {
     "POSTROOM_KEK": "Where the room's key is, as `--kek` gives it: a key source, see below.",
     "POSTROOM_PASSPHRASE": "The passphrase, for the key source `passphrase:`.",
     "POSTROOM_PUBLIC_ONLY": "`1` refuses to dial loopback and private addresses too.",
+    "POSTROOM_AUDIT_KEEP": "How long the audit record is kept, such as `90d`; `400d` if it is not set.",
     "POSTROOM_URL": "Reserved for rooms that are served elsewhere. This release refuses to start while "
     "it is set.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "
@@ -36,23 +37,4 @@ KEK_SOURCES: Final[dict[str, str]] = {
     "programs of the same user can read it.",
     "passphrase:[PATH]": "A passphrase: asked for, or from `POSTROOM_PASSPHRASE`, or from a file.",
     "KIND:REFERENCE": "What an installed package adds; see [how it is safe](../safety.md#where-the-key-is).",
-}
-
-MACROS: Final[dict[str, tuple[str, str]]] = {
-    "var": ("${NAME}, ${var:NAME}, ${lay:NAME}", "A variable of the room."),
-    "env": (
-        "${env:NAME}",
-        "An environment variable of the process, once `postroom variable allow-env NAME` allows it.",
-    ),
-    "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
-    "mail": (
-        "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
-        "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
-        "safe file names. `from` is the bare address.",
-    ),
-    "date": (
-        "${date:FORMAT}",
-        "When the message was first seen, in UTC, such as `${date:%Y-%m-%d}`; in the same places.",
-    ),
-    "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }

@@ -9,13 +9,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Protocol, Self
 
 import postroom
 
-__all__ = ["Child"]
+__all__ = ["Child", "Process"]
 
 _SRC = str(Path(postroom.__file__).parents[1])
+
+
+class Process(Protocol):
+    """What is used of a process: the part of Popen that another way to start one offers too."""
+
+    pid: int
+    stdout: IO[str] | None
+    stderr: IO[str] | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: signal.Signals, /) -> None: ...
+    def kill(self) -> None: ...
 
 
 class Child:
@@ -23,7 +36,7 @@ class Child:
 
     def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
         """Start ``python`` with these arguments."""
-        self._process = subprocess.Popen(
+        self._process: Process = subprocess.Popen(
             [sys.executable, *arguments],
             env={**os.environ, "PYTHONPATH": _SRC, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -51,6 +64,15 @@ class Child:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def status(self) -> int | None:
+        """Its exit status, the negative number of the signal that ended it, or None: it lives."""
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def line(self) -> str:
         """The next line it prints; AssertionError with what it complained of if it ends instead."""
         assert self._process.stdout is not None
@@ -64,6 +86,11 @@ class Child:
         """The next line it writes to its standard error."""
         assert self._process.stderr is not None
         return self._process.stderr.readline().rstrip("\n")
+
+    def complaints(self) -> str:
+        """All that it wrote to its standard error, once it has ended."""
+        assert self._process.stderr is not None
+        return self._process.stderr.read()
 
     def lines(self) -> Sequence[str]:
         """What it still printed before it ended, as far as the last line is whole."""

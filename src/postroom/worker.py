@@ -23,6 +23,7 @@ COPY_SECONDS: Final = 2.0
 """How long the copies of a few messages are gathered, so that they share a sign-in."""
 MOST_SOURCES: Final = 2000
 TIDY_SECONDS: Final = 3600.0
+CHECKPOINT_SECONDS: Final = 60.0
 _log = logger("worker")
 
 
@@ -57,7 +58,9 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._collect(), self._send(), self._copy(), self._tidy(), self._stay()]
+        return [
+            self._collect(), self._send(), self._copy(), self._tidy(), self._vouch(), self._stay()
+        ]  # fmt: skip
 
     async def _collect(self) -> None:
         """Claim sources that are due and watch each in a task of its own."""
@@ -148,4 +151,14 @@ class Worker:
                 await self._room.email.purge()
                 await self._room.collecting.forget()
                 await self._room.collecting.tidy()
+                await self._room.audit.retire()
             await asyncio.sleep(TIDY_SECONDS)
+
+    async def _vouch(self) -> None:
+        """State every minute how far the audit record goes: what is cut off it later shows."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            try:
+                await self._room.audit.checkpoint()
+            except PostroomError as error:
+                _log.warning("audit: %s", error)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, table
+from tests.bench.polling import polling
 from tests.bench.resolving import resolving
 from tests.bench.rooms import ROOT, Scratch
 from tests.bench.sending import sending
@@ -22,7 +23,7 @@ __all__ = ["main"]
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- table ends -->"
-PARTS = ("collect", "send", "resolve", "start")
+PARTS = ("collect", "poll", "send", "resolve", "start")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,6 +56,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="one part; several times")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--messages", type=int, default=10_000, help="to collect")
+    parser.add_argument("--folder", type=int, default=50_000, help="messages in a folder to poll")
     parser.add_argument("--sends", type=int, default=2_000, help="messages to send")
     parser.add_argument("--opens", type=int, default=20_000, help="credentials to resolve")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"))
@@ -75,6 +77,7 @@ def _parts(
     runs = given.runs
     return {
         "collect": lambda: collecting(given.messages, runs, tmpfs, disk, say),
+        "poll": lambda: polling(given.folder, runs, 50, tmpfs, say),
         "send": lambda: sending(given.sends, 2_000, runs, disk, say),
         "resolve": lambda: resolving(given.opens // 10, given.opens, runs, disk, say),
         "start": lambda: starting(5, runs, 3.0, disk, say),

@@ -19,6 +19,7 @@ from tests.ground.daemons import unavailable
 __all__ = [
     "files_rate",
     "mbsync",
+    "mbsync_config",
     "program",
     "raw_imap",
     "smtp_sink",
@@ -85,10 +86,8 @@ def raw_imap(port: int, user: str, password: str) -> float:
     raise RuntimeError(f"the server did not give the messages: {tail!r}")
 
 
-def mbsync(base: Path, port: int, user: str, password: str, *, fsync: bool, count: int) -> float:
-    """Seconds of mbsync as a process, into a new Maildir below ``base``."""
-    (base / "mail").mkdir(parents=True)
-    (base / "state").mkdir()
+def mbsync_config(base: Path, port: int, user: str, password: str, *, fsync: bool = False) -> Path:
+    """A configuration of the channel ``bench``, below ``base``."""
     config = base / "mbsyncrc"
     config.write_text(
         _MBSYNC.format(
@@ -96,6 +95,14 @@ def mbsync(base: Path, port: int, user: str, password: str, *, fsync: bool, coun
         )
     )
     config.chmod(0o600)
+    return config
+
+
+def mbsync(base: Path, port: int, user: str, password: str, *, fsync: bool, count: int) -> float:
+    """Seconds of mbsync as a process, into a new Maildir below ``base``."""
+    (base / "mail").mkdir(parents=True)
+    (base / "state").mkdir()
+    config = mbsync_config(base, port, user, password, fsync=fsync)
     seconds, _ = timed([program("mbsync"), "-q", "-c", str(config), "bench"])
     found = sum(1 for part in ("new", "cur") for _ in (base / "mail/INBOX" / part).iterdir())
     if found != count:

@@ -37,6 +37,17 @@ async def collect(room: Room, count: int) -> Found:
     return {"seconds": seconds, "cpu": used, "peak_mb": _peak()}
 
 
+async def poll(room: Room, passes: int) -> Found:
+    """Passes over the source ``bench`` with nothing new: milliseconds of CPU for each."""
+    await room.collecting.run("bench")
+    began = time.process_time()
+    for _ in range(passes):
+        tally = await room.collecting.run("bench")
+        assert tally is not None
+        assert tally.listed == 0
+    return {"cpu_ms": (time.process_time() - began) * 1000 / passes}
+
+
 async def send(room: Room, count: int, size: int, writers: int) -> Found:
     """Store messages one after the other and by several tasks, then drain the outbox."""
     drafts = [_draft(number, size) for number in range(count)]
@@ -110,6 +121,7 @@ def _peak() -> float:
 
 TASKS: dict[str, Callable[..., Awaitable[Found]]] = {
     "collect": collect,
+    "poll": poll,
     "send": send,
     "resolve": resolve,
 }

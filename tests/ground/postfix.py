@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,18 @@ class Postfix:
     selfsigned_submission: int
     selfsigned_smtps: int
     log: Path
+
+    def idle(self, seconds: float = 30.0) -> None:
+        """Wait until nothing is in the queue: what was accepted has arrived (it blocks).
+
+        AssertionError after that many seconds.  Mail for stuck.test stays for longer.
+        """
+        spool = self.log.parent / "spool"
+        places = [spool / name for name in ("maildrop", "incoming", "active", "deferred")]
+        deadline = time.monotonic() + seconds
+        while left := [file for place in places for file in place.rglob("*") if file.is_file()]:
+            assert time.monotonic() < deadline, f"{len(left)} messages are still in the queue"
+            time.sleep(0.02)
 
 
 def start_postfix(run: RunFolder, pki: Pki, dovecot: Dovecot) -> Postfix:

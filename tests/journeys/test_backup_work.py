@@ -69,7 +69,7 @@ def check_whole(manifest: Manifest, db: sqlite3.Connection) -> None:
     assert {name: len(rows) for name, rows in found.items()} == manifest.tables
     for part in ("outbox_recipients", "outbox_content"):
         assert manifest.tables[part] == manifest.tables["outbox"]
-    heads = {row[0]: max(r[1] for r in found["audit"] if r[0] == row[0]) for row in found["audit"]}
+    heads = dict(db.execute("SELECT stream, max(seq) FROM audit GROUP BY stream").fetchall())
     assert heads == {stream: seq for stream, (seq, _) in manifest.heads.items()}
 
 
@@ -166,8 +166,8 @@ async def test_a_backup_of_a_message_on_the_wire_restores_it_in_doubt(
             done = await restore_backup(made.path, settings)
             assert (done.held, done.ambiguous) == (0, 1)
             assert await asyncio.to_thread(working.wait, PATIENCE) == 78
-            working.complaint()  # that it works
-            assert "was moved or replaced" in working.complaint()
+            said = [working.complaint() for _ in range(6)]
+            assert any("was moved or replaced" in line for line in said), said
     assert list(states(settings).values()) == ["ambiguous"]
     assert list(states(Settings(moved)).values()) == ["sent"], "it is settled where it was claimed"
     with pytest.raises(RoomError, match="moved or replaced"):

@@ -262,6 +262,7 @@ def test_a_locked_database_names_the_holder(
     other.execute("BEGIN IMMEDIATE")
     try:
         answer = cli("variable", "set", "A", "1")
+        assert cli("connection", "list").status == 0, "looking goes on"
     finally:
         other.rollback()
         other.close()
@@ -406,3 +407,47 @@ def test_a_damaged_audit_key_locks_the_room_and_hides_nothing(cli: Cli, wired: U
     assert len(cli("connection", "list", "--json").json["items"]) == 1
     assert cli("audit", "list", "--json").json["items"]
     says(cli("connection", "test", "acme"), 78, "audit")
+
+
+def test_files_that_are_not_there_or_are_there_already(cli: Cli, tmp_path: Path) -> None:
+    """Each with what to do next."""
+    none = tmp_path / "none.yaml"
+    says(cli("apply", str(none)), 2, f"there is no file {none}", "postroom export --to FILE")
+    none.write_text("mine")
+    says(cli("export", "--to", str(none)), 2, "is there already", "new file")
+    assert none.read_text() == "mine"
+
+
+def test_a_key_source_of_no_kind_is_a_matter_of_configuration(cli: Cli) -> None:
+    odd = Cli(cli.settings._replace(kek="fil:/x"), cli._capsys)
+    says(odd("credential", "list"), 78, "give file:PATH", "POSTROOM_KEK")
+
+
+def test_a_held_service_is_told_of(cli: Cli, wired: User) -> None:
+    """By whoever meets it: the send that waits, the drain that sends nothing, the list."""
+    release = "postroom service release orders-out"
+    held = cli("service", "hold", "orders-out")
+    assert (held.status, release in held.err) == (0, True)
+    sent = cli("send", "--via", "orders-out", "--to", wired.address, "--text", "x")
+    says(sent, 3, "Its service is held", release)
+    assert release in cli("outbox", "drain").err
+    says(cli("service", "delete", "orders-out", "--yes"), 1, "1 queued message in the outbox")
+    [listed] = cli("service", "list", "--json").json["items"]
+    assert (listed["held"], listed["waiting"]) == (True, 1)
+    assert cli("service", "release", "orders-out").status == 0
+    assert cli("outbox", "drain").status == 0
+
+
+def test_a_variable_that_holds_a_macro_is_told_of(cli: Cli) -> None:
+    """T39: its value stands as it is written; who meant a macro hears so at once."""
+    made = cli("variable", "set", "H2", "${H}")
+    assert made.status == 0
+    assert "not looked into again" in " ".join(made.err.split())
+    assert "Note" not in cli("variable", "set", "H3", "imap.example.com").err
+
+
+def test_every_noun_is_explained(cli: Cli) -> None:
+    for noun in ("credential", "outbox", "mail", "variable", "keys", "audit", "macros"):
+        assert cli("explain", noun).status == 0
+    assert "trusted_certificate" in cli("explain", "credential").err
+    assert "${var:NAME}" in cli("explain", "macros").out

@@ -38,6 +38,7 @@ async def test_send_and_forget_then_drain(post: Outgoing) -> None:
     found = await post.show(item)
     assert [(one.state, one.code) for one in found.recipients] == [("sent", 250)] * 2
     [raw] = post.arrived()
+    post.ground.postfix.idle()  # the copy to the sender itself, too
     stored = await post.room.outbox.content(item)
     assert stored.replace(b"\r\n", b"\n") in raw
     assert b"bcc" not in raw.lower()
@@ -329,3 +330,17 @@ async def test_a_worker_that_is_stopped_cuts_no_message(post: Outgoing, settings
         assert done.sent == states["queued"]
         await asyncio.to_thread(post.arrived, 40)
         assert len(set(message_ids(post.other))) == 40
+
+
+async def test_a_held_service_takes_and_keeps(post: Outgoing) -> None:
+    """An operator stops a service: nobody sends through it, senders are told, nothing is lost."""
+    await post.service()
+    held = await post.room.services.hold("orders-out")
+    assert held["held"]
+    started = monotonic()
+    item = await post.room.email.follow(await post.store(), wait=30)
+    assert monotonic() - started < 15, "nobody waits for what is not sent"
+    assert (item.state, item.attempts) == ("queued", 0)
+    assert (await post.drain()).sent == 0
+    assert not (await post.room.services.release("orders-out"))["held"]
+    assert (await post.drain()).sent == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import subprocess
 from collections.abc import Iterator
@@ -92,80 +91,6 @@ async def test_kill_9_at_any_moment_loses_nothing_and_doubles_nothing(
 
 
 # ------------------------------------------------------------------ cut connections
-
-
-async def test_a_cut_in_the_middle_of_a_message_is_taken_up_again(box: Incoming) -> None:
-    """What had arrived whole is delivered, the rest with the next run; nobody is held (F12)."""
-    box.fill(*(letter(f"m{n}", size=3_000) for n in range(60)))
-    rule = Rule("to_client", Cut("rst"), after=90_000, connection=1)
-    async with FaultProxy(box.ground.dovecot.imap, rules=[rule]) as proxy:
-        await through(proxy, box)
-        with pytest.raises(WireError) as lost:
-            await box.run()
-        assert lost.value.temporary
-        some = box.counts()
-        assert some["done"] + some["pending"] == 60
-        assert some["done"] > 10, "what was there before the cut is not read again"
-        assert box.row()["state"] == "backing off"
-        tally = await box.run()
-        assert tally.delivered == some["pending"]
-    assert box.counts() == {"done": 60}
-    assert len(box.subjects()) == 60
-
-
-async def test_cuts_everywhere_hold_nobody(box: Incoming) -> None:
-    """Cut after ever more bytes, run after run: all of it arrives, nothing is blamed wrongly (F12)."""
-    box.fill(*(letter(f"m{n}", size=3_000) for n in range(40)))
-    rules = [
-        Rule("to_client", Cut("rst" if n % 2 else "fin"), after=500 + 4_000 * n, connection=n + 1)
-        for n in range(12)
-    ]
-    async with FaultProxy(box.ground.dovecot.imap, rules=rules) as proxy:
-        await through(proxy, box, folders={"done": "Done"})
-        while box.counts() != {"done": 40}:
-            assert len(proxy.connections) <= 13, "it never came through"
-            with contextlib.suppress(WireError):
-                await box.run()
-    assert box.counts() == {"done": 40}
-    assert sorted(box.subjects()) == sorted(f"m{n}" for n in range(40))
-    assert sorted(box.there("Done")) == sorted(f"m{n}" for n in range(40))
-
-
-@pytest.mark.parametrize("side", ["before", "after"])
-async def test_a_cut_around_the_move_moves_once(box: Incoming, side: str) -> None:
-    """Lost before or after the server has moved them: delivered once, moved once (F12)."""
-    box.fill(letter("one"), letter("two"))
-    rule = (
-        Rule("to_server", Cut("rst"), before=b"UID MOVE", connection=1)
-        if side == "before"
-        else Rule("to_client", Cut("rst"), before=b"* OK [COPYUID", connection=1)
-    )
-    async with FaultProxy(box.ground.dovecot.imap, rules=[rule]) as proxy:
-        await through(proxy, box, folders={"done": "Done"})
-        await box.room.connections.set("acme", {})
-        with pytest.raises(WireError):
-            await box.run()
-        assert box.counts() == {"delivered": 2}
-        tally = await box.run()
-        assert tally.delivered == 0
-    assert box.counts() == {"done": 2}
-    assert box.there() == []
-    assert box.there("Done") == ["one", "two"]
-
-
-async def test_a_move_that_was_due_is_done_under_new_numbers(box: Incoming) -> None:
-    """Delivered, not yet moved, and the folder is numbered anew: still moved, not delivered again."""
-    box.fill(letter("one"), letter("two"))
-    rule = Rule("to_server", Cut("rst"), before=b"UID MOVE", connection=1)
-    async with FaultProxy(box.ground.dovecot.imap, rules=[rule]) as proxy:
-        await through(proxy, box, folders={"done": "Done"})
-        with pytest.raises(WireError):
-            await box.run()
-        box.renumber()
-        assert (await box.run()).delivered == 0
-    assert box.there() == []
-    assert box.there("Done") == ["one", "two"]
-    assert len(box.files()) == 2
 
 
 async def test_a_watcher_survives_a_server_that_goes_away(

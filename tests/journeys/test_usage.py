@@ -85,14 +85,26 @@ def test_a_service_with_waiting_messages_is_not_deleted_by_accident(cli: Cli, wi
     assert " by local:" in told
     refused = cli("service", "delete", "orders-out", "--yes")
     assert refused.status == 1
-    assert "1 held in the outbox of orders-out, 2 queued in the outbox" in refused.err
+    assert "1 held message in the outbox of orders-out, 2 queued messages in" in refused.err
     assert cli("service", "delete", "orders-out", "--yes", "--force").status == 0
     assert len(cli("outbox", "list", "--json").json["items"]) == 3
 
 
 def test_messages_that_wait_under_a_credential_keep_it(cli: Cli) -> None:
     """A credential used without a service has an implicit one; its messages would be stranded."""
-    cli("credential", "add", "relay", "--type", "smtp", "--host", "127.0.0.1", "--port", "1")
+    cli(
+        "credential",
+        "add",
+        "relay",
+        "--type",
+        "smtp",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "1",
+        "--description",
+        "The relay of the office",
+    )
     sent = cli("send", "--via", "relay", "--from", "a@example.com", "--to", "b@example.com",
                "--text", "x", "--forget")  # fmt: skip
     assert sent.status == 0, sent.err

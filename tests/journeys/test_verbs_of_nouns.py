@@ -17,7 +17,7 @@ NAMED = {
     "credential": "list show add set copy delete usage test generate",
     "connection": "list show add set copy delete usage test log restart",
     "source": "list show add set copy delete usage run watch reset release",
-    "service": "list show add set copy delete usage",
+    "service": "list show add set copy delete usage hold release",
     "outbox": "list show drain hold release retry cancel",
     "mail": "folders list search read save move copy flag delete reply forward",
     "variable": "list show add set delete usage allow-env",

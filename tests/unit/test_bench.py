@@ -8,6 +8,7 @@ import pytest
 
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, Samples, table
+from tests.bench.polling import polling
 from tests.bench.resolving import resolving
 from tests.bench.rooms import Scratch
 from tests.bench.sending import sending
@@ -31,6 +32,12 @@ def test_collecting(scratch: Scratch) -> None:
     figures = collecting(20, 1, scratch, scratch, quiet)
     assert len(lines(figures)) == 7
     assert all(figure.ours[0] > 0 for figure in figures)
+
+
+def test_polling(scratch: Scratch) -> None:
+    figures = polling(20, 1, 2, scratch, quiet)
+    assert all(figure.ours[0] > 0 for figure in figures)
+    assert "kept open, CPU (1 round trip, " in lines(figures)[0]
 
 
 def test_sending(scratch: Scratch) -> None:

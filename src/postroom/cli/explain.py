@@ -10,8 +10,9 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import flag_for
-from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
+from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
 from postroom.cli.options import OPTIONS
+from postroom.cli.root import VERBS
 from postroom.cli.verbs import Verbs
 from postroom.errors import CODES, NotThere
 from postroom.fields import Described, Fields, describe
@@ -27,7 +28,7 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            help="connection, source, service, a credential type, a sink, or an error code."
+            help="connection, source, service, a credential type, a sink, macros, or an error code."
         ),
     ] = "",
 ) -> None:
@@ -43,14 +44,22 @@ def explain(
             empty="",
             give=("what",),
         )
+        show.note("Macros such as ${NAME}: postroom explain macros")
         show.note("Error codes are explained as well: postroom explain timed_out")
         show.note(f"There are: {', '.join(CODES)}")
     elif what in known:
         _fields(what, describe(known[what]))
     elif what in CODES:
         _code(what)
+    elif what == "macros":
+        _macros()
+    elif what in VERBS:
+        show.say(f"{what}: {VERBS[what][1]}", name=what, about=VERBS[what][1])
+        if what == "credential":
+            show.note(f"Its types, each explained by its name: {', '.join(credential_types())}")
+        show.note(f"Every verb and option: postroom {what} --help")
     else:
-        names = [*known, *CODES]
+        names = [*known, *CODES, "macros"]
         close = difflib.get_close_matches(what.casefold(), names, n=3, cutoff=0.5)
         raise NotThere(
             f"There is nothing called {what!r} to explain.",
@@ -82,6 +91,25 @@ def _code(code: str) -> None:
     for status in statuses:
         told = f"{status} - {_bare(EXIT_MEANINGS[status])}"
         print(show.said(f"{'Exit status':<13}{told}", indent=13))
+
+
+def _macros() -> None:
+    """Every form of macro, and the fields in which one may stand."""
+    rows = [{"macro": form, "stands_for": _bare(about)} for form, about in MACROS.values()]
+    places = [
+        f"{name} {one.name}"
+        for name, model in {**nouns(), **sinks()}.items()
+        for one in describe(model)
+        if one.macro
+    ]
+    if OPTIONS.json:
+        show.items(rows, (), empty="", places=places)
+        return
+    for row in rows:
+        print(show.said(row["macro"], indent=4))
+        print(show.said(f"    {row['stands_for']}", indent=4))
+    print("\n" + show.said(f"They may stand in: {', '.join(places)}.", indent=4))
+    print(show.said("A literal ${ is written $${. What was received is never expanded."))
 
 
 def _bare(text: str) -> str:

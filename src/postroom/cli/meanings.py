@@ -1,4 +1,4 @@
-"""What exit statuses and error codes mean, for ``postroom explain`` and the docs.
+"""What exit statuses, error codes and macros mean, for ``postroom explain`` and the docs.
 
 Of each code: a sentence, the usual cause, what to do, and whether trying again helps.
 """
@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from postroom.errors import CODES, FAILED, TRY_AGAIN
 
-__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "Meaning", "exit_statuses"]
+__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "MACROS", "Meaning", "exit_statuses"]
 
 Again = Literal["yes", "no", "sometimes"]
 
@@ -27,6 +27,25 @@ AGAIN: Final[dict[Again, str]] = {
     "yes": "Temporary: the same may work later, without a change.",
     "no": "Not temporary: trying the same again does not help until something is changed.",
     "sometimes": "It depends on the case; the error itself says which (`temporary`).",
+}
+
+MACROS: Final[dict[str, tuple[str, str]]] = {
+    "var": ("${NAME}, ${var:NAME}, ${lay:NAME}", "A variable of the room."),
+    "env": (
+        "${env:NAME}",
+        "An environment variable of the process, once `postroom variable allow-env NAME` allows it.",
+    ),
+    "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
+    "mail": (
+        "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
+        "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
+        "safe file names. `from` is the bare address.",
+    ),
+    "date": (
+        "${date:FORMAT}",
+        "When the message was first seen, in UTC, such as `${date:%Y-%m-%d}`; in the same places.",
+    ),
+    "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }
 
 EXIT_MEANINGS: Final[dict[int, str]] = {
@@ -183,7 +202,8 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     "room_too_old": Meaning(
         "The room has an older schema than this release needs.",
         "The room was made by an earlier release.",
-        "Start a worker of this release, or use the earlier one.",
+        "Run `postroom upgrade`, or start a worker, which does the same; a copy of the room as it was is "
+        "kept.",
     ),
     "room_busy": Meaning(
         "Another process held the database for more than ten seconds.",
@@ -222,8 +242,9 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     ),
     "audit_unavailable": Meaning(
         "The audit record cannot be written, so nothing is done.",
-        "The database cannot be written at the moment.",
-        "See what is wrong with the disk, then try again.",
+        "The database cannot be written, or somebody changed its tables.",
+        "See what is wrong with the disk, then try again; a room whose tables were changed is restored "
+        "from a backup.",
         "yes",
     ),
     "host_unknown": Meaning(

@@ -95,6 +95,12 @@ def drain(service: Service = "") -> int:
         show.say(f"{', '.join(told) or 'Nothing was due'}.", **numbers, waiting=waiting)
         if done.error is not None:
             show.note(f"postroom: {done.error}")
+        for one in await room.services.list():
+            if one["held"] and one["waiting"] and service in ("", one["name"]):
+                show.note(
+                    f"Service {one['name']} is held, {one['waiting']} waiting. Let it go: "
+                    f"postroom service release {one['name']}"
+                )
         uncopied = await room.email.copy([service] if service else None)
         if uncopied is not None:  # said, and no outcome of a send
             show.note(f"postroom: no copy in the Sent folder yet: {uncopied}")

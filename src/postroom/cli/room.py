@@ -12,7 +12,7 @@ import yaml
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding
+from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding, told, upgraded
 from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
 from postroom.operations.desk import Rebind
@@ -64,6 +64,17 @@ def init() -> None:
         "      --set incoming.auth='{type: secret, credential: NAME}'"
     )
     print("  postroom connection test NAME")
+
+
+@app.verb()
+def upgrade() -> None:
+    """Bring a room of an earlier release to the schema of this one; a copy of it is kept."""
+    done = upgraded()
+    if done is None:
+        show.say("The room has the schema of this release; nothing was changed.", upgraded=False)
+    else:
+        facts = {"from": done.before, "to": done.after, "copy": str(done.copy)}
+        show.say(told(done), upgraded=True, **facts)
 
 
 @app.verb()
@@ -144,6 +155,11 @@ def export(
     try:
         with to.open("x", encoding="utf-8") as file:
             file.write(text)
+    except FileExistsError:
+        raise WrongUse(
+            f"{to} is there already, and nothing is written over it.",
+            hint="Give the name of a new file, or move that one away.",
+        ) from None
     except OSError as error:
         raise WrongUse(f"{to} cannot be written: {error.strerror}.") from error
     show.say(f"Written to {to}, without secrets.", path=str(to))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import gc
 import getpass
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from postroom.cli import show
+from postroom.cli import coredumps, show
 from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
@@ -18,50 +20,119 @@ from postroom.secret import Secret
 from postroom.settings import Settings, settings_of
 
 if TYPE_CHECKING:
-    from postroom.app import Room
+    from postroom.app import Room, Upgraded
     from postroom.operations.desk import Rebind
 
-__all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "may_ask", "outside", "rebinding"]
+__all__ = [
+    "Asker",
+    "agreed",
+    "ask",
+    "ask_plain",
+    "confirm",
+    "in_room",
+    "loaded",
+    "may_ask",
+    "outside",
+    "rebinding",
+    "told",
+    "upgraded",
+]
 
 T = TypeVar("T")
+Asker = Callable[[str], Secret] | None
+"""Asks for a secret; None where nobody is there to be asked."""
 
 
-def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
-    """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily."""
-    return _run(lambda settings: _in_room(body, settings, make))
+def in_room(
+    body: Callable[[Room], Awaitable[T]], *, make: bool = False, upgrade: bool = False
+) -> T:
+    """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily.
+
+    ``upgrade`` brings a room of an earlier release to the schema of this one first.
+    """
+    return _run(lambda: _in_room(body, make, upgrade))
 
 
-def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+def outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
     """Run ``body`` with what was said of room and key, for verbs that want no room that is there."""
-    return _run(body)
+    return _run(lambda: _outside(body))
 
 
-def _run(body: Callable[[Settings], Awaitable[T]]) -> T:
+def upgraded() -> Upgraded | None:
+    """Upgrade the room if it is of an earlier release; says from which schema to which."""
+    return _run(_upgrade)
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
+    coredumps.forbid()
     try:
-        return asyncio.run(_until_told(body))
+        return asyncio.run(main())
     except asyncio.CancelledError:
         print("Stopped.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM) from None
 
 
-async def _until_told(body: Callable[[Settings], Awaitable[T]]) -> T:
+def _end_tidily() -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
 
 
-async def _in_room(body: Callable[[Room], Awaitable[T]], settings: Settings, make: bool) -> T:
+async def _upgrade(ask: Callable[[str], Secret] | None = None) -> Upgraded | None:
+    from postroom.app import upgrade_room
+
+    _end_tidily()
+    settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
+    return await upgrade_room(settings, ask=ask or _asker())
+
+
+def _asker() -> Asker:
+    """Asks each question once, however often the answer is wanted."""
+    return functools.cache(ask) if may_ask() else None
+
+
+async def _outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
+    import postroom.app  # noqa: F401  # what the body is about to load
+
+    loaded()
+    _end_tidily()
+    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek), _asker())
+
+
+async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
-    room = await open_room(settings, make=make, ask=ask if may_ask() else None)
+    loaded()
+    _end_tidily()
+    asking = _asker()
+    if upgrade:
+        done = await _upgrade(asking)
+        if done is not None:
+            show.note(told(done))
+    settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
+    room = await open_room(settings, make=make, ask=asking)
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
         return await body(room)
     finally:
         await room.close()
+
+
+def loaded() -> None:
+    """All that this command needs is loaded: from here on there may be garbage (see cli.main)."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
+def told(done: Upgraded) -> str:
+    """What an upgrade did, in a sentence."""
+    return (
+        f"The room was upgraded from schema {done.before} to {done.after}. As it was, it is kept in "
+        f"{done.copy}: remove that when you no longer want to go back."
+    )
 
 
 def may_ask() -> bool:
@@ -91,10 +162,10 @@ def confirm(question: str) -> bool:
     return ask_plain(f"{question} [y/N]").lower() in ("y", "yes")
 
 
-def agreed(question: str) -> None:
+def agreed(question: str, *, otherwise: str = "Not deleted.") -> None:
     """Ask before something is gone for good.  Raises WrongUse unless the answer is yes."""
     if not confirm(question):
-        raise WrongUse("Not deleted.", hint="Confirm it with --yes.")
+        raise WrongUse(otherwise, hint="Confirm it with --yes.")
 
 
 @contextlib.contextmanager

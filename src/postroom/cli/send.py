@@ -114,7 +114,9 @@ async def sending(
         show.note(f"Not sent to all. Every attempt: postroom outbox show {item.id}")
         return FAILED
     show.note(_stored(item.id))
-    if item.reason:
+    if await room.services.held(item.service):
+        show.note(f"Its service is held. Let it go: postroom service release {item.service}")
+    elif item.reason:
         show.note(f"Why, step by step: {await room.services.test_command(item.service)}")
     return UNFINISHED
 

@@ -32,6 +32,7 @@ def list_() -> None:
             ("name", "NAME"),
             ("connection", "CONNECTION"),
             ("waiting", "WAITING"),
+            ("held", "HELD"),
             ("description", "DESCRIPTION"),
         ),
         empty="No services yet. Make one: postroom service add NAME --connection NAME",
@@ -79,6 +80,23 @@ def delete(
 
     in_room(body)
     show.say(f"Deleted service {name}.", deleted=name)
+
+
+@app.verb()
+def hold(name: Name) -> None:
+    """Send nothing through a service until it is released; messages for it are stored."""
+    found = in_room(lambda room: room.services.hold(name))
+    show.say(f"{found['name']} is held: it takes messages and sends none.", **found)
+    show.note(f"Let them go: postroom service release {found['name']}")
+
+
+@app.verb()
+def release(name: Name) -> None:
+    """Send again through a service that was held."""
+    found = in_room(lambda room: room.services.release(name))
+    show.say(f"{found['name']} sends.", **found)
+    if found["waiting"]:
+        show.note("A worker sends what waits, or now: postroom outbox drain")
 
 
 @app.verb()

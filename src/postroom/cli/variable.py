@@ -66,6 +66,7 @@ def add(
 
     in_room(body)
     show.say(f"{name} is {value}.", name=name, value=value, changed=True)
+    _note_literal(name, value)
 
 
 @app.verb("set")
@@ -88,6 +89,15 @@ def set_(
         value=value,
         changed=changed,
     )
+    _note_literal(name, value)
+
+
+def _note_literal(name: str, value: str) -> None:
+    if "${" in value:
+        show.note(
+            f"Note: ${{{name}}} stands for this text as it is written: what a macro stands for is not "
+            "looked into again."
+        )
 
 
 @app.verb()

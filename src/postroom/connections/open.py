@@ -13,8 +13,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Final, Literal
+from collections.abc import AsyncIterator, Callable, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
@@ -27,7 +29,6 @@ from postroom.connections.scope import expander
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
 from postroom.credentials.types.base import CredentialType
-from postroom.credentials.types.certificate import Certificate
 from postroom.credentials.types.password import Password
 from postroom.credentials.types.secret import SecretValue
 from postroom.credentials.types.smtp import Smtp
@@ -35,21 +36,23 @@ from postroom.db import Database, Tx
 from postroom.errors import InvalidValue, PostroomError, Refused, RoomError, WireError
 from postroom.net.dial import Policy, Step
 from postroom.net.tls import ClientCertificate, Tls
-from postroom.protocols import imap, pop3, smtp
 from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
-from postroom.protocols.imap import ImapStore
-from postroom.protocols.pop3 import Pop3Store
 from postroom.secret import Secret
+
+if TYPE_CHECKING:
+    from postroom.protocols.imap import ImapStore
+    from postroom.protocols.pop3 import Pop3Store
+    from postroom.protocols.smtp import SmtpTransport
 
 __all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transport"]
 
 OnStep = Callable[[Step], None]
 Place = Literal["incoming", "outgoing"]
 
-_STORES: Final[Mapping[str, Callable[..., Awaitable[ImapStore | Pop3Store]]]] = {
-    "imap": imap.open_store,
-    "pop3": pop3.open_store,
-}
+
+def _wire(prepared: Prepared) -> ModuleType:
+    """The wire of a side, loaded when one is dialled: what only stores a message needs none."""
+    return import_module(f"postroom.protocols.{prepared.side.protocol}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,13 +74,18 @@ class Prepared:
 
 async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> ImapStore | Pop3Store:
     """Open the message store of a prepared incoming side.  Raises WireError."""
-    opening = _STORES[prepared.side.protocol]
-    return await opening(prepared.target, prepared.sign_in, on_step=on_step)
+    opening = _wire(prepared).open_store
+    opened: ImapStore | Pop3Store = await opening(
+        prepared.target, prepared.sign_in, on_step=on_step
+    )
+    return opened
 
 
-async def dial_transport(prepared: Prepared, on_step: OnStep | None = None) -> smtp.SmtpTransport:
+async def dial_transport(prepared: Prepared, on_step: OnStep | None = None) -> SmtpTransport:
     """Open the transport of a prepared outgoing side.  Raises WireError."""
-    return await smtp.open_transport(prepared.target, prepared.sign_in, on_step=on_step)
+    opening = _wire(prepared).open_transport
+    opened: SmtpTransport = await opening(prepared.target, prepared.sign_in, on_step=on_step)
+    return opened
 
 
 class Opener:
@@ -276,6 +284,9 @@ def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:
 
 
 def _with_certificate(tls: Tls, opened: Opened) -> Tls:
+    # few servers want one, and X.509 is slow to load
+    from postroom.credentials.types.certificate import Certificate
+
     fields = opened.fields
     if not isinstance(fields, Certificate) or fields.private_key is None:
         raise Refused(

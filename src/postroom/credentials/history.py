@@ -85,14 +85,15 @@ class History:
         keyring, _ = self._keys()
         row, old = self._kept(tx, name, version, "It needs no restoring.")
         names, bound = json.loads(old["secrets"]), json.loads(old["destinations"])
-        sealed = keyring.open_all(tx, binding_of(row, bound, version=version)) if names else {}
+        # the record as it was when that version was current
+        then: Any = dict(row) | dict(old) | {"version": version}
+        sealed = keyring.open_all(tx, binding_of(then, bound)) if names else {}
         if sealed.keys() != set(names):
             raise Unreadable(f"A sealed field of version {version} of {row['name']} is not there.")
         record = type_named(row["type"]).load(Details(json.loads(old["plain"]), sealed))
         record.check()
         lines = frozenset(used_lines) | record.own_destinations(lambda cert: trusted_pem(tx, cert))
-        then: Any = dict(row) | dict(old)  # the record as it was when that version was current
-        added = lines_added(then, lines, kept=bool(names), actor=actor, rebind=rebind)
+        added = lines_added(tx, keyring, then, lines, kept=bool(names), actor=actor, rebind=rebind)
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         typed = Typed(old["typed_by"], old["typed_at"], old["presented_at"])

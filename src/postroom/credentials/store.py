@@ -30,6 +30,7 @@ from postroom.credentials.trust import other_lines, trusted_pem, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, Details
 from postroom.credentials.versions import (
+    ACCEPTED,
     Rebind,
     Save,
     check_current,
@@ -158,7 +159,7 @@ class CredentialStore:
         typed = bool(details.sealed) and not kept
         if row["version"] and trouble is None and stored == details and _lines(row) == lines:
             return Saved(self.get(tx, name), intake.notes, typed)
-        added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
+        added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         version = save_version(
@@ -244,7 +245,7 @@ class CredentialStore:
         if trouble is not None:
             raise trouble
         kept = bool(stored.sealed)
-        added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
+        added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
         version = save_version(
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
@@ -271,10 +272,24 @@ class CredentialStore:
         return Opened(credential, row["version"], fields)
 
     def presented(self, tx: Tx, name: str, version: int, at: float) -> None:
-        """Note that the other side accepted this version at ``at`` (seconds since 1970)."""
+        """Note that the other side accepted this version at ``at`` (seconds since 1970).
+
+        The first time is written down too: from then on nobody corrects where it goes unasked.
+        """
+        first = tx.execute(
+            "UPDATE credential_versions SET presented_at = :at WHERE version = :version "
+            "AND presented_at IS NULL AND credential = "
+            "(SELECT id FROM credentials WHERE name_key = :key)",
+            at=at,
+            version=version,
+            key=name.lower(),
+        )
+        if first:
+            self._record(tx, find(tx, name), "postroom", ACCEPTED, accepted=version)
+            return
         tx.execute(
             "UPDATE credential_versions SET presented_at = :at WHERE version = :version "
-            "AND (presented_at IS NULL OR presented_at < :old) AND credential = "
+            "AND presented_at < :old AND credential = "
             "(SELECT id FROM credentials WHERE name_key = :key)",
             at=at,
             version=version,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from postroom.db.migrate import SCHEMA, migrate, schema_of
-from postroom.db.place import check_place, lock_holder
+from postroom.db.migrate import check_schema, make_schema, schema_of
+from postroom.db.place import check_place, is_full
 from postroom.db.tx import Tx, translate
 from postroom.errors import RoomError
 
@@ -20,16 +20,21 @@ __all__ = ["Database", "moved_away", "open_database"]
 
 T = TypeVar("T")
 BUSY_SECONDS = 10.0
+ALONE_SECONDS = 1.0
+"""How long a look at a room on a full disk waits for another one: nobody else is there."""
 MOST_BODIES = 512
 """Bodies in one commit at the most, so that the first does not wait for the last of a flood."""
 
 _Job = tuple[Callable[[Tx], Any], "asyncio.Future[Any]"]
 
 
-def open_database(path: Path, *, create: bool = False, read_only: bool = False) -> Database:
+def open_database(
+    path: Path, *, create: bool = False, read_only: bool = False, older: bool = False
+) -> Database:
     """Open the database file of a room.
 
-    ``create`` makes it when missing (mode 0600).  Raises RoomError: ``room_missing``,
+    ``create`` makes it when missing (mode 0600); ``older`` opens a room of an earlier release as
+    it is, to read in it what has not changed since.  Raises RoomError: ``room_missing``,
     ``room_too_new``, ``room_too_old``, or a sentence about the disk.
     """
     if not path.exists():
@@ -45,15 +50,15 @@ def open_database(path: Path, *, create: bool = False, read_only: bool = False) 
         check_place(path.parent)
         _make_private(path)
     try:
-        with_schema = _connect(path)
+        with_schema = _connect(path) if create else _connect_to_read(path)
         try:
-            if create:
-                migrate(with_schema)
-            _check_schema(with_schema)
+            if create and schema_of(with_schema) == 0:
+                make_schema(with_schema)
+            check_schema(with_schema, older=older)
         finally:
             with_schema.close()
     except sqlite3.Error as error:
-        raise translate(error, holder=lock_holder(path)) from error
+        raise translate(error, path) from error
     return Database(path, read_only=read_only)
 
 
@@ -80,39 +85,56 @@ def _make_file(path: Path) -> None:
         ) from error
 
 
-def _check_schema(connection: sqlite3.Connection) -> None:
-    number = schema_of(connection)
-    if number > SCHEMA:
-        migrate(connection)  # says that the room is too new
-    if number < SCHEMA:
-        raise RoomError(
-            f"This room was not finished (schema {number}; this release needs {SCHEMA}).",
-            code="room_too_old",
-            hint="Finish it with: postroom init",
-        )
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection for one short look; also on a disk without room for the shared -shm file.
+
+    There SQLite keeps that index in its own memory, if nobody else has the room open; so close it
+    soon.  Raises sqlite3.Error, that of the full disk if others have the room open.
+    """
+    try:
+        return _connect(path)
+    except sqlite3.Error as error:
+        if not is_full(path.parent):
+            raise
+        try:
+            return _connect(path, alone=True)
+        except sqlite3.Error:
+            raise error from None
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """``alone`` keeps everybody else out of the database until it is closed."""
     connection = sqlite3.connect(
         path,
-        timeout=BUSY_SECONDS,
+        timeout=ALONE_SECONDS if alone else BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
     )
     connection.row_factory = sqlite3.Row
-    # FULL makes every commit durable in WAL mode; NORMAL would lose the last ones on power loss
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "secure_delete=ON",
-        "fullfsync=1",
-        "temp_store=MEMORY",
-        "cache_size=-8000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        # before the journal: it says where the index of the log is kept
+        # (sqlite.org/wal.html, "Use of WAL Without Shared-Memory")
+        if alone:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
+
+
+# FULL makes every commit durable in WAL mode; NORMAL would lose the last ones on power loss
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    "fullfsync=1",
+    "temp_store=MEMORY",
+    "cache_size=-8000",
+)
 
 
 class Database:
@@ -155,13 +177,32 @@ class Database:
 
     def read_now(self, body: Callable[[Tx], T]) -> T:
         """As :meth:`read`, for code that is not asynchronous."""
-        connection = self._reader()
+        try:
+            connection = self._reader()
+        except RoomError as error:
+            if error.code != "room_full":
+                raise
+            return self._read_alone(body)
+        return self._snapshot(connection, body)
+
+    def _read_alone(self, body: Callable[[Tx], T]) -> T:
+        try:
+            connection = _connect_to_read(self.path)
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            return self._snapshot(connection, body)
+        finally:
+            connection.close()
+
+    def _snapshot(self, connection: sqlite3.Connection, body: Callable[[Tx], T]) -> T:
         try:
             connection.execute("BEGIN")
         except sqlite3.Error as error:
-            raise translate(error, holder=lock_holder(self.path)) from error
+            raise translate(error, self.path) from error
         try:
-            return body(Tx(connection))
+            return body(Tx(connection, self.path))
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -194,7 +235,7 @@ class Database:
             try:
                 connection = self._connect()
             except sqlite3.Error as error:
-                raise translate(error) from error
+                raise translate(error, self.path) from error
             connection.execute("PRAGMA query_only=ON")
             self._readers.connection = connection
             self._opened.append(connection)
@@ -235,7 +276,7 @@ class Database:
                 connection = connection or self._connect()
                 answers = self._commit(connection, batch)
             except sqlite3.Error as error:
-                failure = translate(error, holder=lock_holder(self.path))
+                failure = translate(error, self.path)
                 answers = [(future, None, failure) for _, future in batch]
             except RoomError as moved:
                 answers = [(future, None, moved) for _, future in batch]
@@ -245,7 +286,7 @@ class Database:
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[_Answer]:
         answers: list[_Answer] = []
-        tx = Tx(connection)
+        tx = Tx(connection, self.path)
         connection.execute("BEGIN IMMEDIATE")
         try:
             for body, future in batch:
@@ -256,6 +297,7 @@ class Database:
                 except BaseException as error:
                     if not connection.in_transaction:
                         raise  # SQLite itself gave up on the whole transaction (full disk, I/O)
+                    tx.known.clear()
                     connection.execute("ROLLBACK TO body")
                     connection.execute("RELEASE body")
                     answers.append((future, None, error))
@@ -265,7 +307,7 @@ class Database:
                 connection.execute("ROLLBACK")
             failure = error
             if isinstance(error, sqlite3.Error):
-                failure = translate(error, holder=lock_holder(self.path))
+                failure = translate(error, self.path)
             return [(future, None, failure) for _, future in batch]
         return answers
 

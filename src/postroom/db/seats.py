@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from postroom.clock import timestamp
 from postroom.db.claims import HEARTBEAT_SECONDS
@@ -22,7 +22,9 @@ from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat", "drop_claims", "living"]
+__all__ = ["Seat", "drop_claims", "living", "seated"]
+
+_SEATS: Final = "seats"
 
 
 class Seat:
@@ -32,13 +34,12 @@ class Seat:
         """``kek`` is the id of the key this process opened the room with."""
         self._db = db
         self._kek = kek
-        self._directory = db.path.parent / "seats"
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._path(self.owner).parent.mkdir(mode=0o700, exist_ok=True)
         self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
@@ -68,15 +69,12 @@ class Seat:
         others = await self._db.read(
             lambda tx: tx.all("SELECT owner FROM workers WHERE owner <> :me", me=self.owner)
         )
-        gone = [row["owner"] for row in others if self._is_dead(row["owner"])]
+        gone = [row["owner"] for row in others if not living(self._db.path.parent, row["owner"])]
         if gone:
             await self._db.write(lambda tx: _remove(tx, *gone))
             for owner in gone:
                 self._path(owner).unlink(missing_ok=True)
         return len(gone)
-
-    def _is_dead(self, owner: str) -> bool:
-        return _is_free(self._path(owner))
 
     async def _beat(self) -> None:
         while True:
@@ -99,7 +97,7 @@ class Seat:
         )
 
     def _path(self, owner: str) -> Path:
-        return self._directory / f"{owner}.lock"
+        return _lock_of(self._db.path.parent, owner)
 
     def _leave_file(self) -> None:
         if self._file is not None:
@@ -108,30 +106,35 @@ class Seat:
             self._file = None
 
 
+def living(room: Path, owner: str) -> bool:
+    """Whether the process that took this seat lives: it holds the lock on the seat's file."""
+    try:
+        file = os.open(_lock_of(room, owner), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _lock_of(room: Path, owner: str) -> Path:
+    return room / _SEATS / f"{owner}.lock"
+
+
 def _remove(tx: Tx, *owners: str) -> None:
     for owner in owners:
         tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)
 
 
-def _is_free(path: Path) -> bool:
-    """Whether nobody holds the lock of a seat: its owner is dead."""
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(file)
-    return True
-
-
-def living(room: Path) -> list[str]:
+def seated(room: Path) -> list[str]:
     """Who works on the room in that directory right now, by the names of their seats."""
     try:
-        return sorted(path.stem for path in (room / "seats").glob("*.lock") if not _is_free(path))
+        owners = sorted(path.stem for path in (room / _SEATS).glob("*.lock"))
+        return [owner for owner in owners if living(room, owner)]
     except OSError:  # of somebody else, or gone a moment ago
         return []
 

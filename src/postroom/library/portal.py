@@ -32,8 +32,9 @@ from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
+from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
-from postroom.operations.services import Outbox, Services
+from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 

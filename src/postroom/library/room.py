@@ -20,8 +20,9 @@ from postroom.operations.credentials import Credentials
 from postroom.operations.drafts import draft_of
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
+from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
-from postroom.operations.services import Outbox, Services
+from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 from postroom.protocols.base import Summary

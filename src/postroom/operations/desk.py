@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from postroom.audit.record import Recorder
+from postroom.audit import Checkpoints, Recorder
 from postroom.connections.open import Opener
 from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
@@ -18,8 +18,6 @@ from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
-from postroom.services import service as services
-from postroom.sources import store as sources
 
 __all__ = ["Desk", "Rebind", "check_states"]
 
@@ -30,8 +28,9 @@ T = TypeVar("T")
 class Desk:
     """An opened room as operations see it.
 
-    ``locked`` says why the room's key could not be used; then ``recorder`` is None, reading works,
-    and whatever writes or opens a secret raises it.  ``kek`` is the id of the key that opened it.
+    ``locked`` says why the room's key could not be used; then ``recorder`` and ``checkpoints`` are
+    None, reading works, and whatever writes or opens a secret raises it.  ``kek`` is the id of the
+    key that opened it.
     """
 
     db: Database
@@ -42,6 +41,7 @@ class Desk:
     actor: str
     locked: Locked | None = None
     kek: str = ""
+    checkpoints: Checkpoints | None = None
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     _seat: Seat | None = None
@@ -69,9 +69,9 @@ class Desk:
         if self._seat is not None:
             await self._seat.__aexit__()
             self._seat = None
-        recorder, self.recorder = self.recorder, None
-        if recorder is not None:
-            await self.db.write(recorder.close)
+        checkpoints, self.checkpoints, self.recorder = self.checkpoints, None, None
+        if checkpoints is not None:
+            await checkpoints.close()
 
     def expander(self, tx: Tx) -> Callable[[str, str], str]:
         """Expands the macros of one setting, given where it stands; raises ``unknown_variable``."""
@@ -105,6 +105,10 @@ class Desk:
 
     def unresolved(self, tx: Tx) -> set[str]:
         """The connections, sources and services whose settings cannot be expanded right now."""
+        # every operation loads the desk, and only a change of variables asks this
+        from postroom.services import service as services
+        from postroom.sources import store as sources
+
         found = {f"connection {name}" for name in self.resolver(tx).problems()}
         expand = self.expander(tx)
         for source in sources.load_all(tx):

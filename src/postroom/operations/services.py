@@ -1,29 +1,25 @@
-"""Operations on services and the outbox: definitions, and what operators do with the queue."""
+"""Operations on services: their definitions, and what waits under each."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from postroom.db import Tx
-from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
 from postroom.mail import parse_address
 from postroom.operations import usage
 from postroom.operations.connections import merge
-from postroom.operations.desk import Desk, check_states
+from postroom.operations.desk import Desk
 from postroom.operations.fits import check_outgoing
 from postroom.operations.sentfolder import check_copy
 from postroom.operations.usage import Usage
 from postroom.services import outbox
 from postroom.services import service as store
-from postroom.services.held import shift_held
-from postroom.services.outbox import Item
 from postroom.services.service import Service
-from postroom.services.states import FOLLOWS
 
-__all__ = ["Outbox", "Services"]
+__all__ = ["Services"]
 
 
 class Services:
@@ -80,6 +76,26 @@ class Services:
         store.delete(tx, name)
         self._desk.record(tx, "delete", "service", name)
 
+    async def hold(self, name: str) -> dict[str, Any]:
+        """Send nothing through a service until it is released; it goes on storing messages."""
+        return await self._switch(name, held=True)
+
+    async def release(self, name: str) -> dict[str, Any]:
+        """Send again through a service that was held."""
+        return await self._switch(name, held=False)
+
+    async def held(self, name: str) -> bool:
+        """Whether an operator holds what is sent through it; ``name`` may be an implicit one."""
+        return name in await self._desk.db.read(store.held_names)
+
+    async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
+        def body(tx: Tx) -> None:
+            if store.hold(tx, name, held=held):
+                self._desk.record(tx, "hold" if held else "release", "service", name)
+
+        await self._desk.write(body)
+        return await self.show(name)
+
     async def usage(self, name: str) -> Usage:
         """The messages that wait under a service, when one was stored last, and by whom."""
         return await self._desk.db.read(lambda tx: usage.of_service(tx, store.get(tx, name).name))
@@ -93,124 +109,22 @@ class Services:
         return f"postroom {noun or 'connection'} test {bare}"
 
     async def list(self) -> builtins.list[dict[str, Any]]:
-        """Every service, with how many messages wait."""
+        """Every service, with how many messages wait and whether an operator holds it."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return [
-                {**shown(one), "waiting": outbox.waiting_count(tx, one.name)}
-                for one in store.load_all(tx)
-            ]
+            return [{**shown(one), **_status(tx, one.name)} for one in store.load_all(tx)]
 
         return await self._desk.db.read(body)
 
     async def show(self, name: str) -> dict[str, Any]:
-        """One service, with how many messages wait."""
+        """One service, with how many messages wait and whether an operator holds it."""
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), "waiting": outbox.waiting_count(tx, one.name)}
+            return {**shown(one, defaults=True), **_status(tx, one.name)}
 
         return await self._desk.db.read(body)
 
 
-class Outbox:
-    """What an operator may do with stored messages."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    async def list(
-        self, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
-    ) -> list[Item]:
-        """Items, newest first.  Raises InvalidValue for a state there is none of."""
-        check_states(states, FOLLOWS)
-        return await self._desk.db.read(
-            lambda tx: outbox.find(tx, service=service, states=states, limit=limit)
-        )
-
-    async def waiting(self, service: str | None = None) -> int:
-        """How many messages are sent as soon as they are due; held ones do not count."""
-        states = await self._desk.db.read(lambda tx: outbox.waiting(tx, service))
-        return sum(states.get(state, 0) for state in ("queued", "deferred"))
-
-    async def show(self, item: str) -> Item:
-        """One item by its id or the beginning of it.  Raises NotThere."""
-        return await self._desk.db.read(lambda tx: outbox.show(tx, item))
-
-    async def attempts(self, item: str) -> builtins.list[dict[str, Any]]:
-        """Every attempt that was made for an item."""
-        return await self._desk.db.read(lambda tx: outbox.attempts(tx, item))
-
-    async def content(self, item: str) -> bytes:
-        """The exact bytes of an item.  Raises NotThere once they were removed."""
-
-        def body(tx: Tx) -> bytes | None:
-            return outbox.content_of(tx, outbox.show(tx, item).id)
-
-        found = await self._desk.db.read(body)
-        if found is None:
-            raise NotThere(
-                f"The content of outbox item {item} has been removed.",
-                hint="It is kept for 7 days after a message is finished.",
-            )
-        return found
-
-    async def hold(self, item: str) -> Item:
-        """Keep a waiting message back."""
-        return await self._shift(item, "hold", "held", "held by an operator")
-
-    async def release(self, item: str) -> Item:
-        """Let a held message go."""
-        return await self._shift(item, "release", "queued", "", only=("held",))
-
-    async def retry(self, item: str) -> Item:
-        """Try a failed, deferred or ambiguous message again, for those who have not got it."""
-        return await self._shift(
-            item, "retry", "queued", "", only=("failed", "deferred", "ambiguous")
-        )
-
-    async def cancel(self, item: str) -> Item:
-        """Take a message out of the queue for good."""
-        return await self._shift(item, "cancel", "cancelled", "cancelled by an operator")
-
-    async def release_held(self, *, service: str | None = None, restored: bool = False) -> int:
-        """Let every held message of a service (None: of all) go; gives how many.
-
-        ``restored``: only those that a restore holds, not what somebody held before.
-        """
-        return await self._shift_held("release", "queued", "", service, restored=restored)
-
-    async def cancel_held(self, *, service: str | None = None, restored: bool = False) -> int:
-        """Take every held message of a service out of the queue for good, as :meth:`release_held`."""
-        why = "cancelled by an operator"
-        return await self._shift_held("cancel", "cancelled", why, service, restored=restored)
-
-    async def _shift_held(
-        self, verb: str, state: str, reason: str, service: str | None, *, restored: bool
-    ) -> int:
-        def body(tx: Tx) -> int:
-            ids = shift_held(tx, state, reason=reason, service=service, restored=restored)
-            if ids:
-                self._desk.record(tx, verb, "outbox", service or "every service", items=ids)
-            return len(ids)
-
-        done = 0
-        while found := await self._desk.write(body):
-            done += found
-        return done
-
-    async def _shift(
-        self, item: str, verb: str, state: str, reason: str, *, only: Sequence[str] = ()
-    ) -> Item:
-        def body(tx: Tx) -> Item:
-            before = outbox.show(tx, item)
-            if only and before.state not in only:
-                raise Refused(
-                    f"Outbox item {before.id} is {before.state}; {verb} is for what is "
-                    f"{' or '.join(only)}."
-                )
-            found = outbox.shift(tx, item, state, reason=reason)
-            self._desk.record(tx, verb, "outbox", found.id, service=found.service)
-            return found
-
-        return await self._desk.write(body)
+def _status(tx: Tx, name: str) -> dict[str, Any]:
+    return {"waiting": outbox.waiting_count(tx, name), "held": name in store.held_names(tx)}

@@ -51,7 +51,8 @@ class Use(NamedTuple):
 
     def __str__(self) -> str:
         if self.noun in ("outbox", "ledger"):
-            return f"{self.number} {self.place} in the {self.noun} of {self.name}"
+            messages = "message" if self.number == 1 else "messages"
+            return f"{self.number} {self.place} {messages} in the {self.noun} of {self.name}"
         return f"{self.noun} {self.name} ({self.place}{f' of {self.via}' if self.via else ''})"
 
 

@@ -53,6 +53,12 @@ def read_document(path: Path) -> Document:
         if path.stat().st_size > LARGEST:
             raise InvalidValue("", f"{path} is larger than {LARGEST >> 20} MiB; a room file is not")
         text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise InvalidValue(
+            "",
+            f"there is no file {path}",
+            hint="Write one, or begin with what is there: postroom export --to FILE",
+        ) from None
     except OSError as error:
         raise InvalidValue("", f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:

@@ -91,10 +91,13 @@ class Dispatcher:
     async def _drain(self, names: Sequence[str] | None, item: str, roles: Sequence[str]) -> Drained:
         done = Drained()
         lanes = await self._lanes(names, roles)
+        # one line a connection: killed, a process leaves one message of it on the wire, not two
+        turns = {connection: asyncio.Lock() for connection in lanes}
 
         async def lane(connection: str, group: dict[str, Service]) -> None:
             try:
-                await self._lane(connection, group, item, done)
+                async with turns[connection]:
+                    await self._lane(connection, group, item, done)
             except PostroomError as error:
                 done.error = done.error or error
 
@@ -285,7 +288,7 @@ def _next_due(tx: Tx, served: str, item: str) -> float | None:
 
 def _services(tx: Tx) -> dict[str, Service]:
     """Every service that is not held, by name, and the implicit ones that have messages waiting."""
-    held = {row["name"] for row in tx.all("SELECT name FROM services WHERE held = 1")}
+    held = services.held_names(tx)
     found = {one.name: one for one in services.load_all(tx) if one.name not in held}
     for row in tx.all(
         "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%' "

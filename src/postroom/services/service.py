@@ -13,7 +13,18 @@ from postroom.db import Conflict, Row, Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import Duration, Fields, Name, Rate, field, nearest, parse, shown
 
-__all__ = ["Retry", "Service", "add", "delete", "get", "implicit", "load_all", "replace"]
+__all__ = [
+    "Retry",
+    "Service",
+    "add",
+    "delete",
+    "get",
+    "held_names",
+    "hold",
+    "implicit",
+    "load_all",
+    "replace",
+]
 
 
 class Retry(Fields):
@@ -145,6 +156,24 @@ def delete(tx: Tx, name: str) -> None:
     """Remove a service.  Whether messages wait in its queue is asked above.  Raises NotThere."""
     get(tx, name)
     tx.execute("DELETE FROM services WHERE name_key = :key", key=name.casefold())
+
+
+def hold(tx: Tx, name: str, *, held: bool) -> bool:
+    """Stop sending through a service, or go on; gives whether that is a change.  Raises NotThere."""
+    get(tx, name)
+    done = tx.execute(
+        "UPDATE services SET held = :held, updated_at = :now "
+        "WHERE name_key = :key AND held <> :held",
+        held=int(held),
+        now=timestamp(),
+        key=name.casefold(),
+    )
+    return bool(done)
+
+
+def held_names(tx: Tx) -> frozenset[str]:
+    """The services that an operator holds: they take messages and send none."""
+    return frozenset(row["name"] for row in tx.all("SELECT name FROM services WHERE held = 1"))
 
 
 def _body(service: Service) -> str:

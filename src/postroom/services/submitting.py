@@ -106,7 +106,11 @@ class Line:
                 if worn_out(outcome):
                     aside.append(outcome)
                     continue
+                claim = by_id[outcome.id]
                 settle(outcome)
+                if by_name[claim.row["service"]].on_ambiguous == "resend":
+                    # durable before the next content goes out: killed, one message is sent twice
+                    await settler.finish()
                 if any(each.reply.state == "accepted" for each in outcome.recipients):
                     self._carried = True
                     # it takes others: what it refused before was meant for that message

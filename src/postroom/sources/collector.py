@@ -45,6 +45,7 @@ class Tally:
     """What one pass did, in messages."""
 
     listed: int = 0
+    read: int = 0  # have arrived; what of them is durable in the sink is delivered
     delivered: int = 0
     ignored: int = 0
     held: int = 0
@@ -103,15 +104,20 @@ class Collector:
         with deadline.paused():
             await asyncio.to_thread(self._sink.prepare)
         await self._write(lambda tx: ledger.recover(tx, self._claim.id, timestamp()))
-        folder = await store.open(self._source.folders.input, read_only=self._only_reads())
+        mailbox: str = self._claim.row["store"]
+        since = await self._db.read(lambda tx: ledger.cursors(tx, self._claim.id, mailbox))
+        folder = await store.open(
+            self._source.folders.input, read_only=self._only_reads(), since=since
+        )
+        sweeper = Sweeper(self._db, self._write, Place(self._claim.id, mailbox, folder.name))
+        await sweeper.told(folder)
         lister = Lister(self._db, self._claim, self._source, self._write)
         await lister.run(store, folder, tally, deadline.alive)
         self._progress(tally)
         await self._deliver(store, folder, tally)
         settler = Settler(self._db, self._claim.id, self._source, self._write)
         await settler.run(store, folder, deadline.alive)
-        place = Place(self._claim.id, self._claim.row["store"], folder.name)
-        await Sweeper(self._db, self._write, place).run(store, folder, deadline.alive)
+        await sweeper.run(store, folder, deadline.alive)
         tally.later, tally.next_due = await self._db.read(
             lambda tx: ledger.later(tx, self._claim.id, folder.name, now=timestamp())
         )
@@ -136,7 +142,7 @@ class Collector:
         handing: asyncio.Task[None] | None = None
         try:
             while (rows := await self._acquire(folder.name, tally)) or handing is not None:
-                batch = await self._fetch(store, rows) if rows else None
+                batch = await self._fetch(store, rows, tally) if rows else None
                 if handing is not None:
                     handed, handing = handing, None
                     await self._handed(handed, batch)  # what it could not handle is pending again
@@ -198,7 +204,7 @@ class Collector:
 
         return await self._write(body)
 
-    async def _fetch(self, store: MessageStore, rows: Sequence[Row]) -> _Batch:
+    async def _fetch(self, store: MessageStore, rows: Sequence[Row], tally: Tally) -> _Batch:
         """Read them.  On a lost wire the batch is what had arrived whole, with the ``error``.
 
         The rest goes back, and the message that was in flight is blamed.
@@ -211,6 +217,8 @@ class Collector:
                 self._deadline.alive()
                 for one in batch:
                     got[one.id] = one.content
+                tally.read += len(batch)
+                self._progress(tally)
         except WireError as error:
             left = [row for row in rows if row["message"] not in got]
             await self._give_back(left, left[0]["id"] if left else None)

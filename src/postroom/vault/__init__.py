@@ -3,7 +3,7 @@
 from postroom.vault.datakey import Binding, DataKey
 from postroom.vault.first_run import Start, another_kek, open_vault
 from postroom.vault.hints import Hints
-from postroom.vault.kek import Kek, default_source, load_kek, make_key_file
+from postroom.vault.kek import Kek, default_source, heads_file, load_kek, make_key_file
 from postroom.vault.keyring import Keyring
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Start",
     "another_kek",
     "default_source",
+    "heads_file",
     "load_kek",
     "make_key_file",
     "open_vault",

@@ -11,6 +11,8 @@ __all__ = [
     "MAY_DIAL",
     "MAY_IMPORT",
     "MAY_REVEAL",
+    "NOT_TO_COLLECT",
+    "NOT_TO_STORE",
     "NO_NAMES",
     "SAME_RELEASE",
     "WEB",
@@ -76,3 +78,17 @@ WEB = (
     "structlog", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries and the demo's servers."""
+
+NOT_TO_COLLECT = (
+    "cryptography.x509", "postroom.operations.roomfile",
+    "postroom.protocols.pop3", "postroom.protocols.smtp", "postroom.services.dispatcher", "yaml",
+)  # fmt: skip
+"""What a command that collects may not load: the other wires, the room file, X.509."""
+
+NOT_TO_STORE = (
+    "cryptography.x509", "postroom.connections.doctor", "postroom.operations.roomfile",
+    "postroom.operations.usage", "postroom.protocols.imap", "postroom.protocols.pop3",
+    "postroom.protocols.smtp", "postroom.services.dispatcher", "postroom.sinks",
+    "postroom.sources", "yaml",
+)  # fmt: skip
+"""What a command that only leaves a message in the outbox, or looks there, may not load."""

@@ -55,6 +55,7 @@ def test_make_alone_lists_the_chores() -> None:
         "unit",
         "wire",
         "journeys",
+        "faults",
         "bench",
         "docs",
         "fmt",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -147,39 +146,6 @@ async def test_an_interrupted_rotation_is_finished_by_the_next(room: Room, steps
 
 
 # ------------------------------------------------------------------ forced interleaving
-
-
-async def test_destroying_waits_for_a_writer_that_read_the_old_term(
-    room: Room, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F7, T19: a writer stops between reading the active term and its commit; the rotation of
-    another process can neither begin a term nor destroy one before that commit."""
-    await add(room, "acme", "a secret of acme")
-    reached, go_on = threading.Event(), threading.Event()
-    read = Terms.active
-
-    def slow(self: Terms, tx: Any) -> str:
-        found = read(self, tx)
-        if threading.current_thread().name == "postroom-db" and self is mine:
-            reached.set()
-            assert go_on.wait(30)
-        return found
-
-    mine = terms_of(room)
-    monkeypatch.setattr(Terms, "active", slow)
-    writing = asyncio.create_task(add(room, "late", "written in between"))
-    await asyncio.to_thread(reached.wait, 30)
-    other = await open_room(settings)
-    rotated = asyncio.create_task(other.keys.rotate())
-    await asyncio.sleep(0.5)
-    assert not rotated.done()
-    go_on.set()
-    await writing
-    done = await rotated
-    assert (done.term, done.destroyed) == (2, [1])
-    assert await opened(other, "late") == "written in between"
-    assert await opened(room, "late") == "written in between"
-    await other.close()
 
 
 async def test_a_writer_with_a_stale_idea_of_the_active_term_is_refused(

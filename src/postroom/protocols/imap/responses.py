@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from postroom.errors import ProtocolError
+from postroom.protocols.imap.dates import instant
 from postroom.protocols.imap.frames import Chunk, Frame, Large
 from postroom.protocols.imap.sets import Ranges, compress, parse_set
 from postroom.protocols.imap.tokens import Value, lex, words
@@ -22,6 +23,7 @@ __all__ = [
     "Capability",
     "Continue",
     "Done",
+    "Enabled",
     "Event",
     "Exists",
     "Expunge",
@@ -31,7 +33,7 @@ __all__ = [
     "Other",
     "Search",
     "Status",
-    "instant",
+    "Vanished",
     "parse",
 ]
 
@@ -71,6 +73,13 @@ class Capability:
 
 
 @dataclasses.dataclass(slots=True)
+class Enabled:
+    """What the server does from now on because it was asked to (RFC 5161), in capitals."""
+
+    names: frozenset[str]
+
+
+@dataclasses.dataclass(slots=True)
 class Exists:
     """How many messages are in the open folder now."""
 
@@ -82,6 +91,17 @@ class Expunge:
     """One message, by its place in the folder, is gone."""
 
     place: int
+
+
+@dataclasses.dataclass(slots=True)
+class Vanished:
+    """These uids are gone (RFC 7162, 3.2.10); ``earlier``: before the folder was opened.
+
+    A long answer comes in several of these.
+    """
+
+    ranges: Ranges
+    earlier: bool
 
 
 @dataclasses.dataclass(slots=True)
@@ -138,12 +158,14 @@ Event = (
     Status
     | Continue
     | Capability
+    | Enabled
     | Exists
     | Expunge
     | Fetch
     | Listed
     | Namespaces
     | Search
+    | Vanished
     | Other
     | Large
     | Chunk
@@ -283,49 +305,23 @@ def _string(value: Value) -> bytes | Large | None:
     return value
 
 
-_MONTHS: Final = {
-    month: number
-    for number, month in enumerate(
-        (b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").lower().split(), start=1
-    )
-}
-_ZONES: dict[bytes, dt.timezone] = {b"+0000": dt.UTC}
-_INSTANT: Final = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})")
-
-
-def instant(text: bytes) -> dt.datetime | None:
-    """INTERNALDATE (``17-Jul-1996 02:44:25 -0700``) with its zone; None if it is no date."""
-    match = _INSTANT.fullmatch(text)
-    if not match:
-        return None
-    day, month, year, hour, minute, second, zone = match.groups()
-    try:
-        return dt.datetime(
-            int(year),
-            _MONTHS[month.lower()],
-            int(day),
-            int(hour),
-            int(minute),
-            min(int(second), 59),  # a leap second
-            tzinfo=_ZONES.get(zone) or _zone(zone),
-        )
-    except (ValueError, KeyError):
-        return None
-
-
-def _zone(text: bytes) -> dt.timezone:
-    minutes = int(text[1:3]) * 60 + int(text[3:5])
-    zone = dt.timezone(dt.timedelta(minutes=-minutes if text.startswith(b"-") else minutes))
-    if len(_ZONES) < 100:
-        _ZONES[text] = zone
-    return zone
-
-
 # ------------------------------------------------------------------- untagged data, by its name
 
 
 def _capability(values: list[Value]) -> Event:
     return Capability(frozenset(word.upper() for word in words(values)))
+
+
+def _enabled(values: list[Value]) -> Event:
+    return Enabled(frozenset(word.upper() for word in words(values)))
+
+
+def _vanished(values: list[Value]) -> Event:
+    earlier = bool(values) and isinstance(values[0], list)
+    told = values[-1] if values else None
+    if not isinstance(told, str):
+        raise ProtocolError("The server told that messages vanished, and not which.")
+    return Vanished(parse_set(told), earlier)
 
 
 def _listed(values: list[Value]) -> Event:
@@ -375,9 +371,11 @@ def _extended_search(values: list[Value]) -> Event:
 
 _READERS: Final[dict[str, Callable[[list[Value]], Event]]] = {
     "CAPABILITY": _capability,
+    "ENABLED": _enabled,
     "ESEARCH": _extended_search,
     "LIST": _listed,
     "NAMESPACE": _namespaces,
     "SEARCH": _search,
+    "VANISHED": _vanished,
     "XLIST": _listed,
 }
