@@ -296,6 +296,19 @@ async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(tmp_path:
     assert not waits & {row["state"] for row in after["outbox"]}
 
 
+def test_without_any_key_what_is_not_sealed_is_had_with_an_ordinary_tar(
+    backup: Path, elsewhere: Elsewhere
+) -> None:
+    elsewhere.room.mkdir(mode=0o700)
+    with tarfile.open(backup) as tar:
+        tar.extract("room.db", elsewhere.room, filter="data")
+    exported = elsewhere("export")
+    assert exported.status == 0
+    assert "u@example.com" in exported.out
+    assert elsewhere("outbox", "list").status == 0
+    assert elsewhere("keys", "status").status == 78
+
+
 async def test_a_place_where_a_lost_room_was_is_no_rollback(
     room: Room, settings: Settings, tmp_path: Path
 ) -> None:
