@@ -79,7 +79,7 @@ class Watcher:
         due = timestamp()
         try:
             tally = await self._pass()
-            due = self._due(tally)
+            due = _due(self._source, tally)
             return tally
         except PostroomError as error:
             due = timestamp() + await self._failed(error)
@@ -98,7 +98,7 @@ class Watcher:
             while not self._changed:
                 try:
                     tally = await self._pass()
-                    due = self._due(tally)
+                    due = _due(self._source, tally)
                     if not linger and due - timestamp() > KEEP_OPEN_SECONDS:
                         return
                     await self._wait(tally)
@@ -163,23 +163,9 @@ class Watcher:
                 hint="It begins anew with the new ones.",
             )
 
-    def _next(self, tally: Tally) -> float:
-        """When the next pass is to be: by the schedule, sooner for what waits for its time."""
-        now = timestamp()
-        if tally.throttled_for:
-            return now + tally.throttled_for
-        due = self._source.schedule.after(now)
-        return due if tally.next_due is None else max(now, min(due, tally.next_due))
-
-    def _due(self, tally: Tally) -> float:
-        """When somebody should look should this watcher end."""
-        if self._source.schedule.push and not tally.throttled_for:
-            return timestamp()  # a watcher is wanted at once
-        return self._next(tally)
-
     async def _wait(self, tally: Tally) -> None:
         """Until the server pushes, the schedule or the throttle says so, or an operator asks."""
-        store, due = self._store, self._next(tally)
+        store, due = self._store, _next(self._source, tally)
         if not self._source.schedule.push or store is None or not store.features.push:
             if store is not None and due - timestamp() > KEEP_OPEN_SECONDS:
                 self._store = None
@@ -293,6 +279,22 @@ REFUSED_SECONDS: Final = 900.0
 _UNUSABLE_SECONDS: Final = 60.0
 """When a source that could not be used as it is defined is looked at again.  An edit wakes it."""
 _FOREVER: Final = 86400.0
+
+
+def _next(source: Source, tally: Tally) -> float:
+    """When the next pass is to be: by the schedule, sooner for what waits for its time."""
+    now = timestamp()
+    if tally.throttled_for:
+        return now + tally.throttled_for
+    due = source.schedule.after(now)
+    return due if tally.next_due is None else max(now, min(due, tally.next_due))
+
+
+def _due(source: Source, tally: Tally) -> float:
+    """When somebody should look should this watcher end."""
+    if source.schedule.push and not tally.throttled_for:
+        return timestamp()  # a watcher is wanted at once
+    return _next(source, tally)
 
 
 async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:
