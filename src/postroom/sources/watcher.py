@@ -87,10 +87,11 @@ class Watcher:
         finally:
             await self._leave(due)
 
-    async def watch(self) -> None:
+    async def watch(self, *, linger: bool = True) -> None:
         """Collect, wait, and collect again, until cancelled or the claim is lost.
 
-        Ends by itself when the settings of the source were changed: another watcher knows them.
+        Ends by itself when the settings of the source were changed: another watcher knows them; and
+        without ``linger`` when it is not wanted for so long that it would close the connection.
         """
         due = timestamp()
         try:
@@ -98,6 +99,8 @@ class Watcher:
                 try:
                     tally = await self._pass()
                     due = self._due(tally)
+                    if not linger and due - timestamp() > KEEP_OPEN_SECONDS:
+                        return
                     await self._wait(tally)
                 except PostroomError as error:
                     if error.code == "claim_lost":
@@ -266,10 +269,16 @@ class Watcher:
         if store is not None:
             with contextlib.suppress(PostroomError):
                 await store.close()
+
+        def body(tx: Tx) -> None:
+            asked = tx.value("SELECT due_at FROM sources WHERE id = :id", id=self._claim.id)
+            # somebody wanted it looked at since the last pass began: that is not to be forgotten
+            wanted = bool(self._due_at) and asked not in (None, self._due_at)
+            due_at = min(due, asked) if wanted else due
+            SOURCES.release(tx, self._claim, owner=self._owner, due_at=due_at)
+
         with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
-            await self._db.write(
-                lambda tx: SOURCES.release(tx, self._claim, owner=self._owner, due_at=due)
-            )
+            await self._db.write(body)
 
     def _abandon(self) -> None:
         store, self._store = self._store, None
