@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, table
 from tests.bench.resolving import resolving
@@ -22,7 +23,7 @@ __all__ = ["main"]
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- table ends -->"
-PARTS = ("collect", "send", "resolve", "start")
+PARTS = ("collect", "send", "resolve", "claim", "start")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,6 +58,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=10_000, help="to collect")
     parser.add_argument("--sends", type=int, default=2_000, help="messages to send")
     parser.add_argument("--opens", type=int, default=20_000, help="credentials to resolve")
+    parser.add_argument("--claims", type=int, default=100_000, help="rows to claim")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"))
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
@@ -77,6 +79,7 @@ def _parts(
         "collect": lambda: collecting(given.messages, runs, tmpfs, disk, say),
         "send": lambda: sending(given.sends, 2_000, runs, disk, say),
         "resolve": lambda: resolving(given.opens // 10, given.opens, runs, disk, say),
+        "claim": lambda: claiming(given.claims, runs, disk, say),
         "start": lambda: starting(5, runs, 3.0, disk, say),
     }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, Samples, table
 from tests.bench.resolving import resolving
@@ -40,6 +41,11 @@ def test_sending(scratch: Scratch) -> None:
 
 def test_resolving(scratch: Scratch) -> None:
     figures = resolving(5, 64, 1, scratch, quiet)
+    assert all(figure.ours[0] > 0 for figure in figures)
+
+
+def test_claiming(scratch: Scratch) -> None:
+    figures = claiming(2500, 1, scratch, quiet)
     assert all(figure.ours[0] > 0 for figure in figures)
 
 
