@@ -87,6 +87,11 @@ class Child:
         assert self._process.stderr is not None
         return self._process.stderr.readline().rstrip("\n")
 
+    def complaint_with(self, word: str) -> str:
+        """The next line on its standard error that has this word in it; empty when it ends first."""
+        assert self._process.stderr is not None
+        return next((line for line in self._process.stderr if word in line), "")
+
     def complaints(self) -> str:
         """All that it wrote to its standard error, once it has ended."""
         assert self._process.stderr is not None

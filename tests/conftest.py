@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import unittest
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
     from tests.ground import Ground, Pki, User
 
 __all__ = ["configuration", "fresh_user", "ground", "pki", "room", "settings"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None], item: pytest.Item
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A server that is missing is told with the file whose tests want it, and once for each file.
+
+    Otherwise pytest names its own line that turns ``unittest.SkipTest`` into a skip.
+    """
+    wants = call.excinfo is not None and isinstance(call.excinfo.value, unittest.SkipTest)
+    report = yield
+    if wants and isinstance(report.longrepr, tuple):
+        report.longrepr = (item.location[0], None, report.longrepr[2])  # type: ignore[assignment]
+    return report
+
 
 # The ground is imported inside the fixtures: tests of pure rooms need not pay for it.
 

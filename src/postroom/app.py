@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,15 +14,16 @@ from postroom.audit import Checkpoints, Mac, Outside, Recorder
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
-from postroom.db import SCHEMA, Database, Upgraded, open_database, upgrade
+from postroom.db import SCHEMA, Database, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
 from postroom.operations.desk import Desk
 from postroom.secret import Secret
 from postroom.settings import Settings
-from postroom.vault import Start, heads_file, open_vault
+from postroom.vault import Start, audit_code, heads_file, open_vault
 
 if TYPE_CHECKING:
+    from postroom.db.upgrading import Upgraded
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DATABASE",
     "Room",
-    "Upgraded",
     "open_room",
     "restore_backup",
     "upgrade_room",
@@ -159,6 +160,8 @@ async def upgrade_room(
     Its key must open it first: what cannot be recorded is not done, and a room that would be locked
     afterwards is better left to the release that made it.  Raises RoomError.
     """
+    from postroom.db.upgrading import upgrade  # only few commands want it
+
     path = settings.room / DATABASE
     db = open_database(path, read_only=True, older=True)
     try:
@@ -203,6 +206,7 @@ async def restore_backup(
     """
     from postroom.operations import backup
 
+    ask = None if ask is None else cache(ask)  # for the copy, and for the room that it becomes
     done = await backup.restore(
         file,
         settings.room,
@@ -265,7 +269,7 @@ def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
     if start.keyring is None:
         return start, None
     try:
-        return start, db.read_now(start.keyring.audit_key)
+        return start, db.read_now(partial(audit_code, start.keyring))
     except Unreadable as error:
         locked = Locked(
             f"The audit record's key does not open: {error.sentence}",

@@ -96,6 +96,7 @@ CODES: Final[dict[str, Code]] = {
     "room_busy": Code(TRY_AGAIN, 503),
     "room_full": Code(TRY_AGAIN, 507),
     "key_missing": Code(CONFIGURATION, 503),
+    "key_unreachable": Code(TRY_AGAIN, 503),
     "key_wrong": Code(CONFIGURATION, 503),
     "key_unsafe": Code(CONFIGURATION, 503),
     "unreadable": Code(FAILED, 500),

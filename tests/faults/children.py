@@ -10,7 +10,7 @@ from tests.child import Child
 from tests.faults.history import History
 from tests.faults.nursery import nursery
 
-__all__ = ["Victim", "left_behind", "until_dead", "until_frozen"]
+__all__ = ["Victim", "left_behind", "until_dead", "until_frozen", "until_said"]
 
 
 class Victim(Child):
@@ -72,6 +72,13 @@ async def until_frozen(victim: Victim, *, seconds: float = 60.0) -> None:
         while not victim.frozen:
             assert victim.status is None, "it ended before it came to its spot"
             await asyncio.sleep(0.01)
+
+
+async def until_said(victim: Victim, words: str, *, seconds: float = 60.0) -> None:
+    """Wait until a line of its standard error has these words in it; TimeoutError, AssertionError."""
+    async with asyncio.timeout(seconds):  # the thread ends with the child
+        line = await asyncio.to_thread(victim.complaint_with, words)
+    assert line, f"it ended and never said {words!r}"
 
 
 def left_behind() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.faults.spots import patch
 
-__all__ = ["new_message_id", "retry_after_250"]
+__all__ = ["cursor_before_store", "new_message_id", "retry_after_250", "skip_fsync"]
 
 
 def retry_after_250() -> None:
@@ -40,3 +40,22 @@ def new_message_id() -> None:
         return content_of
 
     patch("postroom.services.outbox:content_of", new)
+
+
+def cursor_before_store() -> None:
+    """The cursor moves behind a page in a transaction of its own, before the page is recorded."""
+
+    def new(old: Any) -> Any:
+        async def save(self: Any, folder: Any, seen: list[Any], cursor: str) -> None:
+            if seen:
+                await old(self, folder, [], cursor)
+            await old(self, folder, seen, cursor)
+
+        return save
+
+    patch("postroom.sources.listing:Lister._save", new)
+
+
+def skip_fsync() -> None:
+    """The files of a batch are not synced before they get their names."""
+    patch("postroom.sinks.files:_sync", lambda old: lambda files: None)

@@ -100,6 +100,30 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "is version",
         "the answer to a write is given before its commit",
     ),
+    "retry after 250": Mutant(
+        mailmutants.retry_after_250,
+        "tests.faults.sending:killed_workers",
+        "arrived 2 times",
+        "what a dead worker may have sent is sent again",
+    ),
+    "new Message-ID on retry": Mutant(
+        mailmutants.new_message_id,
+        "tests.faults.sending:killed_workers_that_resend",
+        "and nobody stored it",
+        "a message that is tried again has another Message-ID",
+    ),
+    "cursor before store": Mutant(
+        mailmutants.cursor_before_store,
+        "tests.faults.collecting:killed_collectors",
+        "is not in the sink",
+        "the cursor moves before what was listed is recorded",
+    ),
+    "skip fsync": Mutant(
+        mailmutants.skip_fsync,
+        "tests.faults.collecting:durable_before_recorded",
+        "before its bytes were durable",
+        "messages are recorded as delivered before their bytes are durable",
+    ),
     "no CAS in rewrap": Mutant(
         _no_cas_in_rewrap,
         "tests.faults.rotating:late_swap",
@@ -117,17 +141,5 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "tests.faults.storing:sealed_or_nothing",
         "lies in the clear",
         "what cannot be sealed is stored in the clear, what is not sealed is taken for a value",
-    ),
-    "retry after 250": Mutant(
-        mailmutants.retry_after_250,
-        "tests.faults.sending:killed_workers",
-        " times",
-        "what a dead worker may have sent is sent again",
-    ),
-    "new Message-ID on retry": Mutant(
-        mailmutants.new_message_id,
-        "tests.faults.sending:killed_workers_that_resend",
-        "nobody stored it",
-        "a message that is tried again has another Message-ID",
     ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from postroom.app import open_room
+from postroom.errors import Refused
+from postroom.mail import Draft
 from postroom.settings import Settings
 from tests.faults.children import Victim
 from tests.faults.dose import dose
@@ -20,9 +23,16 @@ from tests.faults.stage import Stage
 from tests.ground.faults import Call, Rule
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import connect
-from tests.journeys.outgoing import Outgoing, message_ids
+from tests.journeys.outgoing import NAME, Outgoing, message_ids
 
-__all__ = ["QUEUED", "drain", "killed_workers", "killed_workers_that_resend", "posting"]
+__all__ = [
+    "QUEUED",
+    "drain",
+    "killed_workers",
+    "killed_workers_that_resend",
+    "posting",
+    "send_under_key",
+]
 
 QUEUED: Final = b"250 2.0.0 Ok: queued"
 _DOT: Final = b"\r\n.\r\n"
@@ -76,6 +86,22 @@ async def drain(pen: Pen, room: str, kek: str) -> None:
     """A client: sends what is due, and ends."""
     opened = await open_room(Settings(Path(room), kek))
     await opened.email.dispatch()
+    await opened.close()
+
+
+async def send_under_key(pen: Pen, room: str, kek: str, to: str, key: str, texts: str) -> None:
+    """A client: sends several times at once under one key; prints the item or the error of each."""
+    opened = await open_room(Settings(Path(room), kek))
+    print("ready", flush=True)
+
+    async def one(text: str) -> str:
+        draft = Draft(from_=None, to=to, subject="Order", text=text)
+        try:
+            return (await opened.email.send(NAME, draft, wait=20.0, idempotency_key=key)).id
+        except Refused as error:
+            return error.code
+
+    print(json.dumps(await asyncio.gather(*map(one, texts.split(",")))), flush=True)
     await opened.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,3 +41,9 @@ class Stage:
     def files(self) -> list[Path]:
         """The files of the room's database."""
         return sorted(self.settings.room.glob("room.db*"))
+
+    def sql(self) -> sqlite3.Connection:
+        """The room's database, past the room; the caller closes it."""
+        found = sqlite3.connect(self.settings.room / "room.db", timeout=30)
+        found.row_factory = sqlite3.Row
+        return found

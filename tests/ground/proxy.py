@@ -126,11 +126,13 @@ class Pump:
             if data:
                 await self.sink.send(data)
             return
-        step = max(1, int(self.rate / 50))
-        for start in range(0, len(data), step):
-            part = data[start : start + step]
+        while data and self.rate is not None:  # it may be lifted meanwhile
+            step = max(1, int(self.rate / 50))
+            part, data = data[:step], data[step:]
             await asyncio.sleep(len(part) / self.rate)
             await self.sink.send(part)
+        if data:
+            await self.sink.send(data)
 
 
 class Connection:

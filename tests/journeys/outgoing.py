@@ -14,7 +14,7 @@ from postroom.services.settling import Drained
 from tests.ground import Ground, User, maildir
 from tests.ground.proxy import FaultProxy
 
-__all__ = ["Outgoing", "message_ids"]
+__all__ = ["NAME", "Outgoing", "message_ids"]
 
 NAME = "orders-out"
 

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ import postroom
 from postroom.app import Room, open_room, restore_backup, verify_backup
 from postroom.cli import main
 from postroom.clock import rfc3339
-from postroom.db import open_copy
+from postroom.db.snapshot import open_copy
 from postroom.errors import Locked, Refused, RoomError
 from postroom.operations.backup.archive import Archive, write_archive
 from postroom.operations.backup.manifest import Manifest, check_lines
 from postroom.settings import Settings
-from postroom.vault import open_vault
+from postroom.vault import audit_code, open_vault
 from tests.child import Child
 from tests.journeys.conftest import Answer, Cli
 from tests.journeys.test_backup_create import names, small_disk
@@ -264,7 +265,7 @@ async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(tmp_path:
     db = open_copy(old.room / "room.db")
     start = await open_vault(db, old.kek)
     assert start.keyring is not None
-    mac = db.read_now(start.keyring.audit_key)
+    mac = db.read_now(partial(audit_code, start.keyring))
     await db.close()
     with sqlite3.connect(old.room / "room.db") as raw:
         raw.execute("PRAGMA journal_mode=DELETE")
@@ -352,7 +353,7 @@ import asyncio, itertools, os, signal, sys
 from pathlib import Path
 from postroom.app import restore_backup
 from postroom.settings import Settings
-from postroom.vault import open_vault
+from postroom.vault import audit_code, open_vault
 
 backup, kek, places = sys.argv[1:]
 for step in itertools.count(1):

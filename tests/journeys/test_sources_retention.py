@@ -99,6 +99,23 @@ async def test_what_others_take_away_is_told_by_the_next_pass(box: Incoming) -> 
     assert (await box.run()).delivered == 0
 
 
+@pytest.mark.parametrize("cursor", ["2/999999", "2"], ids=["it fell", "there was none"])
+async def test_a_server_that_lost_count_is_asked_at_once(box: Incoming, cursor: str) -> None:
+    """F12: HIGHESTMODSEQ reset, or a room that never kept one: what went meanwhile is noticed."""
+    box.fill(letter("stays"), letter("goes"))
+    await box.source()
+    await box.run()
+    take_away(box, "goes")
+    await box.room.desk.db.write(
+        lambda tx: tx.execute("UPDATE cursors SET cursor = :cursor", cursor=cursor)
+    )
+    await box.run()
+    assert await gone(box) == ["goes"]
+    take_away(box, "stays")
+    await box.run()
+    assert await gone(box) == ["goes", "stays"], "from then on it tells"
+
+
 async def test_many_that_vanish_at_once_are_told_too(box: Incoming) -> None:
     """More than are looked up one by one: what is known is gone through instead."""
     box.fill(*(letter(f"goes-{number}") for number in range(700)), letter("stays"))

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from postroom.app import DATABASE, Upgraded, open_room, upgrade_room
+from postroom.app import DATABASE, open_room, upgrade_room
 from postroom.cli import main
 from postroom.db import SCHEMA, Seat, open_database
+from postroom.db.upgrading import Upgraded
 from postroom.errors import Locked, RoomError
 from postroom.settings import Settings
 from tests.child import Child

@@ -158,6 +158,7 @@ async def test_a_wrong_password_is_refused(ground: Ground, fresh_user: User, hid
 async def test_no_sign_in_behind_a_bad_certificate(
     ground: Ground, fresh_user: User, variant: str, port: str, security: Security
 ):
+    """T60: wrong host, expired, self-signed."""
     instance = getattr(ground.dovecot, variant)
     with pytest.raises(TlsError) as caught:
         await open_store(
@@ -199,6 +200,7 @@ async def test_line_breaks_are_refused_before_dialling(user: str, secret: str):
 async def test_whoever_meddles_with_starttls_gets_no_sign_in(
     ground: Ground, fresh_user: User, rules: list[Rule]
 ):
+    """T62, T63: on the real server's words."""
     async with FaultProxy(ground.dovecot.pop3, rules=rules) as proxy:
         with pytest.raises(WireError) as caught:
             await open_store(

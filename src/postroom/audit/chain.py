@@ -160,7 +160,7 @@ class _Walk:
             self.claims.setdefault(_Claim(stream, seq, code), who)
         if "before" in detail:
             self.claims.setdefault(_Claim(*detail["before"]), who)
-        for stream, (seq, code) in detail.get("retired", {}).items():
+        for stream, (seq, code, _) in detail.get("retired", {}).items():
             self._retired[stream] = seq, code, who
         if "lost" in detail:
             self._lost.setdefault(_Claim(*detail["lost"]), who)

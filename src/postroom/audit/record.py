@@ -23,7 +23,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from postroom.clock import timestamp
+from postroom.clock import monotonic, timestamp
 from postroom.db import Row, Tx
 from postroom.errors import RoomError
 
@@ -55,7 +55,7 @@ RETIRE: Final = "retire"
 ACCEPT: Final = "accept"
 """A checkpoint that somebody wrote after the database was put back: it is known and meant."""
 STREAM_SECONDS: Final = 86400.0
-"""How long a stream is written to: whole streams are retired, so none may live for years."""
+"""How long a stream is written to: streams are retired whole, so none may live for years."""
 
 _END: Final = ("audit", "end")
 """The last row of all, as a transaction knows it (Tx.known)."""
@@ -101,6 +101,7 @@ class Recorder:
         self._mac = mac
         self.stream = secrets.token_hex(8)
         self._begun = False
+        self._since = 0.0
 
     @property
     def begun(self) -> bool:
@@ -121,6 +122,9 @@ class Recorder:
 
         ``detail`` is JSON-able and never holds a secret.  Raises RoomError (``audit_unavailable``).
         """
+        if self._is_old():
+            self.close(tx)
+            self._anew()
         head = self._head(tx) or self._begin(tx)
         self._append(tx, head, actor, action, noun, name, detail or {})
 
@@ -134,10 +138,10 @@ class Recorder:
         if not stated and (before["position"] if before else None) == top:
             return False
         head = self._head(tx) or self._begin(tx)
-        old = self._is_old(tx)
+        old = self._is_old()
         self._checkpoint(tx, head, CHECKPOINT, "closed" if old else "running", stated)
         if old:
-            self.stream, self._begun = secrets.token_hex(8), False
+            self._anew()
         return True
 
     def state(self, tx: Tx, action: str, why: str, *, actor: str = "", **stated: Any) -> None:
@@ -164,16 +168,16 @@ class Recorder:
     def _begin(self, tx: Tx) -> Mapping[str, Any]:
         """The first row.  A stream that was retired, or undone, is never begun a second time."""
         if self._begun:
-            self.stream = secrets.token_hex(8)
-        self._begun = True
+            self._anew()
+        self._begun, self._since = True, monotonic()
         top = tx.value("SELECT max(position) FROM audit") or 0
         return self._checkpoint(tx, {"seq": 0, "mac": FIRST, "top": top}, CHECKPOINT, "opened", {})
 
-    def _is_old(self, tx: Tx) -> bool:
-        first = tx.value(
-            "SELECT at FROM audit WHERE stream = :stream AND seq = 1", stream=self.stream
-        )
-        return first is not None and abs(timestamp() - first) > STREAM_SECONDS
+    def _is_old(self) -> bool:
+        return self._begun and monotonic() - self._since > STREAM_SECONDS
+
+    def _anew(self) -> None:
+        self.stream, self._begun = secrets.token_hex(8), False
 
     def _checkpoint(
         self,

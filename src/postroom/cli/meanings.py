@@ -223,6 +223,12 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "Put the key back, or say where it is with `--kek` or `POSTROOM_KEK`. `postroom "
         "keys status` names its id.",
     ),
+    "key_unreachable": Meaning(
+        "The service that has the room's key did not answer, several times. The room is locked.",
+        "The key service or the way to it is down, or it answers too many at the moment.",
+        "Try again; a service manager does so by itself. What runs already goes on.",
+        "yes",
+    ),
     "key_wrong": Meaning(
         "That key is not this room's. The sentence names the key id it wants.",
         "The key of another room, or of a backup.",

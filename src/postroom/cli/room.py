@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from postroom.cli import show
+from postroom.cli.moved import show_moved
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding, told, upgraded
 from postroom.cli.verbs import Verbs
@@ -73,8 +74,9 @@ def upgrade() -> None:
     if done is None:
         show.say("The room has the schema of this release; nothing was changed.", upgraded=False)
     else:
-        facts = {"from": done.before, "to": done.after, "copy": str(done.copy)}
-        show.say(told(done), upgraded=True, **facts)
+        before, after, copy = done
+        facts = {"from": before, "to": after, "copy": str(copy)}
+        show.say(told(*done), upgraded=True, **facts)
 
 
 @app.verb()
@@ -120,7 +122,13 @@ def apply(
             for step in plan.steps
         ]
         show.record(
-            {"dry_run": dry_run, "changes": plan.changes, "notes": plan.notes, "steps": steps}
+            {
+                "dry_run": dry_run,
+                "changes": plan.changes,
+                "notes": plan.notes,
+                "steps": steps,
+                "moved": [each._asdict() for each in plan.moved],
+            }
         )
     elif not plan.changes:
         print("Nothing to change.")
@@ -133,7 +141,9 @@ def _show(plan: Plan) -> None:
     if OPTIONS.json:
         return
     for step in plan.steps:
-        print(step)
+        verb, _, rest = str(step).partition(" ")
+        print(f"{verb:<7}{rest}")
+    show_moved(plan.moved, planned=True)
     for each in plan.notes:
         show.note(f"Note: {each}")
 

@@ -20,7 +20,9 @@ from postroom.secret import Secret
 from postroom.settings import Settings, settings_of
 
 if TYPE_CHECKING:
-    from postroom.app import Room, Upgraded
+    from pathlib import Path
+
+    from postroom.app import Room
     from postroom.operations.desk import Rebind
 
 __all__ = [
@@ -44,13 +46,33 @@ Asker = Callable[[str], Secret] | None
 
 
 def in_room(
-    body: Callable[[Room], Awaitable[T]], *, make: bool = False, upgrade: bool = False
+    body: Callable[[Room], Awaitable[T]],
+    *,
+    make: bool = False,
+    upgrade: bool = False,
+    tells_state: bool = False,
 ) -> T:
     """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily.
 
-    ``upgrade`` brings a room of an earlier release to the schema of this one first.
+    ``upgrade`` brings a room of an earlier release to the schema of this one first.  A room that is
+    locked is told as a note, unless the verb ``tells_state`` itself.
     """
-    return _run(lambda: _in_room(body, make, upgrade))
+    return _run(lambda: _in_room(body if tells_state else _noting(body), make, upgrade))
+
+
+def _noting(body: Callable[[Room], Awaitable[T]]) -> Callable[[Room], Awaitable[T]]:
+    async def noted(room: Room) -> T:
+        answer = await body(room)
+        if room.desk.locked is not None:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {room.desk.locked.sentence}")
+            show.note(
+                "Secrets are masked without a hint, and nothing is written or opened: "
+                "postroom keys doctor",
+                indent=2,
+            )
+        return answer
+
+    return noted
 
 
 def outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
@@ -58,8 +80,8 @@ def outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
     return _run(lambda: _outside(body))
 
 
-def upgraded() -> Upgraded | None:
-    """Upgrade the room if it is of an earlier release; says from which schema to which."""
+def upgraded() -> tuple[int, int, Path] | None:
+    """Upgrade the room if it is of an earlier release: from which schema to which, and the copy."""
     return _run(_upgrade)
 
 
@@ -79,8 +101,10 @@ def _end_tidily() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _upgrade(ask: Callable[[str], Secret] | None = None) -> Upgraded | None:
+async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int, Path] | None:
     from postroom.app import upgrade_room
+
+    loaded()
 
     _end_tidily()
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
@@ -109,7 +133,7 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
     if upgrade:
         done = await _upgrade(asking)
         if done is not None:
-            show.note(told(done))
+            show.note(told(*done))
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
     room = await open_room(settings, make=make, ask=asking)
     try:
@@ -127,11 +151,11 @@ def loaded() -> None:
         gc.enable()
 
 
-def told(done: Upgraded) -> str:
+def told(before: int, after: int, copy: Path) -> str:
     """What an upgrade did, in a sentence."""
     return (
-        f"The room was upgraded from schema {done.before} to {done.after}. As it was, it is kept in "
-        f"{done.copy}: remove that when you no longer want to go back."
+        f"The room was upgraded from schema {before} to {after}. As it was, it is kept in {copy}: "
+        "remove that when you no longer want to go back."
     )
 
 

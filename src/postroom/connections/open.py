@@ -33,7 +33,14 @@ from postroom.credentials.types.password import Password
 from postroom.credentials.types.secret import SecretValue
 from postroom.credentials.types.smtp import Smtp
 from postroom.db import Database, Tx
-from postroom.errors import InvalidValue, PostroomError, Refused, RoomError, WireError
+from postroom.errors import (
+    InvalidValue,
+    PostroomError,
+    Refused,
+    RoomError,
+    Unreadable,
+    WireError,
+)
 from postroom.net.dial import Policy, Step
 from postroom.net.tls import ClientCertificate, Tls
 from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
@@ -174,14 +181,19 @@ class Opener:
         told = f"{error.sentence} They said: {wire.said}" if wire and wire.said else error.sentence
 
         def body(tx: Tx) -> None:
-            if store.exists(tx, bare):
+            if isinstance(error, Unreadable) and "purpose" in error.facts:
+                self._credentials.unreadable(
+                    tx, error.facts["credential"], actor=self._actor,
+                    purpose=error.facts["purpose"], why=error.sentence,
+                )  # fmt: skip
+            if not name.startswith(DIRECT) and store.exists(tx, bare):
                 step = wire.step if wire else "secret"
                 events.record(
                     tx, bare, "failed", actor=self._actor, side=place, step=step, code=error.code,
                     detail=told,
                 )  # fmt: skip
 
-        if not name.startswith(DIRECT) and self._credentials.locked is None:
+        if self._credentials.locked is None:
             with contextlib.suppress(RoomError):
                 await self._db.write(body)
 
@@ -209,9 +221,13 @@ class Opener:
         opened: list[Opened] = []
 
         def unseal(credential: str) -> Opened:
-            found = self._credentials.open(
-                tx, credential, line=side.line, actor=self._actor, purpose=purpose
-            )
+            try:
+                found = self._credentials.open(
+                    tx, credential, line=side.line, actor=self._actor, purpose=purpose
+                )
+            except Unreadable as error:  # for the record: failed() writes it
+                error.facts |= {"credential": credential, "purpose": purpose}
+                raise
             opened.append(found)
             return found
 

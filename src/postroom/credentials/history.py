@@ -19,6 +19,7 @@ from postroom.credentials.versions import (
     Typed,
     destroy,
     lines_added,
+    record_in,
     save_version,
 )
 from postroom.db import Row, Tx
@@ -149,11 +150,7 @@ class History:
 
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
-        # "version" is the current one: versions.high_water reads it
-        shown = {"id": row["id"], "version": row["version"]} | detail
-        recorder.record(
-            tx, actor=actor, action=action, noun="credential", name=row["name"], detail=shown
-        )
+        record_in(tx, recorder, row, actor, action, detail)
 
 
 def _shown(row: Row, one: Row, hints: Hints | None) -> Version:

@@ -27,6 +27,7 @@ __all__ = [
     "beside",
     "binding_of",
     "check_complete",
+    "check_usable",
     "credential_of",
     "find",
     "find_all",
@@ -216,6 +217,24 @@ def check_complete(credential: Credential) -> None:
             code="incomplete",
             missing=credential.missing,
             hint=f"Give it with: postroom credential set {credential.name}",
+        )
+
+
+def check_usable(credential: Credential, line: str | None) -> None:
+    """Raise Unreadable, or Refused: incomplete, or not bound to the line about to be dialled."""
+    if credential.state == "unreadable":
+        raise Unreadable(
+            f"The credential {credential.name} cannot be read.",
+            hint="Restore it from a backup, or delete it and make it again.",
+        )
+    check_complete(credential)
+    if line is not None and line not in credential.destinations:
+        raise Refused(
+            f"The secret of {credential.name} may not be presented to {line}; nothing was dialled.",
+            code="destination_not_bound",
+            line=line,
+            bound=credential.destinations,
+            hint="Save the connection again, with the secret's value if the host is right.",
         )
 
 

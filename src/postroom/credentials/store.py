@@ -21,7 +21,7 @@ from postroom.credentials.record import (
     Credential,
     Opened,
     Saved,
-    check_complete,
+    check_usable,
     credential_of,
     find,
     find_all,
@@ -38,6 +38,7 @@ from postroom.credentials.versions import (
     lines_added,
     open_details,
     open_sealed,
+    record_in,
     save_version,
     typed_of,
 )
@@ -264,12 +265,17 @@ class CredentialStore:
         keyring, _ = self._keys()
         row = find(tx, name)
         credential = credential_of(row, keyring.hints(tx))
-        _check_usable(credential, line)
+        check_usable(credential, line)
         check_current(tx, row)
         sealed = open_sealed(tx, keyring, row, credential.sealed, credential.destinations)
         fields = type_named(row["type"]).load(Details(credential.stored, sealed))
-        self._record(tx, row, actor, "open", line=line, purpose=purpose)
+        use = {"line": line, "purpose": purpose, "version": row["version"]}
+        self._record(tx, row, actor, "open", **use)
         return Opened(credential, row["version"], fields)
+
+    def unreadable(self, tx: Tx, name: str, *, actor: str, purpose: str, why: str) -> None:
+        """Write down, in a transaction of its own, that a record did not open for a use."""
+        self._record(tx, find(tx, name), actor, "unreadable", purpose=purpose, why=why)
 
     def presented(self, tx: Tx, name: str, version: int, at: float) -> None:
         """Note that the other side accepted this version at ``at`` (seconds since 1970).
@@ -316,10 +322,7 @@ class CredentialStore:
 
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
-        shown = {"id": row["id"], "version": row["version"]} | detail
-        recorder.record(
-            tx, actor=actor, action=action, noun="credential", name=row["name"], detail=shown
-        )
+        record_in(tx, recorder, row, actor, action, detail)
 
 
 def _trusted(tx: Tx) -> functools.partial[str]:
@@ -352,23 +355,6 @@ def _changed(before: Details, after: Details) -> list[str]:
     return sorted(
         plain | {slot for slot in slots if before.sealed.get(slot) != after.sealed.get(slot)}
     )
-
-
-def _check_usable(credential: Credential, line: str | None) -> None:
-    if credential.state == "unreadable":
-        raise Unreadable(
-            f"The credential {credential.name} cannot be read.",
-            hint="Restore it from a backup, or delete it and make it again.",
-        )
-    check_complete(credential)
-    if line is not None and line not in credential.destinations:
-        raise Refused(
-            f"The secret of {credential.name} may not be presented to {line}; nothing was dialled.",
-            code="destination_not_bound",
-            line=line,
-            bound=credential.destinations,
-            hint="Save the connection again, with the secret's value if the host is right.",
-        )
 
 
 def _name_taken(name: str) -> Refused:

@@ -7,10 +7,10 @@ value is typed again, somebody has the right ``rebind``, or it is still being se
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
-from postroom.audit import highest_version, last
+from postroom.audit import Recorder, highest_version, last
 from postroom.clock import timestamp
 from postroom.credentials.record import binding_of, hint_binding
 from postroom.credentials.types import type_named
@@ -36,6 +36,7 @@ __all__ = [
     "next_version",
     "open_details",
     "open_sealed",
+    "record_in",
     "save_version",
     "typed_of",
 ]
@@ -142,6 +143,24 @@ def _agreed(name: str, added: Iterable[str], rebind: Rebind) -> bool:
 def high_water(tx: Tx, row: Row) -> int:
     """The highest version of a record that the audit record knows; it outlives this process."""
     return highest_version(tx, row["id"])
+
+
+def record_in(
+    tx: Tx, recorder: Recorder, row: Row, actor: str, action: str, detail: Mapping[str, Any]
+) -> None:
+    """Write one audit row about a record; it never states a lower version than rows before it.
+
+    Else a change of the description would make a version that somebody put back the known one.
+    """
+    version = detail.get("version") or max(row["version"], high_water(tx, row))
+    recorder.record(
+        tx,
+        actor=actor,
+        action=action,
+        noun="credential",
+        name=row["name"],
+        detail={**detail, "id": row["id"], "version": version},
+    )
 
 
 def check_current(tx: Tx, row: Row) -> None:

@@ -55,6 +55,7 @@ def open_database(
             if create and schema_of(with_schema) == 0:
                 make_schema(with_schema)
             check_schema(with_schema, older=older)
+            _check_foreign(with_schema)
         finally:
             with_schema.close()
     except sqlite3.Error as error:
@@ -83,6 +84,19 @@ def _make_file(path: Path) -> None:
         raise RoomError(
             f"{path} cannot be made: {error.strerror}.", hint="Choose another place with --room."
         ) from error
+
+
+def _check_foreign(connection: sqlite3.Connection) -> None:
+    """A room has no triggers and no views: one could swallow an audit row, or answer for a table."""
+    found = connection.execute(
+        "SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1"
+    ).fetchone()
+    if found is not None:
+        raise RoomError(
+            f"Somebody put a {found['type']} named {found['name']!r} into the room's database; a room "
+            "has none.",
+            hint="Find out who did. Restore the room from a backup, or drop it with sqlite3.",
+        )
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Final, Self
 
 from postroom.clock import timestamp
-from postroom.db.claims import HEARTBEAT_SECONDS
+from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat", "drop_claims", "living", "seated"]
+__all__ = ["Seat", "drop_claims", "how_many_living", "is_living", "living", "seated"]
 
 _SEATS: Final = "seats"
+
+STRAY_SECONDS = 3600.0
 
 
 class Seat:
@@ -45,6 +47,7 @@ class Seat:
         try:
             await self._db.write(self._sit)
             await self.remove_dead()
+            await self._db.read(self._remove_strays)
         except BaseException:
             self._leave_file()
             raise
@@ -76,6 +79,18 @@ class Seat:
                 self._path(owner).unlink(missing_ok=True)
         return len(gone)
 
+    def _remove_strays(self, tx: Tx) -> None:
+        """Remove files of processes that were killed before they had a seat.
+
+        Not before an hour: who is just sitting down has a file that is not locked yet.
+        """
+        seated = {row["owner"] for row in tx.all("SELECT owner FROM workers")}
+        for path in (self._db.path.parent / _SEATS).glob("*.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                old = timestamp() - path.stat().st_mtime > STRAY_SECONDS
+                if old and path.stem not in seated and not living(self._db.path.parent, path.stem):
+                    path.unlink()
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -106,6 +121,26 @@ class Seat:
             self._file = None
 
 
+def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
+    """Whether the owner of a row has a seat, holds its lock and has sent a heartbeat in the lease."""
+    return owner is not None and bool(
+        tx.value(
+            "SELECT 1 FROM workers WHERE owner = :owner AND heartbeat_at >= :oldest",
+            owner=owner,
+            oldest=now - LEASE_SECONDS,
+        )
+        and living(tx.path.parent, owner)
+    )
+
+
+def how_many_living(tx: Tx, *, now: float) -> int:
+    """How many processes have a seat and have sent a heartbeat within the lease."""
+    count: int = tx.value(
+        "SELECT count(*) FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
+    )
+    return count
+
+
 def living(room: Path, owner: str) -> bool:
     """Whether the process that took this seat lives: it holds the lock on the seat's file."""
     try:
@@ -113,7 +148,7 @@ def living(room: Path, owner: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: several may ask at once
     except BlockingIOError:
         return True
     finally:

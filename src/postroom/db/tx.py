@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
@@ -27,12 +27,15 @@ class Tx:
     write: the end of a chain, say.  It is emptied when a body is rolled back.
     """
 
-    __slots__ = ("_connection", "_path", "known")
+    dialect: ClassVar = "sqlite"
+    """Which text of a statement is meant, where a statement has one for each dialect."""
+
+    __slots__ = ("_connection", "known", "path")
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         """``path`` is the database's file: where the disk is asked when something goes wrong."""
         self._connection = connection
-        self._path = path
+        self.path = path
         self.known: dict[tuple[str, str], Any] = {}
 
     def execute(self, sql: str, **values: Any) -> int:
@@ -48,14 +51,14 @@ class Tx:
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self.path) from error
 
     def all(self, sql: str, **values: Any) -> list[Row]:
         """Every row of a query."""
         try:
             return self._run(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self.path) from error
 
     def one(self, sql: str, **values: Any) -> Row | None:
         """The first row of a query, or None."""
@@ -71,7 +74,7 @@ class Tx:
         try:
             return self._connection.execute(sql, values)
         except sqlite3.Error as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self.path) from error
 
 
 def translate(error: sqlite3.Error, path: Path) -> Exception:
@@ -102,6 +105,13 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
     if primary == sqlite3.SQLITE_READONLY:
         return RoomError(
             "The room's database file cannot be written.", hint="Check its owner and permissions."
+        )
+    if primary == sqlite3.SQLITE_ERROR and str(error).startswith(
+        ("no such table", "no such column")
+    ):
+        return RoomError(
+            f"The room's tables are not as this release made them ({error}).",
+            hint="Somebody changed them. Restore the room from a backup.",
         )
     if primary in _DISK:
         return RoomError(

@@ -120,7 +120,7 @@ class Audit:
     async def accept(self, why: str) -> None:
         """Begin the head kept outside anew: the database was put back, and it was meant.
 
-        Who restores a room calls it.  The record keeps who did it and why.
+        The record keeps who did it and why.
         """
         _, checkpoints = self._keys()
         if not why.strip():

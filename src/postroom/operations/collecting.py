@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
-from postroom.db import Claim, Row, Tx
+from postroom.db import Claim, Row, Tx, how_many_living
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import expanded, naming
@@ -26,6 +27,13 @@ __all__ = ["Collecting", "has_role"]
 
 SPOOL_SECONDS: Final = 86400.0
 FORGET_ROUNDS: Final = 50
+AT_ONCE: Final = 50
+"""Sources that a worker takes in one look."""
+OPENING: Final = 16
+"""Connections to one host that one process opens at the same time; one that is open counts no more.
+A host that does not answer holds up nobody else's."""
+PEEK: Final = 200
+"""Sources that are due that a worker looks at, one look."""
 
 
 class Collecting:
@@ -33,6 +41,7 @@ class Collecting:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._gates: dict[str, asyncio.Semaphore] = {}  # by the host whose turn it is
 
     async def run(self, name: str, *, progress: Progress | None = None) -> Tally | None:
         """Collect once, here and now.
@@ -100,26 +109,49 @@ class Collecting:
         spools = Spools(self._desk.data_dir / "spool")
         return await asyncio.to_thread(spools.clear, older_than=SPOOL_SECONDS)
 
-    async def names(self, roles: Sequence[str]) -> list[str]:
-        """The sources that a worker with these roles may collect for."""
+    async def take(self, roles: Sequence[str], most: int) -> list[Claim]:
+        """Take sources that are due and that a worker with these roles may collect for.
 
-        def body(tx: Tx) -> list[str]:
-            return [one.name for one in store.load_all(tx) if self._may(tx, one, roles)]
+        Not all at once: at most :data:`AT_ONCE`, and this process's share of what is due, so that
+        workers that look at the same time share the work, and ten thousand sources that are due
+        when the room is opened do not all dial in the same second.
+        """
+        seat = await self._desk.seat()
+        await seat.remove_dead()  # what they had is free at once, not after the lease
 
-        return await self._desk.db.read(body)
+        def look(tx: Tx) -> tuple[list[str], int]:
+            now = timestamp()
+            rows = SOURCES.due(tx, now=now, limit=PEEK)
+            may = self._may(tx, roles)
+            mine = [row["name_key"] for row in rows if may(store.source_of(row))]
+            if len(rows) == PEEK and len(mine) < AT_ONCE:  # those of other roles stand in front
+                mine = [one.name.casefold() for one in store.load_all(tx) if may(one)]
+            count = SOURCES.count_due(tx, now=now) if mine else 0
+            return mine, -(-count // max(1, how_many_living(tx, now=now)))
 
-    def _may(self, tx: Tx, source: Source, roles: Sequence[str]) -> bool:
-        """Whether it may be collected here; one whose connection is broken may, to be told so."""
-        try:
-            effective = self._desk.resolver(tx).effective(source.connection)
-        except PostroomError:
-            return has_role(source.worker_roles, roles)
-        return has_role(source.worker_roles, roles) and has_role(effective.worker_roles, roles)
+        names, share = await self._desk.db.read(look)
+        limit = min(most, share, AT_ONCE)
+        return await self.claim(names, limit) if names and limit > 0 else []
+
+    def _may(self, tx: Tx, roles: Sequence[str]) -> Callable[[Source], bool]:
+        """Whether a source may be collected here; one whose connection is broken may, to be told so."""
+        resolver = self._desk.resolver(tx)
+
+        @functools.cache
+        def wanted(connection: str) -> Sequence[str]:
+            try:
+                return resolver.effective(connection).worker_roles
+            except PostroomError:
+                return ()
+
+        return lambda one: (
+            has_role(one.worker_roles, roles) and has_role(wanted(one.connection), roles)
+        )
 
     async def claim(self, names: Sequence[str], limit: int) -> list[Claim]:
         """Take sources of these names that are due and that nobody living owns."""
         seat = await self._desk.seat()
-        wanted = f",{','.join(name.casefold() for name in names)},"
+        wanted = [name.casefold() for name in names]
         return await self._desk.db.write(
             lambda tx: SOURCES.claim(
                 tx, owner=seat.owner, now=timestamp(), limit=limit, names=wanted
@@ -131,6 +163,7 @@ class Collecting:
         seat = await self._desk.seat()
 
         def body(tx: Tx) -> tuple[Source, Naming, Claim]:
+            SOURCES.guard(tx, claim, owner=seat.owner)
             source = store.source_of(claim.row)
             seen = expanded(self._desk, tx, source)
             mailbox = self._desk.mailbox_of(tx, seen.connection)
@@ -139,6 +172,7 @@ class Collecting:
 
         source, called, claim = await self._desk.db.write(body)
         sink: Sink = source.sink
+        host = claim.row["mailbox"].rpartition(" at ")[2]
         return Watcher(
             self._desk.db,
             claim,
@@ -148,6 +182,7 @@ class Collecting:
             open_store=self._desk.opener.open_store,
             open_spool=Spools(self._desk.data_dir / "spool"),
             naming=called,
+            gate=self._gates.setdefault(host, asyncio.Semaphore(OPENING)),
             progress=progress,
             on_lost=lambda name, error: self._desk.opener.failed(name, "incoming", error),
         )

@@ -138,12 +138,14 @@ class Changes:
 
     ``cursor`` is the one to go on from once these are dealt with.  ``gone`` are the ids that left
     the folder, None where the wire did not tell (no QRESYNC, or it has lost count); ``flags`` are
-    the new flags of what was changed.
+    the new flags of what was changed.  ``lost``: it will tell from ``cursor`` on, and could not
+    for the time before.
     """
 
     cursor: str
     gone: Collection[str] | None = None
     flags: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    lost: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Queue, Tx
@@ -24,9 +24,9 @@ and its bytes, unless it lies there already.  Both raise PostroomError."""
 
 COPIES: Final = Queue(
     "sent_copies",
-    ready="state = 'waiting' AND instr(:services, ',' || service || ',') > 0 "
-    "AND (:item = '' OR id = :item)",
+    ready="state = 'waiting' AND (:item = '' OR id = :item)",
     order="due_at, id",
+    among="service",
 )
 _BATCH: Final = 20
 
@@ -67,7 +67,7 @@ async def make_copies(
     The claim is only settled after the copy is there, and whoever takes it over looks first: so a
     copy is made once, as far as can be known.
     """
-    named = {"services": rows.names_of(by_name), "item": item}
+    named: dict[str, Any] = {"names": by_name, "item": item}
     first: PostroomError | None = None
     while claims := await db.write(
         lambda tx: COPIES.claim(tx, owner=owner, now=timestamp(), limit=_BATCH, **named)

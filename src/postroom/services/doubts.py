@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Queue, Row, Tx
@@ -27,9 +27,9 @@ such folder).  Raises PostroomError when it could not look."""
 
 DOUBTS: Final = Queue(
     "outbox",
-    ready="finished_at IS NULL AND state = 'ambiguous' "
-    "AND instr(:services, ',' || service || ',') > 0 AND (:item = '' OR id = :item)",
+    ready="finished_at IS NULL AND state = 'ambiguous' AND (:item = '' OR id = :item)",
     order="due_at, id",
+    among="service",
 )
 _FOUND: Final = "No answer came, but the server put the message into the Sent folder: it took it."
 _BATCH: Final = 100
@@ -63,7 +63,7 @@ async def resolve(
     done: Drained,
 ) -> int:
     """Decide the rows in doubt that are due; gives how many are to be sent again."""
-    named = {"services": rows.names_of(by_name), "item": item}
+    named: dict[str, Any] = {"names": by_name, "item": item}
     due = await db.read(lambda tx: DOUBTS.next_due(tx, now=timestamp(), **named))
     if due is None or due > timestamp():
         return 0

@@ -222,14 +222,16 @@ def acquire(
     most_bytes: int,
     now: float,
     order: str = "server",
+    fresh: bool = False,
 ) -> list[Row]:
     """Take the next due messages of a folder to read, in the source's order; count the attempt.
 
-    Fresh messages come in batches; one that has failed before comes alone, after them.
+    Fresh messages come in batches; one that has failed before comes alone, after them, unless only
+    ``fresh`` ones are wanted.
     """
     text = _FRESH if order == "server" else _FRESH_IN_ORDER
     rows = tx.all(text, source=source, folder=folder, now=now, most=most, order=order)
-    if not rows:
+    if not rows and not fresh:
         rows = tx.all(
             "SELECT * FROM ledger "
             "WHERE source = :source AND state = 'pending' AND folder = :folder "

@@ -72,11 +72,14 @@ class Lister:
         present: set[str] = set()
         listing = () if store.features.snapshot else wanted
         async for page in store.newer(cursor, headers=listing, page=PAGE):
-            fresh = [one for one in page.summaries if one.id not in known]
+            others = await returning.others(known, page.summaries)
+            fresh = [one for one in page.summaries if one.id not in known or one.id in others]
             present |= {one.id for one in page.summaries}
-            await returning.reopen(known, page.summaries)
+            await returning.reopen(known, [one for one in page.summaries if one.id not in others])
             if fresh and wanted and not listing:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
+            for one in fresh:
+                one.id = others.get(one.id, one.id)
             cursor = page.cursor
             self._alive()
             came_back = await returning.entries(store, fresh)

@@ -30,9 +30,9 @@ _AT_ONCE: Final = 500
 class Sweeper:
     """Notes which messages are no longer in the folder.
 
-    A server with QRESYNC tells it when the folder is opened; others are asked once a day, for a
-    part of the messages at each pass.  What the source itself moves or deletes is noted when it
-    does so, and POP3 shows everything at each listing.
+    A server with QRESYNC tells it when the folder is opened; if it has lost count it is asked at
+    once, and others once a day, for a part of the messages at each pass.  What the source itself
+    moves or deletes is noted when it does so, and POP3 shows everything at each listing.
     """
 
     def __init__(self, db: Database, write: Write, place: Place) -> None:
@@ -69,8 +69,11 @@ class Sweeper:
         cursor = await self._db.read(lambda tx: ledger.cursor_of(tx, *self._place))
         if store.features.snapshot or cursor is None:
             return
-        told = folder.changes is not None and folder.changes.gone is not None
-        if timestamp() - cursor["swept_at"] < (_TOLD_SECONDS if told else _SWEEP_SECONDS):
+        changes = folder.changes
+        told = changes is not None and changes.gone is not None
+        lost = changes is not None and changes.lost
+        age = timestamp() - cursor["swept_at"]
+        if age < (_TOLD_SECONDS if told else _SWEEP_SECONDS) and not lost:
             return
         after: int = cursor["swept_to"]
         for _ in range(_SWEEP_ROWS // _AT_ONCE):

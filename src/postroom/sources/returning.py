@@ -9,7 +9,7 @@ from postroom.clock import timestamp
 from postroom.db import Database, Row, Tx
 from postroom.protocols.base import MessageStore, Summary
 from postroom.sources import ledger
-from postroom.sources.reading import HEADERS, header_texts
+from postroom.sources.reading import HEADERS, header_texts, wire_id
 from postroom.sources.settling import Write
 from postroom.sources.source import Source
 from postroom.sources.verdict import Earlier, again
@@ -35,8 +35,31 @@ class Returning:
         self._place = place
 
     async def known(self) -> dict[str, Row]:
-        """Every message recorded here, by its key."""
-        return await self._db.read(lambda tx: ledger.known(tx, *self._place))
+        """Every message recorded here by what the server calls it: the last that was called so."""
+        rows = await self._db.read(lambda tx: ledger.known(tx, *self._place))
+        return {
+            wire_id(row["message"]): row for row in sorted(rows.values(), key=lambda row: row["id"])
+        }
+
+    async def others(self, known: dict[str, Row], summaries: list[Summary]) -> dict[str, str]:
+        """Messages under the UIDL of one that was processed and is gone: new keys for them, by UIDL.
+
+        That one counts as gone which was seen to have left, and which was deleted when it was done.
+        The size tells them from one that came back, or that the server did not delete after all.
+        """
+        if self._source.reprocess != "manual":
+            return {}
+        deletes = self._source.action("done") == "delete"
+        found = {
+            one.id: row
+            for one in summaries
+            if (row := known.get(one.id)) is not None
+            and row["size"] != one.size
+            and row["state"] in ("done", "failed", "ignored", "vanished")
+            and (row["gone_at"] is not None or (deletes and row["state"] == "done"))
+        }
+        await self.left([row["id"] for row in found.values()])
+        return {key: _next_key(row["message"]) for key, row in found.items()}
 
     async def left(self, ids: Sequence[int]) -> None:
         """These are no longer in the folder."""
@@ -97,6 +120,11 @@ class Returning:
             if entry is not None:
                 found[one.id] = entry
         return found
+
+
+def _next_key(message: str) -> str:
+    name, _, number = message.partition(" ")
+    return f"{name} {int(number or 1) + 1}"
 
 
 def _returnees(

@@ -48,14 +48,17 @@ class Watcher:
         open_store: OpenStore,
         open_spool: OpenSpool,
         naming: Naming,
+        gate: asyncio.Semaphore | None = None,
         progress: Progress | None = None,
         on_lost: OnLost | None = None,
     ) -> None:
+        """``gate``: how many may be opening a connection at the same time."""
         self._db = db
         self._claim = claim
         self._source = source
         self._owner = owner
         self._open_store = open_store
+        self._gate = gate or asyncio.Semaphore(1)
         self._on_lost = on_lost
         self._collector = Collector(
             db,
@@ -84,10 +87,11 @@ class Watcher:
         finally:
             await self._leave(due)
 
-    async def watch(self) -> None:
+    async def watch(self, *, linger: bool = True) -> None:
         """Collect, wait, and collect again, until cancelled or the claim is lost.
 
-        Ends by itself when the settings of the source were changed: another watcher knows them.
+        Ends by itself when the settings of the source were changed: another watcher knows them; and
+        without ``linger`` when it is not wanted for so long that it would close the connection.
         """
         due = timestamp()
         try:
@@ -95,6 +99,8 @@ class Watcher:
                 try:
                     tally = await self._pass()
                     due = self._due(tally)
+                    if not linger and due - timestamp() > KEEP_OPEN_SECONDS:
+                        return
                     await self._wait(tally)
                 except PostroomError as error:
                     if error.code == "claim_lost":
@@ -115,25 +121,47 @@ class Watcher:
         async with Deadline(self._source.polling_timeout) as deadline:
             if self._store is None:
                 await self._mark("connecting")
-                self._store = await self._open_store(self._source.connection)
+                with deadline.paused():  # waiting for a turn is not the server's silence
+                    await self._gate.acquire()
+                try:
+                    self._store = await self._open_store(self._source.connection)
+                finally:
+                    self._gate.release()
                 deadline.alive()
+                await self._same_settings()
             await self._mark("collecting")
             store = self._store
             tally = await self._collector.run(store, deadline)
             if store.features.snapshot:  # a POP3 session shows what was there when it began
                 self._store = None
                 await store.close()
-        await self._db.write(
-            lambda tx: rows.succeeded(
+        await self._went_well(tally)
+        return tally
+
+    async def _went_well(self, tally: Tally) -> None:
+        def body(tx: Tx) -> None:
+            SOURCES.guard(tx, self._claim, owner=self._owner)
+            now = timestamp()
+            rows.succeeded(
                 tx,
                 self._claim.id,
                 delivered=bool(tally.delivered),
-                now=timestamp(),
+                now=now,
                 reset_after=self._source.backoff.reset_after_successes,
             )
-        )
-        await self._mark("idle")
-        return tally
+            rows.mark(tx, self._claim.id, "idle", now=now)
+
+        await self._db.write(body)
+
+    async def _same_settings(self) -> None:
+        """What was opened may be another mailbox than the one this watcher knows the ledger of."""
+        self._changed = (await self._row())["updated_at"] != self._claim.row["updated_at"]
+        if self._changed:
+            raise Refused(
+                "The settings of the source were changed while it was connecting.",
+                temporary=True,
+                hint="It begins anew with the new ones.",
+            )
 
     def _next(self, tally: Tally) -> float:
         """When the next pass is to be: by the schedule, sooner for what waits for its time."""
@@ -209,7 +237,7 @@ class Watcher:
         """Note the failure; gives the seconds to wait."""
         was_open = self._store is not None
         self._abandon()
-        if error.code == "claim_lost":
+        if error.code == "claim_lost" or self._changed:
             return 0.0
         if was_open and self._on_lost is not None and isinstance(error, WireError):
             await self._on_lost(self._source.connection, error)
@@ -241,10 +269,16 @@ class Watcher:
         if store is not None:
             with contextlib.suppress(PostroomError):
                 await store.close()
+
+        def body(tx: Tx) -> None:
+            asked = tx.value("SELECT due_at FROM sources WHERE id = :id", id=self._claim.id)
+            # somebody wanted it looked at since the last pass began: that is not to be forgotten
+            wanted = bool(self._due_at) and asked not in (None, self._due_at)
+            due_at = min(due, asked) if wanted else due
+            SOURCES.release(tx, self._claim, owner=self._owner, due_at=due_at)
+
         with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
-            await self._db.write(
-                lambda tx: SOURCES.release(tx, self._claim, owner=self._owner, due_at=due)
-            )
+            await self._db.write(body)
 
     def _abandon(self) -> None:
         store, self._store = self._store, None

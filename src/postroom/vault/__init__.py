@@ -1,5 +1,6 @@
 """The vault: keys, and the seal that binds a value to its record and its destinations."""
 
+from postroom.vault.codes import audit_code
 from postroom.vault.datakey import Binding, DataKey
 from postroom.vault.first_run import Start, another_kek, open_vault
 from postroom.vault.hints import Hints
@@ -14,6 +15,7 @@ __all__ = [
     "Keyring",
     "Start",
     "another_kek",
+    "audit_code",
     "default_source",
     "heads_file",
     "load_kek",

@@ -8,10 +8,9 @@ process; Python cannot wipe them, and the documentation promises no more.
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,7 +24,7 @@ from postroom.vault.kek import Kek
 from postroom.vault.seal import KEY_BYTES, open_value
 from postroom.vault.terms import Terms, kek_ids
 
-__all__ = ["Keyring"]
+__all__ = ["AUDIT_KEY", "Keyring"]
 
 _KEPT_KEYS: Final = 1024
 """Opened data keys that are kept: unwrapping one anew takes as long as opening three fields."""
@@ -67,7 +66,7 @@ class Keyring:
         hints = keyring.new_data_key(tx)
         tx.execute("INSERT INTO room (key, value) VALUES ('hints_key', :id)", id=hints.id)
         audit = keyring.new_data_key(tx)
-        keyring.seal(tx, audit, _AUDIT, {"key": Secret(os.urandom(KEY_BYTES))})
+        keyring.seal(tx, audit, AUDIT_KEY, {"key": Secret(os.urandom(KEY_BYTES))})
         return keyring
 
     @classmethod
@@ -193,17 +192,6 @@ class Keyring:
             self._hints = Hints(self.room_id, row["id"], self.terms.unwrap(tx, row))
         return self._hints
 
-    def audit_key(self, tx: Tx) -> Callable[[bytes], bytes]:
-        """HMAC-SHA-256 under the room's audit key, which is the same in every process."""
-        begun = hmac.new(self.open(tx, _AUDIT, "key").reveal_bytes(), digestmod="sha256")
-
-        def code(data: bytes) -> bytes:
-            mac = begun.copy()  # half the time of beginning anew, and there is one for each opening
-            mac.update(data)
-            return mac.digest()
-
-        return code
-
     # ------------------------------------------------------------------ inside
 
     def _rows(self, tx: Tx, binding: Binding, field: str | None) -> dict[str, Secret]:
@@ -238,7 +226,7 @@ class Keyring:
         return opened
 
 
-_AUDIT: Final = Binding(kind="audit-key", record="audit")
+AUDIT_KEY: Final = Binding(kind="audit-key", record="audit")
 
 
 def _unreadable(binding: Binding, field: str, what: str) -> Unreadable:

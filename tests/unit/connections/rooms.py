@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore
 from postroom.db import Database, Tx, open_database
 from postroom.fields import parse
-from postroom.vault import open_vault
+from postroom.vault import audit_code, open_vault
 
 __all__ = ["ACTOR", "SmallRoom", "open_small_room"]
 
@@ -81,7 +82,7 @@ async def open_small_room(folder: Path) -> AsyncIterator[SmallRoom]:
     try:
         start = await open_vault(db, f"file:{folder / 'key'}", make=True)
         assert start.keyring is not None, start.locked
-        recorder = Recorder(db.read_now(start.keyring.audit_key))
+        recorder = Recorder(db.read_now(partial(audit_code, start.keyring)))
         credentials = CredentialStore(start.keyring, recorder)
         environ: dict[str, str] = {}
         opener = Opener(db, credentials, actor=ACTOR, environ=environ)

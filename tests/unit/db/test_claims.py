@@ -16,6 +16,7 @@ from postroom.errors import Refused
 from tests.child import Child
 
 SERVICES = Queue("sources", order="due_at, id")
+NAMED = Queue("sources", order="due_at, id", among="name_key")
 
 
 async def fill(db: Database, count: int, due: float = 0.0) -> None:
@@ -70,6 +71,54 @@ async def test_a_row_is_not_taken_before_its_time(db: Database) -> None:
     assert await db.read(lambda tx: SERVICES.next_due(tx, now=499.0)) == 500.0
     assert len(await take(db, "a", now=500.0)) == 1
     assert await db.read(lambda tx: SERVICES.next_due(tx, now=499.0)) is None
+
+
+async def test_rows_are_taken_by_name_whatever_the_names_are(db: Database) -> None:
+    """A name is a name, also with commas, quotes and percent signs in it."""
+    await fill(db, 4)
+    await sit(db, "a")
+    odd = ['s,"00001', "s%", "s00002,s00003"]
+
+    def rename(tx: Tx) -> None:
+        for number, name in enumerate(odd):
+            tx.execute(
+                "UPDATE sources SET name_key = :name WHERE id = :id", name=name, id=f"s0000{number}"
+            )
+
+    await do(db, rename)
+
+    def claim(tx: Tx, *names: str) -> list[str]:
+        found = NAMED.claim(tx, owner="a", now=1000.0, limit=10, names=names)
+        return sorted(one.id for one in found)
+
+    assert await db.read(lambda tx: NAMED.next_due(tx, now=0.0, names=["s%"])) == 0.0
+    assert await db.read(lambda tx: NAMED.next_due(tx, now=0.0, names=["s00001"])) is None
+    assert await db.write(lambda tx: claim(tx)) == []
+    assert await db.write(lambda tx: claim(tx, odd[0], "s00003")) == ["s00000", "s00003"]
+    assert await db.write(lambda tx: claim(tx, "s00002", odd[1])) == ["s00001"]
+    assert await db.write(lambda tx: claim(tx, odd[2])) == ["s00002"]
+
+
+async def test_what_is_due_can_be_seen_and_counted_before_it_is_taken(db: Database) -> None:
+    """Looking takes nothing, and sees what a claim would take."""
+    await fill(db, 5)
+    await sit(db, "a")
+    await take(db, "a", limit=2)
+    seen = await db.read(lambda tx: NAMED.due(tx, now=1000.0, limit=2))
+    assert [row["id"] for row in seen] == ["s00002", "s00003"]
+    assert await db.read(lambda tx: NAMED.count_due(tx, now=1000.0)) == 3
+    assert await db.read(lambda tx: NAMED.count_due(tx, now=-1.0)) == 0
+
+
+async def test_a_claim_says_whether_it_stands(db: Database) -> None:
+    """Held until it is given back or taken over."""
+    await fill(db, 1)
+    await sit(db, "a")
+    [one] = await take(db, "a")
+    assert await db.read(lambda tx: SERVICES.holds(tx, one, owner="a"))
+    assert not await db.read(lambda tx: SERVICES.holds(tx, one, owner="b"))
+    await do(db, lambda tx: SERVICES.release(tx, one, owner="a", due_at=0.0))
+    assert not await db.read(lambda tx: SERVICES.holds(tx, one, owner="a"))
 
 
 async def test_a_released_row_comes_again_when_due(db: Database) -> None:

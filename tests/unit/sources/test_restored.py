@@ -38,7 +38,7 @@ async def test_a_worker_of_the_other_room_has_no_claim_here(db: Database, source
                 owner=owner,  # noqa: B023
             )
         )
-    names = ",orders-in,"
+    names = ["orders-in"]
     [old] = await db.write(
         lambda tx: SOURCES.claim(tx, owner="old", now=1e11, limit=5, names=names)
     )

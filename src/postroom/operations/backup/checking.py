@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from postroom.audit import Mac
 from postroom.clock import rfc3339
-from postroom.db import Database, check_place, faults, open_copy
+from postroom.db import Database, check_place
+from postroom.db.snapshot import faults, open_copy
 from postroom.errors import InvalidValue, Locked, RoomError
 from postroom.operations.backup.archive import Archive
 from postroom.operations.backup.making import Tell, cannot, in_thread

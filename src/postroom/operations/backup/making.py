@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeVar
 
 from postroom.audit import Mac, heads
 from postroom.clock import now, rfc3339
-from postroom.db import Tx, count_rows, schema_number, take_snapshot
+from postroom.db import Tx
+from postroom.db.snapshot import count_rows, schema_number, take_snapshot
 from postroom.errors import InvalidValue, Locked, PostroomError, Refused, RoomError
 from postroom.operations.backup.archive import write_archive
 from postroom.operations.backup.epoch import epoch_of

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from postroom.audit import Mac, Recorder
 from postroom.clock import timestamp
-from postroom.db import Tx, check_place, drop_claims, open_copy, seated, upgrade
+from postroom.db import Tx, check_place, drop_claims, seated
+from postroom.db.snapshot import open_copy
+from postroom.db.upgrading import upgrade
 from postroom.errors import Locked, Refused
 from postroom.operations.backup.checking import Unlock, absolute, taken
 from postroom.operations.backup.epoch import begin_epoch

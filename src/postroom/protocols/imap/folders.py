@@ -136,7 +136,7 @@ class FolderVerbs(Opened):
             )
             if done.state != "OK":
                 raise not_understood(self._session, done)
-        return resync.changes(validity, modseq)
+        return resync.changes(validity, modseq, tells="QRESYNC" in self._session.extensions)
 
     async def _next_uid(self) -> int:
         """UIDNEXT where the server did not tell: one more than the last uid there is."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Final, Literal
 
 from postroom.errors import ProtocolError
@@ -267,7 +268,7 @@ def _numbered(number: int, name: bytes, frame: Frame, nesting: int, start: int) 
 
 def _fetch(place: int, items: list[Value]) -> Fetch:
     fetch = Fetch(place)
-    for name, value in zip(items[::2], items[1::2], strict=False):
+    for name, value in _pairs(items):
         if not isinstance(name, str):
             raise ProtocolError("The server sent a FETCH whose items cannot be told apart.")
         key = name.upper()
@@ -287,6 +288,18 @@ def _fetch(place: int, items: list[Value]) -> Fetch:
         elif key == "MODSEQ":
             fetch.modseq = _number(value[0]) if isinstance(value, list) and value else 0
     return fetch
+
+
+def _pairs(items: list[Value]) -> Iterator[tuple[Value, Value]]:
+    """Names and values; Domino puts some pairs in parentheses of their own."""
+    rest = iter(items)
+    for name in rest:
+        if isinstance(name, list) and len(name) % 2 == 0:
+            yield from _pairs(name)
+            continue
+        for value in rest:
+            yield name, value
+            break
 
 
 def _number(value: Value) -> int:
@@ -332,6 +345,9 @@ def _listed(values: list[Value]) -> Event:
         name = "NIL"  # an atom: a folder of that name
     if isinstance(separator, bytes):
         separator = separator.decode("latin-1")
+    if isinstance(name, str):  # Domino writes a name with spaces without quotes
+        more = takewhile(lambda word: isinstance(word, str), values[3:])
+        name = " ".join([name, *words(list(more))])
     raw = name.encode("latin-1") if isinstance(name, str) else name
     if not isinstance(raw, bytes) or isinstance(separator, (list, Large)):
         raise ProtocolError("The server listed a folder whose name cannot be read.")

@@ -90,18 +90,22 @@ class Resync:
             return True
         return False
 
-    def changes(self, uidvalidity: int, modseq: int) -> Changes | None:
-        """What changed, given what the folder is now; None when it is another folder."""
+    def changes(self, uidvalidity: int, modseq: int, *, tells: bool) -> Changes | None:
+        """What changed, given what the folder is now; None when it is another folder.
+
+        ``tells``: the server has QRESYNC, so the next time it can say.
+        """
         if not self._last or uidvalidity != self._since.uidvalidity:
             return None
         cursor = write_cursor(self._last, modseq)
         if not self.possible or modseq < self._modseq:
-            return Changes(cursor)
+            return Changes(cursor, lost=tells and modseq > 0)
         prefix = f"{uidvalidity}-"
         return Changes(
             cursor,
             _Ids(prefix, self._gone) if self._told else None,
             {f"{prefix}{uid}": flags for uid, flags in self._flags.items()},
+            lost=tells and not self._told,
         )
 
 
