@@ -145,7 +145,7 @@ async def test_yesterday_s_database_is_told_by_the_head_kept_outside(room: Room)
 async def test_the_next_checkpoint_states_it_and_the_head_stays(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """T3c: the next checkpoint reports the rollback, durably, and nothing it writes covers it up."""
+    """T3 (c): the next checkpoint reports the rollback, durably, and nothing it writes covers it up."""
     copy = await yesterday(room)
     await note(room, "today")
     await watching(room).write()
