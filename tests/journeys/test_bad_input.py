@@ -302,6 +302,13 @@ def test_a_missing_key_is_not_made_anew(cli: Cli, wired: User, tmp_path: Path) -
     for words in (("credential", "show", "acme-login"), ("init",)):
         cli(*words)
         assert not key.exists()
+    for verb in (("show", "acme-login"), ("list",)):
+        looked = cli("credential", *verb)
+        assert looked.status == 0
+        assert looked.err.startswith("Note: the room is locked. "), looked.err
+        assert str(key) in "".join(looked.err.split())
+        assert "postroom keys doctor" in looked.err
+    assert "Note" not in cli("keys", "status").err, "it says so itself"
     says(cli("connection", "test", "acme"), 78, str(key))
     kept.rename(key)
     assert cli("connection", "test", "acme").status == 0

@@ -124,7 +124,7 @@ def delete(
     """Delete a connection."""
 
     async def body(room: Room) -> None:
-        await room.connections.show(name)
+        await room.connections.delete(name, force=force, dry_run=True)
         agreed(f"Delete connection {name}?")
         await room.connections.delete(name, force=force)
 

@@ -131,7 +131,7 @@ def set_(
         "expires_at": expires_at,
         "rotate_after": rotate_after,
     }
-    head = {key: value for key, value in given_head.items() if value is not None}
+    head: dict[str, Any] = {key: value for key, value in given_head.items() if value is not None}
 
     async def body(room: Room) -> dict[str, Any]:
         known = await room.credentials.get(name)
@@ -148,12 +148,10 @@ def set_(
                 raise WrongUse(
                     "Nothing to change was given.", hint=_how_to_complete(known.type, known.missing)
                 )
-        if (
-            type
-            and type != known.type
-            and not confirm(f"Every field of {name} is destroyed when its type changes. Go on?")
-        ):
-            raise InvalidValue("type", "not changed: confirm it with --yes")
+        if type and type != known.type:
+            await room.credentials.change(name, type=type, dry_run=True)
+            if not confirm(f"Every field of {name} is destroyed when its type changes. Go on?"):
+                raise InvalidValue("type", "not changed: confirm it with --yes")
         if type or head:
             await room.credentials.change(name, type=type or None, **head)
         if given.values or given.clear:
@@ -193,7 +191,7 @@ def delete(
     """Delete a credential and destroy its secrets."""
 
     async def body(room: Room) -> None:
-        await room.credentials.get(name)
+        await room.credentials.delete(name, force=force, dry_run=True)
         agreed(f"Delete credential {name} and destroy its secrets?")
         await room.credentials.delete(name, force=force)
 

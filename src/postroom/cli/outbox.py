@@ -188,9 +188,14 @@ def show_item(item: Mapping[str, Any]) -> None:
 
 
 def _copy(one: Mapping[str, Any] | None) -> str:
-    """``failed: The mailbox is full.``; empty where there is none."""
+    """``failed: The mailbox is full.``; empty where there is none.
+
+    Where nothing is wrong it ``follows``: most often it is there before anybody could look.
+    """
     if one is None or one["state"] == "none":
         return ""
+    if one["state"] == "waiting" and not one["said"]:
+        return "follows"
     return f"{one['state']}: {show.plain(one['said'])}" if one["said"] else str(one["state"])
 
 

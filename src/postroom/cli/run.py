@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from postroom.operations.desk import Rebind
 
 __all__ = [
+    "Asker",
     "agreed",
     "ask",
     "ask_plain",
@@ -40,19 +41,41 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Asker = Callable[[str], Secret] | None
+"""Asks for a secret; None where nobody is there to be asked."""
 
 
 def in_room(
-    body: Callable[[Room], Awaitable[T]], *, make: bool = False, upgrade: bool = False
+    body: Callable[[Room], Awaitable[T]],
+    *,
+    make: bool = False,
+    upgrade: bool = False,
+    tells_state: bool = False,
 ) -> T:
     """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily.
 
-    ``upgrade`` brings a room of an earlier release to the schema of this one first.
+    ``upgrade`` brings a room of an earlier release to the schema of this one first.  A room that is
+    locked is told as a note, unless the verb ``tells_state`` itself.
     """
-    return _run(lambda: _in_room(body, make, upgrade))
+    return _run(lambda: _in_room(body if tells_state else _noting(body), make, upgrade))
 
 
-def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+def _noting(body: Callable[[Room], Awaitable[T]]) -> Callable[[Room], Awaitable[T]]:
+    async def noted(room: Room) -> T:
+        answer = await body(room)
+        if room.desk.locked is not None:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {room.desk.locked.sentence}")
+            show.note(
+                "Secrets are masked without a hint, and nothing is written or opened: "
+                "postroom keys doctor",
+                indent=2,
+            )
+        return answer
+
+    return noted
+
+
+def outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
     """Run ``body`` with what was said of room and key, for verbs that want no room that is there."""
     return _run(lambda: _outside(body))
 
@@ -88,14 +111,17 @@ async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int
     return await upgrade_room(settings, ask=ask or _asker())
 
 
-def _asker() -> Callable[[str], Secret] | None:
+def _asker() -> Asker:
     """Asks each question once, however often the answer is wanted."""
     return functools.cache(ask) if may_ask() else None
 
 
-async def _outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+async def _outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
+    import postroom.app  # noqa: F401  # what the body is about to load
+
+    loaded()
     _end_tidily()
-    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
+    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek), _asker())
 
 
 async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:

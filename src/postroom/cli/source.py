@@ -80,7 +80,7 @@ def delete(name: Name) -> None:
     """Delete a source and what it remembers; what it delivered stays where it is."""
 
     async def body(room: Room) -> None:
-        await room.sources.show(name)
+        await room.sources.delete(name, dry_run=True)
         agreed(f"Delete source {name} and what it remembers of every message?")
         await room.sources.delete(name)
 

@@ -108,7 +108,7 @@ def delete(name: Name) -> None:
     """Delete a variable."""
 
     async def body(room: Room) -> None:
-        await room.variables.get(name)
+        await room.variables.delete(name, dry_run=True)
         agreed(f"Delete variable {name}?")
         await room.variables.delete(name)
 

@@ -83,9 +83,9 @@ class Connections:
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
 
-    async def delete(self, name: str, *, force: bool = False) -> None:
+    async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
         """Remove a connection; refused with the list while something uses it, unless forced."""
-        await self._desk.change(lambda tx: self.remove(tx, name, force=force))
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""

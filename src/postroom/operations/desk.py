@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,10 +12,10 @@ from typing import Any, TypeVar
 
 from postroom.audit import Checkpoints, Recorder
 from postroom.connections.open import Opener
-from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
 from postroom.credentials.store import CredentialStore, Rebind
+from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
@@ -23,6 +24,10 @@ from postroom.operations.moved import Moved
 __all__ = ["Desk", "Rebind", "check_states"]
 
 T = TypeVar("T")
+
+
+class _Undone(Exception):
+    """Ends a dry run: everything was done, nothing is kept."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -84,7 +89,7 @@ class Desk:
 
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
-        return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx, self.credentials))
+        return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx))
 
     def mailbox_of(self, tx: Tx, connection: str) -> str:
         """Whose mail a connection reads: the host and the user, as a source remembers them."""
@@ -122,24 +127,39 @@ class Desk:
                 found.add(f"service {service.name}")
         return found
 
-    async def write(self, body: Callable[[Tx], T]) -> T:
-        """Make a change.  Raises why the room is locked, if it is."""
+    async def write(self, body: Callable[[Tx], T], *, dry_run: bool = False) -> T:
+        """Make a change.  Raises why the room is locked, if it is.
+
+        ``dry_run`` undoes it at once: whatever would be refused is, before anybody is asked.
+        """
         if self.locked is not None:
             raise self.locked
-        return await self.db.write(body)
+        if not dry_run:
+            return await self.db.write(body)
+        done: list[T] = []
 
-    async def change(self, body: Callable[[Tx], T], *, rebind: Rebind = False) -> T:
-        """Make a change that may move destinations: all of it or nothing.
+        def undone(tx: Tx) -> None:
+            done.append(body(tx))
+            raise _Undone
+
+        with contextlib.suppress(_Undone):
+            await self.db.write(undone)
+        return done[0]
+
+    async def change(
+        self, body: Callable[[Tx], T], *, rebind: Rebind = False, dry_run: bool = False
+    ) -> T:
+        """Make a change that may move destinations: all of it or nothing; ``dry_run`` as above.
 
         After ``body`` the lines of every credential are computed anew; where they differ, the
         credential is sealed under the new list, or ``secret_reentry_required`` undoes everything.
         ``rebind`` permits every new line, or the pairs (credential, line) that somebody agreed to.
         """
-        result, _ = await self.moving(body, rebind=rebind)
+        result, _ = await self.moving(body, rebind=rebind, dry_run=dry_run)
         return result
 
     async def moving(
-        self, body: Callable[[Tx], T], *, rebind: Rebind = False
+        self, body: Callable[[Tx], T], *, rebind: Rebind = False, dry_run: bool = False
     ) -> tuple[T, tuple[Moved, ...]]:
         """As :meth:`change`; gives besides which secrets it moved."""
 
@@ -148,7 +168,7 @@ class Desk:
             result = body(tx)
             return result, self.rebind(tx, before, rebind=rebind)
 
-        return await self.write(whole)
+        return await self.write(whole, dry_run=dry_run)
 
     def rebind(
         self, tx: Tx, before: Mapping[str, set[str]], *, rebind: Rebind, typed: Collection[str] = ()

@@ -24,14 +24,6 @@ from postroom.variables import store as variables
 __all__ = ["Plan", "RoomFile", "Step"]
 
 
-class _OnlyPlanned(Exception):
-    """Ends a dry run: everything was done, nothing is kept."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        self.plan = plan
-
-
 class RoomFile:
     """Apply and export."""
 
@@ -84,14 +76,9 @@ class RoomFile:
                     files=[str(path) for path in wanted.paths],
                     changes=[str(step) for step in plan.steps if step.verb != "same"],
                 )
-            if dry_run:
-                raise _OnlyPlanned(plan)
             return plan
 
-        try:
-            return await self._desk.write(body)
-        except _OnlyPlanned as planned:
-            return planned.plan
+        return await self._desk.write(body, dry_run=dry_run)
 
     async def export(self) -> str:
         """The room as a room file, without secrets; applying it to this room changes nothing."""

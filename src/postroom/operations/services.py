@@ -62,9 +62,9 @@ class Services:
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name})
 
-    async def delete(self, name: str, *, force: bool = False) -> None:
+    async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
         """Remove a service; refused while messages wait in its queue, unless forced."""
-        await self._desk.write(lambda tx: self.remove(tx, name, force=force))
+        await self._desk.write(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""

@@ -61,9 +61,9 @@ class Variables:
 
         return WasSet(*await self._desk.moving(body, rebind=rebind))
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, *, dry_run: bool = False) -> None:
         """Remove a variable; refused with the list while something uses it."""
-        await self._desk.change(lambda tx: self.remove(tx, name))
+        await self._desk.change(lambda tx: self.remove(tx, name), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""

@@ -79,7 +79,7 @@ class Watcher:
         due = timestamp()
         try:
             tally = await self._pass()
-            due = self._due(tally)
+            due = _due(self._source, tally)
             return tally
         except PostroomError as error:
             due = timestamp() + await self._failed(error)
@@ -87,17 +87,20 @@ class Watcher:
         finally:
             await self._leave(due)
 
-    async def watch(self) -> None:
+    async def watch(self, *, linger: bool = True) -> None:
         """Collect, wait, and collect again, until cancelled or the claim is lost.
 
-        Ends by itself when the settings of the source were changed: another watcher knows them.
+        Ends by itself when the settings of the source were changed: another watcher knows them; and
+        without ``linger`` when it is not wanted for so long that it would close the connection.
         """
         due = timestamp()
         try:
             while not self._changed:
                 try:
                     tally = await self._pass()
-                    due = self._due(tally)
+                    due = _due(self._source, tally)
+                    if not linger and due - timestamp() > KEEP_OPEN_SECONDS:
+                        return
                     await self._wait(tally)
                 except PostroomError as error:
                     if error.code == "claim_lost":
@@ -156,23 +159,9 @@ class Watcher:
 
         await self._db.write(body)
 
-    def _next(self, tally: Tally) -> float:
-        """When the next pass is to be: by the schedule, sooner for what waits for its time."""
-        now = timestamp()
-        if tally.throttled_for:
-            return now + tally.throttled_for
-        due = self._source.schedule.after(now)
-        return due if tally.next_due is None else max(now, min(due, tally.next_due))
-
-    def _due(self, tally: Tally) -> float:
-        """When somebody should look should this watcher end."""
-        if self._source.schedule.push and not tally.throttled_for:
-            return timestamp()  # a watcher is wanted at once
-        return self._next(tally)
-
     async def _wait(self, tally: Tally) -> None:
         """Until the server pushes, the schedule or the throttle says so, or an operator asks."""
-        store, due = self._store, self._next(tally)
+        store, due = self._store, _next(self._source, tally)
         if not self._source.schedule.push or store is None or not store.features.push:
             if store is not None and due - timestamp() > KEEP_OPEN_SECONDS:
                 self._store = None
@@ -265,10 +254,16 @@ class Watcher:
         if store is not None:
             with contextlib.suppress(PostroomError):
                 await store.close()
+
+        def body(tx: Tx) -> None:
+            asked = tx.value("SELECT due_at FROM sources WHERE id = :id", id=self._claim.id)
+            # somebody wanted it looked at since the last pass began: that is not to be forgotten
+            wanted = bool(self._due_at) and asked not in (None, self._due_at)
+            due_at = min(due, asked) if wanted else due
+            SOURCES.release(tx, self._claim, owner=self._owner, due_at=due_at)
+
         with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
-            await self._db.write(
-                lambda tx: SOURCES.release(tx, self._claim, owner=self._owner, due_at=due)
-            )
+            await self._db.write(body)
 
     def _abandon(self) -> None:
         store, self._store = self._store, None
@@ -283,6 +278,22 @@ REFUSED_SECONDS: Final = 900.0
 _UNUSABLE_SECONDS: Final = 60.0
 """When a source that could not be used as it is defined is looked at again.  An edit wakes it."""
 _FOREVER: Final = 86400.0
+
+
+def _next(source: Source, tally: Tally) -> float:
+    """When the next pass is to be: by the schedule, sooner for what waits for its time."""
+    now = timestamp()
+    if tally.throttled_for:
+        return now + tally.throttled_for
+    due = source.schedule.after(now)
+    return due if tally.next_due is None else max(now, min(due, tally.next_due))
+
+
+def _due(source: Source, tally: Tally) -> float:
+    """When somebody should look should this watcher end."""
+    if source.schedule.push and not tally.throttled_for:
+        return timestamp()  # a watcher is wanted at once
+    return _next(source, tally)
 
 
 async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:

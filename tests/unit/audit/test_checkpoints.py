@@ -72,8 +72,9 @@ async def test_a_clock_that_is_set_hides_no_stream(
     from postroom import clock
 
     real = clock.timestamp
-    await note(room, "before")
     wrong = Recorder(room.mac)
+    await note(room, "before", wrong)
+    await watching(room).write()
     monkeypatch.setattr("postroom.audit.record.timestamp", lambda: real() + step)
     await note(room, "while", wrong)
     await note(room, "while, too", wrong)
