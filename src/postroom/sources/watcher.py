@@ -137,7 +137,11 @@ class Watcher:
                     )
             await self._mark("collecting")
             store = self._store
-            tally = await self._collector.run(store, deadline)
+            try:
+                tally = await self._collector.run(store, deadline)
+            except BaseException:
+                self._abandon()  # in the middle of an answer: a goodbye would wait for all of it
+                raise
             if store.features.snapshot:  # a POP3 session shows what was there when it began
                 self._store = None
                 await store.close()
