@@ -7,7 +7,6 @@ belong to roles stand above, in the operations.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
@@ -319,10 +318,6 @@ class CredentialStore:
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
         record_in(tx, recorder, row, actor, action, detail)
-
-
-def _trusted(tx: Tx) -> functools.partial[str]:
-    return functools.partial(trusted_pem, tx)
 
 
 def _taken(
