@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import stat
 import tarfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from postroom.settings import Settings
 from postroom.vault import audit_code, open_vault
 from tests.child import Child
 from tests.journeys.conftest import Answer, Cli
-from tests.journeys.test_backup_create import names
+from tests.journeys.test_backup_create import names, small_disk
 from tests.rooms.saved import contents, saved_room
+
+__all__ = ["backup", "elsewhere", "small_disk"]
 
 
 class Elsewhere:
@@ -295,6 +298,24 @@ async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(tmp_path:
     waits = {"queued", "claimed", "submitting", "deferred"}
     assert waits & {row["state"] for row in before["outbox"]}
     assert not waits & {row["state"] for row in after["outbox"]}
+
+
+def test_f4_a_full_disk_leaves_no_half_room(
+    backup: Path, cli: Cli, elsewhere: Elsewhere, small_disk: Callable[[int], Path]
+) -> None:
+    """F4: no space at any point of a restore: exit 75, and nothing at the place of the room."""
+    size = backup.stat().st_size // 1024
+    for free in range(16, 6 * size, 72):
+        place = small_disk(free)
+        elsewhere.room = place / "room"
+        done = elsewhere("backup", "restore", str(backup), "--json", kek=str(cli.settings.kek))
+        if done.status == 0:
+            break
+        assert (done.status, done.json["code"]) == (75, "room_full"), done.out
+        assert names(place) == []
+    assert done.status == 0
+    assert free > size
+    assert elsewhere("keys", "doctor", kek=str(cli.settings.kek)).status == 0
 
 
 def test_without_any_key_what_is_not_sealed_is_had_with_an_ordinary_tar(

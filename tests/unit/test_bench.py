@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, Samples, table
 from tests.bench.idling import idling
@@ -71,6 +72,11 @@ def test_a_plot_has_a_curve_for_each_line() -> None:
     assert drawn.count("<circle") == 3
     assert "A &amp; B" in drawn
     assert "&lt;x&gt;" in drawn
+
+
+def test_claiming(scratch: Scratch) -> None:
+    figures = claiming(2500, 1, scratch, quiet)
+    assert all(figure.ours[0] > 0 for figure in figures)
 
 
 def test_ratios_are_of_the_same_run() -> None:

@@ -10,9 +10,9 @@ import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from postroom.cli import coredumps, show
+from postroom.cli import LOADING, coredumps, show
 from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
@@ -43,6 +43,8 @@ __all__ = [
 T = TypeVar("T")
 Asker = Callable[[str], Secret] | None
 """Asks for a secret; None where nobody is there to be asked."""
+_USUAL: Final = (700, 10, 10)
+"""When Python looks for garbage by itself."""
 
 
 def in_room(
@@ -145,10 +147,10 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
 
 
 def loaded() -> None:
-    """All that this command needs is loaded: from here on there may be garbage (see cli.main)."""
-    if not gc.isenabled():
+    """All that this command needs is loaded: what comes now may be garbage, and is looked for."""
+    if gc.get_threshold()[0] == LOADING:
         gc.freeze()
-        gc.enable()
+        gc.set_threshold(*_USUAL)
 
 
 def told(before: int, after: int, copy: Path) -> str:

@@ -128,7 +128,13 @@ class Watcher:
                 finally:
                     self._gate.release()
                 deadline.alive()
-                await self._same_settings()
+                await self._row()
+                if self._changed:  # it may be another mailbox than the one the claim was made for
+                    raise Refused(
+                        "The settings of the source were changed while it was connecting.",
+                        temporary=True,
+                        hint="It begins anew with the new ones.",
+                    )
             await self._mark("collecting")
             store = self._store
             tally = await self._collector.run(store, deadline)
@@ -153,16 +159,6 @@ class Watcher:
 
         await self._db.write(body)
 
-    async def _same_settings(self) -> None:
-        """What was opened may be another mailbox than the one this watcher knows the ledger of."""
-        self._changed = (await self._row())["updated_at"] != self._claim.row["updated_at"]
-        if self._changed:
-            raise Refused(
-                "The settings of the source were changed while it was connecting.",
-                temporary=True,
-                hint="It begins anew with the new ones.",
-            )
-
     async def _wait(self, tally: Tally) -> None:
         """Until the server pushes, the schedule or the throttle says so, or an operator asks."""
         store, due = self._store, _next(self._source, tally)
@@ -181,12 +177,12 @@ class Watcher:
             await asyncio.wait([pushed, asked], return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
-            if not pushed.done():
-                pushed.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asked
-            with contextlib.suppress(asyncio.CancelledError):
-                await pushed
+            pushed.cancel()  # of no effect once it has ended
+            # not awaited one by one: whoever cancels this watcher meanwhile must be heard
+            await asyncio.wait([asked, pushed])
+        for ended in (asked, pushed):
+            if not ended.cancelled():
+                ended.result()
 
     async def _sleep(self, due: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -201,13 +197,15 @@ class Watcher:
             if seen != version:
                 version = seen
                 row = await self._row()
-                self._changed = row["updated_at"] != self._claim.row["updated_at"]
                 if self._changed or self._due_at != row["due_at"] <= timestamp():
                     return
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _row(self) -> Row:
-        """The source's row as it is now.  Raises Refused(``claim_lost``) when it is not ours."""
+        """The source's row as it is now, and whether its settings were changed since the claim.
+
+        Raises Refused(``claim_lost``) when it is not ours.
+        """
         row = await self._db.read(
             lambda tx: tx.one(
                 "SELECT due_at, updated_at, epoch FROM sources WHERE id = :id", id=self._claim.id
@@ -217,6 +215,7 @@ class Watcher:
             raise Refused(
                 "Another worker has taken this work over.", code="claim_lost", temporary=True
             )
+        self._changed = row["updated_at"] != self._claim.row["updated_at"]
         return row
 
     async def _failed(self, error: PostroomError) -> float:
