@@ -33,6 +33,7 @@ from tests.journeys.test_security import scripts, serving
 if TYPE_CHECKING:
     from tests.ground import Ground, User
 
+pytestmark = pytest.mark.timeout(600)  # hundreds of commands, each looked through
 SOURCE: Final = str(Path(postroom.__file__).parents[1])
 RUN: Final = """
 import json, sys
@@ -255,8 +256,8 @@ def test_no_canary_leaves_by_what_is_shown_changed_or_refused(scene: Scene) -> N
         *(f"apply {given}/{name}.yaml" for name in files if name != "good"),
     ]
     scene.expect([*((0, line) for line in shows), (3, "credential copy a-secret b-secret")])
-    told = scene.run([line.split(" ") for line in refusals for _ in "12"])
-    assert told.count("@@ ") == 2 * len(refusals)
+    told = scene.run([line.split(" ") for line in refusals])
+    assert told.count("@@ ") == len(refusals)
     assert "@@ 0" not in told, told
     assert "Traceback" not in told, told
     assert not scene.end(), scene.sweep.report()
@@ -418,6 +419,8 @@ THE_REST: Final = (
     "variable add NEW value", "variable show NEW", "variable usage NEW", "variable delete NEW --yes",
     "variable allow-env LANG", "variable forbid-env LANG", "keys kek list",
     "keys kek add file:{new} --make", "keys kit --to {kit}", "keys kek retire nonsense",
+    "upgrade", "audit heads --to {heads}", "audit accept --why x", "backup create --to {backup}",
+    "backup verify {backup}", "backup restore {backup}",
     "connection delete two --yes", "credential delete bad --yes",
 )  # fmt: skip
 """Every other verb; some of these are refused, which is as good."""
@@ -437,6 +440,7 @@ def test_no_canary_leaves_by_any_other_verb(scene: Scene, wired: User) -> None:
     places = {
         "item": item, "mail": mail, "tmp": scene.folder / "watched" / "saved",
         "new": scene.folder / "keys" / "new.key", "kit": scene.folder / "keys" / "kit.txt",
+        "heads": scene.folder / "watched" / "heads", "backup": scene.folder / "watched" / "backup",
     }  # fmt: skip
     lines = [line.format(**places).split(" ") for line in THE_REST]
     told = scene.run([[*line, *more] for line in lines for more in (["--json", "--verbose"], [])])
