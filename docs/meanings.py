@@ -18,6 +18,7 @@ VARIABLES: Final[dict[str, str]] = {
     "POSTROOM_KEK": "Where the room's key is, as `--kek` gives it: a key source, see below.",
     "POSTROOM_PASSPHRASE": "The passphrase, for the key source `passphrase:`.",
     "POSTROOM_PUBLIC_ONLY": "`1` refuses to dial loopback and private addresses too.",
+    "POSTROOM_AUDIT_KEEP": "How long the audit record is kept, such as `90d`; `400d` if it is not set.",
     "POSTROOM_URL": "Reserved for rooms that are served elsewhere. This release refuses to start while "
     "it is set.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "

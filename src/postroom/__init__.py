@@ -5,18 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["PostroomError", "Secret", "aopen", "open"]
+__all__ = [
+    "PostroomError",
+    "Secret",
+    "aopen",
+    "arestore_backup",
+    "averify_backup",
+    "open",
+    "restore_backup",
+    "verify_backup",
+]
 
 if TYPE_CHECKING:
     from postroom.errors import PostroomError
-    from postroom.library import aopen, open  # noqa: A004  # postroom.open is the library's own verb
+    from postroom.library import (
+        aopen,
+        arestore_backup,
+        averify_backup,
+        open,  # noqa: A004  # postroom.open is the library's own verb
+        restore_backup,
+        verify_backup,
+    )
     from postroom.secret import Secret
 
 _HOMES = {
     "PostroomError": "postroom.errors",
     "Secret": "postroom.secret",
     "aopen": "postroom.library",
+    "arestore_backup": "postroom.library",
+    "averify_backup": "postroom.library",
     "open": "postroom.library",
+    "restore_backup": "postroom.library",
+    "verify_backup": "postroom.library",
 }
 
 

@@ -2,48 +2,90 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import getpass
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from postroom.audit import Mac, Recorder
+from postroom.audit import Checkpoints, Mac, Outside, Recorder
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
-from postroom.db import Database, open_database
+from postroom.db import SCHEMA, Database, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
-from postroom.operations.audit import Audit
-from postroom.operations.collecting import Collecting
-from postroom.operations.connections import Connections
-from postroom.operations.credentials import Credentials
 from postroom.operations.desk import Desk
-from postroom.operations.email import Email
-from postroom.operations.keys import Keys
-from postroom.operations.ledger import Ledger
-from postroom.operations.roomfile import RoomFile
-from postroom.operations.services import Outbox, Services
-from postroom.operations.sources import Sources
-from postroom.operations.variables import Variables
-from postroom.operations.versions import Versions
 from postroom.secret import Secret
 from postroom.settings import Settings
-from postroom.vault import Start, open_vault
+from postroom.vault import Start, audit_code, heads_file, open_vault
 
-__all__ = ["DATABASE", "Room", "open_room"]
+if TYPE_CHECKING:
+    from postroom.db.upgrading import Upgraded
+    from postroom.operations.audit import Audit
+    from postroom.operations.backup import Backup, Restored, Verified
+    from postroom.operations.backup import Keys as CopyKeys
+    from postroom.operations.collecting import Collecting
+    from postroom.operations.connections import Connections
+    from postroom.operations.credentials import Credentials
+    from postroom.operations.email import Email
+    from postroom.operations.keys import Keys
+    from postroom.operations.ledger import Ledger
+    from postroom.operations.outbox import Outbox
+    from postroom.operations.roomfile import RoomFile
+    from postroom.operations.services import Services
+    from postroom.operations.sources import Sources
+    from postroom.operations.variables import Variables
+    from postroom.operations.versions import Versions
+
+__all__ = [
+    "DATABASE",
+    "Room",
+    "open_room",
+    "restore_backup",
+    "upgrade_room",
+    "verify_backup",
+]
 
 DATABASE = "room.db"
 Ask = Callable[[str], Secret]
+Tell = Callable[[int, int], None]
+"""Hears how many bytes of how many are done."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+_NOUNS: Final = {
+    "audit": ("audit", "Audit"),
+    "backup": ("backup", "Backup"),
+    "collecting": ("collecting", "Collecting"),
+    "connections": ("connections", "Connections"),
+    "credentials": ("credentials", "Credentials"),
+    "email": ("email", "Email"),
+    "keys": ("keys", "Keys"),
+    "ledger": ("ledger", "Ledger"),
+    "outbox": ("outbox", "Outbox"),
+    "roomfile": ("roomfile", "RoomFile"),
+    "services": ("services", "Services"),
+    "sources": ("sources", "Sources"),
+    "variables": ("variables", "Variables"),
+    "versions": ("versions", "Versions"),
+}
+"""Attribute of a room: the module of ``operations`` that has its operations, and their class."""
+
+
 class Room:
-    """An opened room: one attribute a noun, each with the operations of that noun."""
+    """An opened room: one attribute a noun, each with the operations of that noun.
+
+    The operations of a noun are loaded when they are first asked for: one command wants one or two.
+    """
 
     settings: Settings
     desk: Desk
+    warning: str
+
     audit: Audit
+    backup: Backup
     collecting: Collecting
     connections: Connections
     credentials: Credentials
@@ -56,7 +98,26 @@ class Room:
     sources: Sources
     variables: Variables
     versions: Versions
-    warning: str
+
+    def __init__(
+        self, settings: Settings, desk: Desk, warning: str, beside: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """``beside`` is what the operations of a noun are given besides the desk, by its attribute."""
+        self.settings = settings
+        self.desk = desk
+        self.warning = warning
+        self._beside = beside
+
+    if not TYPE_CHECKING:  # or every misspelled attribute would pass
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _NOUNS:
+                raise AttributeError(f"a room has no attribute {name!r}")
+            module, kind = _NOUNS[name]
+            made = getattr(import_module(f"postroom.operations.{module}"), kind)
+            operations = made(self.desk, **self._beside.get(name, {}))
+            setattr(self, name, operations)
+            return operations
 
     async def close(self) -> None:
         """Finish what runs, give claims back, close the database."""
@@ -91,10 +152,95 @@ async def open_room(
     return _wired(settings, db, start, actor or f"local:{getpass.getuser()}")
 
 
+async def upgrade_room(
+    settings: Settings, *, ask: Ask | None = None, actor: str | None = None
+) -> Upgraded | None:
+    """Bring the room of the settings to this release's schema; None when it has it.
+
+    Its key must open it first: what cannot be recorded is not done, and a room that would be locked
+    afterwards is better left to the release that made it.  Raises RoomError.
+    """
+    from postroom.db.upgrading import upgrade  # only few commands want it
+
+    path = settings.room / DATABASE
+    db = open_database(path, read_only=True, older=True)
+    try:
+        if db.read_now(lambda tx: tx.value("PRAGMA user_version")) == SCHEMA:
+            return None
+        start, mac = _audit_key(db, await open_vault(db, settings.kek, ask=ask))
+    finally:
+        await db.close()
+    if mac is None:
+        raise start.locked or Locked("The room is locked.")
+    from postroom.operations.upgrading import noted
+
+    return await upgrade(path, noted(mac, actor or f"local:{getpass.getuser()}"))
+
+
+async def verify_backup(
+    file: Path | str, settings: Settings, *, ask: Ask | None = None, tell: Tell | None = None
+) -> Verified:
+    """Check a backup; no room is needed.  With the key of its room it is proven who made it.
+
+    Raises Refused (``backup_damaged``), and Locked where the settings name a key that does not fit.
+    """
+    from postroom.operations import backup
+
+    found = await backup.verify(file, _unlocking(settings, ask), tell=tell)
+    if settings.kek is not None and found.locked is not None:
+        raise found.locked
+    return found
+
+
+async def restore_backup(
+    file: Path | str,
+    settings: Settings,
+    *,
+    ask: Ask | None = None,
+    actor: str | None = None,
+    tell: Tell | None = None,
+) -> Restored:
+    """Make the room of a backup where the settings say; there must be nothing at that place yet.
+
+    Raises Refused, Locked and RoomError; then nothing is left there.
+    """
+    from postroom.operations import backup
+
+    ask = None if ask is None else cache(ask)  # for the copy, and for the room that it becomes
+    done = await backup.restore(
+        file,
+        settings.room,
+        _unlocking(settings, ask),
+        actor=actor or f"local:{getpass.getuser()}",
+        tell=tell,
+    )
+    with contextlib.suppress(RoomError):  # the room is made; what is kept outside `verify` tells of
+        room = await open_room(settings, ask=ask, actor=actor)
+        try:
+            await room.audit.begin_kept(f"restored from {Path(file).name}")
+        finally:
+            await room.close()
+    return done
+
+
+def _unlocking(settings: Settings, ask: Ask | None) -> Callable[[Database], Awaitable[CopyKeys]]:
+    from postroom.operations.backup import Keys as CopyKeys
+
+    async def unlock(db: Database) -> CopyKeys:
+        start, mac = _audit_key(db, await open_vault(db, settings.kek, ask=ask))
+        return CopyKeys(start.locked, mac)
+
+    return unlock
+
+
 def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     start, mac = _audit_key(db, start)
     keyring = start.keyring
     recorder = None if mac is None else Recorder(mac)
+    checkpoints = None
+    if mac is not None and recorder is not None:
+        file = heads_file(start.source, start.room_id)
+        checkpoints = Checkpoints(db, recorder, Outside(file, settings.room, mac))
     store = CredentialStore(keyring, recorder, locked=start.locked)
     policy = Policy(public_only=settings.public_only)
     opener = Opener(db, store, actor=actor, policy=policy)
@@ -107,25 +253,15 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         actor,
         locked=start.locked,
         kek="" if keyring is None else keyring.kek_id,
+        checkpoints=checkpoints,
     )
-    return Room(
-        settings=settings,
-        desk=desk,
-        audit=Audit(desk, mac),
-        collecting=Collecting(desk),
-        connections=Connections(desk),
-        credentials=Credentials(desk),
-        email=Email(desk),
-        keys=Keys(desk, start),
-        ledger=Ledger(desk),
-        outbox=Outbox(desk),
-        roomfile=RoomFile(desk),
-        services=Services(desk),
-        sources=Sources(desk),
-        variables=Variables(desk),
-        versions=Versions(desk, History(keyring, recorder, store)),
-        warning=start.warning,
-    )
+    beside: dict[str, dict[str, Any]] = {
+        "audit": {"mac": mac, "keep": settings.audit_keep},
+        "backup": {"mac": mac},
+        "keys": {"start": start},
+        "versions": {"history": History(keyring, recorder, store)},
+    }
+    return Room(settings, desk, start.warning, beside)
 
 
 def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
@@ -133,7 +269,7 @@ def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
     if start.keyring is None:
         return start, None
     try:
-        return start, db.read_now(start.keyring.audit_key)
+        return start, db.read_now(partial(audit_code, start.keyring))
     except Unreadable as error:
         locked = Locked(
             f"The audit record's key does not open: {error.sentence}",

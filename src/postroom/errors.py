@@ -87,6 +87,7 @@ CODES: Final[dict[str, Code]] = {
     "not_supported": Code(FAILED, 409),
     "sign_in_required": Code(FAILED, 409),
     "claim_lost": Code(TRY_AGAIN, 409),
+    "backup_damaged": Code(FAILED, 422),
     # the room
     "room_missing": Code(CONFIGURATION, 503),
     "room_error": Code(CONFIGURATION, 503),
@@ -95,6 +96,7 @@ CODES: Final[dict[str, Code]] = {
     "room_busy": Code(TRY_AGAIN, 503),
     "room_full": Code(TRY_AGAIN, 507),
     "key_missing": Code(CONFIGURATION, 503),
+    "key_unreachable": Code(TRY_AGAIN, 503),
     "key_wrong": Code(CONFIGURATION, 503),
     "key_unsafe": Code(CONFIGURATION, 503),
     "unreadable": Code(FAILED, 500),

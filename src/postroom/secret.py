@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 __all__ = ["MASK", "Scrubber", "Secret", "hint", "is_mask", "mask", "open_secrets"]
 
 MASK: Final = "****"
+_MASKED: Final = MASK.encode()
 _UNSHOWN: Final = frozenset({"Mn", "Me", "Cf", "Cc", "Cs"})
 HINT_FROM = 12
 """A value this long (in characters) shows its last four; a shorter one shows none of itself."""
@@ -162,25 +163,24 @@ class Scrubber:
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        self._forms: set[bytes] = set()
+        self._forms: list[bytes] = []
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: Secret) -> None:
         """Scrub this secret too from now on."""
-        self._forms.update(_forms(secret.reveal_bytes()))
-        self._pattern = None
-
-    _pattern: re.Pattern[bytes] | None = None
+        forms = {*self._forms, *_forms(secret.reveal_bytes())}
+        self._forms = sorted(forms, key=len, reverse=True)  # the longest first: it holds others
 
     def bytes(self, data: bytes) -> bytes:
-        """The data with every form of every secret replaced by ``****``."""
-        if not self._forms:
-            return data
-        if self._pattern is None:
-            longest_first = sorted(self._forms, key=len, reverse=True)
-            self._pattern = re.compile(b"|".join(re.escape(form) for form in longest_first))
-        return self._pattern.sub(MASK.encode(), data)
+        """The data with every form of every secret replaced by ``****``.
+
+        No regular expression: the cache of ``re`` would keep the forms as long as the process.
+        """
+        for form in self._forms:
+            if form in data:
+                data = data.replace(form, _MASKED)
+        return data
 
     def text(self, text: str) -> str:
         """The text with every form of every secret replaced by ``****``."""

@@ -6,22 +6,29 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from postroom.clock import parse_duration
 from postroom.errors import RoomError
 
 __all__ = ["Settings", "settings_of"]
 
 
+_KEEP: Final = 400 * 86400.0
+_LEAST_KEEP: Final = 7 * 86400.0
+
+
 class Settings(NamedTuple):
     """``room`` is the data directory; ``kek`` a KEK source or None for the room's own key file.
 
-    ``public_only`` refuses to dial loopback and private addresses too.
+    ``public_only`` refuses to dial loopback and private addresses too.  ``audit_keep`` is for how
+    many seconds the audit record is kept at least.
     """
 
     room: Path
     kek: str | None = None
     public_only: bool = False
+    audit_keep: float = _KEEP
 
 
 def settings_of(
@@ -31,7 +38,7 @@ def settings_of(
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``,
-    ``POSTROOM_PUBLIC_ONLY``), else the defaults.
+    ``POSTROOM_PUBLIC_ONLY``, ``POSTROOM_AUDIT_KEEP``), else the defaults.
 
     Raises RoomError on Windows, for settings of a later release and for a POSTROOM_KEK without a
     kind of source.
@@ -54,8 +61,24 @@ def settings_of(
         _check_kek(env["POSTROOM_KEK"])
     public_only = env.get("POSTROOM_PUBLIC_ONLY", "").lower() in ("1", "true", "yes")
     return Settings(
-        Path(chosen).expanduser().absolute(), kek or env.get("POSTROOM_KEK") or None, public_only
+        Path(chosen).expanduser().absolute(),
+        kek or env.get("POSTROOM_KEK") or None,
+        public_only,
+        _audit_keep(env.get("POSTROOM_AUDIT_KEEP")),
     )
+
+
+def _audit_keep(text: str | None) -> float:
+    """Seconds; some days at least, or a mistyped unit would empty the record."""
+    if not text:
+        return _KEEP
+    try:
+        keep = parse_duration(text)
+    except ValueError as error:
+        raise RoomError(f"POSTROOM_AUDIT_KEEP is {text!r}: {error}.") from None
+    if keep < _LEAST_KEEP:
+        raise RoomError(f"POSTROOM_AUDIT_KEEP is {text!r}: give 7d or more.")
+    return keep
 
 
 def _check_kek(value: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from postroom.app import Room
 from postroom.clock import monotonic
+from postroom.db import moved_away
 from postroom.errors import PostroomError
 from postroom.log import logger
 from postroom.sources.watcher import give_up
@@ -23,6 +24,7 @@ COPY_SECONDS: Final = 2.0
 MOST_SOURCES: Final = 2000
 """Sources that one worker watches at the same time; one that is due much later is not watched."""
 TIDY_SECONDS: Final = 3600.0
+CHECKPOINT_SECONDS: Final = 60.0
 _log = logger("worker")
 
 
@@ -42,7 +44,8 @@ class Worker:
     async def run(self) -> None:
         """Run every loop; when one ends, or this is cancelled, all end and claims are given back.
 
-        Raises why the room is locked, if it is: nothing in it can be collected or sent.
+        Raises why the room is locked, if it is: nothing in it can be collected or sent; and
+        RoomError when the room was moved or replaced.
         """
         self._dispatcher = await self._room.email.dispatcher()
         loops = [asyncio.create_task(loop) for loop in self._loops()]
@@ -57,7 +60,14 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._collect(), self._send(), self._copy(), self._tidy()]
+        return [
+            self._collect(),
+            self._send(),
+            self._copy(),
+            self._tidy(),
+            self._vouch(),
+            self._stay(),
+        ]
 
     async def _collect(self) -> None:
         """Claim sources that are due and watch each in a task of its own."""
@@ -134,6 +144,15 @@ class Worker:
                 wait = COPY_SECONDS
             await asyncio.sleep(wait)
 
+    async def _stay(self) -> None:
+        """End when the room is not at its place any more: the one that is there may be restored from
+        a backup of this one, and both would collect and send."""
+        db = self._room.desk.db
+        while True:
+            if not db.in_place():
+                raise moved_away(db.path)
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def _tidy(self) -> None:
         while True:
             with contextlib.suppress(PostroomError):
@@ -141,4 +160,14 @@ class Worker:
                 await self._room.email.purge()
                 await self._room.collecting.forget()
                 await self._room.collecting.tidy()
+                await self._room.audit.retire()
             await asyncio.sleep(TIDY_SECONDS)
+
+    async def _vouch(self) -> None:
+        """State every minute how far the audit record goes: what is cut off it later shows."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            try:
+                await self._room.audit.checkpoint()
+            except PostroomError as error:
+                _log.warning("audit: %s", error)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
+from tests.faults import mailmutants
 from tests.faults.spots import patch
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -34,7 +35,7 @@ def _ack_before_commit() -> None:
         def commit(self: Any, connection: Any, batch: Any) -> Any:
             from postroom.db import Tx
 
-            tx = Tx(connection)
+            tx = Tx(connection, self.path)
             connection.execute("BEGIN IMMEDIATE")
             answers: Any = [(future, body(tx), None) for body, future in batch]
             engine._answer(answers)  # before the commit
@@ -98,6 +99,30 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "tests.faults.storing:killed_writers",
         "is version",
         "the answer to a write is given before its commit",
+    ),
+    "retry after 250": Mutant(
+        mailmutants.retry_after_250,
+        "tests.faults.sending:killed_workers",
+        "arrived 2 times",
+        "what a dead worker may have sent is sent again",
+    ),
+    "new Message-ID on retry": Mutant(
+        mailmutants.new_message_id,
+        "tests.faults.sending:killed_workers_that_resend",
+        "and nobody stored it",
+        "a message that is tried again has another Message-ID",
+    ),
+    "cursor before store": Mutant(
+        mailmutants.cursor_before_store,
+        "tests.faults.collecting:killed_collectors",
+        "is not in the sink",
+        "the cursor moves before what was listed is recorded",
+    ),
+    "skip fsync": Mutant(
+        mailmutants.skip_fsync,
+        "tests.faults.collecting:durable_before_recorded",
+        "before its bytes were durable",
+        "messages are recorded as delivered before their bytes are durable",
     ),
     "no CAS in rewrap": Mutant(
         _no_cas_in_rewrap,

@@ -113,7 +113,7 @@ class RunFolder:
         """End all servers and remove the folder; harmless when repeated."""
         if self._guard.stdin is not None and not self._guard.stdin.closed:
             self._guard.stdin.close()
-        self._guard.wait(timeout=10)
+        self._guard.wait(timeout=60)
         for process, _ in self._servers:
             process.wait(timeout=10)
         for holder in self._held:

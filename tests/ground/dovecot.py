@@ -83,11 +83,21 @@ class Dovecot:
         return self._start("bare", capability=_BARE_CAPABILITY)
 
     @cached_property
+    def condstore(self) -> Instance:
+        """It announces CONDSTORE and ENABLE, and no QRESYNC."""
+        return self._start("condstore", capability=f"{_BARE_CAPABILITY} ENABLE CONDSTORE UIDPLUS")
+
+    @cached_property
     def strict(self) -> Instance:
         """LOGINDISABLED without TLS. It listens on 127.0.0.2: only peers of the same address as
         its own count as secure for Dovecot, and ours come from 127.0.0.1.
         """
         return self._start("strict", host="127.0.0.2", plaintext=False)
+
+    @cached_property
+    def loginonly(self) -> Instance:
+        """It offers SASL LOGIN and no PLAIN, as some Exchange servers and old appliances do."""
+        return self._start("loginonly", mechanisms="login")
 
     @cached_property
     def mutual(self) -> Instance:
@@ -140,6 +150,7 @@ class Dovecot:
         host: str = "127.0.0.1",
         plaintext: bool = True,
         capability: str = "",
+        mechanisms: str = "plain login",
         client_ca: Path | None = None,
     ) -> Instance:
         folder = self._run.path / f"d-{name}"
@@ -158,6 +169,7 @@ class Dovecot:
             "key": self._pki.pairs[variant].key,
             "disable_plaintext_auth": "no" if plaintext else "yes",
             "imap_capability": capability,
+            "mechanisms": mechanisms,
             "client_ca": f"<{client_ca}" if client_ca else "",
             "want_client": "yes" if client_ca else "no",
             **ports,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "Call",
     "Cut",
     "Delay",
     "Drop",
@@ -96,6 +98,17 @@ class Watch:
             if pending.endswith(self.pattern[:size]):
                 return size
         return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Action):
+    """Await something of the test's own (a kill, a second session) before anything else passes."""
+
+    what: Callable[[], Awaitable[None]]
+
+    async def run(self, pump: Pump, rule: Rule | None) -> None:
+        """Await it."""
+        await self.what()
 
 
 @dataclass(frozen=True, slots=True)

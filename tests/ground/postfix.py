@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _PORTS = (
     "submission",
     "smtps",
     "plain",
+    "loginonly",
     "big",
     "wronghost_submission",
     "wronghost_smtps",
@@ -56,9 +58,10 @@ class Postfix:
     """A running Postfix: its ports on 127.0.0.1 and its log.
 
     relay: no sign-in, takes mail for ground.test alone, STARTTLS offered. submission: STARTTLS
-    required. smtps: TLS from the first byte. plain: sign-in without TLS. big: no sign-in, takes
-    everything up to 50 MB. The others stop at 1 MiB (552) and 20 recipients (452). With a bad
-    certificate: wronghost_, expired_ and selfsigned_ submission and smtps.
+    required. smtps: TLS from the first byte. plain: sign-in without TLS. loginonly: the same, by
+    AUTH LOGIN alone. big: no sign-in, takes everything up to 50 MB. The others stop at 1 MiB (552)
+    and 20 recipients (452). With a bad certificate: wronghost_, expired_ and selfsigned_
+    submission and smtps.
 
     Recipients of ground.test: any user is delivered to Dovecot; unknown@ 550 5.1.1; refused@ 550
     5.1.1; policy@ 554 5.7.1; retry@ 450 4.2.0; full@ 452 4.2.2;
@@ -72,6 +75,7 @@ class Postfix:
     submission: int
     smtps: int
     plain: int
+    loginonly: int
     big: int
     wronghost_submission: int
     wronghost_smtps: int
@@ -80,6 +84,18 @@ class Postfix:
     selfsigned_submission: int
     selfsigned_smtps: int
     log: Path
+
+    def idle(self, seconds: float = 30.0) -> None:
+        """Wait until nothing is in the queue: what was accepted has arrived (it blocks).
+
+        AssertionError after that many seconds.  Mail for stuck.test stays for longer.
+        """
+        spool = self.log.parent / "spool"
+        places = [spool / name for name in ("maildrop", "incoming", "active", "deferred")]
+        deadline = time.monotonic() + seconds
+        while left := [file for place in places for file in place.rglob("*") if file.is_file()]:
+            assert time.monotonic() < deadline, f"{len(left)} messages are still in the queue"
+            time.sleep(0.02)
 
 
 def start_postfix(run: RunFolder, pki: Pki, dovecot: Dovecot) -> Postfix:

@@ -31,7 +31,7 @@ class Pump:
         self.rate: float | None = None
         self.dropping: float = 0
         self._source = source
-        self._queue: asyncio.Queue[tuple[float, bytes | Action]] = asyncio.Queue(_QUEUE)
+        self._queue: asyncio.Queue[tuple[float, bytes | Action]] = asyncio.Queue(connection.depth)
         self._watches = [Watch(rule) for rule in connection.rules_for(direction)]
         self._longest = max((len(watch.pattern) for watch in self._watches), default=0)
         self._pending = b""
@@ -126,11 +126,13 @@ class Pump:
             if data:
                 await self.sink.send(data)
             return
-        step = max(1, int(self.rate / 50))
-        for start in range(0, len(data), step):
-            part = data[start : start + step]
+        while data and self.rate is not None:  # it may be lifted meanwhile
+            step = max(1, int(self.rate / 50))
+            part, data = data[:step], data[step:]
             await asyncio.sleep(len(part) / self.rate)
             await self.sink.send(part)
+        if data:
+            await self.sink.send(data)
 
 
 class Connection:
@@ -141,6 +143,7 @@ class Connection:
         self.error: Exception | None = None
         self.transcript = proxy.transcript
         self.pumps: list[Pump] = []
+        self.depth = _QUEUE if proxy.window is None else 1
         self._proxy = proxy
         self._client = client
         self._server: Wire | None = None
@@ -245,7 +248,8 @@ class FaultProxy:
     With `tls` the proxy presents that context's certificate to clients; with `upstream_tls` it
     speaks TLS to the server (as "localhost"): the rules then act inside TLS and the transcript is
     in the clear. With neither it passes TLS through unread. `starttls` leaves both to a rule with
-    UpgradeTls. `record=False` keeps no transcript.
+    UpgradeTls. `record=False` keeps no transcript. With `window`
+    only so many bytes are taken in ahead of what was passed on: what a client writes beyond waits.
     """
 
     def __init__(
@@ -258,6 +262,7 @@ class FaultProxy:
         starttls: bool = False,
         latency: float = 0.0,
         record: bool = True,
+        window: int | None = None,
         host: str = "127.0.0.1",
     ) -> None:
         if any(isinstance(rule.action, UpgradeTls) for rule in rules) and not (
@@ -268,6 +273,7 @@ class FaultProxy:
         self.rules = list(rules)
         self.tls, self.upstream_tls, self.starttls = tls, upstream_tls, starttls
         self.latency = latency
+        self.window = window
         self.host, self.port = host, 0
         self.transcript = Transcript(record)
         self.connections: list[Connection] = []
@@ -293,6 +299,8 @@ class FaultProxy:
     async def up(self) -> None:
         """Listen (again, on the same port)."""
         self._listener = listen(self.host, self.port)
+        if self.window is not None:  # accepted sockets inherit it
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.window)
         self.port = self._listener.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept(self._listener))
 

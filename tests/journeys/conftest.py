@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postroom.app import Room, open_room
+from postroom.app import Room
 from postroom.cli import main
 from postroom.secret import Secret
 from postroom.settings import Settings
@@ -18,7 +17,7 @@ from postroom.settings import Settings
 if TYPE_CHECKING:
     from tests.ground import Ground, User
 
-__all__ = ["Account", "Answer", "Cli", "account", "cli", "room", "settings", "wired"]
+__all__ = ["Account", "Answer", "Cli", "account", "cli", "wired"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,20 +83,6 @@ def wired(cli: Cli, ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         answer = cli(*step)
         assert answer.status == 0, answer.err
     return user
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A room directory and a key file outside it."""
-    return Settings(tmp_path / "room", f"file:{tmp_path / 'keys' / 'room.key'}")
-
-
-@pytest.fixture
-async def room(settings: Settings) -> AsyncIterator[Room]:
-    """A new room, open."""
-    opened = await open_room(settings, make=True)
-    yield opened
-    await opened.close()
 
 
 @dataclasses.dataclass

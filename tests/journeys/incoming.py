@@ -13,6 +13,11 @@ from typing import Any
 
 from postroom.app import Room
 from postroom.clock import monotonic
+from postroom.net.dial import Route
+from postroom.net.tls import Tls
+from postroom.protocols.base import MessageStore, SignIn, WireTarget
+from postroom.protocols.imap import open_store
+from postroom.secret import Secret
 from postroom.sources.collector import Tally
 from tests.ground import Ground, User, maildir
 
@@ -70,6 +75,18 @@ class Incoming:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    @contextlib.asynccontextmanager
+    async def store(self) -> AsyncIterator[MessageStore]:
+        """The same mailbox, opened by another mail program."""
+        trust = Tls((self.ground.pki.ca.read_text(),))
+        where = WireTarget(Route("127.0.0.1", self.ground.dovecot.imaps), "tls", trust)
+        secret = Secret(self.user.password)
+        store = await open_store(where, SignIn("password", self.user.address, secret))
+        try:
+            yield store
+        finally:
+            await store.close()
 
     def state(self) -> str:
         """What the source is doing."""

@@ -7,14 +7,14 @@ import re
 from typing import Any
 
 from postroom.app import Room
-from postroom.clock import monotonic
+from postroom.clock import monotonic, timestamp
 from postroom.mail import Draft
 from postroom.services.outbox import Item
 from postroom.services.settling import Drained
 from tests.ground import Ground, User, maildir
 from tests.ground.proxy import FaultProxy
 
-__all__ = ["Outgoing", "message_ids"]
+__all__ = ["NAME", "Outgoing", "message_ids"]
 
 NAME = "orders-out"
 
@@ -78,6 +78,29 @@ class Outgoing:
         """Make it due now, as time would."""
         await self.room.desk.db.write(
             lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE id = :id", id=item)
+        )
+
+    def waiting(self) -> int:
+        """How many items are not finished."""
+        found: int = self.room.desk.db.read_now(
+            lambda tx: tx.value("SELECT count(*) FROM outbox WHERE finished_at IS NULL")
+        )
+        return found
+
+    def due_now(self) -> int:
+        """How many of those are due, or with a worker, now."""
+        found: int = self.room.desk.db.read_now(
+            lambda tx: tx.value(
+                "SELECT count(*) FROM outbox WHERE finished_at IS NULL AND due_at <= :now",
+                now=timestamp(),
+            )
+        )
+        return found
+
+    async def all_due(self) -> None:
+        """Make everything that waits due now, as time would."""
+        await self.room.desk.db.write(
+            lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE finished_at IS NULL")
         )
 
     def arrived(self, count: int = 1) -> list[bytes]:

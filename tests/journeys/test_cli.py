@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from postroom.cli import main
-from tests.journeys.conftest import Cli
+from tests.journeys.conftest import Account, Cli
+from tests.journeys.incoming import letter
 from tests.journeys.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -116,6 +117,21 @@ def test_collecting_shows_how_far_it_is(mail: Cli, screen: Any) -> None:
         assert run.end() == 0
     assert "1/1" in run.seen
     assert "orders-in: 1 delivered to" in run.seen
+
+
+async def test_what_is_told_of_a_pass_grows_with_what_arrives(
+    account: Account, tmp_path: Path
+) -> None:
+    """While one batch is read, not only when it is durable: a bar that stands still looks dead."""
+    account.ground.dovecot.fill(account.user, [letter(f"{n}", size=8_000) for n in range(300)])
+    await account.source(tmp_path / "orders")
+    told: list[tuple[int, int, int]] = []
+    await account.room.collecting.run(
+        "orders-in", progress=lambda tally: told.append((tally.read, tally.listed, tally.delivered))
+    )
+    assert any(0 < read < 300 and not delivered for read, _, delivered in told)
+    assert told[-1] == (300, 300, 300)
+    assert told == sorted(told)
 
 
 @pytest.mark.parametrize("end", ["interrupt", "terminate"])

@@ -62,3 +62,39 @@ def test_a_message_is_deleted_only_with_a_yes(cli: Cli, wired: User, ground: Gro
     assert cli("mail", "list", *via, "--json").json["items"] == listed
     assert cli(*delete, "--yes").out == "1 message deleted.\n"
     assert cli("mail", "list", *via, "--json").json["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("credential", "delete", "login"), "It cannot be deleted"),
+        (("credential", "set", "login", "--type", "secret"), "Its type cannot change"),
+        (("connection", "delete", "acme"), "service orders-out"),
+        (("variable", "delete", "H"), "connection acme"),
+        (("service", "delete", "orders-out"), "1 queued message"),
+    ],
+)
+def test_what_is_refused_anyway_is_not_asked_about(
+    cli: Cli, words: tuple[str, ...], told: str
+) -> None:
+    """No yes would help, so none is asked for; and nothing is changed by finding out."""
+    for step in (
+        ("variable", "set", "H", "127.0.0.1"),
+        ("credential", "add", "login", "--type", "password", "--user-name", "u@a.example"),
+        ("connection", "add", "acme", "--set", "outgoing.protocol=smtp",
+         "--set", "outgoing.host=${H}", "--set", "outgoing.port=1"),
+        ("service", "add", "orders-out", "--connection", "acme", "--set", "from=u@a.example"),
+        ("send", "--via", "orders-out", "--to", "b@a.example", "--text", "x", "--forget"),
+        ("connection", "set", "acme", "--set",
+         "outgoing.auth={type: secret, credential: login}"),
+    ):  # fmt: skip
+        answer = cli(*step)
+        assert answer.status in (0, 3), answer.err
+    noun, _, name, *_ = words
+    before = cli(noun, "show", name, "--json").out
+    refused = cli(*words)
+    assert refused.status == 1, refused.err
+    assert told in " ".join(refused.err.split())
+    assert "--yes" not in refused.err
+    assert cli(*words, "--yes").err == refused.err
+    assert cli(noun, "show", name, "--json").out == before

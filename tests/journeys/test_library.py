@@ -31,6 +31,18 @@ def test_a_synchronous_program_sends_and_reads(cli: Cli, wired: User, ground: Gr
     assert b"Subject: Hello" in arrived(other.maildir)[0]
 
 
+def test_a_program_that_does_not_wait(cli: Cli, wired: User, ground: Ground) -> None:
+    """``send_and_forget`` gives the id of what is stored; whoever drains the outbox sends it."""
+    other = ground.user()
+    with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
+        item = room.service("orders-out").send_and_forget(
+            to=other.address, subject="Later", text="x"
+        )
+        assert room.outbox.show(item).state == "queued"
+    assert cli("outbox", "drain").status == 0
+    assert b"Subject: Later" in arrived(other.maildir)[0]
+
+
 def test_leaving_an_iteration_early_closes_the_connection(
     cli: Cli, wired: User, ground: Ground
 ) -> None:

@@ -144,6 +144,45 @@ def test_a_repointed_connection_dials_nobody(
         assert not evil.sessions
 
 
+def swap(room: Path, one: str, other: str) -> None:
+    """The sealed values of the current versions of two records exchanged in the database file."""
+    current = (
+        "SELECT s.blob, s.rowid FROM sealed s JOIN credentials c ON c.id = s.record AND "
+        "c.version = s.version WHERE s.kind = 'credential' AND c.name = ?"
+    )
+    with sqlite3.connect(room / "room.db") as db:
+        (first,), (second,) = (db.execute(current, (name,)).fetchall() for name in (one, other))
+        for (blob, _), (_, row) in ((first, second), (second, first)):
+            assert db.execute("UPDATE sealed SET blob = ? WHERE rowid = ?", (blob, row)).rowcount
+
+
+def test_swapped_secrets_are_told_dialled_nowhere_and_written_down(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T1: an audit row for each use that found it, and other records go on working."""
+    with serving(ScriptedServer(scripts("imap"))) as server:
+        plain_connection(cli, "imap", server.port, monkeypatch)
+        auth = "incoming.auth={type: secret, credential: %s}"
+        for name in ("other", "third"):
+            assert cli("credential", "add", name, "--type", "password", "--user-name", "u",
+                       "--password-from-env", "PW").status == 0  # fmt: skip
+            assert cli("connection", "copy", "acme", name, "--rebind").status == 0
+            answer = cli("connection", "set", name, "--rebind", "--set", auth % name)
+            assert answer.status == 0, answer.err
+        swap(cli.settings.room, "login", "other")
+        for name in ("acme", "other"):
+            answer = cli("connection", "test", name)
+            assert "does not open" in answer.out + answer.err
+            assert answer.status
+        assert not server.sessions
+        assert "refused" in cli("connection", "test", "third").out  # this one got as far as that
+        assert server.sessions
+        rows = cli("audit", "list", "--json").json["items"]
+        found = {row["name"] for row in rows if row["action"] == "unreadable"}
+        assert found == {"login", "other"}
+        assert cli("audit", "verify").status == 0
+
+
 def test_a_save_after_an_edited_host_binds_nothing_silently(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,9 +212,9 @@ def repoint(room: Path, port: int) -> None:
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\x9b31m\xc2\x9b1m\xe2\x80\xae"
 
 
-def scripts(protocol: str) -> Sequence[Step]:
+def scripts(protocol: str, word: bytes = CANARY.encode()) -> Sequence[Step]:
     """A server that repeats the sign-in in its refusal, in the clear and as it came."""
-    told = ESCAPES + b" no: {what} " + CANARY.encode() + b" " + CANARY.encode().hex().encode()
+    told = ESCAPES + b" no: {what} " + word + b" " + word.hex().encode()
     if protocol == "smtp":
         return [
             Send(b"220 " + ESCAPES + b"\r\n"),

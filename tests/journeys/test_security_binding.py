@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postroom.app import Room
+from postroom.clock import timestamp
 from postroom.credentials.types.pem import generate_pair
 from postroom.errors import PostroomError
 from postroom.operations.roomfile import RoomFile
@@ -255,14 +256,15 @@ def test_what_is_applied_is_what_was_planned(
     assert cli("connection", "show", "acme", "--json").json["description"] == "new"
 
 
-async def test_the_kindness_of_the_first_day_ends_with_use_and_with_the_day(room: Room) -> None:
+async def test_the_kindness_of_the_first_day_ends_with_use_and_with_the_day(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The one who typed it corrects it for a day; each correction does not begin the day again."""
     await room.credentials.create(
         "login", "password", details={"user_name": "u", "password": Secret("canary-login-0001")}
     )
     await room.connections.add({"name": "acme", "incoming": _side("imap", "a.example", "login")})
     await room.connections.set("acme", {"incoming": {"host": "b.example"}})
-    with sqlite3.connect(room.settings.room / "room.db") as db:
-        day = dt.timedelta(days=1).total_seconds()
-        db.execute("UPDATE credential_versions SET typed_at = typed_at - ?", (day,))
+    tomorrow = timestamp() + dt.timedelta(days=1).total_seconds()
+    monkeypatch.setattr("postroom.credentials.versions.timestamp", lambda: tomorrow)
     await refused(room.connections.set("acme", {"incoming": {"host": "c.example"}}))

@@ -141,3 +141,16 @@ def test_a_failed_copy_is_said_and_the_send_is_a_success(
     assert (shown["state"], shown["sent_copy"]["state"]) == ("sent", "failed")
     assert "read-only" in shown["sent_copy"]["said"]
     assert "failed: This connection is read-only" in cli("outbox", "show", item).out
+
+
+def test_a_copy_that_is_on_its_way_is_not_called_waiting(
+    cli: Cli, wired: User, ground: Ground
+) -> None:
+    """The answer comes before the copy is made; nothing is wrong, and nobody has to do anything."""
+    sent = cli("send", "--via", "orders-out", "--to", wired.address, "--text", "x")
+    assert sent.status == 0, sent.err
+    assert "waiting" not in sent.out
+    assert sent.out.split("sent_copy", 1)[1].split()[0] in ("follows", "kept")
+    [item] = cli("outbox", "list", "--json").json["items"]
+    assert cli("outbox", "show", item["id"], "--json").json["sent_copy"]["state"] == "kept"
+    assert len(maildir.read(wired.maildir, "Sent")) == 1

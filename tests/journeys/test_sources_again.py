@@ -10,6 +10,7 @@ import pytest
 
 from postroom.app import Room
 from tests.ground import Ground, maildir
+from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import connect
 from tests.journeys.incoming import Incoming, letter, soon
 
@@ -148,3 +149,29 @@ async def test_a_pop3_message_that_comes_back_under_its_uidl(
     for index in box.user.maildir.glob("dovecot.index*"):
         index.unlink()
     assert (await box.run()).delivered == files - 1
+
+
+async def test_a_pop3_mailbox_that_seems_the_same_is_not_listed(box: Incoming) -> None:
+    """STAT tells count and size; UIDL, which costs the more the more there is, waits an hour."""
+    box.fill(letter("one"), letter("two"))
+    own = box.ground.pki.server_context()
+    async with FaultProxy(box.ground.dovecot.pop3, tls=own) as proxy:
+        incoming = {"protocol": "pop3", "port": str(proxy.port)}
+        await box.room.connections.set("acme", {"incoming": incoming}, rebind=True)
+        await box.source()
+
+        async def lists(delivered: int) -> bool:
+            before = len(proxy.transcript.to_server)
+            assert (await box.run()).delivered == delivered
+            return b"UIDL" in proxy.transcript.to_server[before:]
+
+        assert await lists(2)
+        assert not await lists(0), "nothing has changed"
+        box.fill(letter("three"))
+        assert await lists(1)
+        assert not await lists(0)
+        await box.room.desk.db.write(
+            lambda tx: tx.execute("UPDATE cursors SET updated_at = updated_at - 3601")
+        )
+        assert await lists(0), "count and size may lie"
+        assert not await lists(0)

@@ -159,6 +159,30 @@ def test_every_page_is_reached_from_the_index() -> None:
         assert [name for name in pages if f"({name})" not in index] == []
 
 
+def test_every_test_named_in_the_docs_exists() -> None:
+    """What is said to be shown is shown: by a test of that name in that file."""
+    named = 0
+    for path in DOCS.glob("*.md"):
+        for file, name in re.findall(r"`([\w/]+\.py)::(\w+)`", path.read_text("utf-8")):
+            text = (ROOT / "tests" / file).read_text("utf-8")
+            assert re.search(rf"^(?:async )?def {name}\(", text, re.MULTILINE), f"{file}::{name}"
+            named += 1
+    assert named > 50
+
+
+def test_every_standard_says_what_shows_it() -> None:
+    """A row without a test claims to cover nothing."""
+    rows = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")]
+        for line in (DOCS / "rfc-coverage.md").read_text("utf-8").splitlines()
+        if re.match(r"\| \d", line)
+    ]
+    assert all(len(row) == 5 for row in rows)
+    assert [row[0] for row in rows if bool(row[2]) != bool(row[4])] == []
+    numbers = [number for row in rows for number in row[0].split(", ")]
+    assert len(numbers) == len(set(numbers))
+
+
 def test_decisions_end_in_what_was_deliberately_not_done() -> None:
     for path in (DOCS / "decisions").glob("0*.md"):
         last = path.read_text("utf-8").rstrip().rsplit("\n\n", 1)[-1]

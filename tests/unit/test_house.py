@@ -110,6 +110,7 @@ def test_the_contracts_name_every_floor_that_exists(
 
 
 def test_only_net_opens_a_way_out() -> None:
+    """T61: sockets, TLS contexts and client libraries, in the whole house."""
     found = [
         line
         for module in modules()

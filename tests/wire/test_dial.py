@@ -161,6 +161,7 @@ async def test_who_wins_in_the_same_moment_is_closed(monkeypatch: pytest.MonkeyP
      "::127.0.0.1", "100.64.0.1", "fec0::1", "fe80::1%lo", "169.254.169.254"],
 )  # fmt: skip
 async def test_public_only_refuses_a_name_that_leads_inside(address: str) -> None:
+    """T56, T57: what a name resolves to is judged, not the name."""
     async with listener() as (port, seen):
         with pytest.raises(DialError) as caught:
             await dial(
@@ -181,6 +182,7 @@ async def test_public_only_refuses_a_name_that_leads_inside(address: str) -> Non
      "100.64.0.1", "fec0::1", "ff02::1", "localhost", "localhost."],
 )  # fmt: skip
 async def test_no_spelling_of_an_inner_host_is_dialled(host: str) -> None:
+    """T56: every spelling of an inner host, and no socket."""
     async with listener() as (port, seen):
         with pytest.raises((DialError, InvalidValue)) as caught:
             await dial(Route(host, port, policy=Policy(public_only=True)), timeout=5)
@@ -190,12 +192,14 @@ async def test_no_spelling_of_an_inner_host_is_dialled(host: str) -> None:
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "ff02::1", "0.0.0.0", "::"])
 async def test_some_addresses_are_refused_under_every_policy(address: str) -> None:
+    """T56."""
     with pytest.raises(DialError) as caught:
         await dial(Route(address, 25), timeout=5)
     assert caught.value.code == "address_refused"
 
 
 async def test_one_refused_address_refuses_the_whole_name() -> None:
+    """T57: a mixed answer is refused whole."""
     async with listener() as (port, seen):
         with pytest.raises(DialError, match=r"169\.254\.169\.254"):
             await dial(
@@ -207,6 +211,7 @@ async def test_one_refused_address_refuses_the_whole_name() -> None:
 
 
 async def test_a_name_is_resolved_once_and_the_checked_address_dialled() -> None:
+    """T57: asked once, so a second answer changes nothing."""
     asked: list[str] = []
     async with listener() as (port, seen):
         (await dial(Route("a.test", port), timeout=5, resolve=resolver("127.0.0.1", asked=asked))
@@ -347,6 +352,7 @@ async def test_a_proxy_that_does_not_says_so(answer: bytes, temporary: bool, wor
 
 
 async def test_a_proxy_is_given_no_inner_address() -> None:
+    """T56: nor by a proxy."""
     async with ScriptedServer([Silence()]) as proxy:
         by = (proxy.host, proxy.port)
         with pytest.raises(DialError, match=r"169\.254\.169\.254"):

@@ -75,6 +75,7 @@ def spools(tmp_path: Path) -> Spools:
     ids=range(10),
 )
 async def test_no_server_takes_our_time_or_memory(script: list[Step]) -> None:
+    """T67, T68: slow, silent, endless, and sizes that are only announced."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()
     async with ScriptedServer(script, record=False) as server:

@@ -173,6 +173,7 @@ async def attempt(
 async def test_starttls_is_required(
     pki: Pki, script: list[Step], kind: type[WireError], code: str
 ) -> None:
+    """T62, T63, T64: stripped, refused, answered too early or with more behind, signed in already."""
     error, server = await attempt([*script, Silence()], pki=pki, security="starttls")
     assert isinstance(error, kind)
     assert error.code == code
@@ -182,6 +183,7 @@ async def test_starttls_is_required(
 
 
 async def test_what_was_said_before_tls_is_forgotten(pki: Pki) -> None:
+    """T64: capabilities and an ALERT of before TLS."""
     script: list[Step] = [
         Send(
             b"* OK [CAPABILITY IMAP4rev1 STARTTLS LITERAL+ SASL-IR AUTH=PLAIN] x\r\n"
@@ -211,6 +213,7 @@ async def test_what_was_said_before_tls_is_forgotten(pki: Pki) -> None:
     [("tls", "password", True), ("none", "password", False), ("none", "none", True)],
 )
 async def test_preauth(pki: Pki, security: Security, method: str, fine: bool) -> None:
+    """T64: believed over TLS only."""
     script = [Send(b"* PREAUTH [CAPABILITY IMAP4rev1] you are in\r\n"), Silence()]
     who = USER if method == "password" else SignIn()
     found, _ = await attempt(

@@ -107,6 +107,7 @@ async def test_a_sign_in_that_fills_no_line_goes_as_a_continuation(ground: Groun
 async def test_no_sign_in_behind_a_bad_certificate(
     ground: Ground, fresh_user: User, variant: str, port: str, security: Security
 ):
+    """T60: wrong host, expired, self-signed."""
     there = target(getattr(ground.postfix, f"{variant}_{port}"), security, ground.pki)
     with pytest.raises(TlsError) as caught:
         await open_transport(there, password(fresh_user))
@@ -151,6 +152,7 @@ async def test_a_name_that_would_be_another_command_is_refused_before_dialling(h
 async def test_whoever_meddles_with_starttls_gets_no_sign_in(
     ground: Ground, fresh_user: User, rules: list[Rule]
 ):
+    """T62, T63: on the real server's words."""
     async with FaultProxy(ground.postfix.submission, rules=rules) as proxy:
         with pytest.raises(WireError) as caught:
             await open_transport(
@@ -294,6 +296,7 @@ async def test_pipelined_a_message_costs_one_round_trip(ground: Ground, fresh_us
 async def test_too_large_a_message_is_refused_before_anything_is_sent(
     ground: Ground, fresh_user: User
 ):
+    """T73: larger than SIZE."""
     me = fresh_user.address
     async with FaultProxy(ground.postfix.plain) as proxy:
         transport = await opened(ground, fresh_user, proxy.port)
@@ -319,6 +322,7 @@ async def test_too_large_a_message_is_refused_before_anything_is_sent(
     ],
 )
 async def test_nothing_in_a_message_makes_two(ground: Ground, fresh_user: User, body: bytes):
+    """T70: raw bytes with every dot and line end, to a real server."""
     me = fresh_user.address
     smuggled = b"MAIL FROM:<x@ground.test>\r\nRCPT TO:<" + me.encode() + b">\r\nDATA\r\nhi\r\n.\r\n"
     transport = await opened(ground, fresh_user)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from postroom.errors import FolderError, WireError
-from postroom.protocols.base import Content, MessageStore, Summary
+from postroom.protocols.base import Content, MessageStore, Since, Summary
 from postroom.protocols.content import Held
 from postroom.protocols.imap import open_store as open_imap
 from postroom.protocols.memory import MemoryServer
@@ -57,6 +57,7 @@ class Rig:
     fill: Callable[[list[bytes]], object]
     open: Callable[[], Awaitable[MessageStore]]
     tells_uses: bool = True  # it says which folder is the archive, the trash
+    tells_changes: bool = True  # it says what has gone and what was flagged meanwhile
 
     async def inbox(self, *, read_only: bool = False) -> MessageStore:
         store = await self.open()
@@ -89,6 +90,7 @@ def rig(request: pytest.FixtureRequest) -> Rig:
         lambda contents: real.fill(user, contents),
         lambda: opener(there, password(user)),
         tells_uses=not second,
+        tells_changes=protocol == "imap" and not second,
     )
 
 
@@ -162,9 +164,50 @@ async def test_start_new_begins_after_what_is_there(rig: Rig):
     rig.fill(SMALL[:2])
     store = await rig.open()
     state = await store.open("INBOX")
-    if state.next_cursor:
+    if not store.features.snapshot:
         assert await listed(store, state.next_cursor) == []
     await store.close()
+    store = await rig.open()
+    assert (await store.open("INBOX")).next_cursor == state.next_cursor, "nothing has changed"
+    await store.close()
+
+
+async def test_opening_tells_what_changed_since(rig: Rig):
+    """RFC 7162: what has gone and what was flagged comes with the folder; else nothing is said."""
+    rig.fill(SMALL[:5])
+    store = await rig.open()
+    state = await store.open("INBOX", read_only=False)
+    pages = [page async for page in store.newer("")]
+    ids = [s.id for s in pages[-1].summaries]
+    since = {"INBOX": Since(state.uidvalidity, pages[-1].cursor)}
+    assert (await store.open("INBOX")).changes is None, "nobody asked"
+    quiet = (await store.open("INBOX", read_only=False, since=since)).changes
+    if not rig.tells_changes:
+        assert quiet is None or quiet.gone is None
+        await store.close()
+        return
+    assert quiet is not None
+    assert (list(quiet.gone or ()), dict(quiet.flags)) == ([], {})
+    assert quiet.gone is not None
+    await store.delete(ids[1:3])
+    await store.flag([ids[3]], add=["seen", "Invoice"])
+    await store.append("INBOX", SMALL[5])
+    for again in (store, await rig.open()):  # on the connection that is open, and on a new one
+        changes = (await again.open("inbox", since=since)).changes
+        assert changes is not None
+        assert changes.gone is not None
+        assert (len(changes.gone), list(changes.gone)) == (2, ids[1:3])
+        assert ids[1] in changes.gone
+        assert ids[0] not in changes.gone
+        assert list(changes.flags) == [ids[3]]
+        assert {"seen", "Invoice"} <= changes.flags[ids[3]]
+        assert len(await listed(again, changes.cursor)) == 1, "what is new is listed, not told"
+        calm = await again.open("INBOX", since={"INBOX": Since(state.uidvalidity, changes.cursor)})
+        assert calm.changes is not None
+        assert (list(calm.changes.gone or ()), dict(calm.changes.flags)) == ([], {})
+        other = await again.open("INBOX", since={"INBOX": Since(1, pages[-1].cursor)})
+        assert other.changes is None, "another UIDVALIDITY is another folder"
+        await again.close()
 
 
 async def test_an_empty_folder_has_no_pages(rig: Rig):

@@ -98,6 +98,7 @@ async def test_tls_1_2_is_spoken_too(pki: Pki) -> None:
 async def test_a_bad_certificate_is_refused_before_a_byte_is_sent(
     pki: Pki, variant: str, code: str, security: str
 ) -> None:
+    """T60: whatever the protocol."""
     await _refused(pki, pki.server_context(variant), code, security)
 
 
@@ -107,6 +108,7 @@ async def test_an_authority_unknown_here_is_refused(pki: Pki, security: str) -> 
 
 
 async def test_a_common_name_is_no_host_name(pki: Pki, tmp_path: Path) -> None:
+    """T60: a certificate without a subjectAltName."""
     certificate, pair = common_name_only(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair)
@@ -164,6 +166,7 @@ async def test_a_pin_is_enough_and_its_name_and_dates_still_count(pki: Pki) -> N
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_old_tls_is_refused(pki: Pki) -> None:
+    """T60: TLS 1.0 and 1.1."""
     context = pki.server_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1

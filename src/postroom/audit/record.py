@@ -1,15 +1,18 @@
 """One audit row per change and per opening of a secret, chained by HMAC per process start.
 
-A chain is a *stream*: one per process start, so that processes never wait for each other.  Row
-``n`` of a stream carries HMAC-SHA-256 (RFC 2104) over the row and the code of row ``n - 1``; the
-key is sealed in the vault, so who edits the table cannot make the codes fit.  Sequence number and
-previous code are read from the table in the same transaction, never remembered: what is rolled back
-leaves no hole.
+A chain is a *stream*: one per process start, so that processes never wait for each other; a process
+that lives for days begins another one every day.  Row ``n`` of a stream carries HMAC-SHA-256 (RFC
+2104) over the row and the code of row ``n - 1``; the key is sealed in the vault, so who edits the
+table cannot make the codes fit.  Sequence number and previous code are read from the table in the
+same transaction and remembered no longer than that: what is rolled back leaves no hole.
+
+The *position* is the order of writing over all streams.  It is part of the code, and it alone decides
+what is newer: a clock that is set back, or an instant that somebody edits, changes nothing.
 
 The chain shows an edit, a gap and a swap, but not a missing end.  So the first row of every stream,
-its last one, and one in between whenever somebody asks, is a *checkpoint*: it states the heads
-(number and code) of the streams that moved since the checkpoint before it, and names that one.  A
-later process thus vouches for the ends of earlier ones.
+its last one, and one in between every minute, is a *checkpoint*: it states the heads (number and
+code) of the streams that moved since the checkpoint before it, and names that one.  A later process
+thus vouches for the ends of earlier ones, and the newest checkpoint for all that was before it.
 """
 
 from __future__ import annotations
@@ -20,20 +23,22 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from postroom.clock import timestamp
+from postroom.clock import monotonic, timestamp
 from postroom.db import Row, Tx
+from postroom.errors import RoomError
 
 __all__ = [
+    "ACCEPT",
     "CHECKPOINT",
     "FIRST",
+    "RETIRE",
     "Heads",
     "Mac",
     "Recorder",
     "heads",
-    "last",
     "message",
-    "purpose",
-    "rows",
+    "newest",
+    "stated_version",
 ]
 
 Mac = Callable[[bytes], bytes]
@@ -45,36 +50,48 @@ Heads = dict[str, tuple[int, str]]
 FIRST: Final = bytes(32)
 """What stands for the code before the first row of a stream."""
 CHECKPOINT: Final = "checkpoint"
-CLOCK_MARGIN: Final = 60.0
-"""Seconds by which clocks of processes may differ and a checkpoint still sees every stream."""
+RETIRE: Final = "retire"
+"""A checkpoint that states which streams were removed in its own transaction."""
+ACCEPT: Final = "accept"
+"""A checkpoint that somebody wrote after the database was put back: it is known and meant."""
+STREAM_SECONDS: Final = 86400.0
+"""How long a stream is written to: streams are retired whole, so none may live for years."""
 
+_END: Final = ("audit", "end")
+"""The last row of all, as a transaction knows it (Tx.known)."""
 _length = struct.Struct(">Q").pack
 
 
-def message(
-    stream: str,
-    seq: int,
-    previous: bytes,
-    at: float,
-    actor: str,
-    action: str,
-    noun: str,
-    name: str,
-    detail: str,
-) -> bytes:
-    """The bytes a row's code is over: every part behind its length (8 bytes)."""
-    parts = (
-        stream.encode(),
-        _length(seq),
+def message(row: Mapping[str, Any] | Row, previous: bytes, *, ordered: bool = True) -> bytes:
+    """The bytes a row's code is over: every part behind its length (8 bytes).
+
+    Rows of schema 1 had no position (``ordered`` is False).  As that is a part of its own, no row
+    passes for one of the other kind.
+    """
+    parts = [
+        row["stream"].encode(),
+        _length(row["seq"]),
         previous,
-        struct.pack(">d", at),
-        actor.encode(),
-        action.encode(),
-        noun.encode(),
-        name.encode(),
-        detail.encode(),
-    )
-    return b"".join(_length(len(part)) + part for part in parts)
+        struct.pack(">d", row["at"]),
+        *(row[name].encode() for name in ("actor", "action", "noun", "name", "detail")),
+    ]
+    if ordered:
+        parts.append(_length(row["position"]))
+    framed: list[bytes] = []
+    for part in parts:
+        framed += (_length(len(part)), part)
+    return b"".join(framed)
+
+
+def stated_version(noun: str, action: str, detail: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The id of the record and the version that such a row states.
+
+    An opening states none: the change that made the version did, and openings are many.
+    """
+    record, version = detail.get("id"), detail.get("version")
+    if noun != "credential" or action == "open" or not isinstance(record, str):
+        return None
+    return (record, version) if isinstance(version, int) else None
 
 
 class Recorder:
@@ -83,6 +100,13 @@ class Recorder:
     def __init__(self, mac: Mac) -> None:
         self._mac = mac
         self.stream = secrets.token_hex(8)
+        self._begun = False
+        self._since = 0.0
+
+    @property
+    def begun(self) -> bool:
+        """Whether this process has written anything, or tried to."""
+        return self._begun
 
     def record(
         self,
@@ -96,128 +120,138 @@ class Recorder:
     ) -> None:
         """Write one row in the transaction of the change itself: both are kept, or neither.
 
-        ``detail`` is JSON-able and never holds a secret.
+        ``detail`` is JSON-able and never holds a secret.  Raises RoomError (``audit_unavailable``).
         """
-        head = self._head(tx)
-        if head is None:
-            head = self._checkpoint(tx, 0, FIRST, "opened")
-        self._append(tx, *head, actor, action, noun, name, detail or {})
+        if self._is_old():
+            self.close(tx)
+            self._anew()
+        head = self._head(tx) or self._begin(tx)
+        self._append(tx, head, actor, action, noun, name, detail or {})
 
-    def checkpoint(self, tx: Tx) -> None:
-        """State the heads of all streams that moved; wanted once a minute while a process lives."""
-        head = self._head(tx)
-        if head is not None:  # a process that changed nothing leaves no trace
-            self._checkpoint(tx, *head, "running")
+    def checkpoint(self, tx: Tx, **stated: Any) -> bool:
+        """State the heads of all streams that moved; wanted once a minute while a process lives.
 
-    def close(self, tx: Tx) -> None:
+        Where nothing moved, by whomever, nothing is written.  Gives whether something was.
+        """
+        before = newest(tx)
+        top = tx.value("SELECT max(position) FROM audit")
+        if not stated and (before["position"] if before else None) == top:
+            return False
+        head = self._head(tx) or self._begin(tx)
+        old = self._is_old()
+        self._checkpoint(tx, head, CHECKPOINT, "closed" if old else "running", stated)
+        if old:
+            self._anew()
+        return True
+
+    def state(self, tx: Tx, action: str, why: str, *, actor: str = "", **stated: Any) -> None:
+        """Write a checkpoint that says more: ``retire`` and ``accept``."""
+        head = self._head(tx) or self._begin(tx)
+        self._checkpoint(tx, head, action, why, stated, actor=actor)
+
+    def close(self, tx: Tx, **stated: Any) -> None:
         """Write the last checkpoint of this stream, if it has any row."""
         head = self._head(tx)
         if head is not None:
-            self._checkpoint(tx, *head, "closed")
+            self._checkpoint(tx, head, CHECKPOINT, "closed", stated)
 
-    def _head(self, tx: Tx) -> tuple[int, bytes] | None:
-        row = tx.one(
-            "SELECT seq, mac FROM audit WHERE stream = :stream ORDER BY seq DESC LIMIT 1",
+    def _head(self, tx: Tx) -> Mapping[str, Any] | Row | None:
+        known: Mapping[str, Any] | None = tx.known.get(_END)
+        if known is not None and known["stream"] == self.stream:
+            return known
+        return tx.one(
+            "SELECT seq, mac, (SELECT max(position) FROM audit) AS top FROM audit "
+            "WHERE stream = :stream ORDER BY seq DESC LIMIT 1",
             stream=self.stream,
         )
-        return None if row is None else (row["seq"], row["mac"])
 
-    def _checkpoint(self, tx: Tx, seq: int, mac: bytes, why: str) -> tuple[int, bytes]:
-        before = last(tx, noun="audit", name=CHECKPOINT)
-        since = before["at"] - CLOCK_MARGIN if before is not None else None
-        detail: dict[str, Any] = {"why": why, "heads": heads(tx, since=since)}
+    def _begin(self, tx: Tx) -> Mapping[str, Any]:
+        """The first row.  A stream that was retired, or undone, is never begun a second time."""
+        if self._begun:
+            self._anew()
+        self._begun, self._since = True, monotonic()
+        top = tx.value("SELECT max(position) FROM audit") or 0
+        return self._checkpoint(tx, {"seq": 0, "mac": FIRST, "top": top}, CHECKPOINT, "opened", {})
+
+    def _is_old(self) -> bool:
+        return self._begun and monotonic() - self._since > STREAM_SECONDS
+
+    def _anew(self) -> None:
+        self.stream, self._begun = secrets.token_hex(8), False
+
+    def _checkpoint(
+        self,
+        tx: Tx,
+        head: Mapping[str, Any] | Row,
+        action: str,
+        why: str,
+        stated: Mapping[str, Any],
+        *,
+        actor: str = "",
+    ) -> Mapping[str, Any]:
+        before = newest(tx)
+        since = 0 if before is None else before["position"]
+        detail: dict[str, Any] = {"why": why, "heads": heads(tx, since=since), **stated}
         if before is not None:
             detail["before"] = [before["stream"], before["seq"], before["mac"].hex()]
-        return self._append(tx, seq, mac, "postroom", CHECKPOINT, "audit", CHECKPOINT, detail)
+        return self._append(tx, head, actor or "postroom", action, "audit", CHECKPOINT, detail)
 
     def _append(
         self,
         tx: Tx,
-        seq: int,
-        previous: bytes,
+        head: Mapping[str, Any] | Row,
         actor: str,
         action: str,
         noun: str,
         name: str,
         detail: Mapping[str, Any],
-    ) -> tuple[int, bytes]:
-        at = timestamp()
-        text = json.dumps(detail, sort_keys=True, separators=(",", ":"))
-        mac = self._mac(
-            message(self.stream, seq + 1, previous, at, actor, action, noun, name, text)
+    ) -> Mapping[str, Any]:
+        row = {
+            "position": head["top"] + 1,
+            "stream": self.stream,
+            "seq": head["seq"] + 1,
+            "at": timestamp(),
+            "actor": actor,
+            "action": action,
+            "noun": noun,
+            "name": name,
+            "detail": json.dumps(detail, sort_keys=True, separators=(",", ":")),
+        }
+        row["mac"] = self._mac(message(row, head["mac"]))
+        row["record"], row["version"] = stated_version(noun, action, detail) or (None, None)
+        written = tx.execute(
+            "INSERT INTO audit (position, stream, seq, at, actor, action, noun, name, detail, mac, "
+            "record, version) VALUES (:position, :stream, :seq, :at, :actor, :action, :noun, "
+            ":name, :detail, :mac, :record, :version)",
+            **row,
         )
-        tx.execute(
-            "INSERT INTO audit (stream, seq, at, actor, action, noun, name, detail, mac) "
-            "VALUES (:stream, :seq, :at, :actor, :action, :noun, :name, :detail, :mac)",
-            stream=self.stream,
-            seq=seq + 1,
-            at=at,
-            actor=actor,
-            action=action,
-            noun=noun,
-            name=name,
-            detail=text,
-            mac=mac,
+        if written != 1:  # a trigger that somebody put there swallowed it
+            raise RoomError(
+                "The audit record does not take a row, so nothing is done.",
+                code="audit_unavailable",
+                hint="Somebody changed the room's tables; restore it from a backup.",
+            )
+        end = {**row, "top": row["position"]}
+        tx.known[_END] = (
+            end  # the last row of all: whoever writes next in this transaction follows it
         )
-        return seq + 1, mac
+        return end
 
 
-def heads(tx: Tx, *, since: float | None = None) -> Heads:
-    """The last row of every stream, or of those that have a row at or after ``since``.
+def newest(tx: Tx) -> Row | None:
+    """The newest checkpoint: position, stream, seq, at and mac; None in a record without any."""
+    return tx.one(
+        "SELECT position, stream, seq, at, mac FROM audit "
+        "WHERE noun = 'audit' AND name = :name ORDER BY position DESC LIMIT 1",
+        name=CHECKPOINT,
+    )
 
-    Keep them outside the database (a backup's manifest, say) and give them to ``verify`` later:
-    that is what shows a database that was put back to an earlier state as a whole.
-    """
+
+def heads(tx: Tx, *, since: int = 0) -> Heads:
+    """The last row of every stream, or of those that were written to behind position ``since``."""
     found = tx.all(
-        "SELECT stream, seq, mac FROM audit WHERE (stream, seq) IN "
-        "(SELECT stream, max(seq) FROM audit WHERE stream IN "
-        "(SELECT DISTINCT stream FROM audit WHERE :since IS NULL OR at >= :since) "
-        "GROUP BY stream)",
+        "SELECT stream, seq, mac FROM audit WHERE position IN "
+        "(SELECT max(position) FROM audit WHERE position > :since GROUP BY stream)",
         since=since,
     )
     return {row["stream"]: (row["seq"], row["mac"].hex()) for row in found}
-
-
-def last(tx: Tx, *, noun: str, name: str, action: str | None = None) -> Row | None:
-    """The latest row about one record, or None; with ``action`` the latest that did this."""
-    return tx.one(
-        "SELECT stream, seq, at, actor, action, detail, mac FROM audit "
-        "WHERE noun = :noun AND name = :name AND (:action IS NULL OR action = :action) "
-        "ORDER BY at DESC LIMIT 1",
-        noun=noun,
-        name=name,
-        action=action,
-    )
-
-
-def purpose(row: Row) -> str:
-    """What a secret was opened for, as the row of its opening says it."""
-    return str(json.loads(row["detail"]).get("purpose", ""))
-
-
-def rows(
-    tx: Tx,
-    *,
-    limit: int = 100,
-    noun: str | None = None,
-    name: str | None = None,
-    before: float | None = None,
-    checkpoints: bool = True,
-) -> list[dict[str, Any]]:
-    """The latest rows first, for people: ``at`` in seconds, ``detail`` as an object.
-
-    Without ``checkpoints`` only what somebody did.
-    """
-    found = tx.all(
-        "SELECT stream, seq, at, actor, action, noun, name, detail FROM audit "
-        "WHERE (:noun IS NULL OR noun = :noun) AND (:name IS NULL OR name = :name) "
-        "AND (:before IS NULL OR at < :before) AND (:checkpoints OR action <> :checkpoint) "
-        "ORDER BY at DESC, stream, seq DESC LIMIT :limit",
-        noun=noun,
-        name=name,
-        before=before,
-        checkpoints=int(checkpoints),
-        checkpoint=CHECKPOINT,
-        limit=limit,
-    )
-    return [dict(row) | {"detail": json.loads(row["detail"])} for row in found]

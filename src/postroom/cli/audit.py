@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import in_room
+from postroom.cli.run import agreed, in_room
 from postroom.cli.verbs import Verbs
 from postroom.errors import FAILED, OK
+
+if TYPE_CHECKING:
+    from postroom.app import Room
 
 __all__ = ["app"]
 
@@ -21,10 +25,24 @@ app = Verbs("The audit record.")
 def list_(
     noun: Annotated[str, typer.Option(help="Only of this noun, such as credential.")] = "",
     name: Annotated[str, typer.Option(help="Only of the record of this name.")] = "",
+    action: Annotated[str, typer.Option(help="Only what was done, such as open or set.")] = "",
+    actor: Annotated[str, typer.Option(help="Only by this one, such as local:alice.")] = "",
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="Only since then: 1h, 5d, 2027-01-31.")
+    ] = "",
     limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
 ) -> None:
     """Who did what to which record, newest first."""
-    rows = in_room(lambda room: room.audit.list(noun=noun or None, name=name or None, limit=limit))
+    rows = in_room(
+        lambda room: room.audit.list(
+            noun=noun or None,
+            name=name or None,
+            action=action or None,
+            actor=actor or None,
+            since=since or None,
+            limit=limit,
+        )
+    )
     if not OPTIONS.json:  # the record's own id says nothing to people
         rows = [{**row, "detail": _detail(row["detail"])} for row in rows]
     show.items(
@@ -47,11 +65,51 @@ def _detail(detail: dict[str, Any]) -> dict[str, Any]:
 
 
 @app.verb()
-def verify() -> int:
+def verify(
+    heads: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Compare with this as well: see audit heads."),
+    ] = None,
+) -> int:
     """Check every chain; names the first bad row, a missing tail, a rollback."""
-    problems = in_room(lambda room: room.audit.verify())
+
+    async def body(room: Room) -> tuple[list[str], dict[str, Any]]:
+        return await room.audit.verify(heads=heads), await room.audit.kept()
+
+    problems, kept = in_room(body)
     if OPTIONS.json:
-        show.record({"whole": not problems, "problems": problems})
-    else:
-        print("\n".join(map(show.plain, problems)) or "The audit record is whole.")
+        show.record({"whole": not problems, "problems": problems, "kept": kept})
+        return FAILED if problems else OK
+    print("\n".join(map(show.plain, problems)) or "The audit record is whole.")
+    if kept["at"] is None:
+        show.note(
+            f"No head of it is kept in {kept['path']}: whether the whole database was put back to an "
+            "older copy cannot be told."
+        )
     return FAILED if problems else OK
+
+
+@app.verb()
+def heads(
+    to: Annotated[Path, typer.Option(metavar="FILE", help="It must not be there yet.")],
+) -> None:
+    """Write the head of the record to a file: keep it on another machine, for verify."""
+    in_room(lambda room: room.audit.write_head(to))
+    show.say(
+        f"Written to {to}. Keep it where nobody who writes to the room does. Later: postroom audit "
+        f"verify --heads {to}",
+        path=str(to),
+    )
+
+
+@app.verb()
+def accept(
+    why: Annotated[str, typer.Option(metavar="TEXT", help="It stands in the record.")],
+) -> None:
+    """Accept that the database was put back to an older copy; verify reports it until then."""
+    agreed(
+        "What was recorded since that copy is lost. Was it put back on purpose?",
+        otherwise="Nothing was accepted.",
+    )
+    in_room(lambda room: room.audit.accept(why))
+    show.say("Accepted, and written down. The head that is kept outside begins anew.", why=why)

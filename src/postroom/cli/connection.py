@@ -9,12 +9,14 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
+from postroom.cli.moved import show_moved
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
+from postroom.operations.moved import Moved
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -122,7 +124,7 @@ def delete(
     """Delete a connection."""
 
     async def body(room: Room) -> None:
-        await room.connections.show(name)
+        await room.connections.delete(name, force=force, dry_run=True)
         agreed(f"Delete connection {name}?")
         await room.connections.delete(name, force=force)
 
@@ -205,12 +207,13 @@ def restart(name: Name) -> None:
 
 def _saved(found: dict[str, Any]) -> None:
     _show(found)
+    show_moved(Moved(**each) for each in found.get("moved", ()))
     show.note(f"Test it: postroom connection test {found['name']}")
 
 
 def _show(found: dict[str, Any]) -> None:
     """The record: people see what holds, and whose value it is where nobody wrote it here."""
-    hidden = ("effective", "warnings", "used_at", "used_by", "used_for")
+    hidden = ("effective", "warnings", "moved", "used_at", "used_by", "used_for")
     people = {key: value for key, value in found.items() if key not in hidden}
     effective = found.get("effective") or {}
     for place in ("incoming", "outgoing"):

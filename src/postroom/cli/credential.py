@@ -15,14 +15,15 @@ from postroom.cli.asking import (
     ask_for_secrets,
     ask_type,
 )
-from postroom.cli.flags import Given, flag_for, read_flags
+from postroom.cli.finished import finished, flags_of
+from postroom.cli.flags import Given, read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import agreed, confirm, in_room, rebinding
 from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
-from postroom.errors import OK, UNFINISHED, InvalidValue, WrongUse
+from postroom.errors import InvalidValue, WrongUse
 from postroom.operations.declared import credential_fields, credential_types
 
 if TYPE_CHECKING:
@@ -123,14 +124,14 @@ def set_(
     expires_at: Expires = None,
     rotate_after: Rotate = None,
     rebind: Rebind = False,
-) -> None:
+) -> int:
     """Change a credential. What is not given stays; --clear FIELD takes it away."""
     given_head = {
         "description": description,
         "expires_at": expires_at,
         "rotate_after": rotate_after,
     }
-    head = {key: value for key, value in given_head.items() if value is not None}
+    head: dict[str, Any] = {key: value for key, value in given_head.items() if value is not None}
 
     async def body(room: Room) -> dict[str, Any]:
         known = await room.credentials.get(name)
@@ -147,12 +148,10 @@ def set_(
                 raise WrongUse(
                     "Nothing to change was given.", hint=_how_to_complete(known.type, known.missing)
                 )
-        if (
-            type
-            and type != known.type
-            and not confirm(f"Every field of {name} is destroyed when its type changes. Go on?")
-        ):
-            raise InvalidValue("type", "not changed: confirm it with --yes")
+        if type and type != known.type:
+            await room.credentials.change(name, type=type, dry_run=True)
+            if not confirm(f"Every field of {name} is destroyed when its type changes. Go on?"):
+                raise InvalidValue("type", "not changed: confirm it with --yes")
         if type or head:
             await room.credentials.change(name, type=type or None, **head)
         if given.values or given.clear:
@@ -165,7 +164,7 @@ def set_(
             _tell(saved.notes)
         return await room.credentials.show(name)
 
-    _saved(in_room(body))
+    return _saved(in_room(body))
 
 
 @app.verb()
@@ -192,7 +191,7 @@ def delete(
     """Delete a credential and destroy its secrets."""
 
     async def body(room: Room) -> None:
-        await room.credentials.get(name)
+        await room.credentials.delete(name, force=force, dry_run=True)
         agreed(f"Delete credential {name} and destroy its secrets?")
         await room.credentials.delete(name, force=force)
 
@@ -215,7 +214,7 @@ def generate(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="Where to write the certificate.")
     ] = None,
-) -> None:
+) -> int:
     """Make a key pair: the private key stays sealed here, the certificate is for the other side."""
     if to is not None and to.exists():
         raise InvalidValue("--to", f"{to} is there already; nothing was made")
@@ -233,12 +232,13 @@ def generate(
         to.write_text(certificate)
     if OPTIONS.json:
         show.record({**found, "pem": certificate, "to": None if to is None else str(to)})
-        return
+        return finished(found)
     if to is None:
         print(certificate, end="")
     show.note(f"Made for {found['name']}: {found['fields']['certificate']}.")
     where = f"in {to}" if to else "above"
     show.note(f"Give the certificate {where} to the other side; the private key stays sealed here.")
+    return finished(found)
 
 
 @app.verb()
@@ -246,7 +246,7 @@ def trust(
     name: Name,
     fingerprint: Annotated[str, typer.Argument(help="SHA-256, as credential test shows it.")],
     rebind: Rebind = False,
-) -> None:
+) -> int:
     """Trust the certificate that an smtp credential's server shows, after you compared it."""
 
     async def body(room: Room) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def trust(
         )
         return await room.credentials.show(name)
 
-    _saved(in_room(body))
+    return _saved(in_room(body))
 
 
 @app.verb()
@@ -279,20 +279,10 @@ def _clear_head(given: Given, own: set[str]) -> list[str]:
     return head
 
 
-def _flags_of(type: str, missing: list[str]) -> str:
-    """The flags that give what is missing; any name will do where fields are custom."""
-    if type == "generic":
-        return "--FIELD-from-env NAME"
-    return " ".join(
-        "--description TEXT" if name == "description" else flag_for(name, credential_fields(type))
-        for name in missing
-    )
-
-
 def _how_to_complete(type: str, missing: list[str]) -> str:
     if not missing:
         return "See: postroom credential set --help"
-    return f"What is missing comes by {_flags_of(type, missing)}"
+    return f"What is missing comes by {flags_of(type, missing)}"
 
 
 def _tell(notes: list[str]) -> None:
@@ -314,19 +304,12 @@ def _sentence(says: str) -> str:
     return f"{'It' if whole else 'Its'} {says}."
 
 
-def _saved(found: dict[str, Any]) -> int:  # the status of a new record: it may be unfinished
+def _saved(found: dict[str, Any]) -> int:
+    """Show what is stored now; the status says whether anything can use it."""
     _show(found)
-    name = found["name"]
-    if found["state"] == "incomplete":
-        missing = ", ".join(found["missing"])
-        flags = _flags_of(found["type"], found["missing"])
-        show.note(
-            f"Incomplete, {missing} missing. Until it is given nothing can use it: "
-            f"postroom credential set {name} {flags}"
-        )
-    elif found["type"] == "smtp":
-        show.note(f"Try it: postroom credential test {name}")
-    return UNFINISHED if found["state"] == "incomplete" else OK
+    if found["type"] == "smtp" and found["state"] != "incomplete":
+        show.note(f"Try it: postroom credential test {found['name']}")
+    return finished(found)
 
 
 def _show(found: dict[str, Any]) -> None:

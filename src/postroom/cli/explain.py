@@ -12,6 +12,7 @@ from postroom.cli import show
 from postroom.cli.flags import flag_for
 from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
 from postroom.cli.options import OPTIONS
+from postroom.cli.root import VERBS
 from postroom.cli.verbs import Verbs
 from postroom.errors import CODES, NotThere
 from postroom.fields import Described, Fields, describe
@@ -52,6 +53,11 @@ def explain(
         _code(what)
     elif what == "macros":
         _macros()
+    elif what in VERBS:
+        show.say(f"{what}: {VERBS[what][1]}", name=what, about=VERBS[what][1])
+        if what == "credential":
+            show.note(f"Its types, each explained by its name: {', '.join(credential_types())}")
+        show.note(f"Every verb and option: postroom {what} --help")
     else:
         names = [*known, *CODES, "macros"]
         close = difflib.get_close_matches(what.casefold(), names, n=3, cutoff=0.5)

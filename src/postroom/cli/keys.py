@@ -27,7 +27,7 @@ _LEVELS: Final = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 @app.verb()
 def status() -> int:
     """Whether the room is open or locked and why, what opens it, whether there is a kit."""
-    found = in_room(lambda room: room.keys.status())
+    found = in_room(lambda room: room.keys.status(), tells_state=True)
     show.record(found)
     return OK if found["state"] == "open" else CONFIGURATION
 
@@ -35,7 +35,7 @@ def status() -> int:
 @app.verb()
 def doctor() -> int:
     """Say everything about the keys, and open every sealed value once to see that it is whole."""
-    found = in_room(lambda room: room.keys.doctor())
+    found = in_room(lambda room: room.keys.doctor(), tells_state=True)
     if OPTIONS.json:
         show.record(found)
     else:

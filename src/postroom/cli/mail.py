@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from postroom.cli import show
+from postroom.cli.helping import helping
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import agreed, in_room
 from postroom.cli.send import body_text, seconds_of, sending
@@ -56,21 +56,9 @@ def _in_box(via: str, body: Callable[[Any], Awaitable[T]], folder: str = "INBOX"
 @contextlib.asynccontextmanager
 async def _box(room: Room, via: str, folder: str) -> AsyncIterator[Any]:
     """The mailbox of a connection; what goes wrong in it says the whole command that helps."""
-    try:
+    with helping(via, folder):
         async with await room.email.mailbox(via) as box:
             yield box
-    except PostroomError as error:
-        where = "" if folder == "INBOX" else f" --folder {shlex.quote(folder)}"
-        helps = {
-            "not_found": f"Its ids now: postroom mail list --via {shlex.quote(via)}{where}",
-            "folder_missing": f"{error.hint} See them: postroom mail folders --via {shlex.quote(via)}",
-            "certificate_untrusted": "See it, and the command that trusts it: "
-            f"postroom connection test {shlex.quote(via)}",
-        }
-        # not_found is also a connection that is not there, which has a hint of its own
-        if error.code in helps and (error.code != "not_found" or error.facts.get("ids")):
-            error.hint = helps[error.code]
-        raise
 
 
 @app.verb()

@@ -177,6 +177,11 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "Nothing, as a rule. If it happens often, see whether the machine is overloaded.",
         "yes",
     ),
+    "backup_damaged": Meaning(
+        "The file is no backup, or not the one that was made: cut short, or changed.",
+        "A copy that did not finish, a bad disk, or somebody edited it.",
+        "Take another copy or an older backup; `postroom backup verify FILE` checks it.",
+    ),
     "room_missing": Meaning(
         "There is no room at that place.",
         "Another directory was meant, or the room was not made yet.",
@@ -197,7 +202,8 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     "room_too_old": Meaning(
         "The room has an older schema than this release needs.",
         "The room was made by an earlier release.",
-        "Start a worker of this release, or use the earlier one.",
+        "Run `postroom upgrade`, or start a worker, which does the same; a copy of the room as it was is "
+        "kept.",
     ),
     "room_busy": Meaning(
         "Another process held the database for more than ten seconds.",
@@ -216,6 +222,12 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "The key file was moved, a mount is missing, or `POSTROOM_KEK` is not set for this user.",
         "Put the key back, or say where it is with `--kek` or `POSTROOM_KEK`. `postroom "
         "keys status` names its id.",
+    ),
+    "key_unreachable": Meaning(
+        "The service that has the room's key did not answer, several times. The room is locked.",
+        "The key service or the way to it is down, or it answers too many at the moment.",
+        "Try again; a service manager does so by itself. What runs already goes on.",
+        "yes",
     ),
     "key_wrong": Meaning(
         "That key is not this room's. The sentence names the key id it wants.",
@@ -236,8 +248,9 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     ),
     "audit_unavailable": Meaning(
         "The audit record cannot be written, so nothing is done.",
-        "The database cannot be written at the moment.",
-        "See what is wrong with the disk, then try again.",
+        "The database cannot be written, or somebody changed its tables.",
+        "See what is wrong with the disk, then try again; a room whose tables were changed is restored "
+        "from a backup.",
         "yes",
     ),
     "host_unknown": Meaning(

@@ -9,10 +9,10 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import in_room
+from postroom.cli.run import confirm, in_room
 from postroom.cli.verbs import Verbs
 from postroom.clock import rfc3339
-from postroom.errors import TRY_AGAIN
+from postroom.errors import TRY_AGAIN, WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -23,6 +23,9 @@ app = Verbs("The outbox.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the item, or its beginning.")]
 Service = Annotated[str, typer.Option(metavar="NAME", help="Only of this service.")]
+
+Some = Annotated[str, typer.Argument(metavar="ID", help="Id of the item, or its beginning.")]
+Restored = Annotated[bool, typer.Option("--restored", help="What a restored room holds.")]
 
 
 @app.verb("list")
@@ -115,9 +118,18 @@ def hold(item: Id) -> None:
 
 
 @app.verb()
-def release(item: Id) -> None:
-    """Let a held message go."""
-    _shifted(in_room(lambda room: room.outbox.release(item)), drain=True)
+def release(item: Some = "", service: Service = "", restored: Restored = False) -> None:
+    """Let a held message go, all that are held of a service, or those that a restore holds."""
+    if item and not (service or restored):
+        _shifted(in_room(lambda room: room.outbox.release(item)), drain=True)
+        return
+    _check_which(item, service, restored)
+    done = in_room(
+        lambda room: room.outbox.release_held(service=service or None, restored=restored)
+    )
+    show.say(f"{_many(done)} let go.", released=done)
+    if done:
+        show.note("A worker sends what was let go, or now: postroom outbox drain")
 
 
 @app.verb()
@@ -127,9 +139,31 @@ def retry(item: Id) -> None:
 
 
 @app.verb()
-def cancel(item: Id) -> None:
-    """Take a message out of the queue for good."""
-    _shifted(in_room(lambda room: room.outbox.cancel(item)))
+def cancel(item: Some = "", service: Service = "", restored: Restored = False) -> None:
+    """Take a message out of the queue for good; or every held one of a service, or of a restore."""
+    if item and not (service or restored):
+        _shifted(in_room(lambda room: room.outbox.cancel(item)))
+        return
+    _check_which(item, service, restored)
+    if not confirm("Every held message that is meant will never be sent. Go on?"):
+        raise WrongUse("Nothing was cancelled.", hint="Confirm it with --yes.")
+    done = in_room(lambda room: room.outbox.cancel_held(service=service or None, restored=restored))
+    show.say(f"{_many(done)} cancelled.", cancelled=done)
+
+
+def _check_which(item: str, service: str, restored: bool) -> None:
+    if item:
+        raise WrongUse("Give one ID, or say which are meant by --service and --restored.")
+    if not service and not restored:
+        raise WrongUse(
+            "Which message?", hint="Give its ID, or --service NAME for all that are held of one."
+        )
+
+
+def _many(count: int) -> str:
+    return {0: "Nothing was held; none was", 1: "1 message was"}.get(
+        count, f"{count} messages were"
+    )
 
 
 def _shifted(item: Any, *, drain: bool = False) -> None:
@@ -154,9 +188,14 @@ def show_item(item: Mapping[str, Any]) -> None:
 
 
 def _copy(one: Mapping[str, Any] | None) -> str:
-    """``failed: The mailbox is full.``; empty where there is none."""
+    """``failed: The mailbox is full.``; empty where there is none.
+
+    Where nothing is wrong it ``follows``: most often it is there before anybody could look.
+    """
     if one is None or one["state"] == "none":
         return ""
+    if one["state"] == "waiting" and not one["said"]:
+        return "follows"
     return f"{one['state']}: {show.plain(one['said'])}" if one["said"] else str(one["state"])
 
 

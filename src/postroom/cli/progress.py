@@ -40,13 +40,12 @@ def collecting(name: str) -> Iterator[Callable[[Any], None] | None]:
 
         def tell(tally: Any) -> None:
             nonlocal bar, task
-            if not tally.listed and not tally.delivered:
+            if not tally.listed and not tally.read:
                 return
             if bar is None:  # not before something happens: what fails at once is not underway
                 bar = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
                 task = bar.add_task(name, total=None)
-            finished = tally.delivered + tally.failed + tally.vanished
-            bar.update(task, total=max(tally.listed, finished), completed=finished)
+            bar.update(task, total=max(tally.listed, tally.read), completed=tally.read)
 
         yield tell
 

@@ -11,8 +11,9 @@ import typer
 import yaml
 
 from postroom.cli import show
+from postroom.cli.moved import show_moved
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding
+from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding, told, upgraded
 from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
 from postroom.operations.desk import Rebind
@@ -67,6 +68,18 @@ def init() -> None:
 
 
 @app.verb()
+def upgrade() -> None:
+    """Bring a room of an earlier release to the schema of this one; a copy of it is kept."""
+    done = upgraded()
+    if done is None:
+        show.say("The room has the schema of this release; nothing was changed.", upgraded=False)
+    else:
+        before, after, copy = done
+        facts = {"from": before, "to": after, "copy": str(copy)}
+        show.say(told(*done), upgraded=True, **facts)
+
+
+@app.verb()
 def apply(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE", help="Room files; later ones win.")
@@ -109,7 +122,13 @@ def apply(
             for step in plan.steps
         ]
         show.record(
-            {"dry_run": dry_run, "changes": plan.changes, "notes": plan.notes, "steps": steps}
+            {
+                "dry_run": dry_run,
+                "changes": plan.changes,
+                "notes": plan.notes,
+                "steps": steps,
+                "moved": [each._asdict() for each in plan.moved],
+            }
         )
     elif not plan.changes:
         print("Nothing to change.")
@@ -122,7 +141,9 @@ def _show(plan: Plan) -> None:
     if OPTIONS.json:
         return
     for step in plan.steps:
-        print(step)
+        verb, _, rest = str(step).partition(" ")
+        print(f"{verb:<7}{rest}")
+    show_moved(plan.moved, planned=True)
     for each in plan.notes:
         show.note(f"Note: {each}")
 

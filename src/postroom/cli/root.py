@@ -26,6 +26,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "init": ("room", "Make a room and its key."),
     "apply": ("room", "Make the room what a room file says; the plan comes first."),
     "export": ("room", "Write the room as a room file, without secrets."),
+    "upgrade": ("room", "Bring a room of an earlier release to this one; a copy is kept."),
     "send": ("send", "Send a message through the outbox."),
     "worker": ("work", "Collect for every source, send for every service."),
     "explain": ("explain", "What a noun, a type, a sink or an error code is."),
@@ -37,7 +38,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
     "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
-    "audit": ("audit", "The audit record: list, verify."),
+    "audit": ("audit", "The audit record: list, verify, heads ..."),
+    "backup": ("backup", "Backups of the room: create, verify, restore."),
 }
 """Verb or noun: the module in this package that has it (as ``app``), and one line about it."""
 

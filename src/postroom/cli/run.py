@@ -4,52 +4,161 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import gc
 import getpass
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from postroom.cli import show
+from postroom.cli import LOADING, coredumps, show
 from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
 from postroom.secret import Secret
-from postroom.settings import settings_of
+from postroom.settings import Settings, settings_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from postroom.app import Room
     from postroom.operations.desk import Rebind
 
-__all__ = ["agreed", "ask", "ask_plain", "confirm", "in_room", "may_ask", "rebinding"]
+__all__ = [
+    "Asker",
+    "agreed",
+    "ask",
+    "ask_plain",
+    "confirm",
+    "in_room",
+    "loaded",
+    "may_ask",
+    "outside",
+    "rebinding",
+    "told",
+    "upgraded",
+]
 
 T = TypeVar("T")
+Asker = Callable[[str], Secret] | None
+"""Asks for a secret; None where nobody is there to be asked."""
+_USUAL: Final = (700, 10, 10)
+"""When Python looks for garbage by itself."""
 
 
-def in_room(body: Callable[[Room], Awaitable[T]], *, make: bool = False) -> T:
-    """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily."""
+def in_room(
+    body: Callable[[Room], Awaitable[T]],
+    *,
+    make: bool = False,
+    upgrade: bool = False,
+    tells_state: bool = False,
+) -> T:
+    """Open the room, run ``body`` and close the room again; Ctrl-C and SIGTERM end it tidily.
+
+    ``upgrade`` brings a room of an earlier release to the schema of this one first.  A room that is
+    locked is told as a note, unless the verb ``tells_state`` itself.
+    """
+    return _run(lambda: _in_room(body if tells_state else _noting(body), make, upgrade))
+
+
+def _noting(body: Callable[[Room], Awaitable[T]]) -> Callable[[Room], Awaitable[T]]:
+    async def noted(room: Room) -> T:
+        answer = await body(room)
+        if room.desk.locked is not None:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {room.desk.locked.sentence}")
+            show.note(
+                "Secrets are masked without a hint, and nothing is written or opened: "
+                "postroom keys doctor",
+                indent=2,
+            )
+        return answer
+
+    return noted
+
+
+def outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
+    """Run ``body`` with what was said of room and key, for verbs that want no room that is there."""
+    return _run(lambda: _outside(body))
+
+
+def upgraded() -> tuple[int, int, Path] | None:
+    """Upgrade the room if it is of an earlier release: from which schema to which, and the copy."""
+    return _run(_upgrade)
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
+    coredumps.forbid()
     try:
-        return asyncio.run(_in_room(body, make))
+        return asyncio.run(main())
     except asyncio.CancelledError:
         print("Stopped.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM) from None
 
 
-async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool) -> T:
-    from postroom.app import open_room  # half of the start-up: not for the help of a verb
-
+def _end_tidily() -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int, Path] | None:
+    from postroom.app import upgrade_room
+
+    loaded()
+
+    _end_tidily()
     settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
-    room = await open_room(settings, make=make, ask=ask if may_ask() else None)
+    return await upgrade_room(settings, ask=ask or _asker())
+
+
+def _asker() -> Asker:
+    """Asks each question once, however often the answer is wanted."""
+    return functools.cache(ask) if may_ask() else None
+
+
+async def _outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
+    import postroom.app  # noqa: F401  # what the body is about to load
+
+    loaded()
+    _end_tidily()
+    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek), _asker())
+
+
+async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
+    from postroom.app import open_room  # half of the start-up: not for the help of a verb
+
+    loaded()
+    _end_tidily()
+    asking = _asker()
+    if upgrade:
+        done = await _upgrade(asking)
+        if done is not None:
+            show.note(told(*done))
+    settings = settings_of(room=OPTIONS.room, kek=OPTIONS.kek)
+    room = await open_room(settings, make=make, ask=asking)
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
         return await body(room)
     finally:
         await room.close()
+
+
+def loaded() -> None:
+    """All that this command needs is loaded: what comes now may be garbage, and is looked for."""
+    if gc.get_threshold()[0] == LOADING:
+        gc.freeze()
+        gc.set_threshold(*_USUAL)
+
+
+def told(before: int, after: int, copy: Path) -> str:
+    """What an upgrade did, in a sentence."""
+    return (
+        f"The room was upgraded from schema {before} to {after}. As it was, it is kept in {copy}: "
+        "remove that when you no longer want to go back."
+    )
 
 
 def may_ask() -> bool:
@@ -79,10 +188,10 @@ def confirm(question: str) -> bool:
     return ask_plain(f"{question} [y/N]").lower() in ("y", "yes")
 
 
-def agreed(question: str) -> None:
+def agreed(question: str, *, otherwise: str = "Not deleted.") -> None:
     """Ask before something is gone for good.  Raises WrongUse unless the answer is yes."""
     if not confirm(question):
-        raise WrongUse("Not deleted.", hint="Confirm it with --yes.")
+        raise WrongUse(otherwise, hint="Confirm it with --yes.")
 
 
 @contextlib.contextmanager

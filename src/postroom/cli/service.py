@@ -74,7 +74,7 @@ def delete(
     """Delete a service."""
 
     async def body(room: Room) -> None:
-        await room.services.show(name)
+        await room.services.delete(name, force=force, dry_run=True)
         agreed(f"Delete service {name}?")
         await room.services.delete(name, force=force)
 

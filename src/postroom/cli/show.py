@@ -107,6 +107,11 @@ def document(data: Mapping[str, Any]) -> str:
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
+def _escaped(char: str) -> str:
+    """Line ends and the like are a space to people; the rest as in JSON."""
+    return " " if char.isspace() else json.dumps(char)[1:-1]
+
+
 def _text(value: object) -> str:
     return rfc3339(value) if isinstance(value, dt.datetime) else str(value)
 
@@ -142,7 +147,7 @@ def said(text: str, *, indent: int = 0, to: TextIO | None = None) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value as a person reads it, on one line, with control characters made visible."""
+    """A value as a person reads it, on one line: what a terminal would obey stands there escaped."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -153,7 +158,7 @@ def plain(value: Any) -> str:
         return ", ".join(plain(part) for part in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {plain(part)}" for key, part in value.items() if not _empty(part))
-    return "".join(char if char.isprintable() else " " for char in str(value))
+    return "".join(char if char.isprintable() else _escaped(char) for char in str(value))
 
 
 def size(count: int) -> str:

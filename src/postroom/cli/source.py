@@ -9,6 +9,7 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
+from postroom.cli.helping import helping
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import collecting
 from postroom.cli.run import agreed, confirm, in_room
@@ -79,7 +80,7 @@ def delete(name: Name) -> None:
     """Delete a source and what it remembers; what it delivered stays where it is."""
 
     async def body(room: Room) -> None:
-        await room.sources.show(name)
+        await room.sources.delete(name, dry_run=True)
         agreed(f"Delete source {name} and what it remembers of every message?")
         await room.sources.delete(name)
 
@@ -101,7 +102,8 @@ def run(
     """Collect once, here and now, and exit: 0 all done, 1 some failed or held, 75 stopped early."""
 
     async def body(room: Room) -> int:
-        with collecting(name) as progress:
+        via = (await room.sources.show(name))["connection"]
+        with helping(via), collecting(name) as progress:
             tally = await room.collecting.run(name, progress=progress)
         counts = await room.ledger.counts(name)
         if tally is None:
@@ -184,8 +186,9 @@ def preview(
     """What would happen to the messages on the server, and why; changes nothing."""
 
     async def body(room: Room) -> tuple[Any, str]:
-        start = (await room.sources.show(name))["start"]
-        return await room.collecting.preview(name, last=last), start
+        source = await room.sources.show(name)
+        with helping(source["connection"]):
+            return await room.collecting.preview(name, last=last), source["start"]
 
     found, start = in_room(body)
     show.items(
@@ -244,7 +247,9 @@ def ledger(
 def release(name: Name, ids: Ids = None) -> None:
     """Let held messages be processed."""
     count = in_room(lambda room: room.ledger.release(name, ids))
-    show.say(f"{count} released; the next run takes them.", source=name, released=count)
+    told = f"{count} released; the next run takes {'it' if count == 1 else 'them'}."
+    none = f"{'None of these is' if ids else 'Nothing is'} held by source {name}."
+    show.say(told if count else none, source=name, released=count)
 
 
 @app.verb()

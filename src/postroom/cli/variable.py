@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from postroom.cli import show
+from postroom.cli.moved import show_moved
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
@@ -66,6 +67,7 @@ def add(
 
     in_room(body)
     show.say(f"{name} is {value}.", name=name, value=value, changed=True)
+    _note_literal(name, value)
 
 
 @app.verb("set")
@@ -77,17 +79,28 @@ def set_(
     ] = False,
 ) -> None:
     """Make or change a variable."""
-    changed = in_room(
+    done = in_room(
         lambda room: rebinding(
             lambda rebind: room.variables.set(name, value, rebind=rebind), rebind=rebind
         )
     )
     show.say(
-        f"{name} is {value}." if changed else f"{name} was {value} already.",
+        f"{name} is {value}." if done.changed else f"{name} was {value} already.",
         name=name,
         value=value,
-        changed=changed,
+        changed=done.changed,
+        moved=[each._asdict() for each in done.moved],
     )
+    show_moved(done.moved)
+    _note_literal(name, value)
+
+
+def _note_literal(name: str, value: str) -> None:
+    if "${" in value:
+        show.note(
+            f"Note: ${{{name}}} stands for this text as it is written: what a macro stands for is not "
+            "looked into again."
+        )
 
 
 @app.verb()
@@ -95,7 +108,7 @@ def delete(name: Name) -> None:
     """Delete a variable."""
 
     async def body(room: Room) -> None:
-        await room.variables.get(name)
+        await room.variables.delete(name, dry_run=True)
         agreed(f"Delete variable {name}?")
         await room.variables.delete(name)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from postroom.cli import show
+from postroom.cli.finished import finished
 from postroom.cli.run import confirm, in_room, rebinding
 from postroom.cli.verbs import Verbs
 from postroom.errors import WrongUse
@@ -48,16 +49,18 @@ def restore(
     rebind: Annotated[
         bool, typer.Option("--rebind", help="Present its secrets at new places without asking.")
     ] = False,
-) -> None:
+) -> int:
     """Make a new version of what a kept one holds: its settings and its secrets."""
 
-    async def body(room: Room) -> int:
-        return await rebinding(
+    async def body(room: Room) -> tuple[int, dict[str, Any]]:
+        made = await rebinding(
             lambda rebind: room.versions.restore(name, version, rebind=rebind), rebind=rebind
         )
+        return made, await room.credentials.show(name)
 
-    new = in_room(body)
+    new, found = in_room(body)
     show.say(f"Version {new} of {name} holds what version {version} does.", name=name, version=new)
+    return finished(found)
 
 
 @app.verb()

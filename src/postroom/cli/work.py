@@ -26,7 +26,10 @@ def worker(
         list[str] | None, typer.Option(help="A role of this worker; several times.")
     ] = None,
 ) -> None:
-    """Run the loops until Ctrl-C or SIGTERM; several workers of one room share the work."""
+    """Run the loops until Ctrl-C or SIGTERM; several workers of one room share the work.
+
+    A room of an earlier release is upgraded first; a copy of it is kept.
+    """
     from postroom.worker import Worker
 
     async def body(room: Room) -> None:
@@ -34,4 +37,4 @@ def worker(
         with contextlib.suppress(asyncio.CancelledError):  # SIGTERM is how a worker ends
             await Worker(room, roles=tuple(role or ())).run()
 
-    in_room(body)
+    in_room(body, upgrade=True)

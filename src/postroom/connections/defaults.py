@@ -10,7 +10,7 @@ from typing import Final
 
 from postroom.protocols.base import Security
 
-__all__ = ["OFFERED_PORTS", "PORTS", "port_and_security"]
+__all__ = ["PORTS", "port_and_security"]
 
 _BY_PORT: Final[dict[int, Security]] = {
     993: "tls", 995: "tls", 465: "tls",
@@ -23,13 +23,6 @@ PORTS: Final[dict[str, dict[Security, int]]] = {
     "smtp": {"tls": 465, "starttls": 587, "none": 25},
 }
 """The port of each protocol where only security is given."""
-
-OFFERED_PORTS: Final[dict[str, tuple[int, ...]]] = {
-    "imap": (143, 993),
-    "pop3": (110, 995),
-    "smtp": (25, 2525, 587, 465),
-}
-"""What forms offer; any other may be typed."""
 
 
 def port_and_security(

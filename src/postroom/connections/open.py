@@ -13,43 +13,54 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Final, Literal
+from collections.abc import AsyncIterator, Callable, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
 from postroom.connections.direct import DIRECT, side_of_credential
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.readonly import read_only_store
-from postroom.connections.references import SIGN_IN_TYPES, trusted_in
+from postroom.connections.references import SIGN_IN_TYPES
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
+from postroom.credentials.trust import trusted_in
 from postroom.credentials.types.base import CredentialType
-from postroom.credentials.types.certificate import Certificate
 from postroom.credentials.types.password import Password
 from postroom.credentials.types.secret import SecretValue
 from postroom.credentials.types.smtp import Smtp
 from postroom.db import Database, Tx
-from postroom.errors import InvalidValue, PostroomError, Refused, RoomError, WireError
+from postroom.errors import (
+    InvalidValue,
+    PostroomError,
+    Refused,
+    RoomError,
+    Unreadable,
+    WireError,
+)
 from postroom.net.dial import Policy, Step
 from postroom.net.tls import ClientCertificate, Tls
-from postroom.protocols import imap, pop3, smtp
 from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
-from postroom.protocols.imap import ImapStore
-from postroom.protocols.pop3 import Pop3Store
 from postroom.secret import Secret
+
+if TYPE_CHECKING:
+    from postroom.protocols.imap import ImapStore
+    from postroom.protocols.pop3 import Pop3Store
+    from postroom.protocols.smtp import SmtpTransport
 
 __all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transport"]
 
 OnStep = Callable[[Step], None]
 Place = Literal["incoming", "outgoing"]
 
-_STORES: Final[Mapping[str, Callable[..., Awaitable[ImapStore | Pop3Store]]]] = {
-    "imap": imap.open_store,
-    "pop3": pop3.open_store,
-}
+
+def _wire(prepared: Prepared) -> ModuleType:
+    """The wire of a side, loaded when one is dialled: what only stores a message needs none."""
+    return import_module(f"postroom.protocols.{prepared.side.protocol}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,13 +82,18 @@ class Prepared:
 
 async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> ImapStore | Pop3Store:
     """Open the message store of a prepared incoming side.  Raises WireError."""
-    opening = _STORES[prepared.side.protocol]
-    return await opening(prepared.target, prepared.sign_in, on_step=on_step)
+    opening = _wire(prepared).open_store
+    opened: ImapStore | Pop3Store = await opening(
+        prepared.target, prepared.sign_in, on_step=on_step
+    )
+    return opened
 
 
-async def dial_transport(prepared: Prepared, on_step: OnStep | None = None) -> smtp.SmtpTransport:
+async def dial_transport(prepared: Prepared, on_step: OnStep | None = None) -> SmtpTransport:
     """Open the transport of a prepared outgoing side.  Raises WireError."""
-    return await smtp.open_transport(prepared.target, prepared.sign_in, on_step=on_step)
+    opening = _wire(prepared).open_transport
+    opened: SmtpTransport = await opening(prepared.target, prepared.sign_in, on_step=on_step)
+    return opened
 
 
 class Opener:
@@ -166,14 +182,19 @@ class Opener:
         told = f"{error.sentence} They said: {wire.said}" if wire and wire.said else error.sentence
 
         def body(tx: Tx) -> None:
-            if store.exists(tx, bare):
+            if isinstance(error, Unreadable) and "purpose" in error.facts:
+                self._credentials.unreadable(
+                    tx, error.facts["credential"], actor=self._actor,
+                    purpose=error.facts["purpose"], why=error.sentence,
+                )  # fmt: skip
+            if not name.startswith(DIRECT) and store.exists(tx, bare):
                 step = wire.step if wire else "secret"
                 events.record(
                     tx, bare, "failed", actor=self._actor, side=place, step=step, code=error.code,
                     detail=told,
                 )  # fmt: skip
 
-        if not name.startswith(DIRECT) and self._credentials.locked is None:
+        if self._credentials.locked is None:
             with contextlib.suppress(RoomError):
                 await self._db.write(body)
 
@@ -201,9 +222,13 @@ class Opener:
         opened: list[Opened] = []
 
         def unseal(credential: str) -> Opened:
-            found = self._credentials.open(
-                tx, credential, line=side.line, actor=self._actor, purpose=purpose
-            )
+            try:
+                found = self._credentials.open(
+                    tx, credential, line=side.line, actor=self._actor, purpose=purpose
+                )
+            except Unreadable as error:  # for the record: failed() writes it
+                error.facts |= {"credential": credential, "purpose": purpose}
+                raise
             opened.append(found)
             return found
 
@@ -224,7 +249,7 @@ class Opener:
         return Resolver(
             tx,
             expand=expander(tx, self._environ),
-            trusted=trusted_in(tx, self._credentials),
+            trusted=trusted_in(tx),
         )
 
     def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:
@@ -232,7 +257,7 @@ class Opener:
             if place == "incoming":
                 raise _no_side(name, place)
             record = self._credentials.get(tx, name.removeprefix(DIRECT))
-            return "credential", side_of_credential(record, trusted_in(tx, self._credentials))
+            return "credential", side_of_credential(record, trusted_in(tx))
         effective = self._resolver(tx).effective(name)
         side = effective.incoming if place == "incoming" else effective.outgoing
         if side is None:
@@ -276,6 +301,9 @@ def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:
 
 
 def _with_certificate(tls: Tls, opened: Opened) -> Tls:
+    # few servers want one, and X.509 is slow to load
+    from postroom.credentials.types.certificate import Certificate
+
     fields = opened.fields
     if not isinstance(fields, Certificate) or fields.private_key is None:
         raise Refused(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn, cast
 
 from postroom.errors import Refused
-from postroom.protocols.base import FolderState, MessageStore
+from postroom.protocols.base import FolderState, MessageStore, Since
 
 __all__ = ["READS", "read_only_store"]
 
@@ -30,10 +31,12 @@ class _ReadOnly:
     def __init__(self, store: MessageStore) -> None:
         self._store = store
 
-    async def open(self, folder: str, *, read_only: bool = True) -> FolderState:
+    async def open(
+        self, folder: str, *, read_only: bool = True, since: Mapping[str, Since] | None = None
+    ) -> FolderState:
         if not read_only:
             _refuse()
-        return await self._store.open(folder, read_only=True)
+        return await self._store.open(folder, read_only=True, since=since)
 
     def __getattr__(self, name: str) -> Any:
         if name in READS:

@@ -22,7 +22,7 @@ def write_new(directory: Path, name: str, pieces: Iterable[bytes]) -> Path:
     when writing fails.  Raises InvalidValue or RoomError(``room_full``) with a sentence.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         number, path = _create(directory, name)
         try:
             with os.fdopen(number, "wb") as file:

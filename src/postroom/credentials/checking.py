@@ -37,7 +37,7 @@ def check_record(tx: Tx, keyring: Keyring, name: str) -> list[Damage]:
         hints = None
     found = []
     for version in tx.all(
-        "SELECT version, secrets, destinations FROM credential_versions "
+        "SELECT version, plain, secrets, destinations, typed_by, typed_at FROM credential_versions "
         "WHERE credential = :id AND destroyed_at IS NULL ORDER BY version DESC",
         id=row["id"],
     ):
@@ -58,7 +58,7 @@ def _check_version(tx: Tx, keyring: Keyring, hints: Hints | None, row: Row, vers
     number, wanted = version["version"], json.loads(version["secrets"])
     if not wanted:
         return
-    bound = binding_of(row, json.loads(version["destinations"]), version=number)
+    bound = binding_of(dict(row) | dict(version), json.loads(version["destinations"]))
     if keyring.open_all(tx, bound).keys() != set(wanted):
         raise Unreadable(f"A sealed field of credential {row['name']} is not there.")
     if hints is None:

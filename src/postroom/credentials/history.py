@@ -10,7 +10,7 @@ from postroom.audit import Recorder
 from postroom.credentials.intake import mask_of
 from postroom.credentials.record import binding_of, find, hint_binding
 from postroom.credentials.store import CredentialStore
-from postroom.credentials.trust import other_lines, trusted_pem, trusting
+from postroom.credentials.trust import other_lines, trusted_in, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import Details
 from postroom.credentials.versions import (
@@ -19,6 +19,7 @@ from postroom.credentials.versions import (
     Typed,
     destroy,
     lines_added,
+    record_in,
     save_version,
 )
 from postroom.db import Row, Tx
@@ -85,14 +86,15 @@ class History:
         keyring, _ = self._keys()
         row, old = self._kept(tx, name, version, "It needs no restoring.")
         names, bound = json.loads(old["secrets"]), json.loads(old["destinations"])
-        sealed = keyring.open_all(tx, binding_of(row, bound, version=version)) if names else {}
+        # the record as it was when that version was current
+        then: Any = dict(row) | dict(old) | {"version": version}
+        sealed = keyring.open_all(tx, binding_of(then, bound)) if names else {}
         if sealed.keys() != set(names):
             raise Unreadable(f"A sealed field of version {version} of {row['name']} is not there.")
         record = type_named(row["type"]).load(Details(json.loads(old["plain"]), sealed))
         record.check()
-        lines = frozenset(used_lines) | record.own_destinations(lambda cert: trusted_pem(tx, cert))
-        then: Any = dict(row) | dict(old)  # the record as it was when that version was current
-        added = lines_added(then, lines, kept=bool(names), actor=actor, rebind=rebind)
+        lines = frozenset(used_lines) | record.own_destinations(trusted_in(tx))
+        added = lines_added(tx, keyring, then, lines, kept=bool(names), actor=actor, rebind=rebind)
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         typed = Typed(old["typed_by"], old["typed_at"], old["presented_at"])
@@ -148,11 +150,7 @@ class History:
 
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
-        # "version" is the current one: versions.high_water reads it
-        shown = {"id": row["id"], "version": row["version"]} | detail
-        recorder.record(
-            tx, actor=actor, action=action, noun="credential", name=row["name"], detail=shown
-        )
+        record_in(tx, recorder, row, actor, action, detail)
 
 
 def _shown(row: Row, one: Row, hints: Hints | None) -> Version:

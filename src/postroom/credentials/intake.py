@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from postroom.errors import InvalidValue, WrongUse
-from postroom.fields import Fields, check_name
+from postroom.errors import InvalidValue, UnknownField, WrongUse
+from postroom.fields import Fields, check_name, nearest
 from postroom.secret import MASK, Secret, is_mask
 
 __all__ = ["Intake", "mask_of"]
@@ -112,8 +112,12 @@ class Intake:
         kept = self.plain.setdefault(name, {}).setdefault(label, {})
         for key, value in entry.items():
             info = model.model_fields.get(key)
-            if info is not None and Secret in getattr(info.annotation, "__args__", ()):
+            if info is None:
+                raise _unknown(f"{dotted}.{key}", key, model)
+            if Secret in getattr(info.annotation, "__args__", ()):
                 self.seal(f"{name}/{label}/{key}", value)
+            elif isinstance(value, Secret):
+                raise InvalidValue(f"{dotted}.{key}", "it is not sealed, so give it as it is")
             elif value is None:
                 kept.pop(key, None)
             else:
@@ -136,6 +140,13 @@ class Intake:
         elif text != value and not text.startswith("-----BEGIN"):
             self.notes.append(f"{name}: the line break at its end was removed.")
         return text
+
+
+def _unknown(field: str, key: str, model: type[Fields]) -> UnknownField:
+    close = nearest(key, model.model_fields)
+    names = ", ".join(model.model_fields)
+    hint = f"Did you mean {close}?" if close else f"Fields here: {names}."
+    return UnknownField(f"There is no field {field!r}.", hint=hint, field=field)
 
 
 def _by_flag(name: str, label: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import hashlib
 import json
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from postroom.credentials.due import SOON_DAYS, Due, due_of
@@ -22,8 +24,10 @@ __all__ = [
     "Opened",
     "Saved",
     "State",
+    "beside",
     "binding_of",
     "check_complete",
+    "check_usable",
     "credential_of",
     "find",
     "find_all",
@@ -152,8 +156,10 @@ def find_all(tx: Tx) -> list[Row]:
     return tx.all(ALL)
 
 
-def binding_of(row: Row, destinations: list[str], *, version: int | None = None) -> Binding:
-    """What the sealed fields of a version are bound to."""
+def binding_of(
+    row: Row | Mapping[str, Any], destinations: list[str], *, version: int | None = None
+) -> Binding:
+    """What the sealed fields of a version are bound to; ``row`` has the columns of that version."""
     return Binding(
         "credential",
         row["id"],
@@ -161,7 +167,19 @@ def binding_of(row: Row, destinations: list[str], *, version: int | None = None)
         row["type"],
         row["version"] if version is None else version,
         tuple(destinations),
+        beside(row["plain"], row["secrets"], row["typed_by"], row["typed_at"]),
     )
+
+
+def beside(plain: str, secrets: str, typed_by: str, typed_at: float) -> bytes:
+    """The digest of what a version keeps in the clear beside its secrets, as it is stored.
+
+    Bound to them, so that nobody who can only write the database makes a password sign in for
+    another user, widens who may be written from, or begins the time for corrections anew.
+    ``presented_at`` changes without the secrets; the audit record keeps that (versions.is_kind).
+    """
+    parts = (plain.encode(), secrets.encode(), typed_by.encode(), struct.pack(">d", typed_at))
+    return hashlib.sha256(b"".join(struct.pack(">Q", len(part)) + part for part in parts)).digest()
 
 
 def credential_of(row: Row, hints: Hints | None) -> Credential:
@@ -199,6 +217,24 @@ def check_complete(credential: Credential) -> None:
             code="incomplete",
             missing=credential.missing,
             hint=f"Give it with: postroom credential set {credential.name}",
+        )
+
+
+def check_usable(credential: Credential, line: str | None) -> None:
+    """Raise Unreadable, or Refused: incomplete, or not bound to the line about to be dialled."""
+    if credential.state == "unreadable":
+        raise Unreadable(
+            f"The credential {credential.name} cannot be read.",
+            hint="Restore it from a backup, or delete it and make it again.",
+        )
+    check_complete(credential)
+    if line is not None and line not in credential.destinations:
+        raise Refused(
+            f"The secret of {credential.name} may not be presented to {line}; nothing was dialled.",
+            code="destination_not_bound",
+            line=line,
+            bound=credential.destinations,
+            hint="Save the connection again, with the secret's value if the host is right.",
         )
 
 

@@ -7,7 +7,6 @@ belong to roles stand above, in the operations.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
@@ -21,15 +20,16 @@ from postroom.credentials.record import (
     Credential,
     Opened,
     Saved,
-    check_complete,
+    check_usable,
     credential_of,
     find,
     find_all,
 )
-from postroom.credentials.trust import other_lines, trusted_pem, trusting
+from postroom.credentials.trust import other_lines, trusted_in, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, Details
 from postroom.credentials.versions import (
+    ACCEPTED,
     Rebind,
     Save,
     check_current,
@@ -37,6 +37,7 @@ from postroom.credentials.versions import (
     lines_added,
     open_details,
     open_sealed,
+    record_in,
     save_version,
     typed_of,
 )
@@ -79,10 +80,6 @@ class CredentialStore:
         """Whether there is a record of that name, without regard to case."""
         found = tx.value("SELECT 1 FROM credentials WHERE name_key = :key", key=name.lower())
         return found is not None
-
-    def trusted_pem(self, tx: Tx, name: str) -> str:
-        """The PEM text of a ``trusted_certificate`` credential; raises InvalidValue."""
-        return trusted_pem(tx, name)
 
     # ------------------------------------------------------------------ make and change
 
@@ -152,13 +149,13 @@ class CredentialStore:
             raise trouble
         record = kind.load(Details(intake.plain, intake.sealed), where=f"credential {row['name']}")
         record.check()
-        lines = frozenset(used_lines) | record.own_destinations(_trusted(tx))
+        lines = frozenset(used_lines) | record.own_destinations(trusted_in(tx))
         details = record.split()
         kept = bool(details.sealed.keys() - intake.typed)
         typed = bool(details.sealed) and not kept
         if row["version"] and trouble is None and stored == details and _lines(row) == lines:
             return Saved(self.get(tx, name), intake.notes, typed)
-        added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
+        added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         version = save_version(
@@ -238,13 +235,13 @@ class CredentialStore:
             return False
         stored, trouble = open_details(tx, keyring, row)
         record = type_named(row["type"]).load(stored)
-        lines = frozenset(used_lines) | record.own_destinations(_trusted(tx))
+        lines = frozenset(used_lines) | record.own_destinations(trusted_in(tx))
         if lines == _lines(row) or (trouble is not None and lines < _lines(row)):
             return False  # what does not open keeps its longer list, and is in nobody's way
         if trouble is not None:
             raise trouble
         kept = bool(stored.sealed)
-        added = lines_added(row, lines, kept=kept, actor=actor, rebind=rebind)
+        added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
         version = save_version(
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
@@ -263,18 +260,37 @@ class CredentialStore:
         keyring, _ = self._keys()
         row = find(tx, name)
         credential = credential_of(row, keyring.hints(tx))
-        _check_usable(credential, line)
+        check_usable(credential, line)
         check_current(tx, row)
         sealed = open_sealed(tx, keyring, row, credential.sealed, credential.destinations)
         fields = type_named(row["type"]).load(Details(credential.stored, sealed))
-        self._record(tx, row, actor, "open", line=line, purpose=purpose)
+        use = {"line": line, "purpose": purpose, "version": row["version"]}
+        self._record(tx, row, actor, "open", **use)
         return Opened(credential, row["version"], fields)
 
+    def unreadable(self, tx: Tx, name: str, *, actor: str, purpose: str, why: str) -> None:
+        """Write down, in a transaction of its own, that a record did not open for a use."""
+        self._record(tx, find(tx, name), actor, "unreadable", purpose=purpose, why=why)
+
     def presented(self, tx: Tx, name: str, version: int, at: float) -> None:
-        """Note that the other side accepted this version at ``at`` (seconds since 1970)."""
+        """Note that the other side accepted this version at ``at`` (seconds since 1970).
+
+        The first time is written down too: from then on nobody corrects where it goes unasked.
+        """
+        first = tx.execute(
+            "UPDATE credential_versions SET presented_at = :at WHERE version = :version "
+            "AND presented_at IS NULL AND credential = "
+            "(SELECT id FROM credentials WHERE name_key = :key)",
+            at=at,
+            version=version,
+            key=name.lower(),
+        )
+        if first:
+            self._record(tx, find(tx, name), "postroom", ACCEPTED, accepted=version)
+            return
         tx.execute(
             "UPDATE credential_versions SET presented_at = :at WHERE version = :version "
-            "AND (presented_at IS NULL OR presented_at < :old) AND credential = "
+            "AND presented_at < :old AND credential = "
             "(SELECT id FROM credentials WHERE name_key = :key)",
             at=at,
             version=version,
@@ -301,14 +317,7 @@ class CredentialStore:
 
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
-        shown = {"id": row["id"], "version": row["version"]} | detail
-        recorder.record(
-            tx, actor=actor, action=action, noun="credential", name=row["name"], detail=shown
-        )
-
-
-def _trusted(tx: Tx) -> functools.partial[str]:
-    return functools.partial(trusted_pem, tx)
+        record_in(tx, recorder, row, actor, action, detail)
 
 
 def _taken(
@@ -337,23 +346,6 @@ def _changed(before: Details, after: Details) -> list[str]:
     return sorted(
         plain | {slot for slot in slots if before.sealed.get(slot) != after.sealed.get(slot)}
     )
-
-
-def _check_usable(credential: Credential, line: str | None) -> None:
-    if credential.state == "unreadable":
-        raise Unreadable(
-            f"The credential {credential.name} cannot be read.",
-            hint="Restore it from a backup, or delete it and make it again.",
-        )
-    check_complete(credential)
-    if line is not None and line not in credential.destinations:
-        raise Refused(
-            f"The secret of {credential.name} may not be presented to {line}; nothing was dialled.",
-            code="destination_not_bound",
-            line=line,
-            bound=credential.destinations,
-            hint="Save the connection again, with the secret's value if the host is right.",
-        )
 
 
 def _name_taken(name: str) -> Refused:

@@ -7,10 +7,10 @@ value is typed again, somebody has the right ``rebind``, or it is still being se
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
-from postroom.audit import last
+from postroom.audit import Recorder, highest_version, last
 from postroom.clock import timestamp
 from postroom.credentials.record import binding_of, hint_binding
 from postroom.credentials.types import type_named
@@ -21,6 +21,7 @@ from postroom.secret import Secret, hint
 from postroom.vault import Hints, Keyring
 
 __all__ = [
+    "ACCEPTED",
     "KEPT",
     "KINDNESS_SECONDS",
     "Rebind",
@@ -35,6 +36,7 @@ __all__ = [
     "next_version",
     "open_details",
     "open_sealed",
+    "record_in",
     "save_version",
     "typed_of",
 ]
@@ -42,6 +44,8 @@ __all__ = [
 KEPT: Final = 5
 """How many versions stay sealed, the current one among them."""
 KINDNESS_SECONDS: Final = 86400.0
+ACCEPTED: Final = "accepted"
+"""What the audit record says when the other side accepts a secret for the first time."""
 
 Rebind = bool | Collection[tuple[str, str]]
 """Whether secrets that are kept may go to new destinations: all of them, none, or those that
@@ -75,27 +79,49 @@ def typed_of(row: Row, actor: str, *, kept: bool) -> Typed:
     return Typed(actor, timestamp(), None)
 
 
-def is_kind(row: Row, actor: str, now: float) -> bool:
-    """Whether the person who typed the secret may still correct where it goes."""
+def is_kind(tx: Tx, keyring: Keyring, row: Row, actor: str, now: float) -> bool:
+    """Whether the person who typed the secret may still correct where it goes.
+
+    What the row says of it is believed where the secrets are bound to it, and that nobody has
+    accepted them yet where the audit record agrees: a row is quickly edited.
+    """
     return (
         row["presented_at"] is None
         and row["typed_by"] == actor
         and row["typed_at"] is not None
         and 0 <= now - row["typed_at"] < KINDNESS_SECONDS
+        and not _accepted_since(tx, row)
+        and keyring.is_fully_bound(tx, binding_of(row, json.loads(row["destinations"])))
+    )
+
+
+def _accepted_since(tx: Tx, row: Row) -> bool:
+    latest = last(tx, noun="credential", name=row["name"], action=ACCEPTED)
+    return (
+        latest is not None
+        and latest["at"] >= row["typed_at"]
+        and json.loads(latest["detail"]).get("id") == row["id"]
     )
 
 
 def lines_added(
-    row: Row, lines: Iterable[str], *, kept: bool, actor: str, rebind: Rebind
+    tx: Tx,
+    keyring: Keyring,
+    row: Row,
+    lines: Iterable[str],
+    *,
+    kept: bool,
+    actor: str,
+    rebind: Rebind,
 ) -> list[str]:
-    """The destinations that a new version adds.
+    """The destinations that a new version adds to those of ``row``, whose secrets were opened.
 
     Raises Refused (``secret_reentry_required``, facts ``lines``) when a secret is kept and neither
     ``rebind`` nor the kindness of the first day allows it.
     """
     added = sorted(set(lines) - set(json.loads(row["destinations"] or "[]")))
     agreed = _agreed(row["name"], added, rebind)
-    if added and kept and not agreed and not is_kind(row, actor, timestamp()):
+    if added and kept and not agreed and not is_kind(tx, keyring, row, actor, timestamp()):
         shown = ", ".join(added)
         raise Refused(
             f"The secret of {row['name']} is not bound to {shown}; nothing was saved.",
@@ -116,11 +142,25 @@ def _agreed(name: str, added: Iterable[str], rebind: Rebind) -> bool:
 
 def high_water(tx: Tx, row: Row) -> int:
     """The highest version of a record that the audit record knows; it outlives this process."""
-    latest = last(tx, noun="credential", name=row["name"])
-    if latest is None:
-        return 0
-    detail = json.loads(latest["detail"])
-    return int(detail.get("version", 0)) if detail.get("id") == row["id"] else 0
+    return highest_version(tx, row["id"])
+
+
+def record_in(
+    tx: Tx, recorder: Recorder, row: Row, actor: str, action: str, detail: Mapping[str, Any]
+) -> None:
+    """Write one audit row about a record; it never states a lower version than rows before it.
+
+    Else a change of the description would make a version that somebody put back the known one.
+    """
+    version = detail.get("version") or max(row["version"], high_water(tx, row))
+    recorder.record(
+        tx,
+        actor=actor,
+        action=action,
+        noun="credential",
+        name=row["name"],
+        detail={**detail, "id": row["id"], "version": version},
+    )
 
 
 def check_current(tx: Tx, row: Row) -> None:
@@ -178,21 +218,24 @@ def save_version(tx: Tx, keyring: Keyring, row: Row, save: Save) -> int:
     version = next_version(tx, row)
     details = save.record.split()
     lines = sorted(save.lines)
+    stored = {
+        "plain": json.dumps(details.plain),
+        "secrets": json.dumps(sorted(details.sealed)),
+        "typed_by": save.typed.by,
+        "typed_at": save.typed.at,
+    }
     tx.execute(
         "INSERT INTO credential_versions (credential, version, plain, secrets, destinations, "
         "typed_by, typed_at, presented_at, destroyed_at) VALUES (:id, :version, :plain, :secrets, "
-        ":lines, :by, :at, :presented_at, NULL)",
+        ":lines, :typed_by, :typed_at, :presented_at, NULL)",
         id=row["id"],
         version=version,
-        plain=json.dumps(details.plain),
-        secrets=json.dumps(sorted(details.sealed)),
         lines=json.dumps(lines),
-        by=save.typed.by,
-        at=save.typed.at,
         presented_at=save.typed.presented_at,
+        **stored,
     )
     if details.sealed:
-        bound = binding_of(row, lines, version=version)
+        bound = binding_of(dict(row) | stored, lines, version=version)
         keyring.seal(tx, keyring.new_data_key(tx), bound, details.sealed)
         hints = keyring.hints(tx)
         shown = {slot: _hint(hints, secret) for slot, secret in details.sealed.items()}

@@ -1,12 +1,15 @@
 """The database: one way to write, one way to read, and the claims that share out the work."""
 
-from postroom.db.claims import Claim, Queue, is_living, living
-from postroom.db.engine import Database, open_database
+from postroom.db.claims import Claim, Queue
+from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
-from postroom.db.seats import Seat
+from postroom.db.migrate import SCHEMA
+from postroom.db.place import check_place
+from postroom.db.seats import Seat, drop_claims, how_many_living, is_living, seated
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [
+    "SCHEMA",
     "Claim",
     "Conflict",
     "Database",
@@ -14,9 +17,13 @@ __all__ = [
     "Row",
     "Seat",
     "Tx",
+    "check_place",
+    "drop_claims",
     "give_tokens",
+    "how_many_living",
     "is_living",
-    "living",
+    "moved_away",
     "open_database",
+    "seated",
     "take_tokens",
 ]

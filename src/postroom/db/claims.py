@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 from postroom.db.tx import Row, Tx
 from postroom.errors import Refused
 
-__all__ = ["HEARTBEAT_SECONDS", "LEASE_SECONDS", "Claim", "Queue", "is_living", "living"]
+__all__ = ["HEARTBEAT_SECONDS", "LEASE_SECONDS", "Claim", "Queue"]
 
 LEASE_SECONDS: Final = 15.0
 HEARTBEAT_SECONDS: Final = 5.0
@@ -161,22 +161,3 @@ def _free(now: float, names: Iterable[str] = ()) -> dict[str, Any]:
 
 def _lost() -> Refused:
     return Refused("Another worker has taken this work over.", code="claim_lost", temporary=True)
-
-
-def living(tx: Tx, *, now: float) -> int:
-    """How many processes have a seat and have sent a heartbeat within the lease."""
-    count: int = tx.value(
-        "SELECT count(*) FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
-    )
-    return count
-
-
-def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
-    """Whether the owner of a row has a seat and has sent a heartbeat within the lease."""
-    return owner is not None and bool(
-        tx.value(
-            "SELECT 1 FROM workers WHERE owner = :owner AND heartbeat_at >= :oldest",
-            owner=owner,
-            oldest=now - LEASE_SECONDS,
-        )
-    )

@@ -11,25 +11,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from postroom.db.migrate import SCHEMA, migrate, schema_of
-from postroom.db.place import check_place, lock_holder
+from postroom.db.migrate import check_schema, make_schema, schema_of
+from postroom.db.place import check_place, is_full
 from postroom.db.tx import Tx, translate
 from postroom.errors import RoomError
 
-__all__ = ["Database", "open_database"]
+__all__ = ["Database", "moved_away", "open_database"]
 
 T = TypeVar("T")
 BUSY_SECONDS = 10.0
+ALONE_SECONDS = 1.0
+"""How long a look at a room on a full disk waits for another one: nobody else is there."""
 MOST_BODIES = 512
 """Bodies in one commit at the most, so that the first does not wait for the last of a flood."""
 
 _Job = tuple[Callable[[Tx], Any], "asyncio.Future[Any]"]
 
 
-def open_database(path: Path, *, create: bool = False, read_only: bool = False) -> Database:
+def open_database(
+    path: Path, *, create: bool = False, read_only: bool = False, older: bool = False
+) -> Database:
     """Open the database file of a room.
 
-    ``create`` makes it when missing (mode 0600).  Raises RoomError: ``room_missing``,
+    ``create`` makes it when missing (mode 0600); ``older`` opens a room of an earlier release as
+    it is, to read in it what has not changed since.  Raises RoomError: ``room_missing``,
     ``room_too_new``, ``room_too_old``, or a sentence about the disk.
     """
     if not path.exists():
@@ -45,15 +50,16 @@ def open_database(path: Path, *, create: bool = False, read_only: bool = False) 
         check_place(path.parent)
         _make_private(path)
     try:
-        with_schema = _connect(path)
+        with_schema = _connect(path) if create else _connect_to_read(path)
         try:
-            if create:
-                migrate(with_schema)
-            _check_schema(with_schema)
+            if create and schema_of(with_schema) == 0:
+                make_schema(with_schema)
+            check_schema(with_schema, older=older)
+            _check_foreign(with_schema)
         finally:
             with_schema.close()
     except sqlite3.Error as error:
-        raise translate(error, holder=lock_holder(path)) from error
+        raise translate(error, path) from error
     return Database(path, read_only=read_only)
 
 
@@ -80,39 +86,69 @@ def _make_file(path: Path) -> None:
         ) from error
 
 
-def _check_schema(connection: sqlite3.Connection) -> None:
-    number = schema_of(connection)
-    if number > SCHEMA:
-        migrate(connection)  # says that the room is too new
-    if number < SCHEMA:
+def _check_foreign(connection: sqlite3.Connection) -> None:
+    """A room has no triggers and no views: one could swallow an audit row, or answer for a table."""
+    found = connection.execute(
+        "SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1"
+    ).fetchone()
+    if found is not None:
         raise RoomError(
-            f"This room was not finished (schema {number}; this release needs {SCHEMA}).",
-            code="room_too_old",
-            hint="Finish it with: postroom init",
+            f"Somebody put a {found['type']} named {found['name']!r} into the room's database; a room "
+            "has none.",
+            hint="Find out who did. Restore the room from a backup, or drop it with sqlite3.",
         )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection for one short look; also on a disk without room for the shared -shm file.
+
+    There SQLite keeps that index in its own memory, if nobody else has the room open; so close it
+    soon.  Raises sqlite3.Error, that of the full disk if others have the room open.
+    """
+    try:
+        return _connect(path)
+    except sqlite3.Error as error:
+        if not is_full(path.parent):
+            raise
+        try:
+            return _connect(path, alone=True)
+        except sqlite3.Error:
+            raise error from None
+
+
+def _connect(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """``alone`` keeps everybody else out of the database until it is closed."""
     connection = sqlite3.connect(
         path,
-        timeout=BUSY_SECONDS,
+        timeout=ALONE_SECONDS if alone else BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
     )
     connection.row_factory = sqlite3.Row
-    # FULL makes every commit durable in WAL mode; NORMAL would lose the last ones on power loss
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "secure_delete=ON",
-        "fullfsync=1",
-        "temp_store=MEMORY",
-        "cache_size=-8000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        # before the journal: it says where the index of the log is kept
+        # (sqlite.org/wal.html, "Use of WAL Without Shared-Memory")
+        if alone:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
+
+
+# FULL makes every commit durable in WAL mode; NORMAL would lose the last ones on power loss
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    "fullfsync=1",
+    "temp_store=MEMORY",
+    "cache_size=-8000",
+)
 
 
 class Database:
@@ -125,6 +161,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self._file = _identity(path)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._readers = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -154,13 +191,32 @@ class Database:
 
     def read_now(self, body: Callable[[Tx], T]) -> T:
         """As :meth:`read`, for code that is not asynchronous."""
-        connection = self._reader()
+        try:
+            connection = self._reader()
+        except RoomError as error:
+            if error.code != "room_full":
+                raise
+            return self._read_alone(body)
+        return self._snapshot(connection, body)
+
+    def _read_alone(self, body: Callable[[Tx], T]) -> T:
+        try:
+            connection = _connect_to_read(self.path)
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            return self._snapshot(connection, body)
+        finally:
+            connection.close()
+
+    def _snapshot(self, connection: sqlite3.Connection, body: Callable[[Tx], T]) -> T:
         try:
             connection.execute("BEGIN")
         except sqlite3.Error as error:
-            raise translate(error, holder=lock_holder(self.path)) from error
+            raise translate(error, self.path) from error
         try:
-            return body(Tx(connection))
+            return body(Tx(connection, self.path))
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -169,6 +225,10 @@ class Database:
         """A number that changes when another connection has committed: cheap to ask, often."""
         number: int = self._reader().execute("PRAGMA data_version").fetchone()[0]
         return number
+
+    def in_place(self) -> bool:
+        """Whether the file at the path still is the one that was opened, not moved or replaced."""
+        return _identity(self.path) == self._file
 
     async def close(self) -> None:
         """Finish what is queued, then close.  Calling it twice is fine."""
@@ -187,13 +247,19 @@ class Database:
             if self._closed:
                 raise RoomError("The room is closed.")
             try:
-                connection = _connect(self.path)
+                connection = self._connect()
             except sqlite3.Error as error:
-                raise translate(error) from error
+                raise translate(error, self.path) from error
             connection.execute("PRAGMA query_only=ON")
             self._readers.connection = connection
             self._opened.append(connection)
         return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        """One more connection, to the same file as the others: another room may be there by now."""
+        if not self.in_place():
+            raise moved_away(self.path)
+        return _connect(self.path)
 
     def _start(self) -> None:
         with self._starting:
@@ -221,18 +287,20 @@ class Database:
             if not batch:
                 continue
             try:
-                connection = connection or _connect(self.path)
+                connection = connection or self._connect()
                 answers = self._commit(connection, batch)
             except sqlite3.Error as error:
-                failure = translate(error, holder=lock_holder(self.path))
+                failure = translate(error, self.path)
                 answers = [(future, None, failure) for _, future in batch]
+            except RoomError as moved:
+                answers = [(future, None, moved) for _, future in batch]
             _answer(answers)
         if connection is not None:
             connection.close()
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[_Answer]:
         answers: list[_Answer] = []
-        tx = Tx(connection)
+        tx = Tx(connection, self.path)
         connection.execute("BEGIN IMMEDIATE")
         try:
             for body, future in batch:
@@ -243,6 +311,7 @@ class Database:
                 except BaseException as error:
                     if not connection.in_transaction:
                         raise  # SQLite itself gave up on the whole transaction (full disk, I/O)
+                    tx.known.clear()
                     connection.execute("ROLLBACK TO body")
                     connection.execute("RELEASE body")
                     answers.append((future, None, error))
@@ -252,9 +321,25 @@ class Database:
                 connection.execute("ROLLBACK")
             failure = error
             if isinstance(error, sqlite3.Error):
-                failure = translate(error, holder=lock_holder(self.path))
+                failure = translate(error, self.path)
             return [(future, None, failure) for _, future in batch]
         return answers
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def moved_away(path: Path) -> RoomError:
+    """What to say when another file is at the place of the room that is open."""
+    return RoomError(
+        f"The room at {path.parent} was moved or replaced while this process had it open.",
+        hint="Start it again: it then works with the room that is there now.",
+    )
 
 
 _Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]

@@ -1,14 +1,16 @@
-"""Where a room may lie: local file systems only; and who holds a SQLite file's write lock."""
+"""Where a room may lie: local file systems only; what ails its disk; who holds the write lock."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from postroom.errors import RoomError
 
-__all__ = ["check_place", "lock_holder"]
+__all__ = ["check_place", "is_full", "lock_holder", "openers"]
 
 _REMOTE = frozenset(
     {
@@ -28,6 +30,7 @@ _REMOTE = frozenset(
         "9p",
     }
 )
+_LEAST_BYTES = 64 * 1024  # twice what SQLite needs to open a room that nobody has open (its -shm)
 _WRITE_LOCK_BYTE = 120  # of the -shm file: WAL_WRITE_LOCK, https://www.sqlite.org/walformat.html
 
 
@@ -58,6 +61,21 @@ def _filesystem(directory: Path) -> str:
     return kind
 
 
+def is_full(directory: Path) -> bool:
+    """Whether the disk takes nothing more here, for us: no space, no inode, or over our quota.
+
+    It is tried, with a file that has no name: free blocks that a quota withholds look free.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(_LEAST_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # some file systems choose the blocks only now
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
+
+
 def lock_holder(path: Path) -> str:
     """`` (process 1234)`` if the kernel tells who holds the write lock, else an empty text.
 
@@ -80,3 +98,18 @@ def lock_holder(path: Path) -> str:
         ):
             return f" (process {parts[4]})"
     return ""
+
+
+def openers(path: Path) -> list[int]:
+    """The other processes that have the database open, as far as the kernel tells.
+
+    SQLite holds a shared lock on the file for each of them as long as it is in WAL mode.
+    """
+    try:
+        inode = os.stat(path).st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    held = [parts for parts in map(str.split, lines) if len(parts) >= 8 and parts[1] == "POSIX"]
+    found = {int(parts[4]) for parts in held if parts[5].endswith(f":{inode}")}
+    return sorted(found - {os.getpid()})

@@ -14,15 +14,17 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from postroom.clock import timestamp
-from postroom.db.claims import HEARTBEAT_SECONDS
+from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import RoomError
 
-__all__ = ["Seat"]
+__all__ = ["Seat", "drop_claims", "how_many_living", "is_living", "living", "seated"]
+
+_SEATS: Final = "seats"
 
 STRAY_SECONDS = 3600.0
 
@@ -34,13 +36,12 @@ class Seat:
         """``kek`` is the id of the key this process opened the room with."""
         self._db = db
         self._kek = kek
-        self._directory = db.path.parent / "seats"
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._path(self.owner).parent.mkdir(mode=0o700, exist_ok=True)
         self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
@@ -71,25 +72,12 @@ class Seat:
         others = await self._db.read(
             lambda tx: tx.all("SELECT owner FROM workers WHERE owner <> :me", me=self.owner)
         )
-        gone = [row["owner"] for row in others if self._is_dead(row["owner"])]
+        gone = [row["owner"] for row in others if not living(self._db.path.parent, row["owner"])]
         if gone:
             await self._db.write(lambda tx: _remove(tx, *gone))
             for owner in gone:
                 self._path(owner).unlink(missing_ok=True)
         return len(gone)
-
-    def _is_dead(self, owner: str) -> bool:
-        try:
-            file = os.open(self._path(owner), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(file)
-        return True
 
     def _remove_strays(self, tx: Tx) -> None:
         """Remove files of processes that were killed before they had a seat.
@@ -97,10 +85,10 @@ class Seat:
         Not before an hour: who is just sitting down has a file that is not locked yet.
         """
         seated = {row["owner"] for row in tx.all("SELECT owner FROM workers")}
-        for path in self._directory.glob("*.lock"):
+        for path in (self._db.path.parent / _SEATS).glob("*.lock"):
             with contextlib.suppress(FileNotFoundError):
                 old = timestamp() - path.stat().st_mtime > STRAY_SECONDS
-                if old and path.stem not in seated and self._is_dead(path.stem):
+                if old and path.stem not in seated and not living(self._db.path.parent, path.stem):
                     path.unlink()
 
     async def _beat(self) -> None:
@@ -124,7 +112,7 @@ class Seat:
         )
 
     def _path(self, owner: str) -> Path:
-        return self._directory / f"{owner}.lock"
+        return _lock_of(self._db.path.parent, owner)
 
     def _leave_file(self) -> None:
         if self._file is not None:
@@ -133,6 +121,59 @@ class Seat:
             self._file = None
 
 
+def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
+    """Whether the owner of a row has a seat, holds its lock and has sent a heartbeat in the lease."""
+    return owner is not None and bool(
+        tx.value(
+            "SELECT 1 FROM workers WHERE owner = :owner AND heartbeat_at >= :oldest",
+            owner=owner,
+            oldest=now - LEASE_SECONDS,
+        )
+        and living(tx.path.parent, owner)
+    )
+
+
+def how_many_living(tx: Tx, *, now: float) -> int:
+    """How many processes have a seat and have sent a heartbeat within the lease."""
+    count: int = tx.value(
+        "SELECT count(*) FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
+    )
+    return count
+
+
+def living(room: Path, owner: str) -> bool:
+    """Whether the process that took this seat lives: it holds the lock on the seat's file."""
+    try:
+        file = os.open(_lock_of(room, owner), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: several may ask at once
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _lock_of(room: Path, owner: str) -> Path:
+    return room / _SEATS / f"{owner}.lock"
+
+
 def _remove(tx: Tx, *owners: str) -> None:
     for owner in owners:
         tx.execute("DELETE FROM workers WHERE owner = :owner", owner=owner)
+
+
+def seated(room: Path) -> list[str]:
+    """Who works on the room in that directory right now, by the names of their seats."""
+    try:
+        owners = sorted(path.stem for path in (room / _SEATS).glob("*.lock"))
+        return [owner for owner in owners if living(room, owner)]
+    except OSError:  # of somebody else, or gone a moment ago
+        return []
+
+
+def drop_claims(tx: Tx) -> None:
+    """Nobody sits here: of a copy of a room, whose workers are at work elsewhere."""
+    tx.execute("DELETE FROM workers")

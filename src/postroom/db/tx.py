@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
+from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
 
 __all__ = ["Conflict", "Row", "Tx", "translate"]
@@ -19,14 +21,22 @@ class Conflict(Exception):
 
 
 class Tx:
-    """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body."""
+    """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body.
 
-    __slots__ = ("_connection",)
+    ``known`` is what one body may leave to the next in the same transaction, while nobody else can
+    write: the end of a chain, say.  It is emptied when a body is rolled back.
+    """
+
     dialect: ClassVar = "sqlite"
     """Which text of a statement is meant, where a statement has one for each dialect."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    __slots__ = ("_connection", "known", "path")
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """``path`` is the database's file: where the disk is asked when something goes wrong."""
         self._connection = connection
+        self.path = path
+        self.known: dict[tuple[str, str], Any] = {}
 
     def execute(self, sql: str, **values: Any) -> int:
         """Run one statement; gives the number of rows it changed."""
@@ -41,14 +51,14 @@ class Tx:
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise translate(error) from error
+            raise translate(error, self.path) from error
 
     def all(self, sql: str, **values: Any) -> list[Row]:
         """Every row of a query."""
         try:
             return self._run(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise translate(error) from error
+            raise translate(error, self.path) from error
 
     def one(self, sql: str, **values: Any) -> Row | None:
         """The first row of a query, or None."""
@@ -64,27 +74,23 @@ class Tx:
         try:
             return self._connection.execute(sql, values)
         except sqlite3.Error as error:
-            raise translate(error) from error
+            raise translate(error, self.path) from error
 
 
-def translate(error: sqlite3.Error, *, holder: str = "") -> Exception:
-    """The one place where SQLite's exceptions become ours.
-
-    ``holder`` names the process that holds the write lock, when somebody found out.
-    """
+def translate(error: sqlite3.Error, path: Path) -> Exception:
+    """The one place where SQLite's exceptions become ours; ``path`` is the database's file."""
     number = getattr(error, "sqlite_errorcode", 0)
     primary = number & 0xFF
     if number in _TAKEN:
         return Conflict(str(error))
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return RoomError(
-            f"Another process has been writing to this room for 10 seconds{holder}.",
+            f"Another process has been writing to this room for 10 seconds{lock_holder(path)}.",
             code="room_busy",
             temporary=True,
             hint="Try again, or end that process if it hangs.",
         )
-    # the second: no space for the shared memory of the WAL, the first thing an opened room needs
-    if primary == sqlite3.SQLITE_FULL or number == sqlite3.SQLITE_IOERR_SHMSIZE:
+    if primary == sqlite3.SQLITE_FULL or (primary in _DISK and is_full(path.parent)):
         return RoomError(
             "The disk that holds the room is full; nothing was saved.",
             code="room_full",
@@ -100,7 +106,14 @@ def translate(error: sqlite3.Error, *, holder: str = "") -> Exception:
         return RoomError(
             "The room's database file cannot be written.", hint="Check its owner and permissions."
         )
-    if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+    if primary == sqlite3.SQLITE_ERROR and str(error).startswith(
+        ("no such table", "no such column")
+    ):
+        return RoomError(
+            f"The room's tables are not as this release made them ({error}).",
+            hint="Somebody changed them. Restore the room from a backup.",
+        )
+    if primary in _DISK:
         return RoomError(
             f"The room's database could not be read or written ({error}).",
             hint="Check the disk and the permissions of the room's directory.",
@@ -109,3 +122,6 @@ def translate(error: sqlite3.Error, *, holder: str = "") -> Exception:
 
 
 _TAKEN = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+# Where there is no byte left SQLite fails before it writes a page: it cannot make the -shm file
+# (IOERR_SHMSIZE), nor, without inodes, the -wal (CANTOPEN); over a user's quota a write is IOERR.
+_DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)

@@ -16,6 +16,7 @@ from postroom.fields.values import (
     Regex,
     Size,
     check_name,
+    check_waits,
     format_size,
     parse_size,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Size",
     "assign",
     "check_name",
+    "check_waits",
     "describe",
     "field",
     "format_size",

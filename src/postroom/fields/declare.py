@@ -19,6 +19,7 @@ class Fields(BaseModel):
         validate_default=True,
         populate_by_name=True,
         arbitrary_types_allowed=True,
+        defer_build=True,  # a verb uses a few of the declarations: each is built when first used
     )
 
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
+from pydantic.fields import FieldInfo
 
 from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields.declare import Fields
-from postroom.fields.described import describe, model_of
+from postroom.fields.described import Described, describe, model_of
 
 __all__ = ["assign", "nearest", "parse", "shown"]
 
@@ -39,7 +40,7 @@ def _translate(
     if first["type"] == "extra_forbidden":
         return _unknown(model, path, prefix)
     owner = _owner(model, path)
-    message = _plain(first)
+    message = _plain(first) + (_inside(owner) if first["type"].startswith("model_") else "")
     if first["type"] == "literal_error":
         message += _or_group(_owner(model, path[:-1]), path[-1])
     inner, colon, rest = message.partition(": ")
@@ -88,6 +89,29 @@ def _or_group(owner: Any, name: str) -> str:
         return ""
     inside = ", ".join(f"{one.name}: {one.type.upper()}" for one in describe(group))
     return f", or {{{inside}}}"
+
+
+def _inside(group: Any) -> str:
+    """``: {max: 5, per: minute}, say`` for a field that is a group: its fields, with an example."""
+    if group is None:
+        return ""
+    known = [one for one in describe(group) if "." not in one.name]
+    example = ", ".join(f"{one.name}: {_example(one)}" for one in known[:_TOLD])
+    more = f", and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+    choices = [f"{one.name} is {' or '.join(one.options)}" for one in known if one.options]
+    return "".join([f", such as {{{example}}}{more}", *(f"; {each}" for each in choices[:_TOLD])])
+
+
+def _example(one: Described) -> str:
+    if not one.needed and one.default_text:
+        return one.default_text
+    if one.options:
+        return one.options[0]
+    return {"number": "5", "duration": "1m", "size": "2MiB"}.get(one.type, one.type.upper())
+
+
+_TOLD = 4
+"""Fields of a group that its example names."""
 
 
 def _plain(error: Any) -> str:
@@ -156,7 +180,31 @@ def shown(record: Fields, *, defaults: bool = False) -> dict[str, Any]:
 
     Without ``defaults`` only what was given or differs from its default is there.
     """
-    return record.model_dump(mode="json", by_alias=True, exclude_defaults=not defaults)
+    dumped = record.model_dump(mode="json", by_alias=True, exclude_defaults=not defaults)
+    return dumped if defaults else _given(record, dumped)
+
+
+def _given(record: Fields, dumped: dict[str, Any]) -> dict[str, Any]:
+    """Without what is a default all the same: pydantic compares ``60.0`` with the ``"60s"`` declared."""
+    for name, info in type(record).model_fields.items():
+        key, value = info.alias or name, getattr(record, name)
+        if key not in dumped:
+            continue
+        if isinstance(value, Fields):
+            _given(value, dumped[key])
+        elif isinstance(info.default, str) and value == _kept(info):
+            del dumped[key]
+    return dumped
+
+
+def _kept(info: FieldInfo) -> Any:
+    """The default of a field as a record keeps it: declared with its unit, kept as a number."""
+    value: Any = info.default
+    for mark in info.metadata:
+        if isinstance(mark, BeforeValidator):
+            read: Any = mark.func
+            value = read(value)
+    return value
 
 
 def assign(data: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:

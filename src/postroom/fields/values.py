@@ -19,6 +19,7 @@ __all__ = [
     "Regex",
     "Size",
     "check_name",
+    "check_waits",
     "format_size",
     "parse_size",
 ]
@@ -53,6 +54,19 @@ Duration = Annotated[
     float, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)
 ]
 """Seconds in Python, ``90s 15m 1h 5d`` everywhere else."""
+
+
+def check_waits(fields: Fields, first: str = "min", longest: str = "max") -> None:
+    """Waits grow from the one field to the other.  Raises ValueError that names the wrong one."""
+    least, most = getattr(fields, first), getattr(fields, longest)
+    if least < 1:
+        raise ValueError(f"{first}: one second is the shortest wait")
+    if most < least:
+        raise ValueError(
+            f"{longest}: {format_duration(most)} is shorter than {first}, which is "
+            f"{format_duration(least)}; give at least that, or a smaller {first}"
+        )
+
 
 _SIZES = {
     "": 1,

@@ -1,6 +1,6 @@
 """The library: an opened room for programs, asynchronous, and synchronous through one thread."""
 
-from postroom.library.portal import SyncRoom, open  # noqa: A004  # the library's own verb
+from postroom.library.portal import SyncRoom, open, restore_backup, verify_backup  # noqa: A004  # the library's own verb
 from postroom.library.room import (
     AsyncConnection,
     AsyncFolder,
@@ -8,6 +8,8 @@ from postroom.library.room import (
     AsyncService,
     FolderMessage,
     aopen,
+    arestore_backup,
+    averify_backup,
 )
 
 __all__ = [
@@ -18,5 +20,9 @@ __all__ = [
     "FolderMessage",
     "SyncRoom",
     "aopen",
+    "arestore_backup",
+    "averify_backup",
     "open",
+    "restore_backup",
+    "verify_backup",
 ]

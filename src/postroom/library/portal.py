@@ -22,19 +22,23 @@ from postroom.library.room import (
     AsyncRoom,
     AsyncService,
     aopen,
+    arestore_backup,
+    averify_backup,
 )
 from postroom.operations.audit import Audit
+from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
+from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
-from postroom.operations.services import Outbox, Services
+from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 
-__all__ = ["SyncRoom", "open"]
+__all__ = ["SyncRoom", "open", "restore_backup", "verify_backup"]
 
 
 class _Portal:
@@ -84,6 +88,7 @@ _TARGETS = (
     AsyncConnection,
     AsyncFolder,
     Audit,
+    Backup,
     Collecting,
     Connections,
     Credentials,
@@ -179,3 +184,25 @@ def open(  # noqa: A001  # postroom.open is the library's own verb
         portal.end()
         raise
     return SyncRoom(portal, opened, lambda: opening.__aexit__(None, None, None))
+
+
+def restore_backup(
+    file: str | Path, *, room: str | Path | None = None, kek: str | None = None
+) -> Restored:
+    """Make the room of a backup; the arguments are those of :func:`arestore_backup`."""
+    result: Restored = _once(arestore_backup(file, room=room, kek=kek))
+    return result
+
+
+def verify_backup(file: str | Path, *, kek: str | None = None) -> Verified:
+    """Check a backup; the arguments are those of :func:`averify_backup`."""
+    result: Verified = _once(averify_backup(file, kek=kek))
+    return result
+
+
+def _once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    portal = _Portal()
+    try:
+        return portal.call(coroutine)
+    finally:
+        portal.end()

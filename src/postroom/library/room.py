@@ -6,27 +6,39 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from postroom import app
 from postroom.app import Room, open_room
 from postroom.connections.doctor import Report
 from postroom.connections.mailbox import Mailbox
 from postroom.mail import Attachment, Message
 from postroom.mail.addresses import AddressInput
 from postroom.operations.audit import Audit
+from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.drafts import draft_of
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
+from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
-from postroom.operations.services import Outbox, Services
+from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 from postroom.protocols.base import Summary
 from postroom.services.outbox import Item
 from postroom.settings import settings_of
 
-__all__ = ["AsyncConnection", "AsyncFolder", "AsyncRoom", "AsyncService", "FolderMessage", "aopen"]
+__all__ = [
+    "AsyncConnection",
+    "AsyncFolder",
+    "AsyncRoom",
+    "AsyncService",
+    "FolderMessage",
+    "aopen",
+    "arestore_backup",
+    "averify_backup",
+]
 
 
 @contextlib.asynccontextmanager
@@ -45,6 +57,23 @@ async def aopen(
         await opened.close()
 
 
+async def arestore_backup(
+    file: str | Path, *, room: str | Path | None = None, kek: str | None = None
+) -> Restored:
+    """Make the room of a backup at ``room``, where nothing is yet; it sends nothing before
+    ``outbox.release_held``.  Raises Refused, Locked and RoomError; then nothing is left there.
+    """
+    return await app.restore_backup(file, settings_of(room=room, kek=kek))
+
+
+async def averify_backup(file: str | Path, *, kek: str | None = None) -> Verified:
+    """Check a backup; with the key of its room it is proven who made it.
+
+    Raises Refused (``backup_damaged``), and Locked where ``kek`` is named and does not fit.
+    """
+    return await app.verify_backup(file, settings_of(kek=kek))
+
+
 class AsyncRoom:
     """An opened room.  The attributes named like nouns carry that noun's operations."""
 
@@ -57,6 +86,7 @@ class AsyncRoom:
     outbox: Outbox
     variables: Variables
     audit: Audit
+    backup: Backup
     keys: Keys
     roomfile: RoomFile
 
@@ -72,6 +102,7 @@ class AsyncRoom:
             "outbox",
             "variables",
             "audit",
+            "backup",
             "keys",
             "roomfile",
         ):

@@ -1,61 +1,184 @@
-"""Operations on the audit record: list it, and verify its chains."""
+"""Operations on the audit record: list it, verify it, keep its head outside, retire what is old."""
 
 from __future__ import annotations
 
+import asyncio
 import builtins
+import contextlib
+import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from postroom import audit
-from postroom.clock import rfc3339
+from postroom.audit import Checkpoints
+from postroom.clock import parse_duration, rfc3339, timestamp
 from postroom.db import Tx
-from postroom.errors import InvalidValue, Locked
+from postroom.errors import InvalidValue, Locked, Refused, RoomError
+from postroom.log import logger
 from postroom.operations.desk import Desk
 
 __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
-    "audit", "connection", "credential", "environment", "keys", "outbox", "service", "source",
-    "variable",
+    "audit", "backup", "connection", "credential", "environment", "keys", "outbox", "room",
+    "service", "source", "variable",
 )  # fmt: skip
 """What rows of the record may be about."""
+_log: Final = logger("audit")
 
 
 class Audit:
     """What a person may ask of the audit record."""
 
-    def __init__(self, desk: Desk, mac: Callable[[bytes], bytes] | None) -> None:
+    def __init__(
+        self, desk: Desk, mac: Callable[[bytes], bytes] | None, *, keep: float = 400 * 86400.0
+    ) -> None:
+        """``keep`` is for how many seconds a stream that is over is kept."""
         self._desk = desk
         self._mac = mac
+        self._kept_for = keep
 
     async def list(
         self,
         *,
         noun: str | None = None,
         name: str | None = None,
+        action: str | None = None,
+        actor: str | None = None,
+        since: str | None = None,
         limit: int = 50,
         checkpoints: bool = False,
     ) -> builtins.list[dict[str, Any]]:
         """Who did what to which record, newest first; ``checkpoints`` shows the record's own too.
 
-        Raises InvalidValue for a noun that no row can be about.
+        ``since`` is a duration back from now (``1h``, ``5d``), a date or an instant.  Raises
+        InvalidValue for what is none of these, and for a noun that no row can be about.
         """
         if noun is not None and noun not in NOUNS:
             raise InvalidValue("noun", f"there is no noun {noun!r}; choose of {', '.join(NOUNS)}")
+        begin = None if since is None else _instant(since)
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return [
-                {**row, "at": rfc3339(row["at"])}
-                for row in audit.rows(
-                    tx, limit=limit, noun=noun, name=name, checkpoints=checkpoints
-                )
-            ]
+            found = audit.rows(
+                tx, limit=limit, noun=noun, name=name, action=action, actor=actor, since=begin,
+                checkpoints=checkpoints,
+            )  # fmt: skip
+            return [{**row, "at": rfc3339(row["at"])} for row in found]
 
         return await self._desk.db.read(body)
 
-    async def verify(self) -> builtins.list[str]:
-        """What is wrong with the record, first things first; empty when it is whole."""
-        if self._mac is None:
+    async def verify(self, *, heads: Path | None = None) -> builtins.list[str]:
+        """What is wrong with the record, first things first; empty when it is whole.
+
+        It is compared with the head that is kept outside, and with that in the file ``heads``.
+        """
+        mac, checkpoints = self._keys()
+        known: dict[str, tuple[int, str]] = {}
+        problems = []
+        try:
+            kept = await asyncio.to_thread(checkpoints.outside.head)
+        except RoomError as error:
+            problems.append(error.sentence)
+            kept = None
+        given = (
+            None
+            if heads is None
+            else await asyncio.to_thread(checkpoints.outside.read_document, heads)
+        )
+        for head in filter(None, (kept, given)):
+            known[head.stream] = max(known.get(head.stream, (0, "")), (head.seq, head.code))
+        return problems + await self._desk.db.read(lambda tx: audit.verify(tx, mac, known=known))
+
+    async def kept(self) -> dict[str, Any]:
+        """Where the head is kept outside, and since when (None: nothing is kept there)."""
+        _, checkpoints = self._keys()
+        try:
+            head = await asyncio.to_thread(checkpoints.outside.head)
+        except RoomError:
+            head = None
+        path = checkpoints.outside.path
+        return {"path": str(path), "at": None if head is None else rfc3339(head.at)}
+
+    async def write_head(self, to: Path) -> None:
+        """Write the newest checkpoint to a file that is not there yet, to be kept elsewhere.
+
+        Raises WrongUse, and Refused for a record that has none yet.
+        """
+        _, checkpoints = self._keys()
+        await self.checkpoint()
+        head = await checkpoints.newest()
+        if head is None:
+            raise Refused("Nothing is recorded yet.")
+        await asyncio.to_thread(checkpoints.outside.write_document, head, to)
+
+    async def checkpoint(self) -> None:
+        """State the heads of all streams if anything moved; wanted once a minute."""
+        _, checkpoints = self._keys()
+        await checkpoints.write()
+
+    async def accept(self, why: str) -> None:
+        """Begin the head kept outside anew: the database was put back, and it was meant.
+
+        The record keeps who did it and why.
+        """
+        _, checkpoints = self._keys()
+        if not why.strip():
+            raise InvalidValue("why", "say in a few words why the room was put back")
+        await checkpoints.accept(why.strip(), actor=self._desk.actor)
+
+    async def begin_kept(self, why: str) -> None:
+        """Begin the head kept outside for a room that was just made out of a backup.
+
+        Where another room was at its place, what is kept is of rows that this one never had: that is
+        accepted, as :meth:`accept` does.  A head that cannot be written is left to ``verify`` to tell.
+        """
+        _, checkpoints = self._keys()
+        with contextlib.suppress(RoomError):
+            if await checkpoints.lost() is not None:
+                await checkpoints.accept(why, actor=self._desk.actor)
+            else:
+                await checkpoints.keep()
+
+    async def retire(self) -> int:
+        """Remove the streams that are over and older than they are kept; gives how many.
+
+        What is wrong with one that is due is logged, and it stays.
+        """
+        mac, _ = self._keys()
+        before = timestamp() - self._kept_for
+        total = 0
+
+        def body(tx: Tx) -> tuple[int, builtins.list[str]]:
+            if self._desk.recorder is None:
+                raise Locked("The room is closed.")
+            return audit.retire(tx, self._desk.recorder, mac, before=before)
+
+        while True:
+            count, problems = await self._desk.write(body)
+            total += count
+            for problem in problems:
+                _log.error("not retired: %s", problem)
+            if not count:
+                return total
+            await asyncio.sleep(0)
+
+    def _keys(self) -> tuple[Callable[[bytes], bytes], Checkpoints]:
+        if self._mac is None or self._desk.checkpoints is None:
             raise self._desk.locked or Locked("The room is locked.")
-        mac = self._mac
-        return await self._desk.db.read(lambda tx: audit.verify(tx, mac))
+        return self._mac, self._desk.checkpoints
+
+
+def _instant(text: str) -> float:
+    """Seconds since 1970 of a duration back from now, a date or an instant (RFC 3339; UTC)."""
+    try:
+        return timestamp() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        found = dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidValue(
+            "since", "give a duration such as 1h or 5d, or a date such as 2027-01-31"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()

@@ -9,7 +9,7 @@ from typing import Final
 
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
-from postroom.db import Claim, Row, Tx, living
+from postroom.db import Claim, Row, Tx, how_many_living
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import expanded, naming
@@ -127,7 +127,7 @@ class Collecting:
             if len(rows) == PEEK and len(mine) < AT_ONCE:  # those of other roles stand in front
                 mine = [one.name.casefold() for one in store.load_all(tx) if may(one)]
             count = SOURCES.count_due(tx, now=now) if mine else 0
-            return mine, -(-count // max(1, living(tx, now=now)))
+            return mine, -(-count // max(1, how_many_living(tx, now=now)))
 
         names, share = await self._desk.db.read(look)
         limit = min(most, share, AT_ONCE)

@@ -46,7 +46,8 @@ class Connections:
         """Change fields of a connection; groups merge field by field, lists and ``auth`` are replaced.
 
         A source whose connection leads to another host or user collects anew from its start, unless
-        ``same_mailbox`` says that it is the mailbox it knows, by another name.
+        ``same_mailbox`` says that it is the mailbox it knows, by another name.  Gives what ``show``
+        does, and in ``moved`` which stored secrets go elsewhere now.
         """
 
         def body(tx: Tx) -> None:
@@ -57,8 +58,8 @@ class Connections:
             if same_mailbox:
                 _keep_mailboxes(self._desk, tx, connection.name)
 
-        await self._desk.change(body, rebind=rebind)
-        return await self.show(name)
+        _, moved = await self._desk.moving(body, rebind=rebind)
+        return {**await self.show(name), "moved": [each._asdict() for each in moved]}
 
     def save(self, tx: Tx, connection: Connection, *, new: bool) -> None:
         """Store it, check it and whatever inherits from it, and write it down.
@@ -82,9 +83,9 @@ class Connections:
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
 
-    async def delete(self, name: str, *, force: bool = False) -> None:
+    async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
         """Remove a connection; refused with the list while something uses it, unless forced."""
-        await self._desk.change(lambda tx: self.remove(tx, name, force=force))
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""

@@ -118,7 +118,7 @@ class Credentials:
         details = {"private_key": key, "certificate": certificate}
         return await self.set(name, details, clear=clear), certificate
 
-    async def change(self, name: str, **changes: Any) -> Credential:
+    async def change(self, name: str, *, dry_run: bool = False, **changes: Any) -> Credential:
         """Change description, dates, or - while nothing uses the record - its type."""
 
         def body(tx: Tx) -> Credential:
@@ -129,7 +129,7 @@ class Credentials:
                 tx, name, actor=self._desk.actor, in_use=bool(uses), **changes
             )
 
-        return await self._desk.change(body)
+        return await self._desk.change(body, dry_run=dry_run)
 
     async def copy(self, name: str, new_name: str) -> Saved:
         """Make another record with the same type, description and plain fields.
@@ -155,9 +155,9 @@ class Credentials:
 
         return await self._desk.change(body)
 
-    async def delete(self, name: str, *, force: bool = False) -> None:
+    async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
         """Remove a record and destroy its secrets; refused with the list while used, unless forced."""
-        await self._desk.change(lambda tx: self.remove(tx, name, force=force))
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
@@ -215,11 +215,15 @@ class Credentials:
         """Walk the sign-in of an smtp credential step by step, sending nothing."""
         record = await self.get(name)
         if record.type != "smtp":
+            used = await self.usage(name)
+            known = sorted({one.name for one in used.uses if one.noun == "connection"})
             raise Refused(
                 f"Credential {record.name} is of type {record.type}; only smtp names a "
                 "server of its own.",
                 code="not_supported",
-                hint="Test the connection that uses it: postroom connection test NAME",
+                hint=f"Test what uses it: {' or '.join(f'postroom connection test {one}' for one in known)}"
+                if known
+                else "No connection uses it yet; name it in one, and test that.",
             )
         return await test_credential(self._desk.opener, record.name, on_step=on_step)
 

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from postroom.audit.record import Recorder
+from postroom.audit import Checkpoints, Recorder
 from postroom.connections.open import Opener
-from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
 from postroom.credentials.store import CredentialStore, Rebind
+from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
-from postroom.services import service as services
-from postroom.sources import store as sources
+from postroom.operations.moved import Moved
 
 __all__ = ["Desk", "Rebind", "check_states"]
 
 T = TypeVar("T")
 
 
+class _Undone(Exception):
+    """Ends a dry run: everything was done, nothing is kept."""
+
+
 @dataclasses.dataclass(slots=True)
 class Desk:
     """An opened room as operations see it.
 
-    ``locked`` says why the room's key could not be used; then ``recorder`` is None, reading works,
-    and whatever writes or opens a secret raises it.  ``kek`` is the id of the key that opened it.
+    ``locked`` says why the room's key could not be used; then ``recorder`` and ``checkpoints`` are
+    None, reading works, and whatever writes or opens a secret raises it.  ``kek`` is the id of the
+    key that opened it.
     """
 
     db: Database
@@ -42,6 +47,7 @@ class Desk:
     actor: str
     locked: Locked | None = None
     kek: str = ""
+    checkpoints: Checkpoints | None = None
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     _seat: Seat | None = None
@@ -69,9 +75,9 @@ class Desk:
         if self._seat is not None:
             await self._seat.__aexit__()
             self._seat = None
-        recorder, self.recorder = self.recorder, None
-        if recorder is not None:
-            await self.db.write(recorder.close)
+        checkpoints, self.checkpoints, self.recorder = self.checkpoints, None, None
+        if checkpoints is not None:
+            await checkpoints.close()
 
     def expander(self, tx: Tx) -> Callable[[str, str], str]:
         """Expands the macros of one setting, given where it stands; raises ``unknown_variable``."""
@@ -83,7 +89,7 @@ class Desk:
 
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
-        return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx, self.credentials))
+        return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx))
 
     def mailbox_of(self, tx: Tx, connection: str) -> str:
         """Whose mail a connection reads: the host and the user, as a source remembers them."""
@@ -105,6 +111,10 @@ class Desk:
 
     def unresolved(self, tx: Tx) -> set[str]:
         """The connections, sources and services whose settings cannot be expanded right now."""
+        # every operation loads the desk, and only a change of variables asks this
+        from postroom.services import service as services
+        from postroom.sources import store as sources
+
         found = {f"connection {name}" for name in self.resolver(tx).problems()}
         expand = self.expander(tx)
         for source in sources.load_all(tx):
@@ -117,42 +127,68 @@ class Desk:
                 found.add(f"service {service.name}")
         return found
 
-    async def write(self, body: Callable[[Tx], T]) -> T:
-        """Make a change.  Raises why the room is locked, if it is."""
+    async def write(self, body: Callable[[Tx], T], *, dry_run: bool = False) -> T:
+        """Make a change.  Raises why the room is locked, if it is.
+
+        ``dry_run`` undoes it at once: whatever would be refused is, before anybody is asked.
+        """
         if self.locked is not None:
             raise self.locked
-        return await self.db.write(body)
+        if not dry_run:
+            return await self.db.write(body)
+        done: list[T] = []
 
-    async def change(self, body: Callable[[Tx], T], *, rebind: Rebind = False) -> T:
-        """Make a change that may move destinations: all of it or nothing.
+        def undone(tx: Tx) -> None:
+            done.append(body(tx))
+            raise _Undone
+
+        with contextlib.suppress(_Undone):
+            await self.db.write(undone)
+        return done[0]
+
+    async def change(
+        self, body: Callable[[Tx], T], *, rebind: Rebind = False, dry_run: bool = False
+    ) -> T:
+        """Make a change that may move destinations: all of it or nothing; ``dry_run`` as above.
 
         After ``body`` the lines of every credential are computed anew; where they differ, the
         credential is sealed under the new list, or ``secret_reentry_required`` undoes everything.
         ``rebind`` permits every new line, or the pairs (credential, line) that somebody agreed to.
         """
+        result, _ = await self.moving(body, rebind=rebind, dry_run=dry_run)
+        return result
 
-        def whole(tx: Tx) -> T:
+    async def moving(
+        self, body: Callable[[Tx], T], *, rebind: Rebind = False, dry_run: bool = False
+    ) -> tuple[T, tuple[Moved, ...]]:
+        """As :meth:`change`; gives besides which secrets it moved."""
+
+        def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
             before = self.resolver(tx).all_destinations()
             result = body(tx)
-            self.rebind(tx, before, rebind=rebind)
-            return result
+            return result, self.rebind(tx, before, rebind=rebind)
 
-        return await self.write(whole)
+        return await self.write(whole, dry_run=dry_run)
 
     def rebind(
         self, tx: Tx, before: Mapping[str, set[str]], *, rebind: Rebind, typed: Collection[str] = ()
-    ) -> None:
+    ) -> tuple[Moved, ...]:
         """Bind the secrets whose destinations differ from ``before`` to where they are used now.
 
         ``typed`` are the credentials (in lower case) whose every secret was given in this same
-        request.
+        request.  Gives those that were used before and go elsewhere now.
         """
+        moved = []
         after = self.resolver(tx).all_destinations()
         for key in sorted(before.keys() | after.keys()):
-            lines = after.get(key, set())
-            if lines != before.get(key, set()) and self.credentials.exists(tx, key):
+            old, new = before.get(key, set()), after.get(key, set())
+            if new != old and self.credentials.exists(tx, key):
                 allowed = True if key in typed else rebind
-                self.credentials.bind(tx, key, lines, actor=self.actor, rebind=allowed)
+                self.credentials.bind(tx, key, new, actor=self.actor, rebind=allowed)
+                if old and new:
+                    name = self.credentials.get(tx, key).name
+                    moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
+        return tuple(moved)
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
         """The lines to which connections present this credential's secrets."""

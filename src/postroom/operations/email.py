@@ -1,24 +1,29 @@
-"""Operations on email itself: send through the outbox, and open a mailbox to read."""
+"""Operations on email itself: send through the outbox, and open a mailbox to read.
+
+What dispatches, answers and reads is loaded by the functions that do so: a program that only leaves
+a message in the outbox should not wait for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
+from typing import TYPE_CHECKING
 
 from postroom.clock import monotonic, timestamp
-from postroom.connections.mailbox import Mailbox
 from postroom.db import Tx
 from postroom.errors import PostroomError
-from postroom.mail import AddressInput, Draft, Message, answers
-from postroom.operations import sentfolder
+from postroom.mail import AddressInput, Draft, Message
 from postroom.operations.desk import Desk
-from postroom.operations.mailboxes import open_mailbox
 from postroom.operations.outgoing import route_of, write_out
 from postroom.services import outbox
 from postroom.services import service as services
-from postroom.services.dispatcher import Dispatcher, Drained
 from postroom.services.outbox import Item
+
+if TYPE_CHECKING:
+    from postroom.connections.mailbox import Mailbox
+    from postroom.services.dispatcher import Dispatcher, Drained
 
 __all__ = ["Email"]
 
@@ -98,6 +103,8 @@ class Email:
         quote: bool = True,
     ) -> Draft:
         """The draft that answers a message through ``via``.  Raises as :func:`answers.reply`."""
+        from postroom.mail import answers
+
         sender = from_ or await self._sender(via)
         return answers.reply(message, from_=sender, text=text, to_all=to_all, quote=quote)
 
@@ -112,6 +119,8 @@ class Email:
         as_attachment: bool = False,
     ) -> Draft:
         """The draft that passes a message on through ``via``."""
+        from postroom.mail import answers
+
         sender = from_ or await self._sender(via)
         return answers.forward(message, from_=sender, to=to, text=text, as_attachment=as_attachment)
 
@@ -134,6 +143,8 @@ class Email:
 
         What was being sent when the time ran out is finished first: a message in DATA is not cut.
         """
+        from postroom.services.dispatcher import Drained
+
         dispatcher = await self.dispatcher()
         draining = asyncio.create_task(dispatcher.drain(names, item=item, roles=roles))
         try:
@@ -183,6 +194,9 @@ class Email:
         """
         if self._desk.locked is not None:
             raise self._desk.locked
+        from postroom.operations import sentfolder
+        from postroom.services.dispatcher import Dispatcher
+
         seat = await self._desk.seat()
         return Dispatcher(
             self._desk.db,
@@ -207,6 +221,8 @@ class Email:
 
     async def mailbox(self, connection: str) -> Mailbox:
         """Open the incoming side of a connection: ``async with await email.mailbox("acme") as box``."""
+        from postroom.operations.mailboxes import open_mailbox
+
         return await open_mailbox(self._desk, connection)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from postroom.db import Tx
 from postroom.errors import InvalidValue, WrongUse
 from postroom.operations.desk import Desk
@@ -13,8 +15,9 @@ __all__ = ["check_beside_others", "expanded", "naming"]
 
 
 def check_beside_others(desk: Desk, tx: Tx, source: Source) -> None:
-    """Raises InvalidValue for a folder or a directory that another source has already."""
+    """Raises InvalidValue for a folder or a directory that another source, or the room, has already."""
     _only_one_changes(desk, tx, source)
+    _outside_the_room(desk, tx, source)
     _own_directory(desk, tx, source)
 
 
@@ -30,7 +33,21 @@ def _only_one_changes(desk: Desk, tx: Tx, source: Source) -> None:
                 f"source {source.name}: after",
                 f"source {other.name} already changes the messages of that folder; "
                 "only one source may",
+                hint=f"Use {_keeping(source)}, or let the other: "
+                f"postroom source set {other.name} {_keeping(other)}",
             )
+
+
+def _outside_the_room(desk: Desk, tx: Tx, source: Source) -> None:
+    """Among the room's own files messages would be taken for its spool, and restored with it."""
+    room = desk.data_dir.resolve()
+    place = Path(expanded(desk, tx, source).sink.path).resolve()
+    if place.is_relative_to(room):
+        raise InvalidValue(
+            f"source {source.name}: sink.path",
+            f"{place} lies inside the room {room}",
+            hint="Choose a directory outside of it; what is in the room is the room's own.",
+        )
 
 
 def _own_directory(desk: Desk, tx: Tx, source: Source) -> None:
@@ -87,6 +104,11 @@ def _place(desk: Desk, tx: Tx, source: Source) -> str:
     return str(desk.templates(tx)(source.sink.path, where))
 
 
-def _changes(source: Source) -> bool:
-    """Whether a source does anything to the messages on the server."""
-    return any(source.action(outcome) != "keep" for outcome in ("done", "error", "ignored"))
+def _changes(source: Source) -> list[str]:
+    """After which outcomes a source does anything to the messages on the server."""
+    return [one for one in ("done", "error", "ignored") if source.action(one) != "keep"]
+
+
+def _keeping(source: Source) -> str:
+    """The flags with which a source does nothing to the messages on the server."""
+    return " ".join(f"--set after.{outcome}=keep" for outcome in _changes(source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,6 @@ from postroom.sources import store as sources
 from postroom.variables import store as variables
 
 __all__ = ["Plan", "RoomFile", "Step"]
-
-
-class _OnlyPlanned(Exception):
-    """Ends a dry run: everything was done, nothing is kept."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        self.plan = plan
 
 
 class RoomFile:
@@ -72,7 +65,8 @@ class RoomFile:
             job = Application(self._desk, wanted, rebind=rebind)
             before = self._desk.resolver(tx).all_destinations()
             plan = job.run(tx, prune)
-            self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
+            moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
+            plan = dataclasses.replace(plan, moved=moved)
             if plan.changes:
                 self._desk.record(
                     tx,
@@ -82,14 +76,9 @@ class RoomFile:
                     files=[str(path) for path in wanted.paths],
                     changes=[str(step) for step in plan.steps if step.verb != "same"],
                 )
-            if dry_run:
-                raise _OnlyPlanned(plan)
             return plan
 
-        try:
-            return await self._desk.write(body)
-        except _OnlyPlanned as planned:
-            return planned.plan
+        return await self._desk.write(body, dry_run=dry_run)
 
     async def export(self) -> str:
         """The room as a room file, without secrets; applying it to this room changes nothing."""

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from postroom.errors import InvalidValue, PostroomError, UnknownField
 from postroom.fields import nearest
+from postroom.operations.moved import Moved
 from postroom.operations.yamlfile import Document, secret_of
 from postroom.secret import Secret
 
@@ -32,15 +33,19 @@ class Step:
 
     def __str__(self) -> str:
         fields = f": {', '.join(self.fields)}" if self.fields else ""
-        return f"{self.verb:<7}{self.noun} {self.name}{fields}"
+        return f"{self.verb} {self.noun} {self.name}{fields}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What applying does, or did; ``notes`` are for the person who wrote the file."""
+    """What applying does, or did; ``notes`` are for the person who wrote the file.
+
+    ``moved`` are the stored secrets that go elsewhere by it.
+    """
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] = ()
 
     @property
     def changes(self) -> int:

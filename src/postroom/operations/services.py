@@ -1,28 +1,25 @@
-"""Operations on services and the outbox: definitions, and what operators do with the queue."""
+"""Operations on services: their definitions, and what waits under each."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from postroom.db import Tx
-from postroom.errors import NotThere, Refused
 from postroom.fields import parse, shown
 from postroom.mail import parse_address
 from postroom.operations import usage
 from postroom.operations.connections import merge
-from postroom.operations.desk import Desk, check_states
+from postroom.operations.desk import Desk
 from postroom.operations.fits import check_outgoing
 from postroom.operations.sentfolder import check_copy
 from postroom.operations.usage import Usage
 from postroom.services import outbox
 from postroom.services import service as store
-from postroom.services.outbox import Item
 from postroom.services.service import Service
-from postroom.services.states import FOLLOWS
 
-__all__ = ["Outbox", "Services"]
+__all__ = ["Services"]
 
 
 class Services:
@@ -65,9 +62,9 @@ class Services:
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name})
 
-    async def delete(self, name: str, *, force: bool = False) -> None:
+    async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
         """Remove a service; refused while messages wait in its queue, unless forced."""
-        await self._desk.write(lambda tx: self.remove(tx, name, force=force))
+        await self._desk.write(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
@@ -131,80 +128,3 @@ class Services:
 
 def _status(tx: Tx, name: str) -> dict[str, Any]:
     return {"waiting": outbox.waiting_count(tx, name), "held": name in store.held_names(tx)}
-
-
-class Outbox:
-    """What an operator may do with stored messages."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    async def list(
-        self, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
-    ) -> list[Item]:
-        """Items, newest first.  Raises InvalidValue for a state there is none of."""
-        check_states(states, FOLLOWS)
-        return await self._desk.db.read(
-            lambda tx: outbox.find(tx, service=service, states=states, limit=limit)
-        )
-
-    async def waiting(self, service: str | None = None) -> int:
-        """How many messages are sent as soon as they are due; held ones do not count."""
-        states = await self._desk.db.read(lambda tx: outbox.waiting(tx, service))
-        return sum(states.get(state, 0) for state in ("queued", "deferred"))
-
-    async def show(self, item: str) -> Item:
-        """One item by its id or the beginning of it.  Raises NotThere."""
-        return await self._desk.db.read(lambda tx: outbox.show(tx, item))
-
-    async def attempts(self, item: str) -> builtins.list[dict[str, Any]]:
-        """Every attempt that was made for an item."""
-        return await self._desk.db.read(lambda tx: outbox.attempts(tx, item))
-
-    async def content(self, item: str) -> bytes:
-        """The exact bytes of an item.  Raises NotThere once they were removed."""
-
-        def body(tx: Tx) -> bytes | None:
-            return outbox.content_of(tx, outbox.show(tx, item).id)
-
-        found = await self._desk.db.read(body)
-        if found is None:
-            raise NotThere(
-                f"The content of outbox item {item} has been removed.",
-                hint="It is kept for 7 days after a message is finished.",
-            )
-        return found
-
-    async def hold(self, item: str) -> Item:
-        """Keep a waiting message back."""
-        return await self._shift(item, "hold", "held", "held by an operator")
-
-    async def release(self, item: str) -> Item:
-        """Let a held message go."""
-        return await self._shift(item, "release", "queued", "", only=("held",))
-
-    async def retry(self, item: str) -> Item:
-        """Try a failed, deferred or ambiguous message again, for those who have not got it."""
-        return await self._shift(
-            item, "retry", "queued", "", only=("failed", "deferred", "ambiguous")
-        )
-
-    async def cancel(self, item: str) -> Item:
-        """Take a message out of the queue for good."""
-        return await self._shift(item, "cancel", "cancelled", "cancelled by an operator")
-
-    async def _shift(
-        self, item: str, verb: str, state: str, reason: str, *, only: Sequence[str] = ()
-    ) -> Item:
-        def body(tx: Tx) -> Item:
-            before = outbox.show(tx, item)
-            if only and before.state not in only:
-                raise Refused(
-                    f"Outbox item {before.id} is {before.state}; {verb} is for what is "
-                    f"{' or '.join(only)}."
-                )
-            found = outbox.shift(tx, item, state, reason=reason)
-            self._desk.record(tx, verb, "outbox", found.id, service=found.service)
-            return found
-
-        return await self._desk.write(body)

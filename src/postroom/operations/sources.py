@@ -71,9 +71,9 @@ class Sources:
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name})
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, *, dry_run: bool = False) -> None:
         """Remove a source and what it remembers; what it delivered stays where it is."""
-        await self._desk.write(lambda tx: self.remove(tx, name))
+        await self._desk.write(lambda tx: self.remove(tx, name), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""

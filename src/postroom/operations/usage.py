@@ -120,16 +120,14 @@ def of_connection(tx: Tx, name: str) -> Usage:
 
 def of_source(tx: Tx, name: str) -> Usage:
     """The worker that collects for it, and its messages that are not finished."""
-    row = sources.row_of(tx, name)
+    status = sources.status(tx, name)
     found = []
-    owner = row["owner"]
-    if owner and tx.one("SELECT 1 FROM workers WHERE owner = :owner", owner=owner) is not None:
-        found.append(Use("worker", owner, row["state"]))
-    counts = sources.status(tx, name).counts
+    if status.owner:
+        found.append(Use("worker", status.owner, status.state))
     for state in ("pending", "held", "acquired", "delivered"):
-        if counts.get(state):
-            found.append(Use("ledger", row["name"], state, number=counts[state]))
-    return Usage(tuple(found), row["last_message_at"], used_for="a message was collected")
+        if status.counts.get(state):
+            found.append(Use("ledger", status.name, state, number=status.counts[state]))
+    return Usage(tuple(found), status.last_message_at, used_for="a message was collected")
 
 
 def of_service(tx: Tx, name: str) -> Usage:

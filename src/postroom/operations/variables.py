@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import builtins
+from typing import NamedTuple
 
 from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.moved import Moved
 from postroom.operations.usage import Usage
 from postroom.variables import store
 
-__all__ = ["Variables"]
+__all__ = ["Variables", "WasSet"]
+
+
+class WasSet(NamedTuple):
+    """Whether setting a variable changed anything, and which secrets that presents elsewhere."""
+
+    changed: bool
+    moved: tuple[Moved, ...]
 
 
 class Variables:
@@ -32,8 +41,8 @@ class Variables:
         """One value.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: store.get_variable(tx, name))
 
-    async def set(self, name: str, value: str, *, rebind: Rebind = False) -> bool:
-        """Make or change a variable; gives whether anything changed.
+    async def set(self, name: str, value: str, *, rebind: Rebind = False) -> WasSet:
+        """Make or change a variable; gives whether anything changed, and what it moved.
 
         When it moves a host, that is a change of destination for the secrets presented there.
         """
@@ -50,11 +59,11 @@ class Variables:
                 self._desk.record(tx, "set", "variable", name)
             return changed
 
-        return await self._desk.change(body, rebind=rebind)
+        return WasSet(*await self._desk.moving(body, rebind=rebind))
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, *, dry_run: bool = False) -> None:
         """Remove a variable; refused with the list while something uses it."""
-        await self._desk.change(lambda tx: self.remove(tx, name))
+        await self._desk.change(lambda tx: self.remove(tx, name), dry_run=dry_run)
 
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""

@@ -130,7 +130,10 @@ class _Builder(yaml.constructor.SafeConstructor):
     def _map(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise InvalidValue("", f"{self._path}, line {line}: a name has to be a text")
+            key = str(key_node.value)
             if key in data:
                 raise InvalidValue("", f"{self._path}, line {line}: {key!r} is given twice")
             self._at[(*place, key)] = line

@@ -12,8 +12,8 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import IO, TYPE_CHECKING, Literal, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from postroom.secret import Secret
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from postroom.net.tls import Tls
 
 __all__ = [
+    "Changes",
     "Content",
     "Envelope",
     "Features",
@@ -38,6 +39,7 @@ __all__ = [
     "Reply",
     "Security",
     "SignIn",
+    "Since",
     "Spool",
     "Submission",
     "Summary",
@@ -123,12 +125,37 @@ class Folder:
     selectable: bool = True
 
 
+class Since(NamedTuple):
+    """How far a folder was known when it was last left: its UIDVALIDITY then, and the cursor."""
+
+    uidvalidity: int
+    cursor: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Changes:
+    """What became of the messages up to a cursor since it was taken.
+
+    ``cursor`` is the one to go on from once these are dealt with.  ``gone`` are the ids that left
+    the folder, None where the wire did not tell (no QRESYNC, or it has lost count); ``flags`` are
+    the new flags of what was changed.  ``lost``: it will tell from ``cursor`` on, and could not
+    for the time before.
+    """
+
+    cursor: str
+    gone: Collection[str] | None = None
+    flags: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    lost: bool = False
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class FolderState:
     """An opened folder.  ``uidvalidity`` is 0 where the wire has none (POP3, Graph).
 
-    ``next_cursor`` is the cursor after everything that is there now (``start: new``); ``modseq`` is
-    HIGHESTMODSEQ (RFC 7162) or 0.
+    ``next_cursor`` is the cursor after everything that is there now (``start: new``); where
+    :attr:`Features.snapshot` says so, the same cursor means that nothing seems to have changed.
+    ``modseq`` is HIGHESTMODSEQ (RFC 7162) or 0.  ``changes`` is there when it was asked for with
+    ``since``, and the folder is still the one it was.
     """
 
     name: str
@@ -137,6 +164,7 @@ class FolderState:
     next_cursor: str
     read_only: bool
     modseq: int = 0
+    changes: Changes | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -210,9 +238,13 @@ class MessageStore(
     async def create(self, folder: str) -> None:
         """Create the folder (and what is above it) unless it is there."""
 
-    async def open(self, folder: str, *, read_only: bool = True) -> FolderState:
+    async def open(
+        self, folder: str, *, read_only: bool = True, since: Mapping[str, Since] | None = None
+    ) -> FolderState:
         """Open a folder (a name, or a special use such as ``\\Archive``).
 
+        ``since`` says, by the folder's name, how far it is known already: what has changed since
+        then comes with the state, in the same round trip where the wire can (QRESYNC, RFC 7162).
         Raises FolderError(``folder_missing``).
         """
 

@@ -23,6 +23,10 @@ __all__ = ["Dispatcher", "Drained"]
 BATCH = 100
 """Rows claimed at a time: enough to keep a pipeline full, few enough to leave work to others."""
 
+_LINES = 2
+"""Connections that a backlog goes over beside each other: while one server process takes a message
+in, the other is given the next.  Providers permit at least three for one account."""
+
 RolesOf = Callable[[Tx, str], Sequence[str]]
 """The worker roles that the connection of a service asks for (empty: none)."""
 
@@ -91,10 +95,13 @@ class Dispatcher:
     async def _drain(self, names: Sequence[str] | None, item: str, roles: Sequence[str]) -> Drained:
         done = Drained()
         lanes = await self._lanes(names, roles)
+        # one line a connection: killed, a process leaves one message of it on the wire, not two
+        turns = {connection: asyncio.Lock() for connection in lanes}
 
         async def lane(connection: str, group: dict[str, Service]) -> None:
             try:
-                await self._lane(connection, group, item, done)
+                async with turns[connection]:
+                    await self._lane(connection, group, item, done)
             except PostroomError as error:
                 done.error = done.error or error
 
@@ -163,6 +170,39 @@ class Dispatcher:
     async def _lane(
         self, connection: str, by_name: dict[str, Service], item: str, done: Drained
     ) -> None:
+        """Send what is due over one connection, opened as often as need be; a backlog over two."""
+        spares: list[asyncio.Task[None]] = []
+        full = 0
+
+        def lines(batch: int) -> int:
+            """How many are open for this batch; opens the spare one behind a second full batch."""
+            nonlocal full
+            full = full + 1 if batch == BATCH else 0
+            if full > 1 and not spares:
+                spare = self._work_off(
+                    connection, by_name, item, done, lambda _: _LINES, spare=True
+                )
+                spares.append(asyncio.create_task(spare))
+            return _LINES if spares and not spares[0].done() else 1
+
+        try:
+            await self._work_off(connection, by_name, item, done, lines)
+        finally:
+            await asyncio.gather(*spares)
+
+    async def _work_off(
+        self,
+        connection: str,
+        by_name: dict[str, Service],
+        item: str,
+        done: Drained,
+        lines: Callable[[int], int],
+        *,
+        spare: bool = False,
+    ) -> None:
+        """One line, until nothing is due.  Where the server has no room for a ``spare`` one, that
+        is no failure: what it had claimed is left to the other.
+        """
         line: Line | None = None
         rest: list[Claim] = []
         try:
@@ -173,17 +213,22 @@ class Dispatcher:
                 try:
                     line = line or await self._line(connection)
                 except PostroomError as error:
+                    if spare:
+                        rest = claims
+                        break
                     await self._unreachable(claims, by_name, error, done)
                     raise
                 if line is None:
                     rest = claims
                     break
-                rest = await line.submit(claims, by_name, done)
+                rest = await line.submit(claims, by_name, done, lines(len(claims)))
                 if not line.alive:
                     if self._on_lost is not None and isinstance(line.lost, WireError):
                         await self._on_lost(connection, line.lost)
                     await _close(line.transport)
                     line = None
+                    if spare:
+                        break
         finally:
             await give_back(self._db, rest, by_name, owner=self._owner)
             if line is not None:

@@ -15,15 +15,19 @@ from postroom.services import settle as rows
 __all__ = ["AHEAD", "Marks"]
 
 AHEAD: Final = 8
-"""Rows in one commit of marks.  A commit a row would halve the rate; but each row that is marked
-before its turn becomes ``ambiguous``, not sent twice, when this process is killed meanwhile."""
+"""Rows in one commit of marks, over all lines of a connection together.  A commit a row would halve
+the rate; but each row that is marked before its turn becomes ``ambiguous``, not sent twice, when
+this process is killed meanwhile."""
 
 
 class Marks:
     """The marks of claims that are submitted one after the other, in this order."""
 
-    def __init__(self, db: Database, claims: Sequence[Claim], *, owner: str) -> None:
+    def __init__(
+        self, db: Database, claims: Sequence[Claim], *, owner: str, ahead: int = AHEAD
+    ) -> None:
         self._db = db
+        self._ahead = ahead
         self._owner = owner
         self._waiting = deque(claims)
         self._marking: asyncio.Task[None] | None = None
@@ -40,7 +44,7 @@ class Marks:
             if refused is not None:
                 raise refused
             self._early.pop(one.id, None)  # from here on it may be on the wire
-            if self._waiting and self._marking is None and len(self._early) <= AHEAD // 2:
+            if self._waiting and self._marking is None and len(self._early) <= self._ahead // 2:
                 self._begin()
 
         return mark
@@ -50,7 +54,7 @@ class Marks:
         return self._marking
 
     async def _mark_next(self) -> None:
-        group = [self._waiting.popleft() for _ in range(min(AHEAD, len(self._waiting)))]
+        group = [self._waiting.popleft() for _ in range(min(self._ahead, len(self._waiting)))]
         try:
             answers = await self._db.write(lambda tx: self._mark(tx, group))
         except PostroomError as error:

@@ -174,11 +174,14 @@ def _insert_parts(tx: Tx, item: str, parcel: Parcel) -> None:
 
 def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
     row = tx.one(
-        "SELECT id, digest FROM outbox WHERE service = :service AND idempotency_key = :key",
-        service=service,
-        key=key,
-    )
+        "SELECT id, digest, finished_at FROM outbox WHERE service = :service "
+        "AND idempotency_key = :key", service=service, key=key,
+    )  # fmt: skip
     if row is None:
+        return None
+    if (row["finished_at"] or timestamp()) < timestamp() - KEEP_CONTENT_SECONDS:
+        # nobody has tidied up: a room may be used by the library alone
+        tx.execute("UPDATE outbox SET idempotency_key = NULL WHERE id = :id", id=row["id"])
         return None
     if not hmac.compare_digest(row["digest"], digest):
         raise Refused(
@@ -187,8 +190,7 @@ def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
             item=row["id"],
             hint="Use a new key for a new message; the same key only repeats the same request.",
         )
-    found: str = row["id"]
-    return found
+    return str(row["id"])
 
 
 def waiting_count(tx: Tx, service: str) -> int:

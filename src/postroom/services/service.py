@@ -11,7 +11,7 @@ from postroom.clock import timestamp
 from postroom.credentials.types.addresses import Senders
 from postroom.db import Conflict, Row, Tx
 from postroom.errors import NotThere, Refused
-from postroom.fields import Duration, Fields, Name, Rate, field, nearest, parse, shown
+from postroom.fields import Duration, Fields, Name, Rate, check_waits, field, nearest, parse, shown
 
 __all__ = [
     "Retry",
@@ -38,8 +38,7 @@ class Retry(Fields):
 
     @model_validator(mode="after")
     def _at_some_distance(self) -> Self:
-        if self.min < 1:
-            raise ValueError("min: one second is the shortest wait")
+        check_waits(self)
         return self
 
 

@@ -123,8 +123,8 @@ def claim(
         if one.row["state"] == "submitting":
             _doubt(tx, one, owner, now, services[one.row["service"]])
             continue
-        tx.execute("UPDATE outbox SET state = 'claimed' WHERE id = :id", id=one.id)
         fresh.append(one)
+    tx.many("UPDATE outbox SET state = 'claimed' WHERE id = :id", [{"id": one.id} for one in fresh])
     return Taken(fresh, len(taken) - len(fresh))
 
 
@@ -138,12 +138,16 @@ def _doubt(tx: Tx, one: Claim, owner: str, now: float, service: Service) -> None
 
 def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
     """Make it known, durably, that DATA is about to begin.  Raises ``claim_lost``."""
-    OUTBOX.guard(tx, one, owner=owner)
-    tx.execute(
-        "UPDATE outbox SET state = 'submitting', updated_at = :now WHERE id = :id",
+    marked = tx.execute(
+        "UPDATE outbox SET state = 'submitting', updated_at = :now "
+        "WHERE id = :id AND epoch = :epoch AND owner = :owner",
         id=one.id,
+        epoch=one.epoch,
+        owner=owner,
         now=now,
     )
+    if not marked:
+        OUTBOX.guard(tx, one, owner=owner)
 
 
 def give_back(tx: Tx, one: Claim, *, owner: str, now: float, service: Service) -> bool:
@@ -227,7 +231,7 @@ def settle(
     doubt is looked at again at ``due_at`` where the service says resend.  ``reason`` is why a row
     counts as sent that nobody answered for.
     """
-    OUTBOX.guard(tx, one, owner=owner)
+    states = _guarded_states(tx, one, owner) | {at: each.state for at, each in decisions.items()}
     tx.many(
         "UPDATE outbox_recipients SET state = :state, code = :code, enhanced = :enhanced, "
         "reply = :reply WHERE item = :item AND position = :position",
@@ -243,11 +247,7 @@ def settle(
             for position, each in decisions.items()
         ],
     )
-    states = [
-        row["state"]
-        for row in tx.all("SELECT state FROM outbox_recipients WHERE item = :id", id=one.id)
-    ]
-    state = row_state(states)
+    state = row_state(list(states.values()))
     said = next((each.reply for each in decisions.values() if each.state == state), "")
     over = service is None or now - one.row["queued_at"] >= service.retry.for_
     if state == "deferred" and service and over:
@@ -259,12 +259,26 @@ def settle(
         state, said = "failed", f"Given up after the retry time of the service. Last: {said}"
     looked = state == "ambiguous" and service is not None and service.on_ambiguous == "resend"
     finished = state in FINISHED and (over or not looked)
-    _finish(tx, one.id, state, reason if state == "sent" else said, now, finished=finished)
+    why = reason if state == "sent" else said
+    _finish(tx, one.id, state, why, now, due_at=due_at, finished=finished)
     _attempt(tx, one.row, state, said, now)
     if state == "sent" and not reason and service and service.sent_copy in ("auto", "append"):
         _want_copy(tx, one.row, now)
-    OUTBOX.release(tx, one, owner=owner, due_at=due_at)
     return state
+
+
+def _guarded_states(tx: Tx, one: Claim, owner: str) -> dict[int, str]:
+    """The recipients' states by position, and in the same look what ``guard`` looks for."""
+    found = tx.all(
+        "SELECT r.position, r.state FROM outbox o JOIN outbox_recipients r ON r.item = o.id "
+        "WHERE o.id = :id AND o.epoch = :epoch AND o.owner = :owner",
+        id=one.id,
+        epoch=one.epoch,
+        owner=owner,
+    )
+    if not found:
+        OUTBOX.guard(tx, one, owner=owner)
+    return {row["position"]: row["state"] for row in found}
 
 
 def _want_copy(tx: Tx, row: Row, now: float) -> None:
@@ -278,14 +292,18 @@ def _want_copy(tx: Tx, row: Row, now: float) -> None:
     )
 
 
-def _finish(tx: Tx, item: str, state: str, reason: str, now: float, *, finished: bool) -> None:
+def _finish(
+    tx: Tx, item: str, state: str, reason: str, now: float, *, due_at: float, finished: bool
+) -> None:
+    """The end of the attempt, and the row is given back (guarded before): one statement, not two."""
     tx.execute(
-        "UPDATE outbox SET state = :state, reason = :reason, updated_at = :now, "
-        "attempts = attempts + 1, finished_at = :finished WHERE id = :id",
+        "UPDATE outbox SET state = :state, reason = :reason, updated_at = :now, owner = NULL, "
+        "due_at = :due_at, attempts = attempts + 1, finished_at = :finished WHERE id = :id",
         state=state,
         reason=reason,
         now=now,
         id=item,
+        due_at=due_at,
         finished=now if finished else None,
     )
 

@@ -18,8 +18,8 @@ __all__ = ["Drained", "Settler"]
 
 _MOST: Final = 8
 _SECONDS: Final = 0.005
-"""So many outcomes, or so long after the first of them, are one commit.  What a killed process had
-not yet stored is ``ambiguous``, so both are small."""
+"""So many outcomes (over all lines of a connection together), or so long after the first of them,
+are one commit.  What a killed process had not yet stored is ``ambiguous``, so both are small."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -49,9 +49,10 @@ class _Known(NamedTuple):
 class Settler:
     """Settles the rows of one batch; :meth:`finish` returns when all are durable."""
 
-    def __init__(self, db: Database, done: Drained, *, owner: str) -> None:
-        """``done`` is where the outcomes are counted."""
+    def __init__(self, db: Database, done: Drained, *, owner: str, lines: int = 1) -> None:
+        """``done`` is where the outcomes are counted; ``lines`` are open beside each other."""
         self._db = db
+        self._most = _MOST // lines
         self._done = done
         self._owner = owner
         self._known: list[_Known] = []
@@ -63,7 +64,7 @@ class Settler:
     ) -> None:
         """An outcome is known; ``waiting`` are the addresses that were tried, by position."""
         self._known.append(_Known(claim, outcome, waiting, service))
-        if len(self._known) >= _MOST:
+        if len(self._known) >= self._most:
             self._flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_SECONDS, self._flush)

@@ -12,7 +12,7 @@ from postroom.errors import Refused
 from postroom.protocols.base import Envelope, Outcome, Submission, Transport
 from postroom.services import outbox
 from postroom.services import settle as rows
-from postroom.services.marking import Marks
+from postroom.services.marking import AHEAD, Marks
 from postroom.services.service import Service
 from postroom.services.settling import Drained, Settler
 
@@ -81,16 +81,16 @@ class Line:
         self.lost: Exception | None = None  # why it is no longer
 
     async def submit(
-        self, claims: Sequence[Claim], by_name: Mapping[str, Service], done: Drained
+        self, claims: Sequence[Claim], by_name: Mapping[str, Service], done: Drained, lines: int = 1
     ) -> list[Claim]:
-        """Submit a batch, settling each row as it is known.
+        """Submit a batch, settling each row as it is known; ``lines`` do so beside each other.
 
         Gives the rows that a new connection would take: still claimed, untried, in order.
         """
         by_id = {one.id: one for one in claims}
-        marks = Marks(self._db, claims, owner=self._owner)
+        marks = Marks(self._db, claims, owner=self._owner, ahead=AHEAD // lines)
         submissions, waiting = await self._submissions(claims, marks)
-        settler = Settler(self._db, done, owner=self._owner)
+        settler = Settler(self._db, done, owner=self._owner, lines=lines)
         aside: list[Outcome] = []
 
         def settle(outcome: Outcome) -> None:
@@ -106,7 +106,11 @@ class Line:
                 if worn_out(outcome):
                     aside.append(outcome)
                     continue
+                claim = by_id[outcome.id]
                 settle(outcome)
+                if by_name[claim.row["service"]].on_ambiguous == "resend":
+                    # durable before the next content goes out: killed, one message is sent twice
+                    await settler.finish()
                 if any(each.reply.state == "accepted" for each in outcome.recipients):
                     self._carried = True
                     # it takes others: what it refused before was meant for that message

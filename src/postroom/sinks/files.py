@@ -31,7 +31,7 @@ _AT_ONCE: Final = 1 << 18
 def make_directory(path: Path) -> None:
     """Make the directory of a sink and those above it; raises Refused with a sentence."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -190,7 +190,7 @@ class Batch:
         above, _, name = folder.rpartition("/")
         parent = self._directory(above)
         with contextlib.suppress(FileExistsError):
-            os.mkdir(name, dir_fd=parent)
+            os.mkdir(name, 0o700, dir_fd=parent)
             self._changed.add(parent)
         return os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
 

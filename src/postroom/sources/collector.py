@@ -22,7 +22,7 @@ from postroom.sources import ledger
 from postroom.sources.deadline import Deadline
 from postroom.sources.listing import Lister
 from postroom.sources.naming import Naming
-from postroom.sources.reading import open_message
+from postroom.sources.reading import open_message, wire_id
 from postroom.sources.retention import Sweeper
 from postroom.sources.returning import Place
 from postroom.sources.settling import OUTCOMES, Settler, check_actions
@@ -45,6 +45,7 @@ class Tally:
     """What one pass did, in messages."""
 
     listed: int = 0
+    read: int = 0  # have arrived; what of them is durable in the sink is delivered
     delivered: int = 0
     ignored: int = 0
     held: int = 0
@@ -103,15 +104,20 @@ class Collector:
         with deadline.paused():
             await asyncio.to_thread(self._sink.prepare)
         await self._write(lambda tx: ledger.recover(tx, self._claim.id, timestamp()))
-        folder = await store.open(self._source.folders.input, read_only=self._only_reads())
+        mailbox: str = self._claim.row["store"]
+        since = await self._db.read(lambda tx: ledger.cursors(tx, self._claim.id, mailbox))
+        folder = await store.open(
+            self._source.folders.input, read_only=self._only_reads(), since=since
+        )
+        sweeper = Sweeper(self._db, self._write, Place(self._claim.id, mailbox, folder.name))
+        await sweeper.told(folder)
         lister = Lister(self._db, self._claim, self._source, self._write)
         await lister.run(store, folder, tally, deadline.alive)
         self._progress(tally)
         await self._deliver(store, folder, tally)
         settler = Settler(self._db, self._claim.id, self._source, self._write)
         await settler.run(store, folder, deadline.alive)
-        place = Place(self._claim.id, self._claim.row["store"], folder.name)
-        await Sweeper(self._db, self._write, place).run(store, folder, deadline.alive)
+        await sweeper.run(store, folder, deadline.alive)
         tally.later, tally.next_due = await self._db.read(
             lambda tx: ledger.later(tx, self._claim.id, folder.name, now=timestamp())
         )
@@ -132,15 +138,24 @@ class Collector:
     # -------------------------------------------------------------- deliver
 
     async def _deliver(self, store: MessageStore, folder: FolderState, tally: Tally) -> None:
-        """Read batch after batch; while the sink makes one durable, the next is on the wire."""
+        """Read batch after batch; while the sink makes one durable, the next is on the wire.
+
+        What has failed before has nothing beside it: should it end this process, no other is blamed.
+        """
         handing: asyncio.Task[None] | None = None
+        alone = False
         try:
-            while (rows := await self._acquire(folder.name, tally)) or handing is not None:
-                batch = await self._fetch(store, rows) if rows else None
+            while True:
+                busy = handing is not None
+                rows = [] if busy and alone else await self._acquire(folder.name, tally, fresh=busy)
+                if not rows and handing is None:
+                    return
+                batch = await self._fetch(store, rows, tally) if rows else None
                 if handing is not None:
                     handed, handing = handing, None
                     await self._handed(handed, batch)  # what it could not handle is pending again
                 if batch is not None and batch.rows:
+                    alone = bool(batch.rows[0]["attempts"])
                     handing = asyncio.create_task(self._hand_over(batch, tally))
                 if batch is not None and batch.error is not None:
                     raise batch.error
@@ -164,7 +179,7 @@ class Collector:
                 await self._give_back(following.rows, None)
             raise
 
-    async def _acquire(self, folder: str, tally: Tally) -> list[Row]:
+    async def _acquire(self, folder: str, tally: Tally, *, fresh: bool) -> list[Row]:
         throttle = self._source.throttle
 
         def body(tx: Tx) -> list[Row]:
@@ -190,6 +205,7 @@ class Collector:
                 most=most,
                 most_bytes=BATCH_BYTES,
                 order=self._source.order,
+                fresh=fresh,
                 now=now,
             )
             if throttle is not None and len(rows) < most:
@@ -198,12 +214,12 @@ class Collector:
 
         return await self._write(body)
 
-    async def _fetch(self, store: MessageStore, rows: Sequence[Row]) -> _Batch:
+    async def _fetch(self, store: MessageStore, rows: Sequence[Row], tally: Tally) -> _Batch:
         """Read them.  On a lost wire the batch is what had arrived whole, with the ``error``.
 
         The rest goes back, and the message that was in flight is blamed.
         """
-        wanted = [row["message"] for row in rows]
+        wanted = [wire_id(row["message"]) for row in rows]
         got: dict[str, Content | None] = {}
         spool = self._deadline.watched(self._open_spool)
         try:
@@ -211,10 +227,13 @@ class Collector:
                 self._deadline.alive()
                 for one in batch:
                     got[one.id] = one.content
+                tally.read += len(batch)
+                self._progress(tally)
         except WireError as error:
-            left = [row for row in rows if row["message"] not in got]
+            left = [row for row in rows if wire_id(row["message"]) not in got]
             await self._give_back(left, left[0]["id"] if left else None)
-            return _Batch([row for row in rows if row["message"] in got], got, error)
+            here = [row for row in rows if wire_id(row["message"]) in got]
+            return _Batch(here, got, error)
         except BaseException as error:
             _discard(got)
             await self._give_back(rows, None)
@@ -264,7 +283,7 @@ class Collector:
         opened = [
             open_message(self._source, row, content, self._naming)
             for row in rows
-            if (content := fetched.get(row["message"])) is not None
+            if (content := fetched.get(wire_id(row["message"]))) is not None
         ]
         deliveries = {one.ledger: one for one in self._sink.take([one.item for one in opened])}
         now = timestamp()

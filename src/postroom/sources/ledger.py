@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from postroom.db import Row, Tx
+from postroom.protocols.base import Since
 from postroom.sinks import Delivery
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Seen",
     "acquire",
     "cursor_of",
+    "cursors",
     "delivered",
     "give_back",
     "known",
@@ -81,6 +83,16 @@ def cursor_of(tx: Tx, source: str, store: str, folder: str) -> Row | None:
     )
 
 
+def cursors(tx: Tx, source: str, store: str) -> dict[str, Since]:
+    """How far each folder of a mailbox is known, by its name."""
+    rows = tx.all(
+        "SELECT folder, uidvalidity, cursor FROM cursors WHERE source = :source AND store = :store",
+        source=source,
+        store=store,
+    )
+    return {row["folder"]: Since(row["uidvalidity"], row["cursor"]) for row in rows}
+
+
 def record(
     tx: Tx,
     source: str,
@@ -95,7 +107,8 @@ def record(
 ) -> None:
     """Record what was listed and move the cursor behind it.  What is known already stays as it is.
 
-    What is new is due for reading ``stable_time`` seconds from now.
+    What is new is due for reading ``stable_time`` seconds from now.  A new ``uidvalidity`` makes
+    the sweep due: the rows of the old one are no longer in the folder.
     """
     tx.many(
         "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
@@ -127,7 +140,8 @@ def record(
         "INSERT INTO cursors (source, store, folder, uidvalidity, cursor, updated_at, swept_at, "
         "swept_to) VALUES (:source, :store, :folder, :uidvalidity, :cursor, :now, :now, 0) "
         "ON CONFLICT (source, store, folder) DO UPDATE "
-        "SET uidvalidity = :uidvalidity, cursor = :cursor, updated_at = :now",
+        "SET swept_at = CASE WHEN cursors.uidvalidity = :uidvalidity THEN cursors.swept_at ELSE 0 END, "
+        "uidvalidity = :uidvalidity, cursor = :cursor, updated_at = :now",
         source=source,
         store=store,
         folder=folder,
@@ -208,14 +222,16 @@ def acquire(
     most_bytes: int,
     now: float,
     order: str = "server",
+    fresh: bool = False,
 ) -> list[Row]:
     """Take the next due messages of a folder to read, in the source's order; count the attempt.
 
-    Fresh messages come in batches; one that has failed before comes alone, after them.
+    Fresh messages come in batches; one that has failed before comes alone, after them, unless only
+    ``fresh`` ones are wanted.
     """
     text = _FRESH if order == "server" else _FRESH_IN_ORDER
     rows = tx.all(text, source=source, folder=folder, now=now, most=most, order=order)
-    if not rows:
+    if not rows and not fresh:
         rows = tx.all(
             "SELECT * FROM ledger "
             "WHERE source = :source AND state = 'pending' AND folder = :folder "
@@ -359,8 +375,9 @@ def to_settle(
 ) -> list[Row]:
     """Messages of a folder, by id from ``after`` on, whose after-action ``outcome`` is still to do."""
     return tx.all(
+        # in the words of ledger_after: without them every row of the source is looked at
         "SELECT id, message FROM ledger WHERE source = :source AND after_due = :outcome "
-        "AND folder = :folder AND id > :after ORDER BY id LIMIT :limit",
+        "AND after_due <> '' AND folder = :folder AND +id > :after ORDER BY +id LIMIT :limit",
         source=source,
         folder=folder,
         outcome=outcome,

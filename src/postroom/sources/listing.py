@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Lister"]
 
 PAGE = 500
+LIST_SECONDS = 3600.0
+"""How often a POP3 mailbox is listed although its count and size are what they were."""
 BEFORE_START = "was there before the start"
 ANEW = "collected before the server numbered the folder anew"
 
@@ -57,7 +59,7 @@ class Lister:
         cursor = await self._start(folder)
         if cursor is None:
             await self._skip_present(store, folder)
-        else:
+        elif not (store.features.snapshot and await self._seems_same(folder)):
             await self._list(store, folder, cursor, tally)
         await self._retire(folder)
 
@@ -70,16 +72,22 @@ class Lister:
         present: set[str] = set()
         listing = () if store.features.snapshot else wanted
         async for page in store.newer(cursor, headers=listing, page=PAGE):
-            fresh = [one for one in page.summaries if one.id not in known]
+            others = await returning.others(known, page.summaries)
+            fresh = [one for one in page.summaries if one.id not in known or one.id in others]
             present |= {one.id for one in page.summaries}
-            await returning.reopen(known, page.summaries)
+            await returning.reopen(known, [one for one in page.summaries if one.id not in others])
             if fresh and wanted and not listing:
                 fresh = await store.summaries([one.id for one in fresh], headers=wanted)
+            for one in fresh:
+                one.id = others.get(one.id, one.id)
             cursor = page.cursor
             self._alive()
             came_back = await returning.entries(store, fresh)
             await self._record(folder, fresh, came_back, cursor, tally)
         await returning.left([row["id"] for key, row in known.items() if key not in present])
+        if store.features.snapshot:
+            # only now: what was not listed to its end is listed again
+            await self._save(folder, [], folder.next_cursor)
         if self._old is not None:
             # only now is the cursor of the new UIDVALIDITY: a crash before begins at the beginning
             self._old, self._again = None, {}
@@ -103,7 +111,27 @@ class Lister:
             await self._reseed(folder)
             return ""
         cursor: str = row["cursor"]
+        if _set_back(cursor, folder):
+            return ""
+        if folder.changes is not None and folder.changes.cursor != cursor:
+            # what changed is in the ledger by now; the next pass need not hear of it again
+            cursor = folder.changes.cursor
+            await self._save(folder, [], cursor)
         return cursor
+
+    async def _seems_same(self, folder: FolderState) -> bool:
+        """Whether a folder that is listed as a whole can be passed over, for LIST_SECONDS at most.
+
+        One message may have gone and another of the same size come.
+        """
+        row = await self._db.read(
+            lambda tx: ledger.cursor_of(tx, self._id, self._store_id, folder.name)
+        )
+        return (
+            row is not None
+            and row["cursor"] == folder.next_cursor
+            and 0 <= timestamp() - row["updated_at"] < LIST_SECONDS
+        )
 
     async def _reseed(self, folder: FolderState) -> None:
         """The server numbered the folder anew: what was collected already must not come again.
@@ -210,3 +238,17 @@ class Lister:
             return "ignored", verdict.reason, ""
         acts = verdict.state == "ignored" and self._source.action("ignored") != "keep"
         return verdict.state, verdict.reason, "ignored" if acts else ""
+
+
+def _set_back(cursor: str, folder: FolderState) -> bool:
+    """Whether the server's next number is below what it listed: what comes would go unseen.
+
+    It may not be (RFC 9051, 2.3.1.1), but for a row that never was.  Listing anew repairs it: what
+    the ledger knows stays as it is.
+    """
+    return bool(folder.uidvalidity) and _last_uid(folder.next_cursor) < _last_uid(cursor)
+
+
+def _last_uid(cursor: str) -> int:
+    """What a cursor begins with where there is a UIDVALIDITY; see :class:`base.MessageStore`."""
+    return int(cursor.partition("/")[0] or 0)

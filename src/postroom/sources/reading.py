@@ -19,7 +19,7 @@ from postroom.sources.naming import Naming, Told, place_of
 from postroom.sources.source import Source
 from postroom.sources.verdict import chosen_attachments
 
-__all__ = ["HEADERS", "Opened", "folder_path", "header_texts", "key_of", "open_message"]
+__all__ = ["HEADERS", "Opened", "folder_path", "header_texts", "key_of", "open_message", "wire_id"]
 
 HEADERS = ("From", "Subject", "Message-ID", "Date")
 _NAMES = frozenset(name.lower() for name in HEADERS)
@@ -50,6 +50,15 @@ def header_texts(block: bytes) -> dict[str, str]:
     """
     raw = scan(block, _NAMES)
     return {name: decode_header(raw[name])[:998] if name in raw else "" for name in _NAMES}
+
+
+def wire_id(message: str) -> str:
+    """What the server calls a message that the ledger knows as ``message``.
+
+    They are the same but for a UIDL that several messages had, one after the other (RFC 1939, 7,
+    lets a server do so): the later ones are ``UIDL 2``, ``UIDL 3`` here, and a UIDL holds no space.
+    """
+    return message.partition(" ")[0]
 
 
 def key_of(message: str) -> str:

@@ -27,9 +27,13 @@ def retirable(tx: Tx, source: str, store: str, folder: str, uidvalidity: int) ->
     """Whether something is left to do of another mailbox or another UIDVALIDITY (0: has none)."""
     return bool(
         tx.value(
+            # two halves, each with an index of its own; as one, every row is looked at
             "SELECT 1 FROM ledger WHERE source = :source AND folder = :folder "
             "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
-            "AND (state IN ('pending', 'held', 'delivered') OR after_due <> '') LIMIT 1",
+            "AND state IN ('pending', 'held', 'delivered') "
+            "UNION ALL SELECT 1 FROM ledger WHERE source = :source AND folder = :folder "
+            "AND (store <> :store OR (:current <> '' AND message NOT LIKE :current)) "
+            "AND after_due <> '' LIMIT 1",
             source=source,
             store=store,
             folder=folder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from postroom.clock import timestamp
@@ -20,22 +20,47 @@ PURGE_ROWS: Final = 1000
 """Rows removed in one transaction."""
 _SWEEP_SECONDS: Final = 86400.0
 """How often a folder is looked through for messages that others have taken away."""
+_TOLD_SECONDS: Final = 7 * 86400.0
+"""The same, where the server tells by itself what is gone: it may be wrong."""
 _SWEEP_ROWS: Final = 20_000
 """How many are asked for in one pass; the next pass that is due goes on behind them."""
 _AT_ONCE: Final = 500
 
 
 class Sweeper:
-    """Notes once a day which messages are no longer in the folder; a part of them each time.
+    """Notes which messages are no longer in the folder.
 
-    What the source itself moves or deletes is noted when it does so, and POP3 shows everything at
-    each listing.
+    A server with QRESYNC tells it when the folder is opened; if it has lost count it is asked at
+    once, and others once a day, for a part of the messages at each pass.  What the source itself
+    moves or deletes is noted when it does so, and POP3 shows everything at each listing.
     """
 
     def __init__(self, db: Database, write: Write, place: Place) -> None:
         self._db = db
         self._write = write
         self._place = place
+
+    async def told(self, folder: FolderState) -> None:
+        """Note what the server said is gone, before anything new is listed: it may have come back."""
+        gone = folder.changes.gone if folder.changes is not None else None
+        if not gone:
+            return
+        if len(gone) <= _AT_ONCE:
+            await self._write(lambda tx: _gone(tx, self._place, gone, now=timestamp()))
+            return
+        # so many numbers are those of a server that forgot which of them were in use
+        after = 0
+        while after >= 0:
+            after = await self._among(gone, after)
+
+    async def _among(self, gone: Collection[str], after: int) -> int:
+        """Note which of the next few are among the gone; gives the id to go on behind, -1: the end."""
+        rows = await self._db.read(lambda tx: _present(tx, self._place, after))
+        left = [row["id"] for row in rows if row["message"] in gone]
+        if left:
+            await self._write(lambda tx: ledger.left(tx, left, now=timestamp()))
+        last: int = rows[-1]["id"] if rows else -1
+        return last
 
     async def run(
         self, store: MessageStore, folder: FolderState, alive: Callable[[], None]
@@ -44,7 +69,11 @@ class Sweeper:
         cursor = await self._db.read(lambda tx: ledger.cursor_of(tx, *self._place))
         if store.features.snapshot or cursor is None:
             return
-        if timestamp() - cursor["swept_at"] < _SWEEP_SECONDS:
+        changes = folder.changes
+        told = changes is not None and changes.gone is not None
+        lost = changes is not None and changes.lost
+        age = timestamp() - cursor["swept_at"]
+        if age < (_TOLD_SECONDS if told else _SWEEP_SECONDS) and not lost:
             return
         after: int = cursor["swept_to"]
         for _ in range(_SWEEP_ROWS // _AT_ONCE):
@@ -84,6 +113,16 @@ def _present(tx: Tx, place: Place, after: int) -> list[Row]:
         folder=place.folder,
         after=after,
         most=_AT_ONCE,
+    )
+
+
+def _gone(tx: Tx, place: Place, messages: Iterable[str], *, now: float) -> None:
+    """These are no longer in the folder; what is still to be read is noticed when it is."""
+    tx.many(
+        "UPDATE ledger SET gone_at = :now WHERE source = :source AND store = :store "
+        "AND folder = :folder AND message = :message AND gone_at IS NULL AND after_due = '' "
+        "AND state IN ('done', 'failed', 'ignored', 'held')",
+        [{**place._asdict(), "message": one, "now": now} for one in messages],
     )
 
 

@@ -10,6 +10,7 @@ from postroom.db import Database, Row, Tx
 from postroom.errors import FolderError, Refused
 from postroom.protocols.base import Features, FolderState, MessageStore
 from postroom.sources import ledger
+from postroom.sources.reading import wire_id
 from postroom.sources.source import Source
 
 __all__ = ["OUTCOMES", "Settler", "Write", "check_actions"]
@@ -64,7 +65,7 @@ class Settler:
             target = getattr(self._source.folders, outcome)
             last = 0
             while rows := await self._due(folder.name, outcome, after=last):
-                await _act(store, action, [row["message"] for row in rows], target)
+                await _act(store, action, [wire_id(row["message"]) for row in rows], target)
                 alive()
                 done = [row["id"] for row in rows]
                 if snapshot:

@@ -9,7 +9,17 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from postroom.clock import timestamp
-from postroom.fields import Date, Duration, Fields, Name, Rate, Regex, Size, field
+from postroom.fields import (
+    Date,
+    Duration,
+    Fields,
+    Name,
+    Rate,
+    Regex,
+    Size,
+    check_waits,
+    field,
+)
 from postroom.sinks import AnySink
 
 __all__ = [
@@ -144,8 +154,7 @@ class Backoff(Fields):
 
     @model_validator(mode="after")
     def _at_some_distance(self) -> Self:
-        if self.min < 1:
-            raise ValueError("min: one second is the shortest wait")
+        check_waits(self)
         return self
 
 
@@ -166,6 +175,7 @@ class Retry(Fields):
     def _some(self) -> Self:
         if self.max < 1 or self.min < 1:
             raise ValueError("max and min: at least 1 and 1s; without retries it is rollback")
+        check_waits(self, longest="max_wait")
         return self
 
 

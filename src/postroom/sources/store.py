@@ -161,7 +161,8 @@ def status(tx: Tx, name: str) -> Status:
     """What a source is doing and how many messages it knows in which state."""
     row = row_of(tx, name)
     state, note = row["state"], row["note"]
-    if state in _AT_WORK and not is_living(tx, row["owner"], now=timestamp()):
+    owner = row["owner"] if is_living(tx, row["owner"], now=timestamp()) else None
+    if state in _AT_WORK and owner is None:
         state, note = "idle", "No worker is at it. Start one: postroom worker"
     return Status(
         name=row["name"],
@@ -171,7 +172,7 @@ def status(tx: Tx, name: str) -> Status:
         note=note,
         last_message_at=row["last_message_at"],
         next_wake=row["due_at"],
-        owner=row["owner"],
+        owner=owner,
         counts=entries.counts(tx, row["id"]),
     )
 

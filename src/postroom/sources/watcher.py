@@ -79,7 +79,7 @@ class Watcher:
         due = timestamp()
         try:
             tally = await self._pass()
-            due = self._due(tally)
+            due = _due(self._source, tally)
             return tally
         except PostroomError as error:
             due = timestamp() + await self._failed(error)
@@ -98,7 +98,7 @@ class Watcher:
             while not self._changed:
                 try:
                     tally = await self._pass()
-                    due = self._due(tally)
+                    due = _due(self._source, tally)
                     if not linger and due - timestamp() > KEEP_OPEN_SECONDS:
                         return
                     await self._wait(tally)
@@ -128,6 +128,13 @@ class Watcher:
                 finally:
                     self._gate.release()
                 deadline.alive()
+                await self._row()
+                if self._changed:  # it may be another mailbox than the one the claim was made for
+                    raise Refused(
+                        "The settings of the source were changed while it was connecting.",
+                        temporary=True,
+                        hint="It begins anew with the new ones.",
+                    )
             await self._mark("collecting")
             store = self._store
             tally = await self._collector.run(store, deadline)
@@ -152,23 +159,9 @@ class Watcher:
 
         await self._db.write(body)
 
-    def _next(self, tally: Tally) -> float:
-        """When the next pass is to be: by the schedule, sooner for what waits for its time."""
-        now = timestamp()
-        if tally.throttled_for:
-            return now + tally.throttled_for
-        due = self._source.schedule.after(now)
-        return due if tally.next_due is None else max(now, min(due, tally.next_due))
-
-    def _due(self, tally: Tally) -> float:
-        """When somebody should look should this watcher end."""
-        if self._source.schedule.push and not tally.throttled_for:
-            return timestamp()  # a watcher is wanted at once
-        return self._next(tally)
-
     async def _wait(self, tally: Tally) -> None:
         """Until the server pushes, the schedule or the throttle says so, or an operator asks."""
-        store, due = self._store, self._next(tally)
+        store, due = self._store, _next(self._source, tally)
         if not self._source.schedule.push or store is None or not store.features.push:
             if store is not None and due - timestamp() > KEEP_OPEN_SECONDS:
                 self._store = None
@@ -184,12 +177,12 @@ class Watcher:
             await asyncio.wait([pushed, asked], return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
-            if not pushed.done():
-                pushed.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asked
-            with contextlib.suppress(asyncio.CancelledError):
-                await pushed
+            pushed.cancel()  # of no effect once it has ended
+            # not awaited one by one: whoever cancels this watcher meanwhile must be heard
+            await asyncio.wait([asked, pushed])
+        for ended in (asked, pushed):
+            if not ended.cancelled():
+                ended.result()
 
     async def _sleep(self, due: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -204,13 +197,15 @@ class Watcher:
             if seen != version:
                 version = seen
                 row = await self._row()
-                self._changed = row["updated_at"] != self._claim.row["updated_at"]
                 if self._changed or self._due_at != row["due_at"] <= timestamp():
                     return
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _row(self) -> Row:
-        """The source's row as it is now.  Raises Refused(``claim_lost``) when it is not ours."""
+        """The source's row as it is now, and whether its settings were changed since the claim.
+
+        Raises Refused(``claim_lost``) when it is not ours.
+        """
         row = await self._db.read(
             lambda tx: tx.one(
                 "SELECT due_at, updated_at, epoch FROM sources WHERE id = :id", id=self._claim.id
@@ -220,13 +215,14 @@ class Watcher:
             raise Refused(
                 "Another worker has taken this work over.", code="claim_lost", temporary=True
             )
+        self._changed = row["updated_at"] != self._claim.row["updated_at"]
         return row
 
     async def _failed(self, error: PostroomError) -> float:
         """Note the failure; gives the seconds to wait."""
         was_open = self._store is not None
         self._abandon()
-        if error.code == "claim_lost":
+        if error.code == "claim_lost" or self._changed:
             return 0.0
         if was_open and self._on_lost is not None and isinstance(error, WireError):
             await self._on_lost(self._source.connection, error)
@@ -282,6 +278,22 @@ REFUSED_SECONDS: Final = 900.0
 _UNUSABLE_SECONDS: Final = 60.0
 """When a source that could not be used as it is defined is looked at again.  An edit wakes it."""
 _FOREVER: Final = 86400.0
+
+
+def _next(source: Source, tally: Tally) -> float:
+    """When the next pass is to be: by the schedule, sooner for what waits for its time."""
+    now = timestamp()
+    if tally.throttled_for:
+        return now + tally.throttled_for
+    due = source.schedule.after(now)
+    return due if tally.next_due is None else max(now, min(due, tally.next_due))
+
+
+def _due(source: Source, tally: Tally) -> float:
+    """When somebody should look should this watcher end."""
+    if source.schedule.push and not tally.throttled_for:
+        return timestamp()  # a watcher is wanted at once
+    return _next(source, tally)
 
 
 async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from typing import Final
@@ -29,7 +30,8 @@ _SUITE: Final = str(SUITE).encode()
 class Binding:
     """What a sealed value belongs to.  Change one of these by a letter and it does not open.
 
-    ``destinations`` are canonical lines (net/destination); their order does not matter.
+    ``destinations`` are canonical lines (net/destination); their order does not matter.  ``beside``
+    is a digest of what is stored beside the value in the clear; empty where nothing is.
     """
 
     kind: str
@@ -38,13 +40,22 @@ class Binding:
     type: str = ""
     version: int = 1
     destinations: tuple[str, ...] = ()
+    beside: bytes = b""
 
     def bound(self, room_id: str, field: str) -> bytes:
         """The associated data of one field: every word and the digest of the destinations."""
-        words = (room_id, self.kind, self.record, self.name, self.type, str(self.version), field)
-        return associated_data(
-            [LABEL, _SUITE, *(word.encode() for word in words), digest(self.destinations)]
-        )
+        return _bound(self, room_id, field)
+
+    def early(self) -> Binding:
+        """The same without what lies beside it, as values were bound at first."""
+        return dataclasses.replace(self, beside=b"")
+
+
+@functools.lru_cache(4096)  # nothing secret, and the same few records are opened again and again
+def _bound(to: Binding, room_id: str, field: str) -> bytes:
+    words = (room_id, to.kind, to.record, to.name, to.type, str(to.version), field)
+    parts = [LABEL, _SUITE, *(word.encode() for word in words), digest(to.destinations)]
+    return associated_data([*parts, to.beside] if to.beside else parts)
 
 
 class DataKey:

@@ -160,7 +160,14 @@ def _named(locked: Locked | None, db: Database, source: str, *, make: bool) -> L
     if locked.code == "key_wrong" or not ids:
         return locked
     sentence = f"{locked.sentence} This room wants the key {' or '.join(ids)}."
-    return Locked(sentence, code=locked.code, hint=locked.hint, wanted=ids, source=source)
+    return Locked(
+        sentence,
+        code=locked.code,
+        hint=locked.hint,
+        temporary=locked.temporary,
+        wanted=ids,
+        source=source,
+    )
 
 
 def _known_room_id(tx: Tx) -> str:

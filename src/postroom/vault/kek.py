@@ -22,6 +22,7 @@ __all__ = [
     "Ask",
     "Kek",
     "default_source",
+    "heads_file",
     "kek_of",
     "load_kek",
     "make_key_file",
@@ -81,6 +82,14 @@ def source_file(source: str) -> Path | None:
     """The path of a ``file:`` source, else None: the one kind of source that we make ourselves."""
     kind, rest = _split(source)
     return Path(rest).expanduser() if kind == "file" else None
+
+
+def heads_file(source: str, room_id: str) -> Path:
+    """Where the head of the audit record is kept: beside the key file of a room, or, when its key
+    is elsewhere, in the configuration directory.
+    """
+    beside = source_file(source) or source_file(default_source(room_id))
+    return Path(beside or f"{room_id}.key").absolute().with_name(f"{room_id}.heads")
 
 
 def make_key_file(path: Path) -> Kek:

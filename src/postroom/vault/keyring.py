@@ -8,15 +8,14 @@ process; Python cannot wipe them, and the documentation promises no more.
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from postroom.db import Tx
+from postroom.db import Row, Tx
 from postroom.errors import Locked, Refused, Unreadable
 from postroom.secret import Secret
 from postroom.vault.datakey import Binding, DataKey
@@ -25,7 +24,10 @@ from postroom.vault.kek import Kek
 from postroom.vault.seal import KEY_BYTES, open_value
 from postroom.vault.terms import Terms, kek_ids
 
-__all__ = ["Keyring"]
+__all__ = ["AUDIT_KEY", "Keyring"]
+
+_KEPT_KEYS: Final = 1024
+"""Opened data keys that are kept: unwrapping one anew takes as long as opening three fields."""
 
 
 class Keyring:
@@ -36,6 +38,8 @@ class Keyring:
         self.room_id = room_id
         self.terms = Terms(room_id, kek)
         self._hints: Hints | None = None
+        # By the very bytes of the row, so that a row that was edited or wrapped anew is opened anew.
+        self._opened: dict[tuple[str, str, bytes], AESGCM] = {}
 
     @property
     def kek_id(self) -> str:
@@ -62,7 +66,7 @@ class Keyring:
         hints = keyring.new_data_key(tx)
         tx.execute("INSERT INTO room (key, value) VALUES ('hints_key', :id)", id=hints.id)
         audit = keyring.new_data_key(tx)
-        keyring.seal(tx, audit, _AUDIT, {"key": Secret(os.urandom(KEY_BYTES))})
+        keyring.seal(tx, audit, AUDIT_KEY, {"key": Secret(os.urandom(KEY_BYTES))})
         return keyring
 
     @classmethod
@@ -123,8 +127,29 @@ class Keyring:
         return found[field]
 
     def open_all(self, tx: Tx, binding: Binding) -> dict[str, Secret]:
-        """Open every field of a record version, in one query.  Raises Unreadable."""
-        return self._rows(tx, binding, None)
+        """Open every field of a record version, in one query.  Raises Unreadable.
+
+        Values that were sealed before what lies beside them was bound open as well.  That is no way
+        round: the two are different associated data, so without the key nobody turns one of today
+        into one of then.  Who must know asks :meth:`is_fully_bound`.
+        """
+        try:
+            return self._rows(tx, binding, None)
+        except Unreadable:
+            if not binding.beside:
+                raise
+            try:
+                return self._rows(tx, binding.early(), None)
+            except Unreadable:
+                pass
+            raise
+
+    def is_fully_bound(self, tx: Tx, binding: Binding) -> bool:
+        """Whether every field of a record version opens with all it should be bound to."""
+        try:
+            return bool(self._rows(tx, binding, None))
+        except Unreadable:
+            return False
 
     def destroy(self, tx: Tx, kind: str, record: str, version: int | None = None) -> int:
         """Drop the sealed fields of a version (None: of all), and with them their data keys.
@@ -145,6 +170,7 @@ class Keyring:
             record=record,
             version=version,
         )
+        self._opened.clear()  # what is destroyed is not kept in memory either
         for row in keys:
             tx.execute(
                 "DELETE FROM data_keys WHERE id = :id "
@@ -166,11 +192,6 @@ class Keyring:
             self._hints = Hints(self.room_id, row["id"], self.terms.unwrap(tx, row))
         return self._hints
 
-    def audit_key(self, tx: Tx) -> Callable[[bytes], bytes]:
-        """HMAC-SHA-256 under the room's audit key, which is the same in every process."""
-        key = self.open(tx, _AUDIT, "key").reveal_bytes()
-        return lambda data: hmac.digest(key, data, "sha256")
-
     # ------------------------------------------------------------------ inside
 
     def _rows(self, tx: Tx, binding: Binding, field: str | None) -> dict[str, Secret]:
@@ -184,26 +205,34 @@ class Keyring:
             field=field,
         )
         found: dict[str, Secret] = {}
-        opened: tuple[str, AESGCM] | None = None
         for row in rows:
             name = row["field"]
             try:
-                if opened is None or opened[0] != row["id"]:
-                    opened = row["id"], AESGCM(self.terms.unwrap(tx, row))
                 bound = binding.bound(self.room_id, name)
-                found[name] = Secret(open_value(opened[1], row["blob"], bound))
+                found[name] = Secret(open_value(self._data_key(tx, row), row["blob"], bound))
             except Unreadable:
                 raise _unreadable(binding, name, "does not open") from None
         return found
 
+    def _data_key(self, tx: Tx, row: Row) -> AESGCM:
+        """The data key in a row with ``id``, ``vault_key`` and ``wrapped``; raises Unreadable."""
+        known = (row["id"], row["vault_key"], row["wrapped"])
+        opened = self._opened.get(known)
+        if opened is None:
+            opened = AESGCM(self.terms.unwrap(tx, row))
+            if len(self._opened) >= _KEPT_KEYS:
+                self._opened.clear()
+            self._opened[known] = opened
+        return opened
 
-_AUDIT: Final = Binding(kind="audit-key", record="audit")
+
+AUDIT_KEY: Final = Binding(kind="audit-key", record="audit")
 
 
 def _unreadable(binding: Binding, field: str, what: str) -> Unreadable:
     return Unreadable(
         f"{binding.kind} {binding.name or binding.record}: the sealed field {field} {what}; it was "
-        "damaged, moved, rolled back or its destinations were edited.",
+        "damaged, moved or rolled back, or its destinations or the fields beside it were edited.",
         hint="Enter the value again, or restore the record from a backup. Other records are fine.",
         kind=binding.kind,
         record=binding.record,

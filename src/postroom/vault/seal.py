@@ -59,7 +59,10 @@ _length = struct.Struct(">Q").pack
 def associated_data(parts: Iterable[bytes]) -> bytes:
     """The parts as one text: their number, then each one's length (8 bytes) and bytes."""
     listed = list(parts)
-    return _length(len(listed)) + b"".join(_length(len(part)) + part for part in listed)
+    framed = [_length(len(listed))]
+    for part in listed:
+        framed += (_length(len(part)), part)
+    return b"".join(framed)
 
 
 def pad(plaintext: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,24 @@ async def test_what_is_rolled_back_leaves_no_hole(room: Room) -> None:
     assert problems(room) == []
 
 
+async def test_what_is_rolled_back_between_two_rows_of_one_commit_leaves_no_hole(
+    room: Room,
+) -> None:
+    """Writes that wait together share a commit, and hand the end of the chain on to each other."""
+
+    def undone(tx) -> None:
+        room.recorder.record(tx, actor=ALICE, action="test", noun="thing", name="x", detail={})
+        raise Refused("no")
+
+    writes = [note(room, "a"), room.db.write(undone), note(room, "b"), note(room, "c")]
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(one) for one in results] == [type(None), Refused, type(None), type(None)]
+    found = await room.sql("SELECT seq, name FROM audit ORDER BY seq")
+    assert [row["seq"] for row in found] == [1, 2, 3, 4]
+    assert [row["name"] for row in found][1:] == ["a", "b", "c"]
+    assert problems(room) == []
+
+
 EDITS: dict[str, tuple[str, str]] = {
     "edit": ("UPDATE audit SET actor = 'local:eve' WHERE seq = 3", "row 3 "),
     "detail": ("UPDATE audit SET detail = '{}' WHERE seq = 3", "row 3 "),
@@ -64,8 +83,8 @@ EDITS: dict[str, tuple[str, str]] = {
     "delete two": ("DELETE FROM audit WHERE seq IN (3, 4)", "rows 3 to 4 missing before row 5"),
     "beginning": ("DELETE FROM audit WHERE seq = 1", "row 1 missing before row 2"),
     "insert": (
-        "INSERT INTO audit SELECT stream, 99, at, actor, action, noun, name, detail, mac "
-        "FROM audit WHERE seq = 3", "missing before row 99"),
+        "INSERT INTO audit SELECT 99, stream, 99, at, actor, action, noun, name, detail, mac, record, "
+        "version FROM audit WHERE seq = 3", "missing before row 99"),
     "reorder": (
         "UPDATE audit SET seq = CASE seq WHEN 3 THEN -4 WHEN 4 THEN -3 ELSE seq END",
         "row -4"),
@@ -195,8 +214,8 @@ async def test_a_row_of_another_past_does_not_fit(room: Room) -> None:
         await note(room, letter)
     await room.sql("DELETE FROM audit WHERE seq = 4")
     await room.sql(
-        "INSERT INTO audit VALUES (:stream, :seq, :at, :actor, :action, :noun, :name, :detail, "
-        ":mac)", **dict(old),
+        "INSERT INTO audit VALUES (:position, :stream, :seq, :at, :actor, :action, :noun, :name, "
+        ":detail, :mac, :record, :version)", **dict(old),
     )  # fmt: skip
     (found,) = problems(room)
     assert "row 4 " in found

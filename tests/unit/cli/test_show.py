@@ -101,7 +101,7 @@ def test_a_record_shows_small_groups_on_a_line_and_empty_ones_not_at_all(
 
 
 def test_what_a_terminal_would_obey_is_not_passed_on() -> None:
-    assert "\x1b" not in show.plain("\x1b[2J")
+    assert show.plain("\x1b[2J\u202e one\r\ntwo") == "\\u001b[2J\\u202e one  two"
     assert "\\u001b" in show.document({"x": "\x1b[2J"})
     assert "\u202e" not in show.document({"x": "\u202e"})
 

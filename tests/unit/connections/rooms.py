@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from postroom.connections import store
 from postroom.connections.connection import Connection
 from postroom.connections.effective import Effective
 from postroom.connections.open import Opener
-from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore
+from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Tx, open_database
 from postroom.fields import parse
-from postroom.vault import open_vault
+from postroom.vault import audit_code, open_vault
 
 __all__ = ["ACTOR", "SmallRoom", "open_small_room"]
 
@@ -36,9 +37,7 @@ class SmallRoom:
     environ: dict[str, str]
 
     def resolver(self, tx: Tx) -> Resolver:
-        return Resolver(
-            tx, expand=expander(tx, self.environ), trusted=trusted_in(tx, self.credentials)
-        )
+        return Resolver(tx, expand=expander(tx, self.environ), trusted=trusted_in(tx))
 
     async def effective(self, name: str) -> Effective:
         return await self.db.read(lambda tx: self.resolver(tx).effective(name))
@@ -81,7 +80,7 @@ async def open_small_room(folder: Path) -> AsyncIterator[SmallRoom]:
     try:
         start = await open_vault(db, f"file:{folder / 'key'}", make=True)
         assert start.keyring is not None, start.locked
-        recorder = Recorder(db.read_now(start.keyring.audit_key))
+        recorder = Recorder(db.read_now(partial(audit_code, start.keyring)))
         credentials = CredentialStore(start.keyring, recorder)
         environ: dict[str, str] = {}
         opener = Opener(db, credentials, actor=ACTOR, environ=environ)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postroom.connections.connection import Connection
-from postroom.connections.defaults import OFFERED_PORTS, port_and_security
+from postroom.connections.defaults import port_and_security
 from postroom.errors import WrongUse
 from postroom.fields import describe, parse, shown
 
@@ -103,10 +103,3 @@ def test_port_and_security(
     protocol: str, port: int | None, security: Any, port_held: int, held: str
 ) -> None:
     assert port_and_security(protocol, port, security) == (port_held, held)
-
-
-def test_every_offered_port_has_a_security_of_its_own() -> None:
-    for protocol, ports in OFFERED_PORTS.items():
-        for port in ports:
-            expected = "tls" if port in (993, 995, 465) else "starttls"
-            assert port_and_security(protocol, port, None) == (port, expected)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from postroom.audit import verify
+from postroom.credentials.history import History
 from postroom.errors import Refused, Unreadable
-from tests.unit.vault.rooms import LINE, OTHER, Room
+from tests.unit.vault.rooms import ALICE, LINE, OTHER, Room
 
 SECRET = "hunter2hunter2"
 
@@ -80,6 +81,23 @@ async def test_a_version_put_back_is_refused_also_after_a_restart(room: Room) ->
     await again.sql("DELETE FROM audit WHERE action = 'set'")
     assert again.db.read_now(lambda tx: verify(tx, again.mac))
     await again.db.close()
+
+
+async def test_no_other_change_makes_a_version_that_was_put_back_the_known_one(room: Room) -> None:
+    """T3: whatever is written down about the record later states the highest version it had."""
+    for number in (1, 2, 3):
+        await room.login("acme", f"{SECRET}-{number}")
+    await room.sql("UPDATE credentials SET version = 1")
+    await room.db.write(
+        lambda tx: room.store.change(tx, "acme", actor=ALICE, description="new", in_use=True)
+    )
+    await room.db.write(
+        lambda tx: room.store.unreadable(tx, "acme", actor=ALICE, purpose="x", why="y")
+    )
+    history = History(room.keyring, room.recorder, room.store)
+    await room.db.write(lambda tx: history.destroy(tx, "acme", 2, actor=ALICE))
+    with pytest.raises(Unreadable, match="knows version 3"):
+        await room.open("acme")
 
 
 async def test_a_number_is_never_used_twice(room: Room) -> None:

@@ -11,6 +11,8 @@ __all__ = [
     "MAY_DIAL",
     "MAY_IMPORT",
     "MAY_REVEAL",
+    "NOT_TO_COLLECT",
+    "NOT_TO_STORE",
     "NO_NAMES",
     "SAME_RELEASE",
     "WEB",
@@ -29,6 +31,7 @@ MAY_IMPORT = {
 
 MAY_BUILD_SQL = {
     "db.claims": "one set of claim statements a table; names and conditions are constants, checked",
+    "db.snapshot": "the rows of every table are counted; the names come out of the schema, quoted",
 }
 """Modules that put SQL together, from constants of the code only."""
 
@@ -53,7 +56,8 @@ MAY_REVEAL = {
     "vault.hints": "the fingerprint of a PEM or JSON secret is sealed beside it",
     "vault.kek": "the id of a key is derived from it",
     "vault.kit": "the recovery kit is the one file that a key is written to for people",
-    "vault.keyring": "it is sealed, or a key is derived from it",
+    "vault.codes": "a code is made with it, or a key derived from it",
+    "vault.keyring": "it is sealed",
     "vault.terms": "the key that wraps vault keys is derived from it",
     "vault.passphrase": "the key is derived from it",
     "protocols.sasl": "the answer to the server's challenge is made of it",
@@ -75,3 +79,17 @@ WEB = (
     "structlog", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries and the demo's servers."""
+
+NOT_TO_COLLECT = (
+    "cryptography.x509", "postroom.operations.roomfile",
+    "postroom.protocols.pop3", "postroom.protocols.smtp", "postroom.services.dispatcher", "yaml",
+)  # fmt: skip
+"""What a command that collects may not load: the other wires, the room file, X.509."""
+
+NOT_TO_STORE = (
+    "cryptography.x509", "postroom.connections.doctor", "postroom.operations.roomfile",
+    "postroom.operations.usage", "postroom.protocols.imap", "postroom.protocols.pop3",
+    "postroom.protocols.smtp", "postroom.services.dispatcher", "postroom.sinks",
+    "postroom.sources", "yaml",
+)  # fmt: skip
+"""What a command that only leaves a message in the outbox, or looks there, may not load."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,3 +106,76 @@ def test_a_step_shows_everything_when_it_fails() -> None:
 def test_a_step_says_what_was_skipped() -> None:
     line = "SKIPPED [1] tests/wire/test_pop3.py: Dovecot is not installed"
     assert line in run("scripts/step", "wire", "echo", line).stdout
+
+
+# ------------------------------------------------------------------ servers that are not there
+
+NOTHING_INSTALLED = """
+[ ! -d /usr/lib/dovecot ] || mount -t tmpfs none /usr/lib/dovecot
+[ ! -e /usr/sbin/postfix ] || mount --bind /dev/null /usr/sbin/postfix
+exec "$@"
+"""
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command on this machine as if Dovecot and Postfix were not installed on it."""
+    hidden = (
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        NOTHING_INSTALLED,
+        "sh",
+    )
+    if run(*hidden, "true").returncode:
+        pytest.skip("this system makes no mount namespaces")
+    return lambda *command, **env: run(*hidden, *command, **env)
+
+
+def tools(folder: Path, *names: str) -> str:
+    """A PATH with these programs of the system in it and no other."""
+    for name in names:
+        found = shutil.which(name)
+        assert found
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("has_apt", "why"),
+    [
+        (False, "Not a Debian or Ubuntu system (no apt-get)."),
+        (True, "Packages are missing, and only root may install them."),
+    ],
+)
+def test_servers_that_may_not_be_installed_are_named_with_what_is_skipped(
+    bare: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, has_apt: bool, why: str
+) -> None:
+    """``make test`` goes on: the note says why, which tests are skipped, and what would help."""
+    path = tools(tmp_path, "sh", "env", "dirname", "mount")
+    program(tmp_path, "id", "echo 1000")
+    if has_apt:
+        program(tmp_path, "apt-get", "exit 1")
+    result = bare("env", f"PATH={path}", "scripts/test-packages")
+    assert result.returncode == 0, result.stderr
+    servers = "dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix"
+    assert f"  note  {why}\n" in result.stdout
+    assert f"        Tests that need one of these will be skipped: {servers}\n" in result.stdout
+    assert f"        To run them: sudo apt-get install {servers}\n" in result.stdout
+
+
+def test_a_skipped_test_is_named_by_its_own_file(
+    bare: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """Not by the line of pytest or of the ground that found the server missing."""
+    tests = ("tests/wire/test_pop3.py", "-k", "any_password or a_wrong_password")
+    pytest_ = (sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *tests)
+    result = bare("scripts/step", "wire", *pytest_, POSTROOM_GROUND="")
+    assert result.returncode == 0, result.stdout
+    [line] = [line for line in result.stdout.splitlines() if "SKIPPED" in line]
+    assert line.strip().startswith(
+        "SKIPPED [3] tests/wire/test_pop3.py: Dovecot is missing: apt-get"
+    )

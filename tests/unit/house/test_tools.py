@@ -80,6 +80,7 @@ def test_percentile(sizes: list[int], p90: int) -> None:
     ],
 )
 def test_a_way_out_is_seen(text: str) -> None:
+    """T61: a seeded violation of each kind."""
     assert list(lints.ways_out(parse(text)))
 
 
@@ -118,6 +119,7 @@ def test_what_is_no_way_out_is_left_alone(text: str) -> None:
     ],
 )
 def test_built_sql_is_seen(text: str) -> None:
+    """The rule about SQL, by seeded violations."""
     assert list(lints.built_sql(parse(text)))
 
 
@@ -142,6 +144,7 @@ def test_sql_that_is_text_is_left_alone(text: str) -> None:
 
 
 def test_a_reveal_is_seen_wherever_it_stands() -> None:
+    """The wall around secrets, by seeded violations."""
     assert len(list(lints.reveals(parse("a.reveal()\nmap(b.reveal, c)\nreveal = 1")))) == 2
 
 

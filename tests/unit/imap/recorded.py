@@ -58,6 +58,17 @@ RECORDED: dict[str, bytes] = {
         b"* SEARCH " + b" ".join(b"%d" % n for n in range(100_000, 100_400, 2)) + b"\r\n"
         b'* ESEARCH (TAG "A1") UID ALL 1:3,9\r\n'
     ),
+    "numbers without end": (
+        b"* VANISHED (EARLIER) "
+        + b",".join(b"%d" % n for n in range(300_000, 300_400, 2))
+        + b"\r\n"
+        b"* VANISHED "
+        + b",".join(b"%d:%d" % (n, n + 2) for n in range(400_000, 400_400, 5))
+        + b"\r\n"
+        b'* ESEARCH (TAG "A1") UID ALL '
+        + b",".join(b"%d" % n for n in range(200_000, 200_400, 2))
+        + b"\r\n"
+    ),
     "unasked": b"* 3 EXPUNGE\r\n* 29 EXISTS\r\n* VANISHED (EARLIER) 1:3\r\n* OK Still here\r\n",
 }
 

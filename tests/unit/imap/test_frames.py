@@ -13,7 +13,7 @@ from postroom.errors import ProtocolError
 from postroom.protocols.base import Limits
 from postroom.protocols.imap.frames import CHUNK, Chunk, Framer, Large
 from postroom.protocols.imap.machine import Machine
-from postroom.protocols.imap.responses import Event, Fetch
+from postroom.protocols.imap.responses import Event, Fetch, Search, Vanished
 from tests.unit.imap.recorded import GREETING, everything
 
 SMALL = Limits(line=600, literal=1_000_000, in_memory=200, nesting=8)
@@ -45,11 +45,29 @@ def test_byte_by_byte_gives_the_same_events() -> None:
 
 
 @pytest.mark.parametrize("length", range(SMALL.line // 2 - 3, SMALL.line // 2 + 4))
-def test_a_search_about_as_long_as_a_piece_is_cut_alike(length: int) -> None:
-    line = (b"* SEARCH" + b" 7" * length)[: length - 1] + b"8\r\n"
+@pytest.mark.parametrize(
+    ("begin", "between"),
+    [(b"* SEARCH ", b" "), (b"* VANISHED (EARLIER) ", b","), (b"* ESEARCH UID ALL ", b",")],
+)
+def test_numbers_about_as_long_as_a_piece_are_cut_alike(
+    length: int, begin: bytes, between: bytes
+) -> None:
+    line = (begin + (b"7" + between) * length)[: length - 1] + b"8\r\n"
     assert len(line) == length + 2
     data = GREETING + line
     assert events(data, list(range(len(data)))) == events(data, [])
+
+
+def test_numbers_longer_than_a_line_are_all_there() -> None:
+    """As many as a folder has messages; one event for each piece."""
+    found = events(everything(), [])
+    earlier = [e for e in found if isinstance(e, Vanished) and e.earlier and len(e.ranges) > 3]
+    searched = [e for e in found if isinstance(e, Search) and e.ranges[:1] >= [(200_000, 200_000)]]
+    for pieces, first in ((earlier, 300_000), (searched, 200_000)):
+        assert len(pieces) > 3
+        assert [r for e in pieces for r in e.ranges] == [
+            (n, n) for n in range(first, first + 400, 2)
+        ]
 
 
 @pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from postroom.errors import ProtocolError
 from postroom.protocols.base import Limits
+from postroom.protocols.imap.dates import instant
 from postroom.protocols.imap.frames import Framer
 from postroom.protocols.imap.responses import (
     Capability,
@@ -24,7 +25,6 @@ from postroom.protocols.imap.responses import (
     Other,
     Search,
     Status,
-    instant,
     parse,
 )
 

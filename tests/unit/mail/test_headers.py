@@ -146,6 +146,7 @@ def test_decoding_never_raises_and_gives_one_clean_line(raw: bytes) -> None:
     ids=lambda bomb: repr(bomb[:16]),
 )
 def test_a_bomb_of_encoded_words_costs_little(bomb: bytes) -> None:
+    """T75: 16,000 encoded words and worse."""
     start = time.process_time()
     decode_header(bomb)
     assert time.process_time() - start < 0.5

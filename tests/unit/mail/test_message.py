@@ -102,6 +102,7 @@ BOMBS: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_read_as_far_as_the_limits_go(name: str) -> None:
+    """T75, T76: caps hold before anything is parsed; the exact bytes stay, and a cut is said."""
     raw, problem = BOMBS[name]
     start = time.process_time()
     message = Message(raw)
@@ -141,6 +142,7 @@ print(used.ru_utime + used.ru_stime, int(status[status.index("VmHWM:") + 1]) // 
 
 @pytest.mark.parametrize("kind", ["base64", "text", "wide text", "nested"])
 def test_fifty_megabytes_need_two_seconds_and_256_megabytes(kind: str) -> None:
+    """T76."""
     source = Path(__file__).parents[3] / "src"
     run = subprocess.run(
         [sys.executable, "-c", BIG.format(kind=kind)],
@@ -197,6 +199,7 @@ TOKENS = st.sampled_from(
 @example(b"--B\n")
 @example(b"From x")
 def test_any_bytes_are_a_message(raw: bytes) -> None:
+    """T76, T83: any bytes."""
     for value in everything(Message(raw)):
         assert isinstance(str(value).encode(), bytes)
 
@@ -314,6 +317,7 @@ def test_uuencode() -> None:
 
 
 def test_archives_are_never_opened() -> None:
+    """T78: neither by Content-Encoding nor by type."""
     raw = b"Content-Type: application/zip\r\nContent-Encoding: gzip\r\n\r\nPK\x03\x04bomb"
     assert Message(raw).attachments[0].data() == b"PK\x03\x04bomb"
 

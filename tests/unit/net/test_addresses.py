@@ -34,11 +34,13 @@ PUBLIC = [
 @pytest.mark.parametrize("text", NEVER)
 @pytest.mark.parametrize("public_only", [False, True])
 def test_some_addresses_are_never_dialled(text: str, public_only: bool) -> None:
+    """T56: link-local, metadata, multicast, in every wrapping."""
     assert refusal(ipaddress.ip_address(text), public_only=public_only)
 
 
 @pytest.mark.parametrize("text", NOT_PUBLIC)
 def test_private_addresses_are_refused_only_when_asked_for(text: str) -> None:
+    """T56: loopback, private and reserved ones with ``public_only``."""
     address = ipaddress.ip_address(text)
     assert refusal(address, public_only=True)
     if text not in ("::2",):  # an IPv4-compatible form of 0.0.0.2
@@ -54,12 +56,14 @@ def test_public_addresses_are_dialled(text: str) -> None:
 def test_what_python_calls_not_global_is_never_public(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
+    """T56: any address."""
     if not address.is_global and address not in ipaddress.ip_network("192.0.0.0/24"):
         assert refusal(address, public_only=True)
 
 
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_is_judged_alike_in_every_wrapping(address: ipaddress.IPv4Address) -> None:
+    """T56: mapped, NAT64, 6to4."""
     number = int(address)
     wrapped = [
         int(ipaddress.IPv6Address("::ffff:0:0")) + number,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from postroom.db import Database
-from postroom.errors import PostroomError
+from postroom.errors import PostroomError, WireError
 from postroom.protocols.base import Outcome, Recipient, Submission
 from postroom.services.dispatcher import Dispatcher
 from tests.unit.services.desk import Desk, reply
@@ -92,3 +92,81 @@ async def test_a_cancelled_drain_ends_between_two_messages(desk: Desk, db: Datab
     assert sorted(sent) == sorted(transport.ended)
     assert {(one.state, one.attempts) for one in found} == {("sent", 1), ("queued", 0)}
     assert len(await desk.claim("me")) == 20 - len(sent)
+
+
+class Lines:
+    """A server that takes so many connections at a time, and what was seen of it."""
+
+    def __init__(self, db: Database, room: int) -> None:
+        self.db = db
+        self.room = room
+        self.open = 0
+        self.most_open = 0
+        self.refused = 0
+        self.taken: list[str] = []
+        self.most_in_doubt = 0
+
+    async def connect(self, name: str) -> Line:
+        if self.open >= self.room:
+            self.refused += 1
+            raise WireError("Too many connections.", code="deferred", temporary=True)
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        return Line(self)
+
+    def look(self) -> None:
+        """How many would be in doubt if this process were killed now."""
+        count = "SELECT count(*) FROM outbox WHERE state = 'submitting'"
+        self.most_in_doubt = max(self.most_in_doubt, self.db.read_now(lambda tx: tx.value(count)))
+
+
+class Line(Broken):
+    """One of these connections."""
+
+    def __init__(self, server: Lines) -> None:
+        self.server = server
+
+    async def submit(self, submissions: Sequence[Submission]) -> AsyncIterator[Outcome]:
+        for each in submissions:
+            assert each.before_data is not None
+            await each.before_data()
+            await asyncio.sleep(0.001)
+            self.server.taken.append(each.id)
+            self.server.look()
+            yield Outcome(each.id, "answered", [Recipient("a@x.example", reply(250))])
+
+    async def close(self) -> None:
+        self.server.open -= 1
+
+
+async def _backlog(desk: Desk, db: Database, rows: int, room: int) -> tuple[Lines, list[str]]:
+    desk.service = desk.service.model_copy(update={"queue_size": rows})
+    items = await asyncio.gather(*(desk.add("a@x.example") for _ in range(rows)))
+    server = Lines(db, room)
+    done = await Dispatcher(db, owner="me", open_transport=server.connect).drain()
+    assert done.sent == rows
+    assert sorted(server.taken) == sorted(items)
+    return server, items
+
+
+async def test_a_backlog_goes_over_two_connections_and_each_message_once(
+    desk: Desk, db: Database
+) -> None:
+    server, _ = await _backlog(desk, db, 450, 9)
+    assert server.most_open == 2
+    assert server.open == 0
+    assert server.most_in_doubt <= 28, "as many as one connection may leave in doubt"
+
+
+async def test_a_few_messages_go_over_one_connection(desk: Desk, db: Database) -> None:
+    server, _ = await _backlog(desk, db, 150, 9)
+    assert server.most_open == 1
+
+
+async def test_a_server_with_room_for_one_connection_is_left_with_one(
+    desk: Desk, db: Database
+) -> None:
+    """What the second would have sent counts no attempt and is sent by the first."""
+    server, items = await _backlog(desk, db, 450, 1)
+    assert (server.most_open, server.refused) == (1, 1)
+    assert {(await desk.show(item)).attempts for item in items} == {1}

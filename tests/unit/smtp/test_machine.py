@@ -110,6 +110,7 @@ def test_no_command_takes_a_line_break(bad):
     ],
 )  # fmt: skip
 def test_addresses_that_would_be_another_envelope(address):
+    """T71: the last check, right before the wire."""
     with pytest.raises(InvalidValue):
         commands.rcpt(address)
 

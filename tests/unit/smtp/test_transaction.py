@@ -103,6 +103,8 @@ def refused(made: Transaction | Outcome) -> tuple[int, str, str]:
 
 
 BARE = Capabilities({"SIZE": ("30",)})
+UTF8 = b"To: \xc3\xbc@b.c\n\n"
+MIME = Capabilities({"8BITMIME": ()})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,9 @@ BARE = Capabilities({"SIZE": ("30",)})
         (submission(content=b"\n" * 16), BARE, (552, "5.3.4", "mail")),
         (submission(content=b"\xfc\r\n"), BARE, (554, "5.6.3", "mail")),
         (submission(utf8=True), BARE, (553, "5.6.7", "mail")),
-        (submission("grüße@b.c"), BARE, (553, "5.6.7", "mail")),
+        (submission("grüße@b.c"), BARE, (553, "5.6.7", "rcpt")),
+        (submission(sender="grüße@b.c"), BARE, (553, "5.6.7", "mail")),
+        (submission("ü@b.c", content=UTF8, utf8=True), MIME, (553, "5.6.7", "mail")),
         (submission(content=b"a\0b\r\n"), ALL, (554, "5.6.0", "mail")),
         (submission(content=b"x" * 999 + b"\r\n"), ALL, (554, "5.6.0", "mail")),
         (submission(content=b"x" * (IN_ONE_PIECE + 1)), ALL, (554, "5.6.0", "mail")),
@@ -121,10 +125,12 @@ BARE = Capabilities({"SIZE": ("30",)})
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_us_before_anything_is(message, server, refusal):
+    """T73: too large, 8-bit, SMTPUTF8, NUL, long lines: permanent and typed, never cut."""
     assert refused(prepare(message, server)) == refusal
 
 
 def test_the_longest_line_allowed_is_sent():
+    """T73: 998 bytes."""
     assert isinstance(prepare(submission(content=b"x" * 998 + b"\r\n"), ALL), Transaction)
 
 
@@ -138,6 +144,42 @@ def test_one_impossible_address_does_not_hold_up_the_others():
         "x\r\n@y": "rejected",
         "d@e.f": "accepted",
     }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT,
+        b"Subject: x\r\n\r\n\xc3\xbc\r\n",
+        b"Subject: x\n\n" + b"\xc3\xbc\n" * (IN_ONE_PIECE // 2),
+    ],
+    ids=["ascii", "8-bit body", "8-bit stream"],
+)
+def test_a_blind_copy_that_takes_smtputf8_does_not_hold_up_the_others(content):
+    """T73: the address stands in no header, so the message needs no SMTPUTF8 for the others."""
+    message = submission("a@b.c", "grüße@b.c", content=content, utf8=True)
+    made = prepare(message, MIME)
+    assert isinstance(made, Transaction)
+    assert b"SMTPUTF8" not in made.mail
+    assert made.rcpts == [b"RCPT TO:<a@b.c>\r\n", b""]
+    made.end_said(YES)
+    outcome = made.outcome()
+    assert states(outcome) == {"a@b.c": "accepted", "grüße@b.c": "rejected"}
+    assert (outcome.recipients[1].reply.code, outcome.recipients[1].reply.enhanced) == (
+        553,
+        "5.6.7",
+    )
+    everybody = prepare(message, ALL)
+    assert isinstance(everybody, Transaction)
+    assert everybody.mail.endswith(b" SMTPUTF8\r\n")
+    assert everybody.rcpts[1] == "RCPT TO:<grüße@b.c>\r\n".encode()
+
+
+def test_an_old_header_in_some_charset_goes_as_it_is():
+    """A message written elsewhere, in Latin-1 say: nobody is asked for SMTPUTF8."""
+    made = prepare(submission(content=b"Subject: Gr\xf6\xdfe\r\n\r\nx\r\n"), ALL)
+    assert isinstance(made, Transaction)
+    assert made.mail == b"MAIL FROM:<s@example.com> SIZE=21 BODY=8BITMIME\r\n"
 
 
 def test_parameters_follow_what_the_server_offers():

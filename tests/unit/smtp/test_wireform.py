@@ -50,6 +50,7 @@ def test_a_stream_is_stuffed_like_a_whole_and_read_back_whole(data, sizes):
 
 @given(contents)
 def test_a_lenient_server_sees_one_message_too(data):
+    """T70: a sink that takes CR, LF and CRLF for line ends finds one end of data."""
     wire = stuffed(data, tidy=examine_whole(data).tidy) + END
     lines = re.split(rb"\r\n|\r|\n", wire)
     assert lines.count(b".") == 1

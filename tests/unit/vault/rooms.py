@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from postroom.audit import Mac, Recorder
 from postroom.credentials import CredentialStore, Opened, Saved
 from postroom.db import Database, open_database
-from postroom.vault import Keyring, Start, open_vault
+from postroom.vault import Keyring, Start, audit_code, open_vault
 
 __all__ = ["ALICE", "BOB", "LINE", "OTHER", "Room", "make_room"]
 
@@ -77,7 +78,7 @@ async def make_room(directory: Path) -> Room:
     key_file = directory / "keys" / "room.key"
     start = await open_vault(db, f"file:{key_file}", make=True)
     assert start.keyring is not None, start.locked
-    mac = db.read_now(start.keyring.audit_key)
+    mac = db.read_now(partial(audit_code, start.keyring))
     recorder = Recorder(mac)
     store = CredentialStore(start.keyring, recorder)
     return Room(db, start, key_file, start.keyring, mac, recorder, store)

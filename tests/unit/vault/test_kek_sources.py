@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from postroom.db import open_database
 from postroom.errors import InvalidValue, Locked
 from postroom.secret import Secret
 from postroom.vault import load_kek, open_vault
-from postroom.vault.outside import load_outside
+from postroom.vault.outside import PAUSES, load_outside
 
 KEY = bytes(range(32))
 MEMORY = Path("/dev/shm")
@@ -48,7 +49,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     about = site / "acme_keys-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-keys\nVersion: 1.0\n")
-    kinds = ("good", "text", "short", "down", "bad", "slow")
+    kinds = ("good", "text", "short", "down", "bad", "slow", "busy")
     listed = "".join(f"{kind} = acme_keys:{kind}\n" for kind in kinds)
     (about / "entry_points.txt").write_text(f"[postroom.kek]\n{listed}")
     (site / "acme_keys.py").write_text(
@@ -59,6 +60,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "def down(reference):\n    raise ConnectionRefusedError('hunter2')\n"
         "def bad(reference):\n    raise ValueError('hunter2')\n"
         "def slow(reference):\n    time.sleep(60)\n"
+        "def busy(reference):\n"
+        "    with open(reference, 'a') as file:\n        file.write('.')\n"
+        "    if len(open(reference).read()) < 4:\n        raise ConnectionResetError('throttled')\n"
+        "    return bytes(range(32))\n"
     )
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.delitem(sys.modules, "acme_keys", raising=False)
@@ -113,7 +118,7 @@ def test_a_package_adds_a_kind_of_source(package: Path, data: Path) -> None:
     for source in ("good:alias/x", "text:any"):
         kek = load_kek(source, data_dir=data)
         assert (kek.key, kek.source) == (Secret(KEY), source)
-    with pytest.raises(InvalidValue, match=r"passphrase:, bad:\.\.\., down"):
+    with pytest.raises(InvalidValue, match=r"passphrase:, bad:\.\.\., busy:\.\.\., down"):
         load_kek("azure:x", data_dir=data)
     with pytest.raises(InvalidValue, match="give file:PATH"):
         load_kek("good:", data_dir=data)
@@ -124,14 +129,21 @@ def test_a_package_adds_a_kind_of_source(package: Path, data: Path) -> None:
     [
         ("short:x", "key_unsafe", False, "is no key"),
         ("good:other", "key_unsafe", False, "is no key"),
-        ("down:x", "key_missing", True, "did not answer"),
+        ("down:x", "key_unreachable", True, "did not answer"),
         ("bad:x", "key_missing", False, "ValueError"),
     ],
 )
 def test_a_package_that_gives_no_key(
-    package: Path, data: Path, source: str, code: str, temporary: bool, said: str
+    package: Path,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    code: str,
+    temporary: bool,
+    said: str,
 ) -> None:
     """T22: the room opens locked, and what the package complained of is shown to nobody."""
+    monkeypatch.setattr("postroom.vault.outside.PAUSES", (0.0, 0.0, 0.0))
     with pytest.raises(Locked, match=said) as caught:
         load_kek(source, data_dir=data)
     assert (caught.value.code, caught.value.temporary) == (code, temporary)
@@ -142,3 +154,37 @@ def test_a_key_service_that_hangs_is_given_up(package: Path) -> None:
     """T22."""
     with pytest.raises(Locked, match="did not answer"):
         load_outside("slow", "x", seconds=0.1)
+
+
+def test_a_key_service_that_is_busy_is_asked_again(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T22: throttled three times, with pauses that grow; a refusal that stays is asked once."""
+    asked = tmp_path / "asked"
+    begun = time.monotonic()
+    assert load_outside("busy", str(asked)) == Secret(KEY)
+    assert time.monotonic() - begun >= sum(PAUSES)
+    assert list(PAUSES) == sorted(PAUSES)
+    monkeypatch.setattr("postroom.vault.outside.PAUSES", (0.0,))
+    asked.write_text("")
+    with pytest.raises(Locked, match="did not answer"):
+        load_outside("busy", str(asked))
+    assert asked.read_text() == ".."
+
+
+async def test_a_room_whose_key_service_is_down_says_try_again(
+    package: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T22: exit 75 for what may pass, 78 for what will not; nothing is made, and it opens later."""
+    monkeypatch.setattr("postroom.vault.outside.PAUSES", (0.0,))
+    db = open_database(data / "room.db", create=True)
+    assert (await open_vault(db, "good:alias/x", make=True)).keyring is not None
+    for source, status in (("down:x", 75), ("slow:x", 75), ("bad:x", 78), ("short:x", 78)):
+        monkeypatch.setattr("postroom.vault.outside.WAIT_SECONDS", 0.5)
+        for make in (False, True):
+            start = await open_vault(db, source, make=make)
+            assert start.locked is not None
+            assert start.locked.exit_status == status, start.locked
+            assert "hunter2" not in str(start.locked)
+    assert (await open_vault(db, "good:alias/x")).keyring is not None
+    await db.close()

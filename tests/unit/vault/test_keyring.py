@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shutil
 from pathlib import Path
 
 import pytest
 
+from postroom.credentials import CredentialStore
 from postroom.errors import Locked, Refused, Unreadable
 from postroom.secret import Secret
 from postroom.vault import Binding, Keyring
@@ -78,8 +80,9 @@ async def test_a_row_of_another_room_does_not_open(tmp_path: Path) -> None:
 
 
 async def test_every_flipped_byte_of_the_wrapped_keys_is_noticed(room: Room) -> None:
-    """T7: in the database, through the ways that people use."""
+    """T7: in the database, through the ways that people use; also by who has opened it before."""
     await room.login("acme", "hunter2hunter2")
+    await room.open("acme")
     await room.db.write(
         lambda tx: tx.execute(
             "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE id = "
@@ -99,11 +102,8 @@ async def test_a_second_kek_opens_the_same_keyring(room: Room) -> None:
     second = kek_of(Secret(b"2" * 32))
     await room.db.write(lambda tx: room.keyring.terms.add_kek(tx, second))
     keyring = room.db.read_now(lambda tx: Keyring.unlock(tx, room.start.room_id, second))
-    row = (await room.sql("SELECT id FROM credentials"))[0]
-    lines = ("imap://imap.example.com:993;security=tls;trust=system;name=checked;proxy=none",)
-    bound = Binding("credential", row["id"], "acme", "password", 1, lines)
-    opened = room.db.read_now(lambda tx: keyring.open(tx, bound, "password"))
-    assert opened.reveal() == "hunter2hunter2"
+    store = CredentialStore(keyring, room.recorder)
+    assert await dataclasses.replace(room, store=store).password("acme") == "hunter2hunter2"
 
 
 async def test_destroying_a_version_drops_its_data_key_and_no_other(room: Room) -> None:

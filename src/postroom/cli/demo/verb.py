@@ -18,6 +18,7 @@ from postroom.cli.demo.mailbox import ADDRESS, MailboxFacts, fill
 from postroom.cli.demo.servers import DemoServers, check_extra, demo_servers
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import collecting
+from postroom.cli.run import loaded
 from postroom.cli.show import document, size
 from postroom.cli.verbs import Verbs
 from postroom.errors import Refused
@@ -41,6 +42,7 @@ def demo(
     log_to(level="DEBUG" if OPTIONS.verbose else "ERROR")
     check_extra()
     room = Path(OPTIONS.room or "demo-room").absolute()
+    loaded()
     asyncio.run(_Demo(room, messages).run())
 
 

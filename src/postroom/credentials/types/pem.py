@@ -1,20 +1,22 @@
-"""Certificates and private keys in PEM (RFC 7468): read when saved, so that errors come early."""
+"""Certificates and private keys in PEM (RFC 7468): read when saved, so that errors come early.
+
+What reads them is loaded inside the functions that do: it takes longer than all else that a command
+loads, every credential type is loaded with its neighbours, and few records hold a certificate.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import NameOID
+import hashlib
+from typing import TYPE_CHECKING
 
 from postroom.clock import now
 from postroom.errors import InvalidValue
 from postroom.secret import Secret
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 __all__ = ["check_pair", "describe_certificate", "generate_pair", "read_certificates", "read_key"]
 
@@ -26,6 +28,8 @@ def read_certificates(text: str, field: str = "certificate") -> list[x509.Certif
     """The certificates of a PEM text, in their order; raises InvalidValue."""
     if "-----BEGIN" in text and "PRIVATE KEY-----" in text:
         raise InvalidValue(field, "this holds a private key; give the certificate alone")
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificates(text.encode())
     except ValueError:
@@ -39,6 +43,9 @@ def read_certificates(text: str, field: str = "certificate") -> list[x509.Certif
 
 def read_key(key: Secret, passphrase: Secret | None, field: str = "private_key") -> PrivateKeyTypes:
     """The private key of a PEM text; raises InvalidValue, without a word of the key."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
     phrase = passphrase.reveal_bytes() if passphrase else None
     try:
         return serialization.load_pem_private_key(key.reveal_bytes(), phrase)
@@ -73,7 +80,7 @@ def describe_certificate(text: str) -> str:
         return "unreadable certificate"
     until = leaf.not_valid_after_utc
     state = "expired" if until < now() else "valid until"
-    print_ = leaf.fingerprint(SHA256()).hex()
+    print_ = hashlib.sha256(_der(leaf)).hexdigest()
     return f"{leaf.subject.rfc4514_string()}, {state} {until:%Y-%m-%d}, sha256:{print_}"
 
 
@@ -83,6 +90,12 @@ def generate_pair(subject: str, *, days: int = PAIR_DAYS) -> tuple[Secret, str]:
     RSA of 3072 bits (NIST SP 800-57 part 1: 128 bits of strength is the rule after 2030), because
     private_key_jwt of Entra wants RS256 or PS256.  ``subject`` is the common name.
     """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.x509.oid import NameOID
+
     key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
     try:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
@@ -107,7 +120,15 @@ def generate_pair(subject: str, *, days: int = PAIR_DAYS) -> tuple[Secret, str]:
     return Secret(pem), certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
+def _der(certificate: x509.Certificate) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
+
+
 def _spki(key: object) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
     found: bytes = key.public_bytes(  # type: ignore[attr-defined]
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from postroom.errors import ProtocolError
 from postroom.protocols.imap import commands
 from postroom.protocols.imap.folders import FolderVerbs
-from postroom.protocols.imap.responses import Event, Status
+from postroom.protocols.imap.refusals import folder_refused
+from postroom.protocols.imap.responses import Done, Event, Status
 from postroom.protocols.imap.sets import count, members, parse_set
 
 __all__ = ["ChangeVerbs"]
@@ -59,8 +60,17 @@ class ChangeVerbs(FolderVerbs):
     async def append(self, folder: str, message: bytes, *, flags: Sequence[str] = ()) -> str:
         """Put a message into a folder; gives its id where the server tells, else ``""``."""
         name = await self._named(folder)
-        command = commands.append(await self._wire_name(name), message, flags)
-        done = await self._ok(command, name)
+        raw = await self._wire_name(name)
+        done: Done | None = None
+        if "UTF8=ACCEPT" in self._session.extensions and not _header(message).isascii():
+            command = commands.append(raw, message, flags, utf8=True)
+            done = await self._session.run(command)
+            if done.state == "BAD":  # as RFC 9755 has it, where a plain literal does
+                done = None
+            elif done.state != "OK":
+                raise folder_refused(self._session, done, name)
+        if done is None:
+            done = await self._ok(commands.append(raw, message, flags), name)
         words = done.argument.split()
         if done.code == "APPENDUID" and len(words) == 2 and all(w.isdecimal() for w in words):
             return f"{words[0]}-{words[1]}"
@@ -103,3 +113,7 @@ class ChangeVerbs(FolderVerbs):
             f"{self._prefix}{before}": f"{words[0]}-{after}"
             for before, after in zip(members(old), members(new), strict=True)
         }
+
+
+def _header(message: bytes) -> bytes:
+    return message.partition(b"\r\n\r\n")[0]

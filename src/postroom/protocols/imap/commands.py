@@ -59,6 +59,12 @@ class Command:
     talks: bool = False
 
 
+class _Name(bytes):
+    """The name of a folder.  It is ASCII (modified UTF-7) unless UTF8=ACCEPT is on, and then its
+    UTF-8 stands between quotes (RFC 6855, 3): no go-ahead has to be waited for.
+    """
+
+
 def _say(name: str, *words: str | bytes | list[bytes], talks: bool = False) -> Command:
     """``str``: words of ours; ``bytes``: a value, quoted or a literal; ``[bytes]``: a literal."""
     parts: list[bytes] = []
@@ -77,7 +83,7 @@ def _say(name: str, *words: str | bytes | list[bytes], talks: bool = False) -> C
 def _quotable(value: bytes) -> bool:
     if any(bad in value for bad in b"\0\r\n"):
         raise InvalidValue("", "a value holds a line break or NUL, which cannot be sent")
-    return value.isascii() and len(value) <= _LONGEST_QUOTED
+    return (value.isascii() or isinstance(value, _Name)) and len(value) <= _LONGEST_QUOTED
 
 
 def plain(name: str, *words: str) -> Command:
@@ -99,12 +105,12 @@ def authenticate(mechanism: str, initial: bytes | None) -> Command:
 
 def on_folder(name: str, folder: bytes, *words: str) -> Command:
     """CREATE, SUBSCRIBE, SELECT, EXAMINE: a folder by the server's spelling of its name."""
-    return _say(name, folder, *words)
+    return _say(name, _Name(folder), *words)
 
 
 def list_folders(pattern: bytes, *, special_use: bool = False) -> Command:
     """LIST "" pattern, with the special uses of RFC 6154 where they have to be asked for."""
-    return _say("LIST", b"", pattern, *(["RETURN (SPECIAL-USE)"] if special_use else []))
+    return _say("LIST", b"", _Name(pattern), *(["RETURN (SPECIAL-USE)"] if special_use else []))
 
 
 def fetch_bodies(uids: str) -> Command:
@@ -146,7 +152,7 @@ def store(uids: str, sign: str, flags: Sequence[str]) -> Command:
 
 def copy(uids: str, folder: bytes, *, move: bool = False) -> Command:
     """UID COPY, or UID MOVE (RFC 6851)."""
-    return _say("UID MOVE" if move else "UID COPY", uids, folder)
+    return _say("UID MOVE" if move else "UID COPY", uids, _Name(folder))
 
 
 def expunge(uids: str) -> Command:
@@ -159,9 +165,16 @@ def idle() -> Command:
     return _say("IDLE", talks=True)
 
 
-def append(folder: bytes, message: bytes, flags: Sequence[str]) -> Command:
-    """APPEND.  Raises InvalidValue for a flag that is none."""
-    return _say("APPEND", folder, *([_flag_list(flags)] if flags else []), [message])
+def append(folder: bytes, message: bytes, flags: Sequence[str], *, utf8: bool = False) -> Command:
+    """APPEND; ``utf8`` tells that the header is not ASCII (RFC 6855, 4).
+
+    Raises InvalidValue for a flag that is none.
+    """
+    words = [_flag_list(flags)] if flags else []
+    if not utf8:
+        return _say("APPEND", _Name(folder), *words, [message])
+    *before, announced, _, _ = _say("APPEND", _Name(folder), *words, "UTF8 (", [message]).parts
+    return Command("APPEND", (*before, announced.rstrip() + b"~", message, b")"))
 
 
 def _flag_list(flags: Sequence[str]) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from postroom.errors import FolderError
-from postroom.protocols.base import Folder, FolderState
+from postroom.protocols.base import Changes, Folder, FolderState, Since
 from postroom.protocols.imap import commands
 from postroom.protocols.imap.names import check_name
 from postroom.protocols.imap.opened import Opened
 from postroom.protocols.imap.refusals import folder_refused, not_understood
 from postroom.protocols.imap.responses import Event, Fetch, Listed, Status
+from postroom.protocols.imap.resync import Resync, write_cursor
 
 __all__ = ["FolderVerbs"]
 
@@ -59,12 +61,36 @@ class FolderVerbs(Opened):
         # else mail programs would not show it; a server without subscriptions may refuse
         await self._session.run(commands.on_folder("SUBSCRIBE", raw))
 
-    async def open(self, folder: str, *, read_only: bool = True) -> FolderState:
+    async def open(
+        self, folder: str, *, read_only: bool = True, since: Mapping[str, Since] | None = None
+    ) -> FolderState:
         """Open a folder by name or special use; see base.MessageStore.
 
         Raises FolderError (``folder_missing``, ``deferred``), InvalidValue.
         """
         name = await self._named(folder)
+        known = (since or {}).get(name)
+        resync = Resync(known) if known is not None and known.uidvalidity else None
+        told = await self._select(name, read_only, resync)
+        validity = _number(told.get("UIDVALIDITY", ""))
+        modseq = _number(told.get("HIGHESTMODSEQ", ""))
+        changes = await self._changes(resync, validity, modseq)
+        self._prefix = f"{validity}-"
+        self._uidnext = _number(told.get("UIDNEXT", ""))
+        next_uid = self._uidnext or await self._next_uid()
+        self._state = FolderState(
+            name=name,
+            uidvalidity=validity,
+            exists=self._session.exists,
+            next_cursor=write_cursor(next_uid - 1, modseq),
+            read_only=read_only or "READ-ONLY" in told,
+            modseq=modseq,
+            changes=changes,
+        )
+        return self._state
+
+    async def _select(self, name: str, read_only: bool, resync: Resync | None) -> dict[str, str]:
+        """SELECT or EXAMINE; gives the codes the server told, with their arguments."""
         raw = await self._wire_name(name)
         session = self._session
         told: dict[str, str] = {}
@@ -72,30 +98,45 @@ class FolderVerbs(Opened):
         def take(event: Event) -> bool:
             if isinstance(event, Status) and event.code:
                 told[event.code] = event.argument
-            return isinstance(event, Status)
+            return isinstance(event, Status) or (resync is not None and resync.take(event))
 
         self._state = None
         self._sizes.clear()
         session.exists = 0
-        asks = session.can("CONDSTORE") and not session.can("ENABLE")  # else it is enabled already
-        words = ["(CONDSTORE)"] if asks else []
-        command = commands.on_folder("EXAMINE" if read_only else "SELECT", raw, *words)
-        done = await self._ok(command, name, take, missing=True)
+        verb = "EXAMINE" if read_only else "SELECT"
+        done = None
+        if resync is not None and resync.possible and "QRESYNC" in session.extensions:
+            done = await session.run(commands.on_folder(verb, raw, resync.parameter()), take)
+            if done.state == "BAD":  # it announces what it does not know
+                session.extensions.drop("QRESYNC")
+                resync.refused()
+                done = None
+        if done is None:
+            asks = session.can("CONDSTORE") and not session.can("ENABLE")  # else it is on already
+            command = commands.on_folder(verb, raw, *(["(CONDSTORE)"] if asks else []))
+            done = await session.run(command, take)
+        if done.state != "OK":
+            raise folder_refused(session, done, name, missing=True)
         session.news = False
         self._synced = True
         self._counts = session.counts
-        validity = _number(told.get("UIDVALIDITY", ""))
-        self._prefix = f"{validity}-"
-        self._uidnext = _number(told.get("UIDNEXT", ""))
-        self._state = FolderState(
-            name=name,
-            uidvalidity=validity,
-            exists=session.exists,
-            next_cursor=str((self._uidnext or await self._next_uid()) - 1),
-            read_only=read_only or "READ-ONLY" in {done.code, *told},
-            modseq=_number(told.get("HIGHESTMODSEQ", "")),
-        )
-        return self._state
+        if done.code:
+            told[done.code] = done.argument
+        return told
+
+    async def _changes(self, resync: Resync | None, validity: int, modseq: int) -> Changes | None:
+        """What changed since; asks for the flags where only CONDSTORE is there to tell."""
+        if resync is None:
+            return None
+        asked = resync.changed_since(validity, modseq)
+        if asked is not None:
+            uids, since = asked
+            done = await self._session.run(
+                commands.plain("UID FETCH", uids, "(FLAGS)", since), resync.take
+            )
+            if done.state != "OK":
+                raise not_understood(self._session, done)
+        return resync.changes(validity, modseq, tells="QRESYNC" in self._session.extensions)
 
     async def _next_uid(self) -> int:
         """UIDNEXT where the server did not tell: one more than the last uid there is."""

@@ -54,7 +54,11 @@ _FOR_PEOPLE = re.compile(
     rb"(?:[^ ]+ +(?:OK|NO|BAD|BYE|PREAUTH)(?: +(?!\[[^\]]*\Z)|\Z)|\+(?: |\Z))", re.IGNORECASE
 )
 _ITEM = re.compile(rb"([A-Z0-9.]{1,30}(?:\[[^\[\]]{0,8000}\](?:<\d+>)?)?) *\Z", re.IGNORECASE)
-_SEARCH = re.compile(rb"\* SEARCH ", re.IGNORECASE)
+# Lists of numbers, which may be longer than any line: 1 with spaces between, 2 with commas.
+_NUMBERS = re.compile(
+    rb"(\* SEARCH(?= ))|(\* VANISHED (?:\(EARLIER\) )?|\* ESEARCH [^\r\n{}]{0,200}?\bALL )",
+    re.IGNORECASE,
+)
 
 
 class Framer:
@@ -69,7 +73,8 @@ class Framer:
         self._kept_limit = limits.line + 4 * limits.in_memory
         self._search_cut = max(limits.line // 2, 64)
         self._rest = b""  # the beginning of a line whose end is not there yet
-        self._prefix = b""  # what a line that was cut (SEARCH) begins with again
+        self._prefix = b""  # what a line that was cut begins with again
+        self._between = b" "  # what stands between its numbers
         self._parts: Frame = []
         self._text = 0  # bytes of text in this response so far
         self._kept = 0  # bytes of literals of this response in memory
@@ -136,26 +141,33 @@ class Framer:
                 position = self._literal(memoryview(buffer), position, out)
 
     def _long(self, buffer: bytes, position: int, end: int, out: list[Framed]) -> tuple[int, int]:
-        """A line that is long or not complete: SEARCH is cut into several, the rest is bounded."""
+        """A line that is long or not complete: numbers are cut into several, the rest is bounded."""
         cut = self._search_cut
-        while self._is_search(buffer, position):
+        while (begin := self._numbers(buffer, position)) >= 0:
             stop = end if end >= 0 else len(buffer) - buffer.endswith(b"\r")
             if stop - position <= cut:
                 break
-            space = buffer.rfind(b" ", position + 9, position + cut)
-            if space < 0:
+            last = buffer.rfind(self._between, begin + 1, position + cut)
+            if last < 0:
                 raise _too_long(self._limits.line)
-            out.append([self._prefix + buffer[position:space]])
-            self._prefix = b"* SEARCH"
-            position = space
+            out.append([self._prefix + buffer[position:last]])
+            self._prefix = self._prefix or buffer[position:begin]
+            position = last if self._between == b" " else last + 1
         if end < 0 and len(buffer) - position + self._text > self._limits.line + 1:
             raise _too_long(self._limits.line)
         return position, end
 
-    def _is_search(self, buffer: bytes, position: int) -> bool:
+    def _numbers(self, buffer: bytes, position: int) -> int:
+        """Where the numbers begin in a list of numbers; -1: it is none."""
         if self._parts:
-            return False
-        return bool(self._prefix or _SEARCH.match(buffer, position))
+            return -1
+        if self._prefix:
+            return position
+        found = _NUMBERS.match(buffer, position)
+        if found is None:
+            return -1
+        self._between = b" " if found.lastindex == 1 else b","
+        return found.end()
 
     def _announced(self, line: bytes) -> int | None:
         """The size of the literal that a line ending in ``}`` announces, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Final
 
-from postroom.errors import InvalidValue, ProtocolError, WireError
+from postroom.errors import ProtocolError, WireError
 from postroom.protocols.base import Page, Summary
 from postroom.protocols.imap import commands
 from postroom.protocols.imap.commands import flag_set
@@ -13,6 +13,7 @@ from postroom.protocols.imap.frames import Chunk, Large
 from postroom.protocols.imap.opened import Opened
 from postroom.protocols.imap.refusals import folder_refused
 from postroom.protocols.imap.responses import WHOLE, Event, Fetch, Search
+from postroom.protocols.imap.resync import read_cursor, write_cursor
 from postroom.protocols.imap.session import Pending
 from postroom.protocols.imap.sets import Ranges, count, cut, members
 
@@ -104,10 +105,12 @@ class ListingVerbs(Opened):
     ) -> AsyncIterator[Page]:
         """What has a uid above ``cursor``, in pages; see base.MessageStore.
 
-        ``cursor`` is the last uid seen, empty for 0.  The next page is already under way when one
-        is given out; other verbs may be used in between.  Raises WireError, InvalidValue.
+        ``cursor`` begins with the last uid seen; empty stands for 0.  The next page
+        is already under way when one is given out; other verbs may be used in between.
+
+        Raises WireError, InvalidValue.
         """
-        last = _cursor(cursor)
+        last, _ = read_cursor(cursor)
         state = self._opened()
         session = self._session
         if not self._synced:
@@ -130,7 +133,7 @@ class ListingVerbs(Opened):
                 if uids:
                     last = uids[-1]
                     self._remember(rows)
-                    yield Page([rows[uid] for uid in uids], str(last))
+                    yield Page([rows[uid] for uid in uids], write_cursor(last, state.modseq))
             waiting = following
 
     async def summaries(self, ids: Sequence[str], *, headers: Sequence[str] = ()) -> list[Summary]:
@@ -237,11 +240,3 @@ class ListingVerbs(Opened):
         if count(found) > self._session.exists + _SLACK:
             raise ProtocolError("The server found more messages than there are.")
         return members(found)
-
-
-def _cursor(cursor: str) -> int:
-    if not cursor:
-        return 0
-    if cursor.isascii() and cursor.isdigit() and len(cursor) <= 10:
-        return int(cursor)
-    raise InvalidValue("cursor", "a cursor of IMAP is the last uid seen, in digits")

@@ -2,6 +2,7 @@
 
 A person writes ``Done/2026``.  The server may want ``INBOX.Done.2026``: its separator and the
 prefix of its personal namespace (RFC 2342) are put in on the way out and taken off on the way in.
+Where UTF8=ACCEPT is on (RFC 6855, 3) names are UTF-8 and nothing else.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Naming:
     separator: str = "/"
     prefix: bytes = b""
     foreign: tuple[bytes, ...] = ()
+    utf8: bool = False
 
     def to_wire(self, name: str) -> bytes:
         """The server's spelling of a name.  Raises InvalidValue, FolderError."""
@@ -83,7 +85,8 @@ class Naming:
                 f"The server has no folders inside folders, so {name} cannot be there.",
                 code="folder_missing",
             )
-        raw = encode_name(name.replace("/", self.separator) if self.separator else name)
+        own = name.replace("/", self.separator) if self.separator else name
+        raw = own.encode() if self.utf8 else encode_name(own)
         if self._begins(raw, self.prefix) or any(self._begins(raw, p) for p in self.foreign):
             return raw
         if raw[:5].upper() == b"INBOX" and raw[5:6] == self.separator.encode():
@@ -96,7 +99,7 @@ class Naming:
             return "INBOX"
         if self._begins(raw, self.prefix) and len(raw) > len(self.prefix):
             raw = raw[len(self.prefix) :]
-        name = decode_name(raw)
+        name = raw.decode("utf-8", "replace") if self.utf8 else decode_name(raw)
         if self.separator in {"", "/"}:
             return name
         return name.replace(self.separator, "/")

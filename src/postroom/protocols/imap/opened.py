@@ -106,7 +106,9 @@ class Opened:
             if spaces and spaces[0].personal:
                 prefix, separator = spaces[0].personal[0]
             foreign = tuple(name for name, _ in spaces[0].foreign if name) if spaces else ()
-            self._naming = Naming(separator, prefix, foreign)
+            while not session.extensions.answered:
+                await session.step()
+            self._naming = Naming(separator, prefix, foreign, "UTF8=ACCEPT" in session.extensions)
         return self._naming
 
     async def _wire_name(self, folder: str) -> bytes:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Final, Literal
 
 from postroom.errors import ProtocolError
+from postroom.protocols.imap.dates import instant
 from postroom.protocols.imap.frames import Chunk, Frame, Large
 from postroom.protocols.imap.sets import Ranges, compress, parse_set
 from postroom.protocols.imap.tokens import Value, lex, words
@@ -22,6 +24,7 @@ __all__ = [
     "Capability",
     "Continue",
     "Done",
+    "Enabled",
     "Event",
     "Exists",
     "Expunge",
@@ -31,7 +34,7 @@ __all__ = [
     "Other",
     "Search",
     "Status",
-    "instant",
+    "Vanished",
     "parse",
 ]
 
@@ -71,6 +74,13 @@ class Capability:
 
 
 @dataclasses.dataclass(slots=True)
+class Enabled:
+    """What the server does from now on because it was asked to (RFC 5161), in capitals."""
+
+    names: frozenset[str]
+
+
+@dataclasses.dataclass(slots=True)
 class Exists:
     """How many messages are in the open folder now."""
 
@@ -82,6 +92,17 @@ class Expunge:
     """One message, by its place in the folder, is gone."""
 
     place: int
+
+
+@dataclasses.dataclass(slots=True)
+class Vanished:
+    """These uids are gone (RFC 7162, 3.2.10); ``earlier``: before the folder was opened.
+
+    A long answer comes in several of these.
+    """
+
+    ranges: Ranges
+    earlier: bool
 
 
 @dataclasses.dataclass(slots=True)
@@ -138,12 +159,14 @@ Event = (
     Status
     | Continue
     | Capability
+    | Enabled
     | Exists
     | Expunge
     | Fetch
     | Listed
     | Namespaces
     | Search
+    | Vanished
     | Other
     | Large
     | Chunk
@@ -245,7 +268,7 @@ def _numbered(number: int, name: bytes, frame: Frame, nesting: int, start: int) 
 
 def _fetch(place: int, items: list[Value]) -> Fetch:
     fetch = Fetch(place)
-    for name, value in zip(items[::2], items[1::2], strict=False):
+    for name, value in _pairs(items):
         if not isinstance(name, str):
             raise ProtocolError("The server sent a FETCH whose items cannot be told apart.")
         key = name.upper()
@@ -267,6 +290,18 @@ def _fetch(place: int, items: list[Value]) -> Fetch:
     return fetch
 
 
+def _pairs(items: list[Value]) -> Iterator[tuple[Value, Value]]:
+    """Names and values; Domino puts some pairs in parentheses of their own."""
+    rest = iter(items)
+    for name in rest:
+        if isinstance(name, list) and len(name) % 2 == 0:
+            yield from _pairs(name)
+            continue
+        for value in rest:
+            yield name, value
+            break
+
+
 def _number(value: Value) -> int:
     # twenty digits hold any 63-bit number; int() of a long text is quadratic
     if isinstance(value, str) and value.isdecimal() and len(value) <= 20:
@@ -283,49 +318,23 @@ def _string(value: Value) -> bytes | Large | None:
     return value
 
 
-_MONTHS: Final = {
-    month: number
-    for number, month in enumerate(
-        (b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").lower().split(), start=1
-    )
-}
-_ZONES: dict[bytes, dt.timezone] = {b"+0000": dt.UTC}
-_INSTANT: Final = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})")
-
-
-def instant(text: bytes) -> dt.datetime | None:
-    """INTERNALDATE (``17-Jul-1996 02:44:25 -0700``) with its zone; None if it is no date."""
-    match = _INSTANT.fullmatch(text)
-    if not match:
-        return None
-    day, month, year, hour, minute, second, zone = match.groups()
-    try:
-        return dt.datetime(
-            int(year),
-            _MONTHS[month.lower()],
-            int(day),
-            int(hour),
-            int(minute),
-            min(int(second), 59),  # a leap second
-            tzinfo=_ZONES.get(zone) or _zone(zone),
-        )
-    except (ValueError, KeyError):
-        return None
-
-
-def _zone(text: bytes) -> dt.timezone:
-    minutes = int(text[1:3]) * 60 + int(text[3:5])
-    zone = dt.timezone(dt.timedelta(minutes=-minutes if text.startswith(b"-") else minutes))
-    if len(_ZONES) < 100:
-        _ZONES[text] = zone
-    return zone
-
-
 # ------------------------------------------------------------------- untagged data, by its name
 
 
 def _capability(values: list[Value]) -> Event:
     return Capability(frozenset(word.upper() for word in words(values)))
+
+
+def _enabled(values: list[Value]) -> Event:
+    return Enabled(frozenset(word.upper() for word in words(values)))
+
+
+def _vanished(values: list[Value]) -> Event:
+    earlier = bool(values) and isinstance(values[0], list)
+    told = values[-1] if values else None
+    if not isinstance(told, str):
+        raise ProtocolError("The server told that messages vanished, and not which.")
+    return Vanished(parse_set(told), earlier)
 
 
 def _listed(values: list[Value]) -> Event:
@@ -336,6 +345,9 @@ def _listed(values: list[Value]) -> Event:
         name = "NIL"  # an atom: a folder of that name
     if isinstance(separator, bytes):
         separator = separator.decode("latin-1")
+    if isinstance(name, str):  # Domino writes a name with spaces without quotes
+        more = takewhile(lambda word: isinstance(word, str), values[3:])
+        name = " ".join([name, *words(list(more))])
     raw = name.encode("latin-1") if isinstance(name, str) else name
     if not isinstance(raw, bytes) or isinstance(separator, (list, Large)):
         raise ProtocolError("The server listed a folder whose name cannot be read.")
@@ -375,9 +387,11 @@ def _extended_search(values: list[Value]) -> Event:
 
 _READERS: Final[dict[str, Callable[[list[Value]], Event]]] = {
     "CAPABILITY": _capability,
+    "ENABLED": _enabled,
     "ESEARCH": _extended_search,
     "LIST": _listed,
     "NAMESPACE": _namespaces,
     "SEARCH": _search,
+    "VANISHED": _vanished,
     "XLIST": _listed,
 }

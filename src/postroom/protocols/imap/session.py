@@ -15,16 +15,20 @@ from typing import Final
 
 from postroom.errors import WireError
 from postroom.protocols.imap.commands import Command
+from postroom.protocols.imap.extensions import Extensions
 from postroom.protocols.imap.machine import Machine
 from postroom.protocols.imap.responses import (
     Capability,
     Continue,
     Done,
+    Enabled,
     Event,
     Exists,
     Expunge,
     Status,
+    Vanished,
 )
+from postroom.protocols.imap.sets import count
 from postroom.protocols.pump import Pump
 
 __all__ = ["Pending", "Session", "Take"]
@@ -68,6 +72,7 @@ class Session:
         self.hidden: bytes | None = None  # what the transcript holds in place of what we say
         self.alerts: deque[str] = deque(maxlen=_ALERTS)
         self._flight: dict[str, Pending] = {}
+        self.extensions = Extensions()
 
     # ---------------------------------------------------------------- what the server can do
 
@@ -157,9 +162,11 @@ class Session:
                 if event.code == "CAPABILITY" and event.state == "OK":
                     self.learn(frozenset(event.argument.upper().split()))
                 done.done = event
+                if done.name == "ENABLE":
+                    self.extensions.answered = True
                 takers = _takers(self._flight)
                 continue
-            if isinstance(event, (Exists, Expunge, Status, Capability, Continue)):
+            if isinstance(event, _NOTICED):
                 self._notice(event)
             for take in takers:
                 if take(event):
@@ -173,6 +180,11 @@ class Session:
             self.counts += 1
         elif isinstance(event, Expunge):
             self.exists = max(0, self.exists - 1)
+        elif isinstance(event, Vanished):
+            if not event.earlier:
+                self.exists = max(0, self.exists - count(event.ranges))
+        elif isinstance(event, Enabled):
+            self.extensions.names |= event.names
         elif isinstance(event, Capability):
             self.learn(event.names)
         elif isinstance(event, Continue):
@@ -200,6 +212,9 @@ class Session:
                 step=self.pump.step,
                 said=said,
             )
+
+
+_NOTICED: Final = (Exists, Expunge, Vanished, Enabled, Status, Capability, Continue)
 
 
 def _takers(flight: dict[str, Pending]) -> list[Take]:

@@ -8,7 +8,17 @@ from typing import Final
 
 from postroom.errors import ProtocolError
 
-__all__ = ["LONGEST", "Ranges", "compress", "count", "cut", "members", "parse_set", "write_set"]
+__all__ = [
+    "HIGHEST",
+    "LONGEST",
+    "Ranges",
+    "compress",
+    "count",
+    "cut",
+    "members",
+    "parse_set",
+    "write_set",
+]
 
 Ranges = list[tuple[int, int]]
 

@@ -29,6 +29,7 @@ OnStep = Callable[[Step], None]
 
 _ROOM: Final = 7000  # bytes of an initial response; a longer one waits for the server's go-ahead
 _ROUNDS: Final = 8
+_ENABLE: Final = ("CONDSTORE", "QRESYNC", "UTF8=ACCEPT")  # RFC 7162, RFC 6855
 
 
 async def open_session(
@@ -166,9 +167,13 @@ class _Opening:
         if session.can("ID"):
             # RFC 2971; not waited for.  NetEase (163.com, 126.com) opens no folder without it
             session.send(commands.plain("ID", '("name" "postroom")'))
-        if session.can("ENABLE") and session.can("CONDSTORE"):
-            # RFC 5161; not waited for either: from here on every folder tells its HIGHESTMODSEQ
-            session.send(commands.plain("ENABLE", "CONDSTORE"))
+        # UTF8=ONLY gives nothing at all before it is asked for UTF-8 (RFC 6855, 6)
+        able = session.capabilities | ({"UTF8=ACCEPT"} if session.can("UTF8=ONLY") else set())
+        wanted = [name for name in _ENABLE if name in able]
+        if wanted and session.can("ENABLE"):
+            # not waited for either: from here on every folder tells its HIGHESTMODSEQ
+            session.extensions.ask(wanted)
+            session.send(commands.plain("ENABLE", *wanted))
         self._end(how)
 
     async def _exchange(self) -> tuple[Done, str]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from postroom.protocols.memory.session import Session
 
-__all__ = ["Changes"]
+__all__ = ["ChangeVerbs"]
 
 
-class Changes(Session):
+class ChangeVerbs(Session):
     """The verbs that change something, wait for it, or leave."""
 
     async def flag(
@@ -22,6 +22,7 @@ class Changes(Session):
         for message in self._those(ids):
             message.flags.update(add)
             message.flags.difference_update(remove)
+            self._opened().touch(message)
         self._server.changed()
 
     async def copy(self, ids: Sequence[str], folder: str) -> dict[str, str]:
@@ -46,6 +47,7 @@ class Changes(Session):
             return True
         for message in self._those(ids):
             message.flags.add("deleted")
+            self._opened().touch(message)
         return False
 
     async def append(self, folder: str, message: bytes, *, flags: Sequence[str] = ()) -> str:
@@ -99,6 +101,8 @@ class Changes(Session):
         }
 
     def _drop(self, ids: Sequence[str]) -> None:
+        folder = self._opened()
         for uid in self._uids(ids):
-            self._opened().messages.pop(uid, None)
+            if uid in folder.messages:
+                folder.drop(uid)
         self._server.changed()

@@ -31,6 +31,7 @@ class MemoryMessage:
     content: bytes
     flags: set[str]
     received: dt.datetime
+    modseq: int = 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -41,6 +42,19 @@ class MemoryFolder:
     uidvalidity: int
     uidnext: int = 1
     messages: dict[int, MemoryMessage] = dataclasses.field(default_factory=dict)
+    modseq: int = 1  # HIGHESTMODSEQ
+    gone: dict[int, int] = dataclasses.field(default_factory=dict)  # uid: modseq of its end
+
+    def touch(self, message: MemoryMessage) -> None:
+        """The message is new, or was changed."""
+        self.modseq += 1
+        message.modseq = self.modseq
+
+    def drop(self, uid: int) -> None:
+        """The message leaves the folder."""
+        self.modseq += 1
+        self.gone[uid] = self.modseq
+        del self.messages[uid]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ class MemoryServer:
     ``users`` maps names to passwords (None: anybody may sign in).  ``features`` is what its stores
     say and do.  ``replies`` maps a recipient to the reply to its RCPT.  With ``deliver`` what is
     submitted arrives in INBOX.  ``max_size`` (bytes, 0: any) and ``extensions`` are what EHLO
-    would say.
+    would say.  ``qresync``: opening a folder tells what changed since (RFC 7162).
     """
 
     def __init__(
@@ -70,6 +84,7 @@ class MemoryServer:
         deliver: bool = True,
         max_size: int = 0,
         extensions: Iterable[str] = ("8BITMIME", "PIPELINING", "SMTPUTF8"),
+        qresync: bool = True,
     ) -> None:
         self.users = users
         self.features = features or Features()
@@ -77,6 +92,7 @@ class MemoryServer:
         self.replies = dict(replies or {})
         self.deliver = deliver
         self.max_size = max_size
+        self.qresync = qresync
         self.extensions = tuple(extensions)
         self.submitted: list[Submitted] = []
         self.folders: dict[str, MemoryFolder] = {}
@@ -118,6 +134,7 @@ class MemoryServer:
         received = received or _FIRST + dt.timedelta(minutes=self._arrivals)
         uid, where.uidnext = where.uidnext, where.uidnext + 1
         where.messages[uid] = MemoryMessage(uid, message, set(flags), received)
+        where.touch(where.messages[uid])
         self.changed()
         return f"{where.uidvalidity}-{uid}"
 

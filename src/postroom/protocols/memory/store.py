@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from postroom.errors import FolderError
 from postroom.protocols.base import (
+    Changes,
     Content,
     Fetched,
     Folder,
@@ -13,10 +14,12 @@ from postroom.protocols.base import (
     OpenSpool,
     Page,
     SignIn,
+    Since,
     Summary,
 )
 from postroom.protocols.content import Held, chunks
-from postroom.protocols.memory.changes import Changes
+from postroom.protocols.imap.resync import read_cursor, write_cursor
+from postroom.protocols.memory.changes import ChangeVerbs
 from postroom.protocols.memory.search import matches
 from postroom.protocols.memory.server import MemoryMessage, MemoryServer
 from postroom.protocols.pop3.headers import header_block, pick
@@ -26,7 +29,7 @@ __all__ = ["MemoryStore", "open_store"]
 _BATCH = 100
 
 
-class MemoryStore(Changes):
+class MemoryStore(ChangeVerbs):
     """A MemoryServer seen by one session."""
 
     async def folders(self) -> list[Folder]:
@@ -40,7 +43,9 @@ class MemoryStore(Changes):
             self._need("folders")
             self._server.make(folder)
 
-    async def open(self, folder: str, *, read_only: bool = True) -> FolderState:
+    async def open(
+        self, folder: str, *, read_only: bool = True, since: Mapping[str, Since] | None = None
+    ) -> FolderState:
         """Open a folder by name or special use.  Raises FolderError(``folder_missing``)."""
         self._reach("open")
         found = self._server.find(folder)
@@ -52,8 +57,30 @@ class MemoryStore(Changes):
             found.folder.name,
             found.uidvalidity,
             len(found.messages),
-            str(found.uidnext - 1),
+            self._cursor(found.uidnext - 1),
             read_only,
+            found.modseq if self._server.qresync else 0,
+            self._changes((since or {}).get(found.folder.name)),
+        )
+
+    def _cursor(self, uid: int) -> str:
+        return write_cursor(uid, self._opened().modseq if self._server.qresync else 0)
+
+    def _changes(self, since: Since | None) -> Changes | None:
+        folder = self._opened()
+        if since is None or since.uidvalidity != folder.uidvalidity:
+            return None
+        last, modseq = read_cursor(since.cursor)
+        if not modseq or not self._server.qresync or folder.modseq < modseq:
+            return Changes(self._cursor(last))
+        return Changes(
+            self._cursor(last),
+            [self._key(uid) for uid, at in folder.gone.items() if at > modseq and uid <= last],
+            {
+                self._key(uid): frozenset(message.flags)
+                for uid, message in folder.messages.items()
+                if message.modseq > modseq and uid <= last
+            },
         )
 
     async def newer(
@@ -61,11 +88,11 @@ class MemoryStore(Changes):
     ) -> AsyncGenerator[Page, None]:
         """What has a uid above ``cursor``, page by page."""
         self._reach("list")
-        last = int(cursor or "0")
+        last, _ = read_cursor(cursor)
         found = [m for uid, m in self._opened().messages.items() if uid > last]
         for start in range(0, len(found), page):
             part = found[start : start + page]
-            yield Page([self._summary(m, headers) for m in part], str(part[-1].uid))
+            yield Page([self._summary(m, headers) for m in part], self._cursor(part[-1].uid))
 
     async def summaries(self, ids: Sequence[str], *, headers: Sequence[str] = ()) -> list[Summary]:
         """The summaries of these messages that are still there."""

@@ -84,7 +84,8 @@ class Pop3Core:
             return False
         line = bytes(self._buffer[:end]).removesuffix(b"\r")
         if not self._kinds:
-            raise ProtocolError("The server answered what was not asked.", said=_shown(line))
+            # without its words: before TLS they may be anybody's
+            raise ProtocolError("The server answered what was not asked.")
         ok, text = _status(line)
         kind = self._kinds[0]
         if not ok or kind == "line":

@@ -6,7 +6,7 @@ POP3 shows what was there when the session began: whoever polls opens a store fo
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from postroom.errors import FolderError, WireError
 from postroom.protocols.base import (
@@ -17,6 +17,7 @@ from postroom.protocols.base import (
     OpenSpool,
     Page,
     SignIn,
+    Since,
     Summary,
     WireTarget,
 )
@@ -70,8 +71,14 @@ class Pop3Store(Unsupported):
         """The one there is."""
         return [Folder(INBOX)]
 
-    async def open(self, folder: str, *, read_only: bool = True) -> FolderState:
-        """Open INBOX (STAT).  Raises FolderError(``folder_missing``) for any other name."""
+    async def open(
+        self, folder: str, *, read_only: bool = True, since: Mapping[str, Since] | None = None
+    ) -> FolderState:
+        """Open INBOX (STAT).  Raises FolderError(``folder_missing``) for any other name.
+
+        The cursor is the count and the bytes of all messages: as long as both are what they were,
+        there is hardly anything new.  Nothing else is told of the time ``since``.
+        """
         if folder.upper() != INBOX:
             raise FolderError(
                 f"POP3 has one folder only, INBOX, and no {folder!r}.",
@@ -80,7 +87,8 @@ class Pop3Store(Unsupported):
         self._session.pump.step = "folder"
         self._stat = await read_stat(self._session)
         self._read_only = read_only
-        return FolderState(INBOX, 0, self._stat[0], "", read_only)
+        count, size = self._stat
+        return FolderState(INBOX, 0, count, f"{count} {size}", read_only)
 
     async def newer(
         self, cursor: str, *, headers: Sequence[str] = (), page: int = 500

@@ -100,9 +100,14 @@ def prepare(submission: Submission, server: Capabilities) -> Transaction | Outco
     content, envelope = submission.content, submission.envelope
     whole = content.bytes() if content.size <= IN_ONE_PIECE else None
     seen = examine(chunks(content)) if whole is None else examine_whole(whole)
-    international = not all(map(str.isascii, (envelope.sender, *envelope.recipients)))
-    utf8 = submission.utf8 or international
-    reply = _unfit(seen, server, utf8=utf8)
+    strange = not all(map(str.isascii, envelope.recipients))
+    # of one that was written elsewhere an 8-bit header goes as it is, in whatever charset
+    in_header = submission.utf8 and not (
+        strange and (not seen.eight_bit or _ascii_header(submission, whole))
+    )
+    needed = in_header or not envelope.sender.isascii()
+    utf8 = needed or (strange and "SMTPUTF8" in server)
+    reply = _unfit(seen, server, utf8=needed)
     if reply is None:
         try:
             mail = commands.mail(
@@ -121,10 +126,18 @@ def prepare(submission: Submission, server: Capabilities) -> Transaction | Outco
 def _with_recipients(
     submission: Submission, seen: Examination, whole: bytes | None, mail: bytes, *, utf8: bool
 ) -> Transaction | Outcome:
-    """An address that cannot be sent is refused by us and the others go on."""
+    """An address that cannot be sent is refused by us and the others go on.
+
+    So is one with a local part that is not ASCII, where only SMTPUTF8 could carry it: the message
+    itself needs none when that address stands in no header (Bcc).
+    """
     rcpts: list[bytes] = []
     replies: list[Reply | None] = []
     for address in submission.envelope.recipients:
+        if not utf8 and not address.isascii():
+            rcpts.append(b"")
+            replies.append(refusal("rcpt", 553, "5.6.7", _NO_SMTPUTF8.format("the address")))
+            continue
         try:
             rcpts.append(commands.rcpt(address, utf8=utf8))
             replies.append(None)
@@ -133,6 +146,20 @@ def _with_recipients(
             replies.append(refusal("rcpt", 553, "5.1.3", f"{error.sentence}; nothing was sent"))
     made = Transaction(submission, seen, whole, mail, rcpts, replies)
     return made if made.wanted else made.outcome()
+
+
+_NO_SMTPUTF8 = "{} is not ASCII and the server offers no SMTPUTF8; nothing was sent"
+
+
+def _ascii_header(submission: Submission, whole: bytes | None) -> bool:
+    """Whether the header is ASCII, whatever the body is."""
+    seen = b""
+    for piece in (whole,) if whole is not None else chunks(submission.content):
+        seen = (seen + piece).replace(b"\r\n", b"\n")
+        head, blank, _ = seen.partition(b"\n\n")
+        if blank or not head.isascii():
+            return head.isascii()
+    return seen.isascii()
 
 
 def _unfit(seen: Examination, server: Capabilities, *, utf8: bool) -> Reply | None:
@@ -149,7 +176,7 @@ def _unfit(seen: Examination, server: Capabilities, *, utf8: bool) -> Reply | No
             "mail",
             553,
             "5.6.7",
-            "an address or header is not ASCII and the server offers no SMTPUTF8; nothing was sent",
+            _NO_SMTPUTF8.format("the sender or a header"),
         )
     if seen.eight_bit and "8BITMIME" not in server:
         return refusal(

@@ -1,0 +1,85 @@
+"""Reading the audit record: what people list, the last of something, the highest version known."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from postroom.audit.record import ACCEPT, CHECKPOINT
+from postroom.db import Row, Tx
+
+__all__ = ["highest_version", "last", "purpose", "rows"]
+
+
+def last(tx: Tx, *, noun: str, name: str, action: str | None = None) -> Row | None:
+    """The latest row about one record, or None; with ``action`` the latest that did this."""
+    return tx.one(
+        "SELECT position, stream, seq, at, actor, action, detail, mac FROM audit "
+        "WHERE noun = :noun AND name = :name AND (:action IS NULL OR action = :action) "
+        "ORDER BY position DESC LIMIT 1",
+        noun=noun,
+        name=name,
+        action=action,
+    )
+
+
+def highest_version(tx: Tx, record: str) -> int:
+    """The highest version of a record (by its id) that any row states; 0 when none does.
+
+    The highest, not the latest: no clock and no further row makes it lower.  Who edits or removes the
+    rows that state it is found by ``verify``.
+    """
+    found: int | None = tx.value(
+        "SELECT version FROM audit WHERE record = :record ORDER BY version DESC LIMIT 1",
+        record=record,
+    )
+    return found or 0
+
+
+def purpose(row: Row) -> str:
+    """What a secret was opened for, as the row of its opening says it."""
+    return str(_detail(row["detail"]).get("purpose", ""))
+
+
+def rows(
+    tx: Tx,
+    *,
+    limit: int = 100,
+    noun: str | None = None,
+    name: str | None = None,
+    action: str | None = None,
+    actor: str | None = None,
+    since: float | None = None,
+    checkpoints: bool = True,
+) -> list[dict[str, Any]]:
+    """The latest rows first, for people: ``at`` in seconds, ``detail`` as an object.
+
+    Names are compared without regard to case.  Without ``checkpoints`` only what somebody did.
+    """
+    found = tx.all(
+        "SELECT stream, seq, at, actor, action, noun, name, detail FROM audit "
+        "WHERE (:noun IS NULL OR noun = :noun) AND (:name IS NULL OR lower(name) = lower(:name)) "
+        "AND (:action IS NULL OR action = :action) AND (:actor IS NULL OR actor = :actor) "
+        "AND (:since IS NULL OR at >= :since) "
+        "AND (:checkpoints OR name <> :checkpoint OR noun <> 'audit' OR action = :accept) "
+        "ORDER BY position DESC LIMIT :limit",
+        noun=noun,
+        name=name,
+        action=action,
+        actor=actor,
+        since=since,
+        checkpoints=int(checkpoints),
+        checkpoint=CHECKPOINT,
+        accept=ACCEPT,
+        limit=limit,
+    )
+    return [dict(row) | {"detail": _detail(row["detail"])} for row in found]
+
+
+def _detail(text: str) -> dict[str, Any]:
+    """A row that somebody edited is shown too; ``verify`` says that it was."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {"text": text}
+    return found if isinstance(found, dict) else {"text": text}

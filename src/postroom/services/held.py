@@ -1,0 +1,32 @@
+"""Held messages in numbers: after a restore, or when the other side of a whole service is well again."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from postroom.db import Tx
+from postroom.services import outbox
+from postroom.services.restored import RESTORED
+
+__all__ = ["AT_ONCE", "shift_held"]
+
+AT_ONCE: Final = 500
+"""Items of one transaction: nobody else waits for long."""
+
+
+def shift_held(
+    tx: Tx, state: str, *, reason: str, service: str | None, restored: bool
+) -> list[str]:
+    """Let the next held messages of a service (None: of every one) go, or end them; gives their ids.
+
+    ``restored``: only those that a restore holds, not what somebody held before.
+    """
+    rows = tx.all(
+        "SELECT id FROM outbox WHERE finished_at IS NULL AND state = 'held' "
+        "AND (:service IS NULL OR service = :service COLLATE NOCASE) "
+        "AND (:why IS NULL OR reason = :why) ORDER BY id LIMIT :most",
+        service=service,
+        why=RESTORED if restored else None,
+        most=AT_ONCE,
+    )
+    return [outbox.shift(tx, row["id"], state, reason=reason).id for row in rows]

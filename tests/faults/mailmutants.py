@@ -1,0 +1,61 @@
+"""Bugs to be seeded in what sends and collects; `mutants` says what each is and who must see it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.faults.spots import patch
+
+__all__ = ["cursor_before_store", "new_message_id", "retry_after_250", "skip_fsync"]
+
+
+def retry_after_250() -> None:
+    """A takeover of what may have been sent gives it back to be sent."""
+
+    def new(old: Any) -> Any:
+        def doubt(tx: Any, one: Any, owner: str, now: float, service: Any) -> None:
+            from postroom.services import settle
+
+            settle.put_back(tx, one, owner=owner, due_at=now, now=now)
+
+        return doubt
+
+    patch("postroom.services.settle:_doubt", new)
+
+
+def new_message_id() -> None:
+    """What is tried again has another Message-ID."""
+
+    def new(old: Any) -> Any:
+        def content_of(tx: Any, item: str) -> bytes | None:
+            content: bytes | None = old(tx, item)
+            tries = tx.value("SELECT attempts FROM outbox WHERE id = :id", id=item)
+            if content is None or not tries:
+                return content
+            return re.sub(
+                rb"(?mi)^Message-ID: <", b"Message-ID: <again%d." % tries, content, count=1
+            )
+
+        return content_of
+
+    patch("postroom.services.outbox:content_of", new)
+
+
+def cursor_before_store() -> None:
+    """The cursor moves behind a page in a transaction of its own, before the page is recorded."""
+
+    def new(old: Any) -> Any:
+        async def save(self: Any, folder: Any, seen: list[Any], cursor: str) -> None:
+            if seen:
+                await old(self, folder, [], cursor)
+            await old(self, folder, seen, cursor)
+
+        return save
+
+    patch("postroom.sources.listing:Lister._save", new)
+
+
+def skip_fsync() -> None:
+    """The files of a batch are not synced before they get their names."""
+    patch("postroom.sinks.files:_sync", lambda old: lambda files: None)

@@ -1,0 +1,1 @@
+"""Rooms as earlier releases saved them: each a folder by its schema number, never changed again."""

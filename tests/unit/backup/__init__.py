@@ -1,0 +1,1 @@
+"""Unit tests of backups: the file and its manifest."""

@@ -1,0 +1,77 @@
+"""What is delivered and what it does on its own: nothing but ours, and nothing before it is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.unit.house.tree import ROOT, SRC, project
+
+IMPORTS = """
+import importlib, pkgutil, sys
+
+FORBIDDEN = {
+    "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto",
+    "subprocess.Popen", "os.exec", "os.fork", "os.posix_spawn", "os.system", "os.mkdir", "os.remove",
+    "os.rename", "os.putenv", "shutil.rmtree", "urllib.Request", "smtplib.connect",
+}
+
+def watch(event, args):
+    if event in FORBIDDEN or (event == "open" and set("wax+") & set(str(args[1] or "r"))):
+        print(event, args, flush=True)
+
+if len(sys.argv) > 1:
+    import threading  # noqa
+sys.addaudithook(watch)
+import postroom
+before = dict(__import__("os").environ)
+for module in pkgutil.walk_packages(postroom.__path__, "postroom."):
+    if not module.name.endswith("__main__") and ".demo" not in module.name:
+        importlib.import_module(module.name)
+assert before == dict(__import__("os").environ)
+import logging
+assert not logging.getLogger().handlers
+assert not [t for t in __import__("threading").enumerate() if t is not __import__("threading").main_thread()]
+if len(sys.argv) > 1:
+    __import__("socket").create_server(("127.0.0.1", 0)).close()
+"""
+
+
+def seen(*words: str) -> str:
+    """What a process that imports every module did meanwhile."""
+    return subprocess.run(
+        [sys.executable, "-B", "-c", IMPORTS, *words],
+        env={**os.environ, "PYTHONPATH": str(SRC)},
+        capture_output=True, text=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+
+
+def test_importing_everything_touches_no_network_no_file_and_no_other_program() -> None:
+    """T97: every module of the package; that the watch sees a socket is shown by one."""
+    assert seen() == ""
+    assert "socket.bind" in seen("seeded")
+
+
+def test_only_ours_is_in_the_package() -> None:
+    """T97: text in Python and SQL, nothing compiled, no link, nothing executable, no vendored code."""
+    assert project()["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/postroom"]}
+    tracked = subprocess.run(
+        ["git", "ls-files", "-s", "src"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    files = [(line.split()[0], Path(line.split("\t")[1])) for line in tracked]
+    for mode, path in files:
+        assert mode == "100644", path
+        assert path.suffix in (".py", ".sql") or path.name == "py.typed", path
+        (ROOT / path).read_text("utf-8")
+
+
+def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
+    """T97: a release of somebody else's that breaks things, or worse, is not taken by itself."""
+    table = project()["project"]
+    extras = table["optional-dependencies"].values()
+    for line in [*table["dependencies"], *(line for extra in extras for line in extra)]:
+        assert ">=" in line, line
+        assert ",<" in line, line
+        assert "@" not in line, line
