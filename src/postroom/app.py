@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
@@ -9,17 +10,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from postroom.audit import Checkpoints, Mac, Outside, Recorder, carry_versions
+from postroom.audit import Checkpoints, Mac, Outside, Recorder
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
-from postroom.db import SCHEMA, Database, Tx, open_database
+from postroom.db import SCHEMA, Database, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
 from postroom.operations.desk import Desk
 from postroom.secret import Secret
 from postroom.settings import Settings
-from postroom.vault import Start, audit_code, heads_file, manifest_code, open_vault
+from postroom.vault import Start, audit_code, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
@@ -171,15 +172,9 @@ async def upgrade_room(
         await db.close()
     if mac is None:
         raise start.locked or Locked("The room is locked.")
-    recorder, who = Recorder(mac), actor or f"local:{getpass.getuser()}"
+    from postroom.operations.upgrading import noted
 
-    def note(tx: Tx, before: int, copy: Path) -> None:
-        detail = {"from": before, "to": SCHEMA, "copy": copy.name}
-        recorder.record(tx, actor=who, action="upgrade", noun="room", name="room", detail=detail)
-        carry_versions(tx, recorder)
-        recorder.close(tx)
-
-    return await upgrade(path, note)
+    return await upgrade(path, noted(mac, actor or f"local:{getpass.getuser()}"))
 
 
 async def verify_backup(
@@ -219,11 +214,12 @@ async def restore_backup(
         actor=actor or f"local:{getpass.getuser()}",
         tell=tell,
     )
-    room = await open_room(settings, ask=ask, actor=actor)
-    try:
-        await room.audit.accept_restored(Path(file).name)
-    finally:
-        await room.close()
+    with contextlib.suppress(RoomError):  # the room is made; what is kept outside `verify` tells of
+        room = await open_room(settings, ask=ask, actor=actor)
+        try:
+            await room.audit.begin_kept(f"restored from {Path(file).name}")
+        finally:
+            await room.close()
     return done
 
 
@@ -232,9 +228,7 @@ def _unlocking(settings: Settings, ask: Ask | None) -> Callable[[Database], Awai
 
     async def unlock(db: Database) -> CopyKeys:
         start, mac = _audit_key(db, await open_vault(db, settings.kek, ask=ask))
-        if start.keyring is None:
-            return CopyKeys(start.locked, None, None)
-        return CopyKeys(None, mac, db.read_now(partial(manifest_code, start.keyring)))
+        return CopyKeys(start.locked, mac)
 
     return unlock
 
@@ -263,7 +257,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     )
     beside: dict[str, dict[str, Any]] = {
         "audit": {"mac": mac, "keep": settings.audit_keep},
-        "backup": {"manifest_key": None if keyring is None else partial(manifest_code, keyring)},
+        "backup": {"mac": mac},
         "keys": {"start": start},
         "versions": {"history": History(keyring, recorder, store)},
     }

@@ -22,6 +22,7 @@ LOOK_SECONDS: Final = 0.5
 COPY_SECONDS: Final = 2.0
 """How long the copies of a few messages are gathered, so that they share a sign-in."""
 MOST_SOURCES: Final = 2000
+"""Sources that one worker watches at the same time; one that is due much later is not watched."""
 TIDY_SECONDS: Final = 3600.0
 CHECKPOINT_SECONDS: Final = 60.0
 _log = logger("worker")
@@ -38,6 +39,7 @@ class Worker:
         self._room = room
         self._roles = roles
         self._watching: dict[str, asyncio.Task[None]] = {}
+        self._full = False
 
     async def run(self) -> None:
         """Run every loop; when one ends, or this is cancelled, all end and claims are given back.
@@ -80,6 +82,9 @@ class Worker:
 
     async def _claim(self) -> None:
         free = MOST_SOURCES - len(self._watching)
+        if not free and not self._full:
+            self._full = True
+            _log.warning("watching %d sources; others wait for another worker", MOST_SOURCES)
         for claim in await self._room.collecting.take(self._roles, free):
             task = asyncio.create_task(self._watch(claim))
             self._watching[claim.id] = task
@@ -95,7 +100,7 @@ class Worker:
             except PostroomError as error:
                 await give_up(self._room.desk.db, claim, error)
                 raise
-            await watcher.watch()
+            await watcher.watch(linger=False)
         except PostroomError as error:
             _log.warning("source %s: %s", claim.row["name"], error)
         except Exception:  # noqa: BLE001  # the other loops go on; the source is claimed again

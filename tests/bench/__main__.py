@@ -10,20 +10,24 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, table
+from tests.bench.idling import idling
+from tests.bench.plots import plots
 from tests.bench.polling import polling
 from tests.bench.resolving import resolving
 from tests.bench.rooms import ROOT, Scratch
 from tests.bench.sending import sending
 from tests.bench.starting import starting
+from tests.bench.wires import wires
 from tests.ground import Unavailable
 
 __all__ = ["main"]
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- table ends -->"
-PARTS = ("collect", "poll", "send", "resolve", "start")
+PARTS = ("collect", "wires", "poll", "idle", "send", "resolve", "claim", "start")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     tmpfs, disk = Scratch(given.tmpfs, at_once=True), Scratch(given.disk, at_once=False)
     parts = _parts(given, tmpfs, disk)
     try:
+        if given.plots:
+            plots(tmpfs, _say)
+            return 0
         for part in given.only or PARTS:
             figures += parts[part]()
     except Unavailable as missing:
@@ -57,12 +64,19 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--messages", type=int, default=10_000, help="to collect")
     parser.add_argument("--folder", type=int, default=50_000, help="messages in a folder to poll")
+    parser.add_argument("--mixed", type=int, default=2_000, help="messages of mixed sizes")
+    parser.add_argument("--idle", type=int, default=1_000, help="connections in IDLE")
     parser.add_argument("--sends", type=int, default=2_000, help="messages to send")
     parser.add_argument("--opens", type=int, default=20_000, help="credentials to resolve")
+    parser.add_argument("--claims", type=int, default=100_000, help="rows to claim")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"))
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--long", action="store_true", help="10,000 mixed, 10,000 in IDLE")
+    parser.add_argument("--plots", action="store_true", help="only draw growth, into docs/images")
     given = parser.parse_args(argv)
+    if given.long:
+        given.mixed = given.idle = 10_000
     if given.write and (given.only or given.runs < 3):
         parser.error("--write wants every part and at least 3 runs")
     return given
@@ -71,22 +85,31 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def _parts(
     given: argparse.Namespace, tmpfs: Scratch, disk: Scratch
 ) -> dict[str, Callable[[], list[Figure]]]:
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def idle() -> list[Figure]:
+        with tmpfs.new() as base:
+            return idling(given.idle, given.runs, base, _say)
 
     runs = given.runs
     return {
-        "collect": lambda: collecting(given.messages, runs, tmpfs, disk, say),
-        "poll": lambda: polling(given.folder, runs, 50, tmpfs, say),
-        "send": lambda: sending(given.sends, 2_000, runs, disk, say),
-        "resolve": lambda: resolving(given.opens // 10, given.opens, runs, disk, say),
-        "start": lambda: starting(5, runs, 3.0, disk, say),
+        "collect": lambda: collecting(given.messages, runs, tmpfs, disk, _say),
+        "wires": lambda: wires(given.mixed, given.messages, runs, tmpfs, _say),
+        "poll": lambda: polling(given.folder, runs, 50, tmpfs, _say),
+        "idle": idle,
+        "send": lambda: sending(given.sends, 2_000, runs, disk, _say),
+        "resolve": lambda: resolving(given.opens // 10, given.opens, runs, disk, _say),
+        "claim": lambda: claiming(given.claims, runs, disk, _say),
+        "start": lambda: starting(5, runs, 3.0, disk, _say),
     }
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _caption(given: argparse.Namespace) -> str:
     """The command, the machine in words and the day."""
-    command = "make bench" + (' ARGS="--write"' if given.write else "")
+    words = [f"--{name}" for name in ("long", "write") if getattr(given, name)]
+    command = "make bench" + (f' ARGS="{" ".join(words)}"' if words else "")
     return (
         f"`{command}`, medians of {given.runs} runs, {dt.datetime.now(dt.UTC):%Y-%m-%d}: "
         f"{os.cpu_count()} shared cores, {_system()}, Python {sys.version.split()[0]}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.bench import peers
+from tests.bench import clients, peers
 from tests.bench.figures import Figure, Samples
 from tests.bench.rooms import Place, Scratch, collecting_room, work
 from tests.ground import Ground, User, messages
@@ -43,6 +43,7 @@ def _on(
     synced: list[float] = []
     files: list[float] = []
     peak: list[float] = []
+    theirs: list[float] = []
     for run in range(runs):
         raw.append(count / peers.raw_imap(port, user.address, user.password))
         with scratch.new() as base:
@@ -57,6 +58,10 @@ def _on(
                 count
                 / peers.mbsync(base, port, user.address, user.password, fsync=fsync, count=count)
             )
+        if not fsync:
+            with scratch.new() as base:
+                took = clients.imapclient_all(base / "out", port, user.address, user.password)
+            theirs.append(count / took)
         if fsync:
             with scratch.new() as base:
                 files.append(peers.files_rate(base, messages.small(1), count // 5))
@@ -75,6 +80,7 @@ def _on(
         figures.append(Figure(what, "rate", inside, bare, "time <= 1.5 x", as_time=True))
     else:
         socket = Samples("raw socket", raw)
+        figures.append(Figure(what, "rate", inside, Samples("imapclient, files", theirs)))
         figures.append(Figure(what, "rate", inside, socket, "time <= 2.5 x", as_time=True))
         figures.append(Figure(f"{what}, peak memory", "memory", peak))
     return figures

@@ -9,10 +9,12 @@ from typing import Literal
 
 __all__ = ["Figure", "Samples", "table"]
 
-Better = Literal["rate", "time", "memory"]
-"""What a sample is: so many a second, milliseconds, or megabytes."""
+Better = Literal["rate", "time", "memory", "small memory", "count"]
+"""What a sample is: so many a second, milliseconds, megabytes, kilobytes, or so many."""
 
-_UNITS: dict[Better, str] = {"rate": "/s", "time": " ms", "memory": " MB"}
+_UNITS: dict[Better, str] = {
+    "rate": "/s", "time": " ms", "memory": " MB", "small memory": " KB", "count": "",
+}  # fmt: skip
 _HEAD = ("what", "Postroom", "beside it, in the same run", "ratio", "aim")
 
 

@@ -7,6 +7,8 @@ import os
 import shutil
 import smtplib
 import socket
+import sqlite3
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,7 @@ from tests.bench.rooms import timed
 from tests.ground.daemons import unavailable
 
 __all__ = [
+    "commit_rate",
     "files_rate",
     "mbsync",
     "mbsync_config",
@@ -69,10 +72,13 @@ def program(name: str) -> str:
 # ---------------------------------------------------------------- collecting
 
 
-def raw_imap(port: int, user: str, password: str) -> float:
+def raw_imap(port: int, user: str, password: str, *, tls: ssl.SSLContext | None = None) -> float:
     """Seconds to sign in, EXAMINE and fetch every body with one command, throwing all away."""
     began = time.perf_counter()
-    with socket.create_connection(("127.0.0.1", port)) as wire:
+    with contextlib.ExitStack() as stack:
+        wire: socket.socket = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        if tls is not None:
+            wire = stack.enter_context(tls.wrap_socket(wire, server_hostname="127.0.0.1"))
         wire.sendall(
             b'a LOGIN "%s" "%s"\r\nb EXAMINE INBOX\r\nc UID FETCH 1:* (UID BODY.PEEK[])\r\n'
             % (user.encode(), password.encode())
@@ -194,6 +200,24 @@ def sync_rate(folder: Path, count: int = 1000) -> float:
     finally:
         os.close(file)
         path.unlink()
+
+
+def commit_rate(folder: Path, rows: int = 64, commits: int = 100) -> float:
+    """Rows a second of a bare SQLite loop: so many INSERTs, one durable commit, and again."""
+    connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, name TEXT, body TEXT)")
+    body = "x" * 120
+    began = time.perf_counter()
+    for _ in range(commits):
+        connection.execute("BEGIN IMMEDIATE")
+        for _ in range(rows):
+            connection.execute("INSERT INTO bare (name, body) VALUES (?, ?)", ("bench", body))
+        connection.execute("COMMIT")
+    seconds = time.perf_counter() - began
+    connection.close()
+    return rows * commits / seconds
 
 
 def files_rate(folder: Path, content: bytes, count: int) -> float:

@@ -17,11 +17,13 @@ def resolving(one: int, many: int, runs: int, disk: Scratch, say: Say) -> list[F
     alone: list[float] = []
     together: list[float] = []
     syncs: list[float] = []
+    commits: list[float] = []
     for run in range(runs):
         with disk.new() as base:
             place = Place(base)
             resolving_room(place)
             syncs.append(peers.sync_rate(base))
+            commits.append(peers.commit_rate(base, TASKS))
             found = work(place, "resolve", one=one, many=many, tasks=TASKS)
         alone.append(found["one"])
         together.append(found["many"])
@@ -30,7 +32,9 @@ def resolving(one: int, many: int, runs: int, disk: Scratch, say: Say) -> list[F
             f"{together[-1]:,.0f}/s, the disk {syncs[-1]:,.0f} fdatasync/s"
         )
     disk_rate = Samples("the disk's fdatasync", syncs)
+    bare = Samples(f"bare SQLite, {TASKS} INSERTs a commit", commits)
     return [
         Figure("resolve a credential, one task", "rate", alone, disk_rate, "the disk's rate"),
         Figure(f"resolve a credential, {TASKS} tasks", "rate", together, disk_rate, ">= 10,000/s"),
+        Figure(f"resolve a credential, {TASKS} tasks", "rate", together, bare),
     ]

@@ -85,22 +85,31 @@ async def _opened(place: Place) -> Room:
     return await open_room(place.settings, make=True)
 
 
-def collecting_room(place: Place, port: int, user: str, password: str) -> None:
-    """A room with the source ``bench`` over plain IMAP, into a directory beside the room."""
+def collecting_room(
+    place: Place, port: int, user: str, password: str, *, protocol: str = "imap", trust: str = ""
+) -> None:
+    """A room with the source ``bench``, into a directory beside the room.
+
+    In the clear; with ``trust`` (the PEM text of an authority) over TLS.
+    """
 
     async def make() -> None:
         room = await _opened(place)
         await room.credentials.create(
             "login", "password", details={"user_name": user, "password": Secret(password)}
         )
-        incoming = {
-            "protocol": "imap",
+        incoming: dict[str, Any] = {
+            "protocol": protocol,
             "host": "127.0.0.1",
             "port": str(port),
-            "security": "none",
-            "cleartext_sign_in": True,
             "auth": {"type": "secret", "credential": "login"},
         }
+        if trust:
+            details: dict[str, Any] = {"certificate": trust}
+            await room.credentials.create("authority", "trusted_certificate", details=details)
+            incoming |= {"security": "tls", "trust": "authority"}
+        else:
+            incoming |= {"security": "none", "cleartext_sign_in": True}
         await room.connections.add({"name": "bench", "incoming": incoming})
         sink = {"type": "directory", "path": str(place.base / "sink")}
         await room.sources.add({"name": "bench", "connection": "bench", "sink": sink})

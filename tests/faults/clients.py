@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from postroom.app import Room, open_room
 from postroom.clock import timestamp
+from postroom.credentials.record import Saved
 from postroom.db import Claim, Queue, Tx
 from postroom.errors import PostroomError
 from postroom.operations.keys.rotating import rotate
@@ -25,7 +27,9 @@ __all__ = [
     "another_kek",
     "changes",
     "claimer",
+    "on_a_full_disk",
     "opened",
+    "opening",
     "peeking",
     "read",
     "rotate_once",
@@ -34,6 +38,10 @@ __all__ = [
     "unsealing",
     "writer",
 ]
+
+
+LONGEST = 99
+"""What a history keeps of a value."""
 
 
 async def opened(room: str, kek: str) -> Room:
@@ -144,6 +152,42 @@ async def peeking(pen: Pen, room: str, kek: str, name: str) -> None:
         print(error.code, flush=True)
 
 
+async def on_a_full_disk(pen: Pen, room: str, kek: str, name: str) -> None:
+    """Create, change and rotate, once each; say ``STEP ok`` or ``STEP CODE`` of each."""
+    try:
+        found = await open_room(Settings(Path(room), kek))
+    except PostroomError as error:
+        print("open", error.code, flush=True)
+        return
+
+    async def saying(step: str, doing: Awaitable[object]) -> None:
+        try:
+            await doing
+            print(step, "ok", flush=True)
+        except PostroomError as error:
+            print(step, error.code, flush=True)
+
+    value = {"value": Secret(f"first of {name}, " + "x" * 9000)}
+    creating = found.credentials.create(name, "secret", details=value)
+    await saying("create", _told(pen, name, value["value"].reveal(), creating))
+    value = {"value": Secret(f"second of {name}, " + "y" * 9000)}
+    setting = found.credentials.set(name, value)
+    await saying("set", _told(pen, name, value["value"].reveal(), setting))
+    await saying("rotate", found.keys.rotate())
+    with contextlib.suppress(PostroomError):
+        await found.close()  # its last audit row may find no room
+
+
+async def _told(pen: Pen, name: str, value: str, saving: Awaitable[Saved]) -> None:
+    step = pen.invoke("write", name, value[:LONGEST])
+    try:
+        saved = await saving
+    except PostroomError:
+        pen.fail(step)
+        raise
+    pen.ok(step, version=saved.credential.version)
+
+
 CLAIMED = 1e12
 """When a row that was settled is due again: never."""
 _QUEUE = Queue("sources", order="due_at, id")
@@ -172,19 +216,22 @@ async def claimer(pen: Pen, room: str, kek: str) -> None:
     await found.close()
 
 
+def opening(room: Room, name: str) -> Callable[[Tx], Any]:
+    """The body that opens a credential."""
+    store = room.desk.credentials
+    return lambda tx: store.open(tx, name, line=None, actor="test", purpose="test")
+
+
 async def read(room: Room, pen: Pen, name: str) -> None:
     """Open a credential and say what is in it; raises PostroomError."""
-
-    def body(tx: Tx) -> Any:
-        return room.desk.credentials.open(tx, name, line=None, actor="test", purpose="test")
-
     step = pen.invoke("read", name)
     try:
-        found = await room.desk.db.write(body)
+        found = await room.desk.db.write(opening(room, name))
     except PostroomError:
         pen.fail(step)
         raise
-    pen.ok(step, value=found.fields.value.reveal(), version=found.version)
+    value = found.fields.value.reveal()
+    pen.ok(step, value=value[:LONGEST], version=found.version)
 
 
 async def _write(room: Room, pen: Pen, name: str, value: str, *, new: bool) -> None:

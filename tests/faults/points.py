@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["CLAIMING", "FIRST_RUN", "KEKS", "KEYS", "STORE"]
 
 FIRST_RUN: Final = {
-    "schema made": "postroom.db.migrate:migrate after",
+    "schema made": "postroom.db.migrate:make_schema after",
     "room named": "postroom.vault.first_run:_room_id after",
     "key file begun": "postroom.vault.keyfile:write_private before",
     "key file written": "postroom.vault.keyfile:write_private after",

@@ -57,19 +57,18 @@ async def frozen_writer(stage: Stage, mutant: str = "") -> list[str]:
     await made(stage)
     spot = "postroom.vault.terms:Terms.active after"
     with History() as history:
-        with (
-            Victim(STORY, *stage.where, "a", history=history, mutant=mutant,
-                   spot=spot, stop=True) as writer,
-            Victim(ONCE, *stage.where, mutant=mutant) as rotating,
-        ):  # fmt: skip
+        with Victim(STORY, *stage.where, "a", history=history, mutant=mutant,
+                    spot=spot, stop=True) as writer:  # fmt: skip
             await until_frozen(writer)
-            await ready(rotating)
-            await asyncio.sleep(0.5)
-            wrong = [] if rotating.status is None else ["The rotation did not wait for a writer."]
-            writer.thaw()
-            for victim in (writer, rotating):
-                if await until_dead(victim) or victim.status:
-                    wrong.append(f"It ended badly: {victim.complaints()}")
+            with Victim(ONCE, *stage.where, mutant=mutant) as rotating:
+                await ready(rotating)
+                await asyncio.sleep(0.5)
+                waits = rotating.status is None
+                wrong = [] if waits else ["The rotation did not wait for a writer."]
+                writer.thaw()
+                for victim in (writer, rotating):
+                    if await until_dead(victim) or victim.status:
+                        wrong.append(f"It ended badly: {victim.complaints()}")
         wrong += await look(stage, Pen(history.pen, "parent"), finish=True)
         return wrong + registers(history.end())
 

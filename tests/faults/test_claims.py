@@ -9,6 +9,7 @@ import pytest
 
 from postroom.clock import timestamp
 from postroom.db.claims import LEASE_SECONDS
+from postroom.services.outbox import Item
 from tests.faults import claiming, points
 from tests.faults.children import until_frozen, until_said
 from tests.faults.dose import minutes
@@ -99,15 +100,20 @@ async def test_a_frozen_dispatcher_sends_nothing_that_another_has_sent(stage: St
                 await soon(lambda: heir.pid in room.seated(), seconds=SLOW_MACHINE)
                 wait = LEASE_SECONDS + 3 + SLOW_MACHINE
                 await soon(lambda: post.states() == {"sent": 1}, seconds=wait)
-                before = await post.show(item)
+                before = _sent(await post.show(item))
                 heir.stop()
             zombie.thaw()
             later = await post.store(subject="Later")  # it goes on, and is as good as new
             await soon(lambda: post.states() == {"sent": 2}, seconds=SLOW_MACHINE)
-            assert await post.show(item) == before
+            assert _sent(await post.show(item)) == before
         await soon(lambda: len(message_ids(post.other)) == 2, seconds=SLOW_MACHINE)
         found = {(await post.show(one)).message_id for one in (item, later)}
         assert set(message_ids(post.other)) == found
+
+
+def _sent(item: Item) -> tuple[Any, ...]:
+    """What is known of how it was sent (the copy in the Sent folder is made a little later)."""
+    return item.state, item.attempts, item.reason, item.recipients
 
 
 @pytest.mark.parametrize(("name", "spot"), points.CLAIMING.items())

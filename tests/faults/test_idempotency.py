@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from typing import Any
@@ -22,13 +23,16 @@ def _sender(stage: Stage, *arguments: str, spot: str = "") -> Victim:
 
 
 async def _answers(victims: list[Victim]) -> list[str]:
+    """What all of them were told; they work beside each other."""
     found: list[str] = []
-    for victim in victims:
-        assert await asyncio.to_thread(victim.line) == "ready"
-    for victim in victims:
-        found += json.loads(await asyncio.to_thread(victim.line))
-        assert await asyncio.to_thread(victim.wait, 20.0) == 0
-        victim.kill()
+    with contextlib.ExitStack() as stack:
+        for victim in victims:
+            stack.enter_context(victim)
+        for victim in victims:
+            assert await asyncio.to_thread(victim.line) == "ready"
+        for victim in victims:
+            found += json.loads(await asyncio.to_thread(victim.line))
+            assert await asyncio.to_thread(victim.wait, 60.0) == 0
     return found
 
 

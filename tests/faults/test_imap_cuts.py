@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from postroom.errors import WireError
+from postroom.sources import collector, listing
 from tests.faults.dose import dose, minutes
 from tests.ground import User
 from tests.ground.faults import Action, Call, Cut, Insert, Replace, Rule
@@ -23,6 +24,15 @@ from tests.journeys.incoming import Incoming, letter
 
 pytestmark = pytest.mark.timeout(minutes(2, 20, 60))
 COUNT: Final = 200
+SYNC: Final = dose(80, 200, 200)
+"""Messages of the sync that is cut behind every line."""
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several pages and several batches in a sync."""
+    monkeypatch.setattr(listing, "PAGE", 15)
+    monkeypatch.setattr(collector, "BATCH", 40)
 
 
 def short(number: int) -> bytes:
@@ -61,22 +71,23 @@ def subjects(count: int) -> list[str]:
 
 
 def lines(total: int, chance: random.Random) -> list[int]:
-    """Which lines of the server's to cut behind: of all, in the short dose thirty."""
+    """Which lines of the server's to cut behind: of all, in the short dose twenty-eight."""
     every = list(range(1, total + 1))
-    few = [*every[:8], *chance.sample(every[8:-4], 20), *every[-4:]]
+    few = [*every[:8], *chance.sample(every[8:-4], 16), *every[-4:]]
     return dose(few, every, every)
 
 
+@pytest.mark.usefixtures("small_pages")
 async def test_cut_behind_every_line_of_a_sync(box: Incoming) -> None:
     """F12: whatever the line, the next pass completes the set; nothing is stored or recorded twice."""
-    box.fill(*map(short, range(COUNT)))
+    box.fill(*map(short, range(SYNC)))
     chance = random.Random(12)
     async with FaultProxy(box.ground.dovecot.imap) as proxy:
         await through(proxy, box)
         await box.source("whole", sink={"type": "directory", "path": str(box.sink / "whole")})
         await box.run("whole")
         total = proxy.transcript.to_client.count(b"\r\n")
-        assert total > 4 * COUNT
+        assert total > 4 * SYNC
         for line in lines(total, chance):
             name = f"line-{line}"
             sink = box.sink / name
@@ -90,8 +101,8 @@ async def test_cut_behind_every_line_of_a_sync(box: Incoming) -> None:
                 await box.run(name)
             proxy.rules = []
             await finished(box, name)
-            assert (line, box.counts(name)) == (line, {"done": COUNT})
-            assert (line, stored(sink)) == (line, subjects(COUNT))
+            assert (line, box.counts(name)) == (line, {"done": SYNC})
+            assert (line, stored(sink)) == (line, subjects(SYNC))
             await box.room.sources.delete(name)
 
 
@@ -171,6 +182,7 @@ async def test_a_move_that_was_due_is_done_under_new_numbers(box: Incoming) -> N
     assert len(box.files()) == 2
 
 
+@pytest.mark.usefixtures("small_pages")
 async def test_another_uidvalidity_and_a_cut_at_any_line(box: Incoming) -> None:
     """F12: the folder is numbered anew, and that pass is cut off, again and again: nothing comes twice."""
     box.fill(*map(short, range(40)))
@@ -182,7 +194,7 @@ async def test_another_uidvalidity_and_a_cut_at_any_line(box: Incoming) -> None:
         for number in range(40, 40 + dose(10, 100, 400)):
             box.renumber()
             box.fill(short(number))
-            line = chance.randint(5, 60)
+            line = chance.randint(5, 5 * number)
             connection = len(proxy.connections) + 1
             proxy.rules = [
                 Rule("to_client", Cut("rst"), after=b"\r\n", nth=line, connection=connection)

@@ -248,8 +248,8 @@ for step in itertools.count(1):
 
 async def test_a_kill_at_any_step_leaves_no_file_that_verifies(room: Room, tmp_path: Path) -> None:
     """Until a backup is finished there is none; what was left is removed by the next one."""
-    assert room.backup._manifest_key is not None
-    mac = room.desk.db.read_now(room.backup._manifest_key)
+    mac = room.backup._mac
+    assert mac is not None
     settings = room.settings
     with Child("-c", _KILLED, str(settings.room), str(settings.kek), str(tmp_path)) as child:
         steps = int(child.line())

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 import tarfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import postroom
-from postroom.app import Room, open_room, restore_backup
+from postroom.app import Room, open_room, restore_backup, verify_backup
 from postroom.cli import main
+from postroom.clock import rfc3339
+from postroom.db.snapshot import open_copy
 from postroom.errors import Locked, Refused, RoomError
 from postroom.operations.backup.archive import Archive, write_archive
-from postroom.operations.backup.manifest import Manifest
+from postroom.operations.backup.manifest import Manifest, check_lines
 from postroom.settings import Settings
+from postroom.vault import audit_code, open_vault
 from tests.child import Child
 from tests.journeys.conftest import Answer, Cli
-from tests.journeys.test_backup_create import names
+from tests.journeys.test_backup_create import names, small_disk
+from tests.rooms.saved import contents, saved_room
+
+__all__ = ["backup", "elsewhere", "small_disk"]
 
 
 class Elsewhere:
@@ -240,13 +249,103 @@ def test_a_damaged_backup_leaves_nothing(
 def test_a_backup_of_a_later_release_says_so(
     backup: Path, cli: Cli, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from postroom.db import snapshot
+    from postroom.db import migrate
 
-    monkeypatch.setattr(snapshot, "SCHEMA", 0)
+    monkeypatch.setattr(migrate, "SCHEMA", 1)
     for verb in ("verify", "restore"):
         answer = elsewhere("backup", verb, str(backup), "--json", kek=str(cli.settings.kek))
         assert (answer.status, answer.json["code"]) == (78, "room_too_new")
     assert not elsewhere.room.exists()
+
+
+async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(tmp_path: Path) -> None:
+    """The room of the release with schema 1, as that release could have backed it up."""
+    old = saved_room(1, tmp_path)
+    before = contents(old.room / "room.db")
+    db = open_copy(old.room / "room.db")
+    start = await open_vault(db, old.kek)
+    assert start.keyring is not None
+    mac = db.read_now(partial(audit_code, start.keyring))
+    await db.close()
+    with sqlite3.connect(old.room / "room.db") as raw:
+        raw.execute("PRAGMA journal_mode=DELETE")
+    at = 1_800_000_000
+
+    def describe(size: int, sha256: str) -> tuple[bytes, bytes]:
+        told = Manifest(
+            room=start.room_id, epoch=1, schema=1, release="0.0.1", created_at=rfc3339(at),
+            host="elsewhere", path="/srv/room", keks=[], vault_keys=[], size=size, sha256=sha256,
+            tables={}, heads={},
+        )  # fmt: skip
+        return told.to_bytes(), check_lines(told.to_bytes(), mac)
+
+    write_archive(tmp_path / "old.tar", old.room / "room.db", describe, at=at)
+    assert (await verify_backup(tmp_path / "old.tar", old)).proof == "key"
+
+    new = Settings(tmp_path / "new", old.kek)
+    done = await restore_backup(tmp_path / "old.tar", new)
+    assert done.manifest.schema == 1
+    assert names(new.room) == ["room.db"]
+    opened = await open_room(new)
+    assert await opened.audit.verify() == []
+    assert (await opened.keys.doctor())["ok"]
+    told = await opened.audit.list(limit=100)
+    assert {("upgrade", "room"), ("restore", "backup")} <= {(r["action"], r["noun"]) for r in told}
+    await opened.close()
+    after = contents(new.room / "room.db")
+    for table in ("credentials", "sealed", "connections", "services", "outbox_content"):
+        assert after[table] == before[table]
+    waits = {"queued", "claimed", "submitting", "deferred"}
+    assert waits & {row["state"] for row in before["outbox"]}
+    assert not waits & {row["state"] for row in after["outbox"]}
+
+
+def test_f4_a_full_disk_leaves_no_half_room(
+    backup: Path, cli: Cli, elsewhere: Elsewhere, small_disk: Callable[[int], Path]
+) -> None:
+    """F4: no space at any point of a restore: exit 75, and nothing at the place of the room."""
+    size = backup.stat().st_size // 1024
+    for free in range(16, 6 * size, 72):
+        place = small_disk(free)
+        elsewhere.room = place / "room"
+        done = elsewhere("backup", "restore", str(backup), "--json", kek=str(cli.settings.kek))
+        if done.status == 0:
+            break
+        assert (done.status, done.json["code"]) == (75, "room_full"), done.out
+        assert names(place) == []
+    assert done.status == 0
+    assert free > size
+    assert elsewhere("keys", "doctor", kek=str(cli.settings.kek)).status == 0
+
+
+def test_without_any_key_what_is_not_sealed_is_had_with_an_ordinary_tar(
+    backup: Path, elsewhere: Elsewhere
+) -> None:
+    elsewhere.room.mkdir(mode=0o700)
+    with tarfile.open(backup) as tar:
+        tar.extract("room.db", elsewhere.room, filter="data")
+    exported = elsewhere("export")
+    assert exported.status == 0
+    assert "u@example.com" in exported.out
+    assert elsewhere("outbox", "list").status == 0
+    assert elsewhere("keys", "status").status == 78
+
+
+async def test_a_place_where_a_lost_room_was_is_no_rollback(
+    room: Room, settings: Settings, tmp_path: Path
+) -> None:
+    """The head of the record that is kept outside is of the room that is gone: restoring accepts it."""
+    made = await room.backup.create(tmp_path / "room.tar")
+    for number in range(3):
+        await room.variables.set(f"V{number}", "x")
+    await room.close()
+    shutil.rmtree(settings.room)
+    await restore_backup(made.path, settings)
+    opened = await open_room(settings)
+    assert await opened.audit.verify() == []
+    told = await opened.audit.list(noun="audit", checkpoints=True)
+    assert any("restored from room.tar" in str(row["detail"]) for row in told)
+    await opened.close()
 
 
 _KILLED = """
@@ -254,6 +353,7 @@ import asyncio, itertools, os, signal, sys
 from pathlib import Path
 from postroom.app import restore_backup
 from postroom.settings import Settings
+from postroom.vault import audit_code, open_vault
 
 backup, kek, places = sys.argv[1:]
 for step in itertools.count(1):

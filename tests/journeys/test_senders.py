@@ -40,7 +40,7 @@ def refused(cli: Cli, via: str, sender: str, to: str) -> Answer:
     "via", ["orders-out", "connection:acme", "branch-out", "connection:branch"]
 )
 def test_the_connection_says_from_whom(cli: Cli, wired: User, ground: Ground, via: str) -> None:
-    """By a service, by the connection itself, and by one that extends it."""
+    """T72: by a service, by the connection itself, and by one that extends it."""
     other = ground.user()
     do(cli, "connection", "add", "branch", "--extends", "acme", "--yes")
     do(cli, "service", "add", "branch-out", "--connection", "branch")

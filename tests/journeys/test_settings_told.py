@@ -110,3 +110,20 @@ def test_a_credential_without_a_server_is_tested_by_what_uses_it(
     auth = "incoming.auth={type: secret, credential: login}"
     assert acme("connection", "set", "acme", "--set", auth).status == 0
     assert "postroom connection test acme\n" in acme("credential", "test", "login").err
+
+
+def test_a_sink_may_begin_with_a_variable(acme: Cli, tmp_path: Path) -> None:
+    """What it stands for is absolute, whatever directory the command is called in."""
+    assert acme("variable", "set", "BASE", str(tmp_path / "base")).status == 0
+    assert acme("source", "set", "orders-in", "--set", "sink.path=${BASE}/in").status == 0
+    assert acme("source", "show", "orders-in", "--json").json["sink"]["path"] == "${BASE}/in"
+    file = tmp_path / "room.yaml"
+    file.write_text(
+        "postroom: 1\nsources:\n  - {name: orders-in, connection: acme,\n"
+        "     sink: {type: directory, path: '${BASE}/in'}}\n"
+    )
+    assert "Nothing to change." in acme("apply", str(file)).out
+    assert acme("variable", "set", "HERE", "below").status == 0
+    refused = acme("source", "set", "orders-in", "--set", "sink.path=${HERE}/in")
+    assert refused.status == 2
+    assert "${HERE}/in stands for below/in, which begins nowhere" in refused.err

@@ -97,6 +97,21 @@ async def test_what_came_back_is_foreseen(box: Incoming) -> None:
     assert await foreseen(box) == [("hold", "came back: it was processed as 1", "stays")]
 
 
+async def test_what_was_moved_away_and_back_since_the_last_pass_is_foreseen(box: Incoming) -> None:
+    """The server tells the preview, as it will tell the pass, that the old uid vanished."""
+    box.fill(letter("one"))
+    await box.source()
+    await box.run()
+    async with box.store() as store:
+        folder = await store.open("INBOX", read_only=False)
+        there = await store.move([f"{folder.uidvalidity}-1"], "Archive")
+        await store.open("Archive", read_only=False)
+        await store.move(list(there.values()), "INBOX")
+    assert await foreseen(box) == [("hold", "came back: it was processed as 1", "stays")]
+    assert await foreseen(box) == [("hold", "came back: it was processed as 1", "stays")]
+    assert (await box.run()).held == 1, "as it was foreseen"
+
+
 def test_the_verb(cli: Cli, wired: User, ground: Ground) -> None:
     """A table for people, an object for programs."""
     empty = cli("source", "preview", "orders-in")

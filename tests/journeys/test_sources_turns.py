@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from postroom.app import Room
-from postroom.clock import monotonic
+from postroom.clock import monotonic, timestamp
 from postroom.errors import InvalidValue, WireError
+from postroom.sources import store
 from tests.ground import Ground
 from tests.ground.faults import Rule, Stall, Throttle
 from tests.ground.proxy import FaultProxy
@@ -122,3 +123,25 @@ async def test_a_time_out_of_nothing_is_refused(box: Incoming) -> None:
     """Such a source would never collect."""
     with pytest.raises(InvalidValue, match="polling_timeout"):
         await box.source(polling_timeout="0s")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_a_source_that_is_due_much_later_is_not_held(box: Incoming, asked: bool) -> None:
+    """A worker gives it back after a pass, so that others have a turn; who asked for it meanwhile is
+    not forgotten."""
+    await box.source(schedule={"every": "1h"})
+    room = box.room
+    waking: list[asyncio.Task[object]] = []
+
+    def progress(tally: object) -> None:
+        if asked:
+            wake = room.desk.write(lambda tx: store.wake(tx, "orders-in"))
+            waking.append(asyncio.ensure_future(wake))
+
+    [claim] = await room.collecting.take((), 1)
+    await (await room.collecting.watcher(claim, progress)).watch(linger=False)
+    await asyncio.gather(*waking)
+    row = box.row()
+    assert (row["owner"], row["successes"], row["state"]) == (None, 1, "idle")
+    assert (row["due_at"] < timestamp()) == asked
+    assert len(await room.collecting.take((), 1)) == asked

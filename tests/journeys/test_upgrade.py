@@ -342,7 +342,7 @@ async def test_a_step_that_fails_leaves_the_room_as_it_was(
         raise RoomError("The disk that holds the room is full; nothing was saved.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("postroom.app.carry_versions", failing)
+        patch.setattr("postroom.operations.upgrading.carry_versions", failing)
         with pytest.raises(RoomError, match="full"):
             await upgrade_room(settings)
     assert schema(settings.room / DATABASE) == 1

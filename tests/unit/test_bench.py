@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, Samples, table
+from tests.bench.idling import idling
+from tests.bench.plots import Line, draw
 from tests.bench.polling import polling
 from tests.bench.resolving import resolving
 from tests.bench.rooms import Scratch
 from tests.bench.sending import sending
+from tests.bench.wires import wires
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def quiet(line: str) -> None:
 
 def test_collecting(scratch: Scratch) -> None:
     figures = collecting(20, 1, scratch, scratch, quiet)
-    assert len(lines(figures)) == 7
+    assert len(lines(figures)) == 8
     assert all(figure.ours[0] > 0 for figure in figures)
 
 
@@ -47,6 +51,31 @@ def test_sending(scratch: Scratch) -> None:
 
 def test_resolving(scratch: Scratch) -> None:
     figures = resolving(5, 64, 1, scratch, quiet)
+    assert all(figure.ours[0] > 0 for figure in figures)
+
+
+def test_wires(scratch: Scratch) -> None:
+    figures = wires(10, 10, 1, scratch, quiet, far=10, huge=2_000_000)
+    assert len(lines(figures)) == 9
+    assert all(figure.ours[0] > 0 for figure in figures)
+
+
+def test_idling(tmp_path: Path) -> None:
+    memory, heard = idling(5, 1, tmp_path, quiet)
+    assert memory.ours[0] < 1000
+    assert heard.peer is not None
+    assert min(heard.ours[0], heard.peer.values[0]) > 0
+
+
+def test_a_plot_has_a_curve_for_each_line() -> None:
+    drawn = draw("A & B", "size", "s", [Line("ours", [(1, 0.1), (10, 1)]), Line("<x>", [(1, 2)])])
+    assert drawn.count("<circle") == 3
+    assert "A &amp; B" in drawn
+    assert "&lt;x&gt;" in drawn
+
+
+def test_claiming(scratch: Scratch) -> None:
+    figures = claiming(2500, 1, scratch, quiet)
     assert all(figure.ours[0] > 0 for figure in figures)
 
 

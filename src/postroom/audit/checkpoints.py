@@ -36,7 +36,7 @@ class Checkpoints:
         stated = await self._found_lost()
         await self._db.write(lambda tx: self._recorder.checkpoint(tx, **stated))
         try:
-            await self._keep()
+            await self.keep()
         except RoomError as error:
             self._tell(str(error))
 
@@ -54,7 +54,7 @@ class Checkpoints:
             _log.warning("the last checkpoint was not written: %s", error)
             return
         try:
-            await self._keep()
+            await self.keep()
         except RoomError as error:  # a verb says no more than what it was asked; verify tells
             _log.debug("%s", error)
 
@@ -111,7 +111,11 @@ class Checkpoints:
         )
         return {"lost": list(lost[:3])}
 
-    async def _keep(self) -> None:
+    async def keep(self) -> None:
+        """Keep the newest checkpoint outside, if the database has what is kept there now.
+
+        Raises RoomError when it cannot be written.
+        """
         if await self.lost() is not None:
             return  # it is all that tells of the rows that are gone
         head = await self._db.read(_newest_head)

@@ -18,15 +18,18 @@ import fcntl
 import hmac
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from postroom.audit.record import Mac
+from postroom.clock import monotonic
 from postroom.errors import RoomError, WrongUse
 
 __all__ = ["Head", "Outside"]
 
+WAIT_SECONDS: Final = 5.0
 _LABEL: Final = "postroom audit head 1"
 
 
@@ -137,10 +140,23 @@ def _own(directory: Path) -> Iterator[int]:
     except OSError as error:
         raise _unwritable(directory, error) from error
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, directory)
         yield file
     finally:
         os.close(file)
+
+
+def _lock(file: int, directory: Path) -> None:
+    """Others hold it for the time of one small write; who holds it longer is frozen."""
+    deadline = monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if monotonic() >= deadline:
+                raise _unwritable(directory, "another process holds that directory") from None
+            time.sleep(0.02)
 
 
 def _write(path: Path, lines: dict[str, Any], directory: int) -> None:
@@ -164,8 +180,9 @@ def _write_new(path: Path, text: str) -> None:
         os.fsync(file)
 
 
-def _unwritable(path: Path, error: OSError) -> RoomError:
+def _unwritable(path: Path, why: OSError | str) -> RoomError:
+    reason = why if isinstance(why, str) else why.strerror
     return RoomError(
-        f"The head of the audit record cannot be kept at {path}: {error.strerror}.",
+        f"The head of the audit record cannot be kept at {path}: {reason}.",
         hint="Without it nothing tells when the whole database is put back to an older copy.",
     )

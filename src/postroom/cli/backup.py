@@ -11,7 +11,7 @@ import typer
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import counting
-from postroom.cli.run import ask, in_room, may_ask, outside
+from postroom.cli.run import Asker, in_room, outside
 from postroom.cli.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def create(
 def verify(file: File) -> None:
     """Check a backup, without a room; with the room's key it is proven who made it."""
 
-    async def body(settings: Settings) -> Verified:
+    async def body(settings: Settings, asker: Asker) -> Verified:
         from postroom.app import verify_backup
 
         with counting("Backup", "bytes") as tell:
-            return await verify_backup(file, settings, ask=ask if may_ask() else None, tell=tell)
+            return await verify_backup(file, settings, ask=asker, tell=tell)
 
     found = outside(body)
     manifest = found.manifest
@@ -102,11 +102,11 @@ def verify(file: File) -> None:
 def restore(file: File) -> None:
     """Make a backup's room where --room says, a place with nothing in it; it sends nothing yet."""
 
-    async def body(settings: Settings) -> Restored:
+    async def body(settings: Settings, asker: Asker) -> Restored:
         from postroom.app import restore_backup
 
         with counting("Restore", "bytes") as tell:
-            return await restore_backup(file, settings, ask=ask if may_ask() else None, tell=tell)
+            return await restore_backup(file, settings, ask=asker, tell=tell)
 
     done = outside(body)
     if OPTIONS.json:

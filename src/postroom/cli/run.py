@@ -10,9 +10,9 @@ import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from postroom.cli import coredumps, show
+from postroom.cli import LOADING, coredumps, show
 from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from postroom.operations.desk import Rebind
 
 __all__ = [
+    "Asker",
     "agreed",
     "ask",
     "ask_plain",
@@ -40,6 +41,10 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Asker = Callable[[str], Secret] | None
+"""Asks for a secret; None where nobody is there to be asked."""
+_USUAL: Final = (700, 10, 10)
+"""When Python looks for garbage by itself."""
 
 
 def in_room(
@@ -54,10 +59,25 @@ def in_room(
     ``upgrade`` brings a room of an earlier release to the schema of this one first.  A room that is
     locked is told as a note, unless the verb ``tells_state`` itself.
     """
-    return _run(lambda: _in_room(body, make, upgrade, tells_state))
+    return _run(lambda: _in_room(body if tells_state else _noting(body), make, upgrade))
 
 
-def outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+def _noting(body: Callable[[Room], Awaitable[T]]) -> Callable[[Room], Awaitable[T]]:
+    async def noted(room: Room) -> T:
+        answer = await body(room)
+        if room.desk.locked is not None:  # what fails for it says so itself
+            show.note(f"Note: the room is locked. {room.desk.locked.sentence}")
+            show.note(
+                "Secrets are masked without a hint, and nothing is written or opened: "
+                "postroom keys doctor",
+                indent=2,
+            )
+        return answer
+
+    return noted
+
+
+def outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
     """Run ``body`` with what was said of room and key, for verbs that want no room that is there."""
     return _run(lambda: _outside(body))
 
@@ -93,19 +113,20 @@ async def _upgrade(ask: Callable[[str], Secret] | None = None) -> tuple[int, int
     return await upgrade_room(settings, ask=ask or _asker())
 
 
-def _asker() -> Callable[[str], Secret] | None:
+def _asker() -> Asker:
     """Asks each question once, however often the answer is wanted."""
     return functools.cache(ask) if may_ask() else None
 
 
-async def _outside(body: Callable[[Settings], Awaitable[T]]) -> T:
+async def _outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
+    import postroom.app  # noqa: F401  # what the body is about to load
+
+    loaded()
     _end_tidily()
-    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek))
+    return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek), _asker())
 
 
-async def _in_room(
-    body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool, tells_state: bool
-) -> T:
+async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
     loaded()
@@ -120,25 +141,16 @@ async def _in_room(
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
-        answer = await body(room)
-        locked = room.desk.locked
-        if locked is not None and not tells_state:  # what fails for it says so itself
-            show.note(f"Note: the room is locked. {locked.sentence}")
-            show.note(
-                "Secrets are masked without a hint, and nothing is written or opened: "
-                "postroom keys doctor",
-                indent=2,
-            )
-        return answer
+        return await body(room)
     finally:
         await room.close()
 
 
 def loaded() -> None:
-    """All that this command needs is loaded: from here on there may be garbage (see cli.main)."""
-    if not gc.isenabled():
+    """All that this command needs is loaded: what comes now may be garbage, and is looked for."""
+    if gc.get_threshold()[0] == LOADING:
         gc.freeze()
-        gc.enable()
+        gc.set_threshold(*_USUAL)
 
 
 def told(before: int, after: int, copy: Path) -> str:

@@ -23,11 +23,12 @@ from postroom.connections import events, store
 from postroom.connections.direct import DIRECT, side_of_credential
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.readonly import read_only_store
-from postroom.connections.references import SIGN_IN_TYPES, trusted_in
+from postroom.connections.references import SIGN_IN_TYPES
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
+from postroom.credentials.trust import trusted_in
 from postroom.credentials.types.base import CredentialType
 from postroom.credentials.types.password import Password
 from postroom.credentials.types.secret import SecretValue
@@ -248,7 +249,7 @@ class Opener:
         return Resolver(
             tx,
             expand=expander(tx, self._environ),
-            trusted=trusted_in(tx, self._credentials),
+            trusted=trusted_in(tx),
         )
 
     def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:
@@ -256,7 +257,7 @@ class Opener:
             if place == "incoming":
                 raise _no_side(name, place)
             record = self._credentials.get(tx, name.removeprefix(DIRECT))
-            return "credential", side_of_credential(record, trusted_in(tx, self._credentials))
+            return "credential", side_of_credential(record, trusted_in(tx))
         effective = self._resolver(tx).effective(name)
         side = effective.incoming if place == "incoming" else effective.outgoing
         if side is None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Final
 
 from postroom.connections.effective import Effective, EffectiveSide
-from postroom.connections.resolver import TrustedCertificate
 from postroom.credentials.store import CredentialStore
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere
 
-__all__ = ["SIGN_IN_TYPES", "check_references", "trusted_in"]
+__all__ = ["SIGN_IN_TYPES", "check_references"]
 
 SIGN_IN_TYPES: Final = ("password", "secret", "smtp")
 """The types of credential that ``auth: {type: secret}`` may name."""
-
-
-def trusted_in(tx: Tx, credentials: CredentialStore) -> TrustedCertificate:
-    """Gives the PEM text of a ``trusted_certificate`` by name; raises InvalidValue."""
-    return functools.partial(credentials.trusted_pem, tx)
 
 
 def check_references(tx: Tx, credentials: CredentialStore, effective: Effective) -> None:

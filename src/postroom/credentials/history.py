@@ -10,7 +10,7 @@ from postroom.audit import Recorder
 from postroom.credentials.intake import mask_of
 from postroom.credentials.record import binding_of, find, hint_binding
 from postroom.credentials.store import CredentialStore
-from postroom.credentials.trust import other_lines, trusted_pem, trusting
+from postroom.credentials.trust import other_lines, trusted_in, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import Details
 from postroom.credentials.versions import (
@@ -93,7 +93,7 @@ class History:
             raise Unreadable(f"A sealed field of version {version} of {row['name']} is not there.")
         record = type_named(row["type"]).load(Details(json.loads(old["plain"]), sealed))
         record.check()
-        lines = frozenset(used_lines) | record.own_destinations(lambda cert: trusted_pem(tx, cert))
+        lines = frozenset(used_lines) | record.own_destinations(trusted_in(tx))
         added = lines_added(tx, keyring, then, lines, kept=bool(names), actor=actor, rebind=rebind)
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}

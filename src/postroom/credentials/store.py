@@ -7,7 +7,6 @@ belong to roles stand above, in the operations.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
@@ -26,7 +25,7 @@ from postroom.credentials.record import (
     find,
     find_all,
 )
-from postroom.credentials.trust import other_lines, trusted_pem, trusting
+from postroom.credentials.trust import other_lines, trusted_in, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, Details
 from postroom.credentials.versions import (
@@ -81,10 +80,6 @@ class CredentialStore:
         """Whether there is a record of that name, without regard to case."""
         found = tx.value("SELECT 1 FROM credentials WHERE name_key = :key", key=name.lower())
         return found is not None
-
-    def trusted_pem(self, tx: Tx, name: str) -> str:
-        """The PEM text of a ``trusted_certificate`` credential; raises InvalidValue."""
-        return trusted_pem(tx, name)
 
     # ------------------------------------------------------------------ make and change
 
@@ -154,7 +149,7 @@ class CredentialStore:
             raise trouble
         record = kind.load(Details(intake.plain, intake.sealed), where=f"credential {row['name']}")
         record.check()
-        lines = frozenset(used_lines) | record.own_destinations(_trusted(tx))
+        lines = frozenset(used_lines) | record.own_destinations(trusted_in(tx))
         details = record.split()
         kept = bool(details.sealed.keys() - intake.typed)
         typed = bool(details.sealed) and not kept
@@ -240,7 +235,7 @@ class CredentialStore:
             return False
         stored, trouble = open_details(tx, keyring, row)
         record = type_named(row["type"]).load(stored)
-        lines = frozenset(used_lines) | record.own_destinations(_trusted(tx))
+        lines = frozenset(used_lines) | record.own_destinations(trusted_in(tx))
         if lines == _lines(row) or (trouble is not None and lines < _lines(row)):
             return False  # what does not open keeps its longer list, and is in nobody's way
         if trouble is not None:
@@ -323,10 +318,6 @@ class CredentialStore:
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
         record_in(tx, recorder, row, actor, action, detail)
-
-
-def _trusted(tx: Tx) -> functools.partial[str]:
-    return functools.partial(trusted_pem, tx)
 
 
 def _taken(

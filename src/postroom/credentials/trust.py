@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 from postroom.credentials.record import credential_of, find, find_all
 from postroom.credentials.types import type_named
-from postroom.credentials.types.base import Details
+from postroom.credentials.types.base import Details, Trusted
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere
 
-__all__ = ["other_lines", "trusted_pem", "trusting"]
+__all__ = ["other_lines", "trusted_in", "trusting"]
 
 
-def trusted_pem(tx: Tx, name: str) -> str:
-    """The PEM text of a ``trusted_certificate`` credential; raises InvalidValue."""
+def trusted_in(tx: Tx) -> Trusted:
+    """Gives the PEM text of a ``trusted_certificate`` by name; raises InvalidValue."""
+    return functools.partial(_pem, tx)
+
+
+def _pem(tx: Tx, name: str) -> str:
     try:
         row = find(tx, name)
     except NotThere:
@@ -41,6 +46,6 @@ def other_lines(tx: Tx, name: str) -> set[str]:
     one = credential_of(find(tx, name), None)
     record = type_named(one.type).load(Details(one.stored, {}))
     try:
-        return set(one.destinations) - record.own_destinations(lambda cert: trusted_pem(tx, cert))
+        return set(one.destinations) - record.own_destinations(trusted_in(tx))
     except InvalidValue:  # the certificate it trusts is gone: which line was its own is not known
         return set(one.destinations)

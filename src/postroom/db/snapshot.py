@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from postroom.db.engine import Database
-from postroom.db.migrate import SCHEMA
+from postroom.db.migrate import check_schema
 from postroom.db.tx import Tx, translate
 from postroom.errors import RoomError
 
@@ -107,16 +107,13 @@ def _count(table: str) -> str:
 
 
 def open_copy(path: Path) -> Database:
-    """Open a copy that is not in use as a room yet, of this schema or an older one.
+    """Open a copy that is not in use as a room yet, of this schema or an earlier one.
 
-    Raises RoomError (``room_too_new``) for one of a later release.
+    Raises RoomError: ``room_too_new`` for one of a later release.
     """
-    db = Database(path)
-    number = db.read_now(schema_number)
-    if number > SCHEMA:
-        raise RoomError(
-            f"This was made by a later release (schema {number}, this one knows {SCHEMA}).",
-            code="room_too_new",
-            hint="Install the later release; nothing was changed.",
-        )
-    return db
+    try:
+        with contextlib.closing(_connected(path)) as connection:
+            check_schema(connection, older=True)
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    return Database(path)

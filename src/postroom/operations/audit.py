@@ -127,14 +127,18 @@ class Audit:
             raise InvalidValue("why", "say in a few words why the room was put back")
         await checkpoints.accept(why.strip(), actor=self._desk.actor)
 
-    async def accept_restored(self, backup: str) -> None:
-        """As :meth:`accept`, by whoever restores a backup to a place for which a head is kept."""
+    async def begin_kept(self, why: str) -> None:
+        """Begin the head kept outside for a room that was just made out of a backup.
+
+        Where another room was at its place, what is kept is of rows that this one never had: that is
+        accepted, as :meth:`accept` does.  A head that cannot be written is left to ``verify`` to tell.
+        """
         _, checkpoints = self._keys()
-        with contextlib.suppress(
-            RoomError
-        ):  # it cannot be read or kept: verify says so, ever after
+        with contextlib.suppress(RoomError):
             if await checkpoints.lost() is not None:
-                await self.accept(f"restored from {backup}")
+                await checkpoints.accept(why, actor=self._desk.actor)
+            else:
+                await checkpoints.keep()
 
     async def retire(self) -> int:
         """Remove the streams that are over and older than they are kept; gives how many.

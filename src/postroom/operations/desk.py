@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from postroom.audit import Checkpoints, Recorder
 from postroom.connections.open import Opener
-from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
 from postroom.credentials.store import CredentialStore, Rebind
+from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
@@ -89,7 +89,7 @@ class Desk:
 
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
-        return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx, self.credentials))
+        return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx))
 
     def mailbox_of(self, tx: Tx, connection: str) -> str:
         """Whose mail a connection reads: the host and the user, as a source remembers them."""

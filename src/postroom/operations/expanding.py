@@ -41,7 +41,14 @@ def _only_one_changes(desk: Desk, tx: Tx, source: Source) -> None:
 def _outside_the_room(desk: Desk, tx: Tx, source: Source) -> None:
     """Among the room's own files messages would be taken for its spool, and restored with it."""
     room = desk.data_dir.resolve()
-    place = Path(expanded(desk, tx, source).sink.path).resolve()
+    path = Path(expanded(desk, tx, source).sink.path)
+    if not path.is_absolute():
+        raise InvalidValue(
+            f"source {source.name}: sink.path",
+            f"{source.sink.path} stands for {path}, which begins nowhere",
+            hint="Begin it with /, or with a variable that does.",
+        )
+    place = path.resolve()
     if place.is_relative_to(room):
         raise InvalidValue(
             f"source {source.name}: sink.path",

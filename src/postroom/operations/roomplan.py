@@ -13,6 +13,7 @@ from postroom.fields import nearest
 from postroom.operations.moved import Moved
 from postroom.operations.yamlfile import Document, secret_of
 from postroom.secret import Secret
+from postroom.sinks.base import made_absolute
 
 __all__ = ["NOUNS", "Plan", "Prompt", "Step", "Wanted"]
 
@@ -107,8 +108,8 @@ class Wanted:
                 and isinstance(data.get("sink"), dict)
                 and data["sink"].get("path")
             ):
-                path = document.path.parent.resolve() / Path(str(data["sink"]["path"])).expanduser()
-                data["sink"] = {**data["sink"], "path": str(path)}
+                path = made_absolute(str(data["sink"]["path"]), document.path.parent.resolve())
+                data["sink"] = {**data["sink"], "path": path}
             self.records[noun][key] = _merged(self.records[noun].get(key, {}), data)
 
     def _credential(

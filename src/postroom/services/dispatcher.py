@@ -170,15 +170,19 @@ class Dispatcher:
     async def _lane(
         self, connection: str, by_name: dict[str, Service], item: str, done: Drained
     ) -> None:
-        """Send what is due over one connection, opened as often as need be; a backlog over two."""
+        """Send what is due over one connection, opened as often as need be; a backlog over two.
+
+        Never over two where doubts are sent again: killed, each line may send one message twice.
+        """
         spares: list[asyncio.Task[None]] = []
         full = 0
+        alone = any(one.on_ambiguous == "resend" for one in by_name.values())
 
         def lines(batch: int) -> int:
             """How many are open for this batch; opens the spare one behind a second full batch."""
             nonlocal full
             full = full + 1 if batch == BATCH else 0
-            if full > 1 and not spares:
+            if full > 1 and not spares and not alone:
                 spare = self._work_off(
                     connection, by_name, item, done, lambda _: _LINES, spare=True
                 )

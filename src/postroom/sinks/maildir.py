@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from postroom.fields import field
-from postroom.sinks.base import Delivery, Directory, Item, Sink
+from postroom.sinks.base import Delivery, Directory, Item, Sink, made_absolute
 from postroom.sinks.files import Batch, make_directory, take_in_portions
 
 __all__ = ["MaildirSink"]
@@ -27,7 +27,7 @@ class MaildirSink(Sink):
 
     def resolved(self, base: Path) -> MaildirSink:
         """With an absolute path."""
-        return self.model_copy(update={"path": str(base / Path(self.path).expanduser())})
+        return self.model_copy(update={"path": made_absolute(self.path, base)})
 
     def prepare(self) -> None:
         """Make the three directories."""

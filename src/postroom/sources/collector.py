@@ -31,7 +31,7 @@ from postroom.sources.verdict import retry_after
 
 __all__ = ["SOURCES", "Collector", "Tally"]
 
-SOURCES = Queue("sources", order="due_at, id", among="name_key")
+SOURCES = Queue("sources", among="name_key")
 """Claims sources among ``names``, in lower case."""
 
 T = TypeVar("T")

@@ -75,7 +75,9 @@ async def preview(
     Raises WireError, and Refused where the wire cannot do what the source says.
     """
     check_actions(source, store.features)
-    folder = await store.open(source.folders.input, read_only=True)
+    since = await db.read(lambda tx: ledger.cursors(tx, source_id, store_id))
+    folder = await store.open(source.folders.input, read_only=True, since=since)
+    gone = folder.changes.gone if folder.changes is not None else None
     place = Place(source_id, store_id, folder.name)
     newest: deque[str] = deque(maxlen=last)
     async for page in store.newer(""):
@@ -85,7 +87,8 @@ async def preview(
     fresh = await _fresh(source, store, folder, cursor, newest)
     rows = await db.read(lambda tx: _rows(tx, place, [one.id for one in summaries]))
     unknown = [one for one in summaries if one.id in fresh and one.id not in rows]
-    came_back = await Returning(db, source, db.write, place).entries(store, unknown)
+    returning = Returning(db, source, db.write, place)
+    came_back = await returning.entries(store, unknown, leaving=gone or ())
     now = timestamp()
     found = []
     for one in reversed(summaries):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
 from postroom.db import Database, Row, Tx
@@ -94,17 +94,23 @@ class Returning:
 
             await self._write(body)
 
-    async def entries(self, store: MessageStore, fresh: list[Summary]) -> dict[str, int]:
+    async def entries(
+        self, store: MessageStore, fresh: list[Summary], *, leaving: Collection[str] = ()
+    ) -> dict[str, int]:
         """Which were processed under another key and left: the ledger's id of each, by key.
 
         Size and time of arrival, which a move keeps, find them; the Message-ID must be the same
         too.  So a second message with an old Message-ID is never taken for the first.
+
+        ``leaving`` has left too, and is not yet noted (a preview notes nothing).
         """
         arrived = [one.received.timestamp() for one in fresh if one.received]
         if not arrived or self._source.reprocess == "automatic":
             return {}
         among = (*self._place, min(arrived), max(arrived))
         rows = await self._db.read(lambda tx: _returnees(tx, *among))
+        if 0 < len(leaving) <= _LEAVING:
+            rows += await self._db.read(lambda tx: _leaving(tx, self._place, leaving))
         earlier = {(row["received_at"], row["size"], row["message_id"]): row["id"] for row in rows}
         alike = {key[:2] for key in earlier}
         maybe = [
@@ -142,6 +148,21 @@ def _returnees(
         earliest=earliest,
         latest=latest,
     )
+
+
+_LEAVING: Final = 500
+"""More that left at once are looked up by the next pass only."""
+
+
+def _leaving(tx: Tx, place: Place, messages: Iterable[str]) -> list[Row]:
+    """What was processed, of these keys."""
+    text = (
+        "SELECT id, message_id, size, received_at FROM ledger WHERE source = :source "
+        "AND store = :store AND folder = :folder AND message = :message AND message_id <> '' "
+        "AND gone_at IS NULL AND state IN ('done', 'failed')"
+    )
+    rows = (tx.one(text, **place._asdict(), message=one) for one in messages)
+    return [row for row in rows if row is not None]
 
 
 def _reopen(tx: Tx, found: Iterable[tuple[int, int]], *, due: float, now: float) -> None:

@@ -79,7 +79,7 @@ class Watcher:
         due = timestamp()
         try:
             tally = await self._pass()
-            due = self._due(tally)
+            due = _due(self._source, tally)
             return tally
         except PostroomError as error:
             due = timestamp() + await self._failed(error)
@@ -87,17 +87,20 @@ class Watcher:
         finally:
             await self._leave(due)
 
-    async def watch(self) -> None:
+    async def watch(self, *, linger: bool = True) -> None:
         """Collect, wait, and collect again, until cancelled or the claim is lost.
 
-        Ends by itself when the settings of the source were changed: another watcher knows them.
+        Ends by itself when the settings of the source were changed: another watcher knows them; and
+        without ``linger`` when it is not wanted for so long that it would close the connection.
         """
         due = timestamp()
         try:
             while not self._changed:
                 try:
                     tally = await self._pass()
-                    due = self._due(tally)
+                    due = _due(self._source, tally)
+                    if not linger and due - timestamp() > KEEP_OPEN_SECONDS:
+                        return
                     await self._wait(tally)
                 except PostroomError as error:
                     if error.code == "claim_lost":
@@ -125,10 +128,20 @@ class Watcher:
                 finally:
                     self._gate.release()
                 deadline.alive()
-                await self._same_settings()
+                await self._row()
+                if self._changed:  # it may be another mailbox than the one the claim was made for
+                    raise Refused(
+                        "The settings of the source were changed while it was connecting.",
+                        temporary=True,
+                        hint="It begins anew with the new ones.",
+                    )
             await self._mark("collecting")
             store = self._store
-            tally = await self._collector.run(store, deadline)
+            try:
+                tally = await self._collector.run(store, deadline)
+            except BaseException:
+                self._abandon()  # in the middle of an answer: a goodbye would wait for all of it
+                raise
             if store.features.snapshot:  # a POP3 session shows what was there when it began
                 self._store = None
                 await store.close()
@@ -150,33 +163,9 @@ class Watcher:
 
         await self._db.write(body)
 
-    async def _same_settings(self) -> None:
-        """What was opened may be another mailbox than the one this watcher knows the ledger of."""
-        self._changed = (await self._row())["updated_at"] != self._claim.row["updated_at"]
-        if self._changed:
-            raise Refused(
-                "The settings of the source were changed while it was connecting.",
-                temporary=True,
-                hint="It begins anew with the new ones.",
-            )
-
-    def _next(self, tally: Tally) -> float:
-        """When the next pass is to be: by the schedule, sooner for what waits for its time."""
-        now = timestamp()
-        if tally.throttled_for:
-            return now + tally.throttled_for
-        due = self._source.schedule.after(now)
-        return due if tally.next_due is None else max(now, min(due, tally.next_due))
-
-    def _due(self, tally: Tally) -> float:
-        """When somebody should look should this watcher end."""
-        if self._source.schedule.push and not tally.throttled_for:
-            return timestamp()  # a watcher is wanted at once
-        return self._next(tally)
-
     async def _wait(self, tally: Tally) -> None:
         """Until the server pushes, the schedule or the throttle says so, or an operator asks."""
-        store, due = self._store, self._next(tally)
+        store, due = self._store, _next(self._source, tally)
         if not self._source.schedule.push or store is None or not store.features.push:
             if store is not None and due - timestamp() > KEEP_OPEN_SECONDS:
                 self._store = None
@@ -192,12 +181,12 @@ class Watcher:
             await asyncio.wait([pushed, asked], return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
-            if not pushed.done():
-                pushed.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asked
-            with contextlib.suppress(asyncio.CancelledError):
-                await pushed
+            pushed.cancel()  # of no effect once it has ended
+            # not awaited one by one: whoever cancels this watcher meanwhile must be heard
+            await asyncio.wait([asked, pushed])
+        for ended in (asked, pushed):
+            if not ended.cancelled():
+                ended.result()
 
     async def _sleep(self, due: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -212,13 +201,15 @@ class Watcher:
             if seen != version:
                 version = seen
                 row = await self._row()
-                self._changed = row["updated_at"] != self._claim.row["updated_at"]
                 if self._changed or self._due_at != row["due_at"] <= timestamp():
                     return
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _row(self) -> Row:
-        """The source's row as it is now.  Raises Refused(``claim_lost``) when it is not ours."""
+        """The source's row as it is now, and whether its settings were changed since the claim.
+
+        Raises Refused(``claim_lost``) when it is not ours.
+        """
         row = await self._db.read(
             lambda tx: tx.one(
                 "SELECT due_at, updated_at, epoch FROM sources WHERE id = :id", id=self._claim.id
@@ -228,6 +219,7 @@ class Watcher:
             raise Refused(
                 "Another worker has taken this work over.", code="claim_lost", temporary=True
             )
+        self._changed = row["updated_at"] != self._claim.row["updated_at"]
         return row
 
     async def _failed(self, error: PostroomError) -> float:
@@ -266,10 +258,16 @@ class Watcher:
         if store is not None:
             with contextlib.suppress(PostroomError):
                 await store.close()
+
+        def body(tx: Tx) -> None:
+            asked = tx.value("SELECT due_at FROM sources WHERE id = :id", id=self._claim.id)
+            # somebody wanted it looked at since the last pass began: that is not to be forgotten
+            wanted = bool(self._due_at) and asked not in (None, self._due_at)
+            due_at = min(due, asked) if wanted else due
+            SOURCES.release(tx, self._claim, owner=self._owner, due_at=due_at)
+
         with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
-            await self._db.write(
-                lambda tx: SOURCES.release(tx, self._claim, owner=self._owner, due_at=due)
-            )
+            await self._db.write(body)
 
     def _abandon(self) -> None:
         store, self._store = self._store, None
@@ -284,6 +282,22 @@ REFUSED_SECONDS: Final = 900.0
 _UNUSABLE_SECONDS: Final = 60.0
 """When a source that could not be used as it is defined is looked at again.  An edit wakes it."""
 _FOREVER: Final = 86400.0
+
+
+def _next(source: Source, tally: Tally) -> float:
+    """When the next pass is to be: by the schedule, sooner for what waits for its time."""
+    now = timestamp()
+    if tally.throttled_for:
+        return now + tally.throttled_for
+    due = source.schedule.after(now)
+    return due if tally.next_due is None else max(now, min(due, tally.next_due))
+
+
+def _due(source: Source, tally: Tally) -> float:
+    """When somebody should look should this watcher end."""
+    if source.schedule.push and not tally.throttled_for:
+        return timestamp()  # a watcher is wanted at once
+    return _next(source, tally)
 
 
 async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:

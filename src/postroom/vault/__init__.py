@@ -1,6 +1,6 @@
 """The vault: keys, and the seal that binds a value to its record and its destinations."""
 
-from postroom.vault.codes import audit_code, manifest_code
+from postroom.vault.codes import audit_code
 from postroom.vault.datakey import Binding, DataKey
 from postroom.vault.first_run import Start, another_kek, open_vault
 from postroom.vault.hints import Hints
@@ -20,6 +20,5 @@ __all__ = [
     "heads_file",
     "load_kek",
     "make_key_file",
-    "manifest_code",
     "open_vault",
 ]

@@ -19,7 +19,8 @@ _TEXT = """\
 # Whoever has this file and the room's database has every secret of the room. Without the key
 # they are lost. Keep it where the room and its backups are not, and where it will be found.
 #
-# To recover, with the room's directory restored from a backup to ROOM:
+# To recover, with the room restored from a backup to ROOM (postroom backup restore, which takes
+# this file as its key: --kek file:FILE):
 #   1. copy this file to the machine, owned by the user who runs Postroom:  chmod 600 FILE
 #   2. see that it is the right one:   postroom keys doctor --room ROOM --kek file:FILE
 #   3. make a new key of your own:     postroom keys kek add file:NEW --make \\

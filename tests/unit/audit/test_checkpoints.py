@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -72,8 +74,9 @@ async def test_a_clock_that_is_set_hides_no_stream(
     from postroom import clock
 
     real = clock.timestamp
-    await note(room, "before")
     wrong = Recorder(room.mac)
+    await note(room, "before", wrong)
+    await watching(room).write()
     monkeypatch.setattr("postroom.audit.record.timestamp", lambda: real() + step)
     await note(room, "while", wrong)
     await note(room, "while, too", wrong)
@@ -142,7 +145,7 @@ async def test_yesterday_s_database_is_told_by_the_head_kept_outside(room: Room)
 async def test_the_next_checkpoint_states_it_and_the_head_stays(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """T3c: the next checkpoint reports the rollback, durably, and nothing it writes covers it up."""
+    """T3 (c): the next checkpoint reports the rollback, durably, and nothing it writes covers it up."""
     copy = await yesterday(room)
     await note(room, "today")
     await watching(room).write()
@@ -239,4 +242,24 @@ async def test_where_the_head_cannot_be_kept_everything_else_works(
         await note(room, letter)
         await worker.write()
     assert len([one for one in caplog.messages if "cannot be kept" in one]) == 1
+    assert problems(room) == []
+
+
+async def test_a_frozen_process_that_holds_the_file_holds_nobody_up(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes a room waits a while for it, and no longer; the record itself is written."""
+    monkeypatch.setattr("postroom.audit.outside.WAIT_SECONDS", 0.1)
+    worker = watching(room)
+    await note(room, "a")
+    file = os.open(worker.outside.path.parent, os.O_RDONLY)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        await worker.write()
+        assert worker.outside.head() is None
+    finally:
+        os.close(file)
+    await note(room, "b")
+    await worker.write()
+    assert worker.outside.head() is not None
     assert problems(room) == []

@@ -172,7 +172,7 @@ async def test_a_version_is_remembered_when_the_row_that_made_it_goes(room: Room
 async def test_a_clock_step_or_an_inserted_row_lowers_no_version(
     room: Room, travel, step: float
 ) -> None:
-    """T3b: neither a clock that was set back nor a row of somebody with SQL hides version 2."""
+    """T3 (b): neither a clock that was set back nor a row of somebody with SQL hides version 2."""
     await room.login("acme", "correct horse 1")
     travel(step)
     await room.login("acme", "correct horse 2")

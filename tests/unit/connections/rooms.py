@@ -14,10 +14,10 @@ from postroom.connections import store
 from postroom.connections.connection import Connection
 from postroom.connections.effective import Effective
 from postroom.connections.open import Opener
-from postroom.connections.references import trusted_in
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore
+from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Tx, open_database
 from postroom.fields import parse
 from postroom.vault import audit_code, open_vault
@@ -37,9 +37,7 @@ class SmallRoom:
     environ: dict[str, str]
 
     def resolver(self, tx: Tx) -> Resolver:
-        return Resolver(
-            tx, expand=expander(tx, self.environ), trusted=trusted_in(tx, self.credentials)
-        )
+        return Resolver(tx, expand=expander(tx, self.environ), trusted=trusted_in(tx))
 
     async def effective(self, name: str) -> Effective:
         return await self.db.read(lambda tx: self.resolver(tx).effective(name))

@@ -10,23 +10,22 @@ from typing import NamedTuple
 
 from postroom.audit import Mac
 from postroom.clock import rfc3339
-from postroom.db import Database
+from postroom.db import Database, check_place
 from postroom.db.snapshot import faults, open_copy
-from postroom.errors import InvalidValue, Locked
+from postroom.errors import InvalidValue, Locked, RoomError
 from postroom.operations.backup.archive import Archive
 from postroom.operations.backup.making import Tell, cannot, in_thread
-from postroom.operations.backup.manifest import Manifest, Proof, damaged, proven
+from postroom.operations.backup.manifest import DATABASE_NAME, Manifest, Proof, damaged, proven
 from postroom.operations.backup.staging import staging
 
 __all__ = ["Keys", "Taken", "Unlock", "Verified", "absolute", "taken", "verify"]
 
 
 class Keys(NamedTuple):
-    """What the vault of a copy gave: the codes of the audit record and of manifests, or why not."""
+    """What the vault of a copy gave: the code of its audit record, or why not."""
 
     locked: Locked | None
     audit: Mac | None
-    manifest: Mac | None
 
 
 Unlock = Callable[[Database], Awaitable[Keys]]
@@ -65,8 +64,8 @@ async def verify(file: Path | str, unlock: Unlock, *, tell: Tell | None = None) 
 async def taken(
     path: Path, into: Path, unlock: Unlock, *, tell: Tell | None = None
 ) -> AsyncIterator[Taken]:
-    """Take a backup apart into a directory, ``room.db``, and check it as :func:`verify` says."""
-    database = into / "room.db"
+    """Take a backup's database out into a directory and check it as :func:`verify` says."""
+    database = into / DATABASE_NAME
 
     def work(heard: Tell) -> tuple[Manifest, bytes, bytes]:
         with _opened(path) as archive:
@@ -86,7 +85,7 @@ async def taken(
     db = open_copy(database)
     try:
         keys = await unlock(db)
-        proof = proven(text, check, keys.manifest)
+        proof = proven(text, check, keys.audit)
         if found := db.read_now(faults):
             raise damaged(f"the database in it is damaged ({'; '.join(found)})")
         yield Taken(db, manifest, keys, proof)
@@ -112,7 +111,8 @@ def _beside(path: Path) -> Iterator[Path]:
     their temporary files: a backup may well lie where nobody can write."""
     with contextlib.ExitStack() as stack:
         try:
+            check_place(path.parent)  # SQLite is not safe everywhere where backups are kept
             place = stack.enter_context(staging(path.parent))
-        except OSError:
+        except (OSError, RoomError):
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postroom-")))
         yield place

@@ -22,7 +22,7 @@ from postroom.operations.backup.manifest import Manifest, check_lines
 from postroom.operations.backup.staging import publish, staging
 from postroom.operations.desk import Desk
 
-__all__ = ["Backup", "Made", "Tell", "cannot", "in_thread"]
+__all__ = ["Backup", "Facts", "Made", "Tell", "cannot", "facts_of", "in_thread"]
 
 T = TypeVar("T")
 Tell = Callable[[int, int], None]
@@ -40,10 +40,10 @@ class Made(NamedTuple):
 class Backup:
     """What a person may ask of the backups of a room that is open."""
 
-    def __init__(self, desk: Desk, manifest_key: Callable[[Tx], Mac] | None) -> None:
-        """``manifest_key`` gives the HMAC of manifests; None where the room is locked."""
+    def __init__(self, desk: Desk, mac: Mac | None) -> None:
+        """``mac`` is that of the audit record; None where the room is locked."""
         self._desk = desk
-        self._manifest_key = manifest_key
+        self._mac = mac
 
     async def create(self, to: Path | str | None = None, *, tell: Tell | None = None) -> Made:
         """Make a backup while everybody goes on working; the key is not in it.
@@ -52,9 +52,9 @@ class Backup:
         made of room and time.  Raises InvalidValue for a name that is taken, a directory that is not
         there or a place in the room's own; RoomError when it cannot be written; Locked.
         """
-        if self._manifest_key is None:
+        if self._mac is None:
             raise self._desk.locked or Locked("The room is locked.")
-        mac = self._desk.db.read_now(self._manifest_key)
+        mac = self._mac
         path = self._place(to)
         try:
             with staging(path.parent) as unfinished:
@@ -89,7 +89,7 @@ class Backup:
         """Snapshot, then archive; in a thread of its own."""
         at = now()
         snapshot = file.with_name("snapshot")
-        facts = take_snapshot(self._desk.db.path, snapshot, _facts, tell=tell)
+        facts = take_snapshot(self._desk.db.path, snapshot, facts_of, tell=tell)
         made: list[Manifest] = []
 
         def describe(size: int, sha256: str) -> tuple[bytes, bytes]:
@@ -113,7 +113,7 @@ class Backup:
         self._desk.record(tx, "create", "backup", path.name, path=str(path), sha256=manifest.sha256)
 
 
-class _Facts(NamedTuple):
+class Facts(NamedTuple):
     """What the manifest says of the database, read from the copy itself."""
 
     room: str
@@ -125,8 +125,9 @@ class _Facts(NamedTuple):
     heads: dict[str, tuple[int, str]]
 
 
-def _facts(tx: Tx) -> _Facts:
-    return _Facts(
+def facts_of(tx: Tx) -> Facts:
+    """What there is to say of a database."""
+    return Facts(
         room=_room_id(tx),
         epoch=epoch_of(tx),
         schema=schema_number(tx),

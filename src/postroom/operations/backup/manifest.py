@@ -3,6 +3,10 @@
 The text is JSON.  Its check is two lines: the SHA-256 of that text, which anybody can compare, and an
 HMAC-SHA-256 (RFC 2104) of it under a key that only the room's vault gives.  The manifest in turn
 states size and SHA-256 of the database, so the one code proves every byte.
+
+The key is of this purpose alone: HKDF-Expand (RFC 5869, 2.3; one block) of the audit key, which is
+uniformly random and sealed in the room itself.  So a backup proves its own manifest to whoever has
+the KEK.  What the audit record puts into that HMAC begins with a length, never with this label.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ __all__ = ["DATABASE_NAME", "Manifest", "Proof", "check_lines", "damaged", "prov
 
 FORMAT: Final = 1
 DATABASE_NAME: Final = "room.db"
-_LABEL: Final = b"postroom backup manifest 1\n"
+_PURPOSE: Final = b"postroom backup manifest 1"
 
 Proof = Literal["key", "hash"]
 """``key``: nobody without the room's key made or changed it.  ``hash``: it is whole, whoever made it."""
@@ -93,8 +97,9 @@ _KINDS: Final[dict[str, type]] = {
 
 
 def check_lines(text: bytes, mac: Mac) -> bytes:
-    """The check of a manifest, as it is stored beside it."""
-    return f"sha256 {_sha256(text)}\nhmac-sha256 {mac(_LABEL + text).hex()}\n".encode()
+    """The check of a manifest, as it is stored beside it; ``mac`` is that of the audit record."""
+    code = hmac.digest(mac(_PURPOSE + b"\x01"), text, "sha256")
+    return f"sha256 {_sha256(text)}\nhmac-sha256 {code.hex()}\n".encode()
 
 
 def proven(text: bytes, check: bytes, mac: Mac | None) -> Proof:

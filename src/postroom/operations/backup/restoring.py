@@ -11,12 +11,15 @@ from typing import NamedTuple
 from postroom.audit import Mac, Recorder
 from postroom.clock import timestamp
 from postroom.db import Tx, check_place, drop_claims, seated
+from postroom.db.snapshot import open_copy
+from postroom.db.upgrading import upgrade
 from postroom.errors import Locked, Refused
 from postroom.operations.backup.checking import Unlock, absolute, taken
 from postroom.operations.backup.epoch import begin_epoch
 from postroom.operations.backup.making import Tell, cannot
-from postroom.operations.backup.manifest import Manifest
+from postroom.operations.backup.manifest import DATABASE_NAME, Manifest
 from postroom.operations.backup.staging import is_ours, publish, staging
+from postroom.operations.upgrading import noted
 from postroom.services import restored as outbox
 from postroom.sources import restored as sources
 
@@ -54,15 +57,24 @@ async def restore(
     made = _made(room)
     try:
         with staging(room) as unfinished:
-            async with taken(path, unfinished, unlock, tell=tell) as found:
+            copy = unfinished / "room"  # the lock of its directory is for whoever upgrades it
+            copy.mkdir(mode=0o700)
+            database = copy / DATABASE_NAME
+            async with taken(path, copy, unlock, tell=tell) as found:
                 mac, manifest = found.keys.audit, found.manifest
-                if mac is None:
-                    raise _wants(found.keys.locked)
-                epoch, kept, again = await found.db.write(
+            if mac is None:
+                raise _wants(found.keys.locked)
+            # of an earlier release: here nobody else has it open, and the backup is the copy
+            await upgrade(database, noted(mac, actor, backup=path.name))
+            db = open_copy(database)
+            try:
+                epoch, kept, again = await db.write(
                     lambda tx: _begin(tx, mac, actor, path, manifest)
                 )
-            _settled(unfinished / "room.db")
-            publish(unfinished / "room.db", room / "room.db")
+            finally:
+                await db.close()
+            _settled(database)
+            publish(database, room / DATABASE_NAME)
     except FileExistsError:
         raise _occupied(room) from None
     except BaseException as error:
@@ -85,11 +97,11 @@ def _made(room: Path) -> bool:
         raise cannot("The room", room, error) from error
     if entries:
         raise _occupied(room)
+    check_place(room)
     try:
         room.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise cannot("The room", room, error) from error
-    check_place(room)
     return made
 
 
@@ -99,7 +111,7 @@ def _unmade(room: Path) -> None:
 
 
 def _occupied(room: Path) -> Refused:
-    what = "There is a room" if (room / "room.db").exists() else "There is something"
+    what = "There is a room" if (room / DATABASE_NAME).exists() else "There is something"
     return Refused(
         f"{what} at {room} already; a backup is restored to an empty place, and nothing was changed.",
         code="in_use",

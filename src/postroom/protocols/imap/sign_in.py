@@ -8,12 +8,11 @@ words.  A server that says "you are signed in already" (PREAUTH) is believed ove
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from postroom import clock
 from postroom.errors import ProtocolError, SignInError, TlsError, WireError
-from postroom.net.dial import Step, steps_before
+from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
 from postroom.protocols.imap import commands
@@ -21,11 +20,9 @@ from postroom.protocols.imap.machine import Machine
 from postroom.protocols.imap.refusals import not_understood, sign_in_refused
 from postroom.protocols.imap.responses import Done, Status
 from postroom.protocols.imap.session import Session
-from postroom.protocols.pump import open_pump
+from postroom.protocols.opening import OnStep, open_wire
 
 __all__ = ["OnStep", "open_session"]
-
-OnStep = Callable[[Step], None]
 
 _ROOM: Final = 7000  # bytes of an initial response; a longer one waits for the server's go-ahead
 _ROUNDS: Final = 8
@@ -41,26 +38,12 @@ async def open_session(
     ends, also of those before a failure.
     """
     tell = on_step or (lambda step: None)
-    if sign_in.secret is not None and not (target.security != "none" or target.sign_in_without_tls):
-        raise SignInError(
-            "The connection has no TLS, so no sign-in is sent over it.",
-            code="cleartext_sign_in",
-            hint="Set security to tls or starttls, or permit cleartext_sign_in.",
-        )
     core = Machine(target.limits)
-    try:
-        pump = await open_pump(core, target)
-    except WireError as error:
-        for step in steps_before(error):
-            tell(step)
-        raise
-    session = Session(pump, core)
-    if sign_in.secret is not None:
-        pump.scrubber.add(sign_in.secret)
+    session = Session(await open_wire(core, target, sign_in, tell), core)
     try:
         await _Opening(session, target, sign_in, tell).walk()
     except BaseException:
-        pump.abandon()
+        session.pump.abandon()
         raise
     return session
 
@@ -77,9 +60,7 @@ class _Opening:
 
     async def walk(self) -> None:
         """All of it."""
-        session, pump = self._session, self._session.pump
-        for step in pump.steps:
-            self._tell(step)
+        session = self._session
         session.trusted = self._target.security != "starttls"
         greeting = await self._greet()
         if self._target.security == "starttls":
@@ -99,7 +80,8 @@ class _Opening:
         return session.greeting
 
     async def _start_tls(self, greeting: Status) -> None:
-        session, pump = self._session, self._session.pump
+        session = self._session
+        pump = session.pump
         pump.step = "tls"
         if greeting.state == "PREAUTH":
             raise ProtocolError(

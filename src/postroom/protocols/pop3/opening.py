@@ -6,21 +6,18 @@ words; what the server offered before TLS is forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from postroom import clock
-from postroom.errors import SignInError, TlsError, WireError
-from postroom.net.dial import Step, steps_before
+from postroom.errors import SignInError, TlsError
+from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
+from postroom.protocols.opening import OnStep, open_wire
 from postroom.protocols.pop3.machine import Answer, Pop3Core
 from postroom.protocols.pop3.session import Session, code_of
-from postroom.protocols.pump import open_pump
 
 __all__ = ["OnStep", "open_session"]
-
-OnStep = Callable[[Step], None]
 
 _AUTH_LINE: Final = 255  # bytes of a command with its CRLF: RFC 2449, 4
 _ROUNDS: Final = 8
@@ -37,28 +34,12 @@ async def open_session(target: WireTarget, sign_in: SignIn, on_step: OnStep | No
             hint="Give the connection a user and a password.",
         )
     sasl.check(sign_in)
-    if target.security == "none" and not target.sign_in_without_tls:
-        raise SignInError(
-            "The connection has no TLS, so no sign-in is sent over it.",
-            code="cleartext_sign_in",
-            hint="Set security to tls or starttls, or permit cleartext_sign_in.",
-        )
     core = Pop3Core(target.limits)
-    try:
-        pump = await open_pump(core, target)
-    except WireError as error:
-        for step in steps_before(error):
-            tell(step)
-        raise
-    for step in pump.steps:
-        tell(step)
-    if sign_in.secret is not None:
-        pump.scrubber.add(sign_in.secret)
-    session = Session(pump, core)
+    session = Session(await open_wire(core, target, sign_in, tell), core)
     try:
         await _Opening(session, target, sign_in, tell).walk()
     except BaseException:
-        pump.abandon()
+        session.pump.abandon()
         raise
     return session
 

@@ -6,22 +6,19 @@ words; what the server offered before TLS is forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from postroom import clock
 from postroom.errors import SignInError, TlsError, WireError
-from postroom.net.dial import Step, steps_before
+from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import Reply, SignIn, WireTarget
-from postroom.protocols.pump import open_pump
+from postroom.protocols.opening import OnStep, open_wire
 from postroom.protocols.smtp import commands
 from postroom.protocols.smtp.dialogue import Dialogue, said
 from postroom.protocols.smtp.machine import Capabilities, SmtpCore, parse_capabilities
 
 __all__ = ["OnStep", "open_dialogue"]
-
-OnStep = Callable[[Step], None]
 
 ANONYMOUS: Final = "[127.0.0.1]"
 """What EHLO says unless told otherwise: valid everywhere, and nothing about this machine."""
@@ -39,22 +36,7 @@ async def open_dialogue(
     tell = on_step or (lambda step: None)
     hello = hello or ANONYMOUS
     commands.ehlo(hello)  # refused before dialling
-    if sign_in.method != "none" and target.security == "none" and not target.sign_in_without_tls:
-        raise SignInError(
-            "The connection has no TLS, so no sign-in is sent over it.",
-            code="cleartext_sign_in",
-            hint="Set security to tls or starttls, or permit cleartext_sign_in.",
-        )
-    try:
-        pump = await open_pump(SmtpCore(target.limits), target)
-    except WireError as error:
-        for step in steps_before(error):
-            tell(step)
-        raise
-    for step in pump.steps:
-        tell(step)
-    if sign_in.secret is not None:
-        pump.scrubber.add(sign_in.secret)
+    pump = await open_wire(SmtpCore(target.limits), target, sign_in, tell)
     dialogue = Dialogue(pump, target.limits)
     try:
         server = await _Opening(dialogue, target, sign_in, hello, tell).walk()
