@@ -14,7 +14,7 @@ CHECKS := format lint types floors
 FIGURES := gauges
 TESTS := unit wire journeys faults
 
-.PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) bench docs fmt clean
+.PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) bench fuzz docs fmt clean
 
 help: ## list the chores
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ faults: .dev ## processes killed, frozen, cut off: the full dose (make test: a t
 bench: .dev ## the numbers beside their peers (minutes; a quiet machine)
 	@$(PY) -m tests.bench $(ARGS)
 
+fuzz: .dev ## search for bytes that break a reader: SECONDS=60 for each, or TARGETS="imap smtp"
+	@scripts/fuzz $(or $(SECONDS),60) $(TARGETS)
+
 docs: .dev ## write docs/reference anew from the declared fields
 	@$(PY) -m docs.reference
 
@@ -74,7 +77,7 @@ fmt: .dev ## let ruff format and sort
 
 clean: ## remove what the chores made, .venv too (make demo makes it again)
 	@rm -rf .venv .servers demo-room dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-		.hypothesis
+		.hypothesis .fuzz
 	@find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 .PHONY: .dev

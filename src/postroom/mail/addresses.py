@@ -212,10 +212,14 @@ def _ascii_domain(domain: str) -> str:
 
 # ------------------------------------------------------------------ flagging: what we read
 
+# Controls and direction marks (UTR 36): what is shown, or done by a terminal, is another address.
+_HIDDEN = "\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_UNSEEN = re.compile(f"[{_HIDDEN}]")
+_PLAIN = rf'[^\s<>"@(),;:\[\]\\{_HIDDEN}]++'
 _QUICK = re.compile(
     r'\s*+(?:(?:"([^"\\]*+)"\s*+|([^"\\<>@(),;:\[\]]*+))'
-    r'<([^\s<>"@(),;:\[\]\\]++@[^\s<>"@(),;:\[\]\\]++)>'
-    r'|([^\s<>"@(),;:\[\]\\]++@[^\s<>"@(),;:\[\]\\]++))\s*+'
+    rf"<({_PLAIN}@{_PLAIN})>"
+    rf"|({_PLAIN}@{_PLAIN}))\s*+"
 )
 _TOKEN = re.compile(
     r"(?P<space>\s++)"
@@ -344,6 +348,8 @@ class _Reader:
             return "an angle bracket is not closed"
         if not address:
             return "the address is empty"
+        if _UNSEEN.search(address):
+            return "it holds a character that cannot be seen"
         if not _SPEC.fullmatch(address):
             return "it is not one address" if "@" in address else "it holds no address"
         others = [word for word in self.words if "@" in word and not word.startswith(('"', "=?"))]

@@ -49,13 +49,15 @@ def safe_name(text: str, *, fallback: str = "file") -> str:
     No separators, controls, direction overrides or other invisible characters, no name that
     Windows reserves, no dot or space at an end, at most ``LIMIT`` bytes; the extension is kept.
     """
-    text = unicodedata.normalize("NFC", text[: 4 * LIMIT] + text[4 * LIMIT :][-EXTENSION_LIMIT:])
+    text = text[: 4 * LIMIT] + text[4 * LIMIT :][-EXTENSION_LIMIT:]
     # Cc controls, Cf direction marks and joiners, Cs halves, Co private, Zl and Zp line ends
     shown = "".join(
         " " if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Zs"} else c
         for c in _SEPARATORS.sub("_", text)
         if unicodedata.category(c) not in {"Cf", "Cs", "Co", "Cn"}
     )
+    # only now: what was left out may have stood between a letter and its accent
+    shown = unicodedata.normalize("NFC", shown)
     shown = re.sub(r"^[. ]+|[. ]+$", "", re.sub(" +", " ", shown))
     shown = shown.lstrip("~") if set(shown) <= set("~_") else shown
     if not shown.strip("_- "):

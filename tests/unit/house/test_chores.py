@@ -60,11 +60,23 @@ def test_make_alone_lists_the_chores() -> None:
         "journeys",
         "faults",
         "bench",
+        "fuzz",
         "docs",
         "fmt",
         "clean",
     ]
     assert all(f"make {chore} " in listed for chore in chores)
+
+
+def test_fuzzing_where_atheris_cannot_be_is_skipped_in_one_sentence(tmp_path: Path) -> None:
+    """T83: it has no wheel for every Python; the corpus is replayed all the same."""
+    (tmp_path / "atheris.py").write_text("raise ImportError")
+    result = run("scripts/fuzz", "1", "smtp", PYTHONPATH=str(tmp_path), PIP_NO_INDEX="1")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        "  note  atheris cannot be installed here, so nothing was fuzzed; "
+        "make unit replays the corpus.\n"
+    )
 
 
 def test_no_python_is_said_in_one_sentence(tmp_path: Path) -> None:

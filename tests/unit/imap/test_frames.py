@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tracemalloc
 
 import pytest
@@ -14,22 +13,15 @@ from postroom.protocols.base import Limits
 from postroom.protocols.imap.frames import CHUNK, Chunk, Framer, Large
 from postroom.protocols.imap.machine import Machine
 from postroom.protocols.imap.responses import Event, Fetch, Search, Vanished
+from tests.fuzz.imap import SMALL
+from tests.fuzz.imap import events as heard
+from tests.fuzz.target import split
 from tests.unit.imap.recorded import GREETING, everything
 
-SMALL = Limits(line=600, literal=1_000_000, in_memory=200, nesting=8)
 
-
-def events(data: bytes, cuts: list[int], limits: Limits = SMALL) -> list[Event]:
+def events(data: bytes, cuts: list[int]) -> list[Event]:
     """What a core makes of the bytes, cut at these places."""
-    core = Machine(limits, letters="T")
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    found: list[Event] = []
-    buffer = bytearray(len(data))  # the pump's buffer is used again for the next read
-    for start, end in itertools.pairwise(places):
-        buffer[: end - start] = data[start:end]
-        found += core.receive(memoryview(buffer)[: end - start])
-        buffer[: end - start] = b"\xee" * (end - start)
-    return found
+    return heard(split(data, cuts))
 
 
 @settings(max_examples=300, deadline=None)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from postroom.errors import InvalidValue
 from postroom.mail import Address, Attachment, Composed, Draft, Message, compose, new_message_id
+from tests.fuzz.message import is_wire_clean
 
 __all__: list[str] = []
 
@@ -27,13 +28,6 @@ def made(**fields: Any) -> Composed:
     return compose(
         Draft(**{"from_": "me@x.org", "to": "you@x.org"} | fields), message_id=ID, date=DATE
     )
-
-
-def is_wire_clean(content: bytes) -> None:
-    assert b"\r" not in content.replace(b"\r\n", b"")
-    assert b"\n" not in content.replace(b"\r\n", b"")
-    assert b"\0" not in content
-    assert max(map(len, content.split(b"\r\n"))) <= 998
 
 
 def test_a_plain_message_is_legible() -> None:

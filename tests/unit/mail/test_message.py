@@ -7,37 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postroom.mail import Message, mimeread
+from tests.fuzz.message import WORDS, everything
 
 __all__: list[str] = []
-
-
-def everything(message: Message) -> list[Any]:
-    """Every value a reader can ask for."""
-    return [
-        message.subject,
-        message.from_,
-        message.to,
-        message.cc,
-        message.reply_to,
-        message.date,
-        message.message_id,
-        message.in_reply_to,
-        message.references,
-        message.text,
-        message.html,
-        message.headers,
-        message.charset,
-        repr(message),
-        [(part.name, part.size, part.inline, part.content_id) for part in message.attachments],
-        message.problems,
-    ]
 
 
 def multipart(*parts: bytes, boundary: bytes = b"B", kind: bytes = b"mixed") -> bytes:
@@ -157,43 +135,8 @@ def test_fifty_megabytes_need_two_seconds_and_256_megabytes(kind: str) -> None:
     assert megabytes < 256
 
 
-TOKENS = st.sampled_from(
-    [
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b" ",
-        b"\t",
-        b":",
-        b";",
-        b"=",
-        b'"',
-        b"--B",
-        b"--B--",
-        b"\0",
-        b"\xff",
-        b"Content-Type: multipart/mixed; boundary=B",
-        b"Content-Type: text/html; charset=utf-7",
-        b"Content-Type: message/rfc822",
-        b"Content-Transfer-Encoding: base64",
-        b"From: a@x.org",
-        b"Content-Transfer-Encoding: x-uuencode",
-        b"begin 644 x",
-        b"Subject: =?utf-8?q?a?=",
-        b"Date: ",
-        b"Content-Disposition: attachment; filename*0*=utf-8''%C3",
-        b"To: <a@x",
-        b"text",
-        b"From a@b",
-        b'Content-Type: multipart/digest; boundary="B"',
-        b"Content-ID: <x>",
-        "ü".encode(),
-    ]
-)
-
-
 @settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=300) | st.lists(TOKENS, max_size=40).map(b"".join))
+@given(st.binary(max_size=300) | st.lists(st.sampled_from(WORDS), max_size=40).map(b"".join))
 @example(b"Content-Type: multipart/mixed; boundary=B\r\n\r\n--B")
 @example(b"Content-Type: multipart/mixed; boundary=B\r\n\r\n--B--")
 @example(b"--B\n")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +11,8 @@ from postroom.protocols.base import Limits
 from postroom.protocols.pop3.headers import header_block, pick
 from postroom.protocols.pop3.listing import Listed, join_listing
 from postroom.protocols.pop3.machine import Answer, Chunk, Kind, Pop3Core
+from tests.fuzz.pop3 import heard
+from tests.fuzz.target import split
 
 __all__: list[str] = []
 
@@ -24,26 +24,6 @@ bodies = st.lists(
 
 def stuffed(body: bytes) -> bytes:
     return b"\r\n".join(b"." + line if line[:1] == b"." else line for line in body.split(b"\r\n"))
-
-
-def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in itertools.pairwise(places) if a < b]
-
-
-def heard(core: Pop3Core, parts: list[bytes]) -> list[tuple[bool | None, bytes, bytes]]:
-    """Answers with their chunks put together, so that streaming makes no difference."""
-    found: list[tuple[bool | None, bytes, bytes]] = []
-    pieces = b""
-    for part in parts:
-        for event in core.receive(memoryview(part)):
-            if isinstance(event, Chunk):
-                pieces += event.data
-                continue
-            assert event.size == len(pieces + event.data)
-            found.append((event.ok, event.text, pieces + event.data))
-            pieces = b""
-    return found
 
 
 @given(

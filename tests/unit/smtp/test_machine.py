@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +10,8 @@ from postroom.errors import InvalidValue, ProtocolError
 from postroom.protocols.base import Limits
 from postroom.protocols.smtp import commands
 from postroom.protocols.smtp.machine import Answer, SmtpCore, parse_capabilities
+from tests.fuzz.smtp import heard
+from tests.fuzz.target import split
 
 __all__: list[str] = []
 
@@ -28,15 +28,6 @@ ANSWERS = [
     Answer(550, (b"5.1.1 nobody", b"5.1.1 of that name")),
     Answer(421, (b"",)),
 ]
-
-
-def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in itertools.pairwise(places)]
-
-
-def heard(core: SmtpCore, parts: list[bytes]) -> list[Answer]:
-    return [answer for part in parts for answer in core.receive(memoryview(part))]
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=12))

@@ -77,12 +77,13 @@ class Pop3Core:
 
     def _line(self, events: list[Answer | Chunk]) -> bool:
         """Take a first line; False when it has not ended yet."""
-        end = self._buffer.find(b"\n", 0, self._limits.line + 2)
+        longest = self._limits.line + 2  # with its end
+        end = self._buffer.find(b"\n", 0, longest)
+        line = bytes(self._buffer[: end if end >= 0 else longest]).removesuffix(b"\r")
+        if len(line) > self._limits.line:
+            raise ProtocolError("The server's line does not end.", code="too_large")
         if end < 0:
-            if len(self._buffer) > self._limits.line:
-                raise ProtocolError("The server's line does not end.", code="too_large")
             return False
-        line = bytes(self._buffer[:end]).removesuffix(b"\r")
         if not self._kinds:
             # without its words: before TLS they may be anybody's
             raise ProtocolError("The server answered what was not asked.")
@@ -107,15 +108,17 @@ class Pop3Core:
         self._seen = len(self._buffer)
         if end < 0:
             if kind == "listing":
-                self._bound(len(self._buffer), LISTING)
+                self._bound(len(self._buffer) - 4, LISTING)  # which may be of the end
             elif self._streamed or len(self._buffer) > self._limits.in_memory:
                 self._stream(kind, events)
             return False
         content = self._unstuffed(bytes(self._buffer[: end + 2]))
         del self._buffer[: end + 5]
         size = self._given + len(content)
-        self._bound(size, LISTING if kind == "listing" else 0)
-        if self._streamed:
+        if kind == "listing":
+            self._bound(end, LISTING)  # as it came, since that is what was bounded on the way
+        self._bound(size, 0)
+        if self._streamed or (kind == "headers" and size > self._limits.in_memory):
             content = self._pass_on(kind, content, events)
         self._kinds.popleft()
         events.append(Answer(True, self._first or b"", content, size))
@@ -143,7 +146,7 @@ class Pop3Core:
             events.extend(Chunk(content[at : at + PIECE]) for at in range(0, len(content), PIECE))
             return b""
         self._head = (self._head + content)[: self._limits.in_memory]
-        return self._head[: self._head.rfind(b"\r\n") + 2]
+        return self._head[: self._head.rfind(b"\r\n") + 2] if b"\r\n" in self._head else b""
 
     def _unstuffed(self, raw: bytes) -> bytes:
         """The content without dot-stuffing, and at its beginning without the CRLF put there."""

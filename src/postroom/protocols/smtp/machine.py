@@ -41,7 +41,8 @@ class SmtpCore:
             answer = self._line(line)
             if answer is not None:
                 answers.append(answer)
-        if self._size + len(self._rest) > self._limit:
+        # a CR may belong to the line's end, which does not count
+        if self._size + len(self._rest.removesuffix(b"\r")) > self._limit:
             raise _too_long()
         return answers
 
