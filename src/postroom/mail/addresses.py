@@ -189,7 +189,7 @@ def _check_domain(domain: str, field: str) -> None:
         ascii_domain = _ascii_domain(domain)
     except (UnicodeError, ValueError):
         raise InvalidValue(field, "the domain after the @ is not a valid name") from None
-    if ascii_domain.startswith("["):
+    if ascii_domain.startswith("[") and ascii_domain.endswith("]"):
         return
     if not all(_LABEL.fullmatch(label) for label in ascii_domain.split(".")):
         raise InvalidValue(field, "the domain after the @ is not a valid name")

@@ -55,6 +55,7 @@ def test_accepted(given_value: Any, expected: list[Address]) -> None:
         "a@x..org",
         "a@-x.org",
         "a@x.org.",
+        "a@[x",
         ".a@x.org",
         "a.@x.org",
         "a..b@x.org",
