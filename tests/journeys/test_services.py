@@ -323,3 +323,31 @@ async def test_a_held_service_takes_and_keeps(post: Outgoing) -> None:
     assert (await post.drain()).sent == 0
     assert not (await post.room.services.release("orders-out"))["held"]
     assert (await post.drain()).sent == 1
+
+
+async def test_a_mass_of_mail_is_stopped_while_a_worker_sends_it(
+    post: Outgoing, settings: Settings
+) -> None:
+    """What an operator holds is not begun any more, though the drain began before; then it is
+    cancelled as a whole.
+    """
+    async with FaultProxy(
+        post.ground.postfix.plain,
+        rules=[Rule("to_server", Delay(0.05), before=b"DATA", again=True)],
+    ) as proxy:
+        await post.through(proxy)
+        for number in range(60):
+            await post.store(subject=f"m{number}")
+        where = ("--room", str(settings.room), "--kek", str(settings.kek))
+        with Child("-m", "postroom", "worker", *where):
+            await soon(lambda: post.states().get("sent", 0) >= 2, seconds=20.0)
+            await post.room.services.hold("orders-out")
+            at_once = post.states().get("sent", 0)
+            await soon(
+                lambda: set(post.states()) <= {"sent", "queued"}, seconds=20.0
+            )  # what was in its hands is given back
+            await asyncio.sleep(1.5)
+            assert post.states()["sent"] <= at_once + 12, "what was on its way, and no more"
+            left = post.states()["queued"]
+            assert await post.room.outbox.cancel_held(service="orders-out") == left
+            assert post.states() == {"sent": 60 - left, "cancelled": left}

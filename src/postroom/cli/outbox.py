@@ -140,7 +140,10 @@ def retry(item: Id) -> None:
 
 @app.verb()
 def cancel(item: Some = "", service: Service = "", restored: Restored = False) -> None:
-    """Take a message out of the queue for good; or every held one of a service, or of a restore."""
+    """Take a message out of the queue for good; or every held one of a service, or of a restore.
+
+    Of a service that is held (postroom service hold) everything that waits is meant.
+    """
     if item and not (service or restored):
         _shifted(in_room(lambda room: room.outbox.cancel(item)))
         return

@@ -107,13 +107,18 @@ def run(
             tally = await room.collecting.run(name, progress=progress)
         counts = await room.ledger.counts(name)
         if tally is None:
+            status = (await room.sources.show(name))["status"]
             show.say(
                 f"A worker owns source {name}; it was asked to look now.",
                 source=name,
                 asked=True,
                 counts=counts,
+                state=status["state"],
             )
-            return 0
+            if status["state"] not in ("failed", "backing off"):
+                return 0
+            show.note(f"Until now it is {status['state']}: {status['note']}")
+            return TRY_AGAIN
         sink = (await room.sources.show(name))["sink"]
         _tell(name, tally, counts, sink.get("path", sink["type"]))
         return _status(counts, tally)

@@ -85,7 +85,10 @@ class Outbox:
         return await self._shift_held("release", "queued", "", service, restored=restored)
 
     async def cancel_held(self, *, service: str | None = None, restored: bool = False) -> int:
-        """Take every held message of a service out of the queue for good, as :meth:`release_held`."""
+        """Take every held message of a service out of the queue for good, as :meth:`release_held`.
+
+        Of a service that is held itself, also what waits: a mass of mail that is not to be sent.
+        """
         why = "cancelled by an operator"
         return await self._shift_held("cancel", "cancelled", why, service, restored=restored)
 
@@ -93,7 +96,10 @@ class Outbox:
         self, verb: str, state: str, reason: str, service: str | None, *, restored: bool
     ) -> int:
         def body(tx: Tx) -> int:
-            ids = shift_held(tx, state, reason=reason, service=service, restored=restored)
+            ids = shift_held(
+                tx, state, reason=reason, service=service, restored=restored,
+                waiting=verb == "cancel",
+            )  # fmt: skip
             if ids:
                 self._desk.record(tx, verb, "outbox", service or "every service", items=ids)
             return len(ids)

@@ -249,7 +249,11 @@ class Dispatcher:
         finally:
             stop.cancel()
             opening.cancel()  # of no effect once it is open
-        return Line(self._db, opening.result(), owner=self._owner, stopping=self._stop.is_set)
+        return Line(self._db, opening.result(), owner=self._owner, stopping=self._stops)
+
+    def _stops(self, service: str) -> bool:
+        """Whether no further message of a service is to be begun: an operator holds it, or the end."""
+        return self._stop.is_set() or service in self._db.read_now(services.held_names)
 
     async def _claim(self, by_name: dict[str, Service], item: str, done: Drained) -> list[Claim]:
         """Rows to send now; none: nothing more is due.  What is found in doubt is counted."""
@@ -260,7 +264,15 @@ class Dispatcher:
                 return taken.claims
 
     def _take(self, tx: Tx, by_name: dict[str, Service], item: str) -> rows.Taken:
-        now = timestamp()
+        """Rows of what may be sent over this connection now: it may have been held meanwhile."""
+        now, known = timestamp(), _services(tx)
+        by_name = {
+            name: known[name]
+            for name, service in by_name.items()
+            if name in known and known[name].connection == service.connection
+        }
+        if not by_name:
+            return rows.Taken([], 0)
         taken = rows.claim(
             tx,
             owner=self._owner,

@@ -15,17 +15,21 @@ AT_ONCE: Final = 500
 
 
 def shift_held(
-    tx: Tx, state: str, *, reason: str, service: str | None, restored: bool
+    tx: Tx, state: str, *, reason: str, service: str | None, restored: bool, waiting: bool = False
 ) -> list[str]:
     """Let the next held messages of a service (None: of every one) go, or end them; gives their ids.
 
-    ``restored``: only those that a restore holds, not what somebody held before.
+    ``restored``: only those that a restore holds, not what somebody held before.  ``waiting``: also
+    what waits under services that are held themselves.
     """
     rows = tx.all(
-        "SELECT id FROM outbox WHERE finished_at IS NULL AND state = 'held' "
+        "SELECT id FROM outbox WHERE finished_at IS NULL AND (state = 'held' OR (:waiting "
+        "AND state IN ('queued', 'deferred') "
+        "AND service IN (SELECT name FROM services WHERE held = 1))) "
         "AND (:service IS NULL OR service = :service COLLATE NOCASE) "
         "AND (:why IS NULL OR reason = :why) ORDER BY id LIMIT :most",
         service=service,
+        waiting=int(waiting and not restored),
         why=RESTORED if restored else None,
         most=AT_ONCE,
     )

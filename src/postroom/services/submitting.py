@@ -61,7 +61,8 @@ async def give_back(
 class Line:
     """One open connection and the messages that go over it.
 
-    ``stopping`` tells whether this process is about to end: no further message is begun then.
+    ``stopping`` tells whether a service is held or this process about to end: no further message of
+    it is begun then.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Line:
         transport: Transport,
         *,
         owner: str,
-        stopping: Callable[[], bool],
+        stopping: Callable[[str], bool],
     ) -> None:
         self._db = db
         self._owner = owner
@@ -101,7 +102,8 @@ class Line:
             async for outcome in self.transport.submit(submissions):
                 self.lost = self.lost or outcome.error
                 self.alive = self.lost is None
-                if self._stopping() and outcome.state == "untouched":
+                service = by_id[outcome.id].row["service"]
+                if outcome.state == "untouched" and self._stopping(service):
                     continue
                 if worn_out(outcome):
                     aside.append(outcome)
@@ -136,11 +138,11 @@ class Line:
         return rest
 
     def _unless_stopping(
-        self, mark: Callable[[], Awaitable[None]]
+        self, one: Claim, mark: Callable[[], Awaitable[None]]
     ) -> Callable[[], Awaitable[None]]:
         async def marked() -> None:
-            if self._stopping():
-                raise Refused("This process is about to end.", temporary=True)
+            if self._stopping(one.row["service"]):
+                raise Refused("No further message is begun.", temporary=True)
             await mark()
 
         return marked
@@ -160,7 +162,7 @@ class Line:
                         id=one.id,
                         envelope=Envelope(one.row["sender"], tuple(to)),
                         content=outbox.StoredContent(self._db, one.id, size, held),
-                        before_data=self._unless_stopping(marks.marker(one)),
+                        before_data=self._unless_stopping(one, marks.marker(one)),
                         utf8=bool(one.row["utf8"]),
                     )
                 )
