@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -63,7 +64,12 @@ async def writer(pen: Pen, room: str, kek: str, keys: str, seed: str) -> None:
         while True:
             number += 1
             await _write(
-                found, pen, name, f"{name} by {seed}, number {number}", new=name not in made
+                # of this process alone: the same value again would be no change, and no version
+                found,
+                pen,
+                name,
+                f"{name} by {os.getpid()}, number {number}",
+                new=name not in made,
             )
             made.add(name)
             await asyncio.sleep(chance.uniform(0, 0.005))

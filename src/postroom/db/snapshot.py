@@ -33,6 +33,7 @@ def take_snapshot(path: Path, to: Path, look: Callable[[Tx], T], *, tell: Tell |
     that a writer waits for.  The copy needs no file beside it.  Raises RoomError: ``room_full`` when
     the disk of the copy is, or when the database is damaged.
     """
+    to.touch(0o600)  # SQLite would let everybody read the file that it makes
     progress = None if tell is None else lambda _, left, total: tell(total - left, total)
     try:
         with (

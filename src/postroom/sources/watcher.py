@@ -139,7 +139,7 @@ class Watcher:
             store = self._store
             try:
                 tally = await self._collector.run(store, deadline)
-            except BaseException:
+            except asyncio.CancelledError:
                 self._abandon()  # in the middle of an answer: a goodbye would wait for all of it
                 raise
             if store.features.snapshot:  # a POP3 session shows what was there when it began
