@@ -191,10 +191,10 @@ OLD_WORKER = """
 import fcntl, os, sqlite3, sys, time
 room = sys.argv[1]
 os.makedirs(room + "/seats", exist_ok=True)
-lock = open(room + "/seats/old-1.lock", "w")
+lock = open(room + "/seats/here-1-01234567.lock", "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 connection = sqlite3.connect(room + "/room.db", isolation_level=None)
-connection.execute("INSERT INTO workers VALUES ('old-1', ?, 'here', '', 0, 0)", (os.getpid(),))
+connection.execute("INSERT INTO workers VALUES ('here-1-01234567', ?, 'here', '', 0, 0)", (os.getpid(),))
 connection.close()
 print("working", flush=True)
 time.sleep(60)

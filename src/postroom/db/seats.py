@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -25,6 +26,8 @@ from postroom.errors import RoomError
 __all__ = ["Seat", "drop_claims", "how_many_living", "is_living", "living", "seated"]
 
 _SEATS: Final = "seats"
+_OWNER: Final = re.compile(r"[A-Za-z0-9._-]{0,64}-[0-9]{1,10}-[0-9a-f]{8}")  # HOST-PID-RANDOM
+_ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 STRAY_SECONDS = 3600.0
 
@@ -36,7 +39,8 @@ class Seat:
         """``kek`` is the id of the key this process opened the room with."""
         self._db = db
         self._kek = kek
-        self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        host = _ODD.sub("_", socket.gethostname())[:64]
+        self.owner = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
 
@@ -67,7 +71,7 @@ class Seat:
     async def remove_dead(self) -> int:
         """Remove the seats of processes that are gone; their claims fall at once.
 
-        Gives how many there were.
+        Gives how many there were.  A row that names no seat of ours is removed too, and no file.
         """
         others = await self._db.read(
             lambda tx: tx.all("SELECT owner FROM workers WHERE owner <> :me", me=self.owner)
@@ -76,7 +80,8 @@ class Seat:
         if gone:
             await self._db.write(lambda tx: _remove(tx, *gone))
             for owner in gone:
-                self._path(owner).unlink(missing_ok=True)
+                if _is_ours(owner):
+                    self._path(owner).unlink(missing_ok=True)
         return len(gone)
 
     def _remove_strays(self, tx: Tx) -> None:
@@ -143,6 +148,8 @@ def how_many_living(tx: Tx, *, now: float) -> int:
 
 def living(room: Path, owner: str) -> bool:
     """Whether the process that took this seat lives: it holds the lock on the seat's file."""
+    if not _is_ours(owner):
+        return False
     try:
         file = os.open(_lock_of(room, owner), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -154,6 +161,11 @@ def living(room: Path, owner: str) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def _is_ours(owner: str) -> bool:
+    """Whether this has the form of our owners: no other text from the database becomes a path."""
+    return _OWNER.fullmatch(owner) is not None
 
 
 def _lock_of(room: Path, owner: str) -> Path:

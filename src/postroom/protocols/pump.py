@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from postroom import clock
 from postroom.errors import PostroomError, ProtocolError, WireError
@@ -28,7 +28,10 @@ from postroom.protocols.transcript import Transcript
 from postroom.protocols.wire import HIGH_WATER, Wire
 from postroom.secret import Scrubber
 
-__all__ = ["Core", "PeerFacts", "Pump", "open_pump"]
+__all__ = ["Core", "PeerFacts", "Pump", "open_pump", "told"]
+
+
+LONGEST_SAID: Final = 500  # characters; more is cut
 
 
 class PeerFacts:
@@ -137,7 +140,7 @@ class Pump:
             if not await wire.writing.wait(until):
                 wire.fail(self._timed_out("take what was sent", None))
         if inbox.error is not None and not inbox.events:
-            raise _told(self, inbox.error)
+            raise told(self, inbox.error)
 
     @property
     def queued(self) -> int:
@@ -159,7 +162,7 @@ class Pump:
             inbox.events.clear()
             wire.fail(self._timed_out("answer", timeout))
         if inbox.error is not None and not inbox.events:
-            raise _told(self, inbox.error)
+            raise told(self, inbox.error)
         return wire.take()
 
     async def ready(self, timeout: float | None = None) -> bool:
@@ -206,7 +209,7 @@ class Pump:
             wire.fail(error)
             raise error
         if inbox.error is not None:
-            raise _told(self, inbox.error)
+            raise told(self, inbox.error)
         began = clock.monotonic()
         channel = Channel(self._target.tls, self.host)
         wire.begin_tls(channel)
@@ -223,7 +226,7 @@ class Pump:
             self.abandon()
             raise only_looked(self.where, channel.chain())
         if inbox.error is not None:
-            raise _told(self, inbox.error)
+            raise told(self, inbox.error)
         self.peer.learn(channel)
         detail = f"{self.peer.tls_version} {self.peer.cipher}"
         self.steps.append(Step("tls", clock.monotonic() - began, detail, channel.certificate()))
@@ -277,11 +280,14 @@ class Pump:
         )
 
 
-def _told(pump: Pump, error: BaseException) -> BaseException:
-    """The error with the pump's step, and without this session's secrets."""
+def told(pump: Pump, error: BaseException) -> BaseException:
+    """The error with the pump's step, and without this session's secrets.
+
+    What was said is cut here, not by who read it: half a secret would not be found.
+    """
     if isinstance(error, WireError):
         error.step = error.step or pump.step
-        error.said = pump.scrubber.text(error.said)
+        error.said = pump.scrubber.text(error.said)[:LONGEST_SAID]
         error.sentence = pump.scrubber.text(error.sentence)
         error.args = (error.sentence,)
     return error

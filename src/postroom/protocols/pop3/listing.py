@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from postroom.errors import FolderError, ProtocolError
+from postroom.errors import FolderError, ProtocolError, WireError
 from postroom.protocols.pop3.machine import Answer
 from postroom.protocols.pop3.session import Session
+from postroom.protocols.pump import told
 
 __all__ = ["Listed", "join_listing", "read_listing", "read_stat"]
 
@@ -47,7 +48,10 @@ async def read_listing(session: Session) -> dict[str, Listed]:
     else:
         uidl, sizes = await session.ask(b"UIDL", "listing"), await session.ask(b"LIST", "listing")
     _need(session, uidl, sizes)
-    return join_listing(uidl.data, sizes.data)
+    try:
+        return join_listing(uidl.data, sizes.data)
+    except WireError as error:
+        raise told(session.pump, error) from None
 
 
 def _need(session: Session, uidl: Answer, sizes: Answer) -> None:
@@ -74,7 +78,7 @@ def join_listing(uidl: bytes, sizes: bytes) -> dict[str, Listed]:
         if found is None:
             raise ProtocolError(
                 "The server's UIDL list holds a line that is none.",
-                said=line[:100].decode("ascii", "backslashreplace"),
+                said=line.decode("ascii", "backslashreplace"),
             )
         key, number = found[2].decode("ascii"), int(found[1])
         if key in index:

@@ -173,4 +173,4 @@ def _status(line: bytes) -> tuple[bool | None, bytes]:
 
 
 def _shown(line: bytes) -> str:
-    return line[:200].decode("utf-8", "replace")
+    return line.decode("utf-8", "replace")  # whole: it is scrubbed before it is cut

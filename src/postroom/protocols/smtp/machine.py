@@ -75,7 +75,7 @@ def _too_long() -> ProtocolError:
 
 
 def _shown(line: bytes) -> str:
-    return line[:200].decode("utf-8", "replace")
+    return line.decode("utf-8", "replace")  # whole: it is scrubbed before it is cut
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import Reply, SignIn, WireTarget
 from postroom.protocols.opening import OnStep, open_wire
+from postroom.protocols.pump import Pump
 from postroom.protocols.smtp import commands
 from postroom.protocols.smtp.dialogue import Dialogue, said
 from postroom.protocols.smtp.machine import Capabilities, SmtpCore, parse_capabilities
@@ -138,17 +139,18 @@ class _Opening:
             answer = await dialogue.answer("sign-in")
         reply = dialogue.reply(answer, "sign-in")
         if reply.code != 235:
-            raise _sign_in_refused(dialogue.pump.where, exchange, reply)
+            raise _sign_in_refused(dialogue.pump, exchange, reply)
         self._done("sign-in", f"{exchange.name}: {said(reply)}")
 
 
-def _sign_in_refused(where: str, exchange: sasl.Exchange, reply: Reply) -> SignInError:
+def _sign_in_refused(pump: Pump, exchange: sasl.Exchange, reply: Reply) -> SignInError:
     """535 and its kin; 454 and other 4yz say that the server cannot tell at the moment."""
     temporary = reply.state == "deferred"
     facts: dict[str, Any] = {"mechanism": exchange.name, "smtp_code": reply.code}
+    where = pump.where
     challenge: bytes = getattr(exchange.mechanism, "error", b"")
     if challenge:
-        facts["challenge"] = challenge[:500].decode("utf-8", "replace")
+        facts["challenge"] = pump.scrubber.text(challenge.decode("utf-8", "replace"))[:500]
     return SignInError(
         f"{where} cannot check the sign-in at the moment."
         if temporary
