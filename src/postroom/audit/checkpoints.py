@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, Final
 
+from postroom.audit.lineage import covers, newest_head, told_lost
 from postroom.audit.outside import Head, Outside
-from postroom.audit.record import ACCEPT, CHECKPOINT, RETIRE, Recorder, newest
+from postroom.audit.record import ACCEPT, Recorder
 from postroom.db import Database, Tx
 from postroom.errors import RoomError
 from postroom.log import logger
@@ -15,7 +15,6 @@ from postroom.log import logger
 __all__ = ["Checkpoints"]
 
 _log: Final = logger("audit")
-_Claim = tuple[str, int, str]
 
 
 class Checkpoints:
@@ -64,7 +63,7 @@ class Checkpoints:
         Raises RoomError when what is kept is not as it was written.
         """
         head = await asyncio.to_thread(self.outside.head)
-        if head is None or await self._db.read(lambda tx: _covered(tx, head)):
+        if head is None or await self._db.read(lambda tx: covers(tx, self._recorder.mac, head)):
             return None
         return head
 
@@ -79,19 +78,19 @@ class Checkpoints:
             kept = None
 
         def body(tx: Tx) -> None:
-            lost = _told_lost(tx)
-            if kept is not None and not _covered(tx, kept):
+            lost = told_lost(tx, self._recorder.mac)
+            if kept is not None and not covers(tx, self._recorder.mac, kept):
                 lost.add(kept[:3])
             self._recorder.state(tx, ACCEPT, why, actor=actor, accepted=sorted(lost))
 
         await self._db.write(body)
-        head = await self._db.read(_newest_head)
+        head = await self._db.read(lambda tx: newest_head(tx, self._recorder.mac))
         if head is not None:
             await asyncio.to_thread(self.outside.keep, head, anew=True)
 
     async def newest(self) -> Head | None:
         """The newest checkpoint of the database."""
-        return await self._db.read(_newest_head)
+        return await self._db.read(lambda tx: newest_head(tx, self._recorder.mac))
 
     async def _found_lost(self) -> dict[str, Any]:
         """What the next checkpoint states of it; each lost head once a process."""
@@ -116,9 +115,14 @@ class Checkpoints:
 
         Raises RoomError when it cannot be written.
         """
-        if await self.lost() is not None:
-            return  # it is all that tells of the rows that are gone
-        head = await self._db.read(_newest_head)
+        kept = await asyncio.to_thread(self.outside.head)
+
+        def body(tx: Tx) -> Head | None:  # both of one state of the database
+            if kept is not None and not covers(tx, self._recorder.mac, kept):
+                return None  # it is all that tells of the rows that are gone
+            return newest_head(tx, self._recorder.mac)
+
+        head = await self._db.read(body)
         if head is not None:
             await asyncio.to_thread(self.outside.keep, head)
 
@@ -126,43 +130,3 @@ class Checkpoints:
         if sentence not in self._told:
             self._told.add(sentence)
             _log.warning("%s", sentence)
-
-
-def _newest_head(tx: Tx) -> Head | None:
-    """The newest checkpoint of the database, as it is kept outside."""
-    row = newest(tx)
-    return (
-        None
-        if row is None
-        else Head(row["stream"], row["seq"], row["mac"].hex(), row["position"], row["at"])
-    )
-
-
-def _covered(tx: Tx, head: Head) -> bool:
-    """Whether the row is in the database as it was, or was retired as it was."""
-    code = tx.value(
-        "SELECT mac FROM audit WHERE stream = :stream AND seq = :seq",
-        stream=head.stream,
-        seq=head.seq,
-    )
-    if code is not None:
-        return bool(code.hex() == head.code)
-    told = tx.all(
-        "SELECT detail FROM audit WHERE noun = 'audit' AND name = :name AND action = :retire "
-        "ORDER BY position DESC",
-        name=CHECKPOINT,
-        retire=RETIRE,
-    )
-    ends = (json.loads(row["detail"]).get("retired", {}).get(head.stream) for row in told)
-    return any(end is not None and end[0] >= head.seq for end in ends)
-
-
-def _told_lost(tx: Tx) -> set[_Claim]:
-    """The heads that checkpoints found missing."""
-    rows = tx.all(
-        "SELECT detail FROM audit WHERE noun = 'audit' AND name = :name AND detail LIKE :lost",
-        name=CHECKPOINT,
-        lost='%"lost":%',
-    )
-    claims = (json.loads(row["detail"]).get("lost") for row in rows)
-    return {(claim[0], claim[1], claim[2]) for claim in claims if claim}

@@ -17,6 +17,7 @@ thus vouches for the ends of earlier ones, and the newest checkpoint for all tha
 
 from __future__ import annotations
 
+import hmac
 import json
 import secrets
 import struct
@@ -36,6 +37,7 @@ __all__ = [
     "Mac",
     "Recorder",
     "heads",
+    "is_own",
     "message",
     "newest",
     "stated_version",
@@ -98,7 +100,7 @@ class Recorder:
     """Writes the audit rows of one process start; ``mac`` comes from the keyring."""
 
     def __init__(self, mac: Mac) -> None:
-        self._mac = mac
+        self.mac = mac
         self.stream = secrets.token_hex(8)
         self._begun = False
         self._since = 0.0
@@ -133,7 +135,7 @@ class Recorder:
 
         Where nothing moved, by whomever, nothing is written.  Gives whether something was.
         """
-        before = newest(tx)
+        before = newest(tx, self.mac)
         top = tx.value("SELECT max(position) FROM audit")
         if not stated and (before["position"] if before else None) == top:
             return False
@@ -189,7 +191,7 @@ class Recorder:
         *,
         actor: str = "",
     ) -> Mapping[str, Any]:
-        before = newest(tx)
+        before = newest(tx, self.mac)
         since = 0 if before is None else before["position"]
         detail: dict[str, Any] = {"why": why, "heads": heads(tx, since=since), **stated}
         if before is not None:
@@ -217,7 +219,7 @@ class Recorder:
             "name": name,
             "detail": json.dumps(detail, sort_keys=True, separators=(",", ":")),
         }
-        row["mac"] = self._mac(message(row, head["mac"]))
+        row["mac"] = self.mac(message(row, head["mac"]))
         row["record"], row["version"] = stated_version(noun, action, detail) or (None, None)
         written = tx.execute(
             "INSERT INTO audit (position, stream, seq, at, actor, action, noun, name, detail, mac, "
@@ -238,13 +240,42 @@ class Recorder:
         return end
 
 
-def newest(tx: Tx) -> Row | None:
-    """The newest checkpoint: position, stream, seq, at and mac; None in a record without any."""
-    return tx.one(
-        "SELECT position, stream, seq, at, mac FROM audit "
-        "WHERE noun = 'audit' AND name = :name ORDER BY position DESC LIMIT 1",
-        name=CHECKPOINT,
-    )
+def is_own(tx: Tx, mac: Mac, row: Row) -> bool:
+    """Whether a row, with all its columns, has the code that it had when it was written here.
+
+    The code of the row before it is taken from the table: one that was edited makes this one unfit.
+    """
+    before = FIRST
+    if row["seq"] != 1:
+        before = tx.value(
+            "SELECT mac FROM audit WHERE stream = :stream AND seq = :seq - 1",
+            stream=row["stream"],
+            seq=row["seq"],
+        )
+    try:
+        return any(
+            hmac.compare_digest(mac(message(row, before, ordered=ordered)), row["mac"])
+            for ordered in (True, False)
+        )
+    except (TypeError, AttributeError, struct.error):  # a column of a type that we never write
+        return False
+
+
+def newest(tx: Tx, mac: Mac) -> Row | None:
+    """The newest checkpoint that is one of ours, with all its columns; None where none is.
+
+    One whose code does not fit vouches for nothing, and nothing may be written behind it.
+    """
+    row = tx.one(_NEWEST, name=CHECKPOINT, below=2**63 - 1)
+    while row is not None and not is_own(tx, mac, row):
+        row = tx.one(_NEWEST, name=CHECKPOINT, below=row["position"])
+    return row
+
+
+_NEWEST: Final = (
+    "SELECT * FROM audit WHERE noun = 'audit' AND name = :name AND position < :below "
+    "ORDER BY position DESC LIMIT 1"
+)
 
 
 def heads(tx: Tx, *, since: int = 0) -> Heads:

@@ -161,6 +161,76 @@ async def test_the_next_checkpoint_states_it_and_the_head_stays(
     assert await worker.lost() is not None
 
 
+STAND_IN = (
+    "INSERT INTO audit VALUES (-7, :stream, :seq, 0.0, '', '', '', '', '{}', :mac, NULL, NULL)"
+)
+RETIRED = (
+    "UPDATE audit SET action = 'retire', noun = 'audit', name = 'checkpoint', detail = :told "
+    "WHERE name = 'yesterday'"
+)
+PUT_THERE = (
+    "INSERT INTO audit VALUES (:position, :stream, :seq, :at, :actor, :action, :noun, :name, "
+    ":detail, :mac, :record, :version)"
+)
+HIGH = "UPDATE audit SET position = 900 WHERE name = 'yesterday'"
+STAND_INS = {
+    "its code alone": [STAND_IN],
+    "a row that says it was retired": [RETIRED],
+    "the row itself": [PUT_THERE],
+    "the row itself, and a higher position": [PUT_THERE, HIGH],
+    "the row itself, and the newest put behind it":
+        [PUT_THERE, "UPDATE audit SET position = 990 WHERE position = :newest"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("name", STAND_INS)
+async def test_a_row_put_there_for_a_while_does_not_hide_that_all_was_put_back(
+    room: Room, name: str, begun: bool
+) -> None:
+    """T92: restore.  What stands for the head only until the next one is kept is told afterwards.
+
+    ``begun``: by a process that had begun to write before the row was put there.
+    """
+    copy = await yesterday(room)
+    await note(room, "today")
+    await watching(room).write()
+    kept = watching(room).outside.head()
+    assert kept is not None
+    [head] = await room.sql("SELECT * FROM audit WHERE position = :p", p=kept.position)
+    await put_back(room, copy)
+    worker = Recorder(room.mac)
+    if begun:
+        await room.sql(HIGH)
+        await note(room, "begun", worker)
+    told = json.dumps({"why": "", "heads": {}, "retired": {kept.stream: [10**6, "00", 10**9]}})
+    values = {**dict(head), "newest": copy[-1]["position"], "told": told}
+    for statement in STAND_INS[name]:
+        used = {key: value for key, value in values.items() if f":{key}" in statement}
+        await room.sql(statement, **used)
+    for _ in range(20):
+        await note(room, "later", worker)
+    late = Checkpoints(room.db, worker, watching(room).outside)
+    await late.write()
+    await late.close()
+    await room.sql(
+        "DELETE FROM audit WHERE stream = :stream AND seq = :seq", stream=kept.stream, seq=kept.seq
+    )
+    for row in copy:
+        old = {
+            key: row[key]
+            for key in ("position", "stream", "seq", "noun", "name", "action", "detail")
+        }
+        await room.sql(
+            "UPDATE audit SET position = :position, noun = :noun, name = :name, action = :action, "
+            "detail = :detail WHERE stream = :stream AND seq = :seq", **old,
+        )  # fmt: skip
+    known = watching(room).outside.head()
+    assert known is not None
+    heads = {known.stream: (known.seq, known.code)}
+    assert room.db.read_now(lambda tx: verify(tx, room.mac, known=heads)) != []
+
+
 async def test_what_was_meant_is_accepted_with_who_and_why(room: Room) -> None:
     """A restored backup: the head begins anew, the record says so, and later rollbacks are told."""
     copy = await yesterday(room)
