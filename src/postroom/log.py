@@ -10,12 +10,17 @@ from typing import TextIO
 from postroom.clock import rfc3339
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["JsonFormatter", "TextFormatter", "log_to", "logger"]
+__all__ = ["JsonFormatter", "TextFormatter", "about", "log_to", "logger"]
 
 
 def logger(name: str) -> logging.Logger:
     """The logger of a room of the house: ``postroom.NAME``."""
     return logging.getLogger(f"postroom.{name}")
+
+
+def about(**facts: object) -> dict[str, object]:
+    """``extra`` for a record: what it is about, a field each where logs are JSON."""
+    return {"about": {key: str(value) for key, value in facts.items() if value}}
 
 
 def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:
@@ -47,8 +52,8 @@ class TextFormatter(_Scrubbed):
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         when = rfc3339(record.created)[11:19]
-        room = record.name.removeprefix("postroom.")
-        return f"{when} {record.levelname} {room}: {self.clean(_message(record))}"
+        part = record.name.removeprefix("postroom.")
+        return f"{when} {record.levelname} {part}: {self.clean(_message(record))}"
 
 
 class JsonFormatter(_Scrubbed):
@@ -60,8 +65,9 @@ class JsonFormatter(_Scrubbed):
             {
                 "at": rfc3339(record.created),
                 "level": record.levelname.lower(),
-                "room": record.name.removeprefix("postroom."),
+                "part": record.name.removeprefix("postroom."),
                 "event": self.clean(_message(record)),
+                **{key: self.clean(told) for key, told in getattr(record, "about", {}).items()},
             },
             ensure_ascii=False,
         )

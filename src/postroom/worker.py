@@ -12,7 +12,7 @@ from postroom.app import Room
 from postroom.clock import monotonic
 from postroom.db import moved_away
 from postroom.errors import PostroomError
-from postroom.log import logger
+from postroom.log import about, logger
 from postroom.sources.watcher import give_up
 
 __all__ = ["Worker"]
@@ -125,7 +125,9 @@ class Worker:
             _log.warning("outbox: %s", error)
             return 5.0
         if done.error is not None:
-            _log.warning("outbox: %s", done.error)
+            over = done.error.facts.get("connection", "")
+            told = about(connection=over, code=done.error.code)
+            _log.warning("outbox over %s: %s", over, done.error, extra=told)
         return self._room.email.seconds_until(done.next_due)
 
     async def _copy(self) -> None:

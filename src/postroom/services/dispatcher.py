@@ -220,6 +220,7 @@ class Dispatcher:
                     if spare:
                         rest = claims
                         break
+                    error.facts.setdefault("connection", connection)
                     await self._unreachable(claims, by_name, error, done)
                     raise
                 if line is None:

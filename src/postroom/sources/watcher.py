@@ -10,6 +10,7 @@ from typing import Final
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Row, Tx
 from postroom.errors import PostroomError, Refused, SignInError, WireError
+from postroom.log import about, logger
 from postroom.protocols.base import MessageStore, OpenSpool
 from postroom.sinks import Sink
 from postroom.sources import store as rows
@@ -28,6 +29,9 @@ OnLost = Callable[[str, WireError], Awaitable[None]]
 
 LOOK_SECONDS: Final = 1.0
 """How soon a watcher that only waits sees that an operator asked it to look now."""
+
+
+_log: Final = logger("sources")
 
 
 class Watcher:
@@ -94,10 +98,17 @@ class Watcher:
         without ``linger`` when it is not wanted for so long that it would close the connection.
         """
         due = timestamp()
+        failing = self._claim.row["state"] if self._claim.row["failures"] else ""
+        told = about(source=self._claim.row["name"], connection=self._source.connection)
         try:
             while not self._changed:
                 try:
                     tally = await self._pass()
+                    if failing:
+                        _log.warning(
+                            "source %s collects again", self._claim.row["name"], extra=told
+                        )
+                    failing = ""
                     due = _due(self._source, tally)
                     if not linger and due - timestamp() > KEEP_OPEN_SECONDS:
                         return
@@ -106,6 +117,9 @@ class Watcher:
                     if error.code == "claim_lost":
                         raise
                     due = timestamp() + await self._failed(error)
+                    if error.code != failing and not self._changed:  # once, and when it differs
+                        _log.warning("source %s: %s", self._claim.row["name"], error, extra=told)
+                        failing = error.code
                     await self._sleep(due)
             due = timestamp()
         except PostroomError:
