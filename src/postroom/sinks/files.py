@@ -178,6 +178,10 @@ class Batch:
         except OSError as error:
             raise cannot_write(self._root / name, error) from error
 
+    def names(self, folder: str) -> list[str]:
+        """The names of what lies in a folder."""
+        return os.listdir(self._directory(folder))
+
     def add(self, folder: str, name: str, content: bytes | Content, *, mark: str = "") -> Message:
         """Write a message under a temporary name; :meth:`commit` gives it the path told here.
 
