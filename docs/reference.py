@@ -30,7 +30,8 @@ _ABOUT = {
     "service": "A service says how messages are sent over a connection: queue, rate, retries, and "
     "who may be the sender.",
     "directory": "One file a message: `FOLDER/UIDVALIDITY-UID.eml`, the exact bytes. Taking a "
-    "message twice writes the same file again.",
+    "message twice gives the same file. Nothing is replaced: where another mailbox's message has the "
+    "name, it is `UIDVALIDITY-UID~STORE.eml`, with 8 digits for the mailbox.",
     "maildir": "`tmp`, `new` and `cur`, as any mail program reads them.",
 }
 

@@ -456,3 +456,35 @@ async def test_a_mailbox_by_another_name_is_said_to_be_the_same(box: Incoming, s
     changes = {"incoming": {"host": "localhost"}}
     await box.room.connections.set("acme", changes, rebind=True, same_mailbox=same)
     assert (await box.run()).delivered == (0 if same else 2)
+
+
+async def test_another_mailbox_of_the_same_numbers_overwrites_nothing(box: Incoming) -> None:
+    """The server moved, and its messages have the uids of others: both are kept (T79)."""
+    box.fill(letter("one"))
+    await box.source()
+    await box.run()
+    (there,) = (path for part in ("new", "cur") for path in (box.user.maildir / part).iterdir())
+    there.write_bytes(there.read_bytes().replace(b"one", b"two"))
+    for index in box.user.maildir.glob("dovecot.index*"):
+        index.unlink()
+    changes = {"incoming": {"host": "localhost"}}
+    await box.room.connections.set("acme", changes, rebind=True, same_mailbox=False)
+    assert (await box.run()).delivered == 1
+    entries = await box.room.ledger.list("orders-in")
+    texts = {Path(entry.delivered_to).read_bytes().split(b"Subject: ")[1][:3] for entry in entries}
+    assert texts == {b"one", b"two"}
+    assert len({entry.delivered_to for entry in entries}) == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["orders", "alias", "orders/../orders", "orders/INBOX", "${mail:subject}", "."]
+)
+async def test_two_mailboxes_do_not_share_a_directory(box: Incoming, path: str) -> None:
+    """By whatever path it is reached, a link or a directory inside or above included (T79)."""
+    (box.sink.parent / "alias").symlink_to(box.sink)
+    await box.source()
+    sink = {"type": "directory", "path": f"{box.sink.parent}/{path}"}
+    with pytest.raises(InvalidValue, match="a directory of its own"):
+        await box.source("other", folders={"input": "Work"}, sink=sink)
+    apart = {"type": "directory", "path": f"{box.sink}-2"}
+    await box.source("other", folders={"input": "Work"}, sink=apart)

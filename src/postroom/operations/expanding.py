@@ -58,19 +58,24 @@ def _outside_the_room(desk: Desk, tx: Tx, source: Source) -> None:
 
 
 def _own_directory(desk: Desk, tx: Tx, source: Source) -> None:
-    """Files are named by folder and uid, so two mailboxes in one directory would overwrite each other."""
+    """Two mailboxes that share a directory, by whatever path, are an accident: told when saved."""
     place = _place(desk, tx, source)
     for other in store.load_all(tx):
         same = other.name.casefold() == source.name.casefold()
         if same or source.sink.type != "directory" or other.sink.type != "directory":
             continue
-        if other.sink.path in (place, source.sink.path) and _watched(desk, tx, other) != _watched(
-            desk, tx, source
+        there = _place(desk, tx, other)
+        if (
+            place is None
+            or there is None
+            or _watched(desk, tx, other) == _watched(desk, tx, source)
         ):
+            continue
+        if place.is_relative_to(there) or there.is_relative_to(place):
             raise InvalidValue(
                 f"source {source.name}: sink.path",
-                f"source {other.name} writes to this directory from another mailbox or folder; "
-                "each needs a directory of its own",
+                f"source {other.name} writes to {there} from another mailbox or folder; each needs "
+                "a directory of its own, neither inside the other",
             )
 
 
@@ -106,9 +111,12 @@ def naming(desk: Desk, tx: Tx, source: Source) -> Naming:
     return Naming(prepare(source.name_template, f"{where}: name_template"), below)
 
 
-def _place(desk: Desk, tx: Tx, source: Source) -> str:
-    where = f"source {source.name}: sink.path"
-    return str(desk.templates(tx)(source.sink.path, where))
+def _place(desk: Desk, tx: Tx, source: Source) -> Path | None:
+    """The directory in which a source makes everything, links followed; None: it is broken."""
+    try:
+        return Path(expanded(desk, tx, source).sink.path).resolve()
+    except WrongUse:
+        return None
 
 
 def _changes(source: Source) -> list[str]:

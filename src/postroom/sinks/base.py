@@ -44,7 +44,8 @@ class Item:
     """One message for a sink.
 
     ``key`` names it uniquely and safely in its folder: ``UIDVALIDITY-UID`` where the wire has
-    those, else 24 hexadecimal characters.  ``ledger`` is the ledger's id: the idempotency key.
+    those, else 24 hexadecimal characters.  ``store`` tells the mailbox of a source from others, by
+    8 hexadecimal digits.  ``ledger`` is the ledger's id: the idempotency key.
     ``below`` is the relative, safe path that the message's own macros in the sink's path made.
     ``summary`` is what a JSON summary beside the message says.
     """
@@ -53,6 +54,7 @@ class Item:
     folder: str
     key: str
     content: Content
+    store: str = ""
     received: float | None = None
     below: str = ""
     attachments: tuple[Attachment, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +10,17 @@ from typing import Literal
 
 from postroom.fields import field
 from postroom.sinks.base import Delivery, Directory, Item, Sink, made_absolute
-from postroom.sinks.files import Batch, make_directory, take_in_portions
+from postroom.sinks.files import Batch, Message, make_directory, take_in_portions
 
 __all__ = ["DirectorySink"]
 
 
 class DirectorySink(Sink):
-    """Messages as files.  Taking one again writes the same file again."""
+    """Messages as files.  Taking one again gives the same file; other bytes get another name.
+
+    That happens where mailboxes share a directory, or one source has moved to another mailbox:
+    ``UIDVALIDITY-UID~STORE.eml``, by the first 8 digits of what is remembered of the mailbox.
+    """
 
     type: Literal["directory"] = field(label="Type")
     path: Directory = field(
@@ -45,23 +50,35 @@ class DirectorySink(Sink):
         return 1 + self.summary + (len(item.attachments) + 1 if item.attachments else 0)
 
     def _take(self, items: Sequence[Item]) -> list[Delivery]:
-        with Batch(Path(self.path)) as batch:
-            for folder in {_folder(item) for item in items}:
-                batch.folder(folder)
-            taken = [Delivery(item.ledger, where=self._add(batch, item)) for item in items]
-            batch.commit()
-        return taken
+        where: dict[int, str] = {}
+        left = items
+        for turn in itertools.count():
+            with Batch(Path(self.path)) as batch:
+                for folder in {_folder(item) for item in left}:
+                    batch.folder(folder)
+                tried = [(item, self._add(batch, item, _name(item, turn))) for item in left]
+                batch.commit()
+            where |= {item.ledger: message.where for item, message in tried}
+            left = [item for item, message in tried if message.collided]
+            if not left:
+                break
+        return [Delivery(item.ledger, where=where[item.ledger]) for item in items]
 
-    def _add(self, batch: Batch, item: Item) -> str:
-        folder = _folder(item)
-        where = batch.add(folder, f"{item.key}.eml", item.content)
-        beside = f"{folder}/{item.key}.attachments".lstrip("/")
-        for attachment in item.attachments:
-            batch.add(beside, attachment.name, attachment.data)
+    def _add(self, batch: Batch, item: Item, name: str) -> Message:
+        folder, mark = _folder(item), f"~{item.store}"
+        message = batch.add(folder, f"{name}.eml", item.content, mark=mark)
+        attachments = f"{folder}/{name}.attachments".lstrip("/")
+        for one in item.attachments:
+            batch.beside(message, attachments, one.name, one.data, mark=mark)
         if self.summary:
             text = json.dumps({"v": 1, **item.summary}, ensure_ascii=False, indent=1)
-            batch.add(folder, f"{item.key}.json", text.encode())
-        return where
+            batch.beside(message, folder, f"{name}.json", text.encode(), mark=mark)
+        return message
+
+
+def _name(item: Item, turn: int) -> str:
+    """The usual name; then one with the mailbox in it; then one with a number as well."""
+    return item.key + (f"~{item.store}" if turn else "") + (f"-{turn}" if turn > 1 else "")
 
 
 def _folder(item: Item) -> str:

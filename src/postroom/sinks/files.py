@@ -1,22 +1,24 @@
-"""Files that appear whole or not at all: private temporary names, one sync for a batch, renames."""
+"""Files that appear whole or not at all and replace no other: temporary names, one sync a batch."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
+import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from postroom.clock import monotonic
 from postroom.errors import PostroomError, Refused
 from postroom.protocols.base import Content
 from postroom.sinks.base import Delivery, Item
 
-__all__ = ["Batch", "cannot_write", "make_directory", "take_in_portions"]
+__all__ = ["Batch", "Message", "cannot_write", "make_directory", "take_in_portions"]
 
 _MOST_FILES: Final = 256
 """Files and directories open at the same time: a process often may have 1,024, sockets included."""
@@ -26,6 +28,9 @@ _INSTANT: Final = 0.0001
 """Seconds below which a sync did not wait for a disk (tmpfs): then threads only cost."""
 _AT_ONCE: Final = 1 << 18
 """Bytes written at once; a larger content is read in pieces of so many."""
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system without hard links (FAT) answers to one."""
+_TO_COMPARE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def make_directory(path: Path) -> None:
@@ -105,12 +110,36 @@ def _one_by_one(take: Take, items: Sequence[Item], root: Path) -> list[Delivery]
     return [one for item in items for one in _one_by_one(take, [item], root)]
 
 
+class _File(NamedTuple):
+    """A file under its temporary name, and the name that it is to have."""
+
+    place: int
+    temporary: str
+    final: int
+    name: str
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Message:
+    """The files of one message: its own, whose path is ``where``, and those beside it.
+
+    ``collided`` after the commit: other bytes have one of its names, and nothing was published.
+    """
+
+    where: str
+    files: list[_File] = dataclasses.field(default_factory=list)
+    collided: bool = False
+
+
 class Batch:
     """A batch of new files below ``root``: ``with Batch(root) as batch: ...; batch.commit()``.
 
-    Nothing has its final name before every byte of the batch is synced.  ``root`` may be a link;
-    below it no link is followed, neither as a directory nor as a file: everything is opened
-    relative to the directory above it, level by level.
+    Nothing has its final name before every byte of the batch is synced, and no other message's
+    bytes are replaced: a message's own name is taken by a link, which only one writer can make,
+    and the names beside it go with it.
+
+    ``root`` may be a link; below it no link is followed, neither as a directory nor as a file:
+    everything is opened relative to the directory above it, level by level.
     """
 
     def __init__(self, root: Path, *, staging: str = "") -> None:
@@ -121,19 +150,23 @@ class Batch:
         self._directories: dict[str, int] = {}
         self._changed: set[int] = set()
         self._files: list[int] = []
-        self._names: deque[tuple[int, str, int, str]] = deque()
+        self._messages: deque[Message] = deque()
+        self._made: list[tuple[int, str]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *reason: object) -> None:
-        """Remove what has no final name yet, close everything."""
+        """Remove what has no final name yet, directories made for it too, and close everything."""
         while self._files:
             os.close(self._files.pop())
-        for place, temporary, _, _ in self._names:
+        for file in (file for message in self._messages for file in message.files):
             with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=place)
-        self._names.clear()
+                os.unlink(file.temporary, dir_fd=file.place)
+        for parent, name in reversed(self._made if self._messages else ()):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=parent)
+        self._messages.clear()
         for directory in self._directories.values():
             os.close(directory)
         self._directories.clear()
@@ -145,14 +178,30 @@ class Batch:
         except OSError as error:
             raise cannot_write(self._root / name, error) from error
 
-    def add(self, folder: str, name: str, content: bytes | Content) -> str:
-        """Write one file under a temporary name; :meth:`commit` gives it the path returned here."""
+    def names(self, folder: str) -> list[str]:
+        """The names of what lies in a folder."""
+        return os.listdir(self._directory(folder))
+
+    def add(self, folder: str, name: str, content: bytes | Content, *, mark: str = "") -> Message:
+        """Write a message under a temporary name; :meth:`commit` gives it the path told here.
+
+        ``mark`` makes the temporary name one that no other message's writer uses.
+        """
+        message = Message(f"{self._above}/{folder}/{name}" if folder else f"{self._above}/{name}")
+        self._messages.append(message)
+        self.beside(message, folder, name, content, mark=mark)
+        return message
+
+    def beside(
+        self, message: Message, folder: str, name: str, content: bytes | Content, *, mark: str = ""
+    ) -> None:
+        """Write one more file of a message, which gets its name after the message has its own."""
         final = self._directory(folder)
         place = self._directory(self._staging) if self._staging else final
-        temporary = name if self._staging else f".{name}.part"
+        temporary = name if self._staging else f".{name}{mark}.part"
         file = _new(temporary, place)
         self._files.append(file)
-        self._names.append((place, temporary, final, name))
+        message.files.append(_File(place, temporary, final, name))
         if isinstance(content, bytes):
             _write(file, content)
         elif content.size <= _AT_ONCE:
@@ -161,20 +210,37 @@ class Batch:
             with content.open() as source:
                 while piece := source.read(_AT_ONCE):
                     _write(file, piece)
-        return f"{self._above}/{folder}/{name}" if folder else f"{self._above}/{name}"
 
     def commit(self) -> None:
-        """Sync every file, give each its name, sync the directories."""
+        """Sync every file, give each its name, sync the directories.
+
+        A message that is there with the same bytes already stays as it is.  One whose name other
+        bytes have is ``collided``, and not there.
+        """
         _sync(self._files)
         while self._files:
             os.close(self._files.pop())
-        while self._names:
-            place, temporary, final, name = self._names[0]
-            os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=final)
-            self._changed.add(final)
-            self._names.popleft()
+        collided: deque[Message] = deque()
+        while self._messages:
+            if not self._published(self._messages[0]):
+                collided.append(self._messages[0])
+            self._messages.popleft()
+        self._messages = collided
         for directory in self._changed:
             os.fsync(directory)
+
+    def _published(self, message: Message) -> bool:
+        own, *beside = message.files
+        if not (all(_there(file) is not False for file in beside) and _moved(own)):
+            if not _there(own):
+                message.collided = True
+                return False
+            os.unlink(own.temporary, dir_fd=own.place)
+        self._changed.add(own.final)
+        for file in beside:
+            os.rename(file.temporary, file.name, src_dir_fd=file.place, dst_dir_fd=file.final)
+            self._changed.add(file.final)
+        return True
 
     def _directory(self, folder: str) -> int:
         """The open directory of a folder (``a/b``; empty: the root), made when missing."""
@@ -192,6 +258,7 @@ class Batch:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=parent)
             self._changed.add(parent)
+            self._made.append((parent, name))
         return os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
 
 
@@ -204,6 +271,50 @@ def _new(name: str, place: int) -> int:
         # a left-over of a killed run, even a link, is replaced, not followed
         os.unlink(name, dir_fd=place)
         return os.open(name, flags, 0o600, dir_fd=place)
+
+
+def _moved(file: _File) -> bool:
+    """Give the file its name, unless something has that name."""
+    try:
+        os.link(file.temporary, file.name, src_dir_fd=file.place, dst_dir_fd=file.final)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if _there(file) is not None:
+            return False
+        # without links, two writers at the same instant are not told apart
+        os.rename(file.temporary, file.name, src_dir_fd=file.place, dst_dir_fd=file.final)
+        return True
+    os.unlink(file.temporary, dir_fd=file.place)
+    return True
+
+
+def _there(file: _File) -> bool | None:
+    """Whether what has the file's name has its bytes too, which are durable then; None: nothing.
+
+    A directory there is an error: no message has made it.
+    """
+    try:
+        state = os.stat(file.name, dir_fd=file.final, follow_symlinks=False)
+        if stat.S_ISDIR(state.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file.name)
+        size = os.stat(file.temporary, dir_fd=file.place).st_size
+        if not stat.S_ISREG(state.st_mode) or state.st_size != size:
+            return False
+        found = os.open(file.name, _TO_COMPARE, dir_fd=file.final)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        return False
+    with os.fdopen(found, "rb") as there:
+        with os.fdopen(os.open(file.temporary, _TO_COMPARE, dir_fd=file.place), "rb") as ours:
+            while piece := ours.read(_AT_ONCE):
+                if there.read(len(piece)) != piece:
+                    return False
+        os.fsync(found)
+    return True
 
 
 def _write(file: int, data: bytes) -> None:

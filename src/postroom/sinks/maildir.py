@@ -31,7 +31,8 @@ class MaildirSink(Sink):
 
     def prepare(self) -> None:
         """Make the three directories."""
-        _make(Path(self.path))
+        for part in ("tmp", "new", "cur"):
+            make_directory(Path(self.path) / part)
 
     def take(self, items: Sequence[Item]) -> list[Delivery]:
         """Write into ``tmp``, sync, and rename into ``new``."""
@@ -42,41 +43,32 @@ class MaildirSink(Sink):
 
     def _below(self, below: str, items: Sequence[Item]) -> list[Delivery]:
         """Into the Maildir of that relative path."""
-        place = Path(self.path) / below
-        if below:
-            _make(place)
 
         def take(some: Sequence[Item]) -> list[Delivery]:
-            return self._take(place, some)
+            return self._take(below, some)
 
-        return take_in_portions(take, items, place, files=lambda item: 1)
+        return take_in_portions(take, items, Path(self.path) / below, files=lambda item: 1)
 
-    def _take(self, root: Path, items: Sequence[Item]) -> list[Delivery]:
-        present = self._present(root)
+    def _take(self, below: str, items: Sequence[Item]) -> list[Delivery]:
+        tmp, new, cur = (f"{below}/{part}".lstrip("/") for part in ("tmp", "new", "cur"))
         taken = []
-        with Batch(root, staging="tmp") as batch:
+        with Batch(Path(self.path), staging=tmp) as batch:
+            for part in (tmp, new, cur):
+                batch.folder(part)
+            # as they are, or with flags behind them
+            present = {name.partition(":")[0] for part in (new, cur) for name in batch.names(part)}
             for item in items:
                 name = self._name(item)
                 if name not in present:
-                    batch.add("new", name, item.content)
-                taken.append(Delivery(item.ledger, where=str(root / "new" / name)))
+                    batch.add(new, name, item.content)
+                taken.append(Delivery(item.ledger, where=str(Path(self.path) / new / name)))
             batch.commit()
         return taken
 
-    def _present(self, root: Path) -> frozenset[str]:
-        """The unique names that are there already, in ``new`` or, with flags behind them, ``cur``."""
-        return frozenset(
-            path.name.partition(":")[0]
-            for part in ("new", "cur")
-            for path in (root / part).iterdir()
-        )
-
     def _name(self, item: Item) -> str:
-        """A name that is the same whenever this message is taken again."""
+        """A name that is the same whenever this message is taken again, and no other's.
+
+        ``store`` keeps apart the messages of several rooms, whose ledgers count alike.
+        """
         host = socket.gethostname().replace("/", "_").replace(":", "_")
-        return f"{int(item.received or 0)}.L{item.ledger}K{item.key}.{host}"
-
-
-def _make(maildir: Path) -> None:
-    for part in ("tmp", "new", "cur"):
-        make_directory(maildir / part)
+        return f"{int(item.received or 0)}.L{item.ledger}S{item.store}K{item.key}.{host}"

@@ -87,6 +87,7 @@ def open_message(source: Source, row: Row, content: Content, naming: Naming = _U
         folder=folder_path(row["folder"]),
         key=key_of(row["message"]),
         content=content,
+        store=row["store"][:8],
         received=row["received_at"],
         below=_below(naming, row, texts),
         attachments=attachments,

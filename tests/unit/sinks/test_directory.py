@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -50,12 +51,14 @@ def item(
     *,
     folder: str = "INBOX",
     attachments: Sequence[tuple[str, bytes]] = (),
+    store: str = "0a1b2c3d",
 ) -> Item:
     return Item(
         ledger=number,
         folder=folder,
         key=f"7-{number}",
         content=Held(content) if isinstance(content, bytes) else content,
+        store=store,
         attachments=tuple(Attachment(name, data) for name, data in attachments),
         summary={"subject": "Grüße"},
     )
@@ -95,7 +98,7 @@ def test_a_spooled_message_is_copied_whole(tmp_path: Path) -> None:
 
 
 def test_taking_twice_is_the_same(tmp_path: Path) -> None:
-    """At least once on the wire, one file on the disk: a repeat writes the same again."""
+    """At least once on the wire, one file on the disk: a repeat finds the same there."""
     out, messages = (
         sink(tmp_path, summary=True),
         [item(n, attachments=[("a.pdf", b"%PDF")]) for n in (1, 2)],
@@ -105,6 +108,67 @@ def test_taking_twice_is_the_same(tmp_path: Path) -> None:
     assert out.take(messages) == first
     assert every_file(tmp_path) == files
     assert len(files) == 6
+
+
+def test_another_message_of_the_same_name_replaces_nothing(tmp_path: Path) -> None:
+    """Another mailbox's message, as after a move to another server: both stay, whole (T79)."""
+    out = sink(tmp_path, summary=True)
+    first = item(1, b"from the old mailbox", attachments=[("a.pdf", b"%PDF old")])
+    second = item(1, b"from the new mailbox", attachments=[("a.pdf", b"%PDF")], store="99999999")
+    third = item(1, b"other bytes once more", store="99999999")
+    out.take([first])
+    moved = out.take([second, item(2)])
+    assert [Path(one.where).name for one in moved] == ["7-1~99999999.eml", "7-2.eml"]
+    [counted] = out.take([third])
+    inbox = tmp_path / "INBOX"
+    assert {str(path.relative_to(inbox)): path.read_bytes() for path in inbox.rglob("*.[ep]*")} == {
+        "7-1.eml": b"from the old mailbox",
+        "7-1.attachments/a.pdf": b"%PDF old",
+        "7-1~99999999.eml": b"from the new mailbox",
+        "7-1~99999999.attachments/a.pdf": b"%PDF",
+        "7-1~99999999-2.eml": b"other bytes once more",
+        "7-2.eml": b"Subject: x\r\n\r\nbody\r\n",
+    }
+    assert counted.where == str(inbox / "7-1~99999999-2.eml")
+    files = every_file(tmp_path)
+    assert len([name for name in files if name.endswith(".json")]) == 4
+    assert out.take([second, item(2)]) == moved, "taking it again gives the same file"
+    assert every_file(tmp_path) == files
+
+
+def test_what_lies_beside_a_message_is_not_replaced_either(tmp_path: Path) -> None:
+    """Somebody took the message away and left its attachments: they stay what they were (T79)."""
+    out = sink(tmp_path)
+    [first] = out.take([item(1, attachments=[("a.pdf", b"%PDF old")])])
+    Path(first.where).unlink()
+    [second] = out.take([item(1, b"other", attachments=[("a.pdf", b"%PDF")], store="99999999")])
+    assert (tmp_path / "INBOX/7-1.attachments/a.pdf").read_bytes() == b"%PDF old"
+    assert Path(second.where).name == "7-1~99999999.eml"
+
+
+def test_a_collision_leaves_no_empty_directory(tmp_path: Path) -> None:
+    """The attachments of the second message are not announced beside the first."""
+    out = sink(tmp_path)
+    out.take([item(1)])
+    out.take([item(1, b"other", attachments=[("a.pdf", b"%PDF")], store="99999999")])
+    assert not (tmp_path / "INBOX/7-1.attachments").exists()
+
+
+def test_without_hard_links_nothing_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT has no hard links and answers EPERM: messages are taken there all the same (T79)."""
+
+    def refuse(*names: object, **places: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    out = sink(tmp_path)
+    out.take([item(1, b"first")])
+    out.take([item(1, b"first"), item(2)])
+    out.take([item(1, b"second", store="99999999")])
+    assert every_file(tmp_path) == [f"INBOX/7-{n}.eml" for n in ("1", "1~99999999", "2")]
+    assert (tmp_path / "INBOX/7-1.eml").read_bytes() == b"first"
 
 
 def test_attachments_and_the_summary_lie_beside_the_message(tmp_path: Path) -> None:
@@ -147,14 +211,14 @@ def test_no_name_leaves_the_sink(
     assert len(every_file(root / "sink")) == len(every_file(root)) == 2
 
 
-def test_a_link_in_place_of_a_file_is_replaced(tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_file_is_not_written_through(tmp_path: Path) -> None:
     """A link planted under a message's name, or its temporary name, is not written through (T79)."""
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     folder = tmp_path / "sink" / "INBOX"
     folder.mkdir(parents=True)
     (folder / "7-1.eml").symlink_to(victim)
-    (folder / ".7-1.eml.part").symlink_to(victim)
+    (folder / ".7-1.eml~0a1b2c3d.part").symlink_to(victim)
     [taken] = sink(tmp_path / "sink").take([item(1, b"message")])
     assert victim.read_text() == "untouched"
     assert not Path(taken.where).is_symlink()

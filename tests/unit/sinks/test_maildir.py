@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import mailbox
 from pathlib import Path
 
@@ -16,7 +17,9 @@ __all__ = ["small_disk"]
 
 
 def item(number: int, content: bytes = b"Subject: x\n\nbody\n", folder: str = "INBOX") -> Item:
-    return Item(number, folder, f"7-{number}", Held(content), received=1_700_000_000.5)
+    return Item(
+        number, folder, f"7-{number}", Held(content), store="0a1b2c3d", received=1_700_000_000.5
+    )
 
 
 def sink(path: Path) -> MaildirSink:
@@ -52,7 +55,7 @@ def test_names_are_those_of_a_maildir(tmp_path: Path) -> None:
     """Time, unique part, host; no colon and no slash, whatever the host is called."""
     [taken] = sink(tmp_path).take([item(4)])
     name = Path(taken.where).name
-    assert name.startswith("1700000000.L4K7-4.")
+    assert name.startswith("1700000000.L4S0a1b2c3dK7-4.")
     assert ":" not in name
 
 
@@ -68,6 +71,32 @@ def test_a_link_in_tmp_is_not_written_through(tmp_path: Path) -> None:
     out.take([item(1)])
     assert victim.read_text() == "untouched"
     assert (tmp_path / "box" / "new" / name).read_bytes() == b"Subject: x\n\nbody\n"
+
+
+@pytest.mark.parametrize("planted", ["ada", "ada/new", "ada/tmp", "ada/cur"])
+def test_a_link_in_place_of_a_maildir_is_not_followed(tmp_path: Path, planted: str) -> None:
+    """A path of the message's own facts: below the sink's directory no link leads away (T79)."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = tmp_path / "box" / planted
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(elsewhere)
+    out = sink(tmp_path / "box")
+    with pytest.raises(Refused) as refused:
+        out.take([dataclasses.replace(item(1), below="ada")])
+    assert refused.value.temporary, "the message waits until somebody has looked"
+    assert list(elsewhere.iterdir()) == []
+    [taken] = out.take([dataclasses.replace(item(1), below="bob")])
+    assert Path(taken.where).parent == tmp_path / "box" / "bob" / "new"
+
+
+def test_messages_of_two_rooms_are_never_taken_for_one(tmp_path: Path) -> None:
+    """Their ledgers count alike, and POP3 says neither time nor a number of its own (T79)."""
+    out = sink(tmp_path)
+    here = dataclasses.replace(item(1, b"one room"), received=None)
+    there = dataclasses.replace(here, content=Held(b"the other"), store="99999999")
+    taken = out.take([here]) + out.take([there])
+    assert [Path(one.where).read_bytes() for one in taken] == [b"one room", b"the other"]
 
 
 def test_one_message_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:

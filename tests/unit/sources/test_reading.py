@@ -71,7 +71,14 @@ def test_a_folder_of_nothing_but_separators_is_still_below_the_sink() -> None:
 
 
 def row(message: str = "7-1", folder: str = "INBOX") -> Any:
-    return {"id": 5, "folder": folder, "message": message, "size": 3, "received_at": 12.5}
+    return {
+        "id": 5,
+        "store": "0123456789abcdef",
+        "folder": folder,
+        "message": message,
+        "size": 3,
+        "received_at": 12.5,
+    }
 
 
 @pytest.mark.parametrize("kind", messages.KINDS)
