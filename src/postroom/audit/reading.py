@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
-from postroom.audit.record import ACCEPT, CHECKPOINT
+from postroom.audit.record import ACCEPT, CHECKPOINT, Mac, is_own
 from postroom.db import Row, Tx
 
 __all__ = ["highest_version", "last", "purpose", "rows"]
@@ -23,17 +23,29 @@ def last(tx: Tx, *, noun: str, name: str, action: str | None = None) -> Row | No
     )
 
 
-def highest_version(tx: Tx, record: str) -> int:
-    """The highest version of a record (by its id) that any row states; 0 when none does.
+def highest_version(tx: Tx, mac: Mac, record: str, *, name: str) -> int:
+    """The highest version of a record that the rows know, by its id and its name; 0 for none.
 
-    The highest, not the latest: no clock and no further row makes it lower.  Who edits or removes the
-    rows that state it is found by ``verify``.
+    The newest row about it whose code fits states the highest there was when it was written; what
+    stands beside rows in columns is quickly edited, so it can make the answer higher and never lower.
+    Who removes or edits the rows themselves is found by ``verify``, also after putting them back.
     """
-    found: int | None = tx.value(
+    beside: int | None = tx.value(
         "SELECT version FROM audit WHERE record = :record ORDER BY version DESC LIMIT 1",
         record=record,
     )
-    return found or 0
+    row = tx.one(_ABOUT, name=name, below=2**63 - 1)
+    while row is not None and not is_own(tx, mac, row):
+        row = tx.one(_ABOUT, name=name, below=row["position"])
+    told = _detail(row["detail"]) if row is not None else {}
+    stated = told.get("version") if told.get("id") == record else None
+    return max(beside or 0, stated if isinstance(stated, int) else 0)
+
+
+_ABOUT: Final = (
+    "SELECT * FROM audit WHERE noun = 'credential' AND name = :name AND position < :below "
+    "ORDER BY position DESC LIMIT 1"
+)
 
 
 def purpose(row: Row) -> str:
