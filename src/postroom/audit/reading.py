@@ -8,7 +8,7 @@ from typing import Any, Final
 from postroom.audit.record import ACCEPT, CHECKPOINT, Mac, is_own
 from postroom.db import Row, Tx
 
-__all__ = ["highest_version", "last", "purpose", "rows"]
+__all__ = ["active_term", "highest_version", "last", "purpose", "rows", "term_row"]
 
 
 def last(tx: Tx, *, noun: str, name: str, action: str | None = None) -> Row | None:
@@ -34,14 +34,40 @@ def highest_version(tx: Tx, mac: Mac, record: str, *, name: str) -> int:
         "SELECT version FROM audit WHERE record = :record ORDER BY version DESC LIMIT 1",
         record=record,
     )
-    row = tx.one(_ABOUT, name=name, below=2**63 - 1)
-    while row is not None and not is_own(tx, mac, row):
-        row = tx.one(_ABOUT, name=name, below=row["position"])
+    row = _newest_own(tx, mac, _ABOUT, name=name)
     told = _detail(row["detail"]) if row is not None else {}
     stated = told.get("version") if told.get("id") == record else None
     return max(beside or 0, stated if isinstance(stated, int) else 0)
 
 
+def active_term(tx: Tx, mac: Mac) -> tuple[int, str | None] | None:
+    """The term of the vault key that the last rotation made active, and the id of that key.
+
+    None where no rotation is told; the id is None where an early release told it.
+    """
+    row = term_row(tx, mac)
+    if row is None:
+        return None
+    told = _detail(row["detail"])
+    return told["term"], told.get("vault_key")
+
+
+def term_row(tx: Tx, mac: Mac) -> Row | None:
+    """The newest row, among those whose code fits, that tells of a rotation of the vault key."""
+    return _newest_own(tx, mac, _TERM)
+
+
+def _newest_own(tx: Tx, mac: Mac, query: str, **values: str) -> Row | None:
+    row = tx.one(query, below=2**63 - 1, **values)
+    while row is not None and not is_own(tx, mac, row):
+        row = tx.one(query, below=row["position"], **values)
+    return row
+
+
+_TERM: Final = (
+    "SELECT * FROM audit WHERE noun = 'keys' AND name = 'vault' "
+    "AND action IN ('rotate', 'remember') AND position < :below ORDER BY position DESC LIMIT 1"
+)
 _ABOUT: Final = (
     "SELECT * FROM audit WHERE noun = 'credential' AND name = :name AND position < :below "
     "ORDER BY position DESC LIMIT 1"
