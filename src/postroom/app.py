@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from postroom.audit import Checkpoints, Mac, Outside, Recorder
+from postroom.audit import Checkpoints, Mac, Outside, Recorder, active_term
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
@@ -268,8 +268,14 @@ def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
     """The code of the audit record; a room whose own does not open is locked: nothing is unrecorded."""
     if start.keyring is None:
         return start, None
+    terms = start.keyring.terms
     try:
-        return start, db.read_now(partial(audit_code, start.keyring))
+        mac = db.read_now(partial(audit_code, start.keyring))
+        terms.told = partial(active_term, mac=mac)
+        db.read_now(terms.active)
+        return start, mac
+    except Locked as old:
+        return start._replace(keyring=None, locked=old), None
     except Unreadable as error:
         locked = Locked(
             f"The audit record's key does not open: {error.sentence}",

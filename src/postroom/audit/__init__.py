@@ -3,7 +3,7 @@
 from postroom.audit.chain import verify
 from postroom.audit.checkpoints import Checkpoints
 from postroom.audit.outside import Head, Outside
-from postroom.audit.reading import highest_version, last, purpose, rows
+from postroom.audit.reading import active_term, highest_version, last, purpose, rows
 from postroom.audit.record import Mac, Recorder, heads
 from postroom.audit.retire import carry_versions, retire
 
@@ -13,6 +13,7 @@ __all__ = [
     "Mac",
     "Outside",
     "Recorder",
+    "active_term",
     "carry_versions",
     "heads",
     "highest_version",

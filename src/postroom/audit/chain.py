@@ -48,6 +48,7 @@ def verify(tx: Tx, mac: Mac, *, known: Mapping[str, tuple[int, str]] | None = No
     for stream, (seq, code) in (known or {}).items():
         walk.claims.setdefault(_Claim(stream, int(seq), code), _OUTSIDE)
     walk.check_order()
+    walk.check_versions()
     walk.check_claims(tx)
     walk.check_lost()
     return walk.problems
@@ -98,6 +99,8 @@ class _Walk:
         self._lost: dict[_Claim, str] = {}
         self._accepted: set[_Claim] = set()
         self._ordered: set[str] = set()
+        self._used: dict[tuple[str, int], int] = {}  # the last one
+        self._known: dict[tuple[str, int], int] = {}  # the first row that states a version
         self._position = 0  # of the row before, in the same stream
         self._newest_plain = self._oldest_ordered = 0
 
@@ -137,6 +140,7 @@ class _Walk:
             if row["noun"] == "credential":
                 detail = json.loads(row["detail"])
                 stated = stated_version(row["noun"], row["action"], detail) or stated
+                self._note_version(detail, row["position"])
         elif stream not in self._ordered and hmac.compare_digest(
             self._mac(message(row, previous, ordered=False)), row["mac"]
         ):  # written by a release of schema 1
@@ -151,6 +155,13 @@ class _Walk:
         if (row["record"], row["version"]) != stated:
             return f", row {row['seq']}: the version beside it is not the one that it states."
         return ""
+
+    def _note_version(self, detail: Mapping[str, Any], position: int) -> None:
+        record, version = detail.get("id"), detail.get("version")
+        if isinstance(record, str) and isinstance(version, int):
+            stated = record, version
+            self._known[stated] = min(self._known.get(stated, position), position)
+            self._used[stated] = max(self._used.get(stated, 0), position)
 
     def collect(self, row: Row) -> None:
         """What a checkpoint states."""
@@ -173,6 +184,20 @@ class _Walk:
                 f"position {self._newest_plain}: a row of schema 1 stands behind rows of the "
                 "releases after it; the order was edited."
             )
+
+    def check_versions(self) -> None:
+        """No row states a lower version of a record than one before it: each knew the highest."""
+        higher: dict[str, tuple[int, int]] = {}  # of a record: where a higher one was first known
+        for stated, known in sorted(self._known.items(), reverse=True):
+            record, version = stated
+            position, before = higher.get(record, (known, version))
+            if before > version and position < self._used[stated]:
+                self.problems.append(
+                    f"position {self._used[stated]}: this row knows version {version} of the "
+                    f"credential {record}, and version {before} was known at position {position}: "
+                    "it was put back, and rows were hidden for that time."
+                )
+            higher[record] = min((position, before), (known, version))
 
     def check_claims(self, tx: Tx) -> None:
         """Every row that somebody vouches for is there, or was retired as it was."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
-from postroom.audit.record import ACCEPT, CHECKPOINT
+from postroom.audit.record import ACCEPT, CHECKPOINT, Mac, is_own
 from postroom.db import Row, Tx
 
-__all__ = ["highest_version", "last", "purpose", "rows"]
+__all__ = ["active_term", "highest_version", "last", "purpose", "rows", "term_row"]
 
 
 def last(tx: Tx, *, noun: str, name: str, action: str | None = None) -> Row | None:
@@ -23,17 +23,55 @@ def last(tx: Tx, *, noun: str, name: str, action: str | None = None) -> Row | No
     )
 
 
-def highest_version(tx: Tx, record: str) -> int:
-    """The highest version of a record (by its id) that any row states; 0 when none does.
+def highest_version(tx: Tx, mac: Mac, record: str, *, name: str) -> int:
+    """The highest version of a record that the rows know, by its id and its name; 0 for none.
 
-    The highest, not the latest: no clock and no further row makes it lower.  Who edits or removes the
-    rows that state it is found by ``verify``.
+    The newest row about it whose code fits states the highest there was when it was written; what
+    stands beside rows in columns is quickly edited, so it can make the answer higher and never lower.
+    Who removes or edits the rows themselves is found by ``verify``, also after putting them back.
     """
-    found: int | None = tx.value(
+    beside: int | None = tx.value(
         "SELECT version FROM audit WHERE record = :record ORDER BY version DESC LIMIT 1",
         record=record,
     )
-    return found or 0
+    row = _newest_own(tx, mac, _ABOUT, name=name)
+    told = _detail(row["detail"]) if row is not None else {}
+    stated = told.get("version") if told.get("id") == record else None
+    return max(beside or 0, stated if isinstance(stated, int) else 0)
+
+
+def active_term(tx: Tx, mac: Mac) -> tuple[int, str | None] | None:
+    """The term of the vault key that the last rotation made active, and the id of that key.
+
+    None where no rotation is told; the id is None where an early release told it.
+    """
+    row = term_row(tx, mac)
+    if row is None:
+        return None
+    told = _detail(row["detail"])
+    return told["term"], told.get("vault_key")
+
+
+def term_row(tx: Tx, mac: Mac) -> Row | None:
+    """The newest row, among those whose code fits, that tells of a rotation of the vault key."""
+    return _newest_own(tx, mac, _TERM)
+
+
+def _newest_own(tx: Tx, mac: Mac, query: str, **values: str) -> Row | None:
+    row = tx.one(query, below=2**63 - 1, **values)
+    while row is not None and not is_own(tx, mac, row):
+        row = tx.one(query, below=row["position"], **values)
+    return row
+
+
+_TERM: Final = (
+    "SELECT * FROM audit WHERE noun = 'keys' AND name = 'vault' "
+    "AND action IN ('rotate', 'remember') AND position < :below ORDER BY position DESC LIMIT 1"
+)
+_ABOUT: Final = (
+    "SELECT * FROM audit WHERE noun = 'credential' AND name = :name AND position < :below "
+    "ORDER BY position DESC LIMIT 1"
+)
 
 
 def purpose(row: Row) -> str:

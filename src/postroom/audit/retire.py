@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from postroom.audit.chain import stream_problems
+from postroom.audit.reading import term_row
 from postroom.audit.record import ACCEPT, CHECKPOINT, RETIRE, Mac, Recorder
 from postroom.db import Row, Tx
 
@@ -40,6 +41,7 @@ def retire(tx: Tx, recorder: Recorder, mac: Mac, *, before: float) -> tuple[int,
         gone[row["stream"]] = [row["seq"], row["mac"].hex(), _named_until(tx, row["position"])]
     if gone:
         carry_versions(tx, recorder, gone)
+        _carry_term(tx, recorder, gone)
         retired, accepted = _told(tx, gone)
         stated: dict[str, Any] = {"accepted": accepted} if accepted else {}
         recorder.state(tx, RETIRE, "retired", retired=retired | gone, **stated)
@@ -139,6 +141,16 @@ def carry_versions(tx: Tx, recorder: Recorder, streams: Mapping[str, Any] | None
             noun="credential",
             name=name,
             detail={"id": record, "version": version},
+        )
+
+
+def _carry_term(tx: Tx, recorder: Recorder, streams: Mapping[str, Any]) -> None:
+    """State anew which term of the vault key is active, if one of these streams told it last."""
+    row = term_row(tx, recorder.mac)
+    if row is not None and row["stream"] in streams:
+        told: dict[str, Any] = json.loads(row["detail"])
+        recorder.record(
+            tx, actor="postroom", action="remember", noun="keys", name="vault", detail=told
         )
 
 

@@ -45,7 +45,7 @@ def check_record(tx: Tx, keyring: Keyring, name: str) -> list[Damage]:
         try:
             _check_version(tx, keyring, hints, row, version)
             if number == row["version"]:
-                check_current(tx, row)
+                check_current(tx, keyring, row)
         except Locked:
             raise
         except (Unreadable, ValueError, TypeError, AttributeError) as error:

@@ -261,7 +261,7 @@ class CredentialStore:
         row = find(tx, name)
         credential = credential_of(row, keyring.hints(tx))
         check_usable(credential, line)
-        check_current(tx, row)
+        check_current(tx, keyring, row)
         sealed = open_sealed(tx, keyring, row, credential.sealed, credential.destinations)
         fields = type_named(row["type"]).load(Details(credential.stored, sealed))
         use = {"line": line, "purpose": purpose, "version": row["version"]}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from postroom.audit import Recorder, highest_version, last
+from postroom.audit import Mac, Recorder, highest_version, last
 from postroom.clock import timestamp
 from postroom.credentials.record import binding_of, hint_binding
 from postroom.credentials.types import type_named
@@ -18,7 +18,7 @@ from postroom.credentials.types.base import CredentialType, Details
 from postroom.db import Row, Tx
 from postroom.errors import Refused, Unreadable
 from postroom.secret import Secret, hint
-from postroom.vault import Hints, Keyring
+from postroom.vault import Hints, Keyring, audit_code
 
 __all__ = [
     "ACCEPTED",
@@ -140,9 +140,9 @@ def _agreed(name: str, added: Iterable[str], rebind: Rebind) -> bool:
     return all((name, line) in rebind for line in added)
 
 
-def high_water(tx: Tx, row: Row) -> int:
+def high_water(tx: Tx, mac: Mac, row: Row) -> int:
     """The highest version of a record that the audit record knows; it outlives this process."""
-    return highest_version(tx, row["id"])
+    return highest_version(tx, mac, row["id"], name=row["name"])
 
 
 def record_in(
@@ -152,7 +152,7 @@ def record_in(
 
     Else a change of the description would make a version that somebody put back the known one.
     """
-    version = detail.get("version") or max(row["version"], high_water(tx, row))
+    version = detail.get("version") or max(row["version"], high_water(tx, recorder.mac, row))
     recorder.record(
         tx,
         actor=actor,
@@ -163,9 +163,9 @@ def record_in(
     )
 
 
-def check_current(tx: Tx, row: Row) -> None:
+def check_current(tx: Tx, keyring: Keyring, row: Row) -> None:
     """Raise Unreadable when somebody put the record back to an earlier version."""
-    known = high_water(tx, row)
+    known = high_water(tx, audit_code(keyring, tx), row)
     if known > row["version"]:
         raise Unreadable(
             f"The credential {row['name']} was put back to version {row['version']}; the audit "
@@ -191,7 +191,7 @@ def open_details(tx: Tx, keyring: Keyring, row: Row) -> tuple[Details, Unreadabl
             hint="Delete it and make it again, or restore the room from a backup.",
         ) from None
     try:
-        check_current(tx, row)
+        check_current(tx, keyring, row)
         return Details(plain, open_sealed(tx, keyring, row, names, lines)), None
     except Unreadable as error:
         return Details(plain, {}), error
@@ -215,7 +215,7 @@ def save_version(tx: Tx, keyring: Keyring, row: Row, save: Save) -> int:
 
     Gives its number.
     """
-    version = next_version(tx, row)
+    version = next_version(tx, keyring, row)
     details = save.record.split()
     lines = sorted(save.lines)
     stored = {
@@ -256,13 +256,13 @@ def save_version(tx: Tx, keyring: Keyring, row: Row, save: Save) -> int:
     return version
 
 
-def next_version(tx: Tx, row: Row) -> int:
+def next_version(tx: Tx, keyring: Keyring, row: Row) -> int:
     """A number that no version of the record ever had: an old blob would open under its own."""
     stored: int | None = tx.value(
         "SELECT max(version) FROM credential_versions WHERE credential = :id", id=row["id"]
     )
     current: int = row["version"]
-    return 1 + max(current, stored or 0, high_water(tx, row))
+    return 1 + max(current, stored or 0, high_water(tx, audit_code(keyring, tx), row))
 
 
 def destroy(tx: Tx, keyring: Keyring, record: str, versions: Collection[int]) -> None:

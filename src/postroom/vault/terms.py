@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,7 +23,7 @@ from postroom.errors import Locked, Refused, RoomError, Unreadable
 from postroom.vault.kek import Kek
 from postroom.vault.seal import KEY_BYTES, LABEL, SUITE, associated_data, unwrap_key, wrap_key
 
-__all__ = ["SWAP", "Rewrap", "Terms", "kek_ids"]
+__all__ = ["SWAP", "Rewrap", "Terms", "Told", "kek_ids"]
 
 _SUITE: Final = str(SUITE).encode()
 NEW_DATA_KEY: Final = """
@@ -36,6 +36,10 @@ SWAP: Final = """
     WHERE id = :id AND vault_key = :vault_key AND wrapped = :old
     AND EXISTS (SELECT 1 FROM vault_keys WHERE id = :to AND state = 'active')
 """
+
+
+Told = Callable[[Tx], tuple[int, str | None] | None]
+"""What the audit record says of the last rotation: the term it made, and the id of its key."""
 
 
 class Rewrap(NamedTuple):
@@ -56,15 +60,29 @@ class Terms:
         self.kek = kek
         self._wrapper = _wrapper(kek, room_id)
         self._keys: dict[str, AESGCM] = {}
+        self.told: Told | None = None
 
     def active(self, tx: Tx) -> str:
-        """The id of the term that wraps new data keys, as this transaction sees it."""
-        found: str | None = tx.value(
-            "SELECT id FROM vault_keys WHERE state = 'active' ORDER BY term DESC LIMIT 1"
+        """The id of the term that wraps new data keys, as this transaction sees it.
+
+        Raises Locked when it is not the one that the last rotation made active, as :attr:`told` has
+        it: who can write to the database could else put back a key that was rotated away.
+        """
+        found = tx.one(
+            "SELECT id, term FROM vault_keys WHERE state = 'active' ORDER BY term DESC LIMIT 1"
         )
         if found is None:
             raise RoomError("This room has no active vault key.")
-        return found
+        told = None if self.told is None else self.told(tx)
+        if told is not None and (found["term"], found["id"]) != (told[0], told[1] or found["id"]):
+            raise Locked(
+                f"The database says that term {found['term']} of the vault key (key {found['id']}) is "
+                f"active, and the audit record that the last rotation made it term {told[0]}"
+                f"{f' (key {told[1]})' if told[1] else ''}: an old vault key was put back.",
+                code="key_wrong",
+                hint="Find out who did. Restore the database from a backup; nothing was changed.",
+            )
+        return str(found["id"])
 
     def begin(self, tx: Tx, keks: Collection[Kek]) -> int:
         """Make the next term, wrapped by each of ``keks``, and retire the one that was active.

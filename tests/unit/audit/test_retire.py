@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from postroom.audit import Checkpoints, Outside, Recorder, retire
+from postroom.audit import Checkpoints, Outside, Recorder, active_term, retire
 from postroom.clock import timestamp
 from postroom.errors import RoomError
 from tests.unit.audit.test_record import note, problems
@@ -166,6 +166,22 @@ async def test_a_version_is_remembered_when_the_row_that_made_it_goes(room: Room
     await room.sql("UPDATE credentials SET version = 1 WHERE name = 'acme'")
     with pytest.raises(RoomError, match="put back to version 1"):
         await room.open("acme", LINE)
+
+
+async def test_the_active_vault_key_is_remembered_when_the_row_of_its_rotation_goes(
+    room: Room, travel
+) -> None:
+    """T20: a rotation of 500 days ago is not undone today."""
+    await room.db.write(
+        lambda tx: room.recorder.record(
+            tx, actor="local:alice", action="rotate", noun="keys", name="vault",
+            detail={"term": 7, "vault_key": "k7"},
+        )
+    )  # fmt: skip
+    travel(500)
+    assert (await retired(room, 500))[0] == 1
+    assert room.db.read_now(lambda tx: active_term(tx, room.mac)) == (7, "k7")
+    assert problems(room) == []
 
 
 @pytest.mark.parametrize("step", [-40.0, 40.0])

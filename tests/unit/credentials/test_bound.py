@@ -83,6 +83,51 @@ async def test_a_version_put_back_is_refused_also_after_a_restart(room: Room) ->
     await again.db.close()
 
 
+HIDDEN = {
+    "the columns": ["UPDATE audit SET version = 1 WHERE record IS NOT NULL"],
+    "no columns": ["UPDATE audit SET version = NULL, record = NULL"],
+    "the columns, and a row before": [
+        "UPDATE audit SET version = 1 WHERE record IS NOT NULL",
+        "UPDATE audit SET position = 900 WHERE action = 'create'",
+        "UPDATE audit SET detail = replace(detail, '3', '1') WHERE action = 'open'",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+async def test_the_columns_beside_the_rows_lower_no_version(room: Room, name: str) -> None:
+    """T3: what is believed is what a row whose code fits states, whatever is edited beside it."""
+    for number in (1, 2, 3):
+        await room.login("acme", f"{SECRET}-{number}")
+    await room.open("acme")
+    await room.sql("UPDATE credentials SET version = 1")
+    for statement in HIDDEN[name]:
+        await room.sql(statement)
+    with pytest.raises(Unreadable, match="knows version 3"):
+        await room.open("acme")
+
+
+async def test_rows_that_were_hidden_for_an_opening_are_told_when_they_are_back(room: Room) -> None:
+    """T3, T92: without the rows the old version opens; its own row then tells of it for good."""
+    for number in (1, 2):
+        await room.login("acme", f"{SECRET}-{number}")
+        room = await room.restarted()
+    await room.login("other", SECRET)
+    rows = await room.sql("SELECT * FROM audit WHERE version = 2")
+    copy = await room.sql("SELECT * FROM audit WHERE stream = :s", s=rows[0]["stream"])
+    await room.sql("DELETE FROM audit WHERE stream = :s", s=rows[0]["stream"])
+    await room.sql("UPDATE credentials SET version = 1")
+    await room.open("acme")
+    await room.sql("UPDATE credentials SET version = 2")
+    for row in copy:
+        values = dict(row)
+        names = ", ".join(f":{key}" for key in values)
+        await room.sql(f"INSERT INTO audit VALUES ({names})", **values)
+    [found] = room.db.read_now(lambda tx: verify(tx, room.mac))
+    assert "knows version 1 of the credential" in found
+    assert "version 2 was known" in found
+
+
 async def test_no_other_change_makes_a_version_that_was_put_back_the_known_one(room: Room) -> None:
     """T3: whatever is written down about the record later states the highest version it had."""
     for number in (1, 2, 3):

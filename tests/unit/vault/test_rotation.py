@@ -11,7 +11,7 @@ import pytest
 
 from postroom.app import Room, open_room
 from postroom.credentials.types import TYPES
-from postroom.errors import PostroomError, RoomError
+from postroom.errors import Locked, PostroomError, RoomError
 from postroom.operations.keys import rotating
 from postroom.secret import Secret
 from postroom.settings import Settings
@@ -114,7 +114,43 @@ async def test_a_rotation_is_in_the_audit_record(room: Room) -> None:
     await add(room, "acme", "a secret of acme")
     await room.keys.rotate()
     told = [(row["action"], row["detail"]) for row in await room.audit.list(noun="keys")]
-    assert told == [("destroy", {"term": 1, "rewrapped": 3}), ("rotate", {"term": 2})]
+    made = {"term": 2, "vault_key": active(room)}
+    assert told == [("destroy", {"term": 1, "rewrapped": 3}), ("rotate", made)]
+
+
+@pytest.mark.parametrize("term", [1, 2, 99])
+async def test_a_vault_key_that_was_rotated_away_and_put_back_is_refused(
+    room: Room, settings: Settings, term: int
+) -> None:
+    """T20: whoever has a retired key and an old copy would read all that is sealed from then on."""
+    await add(room, "acme", "a secret of acme")
+    old = [dict(row) for row in sql(room, "SELECT * FROM vault_keys")]
+    wraps = [dict(row) for row in sql(room, "SELECT * FROM vault_key_wraps")]
+    await room.keys.rotate()
+
+    def put_back(tx: Any) -> None:
+        tx.execute("UPDATE vault_keys SET state = 'retired', term = 50 + term")
+        tx.execute(
+            "INSERT INTO vault_keys VALUES (:id, :term, 'active', :created_at)",
+            id=old[0]["id"],
+            created_at=old[0]["created_at"],
+            term=term,
+        )
+        tx.execute(
+            "INSERT INTO vault_key_wraps VALUES (:vault_key, :kek, :wrapped, :created_at)",
+            **wraps[0],
+        )
+
+    await room.desk.db.write(put_back)
+    for begun in (room, await open_room(settings)):
+        with pytest.raises(Locked, match="an old vault key was put back") as caught:
+            await add(begun, "fresh", "sealed after the rotation")
+        assert caught.value.exit_status == 78
+    locked = await open_room(settings)
+    said = await locked.keys.doctor()
+    assert "an old vault key was put back" in str(said["findings"])
+    await locked.close()
+    await begun.close()
 
 
 @pytest.mark.parametrize("steps", range(5))

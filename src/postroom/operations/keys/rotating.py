@@ -49,7 +49,8 @@ async def rotate(
     def staged(tx: Tx) -> int | None:
         term = rotation.stage(tx, terms, keks) if begin else None
         if term is not None:
-            desk.record(tx, "rotate", "keys", "vault", term=term)
+            key: str = tx.value("SELECT id FROM vault_keys WHERE term = :term", term=term)
+            desk.record(tx, "rotate", "keys", "vault", term=term, vault_key=key)
         return term
 
     term = await desk.write(staged)
