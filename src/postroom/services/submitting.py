@@ -88,7 +88,9 @@ class Line:
         Gives the rows that a new connection would take: still claimed, untried, in order.
         """
         by_id = {one.id: one for one in claims}
-        marks = Marks(self._db, claims, owner=self._owner, ahead=AHEAD // lines)
+        resend = any(by_name[one.row["service"]].on_ambiguous == "resend" for one in claims)
+        ahead = 0 if resend else AHEAD // lines  # what is marked and not begun would be sent twice
+        marks = Marks(self._db, claims, owner=self._owner, ahead=ahead)
         submissions, waiting = await self._submissions(claims, marks)
         settler = Settler(self._db, done, owner=self._owner, lines=lines)
         aside: list[Outcome] = []
@@ -138,10 +140,14 @@ class Line:
     def _unless_stopping(
         self, mark: Callable[[], Awaitable[None]]
     ) -> Callable[[], Awaitable[None]]:
+        begun = False
+
         async def marked() -> None:
-            if self._stopping():
+            nonlocal begun
+            if self._stopping() and not begun:
                 raise Refused("This process is about to end.", temporary=True)
             await mark()
+            begun = True
 
         return marked
 
