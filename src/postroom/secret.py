@@ -159,7 +159,7 @@ class Scrubber:
 
     Forms: as it is, base64 at its three alignments, hexadecimal, percent- and form-encoded,
     JSON- and backslash-escaped, and base64 of SASL strings that contain it (the alignments find it
-    there, since they match inside a longer base64 text).
+    there, since they match inside a longer base64 text); each in any case of its ASCII letters.
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
@@ -169,7 +169,8 @@ class Scrubber:
 
     def add(self, secret: Secret) -> None:
         """Scrub this secret too from now on."""
-        forms = {*self._forms, *_forms(secret.reveal_bytes())}
+        found = {form.lower() for form in _forms(secret.reveal_bytes())}
+        forms = {*self._forms, *found}
         self._forms = sorted(forms, key=len, reverse=True)  # the longest first: it holds others
 
     def bytes(self, data: bytes) -> bytes:
@@ -177,9 +178,11 @@ class Scrubber:
 
         No regular expression: the cache of ``re`` would keep the forms as long as the process.
         """
+        lowered = data.lower()  # of bytes: A to Z alone, so every place stays where it is
         for form in self._forms:
-            if form in data:
-                data = data.replace(form, _MASKED)
+            if form in lowered:
+                data = _without(form, data, lowered)
+                lowered = data.lower()
         return data
 
     def text(self, text: str) -> str:
@@ -187,6 +190,14 @@ class Scrubber:
         return self.bytes(text.encode("utf-8", "surrogateescape")).decode(
             "utf-8", "surrogateescape"
         )
+
+
+def _without(form: bytes, data: bytes, lowered: bytes) -> bytes:
+    kept, at = [], 0
+    while (found := lowered.find(form, at)) >= 0:
+        kept.append(data[at:found])
+        at = found + len(form)
+    return _MASKED.join([*kept, data[at:]])
 
 
 def _forms(value: bytes) -> set[bytes]:

@@ -187,6 +187,14 @@ def test_every_form_of_a_secret_is_scrubbed(value: str, form: str) -> None:
     assert scrubbed.endswith("> is wrong")
 
 
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase])
+def test_the_scrubber_finds_a_secret_in_any_case(change: Callable[[str], str]) -> None:
+    """T34: a server that tells it in capitals; what stands around it stays as it was."""
+    value = "Hunter2-Canary/9"
+    said = f"535 No {change(value)} Here {change(value.encode().hex())}, {change(value)}É"
+    assert Scrubber([Secret(value)]).text(said) == "535 No **** Here ****, ****É"
+
+
 SASL: dict[str, Callable[[str, str], str]] = {
     "PLAIN": lambda user, value: f"\0{user}\0{value}",
     "PLAIN with authzid": lambda user, value: f"{user}\0{user}\0{value}",

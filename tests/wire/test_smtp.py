@@ -385,7 +385,7 @@ async def test_nothing_of_a_message_leaves_before_its_row_is_safe(ground: Ground
 
             async def before_data() -> None:
                 await asyncio.sleep(0.02)  # what was written would have arrived by then
-                seen[made.id] = proxy.transcript.to_server.count(b"DATA\r\n")
+                seen.setdefault(made.id, proxy.transcript.to_server.count(b"DATA\r\n"))
                 if number == 2:
                     raise Refused("Another worker has it.", code="claim_lost", temporary=True)
 
@@ -399,6 +399,44 @@ async def test_nothing_of_a_message_leaves_before_its_row_is_safe(ground: Ground
     assert outcomes["2"].state == "untouched"
     assert isinstance(outcomes["2"].error, Refused)
     assert [states(outcomes[n]) for n in "13"] == [[("accepted", 250, "end-of-data")]] * 2
+
+
+@pytest.mark.parametrize("size", [10, 900_000])
+@pytest.mark.parametrize("pipelined", [True, False])
+async def test_a_claim_lost_after_data_leaves_the_message_without_its_final_dot(
+    size: int, pipelined: bool
+):
+    """The server took its time and another worker has the row: the connection ends instead."""
+    script = [
+        Send(b"220 here\r\n"),
+        Answer(
+            {
+                rb"EHLO .*": b"250-here\r\n250 " + (b"PIPELINING" if pipelined else b"X") + b"\r\n",
+                rb"DATA": b"354 go\r\n",
+                rb"(MAIL|RCPT) .*|\.": b"250 ok\r\n",
+                rb".*": b"",
+            }
+        ),
+    ]
+    asked = 0
+
+    async def before_data() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise Refused("Another worker has it.", code="claim_lost", temporary=True)
+
+    async with ScriptedServer(script) as server:
+        transport = await open_transport(target(server.port, "none"), NOBODY)
+        content = message("x", ("y" * 70 + "\r\n") * (size // 72))
+        one, two = (submission(n, "a@x.example", "b@x.example", content=content) for n in (1, 2))
+        one.before_data = before_data
+        outcomes = await send(transport, one, two)
+        await transport.close()
+    assert [o.state for o in outcomes] == ["untouched", "untouched"]
+    assert isinstance(outcomes[0].error, Refused)
+    assert b"DATA\r\n" in server.transcript.to_server
+    assert b"\r\n.\r\n" not in server.transcript.to_server
 
 
 async def test_leaving_the_loop_early_ends_the_connection(ground: Ground, fresh_user: User):

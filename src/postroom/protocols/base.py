@@ -341,7 +341,8 @@ class Submission:
     """One message to submit.  ``content`` has CRLF line ends and no dot-stuffing yet.
 
     ``before_data`` is awaited before the first byte of DATA of this message is written: the outbox
-    makes ``submitting`` durable there.
+    makes ``submitting`` durable there.  Where a server is waited for after it, it is awaited once
+    more before the final dot: what it refuses then is not sent, and the connection ends.
     """
 
     id: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from postroom.clock import timestamp
+from postroom.clock import monotonic, timestamp
 from postroom.db import Claim, Database, Tx
+from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.errors import PostroomError, Refused
 from postroom.services import settle as rows
 
@@ -19,9 +20,28 @@ AHEAD: Final = 8
 the rate; but each row that is marked before its turn becomes ``ambiguous``, not sent twice, when
 this process is killed meanwhile."""
 
+BELIEVED: Final = LEASE_SECONDS - 2 * HEARTBEAT_SECONDS
+"""Seconds for which a mark is believed: before anybody can have taken the row from a frozen process."""
+
+
+class _Mark(NamedTuple):
+    """The answer for a row, and when it was given on both clocks (the lease goes by the second)."""
+
+    refused: PostroomError | None
+    steady: float
+    wall: float
+
+    @property
+    def stands(self) -> bool:
+        passed = max(monotonic() - self.steady, abs(timestamp() - self.wall))
+        return self.refused is not None or passed <= BELIEVED
+
 
 class Marks:
-    """The marks of claims that are submitted one after the other, in this order."""
+    """The marks of claims that are submitted one after the other, in this order.
+
+    With ``ahead`` 0 each row is marked when its turn comes.
+    """
 
     def __init__(
         self, db: Database, claims: Sequence[Claim], *, owner: str, ahead: int = AHEAD
@@ -31,47 +51,59 @@ class Marks:
         self._owner = owner
         self._waiting = deque(claims)
         self._marking: asyncio.Task[None] | None = None
-        self._answers: dict[str, PostroomError | None] = {}  # None: marked
+        self._answers: dict[str, _Mark] = {}
         self._early: dict[str, Claim] = {}  # marked, and their turn has not come
 
     def marker(self, one: Claim) -> Callable[[], Awaitable[None]]:
-        """What to await before DATA of this row; raises ``claim_lost``, or why nothing was saved."""
+        """What to await before DATA of this row, and again before its final dot.
+
+        A mark that this process may have slept over is made again.  Raises ``claim_lost``, or why
+        nothing was saved.
+        """
 
         async def mark() -> None:
-            while one.id not in self._answers:
-                await asyncio.shield(self._marking or self._begin())
-            refused = self._answers[one.id]
+            while one.id not in self._answers or not self._answers[one.id].stands:
+                again = not self._ahead or one.id in self._answers
+                await asyncio.shield(self._marking or self._begin([one] if again else self._next()))
+            refused = self._answers[one.id].refused
             if refused is not None:
                 raise refused
             self._early.pop(one.id, None)  # from here on it may be on the wire
-            if self._waiting and self._marking is None and len(self._early) <= self._ahead // 2:
-                self._begin()
+            few = len(self._early) <= self._ahead // 2
+            if self._ahead and self._waiting and self._marking is None and few:
+                self._begin(self._next())
 
         return mark
 
-    def _begin(self) -> asyncio.Task[None]:
-        self._marking = asyncio.create_task(self._mark_next())
+    def _next(self) -> list[Claim]:
+        return [self._waiting.popleft() for _ in range(min(self._ahead, len(self._waiting)))]
+
+    def _begin(self, group: Sequence[Claim]) -> asyncio.Task[None]:
+        self._marking = asyncio.create_task(self._mark_all(group))
         return self._marking
 
-    async def _mark_next(self) -> None:
-        group = [self._waiting.popleft() for _ in range(min(self._ahead, len(self._waiting)))]
+    async def _mark_all(self, group: Sequence[Claim]) -> None:
         try:
             answers = await self._db.write(lambda tx: self._mark(tx, group))
         except PostroomError as error:
-            answers = {one.id: error for one in group}
+            answers = {one.id: _answer(error) for one in group}
+        self._early |= {
+            one.id: one
+            for one in group
+            if answers[one.id].refused is None and one.id not in self._answers
+        }
         self._answers |= answers
-        self._early |= {one.id: one for one in group if answers[one.id] is None}
         self._marking = None
 
-    def _mark(self, tx: Tx, group: Sequence[Claim]) -> dict[str, PostroomError | None]:
+    def _mark(self, tx: Tx, group: Sequence[Claim]) -> dict[str, _Mark]:
         now = timestamp()
-        answers: dict[str, PostroomError | None] = {}
+        answers = {}
         for one in group:
+            answers[one.id] = _answer()
             try:
                 rows.mark_submitting(tx, one, owner=self._owner, now=now)
-                answers[one.id] = None
             except Refused as error:
-                answers[one.id] = error
+                answers[one.id] = _answer(error)
         return answers
 
     async def finish(self) -> None:
@@ -82,3 +114,7 @@ class Marks:
         self._early.clear()
         if early:
             await self._db.write(lambda tx: rows.unmark(tx, early, owner=self._owner))
+
+
+def _answer(refused: PostroomError | None = None) -> _Mark:
+    return _Mark(refused, monotonic(), timestamp())

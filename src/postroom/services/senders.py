@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import string
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from postroom.errors import InvalidValue, Refused
+from postroom.net.names import canonical_host
 
 __all__ = ["Sender", "choose_sender"]
+
+_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Sender(NamedTuple):
@@ -35,7 +40,7 @@ def choose_sender(
                 "from", "is needed: neither the service nor the account has an address of its own"
             )
         return Sender(own)
-    same = bare.casefold() == own.casefold()
+    same = _canonical(bare) == _canonical(own)
     if same or _matches(bare, allowed) or not (signs_in or allowed):
         return Sender(wanted, "" if same or not own else own)
     may = [address for address in (own, *allowed) if address]
@@ -52,4 +57,16 @@ def choose_sender(
 
 def _matches(address: str, allowed: Sequence[str]) -> bool:
     domain = "*@" + address.rpartition("@")[2]
-    return any(rule.casefold() in (address.casefold(), domain.casefold()) for rule in allowed)
+    mine = (_canonical(address), _canonical(domain))
+    return any(_canonical(rule) in mine for rule in allowed)
+
+
+def _canonical(address: str) -> tuple[str, str]:
+    """The address as it is compared: its domain as we would dial it, no letter taken for another.
+
+    Of the local part only A to Z are equal to a to z: to a server anything else is another mailbox.
+    """
+    local, _, domain = address.rpartition("@")
+    with contextlib.suppress(InvalidValue):
+        domain = canonical_host(domain)
+    return local.translate(_LOWER), domain.translate(_LOWER)

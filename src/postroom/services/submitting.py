@@ -89,7 +89,9 @@ class Line:
         Gives the rows that a new connection would take: still claimed, untried, in order.
         """
         by_id = {one.id: one for one in claims}
-        marks = Marks(self._db, claims, owner=self._owner, ahead=AHEAD // lines)
+        resend = any(by_name[one.row["service"]].on_ambiguous == "resend" for one in claims)
+        ahead = 0 if resend else AHEAD // lines  # what is marked and not begun would be sent twice
+        marks = Marks(self._db, claims, owner=self._owner, ahead=ahead)
         submissions, waiting = await self._submissions(claims, marks)
         settler = Settler(self._db, done, owner=self._owner, lines=lines)
         aside: list[Outcome] = []
@@ -140,10 +142,14 @@ class Line:
     def _unless_stopping(
         self, one: Claim, mark: Callable[[], Awaitable[None]]
     ) -> Callable[[], Awaitable[None]]:
+        begun = False
+
         async def marked() -> None:
-            if self._stopping(one.row["service"]):
+            nonlocal begun
+            if not begun and self._stopping(one.row["service"]):
                 raise Refused("No further message is begun.", temporary=True)
             await mark()
+            begun = True
 
         return marked
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from postroom.db import Claim
+from postroom.db.claims import LEASE_SECONDS
 from postroom.errors import Refused
+from postroom.services import marking
 from postroom.services.marking import AHEAD, Marks
 from postroom.services.settling import Drained, Settler
 from tests.unit.services.desk import Desk
@@ -64,6 +68,39 @@ async def test_a_lost_claim_is_refused_alone(desk: Desk) -> None:
     await marks.marker(taken[2])()
     await marks.finish()
     assert await states(desk, taken) == ["submitting", "claimed", "submitting"]
+
+
+async def test_a_mark_that_was_slept_over_is_not_believed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was frozen beyond its lease sends nothing that others have taken over."""
+    taken = await claims(desk, 3)
+    marks = Marks(desk.db, taken, owner="me")
+    first, second, third = (marks.marker(one) for one in taken)
+    await first()
+    await desk.db.write(
+        lambda tx: tx.execute("UPDATE outbox SET epoch = epoch + 1 WHERE id <> :id", id=taken[2].id)
+    )
+    await second()  # so fresh that nobody can have taken it
+    for clock in ("monotonic", "timestamp"):
+        with monkeypatch.context() as later:
+            real = getattr(marking, clock)
+            later.setattr(marking, clock, lambda real=real: real() + LEASE_SECONDS)
+            with pytest.raises(Refused) as caught:
+                await second()
+            assert caught.value.code == "claim_lost"
+            await third()
+    await marks.finish()
+
+
+async def test_without_marks_ahead_one_row_at_a_time_is_in_doubt(desk: Desk) -> None:
+    taken = await claims(desk, 4)
+    marks = Marks(desk.db, taken, owner="me", ahead=0)
+    for turn, one in enumerate(taken):
+        assert (await states(desk, taken)).count("submitting") == turn
+        await marks.marker(one)()
+        await asyncio.sleep(0.05)  # whatever it began beside would be done
+    await marks.finish()
 
 
 async def test_outcomes_settled_together_keep_their_own_states(desk: Desk) -> None:

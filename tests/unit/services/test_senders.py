@@ -34,6 +34,20 @@ OWN = "orders@acme.example"
         ("x@evilacme.example", OWN, ["*@acme.example"], True, "sender_not_allowed"),
         ("anyone@else.example", "", ["a@acme.example"], False, "sender_not_allowed"),
         ("anyone@else.example", "", [], True, "sender_not_allowed"),
+        # letters that only fold into each other are another mailbox, another domain
+        ("u@straße.example", "u@strasse.example", [], True, "sender_not_allowed"),
+        ("u@straße.example", "", ["*@strasse.example"], True, "sender_not_allowed"),
+        ("\u017fam@acme.example", "sam@acme.example", [], True, "sender_not_allowed"),
+        ("\u212aim@acme.example", "", ["kim@acme.example"], True, "sender_not_allowed"),
+        # one domain in its two spellings
+        ("u@BÜCHER.example", "u@xn--bcher-kva.example", [], True, Sender("u@BÜCHER.example")),
+        (
+            "u@xn--bcher-kva.example",
+            "",
+            ["*@bücher.example"],
+            True,
+            Sender("u@xn--bcher-kva.example"),
+        ),
         ("", "", [], True, "invalid_value"),
         ("", "", [], False, "invalid_value"),
     ],

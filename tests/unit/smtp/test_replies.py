@@ -8,6 +8,7 @@ from postroom.protocols.base import Reply
 from postroom.protocols.smtp import explain
 from postroom.protocols.smtp.machine import Answer
 from postroom.protocols.smtp.replies import reply_of
+from postroom.secret import Scrubber, Secret
 
 __all__: list[str] = []
 
@@ -47,6 +48,21 @@ def test_text_is_scrubbed_and_bounded():
     reply = reply_of(answer, "sign-in", lambda text: text.replace("hunter22", "****"))
     assert "hunter22" not in reply.text
     assert len(reply.text) <= 1000
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"5.7.8 not hunter22-ca", b"5.7.8 nary, no"),
+        (b"not hunter22-canary, no", b"5.7.8 nor HUNTER22-CANARY"),
+        (b"no", b"hun", b"ter22-canary"),
+    ],
+)
+def test_a_secret_over_the_ends_of_lines_is_scrubbed(lines):
+    """T34: however the server breaks its lines."""
+    text = reply_of(Answer(535, lines), "sign-in", Scrubber([Secret("hunter22-canary")]).text).text
+    assert "****" in text
+    assert not any(part in text.lower() for part in ("hun", "ter22", "canary", "nary"))
 
 
 @pytest.mark.parametrize(

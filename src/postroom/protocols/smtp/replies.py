@@ -37,9 +37,13 @@ def reply_of(answer: Answer, step: str, scrub: Callable[[str], str] = str) -> Re
     enhanced = found.group().strip() if found else ""
     if found:
         lines = [_ENHANCED.sub("", line) for line in lines]
-    text = _UNPRINTABLE.sub("?", " ".join(filter(None, map(str.strip, lines))))
+    whole = "".join(lines)
+    text = scrub(whole)
+    if text == whole:  # else a secret may go over the end of a line
+        text = scrub(" ".join(filter(None, map(str.strip, lines))))
+    text = _UNPRINTABLE.sub("?", text)
     state = _EXCEPTIONS.get((step, answer.code, enhanced)) or _BY_CLASS[answer.code // 100]
-    return Reply(state, answer.code, enhanced, scrub(text)[:_TEXT_LIMIT], step)
+    return Reply(state, answer.code, enhanced, text[:_TEXT_LIMIT], step)
 
 
 def refusal(step: str, code: int, enhanced: str, text: str) -> Reply:

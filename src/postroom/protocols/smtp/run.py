@@ -163,6 +163,9 @@ class Run:
                 self._dialogue.put_content(stuffer.feed(piece))
                 await self._dialogue.drain()
             self._dialogue.put_content(stuffer.end())
+        if not await self._waiting.allowed(made):
+            self._current = None  # its outcome is known
+            raise _taken_back()
         # from here on the dot may be on its way, even if this process only thinks of flushing it
         made.dotted = True
         self._dialogue.put(END)
@@ -203,3 +206,15 @@ class Run:
         if kind == 3 or (kind == 2 and step != "end-of-data"):
             raise self._dialogue.disordered(reply)
         return reply
+
+
+def _taken_back() -> WireError:
+    """The message whose DATA has begun must not be sent: only a connection that ends says that."""
+    return WireError(
+        "A message was not ours to send any more, so the connection was ended.",
+        code="connection_lost",
+        hint="The rest goes over a new connection.",
+        step="send",
+        temporary=True,
+        worn_out=True,
+    )

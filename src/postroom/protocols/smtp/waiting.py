@@ -47,7 +47,7 @@ class Waiting:
         return None
 
     async def allowed(self, made: Transaction) -> bool:
-        """Await ``before_data``; what it refuses (a lost claim) is not sent."""
+        """Await ``before_data``; what it refuses (a lost claim) is not sent, and known."""
         if made.submission.before_data is None:
             return True
         try:
