@@ -59,17 +59,13 @@ def _outside_the_room(desk: Desk, tx: Tx, source: Source) -> None:
 
 def _own_directory(desk: Desk, tx: Tx, source: Source) -> None:
     """Two mailboxes that share a directory, by whatever path, are an accident: told when saved."""
-    place = _place(desk, tx, source)
+    place, watched = _place(desk, tx, source), _watched(desk, tx, source)
     for other in store.load_all(tx):
         same = other.name.casefold() == source.name.casefold()
         if same or source.sink.type != "directory" or other.sink.type != "directory":
             continue
         there = _place(desk, tx, other)
-        if (
-            place is None
-            or there is None
-            or _watched(desk, tx, other) == _watched(desk, tx, source)
-        ):
+        if not place or not there or _watched(desk, tx, other) == watched:
             continue
         if place.is_relative_to(there) or there.is_relative_to(place):
             raise InvalidValue(

@@ -180,7 +180,8 @@ class Batch:
 
     def names(self, folder: str) -> list[str]:
         """The names of what lies in a folder."""
-        return os.listdir(self._directory(folder))
+        with os.scandir(self._directory(folder)) as found:
+            return [entry.name for entry in found]
 
     def add(self, folder: str, name: str, content: bytes | Content, *, mark: str = "") -> Message:
         """Write a message under a temporary name; :meth:`commit` gives it the path told here.
