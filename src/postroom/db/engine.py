@@ -168,6 +168,7 @@ class Database:
         self._writer: threading.Thread | None = None
         self._closed = False
         self._starting = threading.Lock()
+        self._schema: int | None = None  # the schema in which nothing foreign was found
 
     async def write(self, body: Callable[[Tx], T]) -> T:
         """Run ``body`` in a write transaction and commit it durably.
@@ -298,11 +299,19 @@ class Database:
         if connection is not None:
             connection.close()
 
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        """Look for triggers again when somebody changed the schema since this file was opened."""
+        schema: int = connection.execute("PRAGMA schema_version").fetchone()[0]
+        if schema != self._schema:
+            _check_foreign(connection)
+            self._schema = schema
+
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[_Answer]:
         answers: list[_Answer] = []
         tx = Tx(connection, self.path)
         connection.execute("BEGIN IMMEDIATE")
         try:
+            self._check_schema(connection)
             for body, future in batch:
                 connection.execute("SAVEPOINT body")
                 try:

@@ -13,12 +13,13 @@ from postroom.secret import Secret
 from postroom.vault.datakey import Binding, DataKey
 from postroom.vault.seal import KEY_BYTES
 
-__all__ = ["SEALED_IN", "Hints"]
+__all__ = ["KIND", "SEALED_IN", "Hints"]
 
 SEALED_IN: Final = (
     "INSERT INTO sealed (kind, record, version, field, data_key, blob) "
     "VALUES (:kind, :record, :version, :field, :data_key, :blob)"
 )
+KIND: Final = "hint"
 FIELD: Final = "hints"
 
 

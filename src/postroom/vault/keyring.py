@@ -19,7 +19,7 @@ from postroom.db import Row, Tx
 from postroom.errors import Locked, Refused, Unreadable
 from postroom.secret import Secret
 from postroom.vault.datakey import Binding, DataKey
-from postroom.vault.hints import SEALED_IN, Hints
+from postroom.vault.hints import KIND, SEALED_IN, Hints
 from postroom.vault.kek import Kek
 from postroom.vault.seal import KEY_BYTES, open_value
 from postroom.vault.terms import Terms, kek_ids
@@ -171,11 +171,10 @@ class Keyring:
             version=version,
         )
         self._opened.clear()  # what is destroyed is not kept in memory either
-        for row in keys:
+        for row in keys if kind != KIND else ():  # the key of hints is for all hints
             tx.execute(
                 "DELETE FROM data_keys WHERE id = :id "
-                "AND NOT EXISTS (SELECT 1 FROM sealed WHERE data_key = :id) "
-                "AND NOT EXISTS (SELECT 1 FROM room WHERE key = 'hints_key' AND value = :id)",
+                "AND NOT EXISTS (SELECT 1 FROM sealed WHERE data_key = :id)",
                 id=row["data_key"],
             )
         return gone

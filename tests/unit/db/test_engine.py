@@ -279,3 +279,21 @@ async def test_a_full_disk_says_so_and_saves_nothing_of_the_batch(db: Database) 
     await db.write(lambda tx: tx.value(f"PRAGMA max_page_count = {pages + 1000}"))
     await db.write(fill)
     assert names(db) == {"big"}
+
+
+async def test_a_trigger_that_is_put_in_while_the_room_is_open_stops_every_write(
+    db: Database,
+) -> None:
+    """T93: it could take audit rows away; every write is refused until it is gone."""
+    await db.write(put("before"))
+    other = sqlite3.connect(db.path)
+    other.execute("CREATE TRIGGER t AFTER INSERT ON variables BEGIN DELETE FROM variables; END")
+    other.commit()
+    for _ in range(2):
+        with pytest.raises(RoomError, match="put a trigger named 't'"):
+            await db.write(put("while"))
+    other.execute("DROP TRIGGER t")
+    other.commit()
+    other.close()
+    await db.write(put("after"))
+    assert names(db) == {"before", "after"}

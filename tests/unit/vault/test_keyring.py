@@ -106,6 +106,18 @@ async def test_a_second_kek_opens_the_same_keyring(room: Room) -> None:
     assert await dataclasses.replace(room, store=store).password("acme") == "hunter2hunter2"
 
 
+async def test_a_data_key_that_the_hints_are_pointed_at_is_destroyed_all_the_same(
+    room: Room,
+) -> None:
+    """T23: who can write to the database keeps no destroyed version's key that way."""
+    await room.login("acme", "correct horse 1")
+    [row] = await room.sql("SELECT data_key FROM sealed WHERE kind = 'credential'")
+    await room.login("acme", "correct horse 2")
+    await room.sql("UPDATE room SET value = :id WHERE key = 'hints_key'", id=row["data_key"])
+    await room.db.write(lambda tx: room.keyring.destroy(tx, "credential", room.id("acme"), 1))
+    assert await room.sql("SELECT 1 FROM data_keys WHERE id = :id", id=row["data_key"]) == []
+
+
 async def test_destroying_a_version_drops_its_data_key_and_no_other(room: Room) -> None:
     await room.login("acme", "hunter2hunter2")
     await room.login("other", "hunter3hunter3")
