@@ -351,3 +351,17 @@ async def test_a_mass_of_mail_is_stopped_while_a_worker_sends_it(
             left = post.states()["queued"]
             assert await post.room.outbox.cancel_held(service="orders-out") == left
             assert post.states() == {"sent": 60 - left, "cancelled": left}
+
+
+async def test_what_was_deferred_is_hurried_when_the_cause_is_gone(post: Outgoing) -> None:
+    """After an outage a restart of the connection, or another secret, brings it forward."""
+    await post.service()
+    port = (await post.room.connections.show("acme"))["outgoing"]["port"]
+    await post.room.connections.set("acme", {"outgoing": {"port": "1"}}, rebind=True)
+    item = await post.store()
+    await post.drain()
+    assert (await post.show(item)).state == "deferred"
+    await post.room.connections.set("acme", {"outgoing": {"port": port}}, rebind=True)
+    assert (await post.drain()).sent == 0, "it waits for its time"
+    await post.room.connections.restart("acme")
+    assert (await post.drain()).sent == 1

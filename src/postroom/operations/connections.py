@@ -18,6 +18,7 @@ from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage
+from postroom.operations.waking import wake
 from postroom.sources import store as sources
 
 __all__ = ["Connections", "merge"]
@@ -154,17 +155,18 @@ class Connections:
         )
 
     async def restart(self, name: str) -> dict[str, bool]:
-        """Drop what is open and begin anew: every source over it, also one that waits after a failure.
+        """Drop what is open and begin anew: every source over it, also one that waits after a failure,
+        and every message that was deferred.
 
         Gives those sources, and whether a worker collects for each right now.
         """
 
         def body(tx: Tx) -> dict[str, bool]:
             found = store.get(tx, name).name
-            begun = {}
-            for use in usage.of_connection(tx, found).uses:
+            begun, uses = {}, usage.of_connection(tx, found).uses
+            wake(tx, uses)
+            for use in uses:
                 if use.noun == "source":
-                    sources.touch(tx, use.name)
                     workers = usage.of_source(tx, use.name).uses
                     begun[use.name] = any(each.noun == "worker" for each in workers)
             events.record(tx, found, "restarted", actor=self._desk.actor)

@@ -18,9 +18,9 @@ from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
-from postroom.sources import store as sources
+from postroom.operations.waking import wake
 
-__all__ = ["Credentials", "wake_sources"]
+__all__ = ["Credentials"]
 
 SECONDS_OF_A_DAY: Final = 86400.0
 
@@ -88,7 +88,7 @@ class Credentials:
                 used_lines=lines,
                 rebind=rebind,
             )
-            wake_sources(tx, name)
+            wake(tx, usage.of_credential(tx, name).uses)
             return saved
 
         return await self._desk.change(body, rebind=rebind)
@@ -254,13 +254,6 @@ class Credentials:
         """As :meth:`usage`, inside a transaction."""
         record = self._desk.credentials.get(tx, name)
         return usage.of_credential(tx, record.name, since=record.created_at)
-
-
-def wake_sources(tx: Tx, name: str) -> None:
-    """Sources that wait after a refused sign-in try again when the secret has changed."""
-    for use in usage.of_credential(tx, name).uses:
-        if use.noun == "source":
-            sources.touch(tx, use.name)
 
 
 def _line(one: Credential) -> dict[str, Any]:

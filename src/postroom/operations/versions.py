@@ -8,8 +8,9 @@ from typing import Any
 from postroom.clock import rfc3339
 from postroom.credentials.history import History
 from postroom.db import Tx
-from postroom.operations.credentials import wake_sources
+from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.waking import wake
 
 __all__ = ["Versions"]
 
@@ -51,7 +52,7 @@ class Versions:
                 used_lines=self._desk.lines_of(tx, name),
                 rebind=rebind,
             )
-            wake_sources(tx, name)
+            wake(tx, usage.of_credential(tx, name).uses)
             return new
 
         return await self._desk.change(body, rebind=rebind)

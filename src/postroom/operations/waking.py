@@ -1,0 +1,24 @@
+"""Waking what waits: sources after a failure, deferred messages, once what they rest on has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from postroom.db import Tx
+from postroom.operations.usage import Use
+from postroom.services.held import hurry
+from postroom.sources import store as sources
+
+__all__ = ["wake"]
+
+
+def wake(tx: Tx, uses: Iterable[Use]) -> None:
+    """Let the sources among these begin anew and the services try at once what they deferred."""
+    names = set()
+    for use in uses:
+        if use.noun == "source":
+            sources.touch(tx, use.name)
+        elif use.noun in ("service", "outbox"):
+            names.add(use.name)
+    for name in names:
+        hurry(tx, name)
