@@ -219,9 +219,12 @@ async def collect_watched(pen: Pen, room: str, kek: str, name: str) -> None:
 
         return sync
 
-    def rename(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
-        renaming(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-        say("name", f"{path(src_dir_fd)}/{source}", f"{path(dst_dir_fd)}/{target}")
+    def named(old: Any) -> Any:
+        def name_(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+            old(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+            say("name", f"{path(src_dir_fd)}/{source}", f"{path(dst_dir_fd)}/{target}")
+
+        return name_
 
     def recorded(old: Any) -> Any:
         def delivered(tx: Any, reads: Any, *rest: Any, **more: Any) -> Any:
@@ -230,8 +233,7 @@ async def collect_watched(pen: Pen, room: str, kek: str, name: str) -> None:
 
         return delivered
 
-    renaming = os.rename
-    os.rename = rename  # type: ignore[assignment]
+    os.rename, os.link = named(os.rename), named(os.link)
     os.fsync, os.fdatasync = synced(os.fsync), synced(os.fdatasync)
     patch("postroom.sources.ledger:delivered", recorded)
     await collect(pen, room, kek, name)
