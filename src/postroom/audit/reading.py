@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 from postroom.audit.record import ACCEPT, CHECKPOINT, Mac, is_own
@@ -34,7 +35,7 @@ def highest_version(tx: Tx, mac: Mac, record: str, *, name: str) -> int:
         "SELECT version FROM audit WHERE record = :record ORDER BY version DESC LIMIT 1",
         record=record,
     )
-    row = _newest_own(tx, mac, _ABOUT, name=name)
+    row = _newest_own(tx, mac, lambda below: tx.one(_ABOUT, name=name, below=below))
     told = _detail(row["detail"]) if row is not None else {}
     stated = told.get("version") if told.get("id") == record else None
     return max(beside or 0, stated if isinstance(stated, int) else 0)
@@ -54,13 +55,14 @@ def active_term(tx: Tx, mac: Mac) -> tuple[int, str | None] | None:
 
 def term_row(tx: Tx, mac: Mac) -> Row | None:
     """The newest row, among those whose code fits, that tells of a rotation of the vault key."""
-    return _newest_own(tx, mac, _TERM)
+    return _newest_own(tx, mac, lambda below: tx.one(_TERM, below=below))
 
 
-def _newest_own(tx: Tx, mac: Mac, query: str, **values: str) -> Row | None:
-    row = tx.one(query, below=2**63 - 1, **values)
+def _newest_own(tx: Tx, mac: Mac, below: Callable[[int], Row | None]) -> Row | None:
+    """The first whose code fits of the rows below a position that ``below`` gives, the newest first."""
+    row = below(2**63 - 1)
     while row is not None and not is_own(tx, mac, row):
-        row = tx.one(query, below=row["position"], **values)
+        row = below(row["position"])
     return row
 
 
