@@ -23,12 +23,13 @@ class Transcript:
     messages are read, which also makes recording free.
     """
 
-    __slots__ = ("_kept", "_lines", "_open", "_scrubber", "_silent", "quiet")
+    __slots__ = ("_inside", "_kept", "_lines", "_open", "_scrubber", "_silent", "quiet")
 
     def __init__(self, scrubber: Scrubber) -> None:
         self._scrubber = scrubber
         self._lines: deque[tuple[str, bytes]] = deque()
         self._open = {"C": b"", "S": b""}  # the line each side has begun and not ended
+        self._inside = {"C": False, "S": False}  # a line that was cut, and whose end has not come
         self._silent = {"C": 0, "S": 0}  # bytes counted and not kept since the last line
         self._kept = 0
         self.quiet = False
@@ -68,7 +69,14 @@ class Transcript:
             if self._open[who]:
                 self._silent[who] += len(self._open[who])
                 self._open[who] = b""
+            self._inside[who] = bytes(data[-1:]) != b"\n"
             return
+        if self._inside[who]:  # half a secret would not be found in the rest
+            rest, end, data = bytes(data).partition(b"\n")
+            self._silent[who] += len(rest) + len(end)
+            self._inside[who] = not end
+            if not data:
+                return
         if self._silent[who]:
             self._flush(who)
         *whole, self._open[who] = (self._open[who] + bytes(data)).split(b"\n")
@@ -76,6 +84,7 @@ class Transcript:
             self._keep(who, line.rstrip(b"\r"))
         if len(self._open[who]) > LONG:
             self._flush(who)
+            self._inside[who] = True
 
     def _flush(self, who: str) -> None:
         if self._open[who]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def test_content_is_counted_and_not_kept() -> None:
     record = _transcript()
     record.received(b"+OK follows\r\n")
     for _ in range(100):
-        record.received(b"z" * 60_000)
+        record.received(b"z" * 59_998 + b"\r\n")
     record.received(b".\r\n")
     assert record.lines() == ["S: +OK follows", "S: (6000000 bytes)", "S: ."]
 
@@ -76,3 +77,21 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(lines) <= 200
     assert sum(map(len, lines)) < 20_000
     assert lines[-1].startswith("S: * line 4999")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"!" * 4090 + b"hunter2-ca", b"nary and more\r\nnext\r\n"],
+        [b"!" * 100, b"!" * 3990 + b"hunter2-ca", b"nary", b" and more\r\nnext\r\n"],
+        [b"!" * 4090 + b"hunter2-ca", b"nary" + b"!" * 4092, b"\r\nnext\r\n"],
+    ],
+)
+def test_a_secret_across_the_end_of_what_is_kept_of_a_long_line(pieces: list[bytes]) -> None:
+    """T34: the rest of a line that was cut is counted, not kept: half a secret is not found."""
+    transcript = Transcript(Scrubber([Secret("hunter2-canary")]))
+    for piece in pieces:
+        transcript.received(piece)
+    lines = transcript.lines()
+    assert lines[-1] == "S: next"
+    assert not any("nary" in line for line in lines)
