@@ -234,7 +234,7 @@ def _unlocking(settings: Settings, ask: Ask | None) -> Callable[[Database], Awai
 
 
 def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
-    start, mac = _audit_key(db, start)
+    start, mac = _with_its_term(db, *_audit_key(db, start))
     keyring = start.keyring
     recorder = None if mac is None else Recorder(mac)
     checkpoints = None
@@ -268,14 +268,8 @@ def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
     """The code of the audit record; a room whose own does not open is locked: nothing is unrecorded."""
     if start.keyring is None:
         return start, None
-    terms = start.keyring.terms
     try:
-        mac = db.read_now(partial(audit_code, start.keyring))
-        terms.told = partial(active_term, mac=mac)
-        db.read_now(terms.active)
-        return start, mac
-    except Locked as old:
-        return start._replace(keyring=None, locked=old), None
+        return start, db.read_now(partial(audit_code, start.keyring))
     except Unreadable as error:
         locked = Locked(
             f"The audit record's key does not open: {error.sentence}",
@@ -283,6 +277,18 @@ def _audit_key(db: Database, start: Start) -> tuple[Start, Mac | None]:
             hint="Restore the room from a backup; until then it can only be looked at.",
         )
         return start._replace(keyring=None, locked=locked), None
+
+
+def _with_its_term(db: Database, start: Start, mac: Mac | None) -> tuple[Start, Mac | None]:
+    """A room whose active vault key is not the one of the last rotation is locked."""
+    if start.keyring is None or mac is None:
+        return start, mac
+    start.keyring.terms.told = partial(active_term, mac=mac)
+    try:
+        db.read_now(start.keyring.terms.active)
+    except Locked as old:
+        return start._replace(keyring=None, locked=old), None
+    return start, mac
 
 
 def _make_directory(path: Path) -> None:
