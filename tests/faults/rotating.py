@@ -55,7 +55,7 @@ async def frozen_writer(stage: Stage, mutant: str = "") -> list[str]:
     """A writer stands still between its look at the active term and its commit, and a rotation wants
     to begin a term and to destroy one: it waits, and the writer's secret opens afterwards."""
     await made(stage)
-    spot = "postroom.vault.terms:Terms.active after"
+    spot = "postroom.vault.terms:Terms.active after 2"  # the first is that of opening the room
     with History() as history:
         with Victim(STORY, *stage.where, "a", history=history, mutant=mutant,
                     spot=spot, stop=True) as writer:  # fmt: skip
