@@ -114,7 +114,7 @@ class Sweep:
 
     def look_at_files(self, kind: str, folder: Path) -> None:
         """Every file below a folder: its name, its bytes, and who may read it; changed ones only."""
-        for path in folder.rglob("*"):
+        for path in _below(folder):
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 found = path.lstat()
                 if stat.S_IMODE(found.st_mode) & 0o077:
@@ -168,6 +168,12 @@ class Sweep:
     def report(self) -> str:
         """What was found, a line each."""
         return "\n".join(f"{hit.canary} as {hit.form} in {hit.where}" for hit in sorted(self.hits))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that lies below; a directory that goes away meanwhile is passed over."""
+    for top, folders, files in os.walk(folder):
+        yield from (Path(top, name) for name in (*folders, *files))
 
 
 def _descendants(ancestors: set[int]) -> set[int]:
