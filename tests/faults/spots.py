@@ -20,12 +20,15 @@ import pkgutil
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
 import postroom
 
 __all__ = ["Spot", "arm", "load_all", "patch"]
+
+_SETTLED = 0.3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ def arm(spot: Spot, *, stop: bool = False) -> None:
         if when == spot.when:
             count += 1
             if count == spot.nth:
+                if (
+                    stop
+                ):  # what other threads were writing is over: a frozen write holds up everybody
+                    time.sleep(_SETTLED)
                 os.kill(os.getpid(), signal.SIGSTOP if stop else signal.SIGKILL)
 
     kind, _, text = spot.where.partition(" ")
