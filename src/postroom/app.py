@@ -288,8 +288,10 @@ def _with_its_term(db: Database, start: Start, mac: Mac | None) -> tuple[Start, 
         db.read_now(start.keyring.terms.active)
     except Locked as old:
         return start._replace(keyring=None, locked=old), None
-    except RoomError:
-        pass  # tables that somebody changed: lists still work, and whoever seals or records is told
+    except RoomError as error:
+        if error.code != "room_error":  # busy or full: nothing was compared
+            raise
+        # tables that somebody changed: lists still work, and whoever seals or records is told
     return start, mac
 
 
