@@ -91,7 +91,8 @@ class Worker:
             try:
                 watcher = await self._room.collecting.watcher(claim)
             except Exception as error:
-                await give_up(self._room.desk.db, claim, _told(error))
+                seat = await self._room.desk.seat()
+                await give_up(self._room.desk.db, claim, _told(error), owe=seat.owe)
                 raise
             await watcher.watch(linger=False)
         except PostroomError as error:
