@@ -73,8 +73,8 @@ class Services:
         if uses and not force:
             hint = "Let them be sent, cancel them, or use --force."
             raise usage.in_use(f"Service {found.name}", uses, hint)
-        store.delete(tx, name)
-        self._desk.record(tx, "delete", "service", name)
+        store.delete(tx, found.name)
+        self._desk.record(tx, "delete", "service", found.name)
 
     async def hold(self, name: str) -> dict[str, Any]:
         """Send nothing through a service until it is released; it goes on storing messages."""
@@ -90,8 +90,9 @@ class Services:
 
     async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
         def body(tx: Tx) -> None:
-            if store.hold(tx, name, held=held):
-                self._desk.record(tx, "hold" if held else "release", "service", name)
+            found = store.get(tx, name).name
+            if store.hold(tx, found, held=held):
+                self._desk.record(tx, "hold" if held else "release", "service", found)
 
         await self._desk.write(body)
         return await self.show(name)

@@ -76,7 +76,8 @@ MISSING = [
 
 @pytest.mark.parametrize(("kind", "values", "missing"), MISSING)
 def test_what_is_missing(kind: str, values: dict[str, Any], missing: list[str]) -> None:
-    assert made(kind, values).missing() == missing
+    details = made(kind, values).split()
+    assert type_named(kind).lacks(details.plain, details.sealed) == missing
 
 
 REFUSED = [
