@@ -175,9 +175,10 @@ class Credentials:
         """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            used = usage.count_of_credentials(tx)
             return [
-                {**_line(one), "used_by": len(usage.referring_to_credential(tx, one.name))}
-                for one in self._desk.credentials.all(tx)
+                {**_line(one), "used_by": used[one.name.casefold()]}
+                for one in self._desk.credentials.all(tx, hints=False)
             ]
 
         found = await self._desk.db.read(body)

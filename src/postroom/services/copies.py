@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Queue, Tx, write_or_owe
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import outbox
+from postroom.services import contents
 from postroom.services import settle as rows
 from postroom.services.service import Service
 
@@ -101,7 +101,7 @@ async def _make(
 
     def read(tx: Tx) -> tuple[str, bytes | None]:
         message_id = tx.value("SELECT message_id FROM outbox WHERE id = :id", id=one.id)
-        return message_id, outbox.content_of(tx, one.id)
+        return message_id, contents.content_of(tx, one.id)
 
     message_id, content = await db.read(read)
     try:

@@ -18,6 +18,7 @@ from postroom.sources.collector import SOURCES, Collector, Progress, Tally
 from postroom.sources.deadline import Deadline
 from postroom.sources.naming import Naming
 from postroom.sources.source import Backoff, Source
+from postroom.sources.standing import Kept
 
 __all__ = ["Watcher", "give_up", "wait_after"]
 
@@ -77,6 +78,7 @@ class Watcher:
             progress=progress,
         )
         self._store: MessageStore | None = None
+        self._kept = Kept(claim.row["state"], claim.row["state_since"])
         self._due_at = 0.0  # of the row, when the last pass began
         self._changed = False
 
@@ -136,7 +138,8 @@ class Watcher:
         self._due_at = (await self._row())["due_at"]
         async with Deadline(self._source.polling_timeout) as deadline:
             if self._store is None:
-                await self._mark("connecting")
+                if not self._kept.failing:  # why it fails is to be seen until that is over
+                    await self._mark("connecting")
                 with deadline.paused():  # waiting for a turn is not the server's silence
                     await self._gate.acquire()
                 try:
@@ -175,7 +178,7 @@ class Watcher:
                 now=now,
                 reset_after=self._source.backoff.reset_after_successes,
             )
-            rows.mark(tx, self._claim.id, "idle", now=now)
+            rows.mark(tx, self._claim.id, "idle", now=self._kept.since("idle", now))
 
         await self._db.write(body)
 
@@ -256,7 +259,8 @@ class Watcher:
             # the time spent waiting is no time without a failure
             quiet = backoff.max + backoff.reset_after
             count = rows.failed(tx, self._claim.id, reset_after=quiet, now=now)
-            rows.mark(tx, self._claim.id, state, note=str(error), now=now)
+            since = self._kept.since(state, now)
+            rows.mark(tx, self._claim.id, state, note=str(error), now=since)
             wait = wait_after(backoff, count)
             return max(wait, REFUSED_SECONDS) if permanent else wait
 
@@ -265,7 +269,7 @@ class Watcher:
     async def _mark(self, state: str) -> None:
         def body(tx: Tx) -> None:
             SOURCES.guard(tx, self._claim, owner=self._owner)
-            rows.mark(tx, self._claim.id, state, now=timestamp())
+            rows.mark(tx, self._claim.id, state, now=self._kept.since(state, timestamp()))
 
         await self._db.write(body)
 
