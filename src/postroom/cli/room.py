@@ -13,6 +13,7 @@ import yaml
 from postroom.cli import show
 from postroom.cli.finished import all_finished
 from postroom.cli.moved import show_moved
+from postroom.cli.newfile import new_file
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding, told, upgraded
 from postroom.cli.verbs import Verbs
@@ -166,14 +167,6 @@ def export(
     if to is None:
         sys.stdout.write(text)
         return
-    try:
-        with to.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise WrongUse(
-            f"{to} is there already, and nothing is written over it.",
-            hint="Give the name of a new file, or move that one away.",
-        ) from None
-    except OSError as error:
-        raise WrongUse(f"{to} cannot be written: {error.strerror}.") from error
+    with new_file(to) as write:
+        write(text)
     show.say(f"Written to {to}, without secrets.", path=str(to))

@@ -186,7 +186,7 @@ class Application:
                 Connections(self._desk).remove,
             ),
             "credentials": (
-                (one.name for one in self._desk.credentials.all(tx)),
+                (one.name for one in self._desk.credentials.all(tx, hints=False)),
                 Credentials(self._desk).remove,
             ),
             "variables": (variables.all_variables(tx), Variables(self._desk).remove),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Row, Tx
+from postroom.db import Claim, Database, Owe, Row, Tx, write_or_owe
 from postroom.errors import PostroomError, Refused, SignInError, WireError
 from postroom.log import about, logger
 from postroom.protocols.base import MessageStore, OpenSpool
@@ -56,6 +56,7 @@ class Watcher:
         gate: asyncio.Semaphore | None = None,
         progress: Progress | None = None,
         on_lost: OnLost | None = None,
+        owe: Owe | None = None,
     ) -> None:
         """``gate``: how many may be opening a connection at the same time."""
         self._db = db
@@ -65,6 +66,7 @@ class Watcher:
         self._open_store = open_store
         self._gate = gate or asyncio.Semaphore(1)
         self._on_lost = on_lost
+        self._owe = owe
         self._collector = Collector(
             db,
             claim,
@@ -285,7 +287,7 @@ class Watcher:
             SOURCES.release(tx, self._claim, owner=self._owner, due_at=due_at)
 
         with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
-            await self._db.write(body)
+            await write_or_owe(self._db, body, self._owe)
 
     def _abandon(self) -> None:
         store, self._store = self._store, None
@@ -318,7 +320,9 @@ def _due(source: Source, tally: Tally) -> float:
     return _next(source, tally)
 
 
-async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:
+async def give_up(
+    db: Database, claim: Claim, error: PostroomError, *, owe: Owe | None = None
+) -> None:
     """Give a claim back that cannot be watched at all: what is wrong stands on the source."""
     owner: str = claim.row["owner"]
 
@@ -328,7 +332,7 @@ async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:
         rows.mark(tx, claim.id, "failed", note=str(error), now=now)
         SOURCES.release(tx, claim, owner=owner, due_at=now + _UNUSABLE_SECONDS)
 
-    await db.write(body)
+    await write_or_owe(db, body, owe)
 
 
 def wait_after(backoff: Backoff, failures: int) -> float:
