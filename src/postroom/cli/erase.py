@@ -68,6 +68,13 @@ def _show(kept: Kept) -> None:
                 f"{_many(len(kept.outbox), entries, kept.sentences)}."
             )
         )
+    if kept.traces:
+        print(
+            show.said(
+                "Of something that was erased earlier there may still be traces in the database's file; "
+                "this command removes them too."
+            )
+        )
     for one in kept.outbox:
         others = f", also to {one.others} more" if one.others else ""
         print(show.plain(f"  outbox {one.id}  {one.state}{others}  {one.subject}"))
