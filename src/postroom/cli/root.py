@@ -37,6 +37,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "outbox": ("outbox", "What waits and was sent: list, show, drain, retry ..."),
     "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
+    "erase": ("erase", "Remove what the room keeps of one person; the plan comes first."),
     "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
     "audit": ("audit", "The audit record: list, verify, heads ..."),
     "backup": ("backup", "Backups of the room: create, verify, restore."),

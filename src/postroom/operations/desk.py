@@ -69,6 +69,11 @@ class Desk:
                 self._seat = await Seat(self.db, kek=self.kek).__aenter__()
         return self._seat
 
+    @property
+    def seat_owner(self) -> str | None:
+        """The owner of this process's seat, if it took one."""
+        return self._seat.owner if self._seat is not None else None
+
     async def leave(self) -> None:
         """Finish what still runs, give the seat back, say in the audit that this process is done."""
         if self.background:
