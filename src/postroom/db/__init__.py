@@ -5,7 +5,7 @@ from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.place import check_place
-from postroom.db.seats import Seat, drop_claims, how_many_living, is_living, seated
+from postroom.db.seats import Seat, drop_claims, how_many_living, is_living, seated, workers
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "open_database",
     "seated",
     "take_tokens",
+    "workers",
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime as dt
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from postroom.audit import Checkpoints, Recorder
+from postroom.clock import parse_duration, timestamp
 from postroom.connections.open import Opener
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
@@ -21,7 +23,7 @@ from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
 from postroom.operations.moved import Moved
 
-__all__ = ["Desk", "Rebind", "check_states"]
+__all__ = ["Desk", "Rebind", "check_states", "instant"]
 
 T = TypeVar("T")
 
@@ -202,6 +204,23 @@ def check_states(given: Iterable[str], known: Collection[str]) -> None:
             raise InvalidValue(
                 "state", f"there is no state {state!r}; choose of {', '.join(known)}"
             )
+
+
+def instant(field: str, given: str | dt.datetime) -> float:
+    """Seconds since 1970 of a duration back from now, a date or an instant (RFC 3339; UTC).
+
+    Raises InvalidValue.
+    """
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):
+            return timestamp() - parse_duration(given)
+        try:
+            given = dt.datetime.fromisoformat(given.strip())
+        except ValueError:
+            raise InvalidValue(
+                field, "give a duration such as 1h or 5d, or a date such as 2027-01-31"
+            ) from None
+    return (given if given.tzinfo else given.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _expands(expand: Callable[[str, str], object], texts: Iterable[str]) -> bool:

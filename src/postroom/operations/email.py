@@ -17,7 +17,7 @@ from postroom.errors import PostroomError
 from postroom.mail import AddressInput, Draft, Message
 from postroom.operations.desk import Desk
 from postroom.operations.outgoing import route_of, write_out
-from postroom.services import outbox
+from postroom.services import outbox, retention
 from postroom.services import service as services
 from postroom.services.outbox import Item
 
@@ -215,7 +215,7 @@ class Email:
 
     async def purge(self) -> None:
         """Remove what the outbox need not keep any longer."""
-        await self._desk.write(lambda tx: outbox.purge(tx, now=timestamp()))
+        await self._desk.write(lambda tx: retention.purge(tx, now=timestamp()))
 
     # ------------------------------------------------------------------ read
 
