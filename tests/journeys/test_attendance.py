@@ -12,10 +12,13 @@ from tests.child import Child
 from tests.ground import User
 from tests.journeys.conftest import Cli
 
-NOBODY = "No worker is at it. Send once with postroom outbox drain, or start one: postroom worker"
+NOBODY = (
+    "No worker runs, so nothing is sent. Start one (postroom worker), or send once: postroom outbox "
+    "drain"
+)
 OF_A_ROLE = (
-    "No worker of the role mailer is at it. Send once with postroom outbox drain --role mailer, "
-    "or start one: postroom worker --role mailer"
+    "No worker with the role mailer runs, so nothing is sent. Start one (postroom worker --role "
+    "mailer), or send once: postroom outbox drain --role mailer"
 )
 
 
@@ -105,7 +108,7 @@ def test_a_worker_of_another_role_is_none(cli: Cli, wired: User) -> None:
     answer = cli("outbox", "drain")
     assert (answer.status, answer.out) == (0, "Nothing was due.\n")
     assert (
-        "Service orders-out, 1 waiting. Only workers of the role mailer send it. Send once: "
+        "Service orders-out, 1 waiting. Only workers with the role mailer send it. Send once: "
         "postroom outbox drain --role mailer"
     ) in answer.err
     assert cli("outbox", "drain", "--role", "mailer").out == "1 sent.\n"

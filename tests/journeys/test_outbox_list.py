@@ -168,7 +168,7 @@ def test_the_library_searches_by_the_same_operation(cli: Cli, stored: list[str])
         assert (page.next, page.total) == (stored[2], 3)
         rest = opened.outbox.list(to="@example.com", oldest=True, limit=2, after=page.next)
         assert ([one.id for one in rest], rest.next) == ([stored[3]], None)
-        with pytest.raises(postroom.PostroomError, match="limit: give 1 or more"):
+        with pytest.raises(postroom.PostroomError, match="limit: give a number from 1 on"):
             opened.outbox.list(limit=0)
 
 

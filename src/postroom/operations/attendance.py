@@ -100,13 +100,13 @@ def _fits(needed: Sequence[Collection[str]], roles: Collection[str]) -> bool:
 def _note(needed: Sequence[Sequence[str]]) -> str:
     which, flags = _named(needed)
     return (
-        f"No worker{which} is at it. Send once with postroom outbox drain{flags}, or start one: "
-        f"postroom worker{flags}"
+        f"No worker{which} runs, so nothing is sent. Start one (postroom worker{flags}), or send once: "
+        f"postroom outbox drain{flags}"
     )
 
 
 def _named(needed: Sequence[Sequence[str]]) -> tuple[str, str]:
-    """`` of the role mailer`` and `` --role mailer``: the first of each group is enough."""
+    """`` with the role mailer`` and `` --role mailer``: the first of each group is enough."""
     roles = dict.fromkeys(each[0] for each in needed)
-    which = f" of the role {' and '.join(roles)}" if roles else ""
+    which = f" with the role {' and '.join(roles)}" if roles else ""
     return which, "".join(f" --role {role}" for role in roles)

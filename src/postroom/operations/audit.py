@@ -56,7 +56,7 @@ class Audit:
         """
         if noun is not None and noun not in NOUNS:
             raise InvalidValue("noun", f"there is no noun {noun!r}; choose of {', '.join(NOUNS)}")
-        begin = None if since is None else instant("since", since)
+        begin = instant("since", since)
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             found = audit.rows(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import datetime as dt
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from postroom.audit import Checkpoints, Recorder
-from postroom.clock import parse_duration, timestamp
+from postroom.clock import parse_instant
 from postroom.connections.open import Opener
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
@@ -206,21 +205,15 @@ def check_states(given: Iterable[str], known: Collection[str]) -> None:
             )
 
 
-def instant(field: str, given: str | dt.datetime) -> float:
-    """Seconds since 1970 of a duration back from now, a date or an instant (RFC 3339; UTC).
+def instant(field: str, text: str | None) -> float | None:
+    """Seconds since 1970 of ``1h`` (back from now), a date or an instant; None where none is given.
 
-    Raises InvalidValue.
+    Raises InvalidValue, which names the field.
     """
-    if isinstance(given, str):
-        with contextlib.suppress(ValueError):
-            return timestamp() - parse_duration(given)
-        try:
-            given = dt.datetime.fromisoformat(given.strip())
-        except ValueError:
-            raise InvalidValue(
-                field, "give a duration such as 1h or 5d, or a date such as 2027-01-31"
-            ) from None
-    return (given if given.tzinfo else given.replace(tzinfo=dt.UTC)).timestamp()
+    try:
+        return parse_instant(text) if text else None
+    except ValueError as error:
+        raise InvalidValue(field, str(error)) from None
 
 
 def _expands(expand: Callable[[str, str], object], texts: Iterable[str]) -> bool:

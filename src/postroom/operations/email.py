@@ -17,7 +17,7 @@ from postroom.errors import PostroomError
 from postroom.mail import AddressInput, Draft, Message
 from postroom.operations.desk import Desk
 from postroom.operations.outgoing import route_of, write_out
-from postroom.services import outbox, retention
+from postroom.services import outbox
 from postroom.services import service as services
 from postroom.services.outbox import Item
 
@@ -207,6 +207,7 @@ class Email:
             copies=functools.partial(sentfolder.copy_wanted, self._desk),
             open_sent=functools.partial(sentfolder.opened, self._desk),
             on_lost=lambda name, error: self._desk.opener.failed(name, "outgoing", error),
+            owe=seat.owe,
         )
 
     def seconds_until(self, due: float | None) -> float:
@@ -215,7 +216,7 @@ class Email:
 
     async def purge(self) -> None:
         """Remove what the outbox need not keep any longer."""
-        await self._desk.write(lambda tx: retention.purge(tx, now=timestamp()))
+        await self._desk.write(lambda tx: outbox.purge(tx, now=timestamp()))
 
     # ------------------------------------------------------------------ read
 

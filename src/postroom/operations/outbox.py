@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
-import datetime as dt
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -13,17 +12,32 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, Refused, RoomError
 from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
+from postroom.operations.page import Page
 from postroom.services import finding, outbox
-from postroom.services.finding import Page, Wanted
+from postroom.services.contents import content_of
+from postroom.services.finding import Found, Wanted
 from postroom.services.held import AT_ONCE, shift_held
 from postroom.services.outbox import Item
 from postroom.services.states import ASKING, FOLLOWS
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "OutboxPage"]
 
 _ID: Final = re.compile("[0-9a-f]{21}")
-When = str | dt.datetime | None
-"""A duration back from now (``1h``, ``5d``), a date or an instant."""
+
+
+class OutboxPage(Page[Item]):
+    """A page of the outbox.
+
+    ``total`` is how many items there are on all pages; ``unsettled`` is how many of the service (of
+    all, where none was asked for) failed or are in doubt, and nobody has settled them.
+    """
+
+    next: str | None
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(found.items, next=found.next)
+        self.total = found.total
+        self.unsettled = found.unsettled
 
 
 class Outbox:
@@ -40,13 +54,13 @@ class Outbox:
         to: str = "",
         from_: str = "",
         message_id: str = "",
-        since: When = None,
-        before: When = None,
+        since: str | None = None,
+        before: str | None = None,
         unsettled: bool = False,
         after: str | None = None,
         oldest: bool = False,
         limit: int = 50,
-    ) -> Page:
+    ) -> OutboxPage:
         """The items that meet all that is given: a page of them, newest first.
 
         ``to`` and ``from_`` (the envelope's sender) are an address or a part of one, ``since`` and
@@ -60,23 +74,23 @@ class Outbox:
         if after is not None and not _ID.fullmatch(after):
             raise InvalidValue("after", "give the whole id of an item, as the list prints it")
         if limit < 1:
-            raise InvalidValue("limit", "give 1 or more")
+            raise InvalidValue("limit", "give a number from 1 on")
         wanted = Wanted(
             states=states,
             to=to.strip(),
             sender=from_.strip(),
             message_id=f"<{message_id.strip().strip('<>')}>" if message_id else "",
-            since=None if since is None else instant("since", since),
-            before=None if before is None else instant("before", before),
+            since=instant("since", since),
+            before=instant("before", before),
             unsettled=unsettled,
         )
 
-        def body(tx: Tx) -> Page:
+        def body(tx: Tx) -> Found:
             exact = known_service(tx, service) if service else None
             meant = dataclasses.replace(wanted, service=exact)
             return finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
 
-        return await self._desk.db.read(body)
+        return OutboxPage(await self._desk.db.read(body))
 
     async def waiting(self, service: str | None = None) -> int:
         """How many messages are sent as soon as they are due; held ones do not count.
@@ -115,7 +129,7 @@ class Outbox:
         """The exact bytes of an item.  Raises NotThere once they were removed."""
 
         def body(tx: Tx) -> bytes | None:
-            return outbox.content_of(tx, outbox.show(tx, item).id)
+            return content_of(tx, outbox.show(tx, item).id)
 
         found = await self._desk.db.read(body)
         if found is None:
@@ -154,18 +168,18 @@ class Outbox:
 
         return await self._desk.write(body)
 
-    async def settle_all(self, *, service: str | None = None, before: When = None) -> int:
+    async def settle_all(self, *, service: str | None = None, before: str | None = None) -> int:
         """As :meth:`settle`, all of a service (None: of every one) that were stored ``before`` then.
 
         Gives how many there were.
         """
-        until = None if before is None else instant("before", before)
+        until = instant("before", before)
 
         def body(tx: Tx) -> int:
             exact = known_service(tx, service) if service else None
             wanted = Wanted(service=exact, before=until, unsettled=True)
             found = finding.find(tx, wanted, oldest=True, limit=AT_ONCE)
-            return len([_settle(self._desk, tx, item) for item in found])
+            return len([_settle(self._desk, tx, item) for item in found.items])
 
         return await _in_turns(self._desk, body, "settled")
 

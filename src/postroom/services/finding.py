@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from postroom.db import Tx
 from postroom.services import outbox
 from postroom.services.outbox import Item
 
-__all__ = ["Page", "Wanted", "due_by_service", "find", "names", "unsettled"]
+__all__ = ["Found", "Wanted", "due_by_service", "find", "names", "unsettled"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Wanted:
 _EVERY: Final = Wanted()
 
 
-class Page(list[Item]):
+class Found(NamedTuple):
     """The items of one page.
 
     ``next`` is the id to go on ``after``, None on the last page; ``total`` is how many there are on
@@ -44,20 +44,10 @@ class Page(list[Item]):
     doubt, and nobody has settled them.
     """
 
-    __slots__ = ("next", "total", "unsettled")
-
-    def __init__(
-        self,
-        items: Iterable[Item],
-        *,
-        next: str | None,  # the name it has in JSON
-        total: int,
-        unsettled: int,
-    ) -> None:
-        super().__init__(items)
-        self.next = next
-        self.total = total
-        self.unsettled = unsettled
+    items: list[Item]
+    next: str | None
+    total: int
+    unsettled: int
 
 
 # An id begins with the time: the order of ids is that of storing, and a time is a bound of ids.
@@ -108,7 +98,7 @@ _BEHIND: Final = "~"
 
 def find(
     tx: Tx, wanted: Wanted = _EVERY, *, after: str = "", oldest: bool = False, limit: int = 50
-) -> Page:
+) -> Found:
     """The next ``limit`` items behind the id ``after``, newest first, or ``oldest`` first."""
     values = _values(wanted)
     begin = dict(values)
@@ -122,7 +112,7 @@ def find(
     # what fits on one page is counted
     total = tx.value(COUNT[wanted.unsettled], **values) if more or after else len(items)
     asking = unsettled(tx)
-    return Page(
+    return Found(
         items,
         next=items[-1].id if more else None,
         total=total,

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import hashlib
 import hmac
-import io
 import secrets
-from typing import IO, Any
+from typing import Any
 
 from postroom import audit
 from postroom.clock import rfc3339, timestamp
-from postroom.db import Database, Row, Tx
+from postroom.db import Row, Tx
 from postroom.errors import NotThere, Refused
+from postroom.services.contents import content_of
 from postroom.services.service import Service
 from postroom.services.states import ASKING, FINISHED, may_follow
 
 __all__ = [
-    "KEEP_CONTENT_SECONDS",
     "Item",
     "ItemCopy",
     "ItemRecipient",
     "ItemSettled",
     "Parcel",
-    "StoredContent",
     "add",
     "attempts",
-    "content_of",
     "first_id",
     "item_of",
     "newest",
+    "purge",
     "shift",
     "show",
     "waiting",
@@ -38,7 +35,7 @@ __all__ = [
 ]
 
 KEEP_CONTENT_SECONDS = 7 * 86400.0
-"""For so long after the end; an idempotency key as long."""
+KEEP_ROW_SECONDS = 90 * 86400.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -295,46 +292,6 @@ def _settled(tx: Tx, item: str) -> ItemSettled | None:
     return ItemSettled(last["actor"], last["at"])
 
 
-def content_of(tx: Tx, item: str) -> bytes | None:
-    """The stored bytes, or None once they were removed."""
-    content: bytes | None = tx.value(
-        "SELECT content FROM outbox_content WHERE item = :item", item=item
-    )
-    return content
-
-
-class StoredContent:
-    """The stored bytes as protocols.base.Content: read when they are asked for, one item at a time.
-
-    So a batch of a hundred large messages does not have to fit into memory; small ones may be
-    ``held`` from the beginning, which spares a transaction each.
-    """
-
-    __slots__ = ("_db", "_held", "_item", "size")
-
-    def __init__(self, db: Database, item: str, size: int, held: bytes | None = None) -> None:
-        self._db = db
-        self._item = item
-        self._held = held
-        self.size = size
-
-    def bytes(self) -> bytes:
-        """The exact bytes.  Raises NotThere when they were removed meanwhile."""
-        content = self._held
-        if content is None:
-            content = self._db.read_now(lambda tx: content_of(tx, self._item))
-        if content is None:
-            raise NotThere(f"The content of outbox item {self._item} has been removed.")
-        return content
-
-    def open(self) -> IO[builtins.bytes]:
-        """A file-like object at the first byte."""
-        return io.BytesIO(self.bytes())
-
-    def discard(self) -> None:
-        """The row keeps its content; it is removed with time: services/retention.py."""
-
-
 def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
     """An operator's change of state: hold, release, retry or cancel, by the table of states.
 
@@ -389,3 +346,30 @@ def attempts(tx: Tx, item: str) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def purge(tx: Tx, *, now: float) -> None:
+    """Remove the content of what finished 7 days ago, and rows that finished 90 days ago.
+
+    An idempotency key is forgotten with the content: it is unique for 7 days.
+    """
+    content, rows = now - KEEP_CONTENT_SECONDS, now - KEEP_ROW_SECONDS
+    tx.execute(
+        "DELETE FROM outbox_content WHERE item IN "
+        "(SELECT id FROM outbox WHERE finished_at < :before)",
+        before=content,
+    )
+    tx.execute(
+        "UPDATE outbox SET idempotency_key = NULL WHERE finished_at < :before "
+        "AND idempotency_key IS NOT NULL",
+        before=content,
+    )
+    for statement in (
+        "DELETE FROM sent_copies WHERE id IN (SELECT id FROM outbox WHERE finished_at < :before)",
+        "DELETE FROM outbox_recipients WHERE item IN "
+        "(SELECT id FROM outbox WHERE finished_at < :before)",
+        "DELETE FROM outbox_attempts WHERE item IN "
+        "(SELECT id FROM outbox WHERE finished_at < :before)",
+        "DELETE FROM outbox WHERE finished_at < :before",
+    ):
+        tx.execute(statement, before=rows)
