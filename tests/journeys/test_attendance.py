@@ -143,6 +143,18 @@ def test_a_service_that_is_not_there_is_not_drained(cli: Cli, wired: User) -> No
     assert cli("outbox", "drain", "--service", "ORDERS-OUT").status == 0
 
 
+def test_what_is_not_held_is_not_cancelled_and_that_is_said(cli: Cli, wired: User) -> None:
+    """Nothing of a service is held, and two wait: what to do to cancel those as well."""
+    for _ in range(2):
+        forget(cli, wired)
+    answer = cli("outbox", "cancel", "--service", "orders-out", "--yes")
+    assert answer.out == "Nothing was held; none was cancelled.\n"
+    assert "2 not held. To cancel these too, hold the service, then cancel again" in answer.err
+    assert cli("service", "hold", "orders-out").status == 0
+    answer = cli("outbox", "cancel", "--service", "orders-out", "--yes")
+    assert (answer.out, answer.err) == ("2 messages were cancelled.\n", "")
+
+
 @pytest.mark.parametrize("implicit", ["acme", "connection:acme"])
 def test_mail_straight_over_a_connection_is_seen_too(cli: Cli, wired: User, implicit: str) -> None:
     """Without a service of its own."""

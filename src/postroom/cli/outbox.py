@@ -24,7 +24,7 @@ A_WORKER: Final = "A worker sends it, or now: postroom outbox drain"
 AT_ONCE: Final = 5000
 """Items that --all reads at a time."""
 
-app = Verbs("The outbox.")
+app = Verbs("The outbox: what waits to be sent, and what became of what was sent.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the item, or its beginning.")]
 Service = Annotated[str, typer.Option(metavar="NAME", help="Only of this service.")]
@@ -37,7 +37,9 @@ Restored = Annotated[bool, typer.Option("--restored", help="What a restored room
 Party = Annotated[
     str, typer.Option(metavar="ADDRESS", help="A recipient; @example.com: any there.")
 ]
-Before = Annotated[str, typer.Option(metavar="WHEN", help="Stored before then, as --since.")]
+Before = Annotated[
+    str, typer.Option(metavar="WHEN", help="Stored before then: 1h, 5d, 2027-01-31.")
+]
 
 
 @app.verb("list")
@@ -63,7 +65,7 @@ def list_(
     after: Annotated[str, typer.Option(metavar="ID", help="Go on behind this item.")] = "",
     every: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
 ) -> None:
-    """Items that meet all that is given, newest first: a page of them, or --all."""
+    """Items that meet every option that is given, newest first, 50 at a time."""
     states = [part.strip() for part in state.split(",") if part.strip()]
     wanted: dict[str, Any] = {
         "service": service or None, "states": states, "unsettled": unsettled,
@@ -243,13 +245,23 @@ def cancel(item: Some = "", service: Service = "", restored: Restored = False) -
     which += f" of service {service}" if service else ""
     if not confirm(f"Never send the held messages{which}?"):
         raise WrongUse("Nothing was cancelled.", hint="Confirm it with --yes.")
-    done = in_room(lambda room: room.outbox.cancel_held(service=service or None, restored=restored))
-    show.say(f"{_many(done)} cancelled.", cancelled=done)
+
+    async def body(room: Room) -> None:
+        done = await room.outbox.cancel_held(service=service or None, restored=restored)
+        show.say(f"{_many(done)} cancelled.", cancelled=done)
+        waiting = await room.outbox.waiting(service) if service and not restored else 0
+        if waiting:
+            show.note(
+                f"{waiting} not held. To cancel these too, hold the service, then cancel again: "
+                f"postroom service hold {service}"
+            )
+
+    in_room(body)
 
 
 @app.verb()
 def settle(items: Several = None, service: Service = "", before: Before = "") -> None:
-    """Say that you have dealt with messages that failed or are in doubt: they ask for nobody then.
+    """Say that somebody has dealt with messages that failed or are in doubt; they are no longer counted.
 
     They stay in the list, with who settled them and when; retry opens one again.
     """
@@ -265,7 +277,8 @@ def settle(items: Several = None, service: Service = "", before: Before = "") ->
     if not service and not before:
         raise WrongUse(
             "Which messages?",
-            hint="Give their IDs, or --service NAME for all of one: postroom outbox list --unsettled",
+            hint="Give their IDs, or --service NAME for all of one. List them: postroom outbox list "
+            "--unsettled",
         )
     which = (f" of service {service}" if service else "") + (f" before {before}" if before else "")
     if not confirm(f"Settle all that failed or is in doubt{which}?"):
