@@ -52,7 +52,7 @@ def found(cli: Cli, *words: str) -> list[str]:
 def pages(cli: Cli, *words: str) -> Iterator[dict[str, Any]]:
     """Every page, as a program walks them."""
     after: tuple[str, ...] = ()
-    while True:
+    for _ in range(10):
         page = cli("outbox", "list", "--json", "--limit", "2", *words, *after).json
         yield page
         if page["next"] is None:
