@@ -46,6 +46,7 @@ class Worker:
         RoomError when the room was moved or replaced.
         """
         self._dispatcher = await self._room.email.dispatcher()
+        (await self._room.desk.seat()).work(self._roles)
         loops = [asyncio.create_task(loop) for loop in self._loops()]
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
