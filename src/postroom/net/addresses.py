@@ -70,7 +70,7 @@ _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _TRANSLATED = ipaddress.IPv6Network("::ffff:0:0:0/96")  # RFC 2765
-_LOOPBACK = ipaddress.IPv6Address(1)  # ::1 is IPv4-compatible by its form, and carries nothing
+_LOOPBACK = ipaddress.IPv6Address(1)  # ::1 lies in the compatible prefix and carries nothing
 _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: the interface identifier names an IPv4 address
 
 
