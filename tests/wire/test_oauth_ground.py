@@ -17,7 +17,7 @@ from cryptography import x509
 
 from postroom.errors import WireError
 from postroom.net.http import HttpClient
-from postroom.net.http_message import FORM, HttpLimits, form
+from postroom.net.http_message import FORM, HttpLimits, basic, form
 from postroom.net.origin import origin_of
 from postroom.net.tls import Tls
 from postroom.secret import Secret
@@ -158,17 +158,33 @@ def test_a_token_ends_with_its_time(ground: Ground, fresh_user: User) -> None:
 # --------------------------------------------------------------------------- how an app says who it is
 
 
+async def test_our_own_basic_is_read_as_oauth_has_it(
+    ground: Ground, server: AuthorizationServer
+) -> None:
+    """RFC 6749 section 2.3.1, with what is special in it."""
+    client = server.client(secrets=["s:e%c+r/e t~0123456789"])
+    where = origin_of(server.url, tls=Tls(trust=(ground.pki.ca.read_text(),)))
+    async with HttpClient(where, limits=HttpLimits(total=20)) as http:
+        answer = await http.ask(
+            "POST", server.endpoint("token"), line=where.line,
+            headers={"Content-Type": FORM, "Authorization": basic(client.id, Secret(client.secret))},
+            content=form([("grant_type", "client_credentials"), ("scope", MAIL)]),
+        )  # fmt: skip
+    assert answer.status == 200
+    assert server.seen(client)[0]["how"] == "client_secret_basic"
+
+
 async def test_our_own_way_out_gets_a_token(ground: Ground, server: AuthorizationServer) -> None:
     client = server.client()
     where = origin_of(server.url, tls=Tls(trust=(ground.pki.ca.read_text(),)))
     async with HttpClient(where, limits=HttpLimits(total=20)) as http:
         asked = form(
-            {
-                "grant_type": "client_credentials",
-                "client_id": client.id,
-                "client_secret": Secret(client.secret),
-                "scope": f"{GRAPH}/.default",
-            }
+            [
+                ("grant_type", "client_credentials"),
+                ("client_id", client.id),
+                ("client_secret", Secret(client.secret)),
+                ("scope", f"{GRAPH}/.default"),
+            ]
         )
         answer = await http.ask(
             "POST", server.endpoint("token"), headers={"Content-Type": FORM}, content=asked,

@@ -37,6 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Echoes what it was told, makes bodies of any size, counts connections."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: WebServer
 
     def setup(self) -> None:
