@@ -101,9 +101,10 @@ def test_a_password_still_signs_in_beside_tokens(ground: Ground, fresh_user: Use
 def test_a_token_of_somebody_else_or_none_is_refused_with_a_challenge(
     ground: Ground, fresh_user: User, mechanism: str
 ) -> None:
-    good = ground.oauth.app_token(ground.oauth.client(mailbox="other@ground.test"))
+    others = ground.oauth.app_token(ground.oauth.client(mailbox="other@ground.test"))
+    own = ground.oauth.app_token(ground.oauth.client(mailbox=fresh_user.address))
     context = ground.pki.client_context()
-    for bad in (good, "nonsense", good[:-20] + "A" * 20):
+    for bad in (others, "nonsense", own[:-20] + "A" * 20):
         challenges: list[bytes] = []
 
         def answer(challenge: bytes, bad: str = bad, heard: list[bytes] = challenges) -> bytes:
@@ -293,15 +294,16 @@ def test_a_person_signs_in_with_a_device_code(server: AuthorizationServer) -> No
 
 
 def test_a_person_says_no_or_is_too_late(server: AuthorizationServer) -> None:
-    client = server.client(public=True, device_ttl=1)
+    client = server.client(public=True)
     asked = {"client_id": client.id, "scope": "offline_access Mail.Send"}
     begun = server.ask(server.endpoint("devicecode"), asked)[1]
     assert begun["interval"] == 1
-    assert begun["expires_in"] == 1
+    assert begun["expires_in"] == 900
     assert "verification_uri_complete" not in begun
     server.deny(begun["user_code"])
     status, said = token(server, client, grant_type=DEVICE, device_code=begun["device_code"])
     assert (status, said["error"]) == (400, "access_denied")
+    server.change(client, device_ttl=1)
     late = server.ask(server.endpoint("devicecode"), asked)[1]
     time.sleep(2)
     status, said = token(server, client, grant_type=DEVICE, device_code=late["device_code"])
@@ -363,6 +365,28 @@ def test_refresh_tokens_rotate_as_the_switch_says(
         server, client, grant_type="refresh_token", refresh_token=found["refresh_token"]
     )
     assert status == old_again  # strict: using the old one ended the whole sign-in
+
+
+@pytest.mark.parametrize("rotation", ["lenient", "strict"])
+def test_one_sign_in_is_good_for_every_resource_of_microsofts(
+    server: AuthorizationServer, rotation: str
+) -> None:
+    client = server.client(public=True, rotation=rotation)
+    found = device(server, client, "offline_access Mail.Send", "alice@ground.test")
+    for scope, audience, names in (
+        (f"{OUTLOOK}/IMAP.AccessAsUser.All offline_access", OUTLOOK, "IMAP.AccessAsUser.All"),
+        (f"{GRAPH}/Mail.Send", GRAPH, "Mail.Send"),
+        ("", GRAPH, "Mail.Send"),
+    ):
+        asked = {"grant_type": "refresh_token", "refresh_token": found["refresh_token"]}
+        status, found = token(server, client, **asked, **({"scope": scope} if scope else {}))
+        assert status == 200, found
+        assert claims(found["access_token"])["aud"] == audience
+        assert claims(found["access_token"])["scp"] == names
+        assert found["scope"].split("/")[-1] == names
+    more = {"grant_type": "refresh_token", "scope": f"{GRAPH}/Mail.Read"}  # nobody agreed to that
+    status, said = token(server, client, **more, refresh_token=found["refresh_token"])
+    assert (status, said["error"]) == (400, "invalid_scope")
 
 
 def test_a_sign_in_ends_by_revocation_and_by_an_administrator(server: AuthorizationServer) -> None:
