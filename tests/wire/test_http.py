@@ -35,7 +35,7 @@ from tests.ground.scripted import (
 )
 from tests.ground.scripted import Step as Scripted
 from tests.wire.lines import resolver
-from tests.wire.web import LIMITS, WebServer, origin, trusting, web_server
+from tests.wire.web import LIMITS, WebServer, connect_proxy, origin, trusting, web_server
 
 HEAD = Expect(rb".*", until=b"\r\n\r\n")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -157,7 +157,22 @@ async def test_the_environment_turns_nothing(
 
 
 async def test_by_a_proxy_as_the_wires_do_it(web: WebServer, pki: Pki) -> None:
-    """The proxy sees a name and a port; TLS is with the server behind it."""
+    """The proxy sees a name and a port; TLS is with the server behind it, and so is the sign-in."""
+    async with connect_proxy() as (port, told):
+        by = origin(web, trusting(pki), proxy=("127.0.0.1", port))
+        async with HttpClient(by, limits=LIMITS) as client:
+            token = {"Authorization": bearer(Secret(TOKEN))}
+            for _ in range(2):
+                answer = await client.ask(
+                    "GET", at(client, "/x"), headers=token, line=by.bearer_line
+                )
+                assert answer.body == b"hello"
+    assert told == [
+        b"CONNECT localhost:%d HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (web.port, web.port)
+    ]
+
+
+async def test_a_proxy_that_refuses_is_told_as_such(web: WebServer, pki: Pki) -> None:
     async with ScriptedServer(
         [Expect(rb"CONNECT localhost:%d .*" % web.port, until=b"\r\n\r\n"),
          Send(b"HTTP/1.1 403 No\r\n\r\n"), Close()]

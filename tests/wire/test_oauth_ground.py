@@ -10,6 +10,7 @@ import poplib
 import smtplib
 import time
 import urllib.parse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from postroom.net.http_message import FORM, HttpLimits, basic, form
 from postroom.net.origin import origin_of
 from postroom.net.tls import Tls
 from postroom.secret import Secret
-from tests.ground import AuthorizationServer, Client, Ground, User
+from tests.ground import AuthorizationServer, Client, Ground, Unavailable, User, oauth
 from tests.ground.oauth import GRAPH, MAIL, OUTLOOK, TENANT
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -454,6 +455,28 @@ def test_what_is_to_go_wrong_goes_wrong_once_for_that_app(server: AuthorizationS
     assert time.monotonic() - began >= 0.5
     assert server.counts(client) == {"token:client_credentials": 4}
     assert server.counts(other) == {"token:client_credentials": 1}
+
+
+def test_a_connection_may_end_unanswered(server: AuthorizationServer) -> None:
+    client = server.client()
+    server.fault("token:client_credentials", client=client, cut=True, times=2)
+    asked = {"grant_type": "client_credentials", "client_secret": client.secret, "scope": MAIL}
+    for _ in range(2):
+        with pytest.raises(OSError):
+            token(server, client, **asked)
+    assert token(server, client, **asked)[0] == 200
+
+
+def test_where_it_cannot_run_the_sentence_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("POSTROOM_GROUND", raising=False)
+    monkeypatch.setattr(oauth, "_INSTALLED", tmp_path)
+    with (
+        pytest.raises(Unavailable, match=r"scripts/test-packages.*Node\.js 20"),
+        Ground() as ground,
+    ):
+        _ = ground.oauth
 
 
 def test_an_answer_may_be_lost_after_all_was_done(server: AuthorizationServer) -> None:
