@@ -98,11 +98,12 @@ def check_id_token(claims: Claims | None, *, issuer: str, client_id: str, now: f
     """Raise ProtocolError unless the id token is of this issuer, for this client, and in time.
 
     The checks of OpenID Connect Core 3.1.3.7 without the signature (its point 6), for an id token
-    that came from the token endpoint.  ``now``: the server's own clock, in seconds since 1970.
+    that came from the token endpoint.  ``issuer`` empty: the server has no metadata, so that nobody
+    knows its name.  ``now``: the server's own clock, in seconds since 1970.
     """
     if claims is None:
         raise _wrong("The id token of the authorization server cannot be read.")
-    if not issuer_fits(issuer, claims.issuer, tenant=claims.tenant):
+    if issuer and not issuer_fits(issuer, claims.issuer, tenant=claims.tenant):
         raise _wrong("The id token is of another issuer than the authorization server.")
     if client_id not in claims.audience:
         raise _wrong("The id token is for another client.")

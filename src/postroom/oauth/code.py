@@ -137,7 +137,8 @@ def callback(pending: Pending, query: str, *, at: float) -> Secret:
     if not -60.0 <= at - pending.begun_at <= LIFETIME:
         _refused("comes too late: a sign-in is open for ten minutes")
     issuer = given.get("iss", "")
-    if (issuer or pending.says_issuer) and not _same_issuer(pending.issuer, issuer):
+    known = bool(pending.issuer)  # not of a server without metadata
+    if known and (issuer or pending.says_issuer) and not _same_issuer(pending.issuer, issuer):
         _refused("comes from another authorization server than the one that was asked")
     if given.get("error"):
         raise _denied(pending, given["error"], given.get("error_description", ""))

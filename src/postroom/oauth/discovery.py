@@ -21,6 +21,7 @@ __all__ = [
     "is_entra",
     "issuer_fits",
     "locations",
+    "named_endpoints",
     "tenant_of",
 ]
 
@@ -42,6 +43,7 @@ ENDPOINTS: Final = (
     "device_authorization_endpoint",
     "revocation_endpoint",
 )
+GOOGLE: Final = "https://accounts.google.com"
 SHARED: Final = ("common", "organizations", "consumers")
 """What stands for several tenants in an authority of Entra."""
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -104,7 +106,32 @@ def issuer_fits(expected: str, issuer: str, *, tenant: str = "") -> bool:
         if not _GUID.fullmatch(tenant):
             return False
         expected = expected.replace("{tenantid}", tenant)
+    if expected == GOOGLE and issuer == GOOGLE.removeprefix("https://"):
+        return True  # in its id tokens, from before the standard (OpenID Connect Core, 2)
     return bool(expected) and expected.rstrip("/") == issuer.rstrip("/")
+
+
+def named_endpoints(named: Mapping[str, str]) -> Endpoints:
+    """The endpoints of a server without metadata, as the record names them.
+
+    Who it is (``issuer``) stays unknown, and is not compared later.  Raises InvalidValue for one
+    that is no https URL, or where the token endpoint is missing.
+    """
+    _check_named(named)
+    if not named.get("token_endpoint"):
+        raise InvalidValue("token_endpoint", "is needed where the server has no metadata")
+    return Endpoints(
+        token_endpoint=named["token_endpoint"],
+        authorization_endpoint=named.get("authorization_endpoint", ""),
+        device_authorization_endpoint=named.get("device_authorization_endpoint", ""),
+        revocation_endpoint=named.get("revocation_endpoint", ""),
+    )
+
+
+def _check_named(named: Mapping[str, str]) -> None:
+    for name, url in named.items():
+        if url and _origin(url) is None:
+            raise InvalidValue(name, "write it as an https:// URL")
 
 
 def discover(
@@ -120,9 +147,7 @@ def discover(
     origin = _origin(authority)
     if origin is None:
         raise InvalidValue("authority", "write it like https://login.example.com/tenant")
-    for name, url in named.items():
-        if url and _origin(url) is None:
-            raise InvalidValue(name, "write it as an https:// URL")
+    _check_named(named)
     layout = is_entra(authority) if entra is None else entra
     answer, where = yield from _found(authority, locations(authority, entra=layout))
     found = document(answer)
