@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from postroom.errors import InvalidValue, SignInError
-from postroom.oauth.answers import shown
+from postroom.oauth.answers import shown, whole
 from postroom.oauth.client import Client
 from postroom.oauth.discovery import Endpoints, issuer_fits
 from postroom.oauth.refusals import meaning_of
@@ -115,7 +115,7 @@ def challenge_of(verifier: str) -> str:
 
 def key_of_state(state: str) -> str:
     """Under which name a pending sign-in is kept: whoever reads the table cannot end it."""
-    return hashlib.sha256(state.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(whole(state).encode()).hexdigest()
 
 
 def state_of(query: str) -> str:
@@ -182,7 +182,7 @@ def _parameters(query: str) -> dict[str, str]:
     if len(query) > LONGEST_QUERY:
         _refused("is longer than any answer of an authorization server")
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=40)
+        pairs = parse_qsl(whole(query), keep_blank_values=True, max_num_fields=40)
     except ValueError:
         pairs = []
     found = dict(pairs)

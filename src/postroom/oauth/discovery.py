@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from postroom.errors import InvalidValue, PostroomError, ProtocolError, SignInError
-from postroom.oauth.answers import document, retry_after, shown, text_of
+from postroom.oauth.answers import document, retry_after, shown, text_of, texts_of
 from postroom.oauth.steps import Answer, Ask, Flow, ask
 
 __all__ = [
@@ -221,9 +221,9 @@ def _pinned(
         authorization_endpoint=kept.get("authorization_endpoint", ""),
         device_authorization_endpoint=kept.get("device_authorization_endpoint", ""),
         revocation_endpoint=kept.get("revocation_endpoint", ""),
-        methods=_texts(found, "token_endpoint_auth_methods_supported"),
-        algorithms=_texts(found, "token_endpoint_auth_signing_alg_values_supported"),
-        scopes=_texts(found, "scopes_supported"),
+        methods=texts_of(found, "token_endpoint_auth_methods_supported"),
+        algorithms=texts_of(found, "token_endpoint_auth_signing_alg_values_supported"),
+        scopes=texts_of(found, "scopes_supported"),
         says_issuer=found.get("authorization_response_iss_parameter_supported") is True,
         left_out=tuple(left),
     )
@@ -262,11 +262,6 @@ def _no_token_endpoint(foreign: str | None) -> ProtocolError:
         "The authorization server names no token endpoint.",
         "Write it into token_endpoint of the credential.",
     )
-
-
-def _texts(found: dict[str, Any], name: str) -> tuple[str, ...]:
-    value = found.get(name)
-    return tuple(e for e in value if isinstance(e, str)) if isinstance(value, list) else ()
 
 
 def _split(url: str) -> SplitResult:

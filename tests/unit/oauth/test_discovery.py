@@ -14,7 +14,6 @@ from postroom.oauth.discovery import (
     locations,
     named_endpoints,
 )
-from postroom.oauth.steps import Answer, Ask
 from tests.unit.oauth.script import AUTHORITY, answer, play
 
 __all__: list[str] = []
@@ -250,8 +249,14 @@ def test_a_slash_at_the_end_of_an_issuer_makes_no_other_server() -> None:
     assert not issuer_fits("", "")
 
 
-def test_strange_lists_are_no_lists() -> None:
-    def server(_ask: Ask) -> Answer:
-        return answer(FULL | {"token_endpoint_auth_methods_supported": "client_secret_post"})
-
-    assert play(discover(AUTHORITY), server).result.methods == ()
+@pytest.mark.parametrize(
+    ("said", "methods"),
+    [
+        ("client_secret_post", ("client_secret_post",)),
+        (["client_secret_basic", 7, None], ("client_secret_basic",)),
+        ({"client_secret_post": 1}, ()),
+        (None, ()),
+    ],
+)
+def test_a_strange_list_is_read_as_far_as_it_is_one(said: Any, methods: tuple[str, ...]) -> None:
+    assert found(FULL | {"token_endpoint_auth_methods_supported": said}).methods == methods
