@@ -24,19 +24,26 @@ class Tx:
     """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body.
 
     ``known`` is what one body may leave to the next in the same transaction, while nobody else can
-    write: the end of a chain, say.  It is emptied when a body is rolled back.
+    write: the end of a chain, say.  ``kept`` is what it may leave to later transactions as well, as
+    long as no other process has written in between.  Both are emptied when a body is rolled back.
     """
 
     dialect: ClassVar = "sqlite"
     """Which text of a statement is meant, where a statement has one for each dialect."""
 
-    __slots__ = ("_connection", "known", "path")
+    __slots__ = ("_connection", "kept", "known", "path")
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        kept: dict[tuple[str, str], Any] | None = None,
+    ) -> None:
         """``path`` is the database's file: where the disk is asked when something goes wrong."""
         self._connection = connection
         self.path = path
         self.known: dict[tuple[str, str], Any] = {}
+        self.kept: dict[tuple[str, str], Any] = {} if kept is None else kept
 
     def execute(self, sql: str, **values: Any) -> int:
         """Run one statement; gives the number of rows it changed."""
