@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 from postroom.cli.options import OPTIONS
 from postroom.clock import rfc3339
 
-__all__ = ["document", "items", "note", "plain", "record", "said", "say", "size"]
+__all__ = ["document", "items", "note", "plain", "record", "said", "say", "size", "stopped"]
 
 NARROWEST: Final = 8
 """Characters below which a column does not give way."""
@@ -104,6 +104,8 @@ def _inline(value: Any) -> bool:
 def document(data: Mapping[str, Any]) -> str:
     """A JSON document with ``"v": 1``; what a terminal would obey or hide stands there escaped."""
     text = json.dumps({"v": 1, **data}, default=_text, ensure_ascii=False)
+    if text.isprintable():  # nearly always, and a list of ten thousand is long
+        return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
@@ -117,9 +119,24 @@ def _text(value: object) -> str:
 
 
 def note(text: str, *, indent: int = 0) -> None:
-    """Something for the person, not for a program: on standard error, and not with ``--json``."""
-    if not OPTIONS.json:
+    """Something for the person, not for a program: on standard error, and not with ``--json``.
+
+    Where standard error is a log for programs it is a line of that.
+    """
+    if OPTIONS.logs:
+        from postroom.cli import logged  # only the worker loads it
+
+        logged.line(plain(text))
+    elif not OPTIONS.json:
         print(said(text, indent=indent, to=sys.stderr), file=sys.stderr, flush=True)
+
+
+def stopped() -> None:
+    """What a signal ended says so; programs have the exit status."""
+    if OPTIONS.logs:
+        note("Stopped.")
+    else:
+        print("Stopped.", file=sys.stderr)
 
 
 def said(text: str, *, indent: int = 0, to: TextIO | None = None) -> str:
@@ -158,7 +175,10 @@ def plain(value: Any) -> str:
         return ", ".join(plain(part) for part in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {plain(part)}" for key, part in value.items() if not _empty(part))
-    return "".join(char if char.isprintable() else _escaped(char) for char in str(value))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def size(count: int) -> str:

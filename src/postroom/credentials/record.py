@@ -17,6 +17,7 @@ from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, NotThere, Refused, Unreadable
+from postroom.fields import nearest
 from postroom.vault import Binding, Hints
 
 __all__ = [
@@ -118,7 +119,8 @@ class Opened(NamedTuple):
     fields: CredentialType
 
 
-# Twice the same but for one line, because SQL is one text: the first by the unique index of names.
+# The same but for a line or two, because SQL is one text: the first by the unique index of names, the
+# last without hints, which a list of ten thousand does not look at.
 ONE: Final = """
     SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.version,
         c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
@@ -138,22 +140,32 @@ ALL: Final = """
     ORDER BY c.name_key
 """
 
+LISTED: Final = """
+    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.version,
+        c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
+        v.presented_at, NULL AS hints
+    FROM credentials c
+    LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
+    ORDER BY c.name_key
+"""
+
 
 def find(tx: Tx, name: str) -> Row:
     """The row of a record by name, without regard to case; raises NotThere."""
     row = tx.one(ONE, name_key=name.lower())
     if row is None:
+        close = nearest(name, [one["name"] for one in tx.all("SELECT name FROM credentials")])
         raise NotThere(
-            f"There is no credential {name!r}.",
+            f"There is no credential called {name!r}.",
             name=name,
-            hint="See them all with: postroom credential list",
+            hint=f"Did you mean {close}?" if close else "List them: postroom credential list",
         )
     return row
 
 
-def find_all(tx: Tx) -> list[Row]:
-    """The rows of all records, by name."""
-    return tx.all(ALL)
+def find_all(tx: Tx, *, hints: bool = True) -> list[Row]:
+    """The rows of all records, by name; without ``hints`` none can be masked."""
+    return tx.all(ALL if hints else LISTED)
 
 
 def binding_of(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Queue, Tx
+from postroom.db import Claim, Database, Owe, Queue, Tx, write_or_owe
 from postroom.db.claims import claim_lost
 from postroom.errors import PostroomError
 from postroom.services import settle as rows
@@ -62,6 +62,7 @@ async def resolve(
     item: str,
     look: Look,
     done: Drained,
+    owe: Owe | None = None,
 ) -> int:
     """Decide the rows in doubt that are due; gives how many are to be sent again."""
     named: dict[str, Any] = {"names": by_name, "item": item}
@@ -83,10 +84,12 @@ async def resolve(
 
     def body(tx: Tx) -> list[Ruling]:
         return [
-            _decide(tx, one, by_name[one.row["service"]], owner, there, failure) for one in claims
+            _decide(tx, one, by_name[one.row["service"]], owner, there, failure)
+            for one in claims
+            if DOUBTS.holds(tx, one, owner=owner)  # else somebody else decides
         ]
 
-    rulings = await db.write(body)
+    rulings = await write_or_owe(db, body, owe)
     done.sent += rulings.count("sent")
     done.ambiguous += rulings.count("hold")
     return rulings.count("resend")

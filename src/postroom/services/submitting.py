@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Tx
+from postroom.db import Claim, Database, Owe, Tx, write_or_owe
 from postroom.errors import Refused
 from postroom.protocols.base import Envelope, Outcome, Submission, Transport
 from postroom.services import contents
@@ -41,11 +41,16 @@ def worn_out(outcome: Outcome) -> bool:
 
 
 async def give_back(
-    db: Database, claims: Sequence[Claim], by_name: Mapping[str, Service], *, owner: str
+    db: Database,
+    claims: Sequence[Claim],
+    by_name: Mapping[str, Service],
+    *,
+    owner: str,
+    owe: Owe | None = None,
 ) -> int:
     """Claims of which nothing is known: free again, or in doubt if DATA may have begun.
 
-    Gives how many are in doubt.
+    Gives how many are in doubt; of those that are settled nothing is changed.
     """
 
     def body(tx: Tx) -> int:
@@ -55,7 +60,7 @@ async def give_back(
             for one in claims
         )
 
-    return await db.write(body) if claims else 0
+    return await write_or_owe(db, body, owe) if claims else 0
 
 
 class Line:
