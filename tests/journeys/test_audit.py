@@ -224,13 +224,13 @@ async def _open(room: Room) -> None:
     )
 
 
-async def _closed(room: Room) -> None:
-    """Nothing is opened and nothing is changed without its row, and reading works."""
-    with pytest.raises(RoomError):
+async def _closed(room: Room, why: str) -> None:
+    """Nothing is opened and nothing is changed without its row, for that reason; reading works."""
+    with pytest.raises(RoomError, match=why):
         await _open(room)
-    with pytest.raises(RoomError):
+    with pytest.raises(RoomError, match=why):
         await room.credentials.set("acme", {"password": Secret("another one")})
-    with pytest.raises(RoomError):
+    with pytest.raises(RoomError, match=why):
         await room.variables.set("NEW", "x")
     assert (await room.credentials.show("acme"))["version"] == 2
     assert len(await room.credentials.list()) == 1
@@ -281,7 +281,7 @@ async def test_a_locked_database_closes_what_must_be_recorded(
     with Child("-c", LOCKER, str(filled.settings.room / DATABASE)) as holder:
         assert holder.line() == "locked"
         room = await open_room(filled.settings)
-        await _closed(room)
+        await _closed(room, f"process {holder.pid}")
         await room.close()
 
 
@@ -316,7 +316,7 @@ async def test_a_trigger_that_swallows_rows_opens_nothing(filled: Cli) -> None:
     """T93: put there while a process runs: the row that was not written is missed at once."""
     room = await open_room(filled.settings)
     sql(filled, TRIGGER)
-    await _closed(room)
+    await _closed(room, "a trigger named 'quiet'")
     await room.close()
 
 
