@@ -87,6 +87,15 @@ def test_a_filter_that_means_nothing_is_refused(filled: Cli) -> None:
     assert "credential" in wrong.err
 
 
+def test_more_than_the_limit_is_said(filled: Cli) -> None:
+    some = filled("audit", "list", "--limit", "2", "--json").json
+    assert (len(some["items"]), some["more"]) == (2, True)
+    assert "There are more than these 2." in filled("audit", "list", "--limit", "2").err
+    whole = filled("audit", "list", "--limit", "4", "--json").json
+    assert (len(whole["items"]), whole["more"]) == (4, False)
+    assert filled("audit", "list").err == ""
+
+
 def test_the_newest_is_first_whatever_the_clock_says(filled: Cli) -> None:
     """F22: listed in the order of writing, not by instants that a clock made."""
     sql(filled, "UPDATE audit SET at = at - 900000 WHERE noun = 'variable'")

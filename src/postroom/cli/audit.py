@@ -9,9 +9,9 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import agreed, in_room
+from postroom.cli.run import agreed, ask_plain, in_room
 from postroom.cli.verbs import Verbs
-from postroom.errors import FAILED, OK
+from postroom.errors import FAILED, OK, WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -40,10 +40,11 @@ def list_(
             action=action or None,
             actor=actor or None,
             since=since or None,
-            limit=limit,
+            limit=limit + 1,  # to know whether there are more
         )
     )
-    if not OPTIONS.json:  # the record's own id says nothing to people
+    more, rows = len(rows) > limit, rows[:limit]
+    if not OPTIONS.json:
         rows = [{**row, "detail": _detail(row["detail"])} for row in rows]
     show.items(
         rows,
@@ -57,11 +58,27 @@ def list_(
         ),
         empty="Nothing is recorded.",
         give=("detail",),
+        more=more,
     )
+    if more:
+        show.note(
+            f"There are more than these {limit}. Say --limit N for so many, or narrow it: --since, "
+            "--noun, --name, --action, --actor."
+        )
 
 
-def _detail(detail: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in detail.items() if key != "id"}
+def _detail(detail: dict[str, Any]) -> str:
+    """The detail of a row as people read it: what for, where, and then the rest.
+
+    Of a destination the place is enough, and the record's own id says nothing.
+    """
+    rest = {key: value for key, value in detail.items() if key != "id"}
+    if rest.get("accepted") == rest.get("version"):
+        rest.pop("accepted", None)  # the action says it, and which is the version
+    first = [str(rest.pop(key)) for key in ("purpose",) if key in rest]
+    if "line" in rest:
+        first.append(str(rest.pop("line")).partition(";")[0])
+    return ", ".join([*first, *([show.plain(rest)] if rest else [])])
 
 
 @app.verb()
@@ -104,12 +121,19 @@ def heads(
 
 @app.verb()
 def accept(
-    why: Annotated[str, typer.Option(metavar="TEXT", help="It stands in the record.")],
+    why: Annotated[
+        str, typer.Option(metavar="TEXT", help="It stands in the record; asked for if left out.")
+    ] = "",
 ) -> None:
     """Accept that the database was put back to an older copy; verify reports it until then."""
+    said = why or ask_plain("Why was it put back? The answer stands in the record")
+    if not said:
+        raise WrongUse(
+            "Nothing was accepted: nobody said why it was put back.", hint="Say it with --why TEXT."
+        )
     agreed(
         "What was recorded since that copy is lost. Was it put back on purpose?",
         otherwise="Nothing was accepted.",
     )
-    in_room(lambda room: room.audit.accept(why))
-    show.say("Accepted, and written down. The head that is kept outside begins anew.", why=why)
+    in_room(lambda room: room.audit.accept(said))
+    show.say("Accepted, and written down. The head that is kept outside begins anew.", why=said)

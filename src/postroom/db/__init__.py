@@ -5,7 +5,16 @@ from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.place import check_place
-from postroom.db.seats import Seat, drop_claims, how_many_living, is_living, seated
+from postroom.db.seats import (
+    Owe,
+    Seat,
+    drop_claims,
+    how_many_living,
+    is_living,
+    seated,
+    workers,
+    write_or_owe,
+)
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [
@@ -13,6 +22,7 @@ __all__ = [
     "Claim",
     "Conflict",
     "Database",
+    "Owe",
     "Queue",
     "Row",
     "Seat",
@@ -26,4 +36,6 @@ __all__ = [
     "open_database",
     "seated",
     "take_tokens",
+    "workers",
+    "write_or_owe",
 ]

@@ -2,7 +2,9 @@
 
 Every process that claims work holds an exclusive ``flock`` on a file of its own.  The kernel drops
 it when the process ends, however it ends; so a lock that can be taken means that its owner is dead,
-and its seat is removed, which frees its claims.  Heartbeats are for the frozen.
+and its seat is removed, which frees its claims.  Heartbeats are for the frozen.  A worker, which
+takes whatever is due, says so in that file, and for which roles; other processes claim what they were
+told to.
 """
 
 from __future__ import annotations
@@ -10,26 +12,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import re
 import secrets
 import socket
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from postroom.clock import timestamp
 from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.db.engine import Database
 from postroom.db.tx import Tx
-from postroom.errors import RoomError
+from postroom.errors import Refused, RoomError
 
-__all__ = ["Seat", "drop_claims", "how_many_living", "is_living", "living", "seated"]
+__all__ = [
+    "Owe",
+    "Seat",
+    "drop_claims",
+    "how_many_living",
+    "is_living",
+    "living",
+    "seated",
+    "workers",
+    "write_or_owe",
+]
 
 _SEATS: Final = "seats"
 _OWNER: Final = re.compile(r"[A-Za-z0-9._-]{0,64}-[0-9]{1,10}-[0-9a-f]{8}")  # HOST-PID-RANDOM
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 STRAY_SECONDS = 3600.0
+
+T = TypeVar("T")
+Owe = Callable[[Callable[[Tx], object]], None]
+"""Takes what is to be written as soon as the room can be written (:meth:`Seat.owe`)."""
 
 
 class Seat:
@@ -43,6 +62,7 @@ class Seat:
         self.owner = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
+        self._owed: deque[Callable[[Tx], object]] = deque()
 
     async def __aenter__(self) -> Self:
         self._path(self.owner).parent.mkdir(mode=0o700, exist_ok=True)
@@ -67,6 +87,11 @@ class Seat:
             await self._db.write(lambda tx: _remove(tx, self.owner))
         finally:
             self._leave_file()
+
+    def work(self, roles: Sequence[str]) -> None:
+        """Say that this process works off whatever is due, for these roles."""
+        if self._file is not None:
+            os.pwrite(self._file, json.dumps({"roles": list(roles)}).encode(), 0)
 
     async def remove_dead(self) -> int:
         """Remove the seats of processes that are gone; their claims fall at once.
@@ -99,10 +124,26 @@ class Seat:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            # a room that is busy or full for a moment is no reason to stop the heart
-            with contextlib.suppress(RoomError):
+            # a room that is busy or full for a moment is no reason to stop the heart, nor is a process
+            # that has no file to spare to look at the others' seats
+            with contextlib.suppress(RoomError, OSError):
                 await self._db.write(self._sit)
+                await self._pay()
                 await self.remove_dead()
+
+    def owe(self, body: Callable[[Tx], object]) -> None:
+        """Write ``body`` as soon as the room can be written: it gives back what could not be.
+
+        Else a claim would be ours as long as this process lives, and nobody would work on it.
+        ``claim_lost`` is as good: then somebody else has it.
+        """
+        self._owed.append(body)
+
+    async def _pay(self) -> None:
+        while self._owed:
+            with contextlib.suppress(Refused):
+                await self._db.write(self._owed[0])
+            self._owed.popleft()
 
     def _sit(self, tx: Tx) -> None:
         tx.execute(
@@ -126,6 +167,19 @@ class Seat:
             self._file = None
 
 
+async def write_or_owe(db: Database, body: Callable[[Tx], T], owe: Owe | None) -> T:
+    """Write what gives claims back; where the room cannot be written now, it is owed.
+
+    Raises what ``body`` does, and the RoomError: nothing is given back yet.
+    """
+    try:
+        return await db.write(body)
+    except RoomError:
+        if owe is not None:
+            owe(body)
+        raise
+
+
 def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
     """Whether the owner of a row has a seat, holds its lock and has sent a heartbeat in the lease."""
     return owner is not None and bool(
@@ -136,6 +190,26 @@ def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
         )
         and living(tx.path.parent, owner)
     )
+
+
+def workers(tx: Tx, *, now: float) -> list[tuple[str, ...]]:
+    """The roles of each living worker, as :func:`is_living` has it; (): it has none."""
+    rows = tx.all(
+        "SELECT owner FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
+    )
+    found = [_roles(tx.path.parent, row["owner"]) for row in rows]
+    return [roles for roles in found if roles is not None]
+
+
+def _roles(room: Path, owner: str) -> tuple[str, ...] | None:
+    """None: it is gone, or no worker."""
+    if not living(room, owner):
+        return None
+    try:
+        said: dict[str, list[str]] = json.loads(_lock_of(room, owner).read_bytes())
+        return tuple(map(str, said["roles"]))
+    except (OSError, ValueError, TypeError, KeyError):  # it has said nothing: it is no worker
+        return None
 
 
 def how_many_living(tx: Tx, *, now: float) -> int:

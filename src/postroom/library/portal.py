@@ -30,6 +30,7 @@ from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
+from postroom.operations.erasing import Erasing
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
@@ -37,6 +38,7 @@ from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
+from postroom.operations.versions import Versions
 
 __all__ = ["SyncRoom", "open", "restore_backup", "verify_backup"]
 
@@ -92,6 +94,7 @@ _TARGETS = (
     Collecting,
     Connections,
     Credentials,
+    Erasing,
     Keys,
     Ledger,
     Outbox,
@@ -99,6 +102,7 @@ _TARGETS = (
     Services,
     Sources,
     Variables,
+    Versions,
 )
 
 

@@ -18,6 +18,7 @@ from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.drafts import draft_of
+from postroom.operations.erasing import Erasing
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
@@ -25,6 +26,7 @@ from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
+from postroom.operations.versions import Versions
 from postroom.protocols.base import Summary
 from postroom.services.outbox import Item
 from postroom.settings import settings_of
@@ -85,27 +87,16 @@ class AsyncRoom:
     services: Services
     outbox: Outbox
     variables: Variables
+    erasing: Erasing
     audit: Audit
     backup: Backup
     keys: Keys
     roomfile: RoomFile
+    versions: Versions
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        for noun in (
-            "credentials",
-            "connections",
-            "sources",
-            "collecting",
-            "ledger",
-            "services",
-            "outbox",
-            "variables",
-            "audit",
-            "backup",
-            "keys",
-            "roomfile",
-        ):
+        for noun in AsyncRoom.__annotations__:
             setattr(self, noun, getattr(room, noun))
 
     def service(self, name: str) -> AsyncService:

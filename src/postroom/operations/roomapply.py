@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from postroom.connections import store as connections
 from postroom.connections.connection import Connection
@@ -18,7 +17,7 @@ from postroom.operations.connections import Connections, merge
 from postroom.operations.credentials import Credentials
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
-from postroom.operations.roomplan import Plan, Step, Wanted
+from postroom.operations.roomplan import Lacking, Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
@@ -29,6 +28,8 @@ from postroom.sources import store as sources
 from postroom.variables import store as variables
 
 __all__ = ["Application"]
+
+_DATES: Final = ("expires_at", "rotate_after")
 
 
 class Application:
@@ -57,7 +58,12 @@ class Application:
         for name, record in self._wanted.records["connections"].items():
             whole = functools.partial(check_users, self._desk, tx, record["name"])
             self._at("connections", name, whole)
-        return Plan(tuple(self._steps), tuple(self._notes))
+        named = [
+            self._desk.credentials.get(tx, record["name"])
+            for record in self._wanted.records["credentials"].values()
+        ]
+        lacking = [Lacking(one.name, one.type, tuple(one.missing)) for one in named if one.missing]
+        return Plan(tuple(self._steps), tuple(self._notes), incomplete=tuple(lacking))
 
     def _at(self, noun: str, name: str, do: Callable[[], None]) -> None:
         """Do one record; whatever is wrong with it is said with file and line."""
@@ -77,7 +83,7 @@ class Application:
         store, actor = self._desk.credentials, self._desk.actor
         name, fields = record["name"], record.get("fields") or {}
         new = not store.exists(tx, name)
-        dates = {key: _date(record, key) for key in ("expires_at", "rotate_after") if key in record}
+        dates = {key: str(record[key] or "") for key in _DATES if key in record}
         if new:
             if "type" not in record:
                 raise InvalidValue("type", "is needed for a new credential")
@@ -279,16 +285,6 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "")
         elif before != after:
             found.append(prefix + key)
     return found
-
-
-def _date(record: Mapping[str, Any], key: str) -> Any:
-    value = record[key]
-    if value is None:
-        return None
-    try:
-        return dt.date.fromisoformat(str(value))
-    except ValueError:
-        raise InvalidValue(key, "give a date such as 2027-01-31") from None
 
 
 def _description(record: Mapping[str, Any]) -> str | None:
