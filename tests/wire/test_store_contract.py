@@ -26,7 +26,7 @@ from tests.wire.outgoing import password, target
 __all__: list[str] = []
 
 SMALL = [messages.small(n) for n in range(12)]
-LARGE = b"Subject: large\r\n\r\n" + b"a line of a large message, .dots\r\n..\r\n" * 10_000
+LARGE = b"Subject: large\r\n\r\n" + b"a line of a large message, .dots\r\n..\r\n" * 40_000
 
 
 class Spooled:

@@ -63,7 +63,7 @@ class Limits:
     line: int = 64 * 1024
     literal: int = 256 * 1024 * 1024
     nesting: int = 64
-    in_memory: int = 128 * 1024
+    in_memory: int = 1024 * 1024
     in_flight: int = 4 * 1024 * 1024
     connect_timeout: float = 20.0
     reply_timeout: float = 60.0

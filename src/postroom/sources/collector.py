@@ -34,7 +34,7 @@ SOURCES = Queue("sources", among="name_key")
 
 T = TypeVar("T")
 BATCH = 500
-BATCH_BYTES = 32 * 1024 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
 
 
 class Collector:
