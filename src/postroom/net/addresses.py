@@ -70,7 +70,7 @@ _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _TRANSLATED = ipaddress.IPv6Network("::ffff:0:0:0/96")  # RFC 2765
-_ONE = ipaddress.IPv4Address(1)  # the end of ::1, which is loopback and carries nothing
+_LOOPBACK = ipaddress.IPv6Address(1)  # ::1 lies in the compatible prefix and carries nothing
 _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: the interface identifier names an IPv4 address
 
 
@@ -104,5 +104,5 @@ def _carried(address: Address) -> Iterator[Address]:
         yield from address.teredo
     ends_in_v4 = any(address in prefix for prefix in (*_NAT64, _TRANSLATED, _COMPATIBLE))
     isatap = (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
-    if (ends_in_v4 and low != _ONE) or isatap:
+    if (ends_in_v4 and address != _LOOPBACK) or isatap:
         yield low

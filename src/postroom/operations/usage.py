@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,7 @@ from postroom.clock import rfc3339
 from postroom.connections import store as connections
 from postroom.connections.connection import Connection
 from postroom.connections.inherit import merge
-from postroom.credentials.trust import trusting
+from postroom.credentials.trust import certificates_named
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import describe
@@ -22,6 +23,7 @@ from postroom.sources import store as sources
 __all__ = [
     "Usage",
     "Use",
+    "count_of_credentials",
     "in_use",
     "of_connection",
     "of_credential",
@@ -98,14 +100,24 @@ def of_credential(tx: Tx, name: str, *, since: float = 0.0) -> Usage:
 
 def referring_to_credential(tx: Tx, name: str) -> list[Use]:
     """Only what names the credential itself: enough to count, and quick."""
-    direct = f"credential:{name}".casefold()
-    found = [Use(*reference) for reference in connections.referring_to_credential(tx, name)]
-    found += [
-        Use("service", one.name, "connection")
-        for one in services.load_all(tx)
-        if one.connection.casefold() == direct
-    ]
-    return found + [Use("credential", one, "trust") for one in trusting(tx, name)]
+    key = name.casefold()
+    return [use for credential, use in _credentials_named(tx) if credential == key]
+
+
+def count_of_credentials(tx: Tx) -> Counter[str]:
+    """How often each credential is named itself, by its casefolded name: one look for a whole list."""
+    return Counter(credential for credential, _ in _credentials_named(tx))
+
+
+def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
+    for credential, reference in connections.credentials_named(tx):
+        yield credential, Use(*reference)
+    for one in services.load_all(tx):
+        noun, _, credential = one.connection.casefold().partition(":")
+        if noun == "credential":
+            yield credential, Use("service", one.name, "connection")
+    for certificate, trusting in certificates_named(tx):
+        yield certificate, Use("credential", trusting, "trust")
 
 
 def of_connection(tx: Tx, name: str) -> Usage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postroom.net.addresses import refusal
@@ -14,7 +14,7 @@ NEVER = [
     "169.254.169.254", "169.254.0.1", "fe80::1", "febf::1", "fd00:ec2::254", "100.100.100.200",
     "168.63.129.16", "192.0.0.192", "224.0.0.1", "239.1.1.1", "ff02::1", "0.0.0.0", "0.1.2.3", "::",
     "255.255.255.255", "::ffff:169.254.169.254", "::169.254.169.254", "64:ff9b::a9fe:a9fe",
-    "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:0:169.254.169.254",
+    "64:ff9b:1::a9fe:a9fe", "64:ff9b::1", "::ffff:0:0.0.0.1", "2002:a9fe:a9fe::1", "::ffff:0:169.254.169.254",
     "2001:db8::5efe:a9fe:a9fe", "2001:db8::200:5efe:a9fe:a9fe",
     "2001:0:4136:e378:8000:63bf:5601:5601",  # Teredo: the client's address is stored inverted
 ]  # fmt: skip
@@ -62,6 +62,7 @@ def test_what_python_calls_not_global_is_never_public(
 
 
 @given(st.ip_addresses(v=4))
+@example(ipaddress.IPv4Address("0.0.0.1"))
 def test_an_ipv4_address_is_judged_alike_in_every_wrapping(address: ipaddress.IPv4Address) -> None:
     """T56: mapped, NAT64, 6to4."""
     number = int(address)
