@@ -17,7 +17,7 @@ async def test_new_mail_reaches_the_directory_exactly_once(
     account: Account, tmp_path: Path
 ) -> None:
     """Every message of the folder is one file with its exact bytes, and a second pass adds none."""
-    sent = list(messages.mixed(40, seed=1, largest=200_000))
+    sent = list(messages.mixed(40, seed=1, largest=1_500_000))
     account.ground.dovecot.fill(account.user, sent)
     await account.source(tmp_path / "orders")
 
