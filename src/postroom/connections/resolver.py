@@ -12,12 +12,13 @@ from postroom.connections.connection import Auth, Connection, Side
 from postroom.connections.defaults import port_and_security
 from postroom.connections.effective import Effective, EffectiveSide, is_loopback
 from postroom.connections.inherit import Merged, merge
+from postroom.credentials.tokens import BEARER, Grant
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.net.names import canonical_host
 from postroom.net.tls import Tls
 
-__all__ = ["Destinations", "Resolver", "parse_proxy"]
+__all__ = ["Destinations", "Resolver", "SignInUse", "parse_proxy"]
 
 Expand = Callable[[str, str], str]
 """Expands the macros of one value; the second text is its field, for the sentence of an error.
@@ -40,6 +41,18 @@ class Destinations:
     problems: dict[str, PostroomError] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(slots=True)
+class SignInUse:
+    """One sign-in: a grant of it, where its tokens go, every scope that is asked for (in order), and
+    the sides it serves, by connection.
+    """
+
+    grant: Grant
+    lines: set[str] = dataclasses.field(default_factory=set)
+    scopes: dict[str, None] = dataclasses.field(default_factory=dict)
+    connections: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+
 class Resolver:
     """Resolves connections as one transaction sees them."""
 
@@ -59,8 +72,13 @@ class Resolver:
         """The same for a connection that is not saved yet."""
         merged = merge(connection, lambda name: store.get(self._tx, name))
         whole = merged.connection
-        incoming = self._side(whole.name, "incoming", whole.incoming)
-        outgoing = self._side(whole.name, "outgoing", whole.outgoing)
+        wires = frozenset(
+            side.protocol
+            for side in (whole.incoming, whole.outgoing)
+            if side is not None and side.protocol and side.auth is not None and side.auth.by_oauth
+        )
+        incoming = self._side(whole.name, "incoming", whole.incoming, wires)
+        outgoing = self._side(whole.name, "outgoing", whole.outgoing, wires)
         if incoming is None and outgoing is None:
             raise InvalidValue(
                 f"connection {whole.name}: incoming",
@@ -92,7 +110,8 @@ class Resolver:
         for connection in store.load_all(self._tx):
             try:
                 sides = self.of(connection).sides
-                found.lines |= {side.line for side in sides if key in side.credentials}
+                for side in sides:
+                    found.lines |= side.presents.get(key, set())
             except PostroomError as error:
                 found.problems[connection.name] = error
         return found
@@ -106,8 +125,23 @@ class Resolver:
         found: dict[str, set[str]] = {}
         for connection in store.load_all(self._tx):
             for side in self._sides_or_none(connection):
-                for key in side.credentials:
-                    found.setdefault(key, set()).add(side.line)
+                for key, lines in side.presents.items():
+                    found.setdefault(key, set()).update(lines)
+        return found
+
+    def sign_ins(self) -> dict[str, SignInUse]:
+        """Every sign-in by OAuth that connections ask for, by the id that grants share.
+
+        Connections that cannot be resolved contribute nothing.
+        """
+        found: dict[str, SignInUse] = {}
+        for connection in store.load_all(self._tx):
+            for side in self._sides_or_none(connection):
+                if side.grant is not None:
+                    use = found.setdefault(side.grant.sign_in, SignInUse(side.grant))
+                    use.lines |= {side.grant.token_line, BEARER + side.line}
+                    use.scopes.update(dict.fromkeys(side.grant.scopes))
+                    use.connections.setdefault(connection.name, []).append(side.place)
         return found
 
     def problems(self) -> dict[str, PostroomError]:
@@ -128,7 +162,9 @@ class Resolver:
 
     # ------------------------------------------------------------------ one side
 
-    def _side(self, name: str, place: str, side: Side | None) -> EffectiveSide | None:
+    def _side(
+        self, name: str, place: str, side: Side | None, wires: frozenset[str]
+    ) -> EffectiveSide | None:
         if side is None or side.protocol == "none":
             return None
         where = f"connection {name}: {place}"
@@ -142,9 +178,14 @@ class Resolver:
         loopback = proxy is None and is_loopback(host)
         if security == "none" and auth.type != "none":
             _permit_cleartext(where, host, permitted=loopback or bool(side.cleartext_sign_in))
+        tls, user = self._tls(where, side), self._text(f"{where}.user", side.user)
+        grant = None
+        if auth.by_oauth:
+            account = self._text(f"{where}.account", side.account)
+            grant = self._grant(where, auth, wires, user, account, tls, proxy)
         return EffectiveSide(
             place=place, protocol=side.protocol, host=host, port=port, security=security,
-            user=self._text(f"{where}.user", side.user), auth=auth, tls=self._tls(where, side),
+            user=user, auth=auth, grant=grant, tls=tls,
             trust=side.trust or "", client_certificate=side.client_certificate or "", proxy=proxy,
             cleartext_permitted=loopback or bool(side.cleartext_sign_in),
             read_only=bool(getattr(side, "read_only", False)),
@@ -163,6 +204,24 @@ class Resolver:
     def _proxy(self, where: str, side: Side) -> tuple[str, int] | None:
         text = self._text(f"{where}.proxy", side.proxy)
         return parse_proxy(text, field=f"{where}.proxy") if text else None
+
+    def _grant(
+        self, where: str, auth: Auth, wires: frozenset[str], user: str, account: str, tls: Tls,
+        proxy: tuple[str, int] | None,
+    ) -> Grant:  # fmt: skip
+        """The grant of a side that signs in by OAuth, the macros of its settings expanded."""
+        # few connections have one, and it is slow to load
+        from postroom.connections.granting import Asked, grant_of
+
+        place = f"{where}.auth"
+        texts = {
+            name: self._text(f"{place}.{name}", getattr(auth, name))
+            for name in ("authority", "client_id", "redirect_uri")
+        }
+        scopes = [self._text(f"{place}.scopes", scope) for scope in auth.scopes]
+        whole = auth.model_copy(update={**texts, "scopes": scopes})
+        asked = Asked(where, whole, wires, user, account, tls, proxy)
+        return grant_of(self._tx, asked, self._trusted)
 
     def _tls(self, where: str, side: Side) -> Tls:
         checked = side.check_server_identity is not False

@@ -15,6 +15,7 @@ from postroom.connections.open import Opener
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
 from postroom.credentials.store import CredentialStore, Rebind
+from postroom.credentials.tokens import Keeper
 from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, Refused, WrongUse
@@ -45,6 +46,7 @@ class Desk:
     recorder: Recorder | None
     opener: Opener
     actor: str
+    tokens: Keeper
     locked: Locked | None = None
     kek: str = ""
     checkpoints: Checkpoints | None = None
@@ -72,6 +74,7 @@ class Desk:
         """Finish what still runs, give the seat back, say in the audit that this process is done."""
         if self.background:
             await asyncio.wait(self.background)
+        await self.tokens.close()
         if self._seat is not None:
             await self._seat.__aexit__()
             self._seat = None
@@ -188,6 +191,10 @@ class Desk:
                 if old and new:
                     name = self.credentials.get(tx, key).name
                     moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
+        for use in self.resolver(tx).sign_ins().values():
+            kept = self.tokens.kept
+            if added := kept.rebind(tx, use.grant, use.lines, actor=self.actor, rebind=rebind):
+                moved.append(Moved(use.grant.label, added, ()))
         return tuple(moved)
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
