@@ -231,7 +231,8 @@ class WireError(PostroomError):
     """Something failed between us and the other side.
 
     ``step`` is one of resolve, connect, proxy, tls, greeting, capabilities, sign-in, folder, fetch,
-    send, close.  ``said`` is what the other side answered, scrubbed of the session's secrets.
+    send, close, and over HTTP also request.  ``said`` is what the other side answered, scrubbed of
+    the session's secrets.
     """
 
     code = "wire_error"

@@ -120,6 +120,12 @@ def test_only_net_opens_a_way_out() -> None:
     assert not found, list_of(found)
 
 
+def test_what_speaks_http_uses_our_sockets() -> None:
+    """T61: not even net/ lets a library dial, follow redirects or read the environment."""
+    found = [line for module in modules() for line in lints.own_sockets(module)]
+    assert not found, list_of(found)
+
+
 def test_secrets_are_revealed_only_where_the_list_says() -> None:
     places = {m.name.removeprefix("postroom."): list(lints.reveals(m)) for m in modules()}
     revealing = {name: found for name, found in places.items() if found and name != "secret"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from postroom.connections.connection import Auth
-from postroom.connections.effective import EffectiveSide, is_loopback
+from postroom.connections.effective import EffectiveSide
 from postroom.connections.resolver import TrustedCertificate
 from postroom.credentials.record import Credential, check_complete
 from postroom.credentials.types.addresses import proxy_of
 from postroom.credentials.types.base import Details
 from postroom.credentials.types.smtp import Smtp
 from postroom.errors import Refused
+from postroom.net.names import is_loopback
 from postroom.net.tls import Tls
 from postroom.protocols.base import Security
 

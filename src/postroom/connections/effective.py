@@ -10,11 +10,11 @@ from postroom.connections.connection import Auth
 from postroom.credentials.tokens import BEARER, Grant
 from postroom.net.destination import wire_line
 from postroom.net.dial import Policy, Route
-from postroom.net.names import address_of, host_and_port
+from postroom.net.names import host_and_port, is_loopback
 from postroom.net.tls import Tls
 from postroom.protocols.base import Limits, Security, WireTarget
 
-__all__ = ["Effective", "EffectiveSide", "is_loopback"]
+__all__ = ["Effective", "EffectiveSide"]
 
 _NO_SIGN_IN: Final = Auth(type="none")
 _SYSTEM: Final = Tls()
@@ -153,11 +153,3 @@ def _warnings(side: EffectiveSide) -> list[str]:
             "read it."
         )
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a canonical host is this machine itself: what is sent there passes no network."""
-    address = address_of(host)
-    if address is not None:
-        return address.is_loopback
-    return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3

@@ -10,12 +10,12 @@ from typing import Final
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
 from postroom.connections.defaults import port_and_security
-from postroom.connections.effective import Effective, EffectiveSide, is_loopback
+from postroom.connections.effective import Effective, EffectiveSide
 from postroom.connections.inherit import Merged, merge
 from postroom.credentials.tokens import BEARER, Grant
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
-from postroom.net.names import canonical_host
+from postroom.net.names import canonical_host, is_loopback
 from postroom.net.tls import Tls
 
 __all__ = ["Destinations", "Resolver", "SignInUse", "parse_proxy"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from postroom.net.names import canonical_host, host_and_port
 from postroom.net.tls import Tls
 
-__all__ = ["digest", "https_line", "wire_line"]
+__all__ = ["digest", "http_line", "https_line", "wire_line"]
 
 Proxy = tuple[str, int] | None
 
@@ -30,6 +30,11 @@ def https_line(host: str, port: int, tls: Tls, proxy: Proxy) -> str:
     """``https://login.example.com:443;trust=system;proxy=none``."""
     where = host_and_port(canonical_host(host), port)
     return f"https://{where};trust={tls.trust_id};proxy={_proxy(proxy)}"
+
+
+def http_line(host: str, port: int) -> str:
+    """``http://localhost:8080;trust=none;proxy=none``: this machine itself, in the clear."""
+    return f"http://{host_and_port(canonical_host(host), port)};trust=none;proxy=none"
 
 
 def digest(lines: Iterable[str]) -> bytes:

@@ -9,7 +9,7 @@ import idna
 
 from postroom.errors import InvalidValue
 
-__all__ = ["Address", "address_of", "canonical_host", "host_and_port"]
+__all__ = ["Address", "address_of", "canonical_host", "host_and_port", "is_loopback"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -49,6 +49,14 @@ def address_of(host: str) -> Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a canonical host is this machine itself: what is sent there passes no network."""
+    address = address_of(host)
+    if address is not None:
+        return address.is_loopback
+    return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3
 
 
 def host_and_port(host: str, port: int) -> str:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from postroom.connections.effective import is_loopback
 from postroom.connections.references import check_references
 from postroom.connections.resolver import parse_proxy
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
 from postroom.net.dial import Policy
+from postroom.net.names import is_loopback
 from postroom.protocols.base import Limits
 from postroom.variables import store as variables
 from tests.ground import Pki

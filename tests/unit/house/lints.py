@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 
 from tests.unit.house.tree import Function, Module
 
-__all__ = ["banned_names", "built_sql", "reveals", "third_party", "ways_out"]
+__all__ = ["banned_names", "built_sql", "own_sockets", "reveals", "third_party", "ways_out"]
 
 _SOCKETS = {
     "socket.socket", "socket.create_connection", "socket.socketpair", "socket.fromfd",
@@ -25,9 +25,9 @@ _LOOP_METHODS = {
 _WEAK = re.compile(r"ssl\.(CERT_NONE|CERT_OPTIONAL|_create\w+|VerifyMode\.CERT_NONE)")
 
 _CLIENTS = {
-    "aiohttp", "ftplib", "http.client", "httpcore", "httpcore2", "httpx", "httpx2", "imaplib",
-    "imapclient", "aioimaplib", "aiosmtplib", "poplib", "requests", "smtplib", "telnetlib",
-    "urllib.request", "urllib3", "websockets",
+    "aiohttp", "anyio", "ftplib", "http.client", "httpcore", "httpcore2", "httpx", "httpx2",
+    "imaplib", "imapclient", "aioimaplib", "aiosmtplib", "niquests", "poplib", "pycurl", "requests",
+    "smtplib", "telnetlib", "truststore", "urllib.request", "urllib3", "websockets", "xmlrpc",
 }  # fmt: skip
 """Libraries that open sockets of their own."""
 
@@ -54,6 +54,24 @@ def ways_out(module: Module) -> Iterator[str]:
         # ``from http import client`` and ``import http.client`` are both ``http.client``
         if any((name + ".").startswith(client + ".") for client in _CLIENTS):
             yield f"{module.at(node)}: {name} opens sockets of its own; go through net/"
+
+
+def own_sockets(module: Module) -> Iterator[str]:
+    """Places, in net/ too, where httpcore2 would open its own sockets or nobody would verify."""
+    for call in module.calls():
+        name, given = (
+            module.dotted(call.func),
+            {keyword.arg: keyword.value for keyword in call.keywords},
+        )
+        pool = re.fullmatch(
+            r"httpcore2\.\w*(Pool|Proxy|Connection|Backend)|httpcore2\.(request|stream)", name
+        )
+        if pool and "network_backend" not in given:
+            yield f"{module.at(call)}: {name}() without our network_backend opens its own sockets"
+        for word in ("verify", "trust_env", "follow_redirects"):
+            value = given.get(word)
+            if isinstance(value, ast.Constant) and value.value is (word != "verify"):
+                yield f"{module.at(call)}: {word}={value.value}; nothing here asks that way"
 
 
 def reveals(module: Module) -> Iterator[str]:

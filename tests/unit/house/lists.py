@@ -49,6 +49,8 @@ MAY_REVEAL = {
     "macros": "a text that a secret is part of becomes a secret as a whole",
     "operations.roomapply": "a plain field (a certificate) may be given by reference; it is no secret",
     "protocols.memory.server": "the in-memory twin compares the password, as a server does",
+    "net.http_request": "header fields and bodies are made of it as they are written",
+    "net.http_message": "the value of Authorization, or a form, is made of it",
     "net.tls": "the client's key goes into the TLS context",
     "credentials.types.pem": "a private key is read to see that it is one",
     "protocols.imap.commands": "LOGIN is made of it",
@@ -70,24 +72,26 @@ NO_NAMES = {
 """Names that say nothing of a module's job."""
 
 LIGHT = (
-    "cryptography", "httpcore2", "httpx2", "nh3", "pydantic", "rich", "sqlite3", "typer", "yaml",
+    "anyio", "cryptography", "h11", "httpcore2", "httpx2", "nh3", "pydantic", "rich", "sqlite3",
+    "typer", "yaml",
 )  # fmt: skip
 """What ``import postroom`` must not load."""
 
 WEB = (
-    "aiosmtpd", "authlib", "fastapi", "jinja2", "prometheus_client", "pymap", "starlette",
-    "structlog", "uvicorn",
+    "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
+    "prometheus_client", "pymap", "starlette", "structlog", "uvicorn",
 )  # fmt: skip
-"""What no hot verb may load: the web page's libraries and the demo's servers."""
+"""What no hot verb may load: the web page's libraries, the demo's servers, and what asks over HTTP,
+which is loaded when somebody is asked."""
 
 NOT_TO_COLLECT = (
-    "cryptography.x509", "postroom.operations.roomfile",
+    "cryptography.x509", "httpcore2", "postroom.operations.roomfile",
     "postroom.protocols.pop3", "postroom.protocols.smtp", "postroom.services.dispatcher", "yaml",
 )  # fmt: skip
 """What a command that collects may not load: the other wires, the room file, X.509."""
 
 NOT_TO_STORE = (
-    "cryptography.x509", "postroom.connections.doctor", "postroom.operations.roomfile",
+    "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.operations.roomfile",
     "postroom.operations.usage", "postroom.protocols.imap", "postroom.protocols.pop3",
     "postroom.protocols.smtp", "postroom.services.dispatcher", "postroom.sinks",
     "postroom.sources", "yaml",

@@ -102,6 +102,35 @@ def test_what_is_no_way_out_is_left_alone(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "import httpcore2\nhttpcore2.AsyncConnectionPool()",
+        "from httpcore2 import AsyncConnectionPool as Pool\nPool(http2=True)",
+        "import httpcore2\nhttpcore2.request('GET', 'https://a.test')",
+        "import httpcore2\nhttpcore2.AnyIOBackend()",
+        "def f(client): client.get('u', verify=False)",
+        "def f(client): client.get('u', follow_redirects=True)",
+        "Client(trust_env=True)",
+    ],
+)
+def test_a_library_that_dials_by_itself_is_seen(text: str) -> None:
+    """T61: in every room, the one that may dial too."""
+    assert list(lints.own_sockets(parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import httpcore2\nhttpcore2.AsyncConnectionPool(network_backend=ours)",
+        "import httpcore2\nclass Backend(httpcore2.AsyncNetworkBackend): ...\nBackend()",
+        "verify(passphrase, True)",
+    ],
+)
+def test_our_own_sockets_are_left_alone(text: str) -> None:
+    assert not list(lints.own_sockets(parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "def f(tx, n): tx.execute(f'DELETE FROM {n}')",
         "def f(tx, n): tx.one('SELECT * FROM %s' % n)",
         "def f(tx, n): tx.all('SELECT * FROM ' + n)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postroom.net.addresses import refusal
@@ -62,6 +62,7 @@ def test_what_python_calls_not_global_is_never_public(
 
 
 @given(st.ip_addresses(v=4))
+@example(ipaddress.IPv4Address("0.0.0.1"))
 def test_an_ipv4_address_is_judged_alike_in_every_wrapping(address: ipaddress.IPv4Address) -> None:
     """T56: mapped, NAT64, 6to4."""
     number = int(address)

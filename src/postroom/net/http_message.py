@@ -1,0 +1,149 @@
+"""What is asked over HTTP and what is answered (RFC 9110): values, without input or output."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, Final
+from urllib.parse import urlencode
+
+from postroom import clock
+from postroom.errors import InvalidValue, ProtocolError
+from postroom.secret import Secret
+
+__all__ = [
+    "FORM",
+    "Exchange",
+    "HttpAnswer",
+    "HttpLimits",
+    "Sized",
+    "bearer",
+    "file_slice",
+    "form",
+]
+
+FORM: Final = "application/x-www-form-urlencoded"
+CHUNK: Final = 64 * 1024  # bytes read from a file at once
+_B64TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What one exchange may use: bytes and seconds.  Over a limit, its connection ends.
+
+    ``body`` bounds the answer's body, ``head`` its status line and header fields together;
+    ``reply_timeout`` each wait for bytes in either direction, ``total`` the whole exchange,
+    waiting for a free connection included.
+    """
+
+    body: int = 4 * 1024 * 1024
+    head: int = 64 * 1024
+    connect_timeout: float = 20.0
+    reply_timeout: float = 60.0
+    total: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A status and what came with it.
+
+    ``headers`` have lower-case names; a field that came more than once is joined with commas (RFC
+    9110 section 5.3).  Nothing of it is shown by ``repr``: answers hold tokens.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def json(self) -> Any:
+        """The body read as JSON.  Raises ProtocolError, which repeats nothing of it."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise ProtocolError(
+                f"The server's answer ({self.status}) is not the JSON it should be.",
+                hint="Check the address: a proxy or a sign-in page may have answered instead.",
+                temporary=self.status >= 500,
+                step="request",
+            ) from None
+
+    def retry_after(self) -> float | None:
+        """Seconds to wait as ``Retry-After`` asks (RFC 9110 section 10.2.3), a number or a date.
+
+        None where it is missing or cannot be read; never negative.
+        """
+        text = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"[0-9]{1,9}", text):
+            return float(text)
+        try:
+            when = email.utils.parsedate_to_datetime(text)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+        if when.tzinfo is None:  # "-0000": UTC, RFC 5322 section 3.3
+            when = when.replace(tzinfo=dt.UTC)
+        return max(0.0, when.timestamp() - clock.timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a log may say of one exchange: never a query, a header or a body.
+
+    ``status`` is 0 when there was no answer.
+    """
+
+    method: str
+    where: str
+    path: str
+    status: int
+    seconds: float
+
+    def __str__(self) -> str:
+        came = str(self.status) if self.status else "no answer"
+        return f"{self.method} {self.where}{self.path} {came} ({self.seconds * 1000:.0f} ms)"
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A body of known length that is made while it is sent.  It can be sent once."""
+
+    length: int
+    chunks: AsyncIterator[bytes] = field(repr=False)
+
+
+def file_slice(file: IO[bytes], start: int, length: int) -> Sized:
+    """``length`` bytes of a file from ``start`` on, read while they are sent."""
+    return Sized(length, _slice(file, start, length))
+
+
+async def _slice(file: IO[bytes], start: int, length: int) -> AsyncIterator[bytes]:
+    at, end = start, start + length
+    while at < end:
+        file.seek(at)  # each time: others may read the same file meanwhile
+        chunk = file.read(min(CHUNK, end - at))
+        if not chunk:
+            return  # the client says that it was too short
+        at += len(chunk)
+        yield chunk
+
+
+def bearer(token: Secret) -> Secret:
+    """The value of Authorization for an access token (RFC 6750).  Raises InvalidValue."""
+    if not _B64TOKEN.fullmatch(token.reveal_bytes()):
+        raise InvalidValue("token", "an access token holds no such characters (RFC 6750).")
+    return Secret(b"Bearer " + token.reveal_bytes())
+
+
+def form(fields: Mapping[str, str | Secret]) -> Secret:
+    """The body of a form (:data:`FORM`, RFC 6749 appendix B): a secret when any part is one.
+
+    Token requests always hold something worth hiding, so it always is.
+    """
+    shown = {
+        name: value.reveal() if isinstance(value, Secret) else value
+        for name, value in fields.items()
+    }
+    return Secret(urlencode(shown))
