@@ -35,7 +35,8 @@ def signin(
     how: Annotated[
         Literal["device", "browser"] | None,
         typer.Option(
-            "--how", help="device: a code typed elsewhere; browser: on this machine. Default: as saved."
+            "--how",
+            help="device: a code typed elsewhere; browser: on this machine. Default: as saved.",
         ),
     ] = None,
 ) -> None:
@@ -130,7 +131,9 @@ async def _counting() -> AsyncIterator[list[float]]:
             await asyncio.sleep(1)
             if until:
                 left = max(0, round(until[-1] - timestamp()))
-                print(f"\r  {left // 60}:{left % 60:02} left  ", end="", file=sys.stderr, flush=True)
+                print(
+                    f"\r  {left // 60}:{left % 60:02} left  ", end="", file=sys.stderr, flush=True
+                )
 
     counting = sys.stderr.isatty() and not OPTIONS.json
     task = asyncio.create_task(count()) if counting else None

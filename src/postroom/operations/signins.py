@@ -7,14 +7,14 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from postroom.clock import rfc3339
+from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.resolver import SignInUse
-from postroom.credentials.tokens import Access, rows
+from postroom.credentials.tokens import BEARER, Access, Use, rows
 from postroom.credentials.tokens.signing_in import Asked, Done, SigningIn, sign_out
 from postroom.db import Tx
-from postroom.errors import Refused, WireError
+from postroom.errors import PostroomError, Refused, WireError
 from postroom.net.loopback import Loopback
 from postroom.oauth.code import LIFETIME, Pending, loopback
 from postroom.oauth.device import DeviceCode
@@ -86,7 +86,34 @@ class SignIns:
 
         return await self._desk.db.read(body)
 
+    async def keep_alive(self) -> builtins.list[tuple[str, PostroomError]]:
+        """Refresh the sign-ins that nobody used for a day: servers end those that lie unused.
+
+        Gives what failed; the others are tried all the same.
+        """
+        failed = []
+        for use, version in await self._desk.db.read(self._idle):
+            line = next(line for line in sorted(use.lines) if line.startswith(BEARER))
+            wanted = Use(line, "postroom", "keep the sign-in alive")
+            try:
+                await self._desk.tokens.renew(use.grant, wanted, refused=version)
+            except PostroomError as error:
+                failed.append((use.grant.label, error))
+        return failed
+
     # ------------------------------------------------------------------ inside
+
+    def _idle(self, tx: Tx) -> builtins.list[tuple[SignInUse, int]]:
+        """The sign-ins that are due, each with the version of its access token (0: it has none)."""
+        found = []
+        for key, use in self._desk.resolver(tx).sign_ins().items():
+            row = rows.find(tx, key)
+            if row is None or row["state"] != rows.SIGNED_IN or row["due_at"] > timestamp():
+                continue
+            if use.grant.personal:
+                known = rows.known_access(tx, use.grant)
+                found.append((use, known["version"] if known else 0))
+        return found
 
     def _wanted(self, tx: Tx, name: str) -> builtins.list[SignInUse]:
         """The sign-ins by a person that a connection needs."""

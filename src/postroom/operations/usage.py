@@ -11,7 +11,9 @@ from postroom.clock import rfc3339
 from postroom.connections import store as connections
 from postroom.connections.connection import Connection
 from postroom.connections.inherit import merge
-from postroom.credentials.trust import trusting
+from postroom.connections.resolver import Resolver
+from postroom.connections.scope import expander
+from postroom.credentials.trust import trusted_in, trusting
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import describe
@@ -105,7 +107,26 @@ def referring_to_credential(tx: Tx, name: str) -> list[Use]:
         for one in services.load_all(tx)
         if one.connection.casefold() == direct
     ]
+    found += _fitting(tx, name)
     return found + [Use("credential", one, "trust") for one in trusting(tx, name)]
+
+
+def _fitting(tx: Tx, name: str) -> list[Use]:
+    """The connections that name no client, and find this one by authority and client id."""
+    resolver = Resolver(tx, expand=expander(tx), trusted=trusted_in(tx))
+    return [
+        Use("connection", connection, f"{place}.auth")
+        for use in resolver.sign_ins().values()
+        if use.grant.credential.casefold() == name.casefold()
+        for connection, places in use.connections.items()
+        for place in places
+        if _names_no_client(tx, connection, place)
+    ]
+
+
+def _names_no_client(tx: Tx, connection: str, place: str) -> bool:
+    side = connections.get(tx, connection).sides().get(place)
+    return side is not None and side.auth is not None and not side.auth.credential
 
 
 def of_connection(tx: Tx, name: str) -> Usage:
@@ -231,13 +252,16 @@ def _inheriting(tx: Tx, fields: Iterable[str], meant: Callable[[str], bool]) -> 
 
 
 def _texts(connection: Connection, fields: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Side, field and text of what a connection says itself; of ``auth`` its credential."""
+    """Side, field (dotted) and text of what a connection says itself; of ``auth`` its credential."""
     for place, side in connection.sides().items():
         for field in fields:
-            value: Any = getattr(side, field, None)
-            text = getattr(value, "credential", value)
-            if isinstance(text, str) and text:
-                yield place, field, text
+            value: Any = side
+            for part in field.split("."):
+                value = getattr(value, part, None)
+            named = getattr(value, "credential", value)
+            for text in named if isinstance(named, list) else [named]:
+                if isinstance(text, str) and text:
+                    yield place, field, text
 
 
 def _waiting(tx: Tx, service: str) -> list[Use]:

@@ -20,7 +20,7 @@ CREATE TABLE sign_ins (
     owner TEXT,                        -- the claim: see db/claims.py
     epoch BIGINT NOT NULL
 );
-CREATE INDEX sign_ins_due ON sign_ins (due_at);
+CREATE INDEX sign_ins_free ON sign_ins (due_at) WHERE owner IS NULL;
 CREATE TABLE access_tokens (
     sign_in TEXT NOT NULL REFERENCES sign_ins (id),
     scopes TEXT NOT NULL,              -- as they were asked for, separated by spaces
