@@ -19,7 +19,7 @@ from postroom.clock import rfc3339, timestamp
 
 if TYPE_CHECKING:
     from postroom.app import Room
-    from postroom.operations.signins import DeviceCode, Pending, SignedInAs
+    from postroom.operations.signins import SignedInAs
 
 __all__ = ["app"]
 
@@ -45,7 +45,7 @@ def signin(
     async def body(room: Room) -> list[SignedInAs]:
         async with _counting() as told:
 
-            def tell(step: DeviceCode | Pending) -> None:
+            def tell(step: Any) -> None:
                 told.append(_ends(step))
                 _show_step(step)
 

@@ -82,6 +82,7 @@ def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
     except ValueError as error:
         raise InvalidValue(f"{where}.authority", str(error)) from None
     tls, proxy = client.way or (asked.tls, asked.proxy)
+    tls = dataclasses.replace(tls, check_name=True)  # a web server's name is always checked
     account = asked.account or asked.user
     flow: SignInFlow = auth.type  # type: ignore[assignment]  # it is one of OAuth's, asked above
     scopes = tuple(auth.scopes) or default_scopes(

@@ -188,14 +188,10 @@ class Opener:
         grant, refused = prepared.side.grant, prepared.access
         if grant is None:
             return prepared
-        use = self._use(prepared.noun, prepared.name, prepared.side)
+        use = _use(prepared.noun, prepared.name, prepared.side, self._actor)
         access = await self._tokens.renew(grant, use, refused=refused.version if refused else 0)
         sign_in = _by_token(prepared.side, access)
         return dataclasses.replace(prepared, sign_in=sign_in, access=access, kept=False)
-
-    def _use(self, noun: str, name: str, side: EffectiveSide) -> Use:
-        purpose = f"open the {side.place} side of {noun} {name}"
-        return Use(BEARER + side.line, self._actor, purpose)
 
     async def places(self, name: str) -> list[Place]:
         """The sides there are: ``incoming``, ``outgoing``.  Raises NotThere, WrongUse."""
@@ -285,7 +281,7 @@ class Opener:
         if side.auth.type == "secret":
             sign_in = _sign_in(side, unseal(side.auth.credential))
         elif side.grant is not None:
-            access = self._tokens.fresh(tx, side.grant, self._use(noun, bare, side))
+            access = self._tokens.fresh(tx, side.grant, _use(noun, bare, side, self._actor))
             sign_in = SignIn() if access is None else _by_token(side, access)
         tls = side.tls
         if side.client_certificate and side.security != "none":
@@ -343,6 +339,10 @@ def _sign_in(side: EffectiveSide, opened: Opened) -> SignIn:
             f"is needed: credential {opened.credential.name} has no user name",
         )
     return SignIn("password", user, found[1])
+
+
+def _use(noun: str, name: str, side: EffectiveSide, actor: str) -> Use:
+    return Use(BEARER + side.line, actor, f"open the {side.place} side of {noun} {name}")
 
 
 def _by_token(side: EffectiveSide, access: Access) -> SignIn:

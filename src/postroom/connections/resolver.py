@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
 from postroom.connections.defaults import port_and_security
 from postroom.connections.effective import Effective, EffectiveSide
 from postroom.connections.inherit import Merged, merge
-from postroom.credentials.tokens import BEARER, Grant
+from postroom.credentials.tokens import Grant
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.net.names import canonical_host, is_loopback
 from postroom.net.tls import Tls
 
-__all__ = ["Destinations", "Resolver", "SignInUse", "parse_proxy"]
+__all__ = ["Destinations", "Resolver", "parse_proxy"]
 
 Expand = Callable[[str, str], str]
 """Expands the macros of one value; the second text is its field, for the sentence of an error.
@@ -39,18 +39,6 @@ class Destinations:
 
     lines: set[str] = dataclasses.field(default_factory=set)
     problems: dict[str, PostroomError] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(slots=True)
-class SignInUse:
-    """One sign-in: a grant of it, where its tokens go, every scope that is asked for (in order), and
-    the sides it serves, by connection.
-    """
-
-    grant: Grant
-    lines: set[str] = dataclasses.field(default_factory=set)
-    scopes: dict[str, None] = dataclasses.field(default_factory=dict)
-    connections: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
 class Resolver:
@@ -124,24 +112,9 @@ class Resolver:
         """
         found: dict[str, set[str]] = {}
         for connection in store.load_all(self._tx):
-            for side in self._sides_or_none(connection):
+            for side in self.sides_of(connection):
                 for key, lines in side.presents.items():
                     found.setdefault(key, set()).update(lines)
-        return found
-
-    def sign_ins(self) -> dict[str, SignInUse]:
-        """Every sign-in by OAuth that connections ask for, by the id that grants share.
-
-        Connections that cannot be resolved contribute nothing.
-        """
-        found: dict[str, SignInUse] = {}
-        for connection in store.load_all(self._tx):
-            for side in self._sides_or_none(connection):
-                if side.grant is not None:
-                    use = found.setdefault(side.grant.sign_in, SignInUse(side.grant))
-                    use.lines |= {side.grant.token_line, BEARER + side.line}
-                    use.scopes.update(dict.fromkeys(side.grant.scopes))
-                    use.connections.setdefault(connection.name, []).append(side.place)
         return found
 
     def problems(self) -> dict[str, PostroomError]:
@@ -154,7 +127,8 @@ class Resolver:
                 found[connection.name] = error
         return found
 
-    def _sides_or_none(self, connection: Connection) -> tuple[EffectiveSide, ...]:
+    def sides_of(self, connection: Connection) -> tuple[EffectiveSide, ...]:
+        """The sides of a connection; none when it cannot be resolved right now."""
         try:
             return self.of(connection).sides
         except PostroomError:
@@ -182,7 +156,10 @@ class Resolver:
         grant = None
         if auth.by_oauth:
             account = self._text(f"{where}.account", side.account)
-            grant = self._grant(where, auth, wires, user, account, tls, proxy)
+            grant = _grant(
+                self._tx, where, auth, self._text, self._trusted,
+                wires=wires, user=user, account=account, tls=tls, proxy=proxy,
+            )  # fmt: skip
         return EffectiveSide(
             place=place, protocol=side.protocol, host=host, port=port, security=security,
             user=user, auth=auth, grant=grant, tls=tls,
@@ -205,24 +182,6 @@ class Resolver:
         text = self._text(f"{where}.proxy", side.proxy)
         return parse_proxy(text, field=f"{where}.proxy") if text else None
 
-    def _grant(
-        self, where: str, auth: Auth, wires: frozenset[str], user: str, account: str, tls: Tls,
-        proxy: tuple[str, int] | None,
-    ) -> Grant:  # fmt: skip
-        """The grant of a side that signs in by OAuth, the macros of its settings expanded."""
-        # few connections have one, and it is slow to load
-        from postroom.connections.granting import Asked, grant_of
-
-        place = f"{where}.auth"
-        texts = {
-            name: self._text(f"{place}.{name}", getattr(auth, name))
-            for name in ("authority", "client_id", "redirect_uri")
-        }
-        scopes = [self._text(f"{place}.scopes", scope) for scope in auth.scopes]
-        whole = auth.model_copy(update={**texts, "scopes": scopes})
-        asked = Asked(where, whole, wires, user, account, tls, proxy)
-        return grant_of(self._tx, asked, self._trusted)
-
     def _tls(self, where: str, side: Side) -> Tls:
         checked = side.check_server_identity is not False
         if not side.trust:
@@ -239,6 +198,23 @@ class Resolver:
         if not value or "${" not in value:
             return value or ""
         return self._expand(value, where)
+
+
+def _grant(
+    tx: Tx, where: str, auth: Auth, text: Callable[[str, str], str], trusted: TrustedCertificate,
+    **side: Any,
+) -> Grant:  # fmt: skip
+    """The grant of a side that signs in by OAuth, the macros of its settings expanded."""
+    # few connections have one, and it is slow to load
+    from postroom.connections.granting import Asked, grant_of
+
+    place = f"{where}.auth"
+    values: dict[str, object] = {
+        name: text(f"{place}.{name}", getattr(auth, name))
+        for name in ("authority", "client_id", "redirect_uri")
+    }
+    values["scopes"] = [text(f"{place}.scopes", scope) for scope in auth.scopes]
+    return grant_of(tx, Asked(where, auth.model_copy(update=values), **side), trusted)
 
 
 def _effective(

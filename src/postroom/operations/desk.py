@@ -14,6 +14,7 @@ from postroom.audit import Checkpoints, Recorder
 from postroom.connections.open import Opener
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
+from postroom.connections.signins import sign_ins
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.credentials.tokens import Keeper
 from postroom.credentials.trust import trusted_in
@@ -191,7 +192,7 @@ class Desk:
                 if old and new:
                     name = self.credentials.get(tx, key).name
                     moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
-        for use in self.resolver(tx).sign_ins().values():
+        for use in sign_ins(tx, self.resolver(tx)).values():
             kept = self.tokens.kept
             if added := kept.rebind(tx, use.grant, use.lines, actor=self.actor, rebind=rebind):
                 moved.append(Moved(use.grant.label, added, ()))

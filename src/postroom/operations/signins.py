@@ -5,25 +5,26 @@ from __future__ import annotations
 import builtins
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
 from postroom.connections.open import dial_store, dial_transport
-from postroom.connections.resolver import SignInUse
+from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import BEARER, Access, Use, rows
-from postroom.credentials.tokens.signing_in import Asked, Done, SigningIn, sign_out
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
-from postroom.net.loopback import Loopback
-from postroom.oauth.code import LIFETIME, Pending, loopback
-from postroom.oauth.device import DeviceCode
 from postroom.operations.desk import Desk
 
-__all__ = ["DeviceCode", "Pending", "SignIns", "SignedInAs", "Tell"]
+if TYPE_CHECKING:  # a worker that signs nobody in does not load them
+    from postroom.credentials.tokens.signing_in import Done
+    from postroom.oauth.code import Pending
+    from postroom.oauth.device import DeviceCode
+
+__all__ = ["SignIns", "SignedInAs", "Tell"]
 
 How = Literal["device", "browser"]
-Tell = Callable[[DeviceCode | Pending], None]
+Tell = Callable[["DeviceCode | Pending"], None]
 """Shows a person what to do: an address and a code, or an address to open."""
 
 _LOOPBACK: Final = "http://localhost"
@@ -70,6 +71,8 @@ class SignIns:
         """Revoke the sign-ins of a connection at the server, and forget them; True when all were
         revoked there too.  Raises InvalidValue when nobody is signed in.
         """
+        from postroom.credentials.tokens.signing_in import sign_out
+
         tokens, actor = self._desk.tokens, self._desk.actor
         revoked = True
         for use in await self._desk.db.read(lambda tx: self._wanted(tx, name)):
@@ -81,7 +84,7 @@ class SignIns:
         """Every sign-in: for whom, who it was, its state, when a token came last, and whom it serves."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            uses = self._desk.resolver(tx).sign_ins()
+            uses = sign_ins(tx, self._desk.resolver(tx))
             return [_shown(row, uses.get(row["id"])) for row in rows.find_all(tx)]
 
         return await self._desk.db.read(body)
@@ -106,7 +109,7 @@ class SignIns:
     def _idle(self, tx: Tx) -> builtins.list[tuple[SignInUse, int]]:
         """The sign-ins that are due, each with the version of its access token (0: it has none)."""
         found = []
-        for key, use in self._desk.resolver(tx).sign_ins().items():
+        for key, use in sign_ins(tx, self._desk.resolver(tx)).items():
             row = rows.find(tx, key)
             if row is None or row["state"] != rows.SIGNED_IN or row["due_at"] > timestamp():
                 continue
@@ -131,10 +134,14 @@ class SignIns:
                 code="not_supported",
                 hint=f"See how it signs in: postroom connection show {connection}",
             )
-        found = self._desk.resolver(tx).sign_ins()
+        found = sign_ins(tx, self._desk.resolver(tx))
         return [found[key] for key in keys]
 
     async def _one(self, use: SignInUse, tell: Tell, how: How | None) -> Done:
+        from postroom.credentials.tokens.signing_in import Asked, SigningIn
+        from postroom.net.loopback import Loopback
+        from postroom.oauth.code import LIFETIME, loopback
+
         grant = use.grant
         if how is not None:
             flow: Any = "device_flow" if how == "device" else "authorization_code"

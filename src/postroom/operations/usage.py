@@ -13,6 +13,7 @@ from postroom.connections.connection import Connection
 from postroom.connections.inherit import merge
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
+from postroom.connections.signins import sign_ins
 from postroom.credentials.trust import trusted_in, trusting
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
@@ -116,7 +117,7 @@ def _fitting(tx: Tx, name: str) -> list[Use]:
     resolver = Resolver(tx, expand=expander(tx), trusted=trusted_in(tx))
     return [
         Use("connection", connection, f"{place}.auth")
-        for use in resolver.sign_ins().values()
+        for use in sign_ins(tx, resolver).values()
         if use.grant.credential.casefold() == name.casefold()
         for connection, places in use.connections.items()
         for place in places

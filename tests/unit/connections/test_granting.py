@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from postroom.connections.signins import sign_ins
 from postroom.credentials.tokens import Grant
 from postroom.errors import Refused, WrongUse
 from tests.unit.connections.rooms import SmallRoom, open_small_room
@@ -81,7 +82,7 @@ async def test_both_directions_and_every_connection_share_one_sign_in(room: Smal
     incoming, outgoing = await _grant(room), await _grant(room, place="outgoing")
     assert incoming.sign_in == outgoing.sign_in == (await _grant(room, "other")).sign_in
     assert "https://outlook.office.com/SMTP.Send" in incoming.scopes
-    uses = await room.db.read(lambda tx: room.resolver(tx).sign_ins())
+    uses = await room.db.read(lambda tx: sign_ins(tx, room.resolver(tx)))
     assert uses[incoming.sign_in].connections == {
         "acme": ["incoming", "outgoing"],
         "other": ["incoming"],
