@@ -245,6 +245,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
     if mac is not None and recorder is not None:
         file = heads_file(start.source, start.room_id)
         checkpoints = Checkpoints(db, recorder, Outside(file, settings.room, mac))
+        if keyring is not None:
+            keyring.terms.kept = checkpoints.outside.term
     store = CredentialStore(keyring, recorder, locked=start.locked)
     policy = Policy(public_only=settings.public_only)
     tokens = Keeper(db, Kept(store, keyring, recorder), lambda: desk.seat(), policy=policy)

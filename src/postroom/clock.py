@@ -6,7 +6,15 @@ import datetime as dt
 import re
 import time
 
-__all__ = ["format_duration", "monotonic", "now", "parse_duration", "rfc3339", "timestamp"]
+__all__ = [
+    "format_duration",
+    "monotonic",
+    "now",
+    "parse_duration",
+    "parse_instant",
+    "rfc3339",
+    "timestamp",
+]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -45,6 +53,22 @@ def parse_duration(text: str) -> float:
     if not parts or _PART.sub("", compact).strip():
         raise ValueError("give a duration with a unit, such as 90s, 15m, 1h or 5d")
     return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def parse_instant(text: str) -> float:
+    """Seconds since 1970 of a duration back from now, a date or an instant (RFC 3339; UTC).
+
+    Raises ValueError with a sentence when the text is none of these.
+    """
+    try:
+        return timestamp() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        found = dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError("give a duration such as 1h or 5d, or a date such as 2027-01-31") from None
+    return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def format_duration(seconds: float) -> str:

@@ -16,6 +16,8 @@ __all__ = ["Settings", "settings_of"]
 
 _KEEP: Final = 400 * 86400.0
 _LEAST_KEEP: Final = 7 * 86400.0
+_YES: Final = frozenset({"1", "true", "yes", "on"})
+_NO: Final = frozenset({"", "0", "false", "no", "off"})
 
 
 class Settings(NamedTuple):
@@ -40,8 +42,8 @@ def settings_of(
     """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``,
     ``POSTROOM_PUBLIC_ONLY``, ``POSTROOM_AUDIT_KEEP``), else the defaults.
 
-    Raises RoomError on Windows, for settings of a later release and for a POSTROOM_KEK without a
-    kind of source.
+    Raises RoomError on Windows, for settings of a later release, for a POSTROOM_KEK without a kind
+    of source and for a POSTROOM_PUBLIC_ONLY that says neither yes nor no.
     """
     env = os.environ if environ is None else environ
     if sys.platform == "win32":
@@ -59,12 +61,22 @@ def settings_of(
         )
     if not kek and env.get("POSTROOM_KEK"):
         _check_kek(env["POSTROOM_KEK"])
-    public_only = env.get("POSTROOM_PUBLIC_ONLY", "").lower() in ("1", "true", "yes")
     return Settings(
         Path(chosen).expanduser().absolute(),
         kek or env.get("POSTROOM_KEK") or None,
-        public_only,
+        _public_only(env.get("POSTROOM_PUBLIC_ONLY", "")),
         _audit_keep(env.get("POSTROOM_AUDIT_KEEP")),
+    )
+
+
+def _public_only(text: str) -> bool:
+    """A word that is neither is no no: what was meant to protect would not."""
+    word = text.strip().lower()
+    if word in _YES or word in _NO:
+        return word in _YES
+    raise RoomError(
+        f"POSTROOM_PUBLIC_ONLY is {text!r}, which is neither yes nor no.",
+        hint="Set it to 1 to dial public addresses only, to 0 or not at all otherwise.",
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -39,7 +37,7 @@ class Worker:
     def __init__(self, room: Room, *, roles: tuple[str, ...] = ()) -> None:
         self._room = room
         self._roles = roles
-        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._watching: set[asyncio.Task[None]] = set()
         self._full = False
 
     async def run(self) -> None:
@@ -55,7 +53,7 @@ class Worker:
             for loop in done:
                 loop.result()
         finally:
-            tasks = [*loops, *self._watching.values()]
+            tasks = [*loops, *self._watching]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -76,9 +74,7 @@ class Worker:
         while True:
             try:
                 await self._claim()
-            except (
-                PostroomError
-            ) as error:  # a full disk or a busy room: the next look may be better
+            except PostroomError as error:  # a full disk, a busy room: the next look may be better
                 _log.warning("sources: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -89,18 +85,16 @@ class Worker:
             _log.warning("watching %d sources; others wait for another worker", MOST_SOURCES)
         for claim in await self._room.collecting.take(self._roles, free):
             task = asyncio.create_task(self._watch(claim))
-            self._watching[claim.id] = task
-            task.add_done_callback(functools.partial(self._ended, claim.id))
-
-    def _ended(self, source: str, task: asyncio.Task[None]) -> None:
-        self._watching.pop(source, None)
+            self._watching.add(task)
+            task.add_done_callback(self._watching.discard)
 
     async def _watch(self, claim: Any) -> None:
         try:
             try:
                 watcher = await self._room.collecting.watcher(claim)
-            except PostroomError as error:
-                await give_up(self._room.desk.db, claim, error)
+            except Exception as error:
+                seat = await self._room.desk.seat()
+                await give_up(self._room.desk.db, claim, _told(error), owe=seat.owe)
                 raise
             await watcher.watch(linger=False)
         except PostroomError as error:
@@ -158,13 +152,20 @@ class Worker:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tidy(self) -> None:
+        """Each by itself: what keeps one of them from being done keeps no other."""
+        room = self._room
         while True:
-            with contextlib.suppress(PostroomError):
-                await self._room.keys.finish()
-                await self._room.email.purge()
-                await self._room.collecting.forget()
-                await self._room.collecting.tidy()
-                await self._room.audit.retire()
+            for chore in (
+                room.keys.finish,
+                room.email.purge,
+                room.collecting.forget,
+                room.collecting.tidy,
+                room.audit.retire,
+            ):
+                try:
+                    await chore()
+                except PostroomError as error:
+                    _log.warning("tidying up: %s", error)
             await asyncio.sleep(TIDY_SECONDS)
 
     async def _keep_signed_in(self) -> None:
@@ -185,3 +186,10 @@ class Worker:
                 await self._room.audit.checkpoint()
             except PostroomError as error:
                 _log.warning("audit: %s", error)
+
+
+def _told(error: Exception) -> PostroomError:
+    """What stands on a source that cannot be watched; the words of a mistake of ours are for the log."""
+    if isinstance(error, PostroomError):
+        return error
+    return PostroomError("Postroom made a mistake with this source.", hint="Its log says which.")

@@ -14,6 +14,7 @@ from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, table
 from tests.bench.idling import idling
+from tests.bench.listing import listing
 from tests.bench.plots import plots
 from tests.bench.polling import polling
 from tests.bench.resolving import resolving
@@ -27,7 +28,7 @@ __all__ = ["main"]
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- table ends -->"
-PARTS = ("collect", "wires", "poll", "idle", "send", "resolve", "claim", "start")
+PARTS = ("collect", "wires", "poll", "idle", "send", "resolve", "list", "claim", "start")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,6 +69,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--idle", type=int, default=1_000, help="connections in IDLE")
     parser.add_argument("--sends", type=int, default=2_000, help="messages to send")
     parser.add_argument("--opens", type=int, default=20_000, help="credentials to resolve")
+    parser.add_argument("--credentials", type=int, default=10_000, help="to list")
     parser.add_argument("--claims", type=int, default=100_000, help="rows to claim")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"))
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
@@ -97,6 +99,7 @@ def _parts(
         "idle": idle,
         "send": lambda: sending(given.sends, 2_000, runs, disk, _say),
         "resolve": lambda: resolving(given.opens // 10, given.opens, runs, disk, _say),
+        "list": lambda: listing(given.credentials, runs, tmpfs, _say),
         "claim": lambda: claiming(given.claims, runs, disk, _say),
         "start": lambda: starting(5, runs, 3.0, disk, _say),
     }

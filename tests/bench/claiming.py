@@ -34,16 +34,20 @@ asyncio.run(own_all(Path(sys.argv[1])))
 def claiming(rows: int, runs: int, disk: Scratch, say: Say) -> list[Figure]:
     """Figures of claiming ``rows`` sources in batches, and of taking them over after kill -9."""
     rates: list[float] = []
+    used: list[float] = []
     bare: list[float] = []
     takeover: list[float] = []
     for run in range(runs):
         with disk.new() as base:
             bare.append(_bare_loop(_filled(base / "bare.db", rows), rows))
-            rates.append(asyncio.run(_claimed(_filled(base / "room.db", rows), rows)))
+            rate, cpu = asyncio.run(_claimed(_filled(base / "room.db", rows), rows))
+            rates.append(rate)
+            used.append(cpu)
         with disk.new() as base:
             takeover.append(_taken_over(_filled(base / "room.db", rows), rows))
         say(
-            f"claim, run {run + 1}: {rates[-1]:,.0f}/s, a bare UPDATE loop {bare[-1]:,.0f}/s, "
+            f"claim, run {run + 1}: {rates[-1]:,.0f}/s ({used[-1]:.2f} s CPU, "
+            f"{rows / used[-1]:,.0f}/s of it), a bare UPDATE loop {bare[-1]:,.0f}/s, "
             f"{rows:,} taken over in {takeover[-1]:,.0f} ms"
         )
     loop = Samples("sqlite3, UPDATE loop", bare)
@@ -65,14 +69,15 @@ def _filled(path: Path, rows: int) -> Path:
     return path
 
 
-async def _claimed(path: Path, rows: int) -> float:
+async def _claimed(path: Path, rows: int) -> tuple[float, float]:
+    """Rows a second, and the seconds of processor time that all of them took."""
     db = open_database(path)
     async with Seat(db) as seat:
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         assert await _claim_all(db, seat) == rows
-        rate = rows / (time.perf_counter() - begin)
+        rate, used = rows / (time.perf_counter() - begin), time.process_time() - cpu
     await db.close()
-    return rate
+    return rate, used
 
 
 async def _claim_all(db: Database, seat: Seat) -> int:

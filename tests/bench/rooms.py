@@ -25,6 +25,7 @@ __all__ = [
     "Place",
     "Scratch",
     "collecting_room",
+    "listing_room",
     "resolving_room",
     "sending_room",
     "timed",
@@ -133,6 +134,31 @@ def sending_room(place: Place, port: int, queue_size: int) -> None:
         await room.connections.add({"name": "bench", "outgoing": outgoing})
         service = {"name": "bench-out", "connection": "bench", "queue_size": queue_size}
         await room.services.add(service)
+        await room.close()
+
+    asyncio.run(make())
+
+
+def listing_room(place: Place, count: int) -> None:
+    """A room with so many credentials, of three types."""
+
+    async def one(room: Room, number: int) -> None:
+        secret = {"password": Secret(f"the password with number {number}"), "user_name": "ada"}
+        kind, details = (
+            ("password", secret),
+            ("secret", {"value": Secret(f"the value with number {number}")}),
+            ("smtp", {"host": f"smtp{number % 7}.example.com", "tls": True, **secret}),
+        )[number % 3]
+        name = f"c{number:05}"
+        await room.credentials.create(
+            name, kind, description=f"Of a bench, {name}", details=details
+        )
+
+    async def make() -> None:
+        room = await _opened(place)
+        for first in range(0, count, 500):
+            numbers = range(first, min(count, first + 500))
+            await asyncio.gather(*(one(room, number) for number in numbers))
         await room.close()
 
     asyncio.run(make())

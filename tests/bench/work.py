@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from postroom.app import Room, open_room
+from postroom.credentials.record import LISTED
 from postroom.credentials.store import Opened
 from postroom.mail import Draft
 from postroom.operations.drafts import draft_of
@@ -50,6 +51,35 @@ async def poll(room: Room, passes: int) -> Found:
         assert tally is not None
         assert tally.listed == 0
     return {"cpu_ms": (time.process_time() - began) * 1000 / passes}
+
+
+async def listing(room: Room, lists: int, looks: int) -> Found:
+    """List every credential, show some: 95th percentiles, a bare query beside; and what was opened."""
+    names = [one["name"] for one in await room.credentials.list()]
+    listed, shown, bare = [], [], []
+    for _ in range(lists):
+        began = time.perf_counter()
+        await room.credentials.list()
+        listed.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        room.desk.db.read_now(lambda tx: tx.all(LISTED))
+        bare.append(time.perf_counter() - began)
+    for name in names[:: max(1, len(names) // looks)]:
+        began = time.perf_counter()
+        await room.credentials.show(name)
+        shown.append(time.perf_counter() - began)
+    opened = len(await room.audit.list(action="open", limit=10))
+    return {
+        "list_ms": _percentile(listed),
+        "bare_ms": _percentile(bare),
+        "show_ms": _percentile(shown),
+        "opened": opened,
+    }
+
+
+def _percentile(seconds: list[float]) -> float:
+    """The 95th, in milliseconds."""
+    return sorted(seconds)[int(len(seconds) * 0.95)] * 1000
 
 
 async def send(room: Room, count: int, size: int, writers: int) -> Found:
@@ -127,6 +157,7 @@ def _peak() -> float:
 
 TASKS: dict[str, Callable[..., Awaitable[Found]]] = {
     "collect": collect,
+    "listing": listing,
     "poll": poll,
     "send": send,
     "resolve": resolve,

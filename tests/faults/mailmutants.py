@@ -28,18 +28,20 @@ def new_message_id() -> None:
     """What is tried again has another Message-ID."""
 
     def new(old: Any) -> Any:
-        def content_of(tx: Any, item: str) -> bytes | None:
-            content: bytes | None = old(tx, item)
+        def contents_of(tx: Any, items: Any) -> dict[str, bytes]:
+            return {item: again(tx, item, content) for item, content in old(tx, items).items()}
+
+        def again(tx: Any, item: str, content: bytes) -> bytes:
             tries = tx.value("SELECT attempts FROM outbox WHERE id = :id", id=item)
-            if content is None or not tries:
+            if not tries:
                 return content
             return re.sub(
                 rb"(?mi)^Message-ID: <", b"Message-ID: <again%d." % tries, content, count=1
             )
 
-        return content_of
+        return contents_of
 
-    patch("postroom.services.outbox:content_of", new)
+    patch("postroom.services.contents:contents_of", new)
 
 
 def cursor_before_store() -> None:

@@ -196,3 +196,27 @@ def test_a_question_ends_as_a_question(cli: Cli) -> None:
     assert "Did you mean" in wrong.err
     assert "?\n" in wrong.err
     assert "?." not in wrong.err
+
+
+# ------------------------------------------------------------------ the audit record
+
+
+def test_accepting_an_older_copy_is_asked_about_on_a_terminal(cli: Cli, screen: Any) -> None:
+    """Why, and whether it was meant; no answer, or no, accepts nothing."""
+    why = "Why was it put back? The answer stands in the record: "
+    with screen("audit", "accept") as asked:
+        asked.until(why)
+        asked.type("the disk broke")
+        asked.until("on purpose? [y/N]: ")
+        asked.type("y")
+        assert asked.end() == 0, asked.seen
+    [row] = cli("audit", "list", "--action", "accept", "--json").json["items"]
+    assert row["detail"]["why"] == "the disk broke"
+    for answers in (["the disk broke", "n"], [""]):
+        with screen("audit", "accept") as asked:
+            for question, answer in zip((why, "on purpose? [y/N]: "), answers, strict=False):
+                asked.until(question)
+                asked.type(answer)
+            assert asked.end() == 2
+        assert "Nothing was accepted" in asked.seen
+    assert "--why TEXT" in cli("audit", "accept", "--yes").err

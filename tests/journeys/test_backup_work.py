@@ -302,6 +302,7 @@ async def test_t96_the_drill_from_a_lost_machine_to_a_new_one(
     assert "The audit record is whole." in told
     assert RESTORED in told
     assert list((tmp_path / "new").glob("tmp*")) == []
+    assert {one.name for one in safe.iterdir()} == {"kit.txt", "room.tar"}, "nothing is left beside"
     run_script(AFTER, environ, tmp_path)
 
     new = Settings(tmp_path / "new" / "room", f"file:{tmp_path / 'new' / 'keys' / 'room.key'}")

@@ -61,6 +61,14 @@ def test_the_synchronous_methods_have_the_asynchronous_signatures(cli: Cli) -> N
         assert isinstance(room, SyncRoom)
 
 
+def test_the_versions_of_a_credential_are_there_too(cli: Cli) -> None:
+    with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
+        room.credentials.create("token", "secret", details={"value": "the first value of it"})
+        room.credentials.set("token", {"value": "the second value of it"})
+        assert room.versions.restore("token", 1) == 3
+        assert [one["version"] for one in room.versions.list("token")] == [3, 2, 1]
+
+
 def test_errors_come_through_as_they_are(cli: Cli) -> None:
     with (
         postroom.open(cli.settings.room, kek=cli.settings.kek) as room,

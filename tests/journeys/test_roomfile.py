@@ -207,3 +207,28 @@ def test_a_variable_that_is_gone_is_asked_for_on_every_apply(
     kept = cli("apply", str(path))
     assert kept.status == 0, kept.err
     assert "Nothing to change." in kept.out
+
+
+HALF = """
+postroom: 1
+credentials:
+  - {name: acme-login, type: password, description: Orders account, fields: {user_name: a@example.com}}
+"""
+
+
+def test_what_is_stored_incomplete_is_told_by_the_exit_status(cli: Cli, tmp_path: Path) -> None:
+    """As every verb that stores a credential: 3 as long as something is missing, with what to do."""
+    path = tmp_path / "half.yaml"
+    path.write_text(HALF)
+    planned = cli("apply", str(path), "--dry-run")
+    assert planned.status == 0, "nothing was stored"
+    assert "acme-login is incomplete" in planned.err
+    for _ in range(2):
+        applied = cli("apply", str(path))
+        assert applied.status == 3
+        assert "postroom credential set acme-login --password-from-env" in applied.err
+    applied = cli("apply", str(path), "--json")
+    assert (applied.status, applied.json["changes"]) == (3, 0)
+    assert applied.json["incomplete"] == [
+        {"name": "acme-login", "type": "password", "missing": ["password"]}
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from cryptography import x509
 
 from docs.verbs import commands
+from postroom.app import Room
 from postroom.clock import now
+from postroom.errors import Refused
 from tests.journeys.conftest import Cli
 
 EVERY = {name for name, _ in commands()}
@@ -75,6 +78,45 @@ def test_a_key_that_is_there_is_not_replaced_by_accident(cli: Cli, tmp_path: Pat
     cli("credential", "add", "login", "--type", "password")
     other = cli("credential", "generate", "login", "--json")
     assert (other.status, other.json["code"]) == (1, "not_supported")
+
+
+def test_a_certificate_that_cannot_be_written_is_not_made(cli: Cli, tmp_path: Path) -> None:
+    """The key would be there, and what the other side has to be given would be lost."""
+    cli("credential", "add", "client", "--type", "certificate")
+    refused = cli("credential", "generate", "client", "--to", str(tmp_path / "none" / "client.pem"))
+    assert (refused.status, "cannot be written" in refused.err) == (2, True)
+    assert cli("credential", "show", "client", "--json").json["version"] == 0
+    cli("credential", "add", "login", "--type", "password")
+    path = tmp_path / "login.pem"
+    assert cli("credential", "generate", "login", "--to", str(path)).status == 1
+    assert not path.exists(), "nothing is left of what was refused"
+
+
+def test_what_is_wrong_with_the_new_fields_destroys_nothing_of_the_old(cli: Cli) -> None:
+    """Another type, its fields and the description are one change: all of it or nothing."""
+    made = cli("credential", "add", "token", "--type", "generic", "--set",
+               "url={value: https://a.example, plain: true}")  # fmt: skip
+    assert made.status == 0, made.err
+    before = cli("credential", "show", "token", "--json").json
+    refused = cli("credential", "set", "token", "--type", "smtp", "--description", "Sends",
+                  "--host", "smtp.example.com", "--port", "99999", "--yes")  # fmt: skip
+    assert (refused.status, "port" in refused.err) == (2, True)
+    assert cli("credential", "show", "token", "--json").json == before
+    done = cli("credential", "set", "token", "--type", "smtp", "--description", "Sends",
+               "--host", "smtp.example.com", "--port", "587", "--yes")  # fmt: skip
+    assert done.status == 0, done.err
+    after = cli("credential", "show", "token", "--json").json
+    assert (after["type"], after["description"], after["fields"]["port"]) == ("smtp", "Sends", 587)
+
+
+async def test_of_two_who_add_a_variable_one_is_told(room: Room) -> None:
+    """Neither overwrites the other, however close they come."""
+    told = await asyncio.gather(
+        *(room.variables.add("MAIL_HOST", f"{name}.example.com") for name in ("a", "b")),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in told].count(Refused) == 1
+    assert await room.variables.get("MAIL_HOST") in ("a.example.com", "b.example.com")
 
 
 def test_a_variable_is_added_once_and_the_list_says_what_else_macros_read(cli: Cli) -> None:

@@ -10,6 +10,7 @@ from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, Samples, table
 from tests.bench.idling import idling
+from tests.bench.listing import listing
 from tests.bench.plots import Line, draw
 from tests.bench.polling import polling
 from tests.bench.resolving import resolving
@@ -87,3 +88,9 @@ def test_ratios_are_of_the_same_run() -> None:
     slower = Figure("work", "rate", [20.0, 4.0, 33.0], peer, as_time=True)
     assert slower.ratio() == 0.5
     assert "| work | 20/s     | peer: 10.0/s" in table([faster])
+
+
+def test_listing(scratch: Scratch) -> None:
+    figures = listing(30, 1, scratch, quiet)
+    assert len(lines(figures)) == 2
+    assert all(figure.ours[0] > 0 for figure in figures)

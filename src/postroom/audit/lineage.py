@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 
 from postroom.audit.outside import Head
+from postroom.audit.reading import active_term
 from postroom.audit.record import CHECKPOINT, RETIRE, Mac, is_own, newest
 from postroom.db import Row, Tx
 
@@ -38,9 +39,12 @@ def covers(tx: Tx, mac: Mac, head: Head) -> bool:
 
 
 def newest_head(tx: Tx, mac: Mac) -> Head | None:
-    """The newest checkpoint of the database, as it is kept outside."""
+    """The newest checkpoint of the database, as it is kept outside, with the vault key of that time."""
     row = newest(tx, mac)
-    return None if row is None else _head(row)
+    if row is None:
+        return None
+    term, vault_key = active_term(tx, mac) or (0, None)
+    return _head(row)._replace(term=term, vault_key=vault_key or "")
 
 
 def told_lost(tx: Tx, mac: Mac) -> set[tuple[str, int, str]]:

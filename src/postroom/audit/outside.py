@@ -1,10 +1,13 @@
 """The newest checkpoint of a room, kept in a file outside of the database.
 
 Nothing inside a database can tell that the whole of it was put back to yesterday's copy.  The newest
-checkpoint vouches for all that was before it, so that one line is enough, kept where the room's key is
-kept.  It is written after each checkpoint is durable, so it is never ahead of the database it belongs
-to; when it names a row that is not there, the database was put back.  Then it is left as it is, and
-checkpoints and ``verify`` say so, until somebody accepts it.
+checkpoint vouches for all that was before it, so that one line is enough, kept where the room's key
+is kept.  It is written after each checkpoint is durable, so it is never ahead of the database it
+belongs to; when it names a row that is not there, the database was put back.  Then it is left as it
+is, and checkpoints and ``verify`` say so, until somebody accepts it.
+
+The line also says which vault key the last rotation made: who hides the row of a rotation for a while,
+and puts it back, leaves a record that verifies, but cannot make that key forgotten.
 
 The file is for all rooms whose keys lie in that directory; a room has a line for the place where it
 lies, so that a copy of a room elsewhere is not taken for the room put back.  A line carries an HMAC
@@ -34,13 +37,19 @@ _LABEL: Final = "postroom audit head 1"
 
 
 class Head(NamedTuple):
-    """A checkpoint row: its stream, number and code, its position, when it was written (seconds)."""
+    """A checkpoint row: its stream, number and code, its position, when it was written (seconds).
+
+    ``term`` and ``vault_key`` (an id) are what the last rotation of the vault key made, as far as was
+    known when the head was kept; 0 where no rotation is told, empty where its row tells no id.
+    """
 
     stream: str
     seq: int
     code: str
     position: int
     at: float
+    term: int = 0
+    vault_key: str = ""
 
 
 class Outside:
@@ -56,8 +65,18 @@ class Outside:
         """What is kept; None when nothing is.  Raises RoomError when it is not as it was written."""
         return self._head(_read(self.path).get(self._place))
 
+    def term(self) -> tuple[int, str]:
+        """The term and the id of the vault key that is kept there; 0 and empty where none can be read."""
+        try:
+            head = self.head()
+        except RoomError:  # that is for `verify` to tell: it must not stop the room
+            head = None
+        return (0, "") if head is None else (head.term, head.vault_key)
+
     def keep(self, head: Head, *, anew: bool = False) -> None:
         """Put ``head`` in the place of what was kept, durably, in one step; ``anew`` an older one too.
+
+        The vault key that is kept is never replaced by one of an earlier term, unless ``anew``.
 
         Raises RoomError when the file cannot be written.
         """
@@ -66,6 +85,8 @@ class Outside:
             kept = None if anew else self._head(lines.get(self._place))
             if kept is not None and kept.position >= head.position:
                 return  # another process was faster
+            if kept is not None and kept.term > head.term:
+                head = head._replace(term=kept.term, vault_key=kept.vault_key)
             lines[self._place] = {**head._asdict(), "mac": self._code(head)}
             _write(self.path, lines, directory)
 
@@ -100,7 +121,9 @@ class Outside:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             line: Any = found
             numbers = int(line["position"]), float(line["at"])
-            head = Head(str(line["stream"]), int(line["seq"]), str(line["code"]), *numbers)
+            vault_key = int(line.get("term", 0)), str(line.get("vault_key", ""))
+            row = str(line["stream"]), int(line["seq"]), str(line["code"])
+            head = Head(*row, *numbers, *vault_key)
             place = str(line.get("room", self._place))
             if hmac.compare_digest(self._code(head, place), str(line["mac"])):
                 return head
@@ -110,7 +133,9 @@ class Outside:
         )
 
     def _code(self, head: Head, place: str = "") -> str:
-        parts = (_LABEL, place or self._place, *head[:4], repr(head.at))
+        parts: tuple[object, ...] = (_LABEL, place or self._place, *head[:4], repr(head.at))
+        if head.term:  # the heads of early releases have none
+            parts += (head.term, head.vault_key)
         return self._mac(json.dumps(parts).encode()).hex()
 
 

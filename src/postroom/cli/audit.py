@@ -9,9 +9,9 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import agreed, in_room
+from postroom.cli.run import agreed, ask_plain, in_room
 from postroom.cli.verbs import Verbs
-from postroom.errors import FAILED, OK
+from postroom.errors import FAILED, OK, WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -104,12 +104,19 @@ def heads(
 
 @app.verb()
 def accept(
-    why: Annotated[str, typer.Option(metavar="TEXT", help="It stands in the record.")],
+    why: Annotated[
+        str, typer.Option(metavar="TEXT", help="It stands in the record; asked for if left out.")
+    ] = "",
 ) -> None:
     """Accept that the database was put back to an older copy; verify reports it until then."""
+    said = why or ask_plain("Why was it put back? The answer stands in the record")
+    if not said:
+        raise WrongUse(
+            "Nothing was accepted: nobody said why it was put back.", hint="Say it with --why TEXT."
+        )
     agreed(
         "What was recorded since that copy is lost. Was it put back on purpose?",
         otherwise="Nothing was accepted.",
     )
-    in_room(lambda room: room.audit.accept(why))
-    show.say("Accepted, and written down. The head that is kept outside begins anew.", why=why)
+    in_room(lambda room: room.audit.accept(said))
+    show.say("Accepted, and written down. The head that is kept outside begins anew.", why=said)

@@ -17,6 +17,7 @@ from postroom.cli.asking import (
 )
 from postroom.cli.finished import finished, flags_of
 from postroom.cli.flags import Given, read_flags
+from postroom.cli.newfile import new_file
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import agreed, confirm, in_room, rebinding
@@ -152,16 +153,18 @@ def set_(
             await room.credentials.change(name, type=type, dry_run=True)
             if not confirm(f"Every field of {name} is destroyed when its type changes. Go on?"):
                 raise InvalidValue("type", "not changed: confirm it with --yes")
-        if type or head:
-            await room.credentials.change(name, type=type or None, **head)
+        if type:
+            head["type"] = type
         if given.values or given.clear:
             saved = await rebinding(
                 lambda rebind: room.credentials.set(
-                    name, given.values, clear=given.clear, rebind=rebind
+                    name, given.values, clear=given.clear, rebind=rebind, **head
                 ),
                 rebind=rebind,
             )
             _tell(saved.notes)
+        elif head:
+            await room.credentials.change(name, **head)
         return await room.credentials.show(name)
 
     return _saved(in_room(body))
@@ -216,8 +219,6 @@ def generate(
     ] = None,
 ) -> int:
     """Make a key pair: the private key stays sealed here, the certificate is for the other side."""
-    if to is not None and to.exists():
-        raise InvalidValue("--to", f"{to} is there already; nothing was made")
 
     async def body(room: Room) -> tuple[dict[str, Any], str]:
         known = await room.credentials.get(name)
@@ -227,9 +228,12 @@ def generate(
         _, certificate = await room.credentials.generate(name, days=days, replace=replace)
         return await room.credentials.show(name), certificate
 
-    found, certificate = in_room(body)
-    if to is not None:
-        to.write_text(certificate)
+    if to is None:
+        found, certificate = in_room(body)
+    else:
+        with new_file(to) as write:  # first: a key whose certificate is lost is worth nothing
+            found, certificate = in_room(body)
+            write(certificate)
     if OPTIONS.json:
         show.record({**found, "pem": certificate, "to": None if to is None else str(to)})
         return finished(found)

@@ -1,27 +1,43 @@
-"""How a verb ends that stored a credential: done, or not finished while something is missing."""
+"""How a verb ends that stored credentials: done, or not finished while something is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.cli import show
 from postroom.cli.flags import flag_for
 from postroom.errors import OK, UNFINISHED
 from postroom.operations.declared import credential_fields
 
-__all__ = ["finished", "flags_of"]
+if TYPE_CHECKING:
+    from postroom.operations.roomplan import Lacking
+
+__all__ = ["all_finished", "finished", "flags_of"]
 
 
 def finished(found: Mapping[str, Any]) -> int:
     """The exit status, by what the record is after the call, whatever the call itself changed."""
     if found["state"] != "incomplete":
         return OK
-    show.note(
-        f"Incomplete, {', '.join(found['missing'])} missing. Until it is given nothing can use it: "
-        f"postroom credential set {found['name']} {flags_of(found['type'], found['missing'])}"
-    )
+    show.note(f"Incomplete, {_lacks(found['name'], found['type'], found['missing'])}")
     return UNFINISHED
+
+
+def all_finished(incomplete: Iterable[Lacking]) -> int:
+    """The same for the credentials of a room file."""
+    status = OK
+    for one in incomplete:
+        show.note(f"Credential {one.name} is incomplete, {_lacks(*one)}")
+        status = UNFINISHED
+    return status
+
+
+def _lacks(name: str, type: str, missing: Iterable[str]) -> str:
+    return (
+        f"{', '.join(missing)} missing. Until it is given nothing can use it: "
+        f"postroom credential set {name} {flags_of(type, missing)}"
+    )
 
 
 def flags_of(type: str, missing: Iterable[str]) -> str:

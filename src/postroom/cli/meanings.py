@@ -53,7 +53,8 @@ EXIT_MEANINGS: Final[dict[int, str]] = {
     1: "Failed; trying the same again does not help.",
     2: "Wrong use: the request itself is wrong.",
     3: "Stored, but not finished. A message: do not send it again; follow it with `postroom outbox "
-    "show ID`. A credential: nothing can use it until `postroom credential set NAME` completes it.",
+    "show ID`. A credential, also of a room file: nothing can use it until `postroom credential set "
+    "NAME` completes it.",
     75: "Something temporary. Try again later; nothing was lost.",
     78: "Configuration: the room, its key or its place must be put right by a person first.",
     130: "Stopped by Ctrl-C.",

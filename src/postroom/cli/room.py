@@ -11,11 +11,13 @@ import typer
 import yaml
 
 from postroom.cli import show
+from postroom.cli.finished import all_finished
 from postroom.cli.moved import show_moved
+from postroom.cli.newfile import new_file
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import ask, confirm, in_room, may_ask, rebinding, told, upgraded
 from postroom.cli.verbs import Verbs
-from postroom.errors import WrongUse
+from postroom.errors import OK, WrongUse
 from postroom.operations.desk import Rebind
 from postroom.operations.roomfile import Plan
 from postroom.settings import settings_of
@@ -92,7 +94,7 @@ def apply(
     rebind: Annotated[
         bool, typer.Option("--rebind", help="Present stored secrets at new places without asking.")
     ] = False,
-) -> None:
+) -> int:
     """Make the room what the files say, in one transaction; shows the plan first."""
 
     async def body(room: Room) -> Plan:
@@ -128,6 +130,7 @@ def apply(
                 "notes": plan.notes,
                 "steps": steps,
                 "moved": [each._asdict() for each in plan.moved],
+                "incomplete": [each._asdict() for each in plan.incomplete],
             }
         )
     elif not plan.changes:
@@ -135,6 +138,8 @@ def apply(
     else:
         many = "1 change" if plan.changes == 1 else f"{plan.changes} changes"
         print(f"{many} planned; nothing was changed." if dry_run else f"{many} made.")
+    status = all_finished(plan.incomplete)
+    return OK if dry_run else status  # nothing was stored
 
 
 def _show(plan: Plan) -> None:
@@ -162,14 +167,6 @@ def export(
     if to is None:
         sys.stdout.write(text)
         return
-    try:
-        with to.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise WrongUse(
-            f"{to} is there already, and nothing is written over it.",
-            hint="Give the name of a new file, or move that one away.",
-        ) from None
-    except OSError as error:
-        raise WrongUse(f"{to} cannot be written: {error.strerror}.") from error
+    with new_file(to) as write:
+        write(text)
     show.say(f"Written to {to}, without secrets.", path=str(to))

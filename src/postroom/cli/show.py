@@ -104,6 +104,8 @@ def _inline(value: Any) -> bool:
 def document(data: Mapping[str, Any]) -> str:
     """A JSON document with ``"v": 1``; what a terminal would obey or hide stands there escaped."""
     text = json.dumps({"v": 1, **data}, default=_text, ensure_ascii=False)
+    if text.isprintable():  # nearly always, and a list of ten thousand is long
+        return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
@@ -158,7 +160,10 @@ def plain(value: Any) -> str:
         return ", ".join(plain(part) for part in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {plain(part)}" for key, part in value.items() if not _empty(part))
-    return "".join(char if char.isprintable() else _escaped(char) for char in str(value))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def size(count: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from postroom.cli import show
+from postroom.cli.entries import check_ids, show_page, show_whole
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.helping import helping
 from postroom.cli.options import OPTIONS
@@ -226,26 +227,48 @@ def _messages(number: int) -> str:
 
 @app.verb()
 def ledger(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="Name of the source; none: every source.")] = "",
+    ids: Annotated[
+        list[int] | None, typer.Argument(help="Ledger ids: everything about these.")
+    ] = None,
     state: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
-    limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
+    message_id: Annotated[
+        str, typer.Option(metavar="ID", help="Only of this Message-ID; < and > may be left out.")
+    ] = "",
+    from_: Annotated[
+        str, typer.Option("--from", metavar="TEXT", help="Only with this in the From field.")
+    ] = "",
+    subject: Annotated[
+        str, typer.Option(metavar="WORDS", help="Only with all these words in the subject.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="Only received since then: 1h, 5d, 2027-01-31.")
+    ] = "",
+    until: Annotated[
+        str, typer.Option(metavar="WHEN", help="Only received before then, in the same words.")
+    ] = "",
+    oldest: Annotated[bool, typer.Option("--oldest", help="The oldest first.")] = False,
+    after: Annotated[
+        int | None, typer.Option(metavar="ID", help="Go on after this ledger id: the next page.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", help="So many at the most.", min=1)] = 50,
 ) -> None:
-    """What a source remembers of each message, newest first."""
+    """What a source remembers of each message, newest first; with ids everything about those."""
+    wanted: dict[str, Any] = {
+        "message_id": message_id, "from_": from_, "subject": subject, "since": since,
+        "until": until, "oldest": oldest, "limit": max(limit, len(ids or ())),
+    }  # fmt: skip
     states = [part.strip() for part in state.split(",") if part.strip()]
-    rows = in_room(lambda room: room.ledger.list(name, states=states, limit=limit))
-    show.items(
-        [one.as_json() for one in rows],
-        (
-            ("id", "ID"),
-            ("state", "STATE"),
-            ("name", "NAME"),
-            ("size", "SIZE"),
-            ("reason", "REASON"),
-        ),
-        empty=f"Source {name} remembers no message"
-        + (f" that is {' or '.join(states)}." if states else " yet."),
-        give=("name", "reason"),
+    found = in_room(
+        lambda room: room.ledger.list(
+            name or None, states=states, ids=ids or (), after=after, **wanted
+        )
     )
+    check_ids(found, name, ids or ())
+    if ids and not OPTIONS.json:
+        show_whole(found, ids)
+    else:
+        show_page(found, name, {"state": ",".join(states), **wanted})
 
 
 @app.verb()

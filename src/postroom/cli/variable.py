@@ -11,7 +11,6 @@ from postroom.cli.moved import show_moved
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
-from postroom.errors import Refused
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -55,17 +54,7 @@ def add(
     value: Annotated[str, typer.Argument(help="Its text; what begins with - goes behind --.")],
 ) -> None:
     """Make a variable; one that is there already is not changed."""
-
-    async def body(room: Room) -> None:
-        if name in await room.variables.list():
-            raise Refused(
-                f"There is a variable called {name} already.",
-                code="name_taken",
-                hint=f"Change it with: postroom variable set {name} VALUE",
-            )
-        await room.variables.set(name, value)
-
-    in_room(body)
+    in_room(lambda room: room.variables.add(name, value))
     show.say(f"{name} is {value}.", name=name, value=value, changed=True)
     _note_literal(name, value)
 

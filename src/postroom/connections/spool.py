@@ -36,10 +36,10 @@ class Spools:
         Only files not written to for ``older_than`` seconds: another process may be spooling here.
         """
         count = 0
-        with contextlib.suppress(FileNotFoundError):
-            for path in list(self._directory.iterdir()):
+        for path in self._directory.iterdir() if self._directory.is_dir() else ():
+            with contextlib.suppress(OSError):  # gone a moment ago, or not ours to remove
                 if timestamp() - path.stat().st_mtime >= older_than:
-                    path.unlink(missing_ok=True)
+                    path.unlink()
                     count += 1
         return count
 

@@ -16,6 +16,7 @@ __all__ = [
     "LastUse",
     "Reference",
     "create",
+    "credentials_named",
     "delete",
     "exists",
     "extending",
@@ -116,6 +117,11 @@ def extending(tx: Tx, name: str) -> list[str]:
 def referring_to_credential(tx: Tx, name: str) -> list[Reference]:
     """Every place that names this credential: sign-in, trust, client certificate."""
     key = name.casefold()
+    return [reference for credential, reference in credentials_named(tx) if credential == key]
+
+
+def credentials_named(tx: Tx) -> list[tuple[str, Reference]]:
+    """Every credential that a connection names, casefolded, with the place that names it."""
     found = []
     for connection in load_all(tx):
         for place, side in connection.sides().items():
@@ -125,9 +131,9 @@ def referring_to_credential(tx: Tx, name: str) -> list[Reference]:
                 "client_certificate": side.client_certificate or "",
             }
             found += [
-                Reference("connection", connection.name, f"{place}.{part}")
+                (credential.casefold(), Reference("connection", connection.name, f"{place}.{part}"))
                 for part, credential in named.items()
-                if credential.casefold() == key
+                if credential
             ]
     return found
 

@@ -14,6 +14,9 @@ __all__ = ["SOON_DAYS", "Due", "due_of"]
 SOON_DAYS: Final = 30
 """From how many days before its end on something is a warning."""
 
+_ENDING: Final = {"certificate", "client_secrets"}
+"""Fields that may end: most records have none, and a list has ten thousand of them."""
+
 
 class Due(NamedTuple):
     """One end: ``what`` is the field, ``on`` the date, ``days`` how many are left (negative: past)."""
@@ -43,6 +46,8 @@ def due_of(
     stored: Mapping[str, Any], expires_at: dt.date | None, rotate_after: dt.date | None
 ) -> list[Due]:
     """Everything that ends, nearest first.  ``stored`` are the fields that are not sealed."""
+    if not (expires_at or rotate_after or stored.keys() & _ENDING):
+        return []
     ends = {"expires_at": expires_at, "rotate_after": rotate_after}
     if isinstance(text := stored.get("certificate"), str):
         ends["certificate"] = _not_after(text)

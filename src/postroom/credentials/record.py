@@ -118,7 +118,8 @@ class Opened(NamedTuple):
     fields: CredentialType
 
 
-# Twice the same but for one line, because SQL is one text: the first by the unique index of names.
+# The same but for a line or two, because SQL is one text: the first by the unique index of names, the
+# last without hints, which a list of ten thousand does not look at.
 ONE: Final = """
     SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.version,
         c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
@@ -138,6 +139,15 @@ ALL: Final = """
     ORDER BY c.name_key
 """
 
+LISTED: Final = """
+    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.version,
+        c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
+        v.presented_at, NULL AS hints
+    FROM credentials c
+    LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
+    ORDER BY c.name_key
+"""
+
 
 def find(tx: Tx, name: str) -> Row:
     """The row of a record by name, without regard to case; raises NotThere."""
@@ -151,9 +161,9 @@ def find(tx: Tx, name: str) -> Row:
     return row
 
 
-def find_all(tx: Tx) -> list[Row]:
-    """The rows of all records, by name."""
-    return tx.all(ALL)
+def find_all(tx: Tx, *, hints: bool = True) -> list[Row]:
+    """The rows of all records, by name; without ``hints`` none can be masked."""
+    return tx.all(ALL if hints else LISTED)
 
 
 def binding_of(

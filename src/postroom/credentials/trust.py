@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+from typing import Final
 
-from postroom.credentials.record import credential_of, find, find_all
+from postroom.credentials.record import credential_of, find
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import Details, Trusted
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere
 
-__all__ = ["other_lines", "trusted_in", "trusting"]
+__all__ = ["certificates_named", "other_lines", "trusted_in", "trusting"]
 
 
 def trusted_in(tx: Tx) -> Trusted:
@@ -37,8 +39,26 @@ def _pem(tx: Tx, name: str) -> str:
 
 def trusting(tx: Tx, name: str) -> list[str]:
     """The names of the credentials whose ``trust`` field names this one."""
-    found = (credential_of(row, None) for row in find_all(tx))
-    return [one.name for one in found if str(one.stored.get("trust", "")).lower() == name.lower()]
+    key = name.casefold()
+    return [one for trusted, one in certificates_named(tx) if trusted == key]
+
+
+def certificates_named(tx: Tx) -> list[tuple[str, str]]:
+    """Every certificate that a credential's ``trust`` field names, casefolded, and that credential."""
+    found = []
+    for row in tx.all(_LIKE, like='%"trust"%'):
+        with contextlib.suppress(ValueError, AttributeError):  # a damaged record trusts nobody
+            trusted = json.loads(row["plain"]).get("trust")
+            if isinstance(trusted, str) and trusted:
+                found.append((trusted.casefold(), row["name"]))
+    return found
+
+
+_LIKE: Final = """
+    SELECT c.name, v.plain FROM credentials c
+    JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
+    WHERE v.plain LIKE :like ORDER BY c.name_key
+"""
 
 
 def other_lines(tx: Tx, name: str) -> set[str]:

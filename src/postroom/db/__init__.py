@@ -5,7 +5,15 @@ from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.place import check_place
-from postroom.db.seats import Seat, drop_claims, how_many_living, is_living, seated
+from postroom.db.seats import (
+    Owe,
+    Seat,
+    drop_claims,
+    how_many_living,
+    is_living,
+    seated,
+    write_or_owe,
+)
 from postroom.db.tx import Conflict, Row, Tx
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "Claim",
     "Conflict",
     "Database",
+    "Owe",
     "Queue",
     "Row",
     "Seat",
@@ -26,4 +35,5 @@ __all__ = [
     "open_database",
     "seated",
     "take_tokens",
+    "write_or_owe",
 ]

@@ -14,22 +14,37 @@ import os
 import re
 import secrets
 import socket
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from postroom.clock import timestamp
 from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.db.engine import Database
 from postroom.db.tx import Tx
-from postroom.errors import RoomError
+from postroom.errors import Refused, RoomError
 
-__all__ = ["Seat", "drop_claims", "how_many_living", "is_living", "living", "seated"]
+__all__ = [
+    "Owe",
+    "Seat",
+    "drop_claims",
+    "how_many_living",
+    "is_living",
+    "living",
+    "seated",
+    "write_or_owe",
+]
 
 _SEATS: Final = "seats"
 _OWNER: Final = re.compile(r"[A-Za-z0-9._-]{0,64}-[0-9]{1,10}-[0-9a-f]{8}")  # HOST-PID-RANDOM
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 STRAY_SECONDS = 3600.0
+
+T = TypeVar("T")
+Owe = Callable[[Callable[[Tx], object]], None]
+"""Takes what is to be written as soon as the room can be written (:meth:`Seat.owe`)."""
 
 
 class Seat:
@@ -43,6 +58,7 @@ class Seat:
         self.owner = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self._file: int | None = None
         self._heart: asyncio.Task[None] | None = None
+        self._owed: deque[Callable[[Tx], object]] = deque()
 
     async def __aenter__(self) -> Self:
         self._path(self.owner).parent.mkdir(mode=0o700, exist_ok=True)
@@ -99,10 +115,26 @@ class Seat:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            # a room that is busy or full for a moment is no reason to stop the heart
-            with contextlib.suppress(RoomError):
+            # a room that is busy or full for a moment is no reason to stop the heart, nor is a process
+            # that has no file to spare to look at the others' seats
+            with contextlib.suppress(RoomError, OSError):
                 await self._db.write(self._sit)
+                await self._pay()
                 await self.remove_dead()
+
+    def owe(self, body: Callable[[Tx], object]) -> None:
+        """Write ``body`` as soon as the room can be written: it gives back what could not be.
+
+        Else a claim would be ours as long as this process lives, and nobody would work on it.
+        ``claim_lost`` is as good: then somebody else has it.
+        """
+        self._owed.append(body)
+
+    async def _pay(self) -> None:
+        while self._owed:
+            with contextlib.suppress(Refused):
+                await self._db.write(self._owed[0])
+            self._owed.popleft()
 
     def _sit(self, tx: Tx) -> None:
         tx.execute(
@@ -124,6 +156,19 @@ class Seat:
             self._path(self.owner).unlink(missing_ok=True)
             os.close(self._file)
             self._file = None
+
+
+async def write_or_owe(db: Database, body: Callable[[Tx], T], owe: Owe | None) -> T:
+    """Write what gives claims back; where the room cannot be written now, it is owed.
+
+    Raises what ``body`` does, and the RoomError: nothing is given back yet.
+    """
+    try:
+        return await db.write(body)
+    except RoomError:
+        if owe is not None:
+            owe(body)
+        raise
 
 
 def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:

@@ -37,6 +37,7 @@ from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
+from postroom.operations.versions import Versions
 
 __all__ = ["SyncRoom", "open", "restore_backup", "verify_backup"]
 
@@ -99,6 +100,7 @@ _TARGETS = (
     Services,
     Sources,
     Variables,
+    Versions,
 )
 
 

@@ -25,6 +25,7 @@ from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
+from postroom.operations.versions import Versions
 from postroom.protocols.base import Summary
 from postroom.services.outbox import Item
 from postroom.settings import settings_of
@@ -89,23 +90,11 @@ class AsyncRoom:
     backup: Backup
     keys: Keys
     roomfile: RoomFile
+    versions: Versions
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        for noun in (
-            "credentials",
-            "connections",
-            "sources",
-            "collecting",
-            "ledger",
-            "services",
-            "outbox",
-            "variables",
-            "audit",
-            "backup",
-            "keys",
-            "roomfile",
-        ):
+        for noun in AsyncRoom.__annotations__:
             setattr(self, noun, getattr(room, noun))
 
     def service(self, name: str) -> AsyncService:

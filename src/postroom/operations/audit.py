@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from postroom import audit
 from postroom.audit import Checkpoints
-from postroom.clock import parse_duration, rfc3339, timestamp
+from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.errors import InvalidValue, Locked, Refused, RoomError
 from postroom.log import logger
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, instant
 
 __all__ = ["NOUNS", "Audit"]
 
@@ -57,7 +56,7 @@ class Audit:
         """
         if noun is not None and noun not in NOUNS:
             raise InvalidValue("noun", f"there is no noun {noun!r}; choose of {', '.join(NOUNS)}")
-        begin = None if since is None else _instant(since)
+        begin = instant("since", since)
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             found = audit.rows(
@@ -167,18 +166,3 @@ class Audit:
         if self._mac is None or self._desk.checkpoints is None:
             raise self._desk.locked or Locked("The room is locked.")
         return self._mac, self._desk.checkpoints
-
-
-def _instant(text: str) -> float:
-    """Seconds since 1970 of a duration back from now, a date or an instant (RFC 3339; UTC)."""
-    try:
-        return timestamp() - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        found = dt.datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise InvalidValue(
-            "since", "give a duration such as 1h or 5d, or a date such as 2027-01-31"
-        ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()

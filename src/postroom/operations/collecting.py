@@ -185,6 +185,7 @@ class Collecting:
             gate=self._gates.setdefault(host, asyncio.Semaphore(OPENING)),
             progress=progress,
             on_lost=lambda name, error: self._desk.opener.failed(name, "incoming", error),
+            owe=seat.owe,
         )
 
     async def _watcher(self, name: str, progress: Progress | None) -> Watcher | None:
@@ -197,7 +198,7 @@ class Collecting:
         try:
             return await self.watcher(claims[0], progress)
         except PostroomError as error:
-            await give_up(self._desk.db, claims[0], error)
+            await give_up(self._desk.db, claims[0], error, owe=seat.owe)
             raise
 
 

@@ -74,10 +74,16 @@ class Credentials:
         *,
         clear: Collection[str] = (),
         rebind: Rebind = False,
+        **changes: Any,
     ) -> Saved:
-        """Give or change details.  A sealed field that is left out or empty keeps its value."""
+        """Give or change details.  A sealed field that is left out or empty keeps its value.
+
+        ``changes`` are made before, as :meth:`change` makes them: with the details, or not at all.
+        """
 
         def body(tx: Tx) -> Saved:
+            if changes:
+                _change(self._desk, tx, name, changes)
             lines = self._desk.lines_of(tx, name)
             saved = self._desk.credentials.set_details(
                 tx,
@@ -121,15 +127,9 @@ class Credentials:
     async def change(self, name: str, *, dry_run: bool = False, **changes: Any) -> Credential:
         """Change description, dates, or - while nothing uses the record - its type."""
 
-        def body(tx: Tx) -> Credential:
-            uses = self.usage_of(tx, name).uses
-            if changes.get("type") and uses:
-                raise _in_use(name, "Its type cannot change.", uses, "Change those first.")
-            return self._desk.credentials.change(
-                tx, name, actor=self._desk.actor, in_use=bool(uses), **changes
-            )
-
-        return await self._desk.change(body, dry_run=dry_run)
+        return await self._desk.change(
+            lambda tx: _change(self._desk, tx, name, changes), dry_run=dry_run
+        )
 
     async def copy(self, name: str, new_name: str) -> Saved:
         """Make another record with the same type, description and plain fields.
@@ -175,9 +175,10 @@ class Credentials:
         """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            used = usage.count_of_credentials(tx)
             return [
-                {**_line(one), "used_by": len(usage.referring_to_credential(tx, one.name))}
-                for one in self._desk.credentials.all(tx)
+                {**_line(one), "used_by": used[one.name.casefold()]}
+                for one in self._desk.credentials.all(tx, hints=False)
             ]
 
         found = await self._desk.db.read(body)
@@ -254,6 +255,13 @@ class Credentials:
         """As :meth:`usage`, inside a transaction."""
         record = self._desk.credentials.get(tx, name)
         return usage.of_credential(tx, record.name, since=record.created_at)
+
+
+def _change(desk: Desk, tx: Tx, name: str, changes: Mapping[str, Any]) -> Credential:
+    uses = usage.of_credential(tx, desk.credentials.get(tx, name).name).uses
+    if changes.get("type") and uses:
+        raise _in_use(name, "Its type cannot change.", uses, "Change those first.")
+    return desk.credentials.change(tx, name, actor=desk.actor, in_use=bool(uses), **changes)
 
 
 def _line(one: Credential) -> dict[str, Any]:

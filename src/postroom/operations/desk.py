@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from postroom.audit import Checkpoints, Recorder
+from postroom.clock import parse_instant
 from postroom.connections.open import Opener
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
@@ -23,7 +24,7 @@ from postroom.errors import InvalidValue, Locked, Refused, WrongUse
 from postroom.macros import Template
 from postroom.operations.moved import Moved
 
-__all__ = ["Desk", "Rebind", "check_states"]
+__all__ = ["Desk", "Rebind", "check_states", "instant"]
 
 T = TypeVar("T")
 
@@ -210,6 +211,17 @@ def check_states(given: Iterable[str], known: Collection[str]) -> None:
             raise InvalidValue(
                 "state", f"there is no state {state!r}; choose of {', '.join(known)}"
             )
+
+
+def instant(field: str, text: str | None) -> float | None:
+    """Seconds since 1970 of ``1h`` (back from now), a date or an instant; None where none is given.
+
+    Raises InvalidValue, which names the field.
+    """
+    try:
+        return parse_instant(text) if text else None
+    except ValueError as error:
+        raise InvalidValue(field, str(error)) from None
 
 
 def _expands(expand: Callable[[str, str], object], texts: Iterable[str]) -> bool:

@@ -207,6 +207,7 @@ class Email:
             copies=functools.partial(sentfolder.copy_wanted, self._desk),
             open_sent=functools.partial(sentfolder.opened, self._desk),
             on_lost=lambda name, error: self._desk.opener.failed(name, "outgoing", error),
+            owe=seat.owe,
         )
 
     def seconds_until(self, due: float | None) -> float:

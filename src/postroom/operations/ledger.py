@@ -1,39 +1,88 @@
-"""Operations on the ledger of a source: list, release, reset."""
+"""Operations on the ledgers of sources: list and search, release, reset."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 
 from postroom.clock import timestamp
-from postroom.db import Tx
-from postroom.operations.desk import Desk, check_states
-from postroom.sources import entries, store
+from postroom.db import Row, Tx
+from postroom.errors import InvalidValue
+from postroom.macros import Template
+from postroom.operations.desk import Desk, check_states, instant
+from postroom.operations.page import Page
+from postroom.sources import entries, searching, store
 from postroom.sources.entries import STATES, Entry
+from postroom.sources.searching import Search
 
 __all__ = ["Ledger"]
 
 
 class Ledger:
-    """What an operator may do with what a source remembers."""
+    """What an operator may do with what sources remember."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     async def list(
-        self, name: str, *, states: Sequence[str] = (), limit: int = 50
-    ) -> builtins.list[Entry]:
-        """What the source remembers, newest first.  Raises InvalidValue for no such state."""
+        self,
+        name: str | None = None,
+        *,
+        states: Sequence[str] = (),
+        ids: Sequence[int] = (),
+        message_id: str = "",
+        from_: str = "",
+        subject: str = "",
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 50,
+        after: int | None = None,
+        oldest: bool = False,
+    ) -> Page[Entry]:
+        """What a source (None: every source) remembers, newest first, or ``oldest`` first.
+
+        ``message_id`` is exact, with angle brackets or without; ``from_`` is part of the From field;
+        ``subject`` are words that all stand in the subject.  ``since`` and ``until`` bound when a
+        message was received: a duration back from now (``1h``, ``5d``), a date or an instant.
+        ``next`` of the page is ``after`` of the call for the following one, None at the end: a
+        ledger id, so that nothing that comes in meanwhile moves a page.
+
+        Raises InvalidValue for a state that there is not, a time that is none, a limit below 1;
+        NotThere for no such source.
+        """
         check_states(states, STATES)
+        if limit < 1:
+            raise InvalidValue("limit", "give a number from 1 on")
+        search = Search(
+            tuple(states), tuple(ids), message_id, from_, subject,
+            instant("since", since), instant("until", until),
+        )  # fmt: skip
+        called = await self._desk.db.read(lambda tx: self._sources(tx, name))
+        source = next(iter(called)) if name is not None else None
+        found, more = await searching.find(
+            self._desk.db, source, search, limit=limit, after=after, oldest=oldest
+        )
+        return Page(
+            (
+                entries.entry_of(row, *called[row["source"]])
+                for row in found
+                if row["source"] in called  # not one that was made a moment ago
+            ),
+            next=more,
+        )
 
-        def body(tx: Tx) -> builtins.list[Entry]:
-            row = store.row_of(tx, name)
-            template = self._desk.templates(tx)(
-                store.source_of(row).name_template, f"source {row['name']}: name_template"
+    def _sources(self, tx: Tx, name: str | None) -> dict[str, tuple[str, Template]]:
+        """The name of a source (None: of each), and what it calls messages, by its id."""
+        templates = self._desk.templates(tx)
+        rows: Sequence[Row] = store.rows(tx) if name is None else [store.row_of(tx, name)]
+        return {
+            row["id"]: (
+                row["name"],
+                templates(
+                    store.source_of(row).name_template, f"source {row['name']}: name_template"
+                ),
             )
-            return entries.find(tx, row["id"], template, states=states, limit=limit)
-
-        return await self._desk.db.read(body)
+            for row in rows
+        }
 
     async def counts(self, name: str) -> dict[str, int]:
         """How many messages are in each state."""

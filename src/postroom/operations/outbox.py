@@ -10,6 +10,7 @@ from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.operations.desk import Desk, check_states
 from postroom.services import outbox
+from postroom.services.contents import content_of
 from postroom.services.held import shift_held
 from postroom.services.outbox import Item
 from postroom.services.states import FOLLOWS
@@ -49,7 +50,7 @@ class Outbox:
         """The exact bytes of an item.  Raises NotThere once they were removed."""
 
         def body(tx: Tx) -> bytes | None:
-            return outbox.content_of(tx, outbox.show(tx, item).id)
+            return content_of(tx, outbox.show(tx, item).id)
 
         found = await self._desk.db.read(body)
         if found is None:

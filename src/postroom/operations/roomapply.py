@@ -18,7 +18,7 @@ from postroom.operations.connections import Connections, merge
 from postroom.operations.credentials import Credentials
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
-from postroom.operations.roomplan import Plan, Step, Wanted
+from postroom.operations.roomplan import Lacking, Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
@@ -57,7 +57,12 @@ class Application:
         for name, record in self._wanted.records["connections"].items():
             whole = functools.partial(check_users, self._desk, tx, record["name"])
             self._at("connections", name, whole)
-        return Plan(tuple(self._steps), tuple(self._notes))
+        named = [
+            self._desk.credentials.get(tx, record["name"])
+            for record in self._wanted.records["credentials"].values()
+        ]
+        lacking = [Lacking(one.name, one.type, tuple(one.missing)) for one in named if one.missing]
+        return Plan(tuple(self._steps), tuple(self._notes), incomplete=tuple(lacking))
 
     def _at(self, noun: str, name: str, do: Callable[[], None]) -> None:
         """Do one record; whatever is wrong with it is said with file and line."""
@@ -181,7 +186,7 @@ class Application:
                 Connections(self._desk).remove,
             ),
             "credentials": (
-                (one.name for one in self._desk.credentials.all(tx)),
+                (one.name for one in self._desk.credentials.all(tx, hints=False)),
                 Credentials(self._desk).remove,
             ),
             "variables": (variables.all_variables(tx), Variables(self._desk).remove),

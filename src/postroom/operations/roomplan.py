@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from postroom.errors import InvalidValue, PostroomError, UnknownField
 from postroom.fields import nearest
@@ -15,7 +15,7 @@ from postroom.operations.yamlfile import Document, secret_of
 from postroom.secret import Secret
 from postroom.sinks.base import made_absolute
 
-__all__ = ["NOUNS", "Plan", "Prompt", "Step", "Wanted"]
+__all__ = ["NOUNS", "Lacking", "Plan", "Prompt", "Step", "Wanted"]
 
 NOUNS: Final = ("variables", "credentials", "connections", "sources", "services")
 _CREDENTIAL: Final = ("name", "type", "description", "expires_at", "rotate_after", "fields")
@@ -37,16 +37,26 @@ class Step:
         return f"{self.verb} {self.noun} {self.name}{fields}"
 
 
+class Lacking(NamedTuple):
+    """A credential that nothing can use afterwards, and the names of the fields it is without."""
+
+    name: str
+    type: str
+    missing: tuple[str, ...]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """What applying does, or did; ``notes`` are for the person who wrote the file.
 
-    ``moved`` are the stored secrets that go elsewhere by it.
+    ``moved`` are the stored secrets that go elsewhere by it; ``incomplete`` the credentials of the
+    files that are incomplete after it, whether it changed them or not.
     """
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
     moved: tuple[Moved, ...] = ()
+    incomplete: tuple[Lacking, ...] = ()
 
     @property
     def changes(self) -> int:

@@ -17,7 +17,7 @@ from postroom.operations.fits import check_incoming
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Source
-from postroom.sources.store import Status
+from postroom.sources.standing import Status
 
 __all__ = ["Sources"]
 
@@ -80,7 +80,10 @@ class Sources:
         row = store.row_of(tx, name)
         workers = [use for use in usage.of_source(tx, name).uses if use.noun == "worker"]
         if workers:
-            hint = "Stop the worker, then delete the source."
+            hint = (
+                f"Take it from that worker: postroom source set {row['name']} --worker-roles nobody. It "
+                "lets go within seconds; then delete it. Or stop the worker first."
+            )
             raise usage.in_use(f"Source {row['name']}", workers, hint)
         store.delete(tx, name)
         self._desk.record(tx, "delete", "source", row["name"])
@@ -91,9 +94,7 @@ class Sources:
 
     async def list(self) -> builtins.list[Status]:
         """Every source and what it is doing."""
-        return await self._desk.db.read(
-            lambda tx: [store.status(tx, one.name) for one in store.load_all(tx)]
-        )
+        return await self._desk.db.read(store.statuses)
 
     async def show(self, name: str) -> dict[str, Any]:
         """The settings of one source, what it is doing, and its counts."""

@@ -18,6 +18,7 @@ def noted(mac: Mac, actor: str, **facts: str) -> Callable[[Tx, int, Path], None]
     def note(tx: Tx, before: int, copy: Path) -> None:
         detail = {"from": before, "to": SCHEMA, **(facts or {"copy": copy.name})}
         recorder.record(tx, actor=actor, action="upgrade", noun="room", name="room", detail=detail)
+        # from whatever number: an upgrade that was killed between its steps has not come to this
         carry_versions(tx, recorder)
         recorder.close(tx)
 

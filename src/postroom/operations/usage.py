@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,7 @@ from postroom.connections.inherit import merge
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.connections.signins import sign_ins
-from postroom.credentials.trust import trusted_in, trusting
+from postroom.credentials.trust import certificates_named, trusted_in
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import describe
@@ -25,6 +26,7 @@ from postroom.sources import store as sources
 __all__ = [
     "Usage",
     "Use",
+    "count_of_credentials",
     "in_use",
     "of_connection",
     "of_credential",
@@ -101,28 +103,36 @@ def of_credential(tx: Tx, name: str, *, since: float = 0.0) -> Usage:
 
 def referring_to_credential(tx: Tx, name: str) -> list[Use]:
     """Only what names the credential itself: enough to count, and quick."""
-    direct = f"credential:{name}".casefold()
-    found = [Use(*reference) for reference in connections.referring_to_credential(tx, name)]
-    found += [
-        Use("service", one.name, "connection")
-        for one in services.load_all(tx)
-        if one.connection.casefold() == direct
-    ]
-    found += _fitting(tx, name)
-    return found + [Use("credential", one, "trust") for one in trusting(tx, name)]
+    key = name.casefold()
+    return [use for credential, use in _credentials_named(tx) if credential == key]
 
 
-def _fitting(tx: Tx, name: str) -> list[Use]:
-    """The connections that name no client, and find this one by authority and client id."""
+def count_of_credentials(tx: Tx) -> Counter[str]:
+    """How often each credential is named itself, by its casefolded name: one look for a whole list."""
+    return Counter(credential for credential, _ in _credentials_named(tx))
+
+
+def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
+    for credential, reference in connections.credentials_named(tx):
+        yield credential, Use(*reference)
+    for one in services.load_all(tx):
+        noun, _, credential = one.connection.casefold().partition(":")
+        if noun == "credential":
+            yield credential, Use("service", one.name, "connection")
+    for certificate, trusting in certificates_named(tx):
+        yield certificate, Use("credential", trusting, "trust")
+    yield from _fitting(tx)
+
+
+def _fitting(tx: Tx) -> Iterator[tuple[str, Use]]:
+    """The connections that name no client, and find its record by authority and client id."""
     resolver = Resolver(tx, expand=expander(tx), trusted=trusted_in(tx))
-    return [
-        Use("connection", connection, f"{place}.auth")
-        for use in sign_ins(tx, resolver).values()
-        if use.grant.credential.casefold() == name.casefold()
-        for connection, places in use.connections.items()
-        for place in places
-        if _names_no_client(tx, connection, place)
-    ]
+    for use in sign_ins(tx, resolver).values():
+        for connection, places in use.connections.items():
+            for place in places:
+                if use.grant.credential and _names_no_client(tx, connection, place):
+                    found = Use("connection", connection, f"{place}.auth")
+                    yield use.grant.credential.casefold(), found
 
 
 def _names_no_client(tx: Tx, connection: str, place: str) -> bool:

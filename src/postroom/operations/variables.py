@@ -6,7 +6,7 @@ import builtins
 from typing import NamedTuple
 
 from postroom.db import Tx
-from postroom.errors import InvalidValue
+from postroom.errors import InvalidValue, Refused
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.moved import Moved
@@ -46,20 +46,35 @@ class Variables:
 
         When it moves a host, that is a change of destination for the secrets presented there.
         """
+        return WasSet(
+            *await self._desk.moving(lambda tx: self._set(tx, name, value), rebind=rebind)
+        )
 
-        def body(tx: Tx) -> bool:
-            before = self._desk.unresolved(tx)
-            changed = store.set_variable(tx, name, value)
-            broken = self._desk.unresolved(tx) - before
-            if broken:
-                raise InvalidValue(
-                    name, f"with this value {', '.join(sorted(broken))} would not work any more"
+    async def add(self, name: str, value: str) -> None:
+        """Make a variable.  Raises Refused(``name_taken``) for one that is there."""
+
+        def body(tx: Tx) -> None:
+            if name in store.all_variables(tx):
+                raise Refused(
+                    f"There is a variable called {name} already.",
+                    code="name_taken",
+                    hint=f"Change it with: postroom variable set {name} VALUE",
                 )
-            if changed:
-                self._desk.record(tx, "set", "variable", name)
-            return changed
+            self._set(tx, name, value)
 
-        return WasSet(*await self._desk.moving(body, rebind=rebind))
+        await self._desk.change(body)
+
+    def _set(self, tx: Tx, name: str, value: str) -> bool:
+        before = self._desk.unresolved(tx)
+        changed = store.set_variable(tx, name, value)
+        broken = self._desk.unresolved(tx) - before
+        if broken:
+            raise InvalidValue(
+                name, f"with this value {', '.join(sorted(broken))} would not work any more"
+            )
+        if changed:
+            self._desk.record(tx, "set", "variable", name)
+        return changed
 
     async def delete(self, name: str, *, dry_run: bool = False) -> None:
         """Remove a variable; refused with the list while something uses it."""

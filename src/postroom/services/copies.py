@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Literal
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Queue, Tx
+from postroom.db import Claim, Database, Owe, Queue, Tx, write_or_owe
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import outbox
+from postroom.services import contents
 from postroom.services import settle as rows
 from postroom.services.service import Service
 
@@ -61,6 +61,7 @@ async def make_copies(
     owner: str,
     item: str,
     open_sent: OpenSent,
+    owe: Owe | None = None,
 ) -> PostroomError | None:
     """Make the copies of one connection that are due; gives the first error.
 
@@ -82,10 +83,10 @@ async def make_copies(
         except PostroomError as error:
             failed, left, cause = left, [], error
             first = first or error
-            await db.write(lambda tx: _failed(tx, failed, by_name, owner, cause))  # noqa: B023
+            await write_or_owe(db, lambda tx: _failed(tx, failed, by_name, owner, cause), owe)  # noqa: B023
         finally:
             if left:  # cancelled: somebody else may take them at once
-                await db.write(lambda tx: _give_back(tx, left, owner))  # noqa: B023
+                await write_or_owe(db, lambda tx: _give_back(tx, left, owner), owe)  # noqa: B023
     return first
 
 
@@ -100,7 +101,7 @@ async def _make(
 
     def read(tx: Tx) -> tuple[str, bytes | None]:
         message_id = tx.value("SELECT message_id FROM outbox WHERE id = :id", id=one.id)
-        return message_id, outbox.content_of(tx, one.id)
+        return message_id, contents.content_of(tx, one.id)
 
     message_id, content = await db.read(read)
     try:
@@ -128,7 +129,7 @@ def _failed(
     error: PostroomError,
 ) -> None:
     now = timestamp()
-    for one in claims:
+    for one in _held(tx, claims, owner):
         service = by_name[one.row["service"]]
         over = now - one.row["created_at"] >= service.retry.for_
         state = after(error, service.sent_copy, over=over)
@@ -149,5 +150,10 @@ def _settle(tx: Tx, one: Claim, owner: str, state: State, said: str, due_at: flo
 
 
 def _give_back(tx: Tx, claims: Sequence[Claim], owner: str) -> None:
-    for one in claims:
+    for one in _held(tx, claims, owner):
         COPIES.release(tx, one, owner=owner, due_at=one.row["due_at"])
+
+
+def _held(tx: Tx, claims: Sequence[Claim], owner: str) -> list[Claim]:
+    """Those that are still ours: a process that was taken for dead has lost some."""
+    return [one for one in claims if COPIES.holds(tx, one, owner=owner)]

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Tx, take_tokens
+from postroom.db import Claim, Database, Owe, Tx, take_tokens
 from postroom.errors import PostroomError, WireError
 from postroom.protocols.base import Transport
 from postroom.services import service as services
@@ -58,9 +58,11 @@ class Dispatcher:
         copies: CopyWanted = lambda tx, service: False,
         open_sent: OpenSent | None = None,
         on_lost: OnLost | None = None,
+        owe: Owe | None = None,
     ) -> None:
         """``look`` finds messages in doubt in the Sent folder of their connection; ``copies`` says
-        whether copies of a service's messages are put there, which ``open_sent`` opens for that.
+        whether copies of a service's messages are put there, which ``open_sent`` opens for that;
+        ``owe`` is the seat's.
         """
         self._db = db
         self._owner = owner
@@ -70,6 +72,7 @@ class Dispatcher:
         self._copies = copies
         self._open_sent = open_sent
         self._on_lost = on_lost
+        self._owe = owe
         self._stop = asyncio.Event()
 
     async def drain(
@@ -108,7 +111,7 @@ class Dispatcher:
         async def doubts(connection: str, group: dict[str, Service]) -> None:
             again = await resolve(
                 self._db, connection, group,
-                owner=self._owner, item=item, look=self._look, done=done,
+                owner=self._owner, item=item, look=self._look, done=done, owe=self._owe,
             )  # fmt: skip
             if again:
                 await lane(connection, group)
@@ -133,7 +136,7 @@ class Dispatcher:
             *(
                 make_copies(
                     self._db, connection, group,
-                    owner=self._owner, item=item, open_sent=self._open_sent,
+                    owner=self._owner, item=item, open_sent=self._open_sent, owe=self._owe,
                 )
                 for connection, group in lanes.items()
             )
@@ -209,22 +212,23 @@ class Dispatcher:
         """
         line: Line | None = None
         rest: list[Claim] = []
+        mine: list[Claim] = []  # of the last batch, until all of it is known to be settled
         try:
             while not self._stop.is_set():
                 claims, rest = rest or await self._claim(by_name, item, done), []
+                mine = claims
                 if not claims:
                     break
                 try:
                     line = line or await self._line(connection)
                 except PostroomError as error:
                     if spare:
-                        rest = claims
                         break
                     error.facts.setdefault("connection", connection)
                     await self._unreachable(claims, by_name, error, done)
+                    mine = []
                     raise
                 if line is None:
-                    rest = claims
                     break
                 rest = await line.submit(claims, by_name, done, lines(len(claims)))
                 if not line.alive:
@@ -235,9 +239,11 @@ class Dispatcher:
                     if spare:
                         break
         finally:
-            await give_back(self._db, rest, by_name, owner=self._owner)
-            if line is not None:
-                await _close(line.transport)
+            try:
+                await give_back(self._db, mine, by_name, owner=self._owner, owe=self._owe)
+            finally:
+                if line is not None:
+                    await _close(line.transport)
 
     async def _line(self, connection: str) -> Line | None:
         """The open connection; None when this process is to stop: nobody waits for a slow server."""

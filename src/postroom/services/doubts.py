@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Queue, Row, Tx
+from postroom.db import Claim, Database, Owe, Queue, Tx, write_or_owe
+from postroom.db.claims import claim_lost
 from postroom.errors import PostroomError
 from postroom.services import settle as rows
 from postroom.services.service import Service
@@ -61,6 +62,7 @@ async def resolve(
     item: str,
     look: Look,
     done: Drained,
+    owe: Owe | None = None,
 ) -> int:
     """Decide the rows in doubt that are due; gives how many are to be sent again."""
     named: dict[str, Any] = {"names": by_name, "item": item}
@@ -82,10 +84,12 @@ async def resolve(
 
     def body(tx: Tx) -> list[Ruling]:
         return [
-            _decide(tx, one, by_name[one.row["service"]], owner, there, failure) for one in claims
+            _decide(tx, one, by_name[one.row["service"]], owner, there, failure)
+            for one in claims
+            if DOUBTS.holds(tx, one, owner=owner)  # else somebody else decides
         ]
 
-    rulings = await db.write(body)
+    rulings = await write_or_owe(db, body, owe)
     done.sent += rulings.count("sent")
     done.ambiguous += rulings.count("hold")
     return rulings.count("resend")
@@ -101,14 +105,11 @@ def _decide(
 ) -> Ruling:
     now = timestamp()
     found: Evidence = "found" if one.row["message_id"] in there else "absent"
-    states = {
-        row["state"]
-        for row in tx.all("SELECT state FROM outbox_recipients WHERE item = :id", id=one.id)
-    }
+    states = rows.recipients_of(tx, [one.id])[one.id].states
     ruling = rule(
         service.on_ambiguous,
         "unknown" if failure else found,
-        accepted="sent" in states,
+        accepted="sent" in states.values(),
         over=now - one.row["queued_at"] >= service.retry.for_,
     )
     if ruling == "resend":
@@ -121,23 +122,15 @@ def _decide(
     }[ruling]
     state = "sent" if ruling == "sent" else "ambiguous"
     wait = rows.backoff(service.retry, one.row["attempts"] + 1) if ruling == "wait" else 0.0
-    rows.settle(
-        tx,
-        one,
-        {row["position"]: rows.Decision(state, 0, "", said) for row in _in_doubt(tx, one)},
-        owner=owner,
-        due_at=now + wait,
-        now=now,
-        service=service,
-        reason=said,
-    )
+    decisions = {
+        position: rows.Decision(state, 0, "", said)
+        for position, before in states.items()
+        if before == "ambiguous"
+    }
+    ending = rows.Ending(one, decisions, states, now + wait, service, reason=said)
+    if not rows.settle(tx, [ending], owner=owner, now=now):
+        raise claim_lost()
     return ruling
-
-
-def _in_doubt(tx: Tx, one: Claim) -> list[Row]:
-    return tx.all(
-        "SELECT position FROM outbox_recipients WHERE item = :id AND state = 'ambiguous'", id=one.id
-    )
 
 
 def _reopen(tx: Tx, one: Claim, owner: str, now: float) -> None:

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from postroom.clock import monotonic, timestamp
 from postroom.db import Claim, Database, Tx
-from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
-from postroom.errors import PostroomError, Refused
+from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS, claim_lost
+from postroom.errors import PostroomError
 from postroom.services import settle as rows
 
 __all__ = ["AHEAD", "Marks"]
@@ -96,15 +96,9 @@ class Marks:
         self._marking = None
 
     def _mark(self, tx: Tx, group: Sequence[Claim]) -> dict[str, _Mark]:
-        now = timestamp()
-        answers = {}
-        for one in group:
-            answers[one.id] = _answer()
-            try:
-                rows.mark_submitting(tx, one, owner=self._owner, now=now)
-            except Refused as error:
-                answers[one.id] = _answer(error)
-        return answers
+        ours = rows.mark_submitting(tx, group, owner=self._owner, now=timestamp())
+        marked = {one.id for one in ours}
+        return {one.id: _answer(None if one.id in marked else claim_lost()) for one in group}
 
     async def finish(self) -> None:
         """At the end, also of a run that was cut short: what had no turn is only ``claimed`` again."""

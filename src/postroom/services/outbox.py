@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import hashlib
 import hmac
-import io
 import secrets
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 from postroom.clock import rfc3339, timestamp
-from postroom.db import Database, Row, Tx
+from postroom.db import Row, Tx
 from postroom.errors import NotThere, Refused
+from postroom.services.contents import content_of
 from postroom.services.service import Service
 from postroom.services.states import FINISHED, may_follow
 
@@ -22,10 +21,8 @@ __all__ = [
     "ItemCopy",
     "ItemRecipient",
     "Parcel",
-    "StoredContent",
     "add",
     "attempts",
-    "content_of",
     "find",
     "newest",
     "purge",
@@ -274,46 +271,6 @@ def _item(tx: Tx, row: Row) -> Item:
         recipients=tuple(ItemRecipient(*each) for each in recipients),
         sent_copy=ItemCopy(*copy) if copy else None,
     )
-
-
-def content_of(tx: Tx, item: str) -> bytes | None:
-    """The stored bytes, or None once they were removed."""
-    content: bytes | None = tx.value(
-        "SELECT content FROM outbox_content WHERE item = :item", item=item
-    )
-    return content
-
-
-class StoredContent:
-    """The stored bytes as protocols.base.Content: read when they are asked for, one item at a time.
-
-    So a batch of a hundred large messages does not have to fit into memory; small ones may be
-    ``held`` from the beginning, which spares a transaction each.
-    """
-
-    __slots__ = ("_db", "_held", "_item", "size")
-
-    def __init__(self, db: Database, item: str, size: int, held: bytes | None = None) -> None:
-        self._db = db
-        self._item = item
-        self._held = held
-        self.size = size
-
-    def bytes(self) -> bytes:
-        """The exact bytes.  Raises NotThere when they were removed meanwhile."""
-        content = self._held
-        if content is None:
-            content = self._db.read_now(lambda tx: content_of(tx, self._item))
-        if content is None:
-            raise NotThere(f"The content of outbox item {self._item} has been removed.")
-        return content
-
-    def open(self) -> IO[builtins.bytes]:
-        """A file-like object at the first byte."""
-        return io.BytesIO(self.bytes())
-
-    def discard(self) -> None:
-        """The row keeps its content; it is removed with time, by :func:`purge`."""
 
 
 def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:

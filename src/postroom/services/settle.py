@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from postroom.db import Claim, Queue, Row, Tx
 from postroom.errors import PostroomError
@@ -16,14 +17,16 @@ from postroom.services.states import FINISHED, row_state
 __all__ = [
     "OUTBOX",
     "Decision",
+    "Ending",
+    "Recipients",
     "Taken",
     "backoff",
     "claim",
     "decide",
     "give_back",
     "mark_submitting",
-    "open_recipients",
     "put_back",
+    "recipients_of",
     "settle",
     "unmark",
 ]
@@ -34,6 +37,7 @@ OUTBOX = Queue(
     "AND (:item = '' OR id = :item)",
     order="due_at, id",
     among="service",
+    taken="state = CASE state WHEN 'submitting' THEN state ELSE 'claimed' END",
 )
 """What a dispatcher may take: rows of the services named, or one ``item`` of them;
 ``claimed`` and ``submitting`` ones come up only when their owner is gone."""
@@ -94,7 +98,7 @@ def _said(error: Exception | None) -> str:
     return error.reason if isinstance(error, PostroomError) else str(error or "")
 
 
-# ------------------------------------------------------------------ statements
+# ------------------------------------------------------------------ claimed, marked, given back
 
 
 class Taken(NamedTuple):
@@ -124,30 +128,25 @@ def claim(
             _doubt(tx, one, owner, now, services[one.row["service"]])
             continue
         fresh.append(one)
-    tx.many("UPDATE outbox SET state = 'claimed' WHERE id = :id", [{"id": one.id} for one in fresh])
     return Taken(fresh, len(taken) - len(fresh))
 
 
 def _doubt(tx: Tx, one: Claim, owner: str, now: float, service: Service) -> None:
     sentence = "The process that was sending it ended before the server's answer was known."
-    waiting = open_recipients(tx, one.id)
-    doubt = {row["position"]: Decision("ambiguous", 0, "", sentence) for row in waiting}
+    to = recipients_of(tx, [one.id])[one.id]
+    doubt = {at: Decision("ambiguous", 0, "", sentence) for at in to.waiting.values()}
     due_at = now + backoff(service.retry, one.row["attempts"] + 1)
-    settle(tx, one, doubt, owner=owner, due_at=due_at, now=now, service=service)
+    settle(tx, [Ending(one, doubt, to.states, due_at, service)], owner=owner, now=now)
 
 
-def mark_submitting(tx: Tx, one: Claim, *, owner: str, now: float) -> None:
-    """Make it known, durably, that DATA is about to begin.  Raises ``claim_lost``."""
-    marked = tx.execute(
-        "UPDATE outbox SET state = 'submitting', updated_at = :now "
-        "WHERE id = :id AND epoch = :epoch AND owner = :owner",
-        id=one.id,
-        epoch=one.epoch,
-        owner=owner,
-        now=now,
+def mark_submitting(tx: Tx, claims: Sequence[Claim], *, owner: str, now: float) -> list[Claim]:
+    """Make it known, durably, that DATA of these is about to begin; gives those not lost since."""
+    ours = OUTBOX.standing(tx, claims, owner=owner)
+    tx.many(
+        "UPDATE outbox SET state = 'submitting', updated_at = :now WHERE id = :id",
+        [{"id": one.id, "now": now} for one in ours],
     )
-    if not marked:
-        OUTBOX.guard(tx, one, owner=owner)
+    return ours
 
 
 def give_back(tx: Tx, one: Claim, *, owner: str, now: float, service: Service) -> bool:
@@ -155,12 +154,9 @@ def give_back(tx: Tx, one: Claim, *, owner: str, now: float, service: Service) -
 
     True when that leaves it in doubt.
     """
-    state = tx.value(
-        "SELECT state FROM outbox WHERE id = :id AND epoch = :epoch AND owner = :owner",
-        id=one.id,
-        epoch=one.epoch,
-        owner=owner,
-    )
+    if not OUTBOX.holds(tx, one, owner=owner):
+        return False
+    state = tx.value("SELECT state FROM outbox WHERE id = :id", id=one.id)
     if state == "submitting":
         _doubt(tx, one, owner, now, service)
     elif state == "claimed":
@@ -171,9 +167,8 @@ def give_back(tx: Tx, one: Claim, *, owner: str, now: float, service: Service) -
 def unmark(tx: Tx, claims: Sequence[Claim], *, owner: str) -> None:
     """Take marks back from rows that certainly had no DATA; what was lost or settled stays."""
     tx.many(
-        "UPDATE outbox SET state = 'claimed' WHERE id = :id AND epoch = :epoch "
-        "AND owner = :owner AND state = 'submitting'",
-        [{"id": one.id, "epoch": one.epoch, "owner": owner} for one in claims],
+        "UPDATE outbox SET state = 'claimed' WHERE id = :id AND state = 'submitting'",
+        [{"id": one.id} for one in OUTBOX.standing(tx, claims, owner=owner)],
     )
 
 
@@ -200,121 +195,157 @@ def put_back(
         )
         OUTBOX.release(tx, one, owner=owner, due_at=due_at)
         return
-    waiting = {row["address"]: row["position"] for row in open_recipients(tx, one.id)}
-    outcome = {position: Decision("deferred", 0, "", said) for position in waiting.values()}
-    settle(tx, one, outcome, owner=owner, due_at=due_at, now=now, service=service)
+    to = recipients_of(tx, [one.id])[one.id]
+    outcome = {at: Decision("deferred", 0, "", said) for at in to.waiting.values()}
+    settle(tx, [Ending(one, outcome, to.states, due_at, service)], owner=owner, now=now)
 
 
-def open_recipients(tx: Tx, item: str) -> list[Row]:
-    """The recipients that still wait, in order."""
-    return tx.all(
-        "SELECT position, address FROM outbox_recipients WHERE item = :item "
-        "AND state IN ('queued', 'deferred') ORDER BY position",
-        item=item,
-    )
+# ------------------------------------------------------------------ settled
 
 
-def settle(
-    tx: Tx,
-    one: Claim,
-    decisions: Mapping[int, Decision],
-    *,
-    owner: str,
-    due_at: float,
-    now: float,
-    service: Service | None,
-    reason: str = "",
-) -> str:
-    """Store how an attempt ended and give the row back; gives the row's new state.
+class Recipients(NamedTuple):
+    """To whom a row goes: the addresses that still wait, each with its position, in order; and the
+    state of every recipient by its position."""
 
-    A row that is still deferred when its service's retry time is over fails, and says so; one in
-    doubt is looked at again at ``due_at`` where the service says resend.  ``reason`` is why a row
-    counts as sent that nobody answered for.
+    waiting: dict[str, int]
+    states: dict[int, str]
+
+
+def recipients_of(tx: Tx, items: Collection[str]) -> dict[str, Recipients]:
+    """The recipients of these rows.  Whoever has claimed a row is the only one to change them."""
+    found = {item: Recipients({}, {}) for item in items}
+    for item, position, address, state in tx.all(
+        _RECIPIENTS[tx.dialect], items=json.dumps(list(items))
+    ):
+        found[item].states[position] = state
+        if state in ("queued", "deferred"):
+            found[item].waiting[address] = position
+    return found
+
+
+_RECIPIENTS: Final = {
+    "sqlite": "SELECT item, position, address, state FROM outbox_recipients WHERE item IN "
+    "(SELECT value FROM json_each(:items)) ORDER BY item, position",
+    "postgresql": "SELECT item, position, address, state FROM outbox_recipients WHERE item IN "
+    "(SELECT json_array_elements_text(CAST(:items AS json))) ORDER BY item, position",
+}
+
+
+class Ending(NamedTuple):
+    """How an attempt ended: what is decided, by position, and what the ``states`` were before.
+
+    The row is looked at again at ``due_at`` if something of it waits, or is in doubt where the
+    service says resend.  ``reason`` is why a row counts as sent that nobody answered for.
     """
-    states = _guarded_states(tx, one, owner) | {at: each.state for at, each in decisions.items()}
+
+    claim: Claim
+    decisions: Mapping[int, Decision]
+    states: Mapping[int, str]
+    due_at: float
+    service: Service | None
+    reason: str = ""
+
+
+class _Result(NamedTuple):
+    """What becomes of a row: its ``reason`` is for people, ``said`` goes into the attempt."""
+
+    state: str
+    reason: str
+    said: str
+    finished: bool
+    given_up: bool
+    copied: bool
+
+
+def settle(tx: Tx, endings: Sequence[Ending], *, owner: str, now: float) -> dict[str, str]:
+    """Store how attempts ended and give the rows back; gives the new state of each by its id.
+
+    Of rows that were taken over meanwhile nothing is stored: they are not among those.  A row that
+    is still deferred when its service's retry time is over fails, and says so.
+    """
+    ours = OUTBOX.standing(tx, [each.claim for each in endings], owner=owner)
+    known = {one.id for one in ours}
+    settled = [(each, _result(each, now)) for each in endings if each.claim.id in known]
     tx.many(
         "UPDATE outbox_recipients SET state = :state, code = :code, enhanced = :enhanced, "
         "reply = :reply WHERE item = :item AND position = :position",
         [
             {
-                "item": one.id,
+                "item": each.claim.id,
                 "position": position,
-                "state": each.state,
-                "code": each.code,
-                "enhanced": each.enhanced,
-                "reply": each.reply,
+                "state": one.state,
+                "code": one.code,
+                "enhanced": one.enhanced,
+                "reply": one.reply,
             }
-            for position, each in decisions.items()
+            for each, _ in settled
+            for position, one in each.decisions.items()
         ],
     )
-    state = row_state(list(states.values()))
-    said = next((each.reply for each in decisions.values() if each.state == state), "")
-    over = service is None or now - one.row["queued_at"] >= service.retry.for_
-    if state == "deferred" and service and over:
-        tx.execute(
-            "UPDATE outbox_recipients SET state = 'failed' WHERE item = :id "
-            "AND state IN ('queued', 'deferred')",
-            id=one.id,
-        )
+    rows = [_row(each, result, now) for each, result in settled]
+    tx.many(
+        "UPDATE outbox SET state = :state, reason = :reason, updated_at = :now, owner = NULL, "
+        "due_at = :due_at, attempts = :attempt, finished_at = :finished WHERE id = :id",
+        rows,
+    )
+    tx.many(
+        "INSERT INTO outbox_attempts (item, attempt, at, outcome, said) "
+        "VALUES (:id, :attempt, :now, :state, :said)",
+        rows,
+    )
+    _give_up(tx, [each.claim.id for each, result in settled if result.given_up])
+    _want_copies(tx, [each.claim.row for each, result in settled if result.copied], now)
+    return {each.claim.id: result.state for each, result in settled}
+
+
+def _result(each: Ending, now: float) -> _Result:
+    service = each.service
+    after = {**each.states, **{at: one.state for at, one in each.decisions.items()}}
+    state = row_state(after.values())
+    said = next((one.reply for one in each.decisions.values() if one.state == state), "")
+    over = service is None or now - each.claim.row["queued_at"] >= service.retry.for_
+    given_up = state == "deferred" and service is not None and over
+    if given_up:
         state, said = "failed", f"Given up after the retry time of the service. Last: {said}"
     looked = state == "ambiguous" and service is not None and service.on_ambiguous == "resend"
-    finished = state in FINISHED and (over or not looked)
-    why = reason if state == "sent" else said
-    _finish(tx, one.id, state, why, now, due_at=due_at, finished=finished)
-    _attempt(tx, one.row, state, said, now)
-    if state == "sent" and not reason and service and service.sent_copy in ("auto", "append"):
-        _want_copy(tx, one.row, now)
-    return state
-
-
-def _guarded_states(tx: Tx, one: Claim, owner: str) -> dict[int, str]:
-    """The recipients' states by position, and in the same look what ``guard`` looks for."""
-    found = tx.all(
-        "SELECT r.position, r.state FROM outbox o JOIN outbox_recipients r ON r.item = o.id "
-        "WHERE o.id = :id AND o.epoch = :epoch AND o.owner = :owner",
-        id=one.id,
-        epoch=one.epoch,
-        owner=owner,
+    return _Result(
+        state=state,
+        reason=each.reason if state == "sent" else said,
+        said=said,
+        finished=state in FINISHED and (over or not looked),
+        given_up=given_up,
+        copied=state == "sent"
+        and not each.reason
+        and service is not None
+        and service.sent_copy in ("auto", "append"),
     )
-    if not found:
-        OUTBOX.guard(tx, one, owner=owner)
-    return {row["position"]: row["state"] for row in found}
 
 
-def _want_copy(tx: Tx, row: Row, now: float) -> None:
+def _row(each: Ending, result: _Result, now: float) -> dict[str, Any]:
+    return {
+        "id": each.claim.id,
+        "state": result.state,
+        "reason": result.reason,
+        "said": result.said,
+        "now": now,
+        "due_at": each.due_at,
+        "attempt": each.claim.row["attempts"] + 1,
+        "finished": now if result.finished else None,
+    }
+
+
+def _give_up(tx: Tx, items: Sequence[str]) -> None:
+    tx.many(
+        "UPDATE outbox_recipients SET state = 'failed' WHERE item = :id "
+        "AND state IN ('queued', 'deferred')",
+        [{"id": item} for item in items],
+    )
+
+
+def _want_copies(tx: Tx, rows: Sequence[Row], now: float) -> None:
     """In the same transaction as the outcome; what makes it is in services/copies.py."""
-    tx.execute(
+    tx.many(
         "INSERT INTO sent_copies (id, service, state, said, attempts, created_at, due_at, epoch) "
         "VALUES (:id, :service, 'waiting', '', 0, :now, :now, 0)",
-        id=row["id"],
-        service=row["service"],
-        now=now,
-    )
-
-
-def _finish(
-    tx: Tx, item: str, state: str, reason: str, now: float, *, due_at: float, finished: bool
-) -> None:
-    """The end of the attempt, and the row is given back (guarded before): one statement, not two."""
-    tx.execute(
-        "UPDATE outbox SET state = :state, reason = :reason, updated_at = :now, owner = NULL, "
-        "due_at = :due_at, attempts = attempts + 1, finished_at = :finished WHERE id = :id",
-        state=state,
-        reason=reason,
-        now=now,
-        id=item,
-        due_at=due_at,
-        finished=now if finished else None,
-    )
-
-
-def _attempt(tx: Tx, row: Row, outcome: str, said: str, now: float) -> None:
-    tx.execute(
-        "INSERT INTO outbox_attempts (item, attempt, at, outcome, said) "
-        "VALUES (:item, :attempt, :now, :outcome, :said)",
-        item=row["id"],
-        attempt=row["attempts"] + 1,
-        now=now,
-        outcome=outcome,
-        said=said,
+        [{"id": row["id"], "service": row["service"], "now": now} for row in rows],
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Tx
-from postroom.errors import PostroomError, Refused
+from postroom.errors import PostroomError
 from postroom.protocols.base import Outcome
 from postroom.services import settle as rows
 from postroom.services.service import Service
@@ -42,7 +42,7 @@ class Drained:
 class _Known(NamedTuple):
     claim: Claim
     outcome: Outcome
-    waiting: Mapping[str, int]
+    to: rows.Recipients
     service: Service
 
 
@@ -59,11 +59,9 @@ class Settler:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: list[asyncio.Task[None]] = []
 
-    def add(
-        self, claim: Claim, outcome: Outcome, waiting: Mapping[str, int], service: Service
-    ) -> None:
-        """An outcome is known; ``waiting`` are the addresses that were tried, by position."""
-        self._known.append(_Known(claim, outcome, waiting, service))
+    def add(self, claim: Claim, outcome: Outcome, to: rows.Recipients, service: Service) -> None:
+        """An outcome is known; ``to`` are the recipients as they were when it was claimed."""
+        self._known.append(_Known(claim, outcome, to, service))
         if len(self._known) >= self._most:
             self._flush()
         elif self._timer is None:
@@ -83,27 +81,22 @@ class Settler:
             self._writing.append(asyncio.create_task(self._write(known)))
 
     async def _write(self, known: Sequence[_Known]) -> None:
-        for each, state in zip(
-            known,
-            await self._db.write(lambda tx: [self._settle(tx, e) for e in known]),
-            strict=True,
-        ):
-            if not state:
+        def body(tx: Tx) -> dict[str, str]:
+            now = timestamp()
+            endings = [_ending(each, now) for each in known]
+            return rows.settle(tx, endings, owner=self._owner, now=now)
+
+        states = await self._db.write(body)
+        for each in known:
+            state = states.get(each.claim.id)
+            if state is None:  # another worker had taken it over and settled it
                 continue
             setattr(self._done, state, getattr(self._done, state) + 1)
             if isinstance(each.outcome.error, PostroomError):
                 self._done.error = self._done.error or each.outcome.error
 
-    def _settle(self, tx: Tx, each: _Known) -> str:
-        """The row's new state; empty when another worker had taken it over and settled it."""
-        now = timestamp()
-        wait = rows.backoff(each.service.retry, each.claim.row["attempts"] + 1)
-        try:
-            return rows.settle(
-                tx, each.claim, rows.decide(each.outcome, each.waiting),
-                owner=self._owner, now=now, due_at=now + wait, service=each.service,
-            )  # fmt: skip
-        except Refused as error:
-            if error.code != "claim_lost":
-                raise
-            return ""
+
+def _ending(each: _Known, now: float) -> rows.Ending:
+    wait = rows.backoff(each.service.retry, each.claim.row["attempts"] + 1)
+    decisions = rows.decide(each.outcome, each.to.waiting)
+    return rows.Ending(each.claim, decisions, each.to.states, now + wait, each.service)

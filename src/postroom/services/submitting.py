@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Tx
+from postroom.db import Claim, Database, Owe, Tx, write_or_owe
 from postroom.errors import Refused
 from postroom.protocols.base import Envelope, Outcome, Submission, Transport
-from postroom.services import outbox
+from postroom.services import contents
 from postroom.services import settle as rows
 from postroom.services.marking import AHEAD, Marks
 from postroom.services.service import Service
@@ -21,7 +21,7 @@ __all__ = ["Line", "give_back", "worn_out"]
 HELD: Final = 1 << 20
 """Bytes of contents that are read together with the claims of a batch."""
 
-_Parts = tuple[list[Submission], dict[str, dict[str, int]]]
+_Loaded = tuple[dict[str, rows.Recipients], dict[str, bytes]]
 
 
 def worn_out(outcome: Outcome) -> bool:
@@ -41,11 +41,16 @@ def worn_out(outcome: Outcome) -> bool:
 
 
 async def give_back(
-    db: Database, claims: Sequence[Claim], by_name: Mapping[str, Service], *, owner: str
+    db: Database,
+    claims: Sequence[Claim],
+    by_name: Mapping[str, Service],
+    *,
+    owner: str,
+    owe: Owe | None = None,
 ) -> int:
     """Claims of which nothing is known: free again, or in doubt if DATA may have begun.
 
-    Gives how many are in doubt.
+    Gives how many are in doubt; of those that are settled nothing is changed.
     """
 
     def body(tx: Tx) -> int:
@@ -55,7 +60,7 @@ async def give_back(
             for one in claims
         )
 
-    return await db.write(body) if claims else 0
+    return await write_or_owe(db, body, owe) if claims else 0
 
 
 class Line:
@@ -92,13 +97,14 @@ class Line:
         resend = any(by_name[one.row["service"]].on_ambiguous == "resend" for one in claims)
         ahead = 0 if resend else AHEAD // lines  # what is marked and not begun would be sent twice
         marks = Marks(self._db, claims, owner=self._owner, ahead=ahead)
-        submissions, waiting = await self._submissions(claims, marks)
+        to, held = await self._db.read(lambda tx: _loaded(tx, claims))
+        submissions = [self._submission(one, to[one.id], held.get(one.id), marks) for one in claims]
         settler = Settler(self._db, done, owner=self._owner, lines=lines)
         aside: list[Outcome] = []
 
         def settle(outcome: Outcome) -> None:
             one = by_id.pop(outcome.id)
-            settler.add(one, outcome, waiting[one.id], by_name[one.row["service"]])
+            settler.add(one, outcome, to[one.id], by_name[one.row["service"]])
 
         try:
             async for outcome in self.transport.submit(submissions):
@@ -153,25 +159,24 @@ class Line:
 
         return marked
 
-    async def _submissions(self, claims: Sequence[Claim], marks: Marks) -> _Parts:
-        def body(tx: Tx) -> _Parts:
-            found, waiting = [], {}
-            room = HELD
-            for one in claims:
-                size = one.row["size"]
-                room -= size
-                held = outbox.content_of(tx, one.id) if room >= 0 else None
-                to = {row["address"]: row["position"] for row in rows.open_recipients(tx, one.id)}
-                waiting[one.id] = to
-                found.append(
-                    Submission(
-                        id=one.id,
-                        envelope=Envelope(one.row["sender"], tuple(to)),
-                        content=outbox.StoredContent(self._db, one.id, size, held),
-                        before_data=self._unless_stopping(one, marks.marker(one)),
-                        utf8=bool(one.row["utf8"]),
-                    )
-                )
-            return found, waiting
+    def _submission(
+        self, one: Claim, to: rows.Recipients, held: bytes | None, marks: Marks
+    ) -> Submission:
+        return Submission(
+            id=one.id,
+            envelope=Envelope(one.row["sender"], tuple(to.waiting)),
+            content=contents.StoredContent(self._db, one.id, one.row["size"], held),
+            before_data=self._unless_stopping(one, marks.marker(one)),
+            utf8=bool(one.row["utf8"]),
+        )
 
-        return await self._db.read(body)
+
+def _loaded(tx: Tx, claims: Sequence[Claim]) -> _Loaded:
+    """To whom the claims of a batch go, and the contents of the first of them, in two statements."""
+    small, room = [], HELD
+    for one in claims:
+        room -= one.row["size"]
+        if room < 0:
+            break
+        small.append(one.id)
+    return rows.recipients_of(tx, [one.id for one in claims]), contents.contents_of(tx, small)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from postroom.clock import rfc3339
-from postroom.db import Tx
+from postroom.db import Row, Tx
 from postroom.macros import Template
 from postroom.sources.naming import Told, display_name
 
-__all__ = ["STATES", "Entry", "counts", "find", "forget", "release", "reset"]
+__all__ = ["ERASED", "STATES", "Entry", "counts", "entry_of", "forget", "release", "reset"]
 
 
 STATES: Final = (
@@ -25,31 +25,70 @@ STATES: Final = (
     "vanished",
 )
 """What a message can be; the ledger's own docstring says what each means."""
+ERASED: Final = "erased"
+"""The reason of a row whose person was erased: nothing but the key of its message is left."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """A ledger row as people see it."""
+    """A ledger row as people see it.  Instants are seconds since 1970.
+
+    ``message`` is the wire's own key in the folder; ``delivered_to`` where the sink put it;
+    ``gone_at`` since when it is known to be no longer on the server.
+    """
 
     id: int
+    source: str
     name: str
-    folder: str
-    message: str
     state: str
     reason: str
+    message_id: str
+    sender: str
+    subject: str
+    received_at: float | None
+    size: int
+    delivered_to: str
+    folder: str
+    message: str
     attempts: int
     retries: int
-    size: int
-    received_at: float | None
-    subject: str
-    sender: str
-    delivered_to: str
+    first_seen_at: float
+    updated_at: float
+    gone_at: float | None
 
     def as_json(self) -> dict[str, Any]:
         """As ``--json`` shows it."""
-        shown = dataclasses.asdict(self)
-        shown["received_at"] = None if self.received_at is None else rfc3339(self.received_at)
-        return shown
+        return {
+            "from" if name == "sender" else name: rfc3339(value)
+            if name.endswith("_at") and value is not None
+            else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+
+_COLUMNS: Final = tuple(
+    field.name for field in dataclasses.fields(Entry) if field.name not in ("source", "name")
+)
+
+
+def entry_of(row: Row, source: str, template: Template) -> Entry:
+    """What people see of a row of that source; its template says what a message is called."""
+    shown: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    return Entry(source=source, name=_called(row, template), **shown)
+
+
+def _called(row: Row, template: Template) -> str:
+    """The message's name; before it is read, nothing of it is known but its key on the server."""
+    if row["subject"] or row["sender"] or row["message_id"]:
+        return display_name(template, Told.of(row))
+    when = f", received: {rfc3339(row['received_at'])}" if row["received_at"] is not None else ""
+    if row["reason"] == ERASED:
+        read = ERASED
+    elif row["sha256"] is not None:
+        read = "no subject, no sender"
+    else:
+        read = "not read yet" if row["state"] in ("pending", "acquired") else "not read"
+    return f"{row['folder']} {row['message']} ({read}{when})"
 
 
 def counts(tx: Tx, source: str) -> dict[str, int]:
@@ -61,38 +100,6 @@ def counts(tx: Tx, source: str) -> dict[str, int]:
             source=source,
         )
     }
-
-
-def find(
-    tx: Tx, source: str, name: Template, *, states: Sequence[str] = (), limit: int = 50
-) -> list[Entry]:
-    """Ledger rows, newest first, called as ``name`` says; ``states`` empty means all."""
-    rows = tx.all(
-        "SELECT * FROM ledger WHERE source = :source "
-        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
-        "ORDER BY id DESC LIMIT :limit",
-        source=source,
-        states=f",{','.join(states)}," if states else "",
-        limit=limit,
-    )
-    return [
-        Entry(
-            id=row["id"],
-            name=display_name(name, Told.of(row)),
-            folder=row["folder"],
-            message=row["message"],
-            state=row["state"],
-            reason=row["reason"],
-            attempts=row["attempts"],
-            retries=row["retries"],
-            size=row["size"],
-            received_at=row["received_at"],
-            subject=row["subject"],
-            sender=row["sender"],
-            delivered_to=row["delivered_to"],
-        )
-        for row in rows
-    ]
 
 
 def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:

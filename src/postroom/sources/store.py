@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import secrets
-from typing import Any, Final
+from typing import Any
 
-from postroom.clock import rfc3339, timestamp
-from postroom.db import Conflict, Row, Tx, is_living
+from postroom.clock import timestamp
+from postroom.db import Conflict, Row, Tx, is_living, seated
 from postroom.errors import NotThere, Refused
 from postroom.fields import nearest, parse, shown
 from postroom.sources import entries
 from postroom.sources.source import Source
+from postroom.sources.standing import Status, status_of
 
 __all__ = [
-    "Status",
     "add",
     "adopt",
     "delete",
@@ -25,37 +24,14 @@ __all__ = [
     "mark",
     "replace",
     "row_of",
+    "rows",
     "source_of",
     "status",
+    "statuses",
     "succeeded",
     "touch",
     "wake",
 ]
-
-_AT_WORK: Final = ("connecting", "collecting", "listening")
-"""States that hold as long as the worker lives that is in them; killed, it cannot take them back."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Status:
-    """What a source is doing, for people."""
-
-    name: str
-    connection: str
-    state: str
-    since: float
-    note: str
-    last_message_at: float | None
-    next_wake: float
-    owner: str | None
-    counts: dict[str, int]
-
-    def as_json(self) -> dict[str, Any]:
-        """As ``--json`` shows it."""
-        shown_ = dataclasses.asdict(self)
-        for key in ("since", "last_message_at", "next_wake"):
-            shown_[key] = None if shown_[key] is None else rfc3339(shown_[key])
-        return shown_
 
 
 def add(tx: Tx, source: Source) -> None:
@@ -147,7 +123,12 @@ def get(tx: Tx, name: str) -> Source:
 
 def load_all(tx: Tx) -> list[Source]:
     """Every definition, by name."""
-    return [source_of(row) for row in tx.all("SELECT * FROM sources ORDER BY name_key")]
+    return [source_of(row) for row in rows(tx)]
+
+
+def rows(tx: Tx) -> list[Row]:
+    """The row of every source, by name."""
+    return tx.all("SELECT * FROM sources ORDER BY name_key")
 
 
 def delete(tx: Tx, name: str) -> None:
@@ -159,26 +140,29 @@ def delete(tx: Tx, name: str) -> None:
 
 def status(tx: Tx, name: str) -> Status:
     """What a source is doing and how many messages it knows in which state."""
-    row = row_of(tx, name)
-    state, note = row["state"], row["note"]
-    owner = row["owner"] if is_living(tx, row["owner"], now=timestamp()) else None
-    if state in _AT_WORK and owner is None:
-        state, note = "idle", "No worker is at it. Start one: postroom worker"
-    return Status(
-        name=row["name"],
-        connection=source_of(row).connection,
-        state=state,
-        since=row["state_since"],
-        note=note,
-        last_message_at=row["last_message_at"],
-        next_wake=row["due_at"],
-        owner=owner,
+    return _status(tx, row_of(tx, name), working=bool(seated(tx.path.parent)))
+
+
+def statuses(tx: Tx) -> list[Status]:
+    """The same of every source, by name."""
+    working = bool(seated(tx.path.parent))
+    return [_status(tx, row, working=working) for row in rows(tx)]
+
+
+def _status(tx: Tx, row: Row, *, working: bool) -> Status:
+    now = timestamp()
+    return status_of(
+        row,
+        source_of(row),
+        owner=row["owner"] if is_living(tx, row["owner"], now=now) else None,
         counts=entries.counts(tx, row["id"]),
+        working=working,
+        now=now,
     )
 
 
 def mark(tx: Tx, source: str, state: str, *, note: str = "", now: float) -> None:
-    """Say what a source is doing; ``since`` moves only when the state does."""
+    """Say what a source is doing since ``now``, which counts only when that is another state."""
     tx.execute(
         "UPDATE sources SET state_since = CASE WHEN state = :state THEN state_since ELSE :now END, "
         "state = :state, note = :note WHERE id = :id",

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Row, Tx
+from postroom.db import Claim, Database, Owe, Row, Tx, write_or_owe
 from postroom.errors import PostroomError, Refused, SignInError, WireError
 from postroom.log import about, logger
 from postroom.protocols.base import MessageStore, OpenSpool
@@ -18,6 +18,7 @@ from postroom.sources.collector import SOURCES, Collector, Progress, Tally
 from postroom.sources.deadline import Deadline
 from postroom.sources.naming import Naming
 from postroom.sources.source import Backoff, Source
+from postroom.sources.standing import Kept
 
 __all__ = ["Watcher", "give_up", "wait_after"]
 
@@ -55,6 +56,7 @@ class Watcher:
         gate: asyncio.Semaphore | None = None,
         progress: Progress | None = None,
         on_lost: OnLost | None = None,
+        owe: Owe | None = None,
     ) -> None:
         """``gate``: how many may be opening a connection at the same time."""
         self._db = db
@@ -64,6 +66,7 @@ class Watcher:
         self._open_store = open_store
         self._gate = gate or asyncio.Semaphore(1)
         self._on_lost = on_lost
+        self._owe = owe
         self._collector = Collector(
             db,
             claim,
@@ -75,6 +78,7 @@ class Watcher:
             progress=progress,
         )
         self._store: MessageStore | None = None
+        self._kept = Kept(claim.row["state"], claim.row["state_since"])
         self._due_at = 0.0  # of the row, when the last pass began
         self._changed = False
 
@@ -134,7 +138,8 @@ class Watcher:
         self._due_at = (await self._row())["due_at"]
         async with Deadline(self._source.polling_timeout) as deadline:
             if self._store is None:
-                await self._mark("connecting")
+                if not self._kept.failing:  # why it fails is to be seen until that is over
+                    await self._mark("connecting")
                 with deadline.paused():  # waiting for a turn is not the server's silence
                     await self._gate.acquire()
                 try:
@@ -173,7 +178,7 @@ class Watcher:
                 now=now,
                 reset_after=self._source.backoff.reset_after_successes,
             )
-            rows.mark(tx, self._claim.id, "idle", now=now)
+            rows.mark(tx, self._claim.id, "idle", now=self._kept.since("idle", now))
 
         await self._db.write(body)
 
@@ -254,7 +259,8 @@ class Watcher:
             # the time spent waiting is no time without a failure
             quiet = backoff.max + backoff.reset_after
             count = rows.failed(tx, self._claim.id, reset_after=quiet, now=now)
-            rows.mark(tx, self._claim.id, state, note=str(error), now=now)
+            since = self._kept.since(state, now)
+            rows.mark(tx, self._claim.id, state, note=str(error), now=since)
             wait = wait_after(backoff, count)
             return max(wait, REFUSED_SECONDS) if permanent else wait
 
@@ -263,7 +269,7 @@ class Watcher:
     async def _mark(self, state: str) -> None:
         def body(tx: Tx) -> None:
             SOURCES.guard(tx, self._claim, owner=self._owner)
-            rows.mark(tx, self._claim.id, state, now=timestamp())
+            rows.mark(tx, self._claim.id, state, now=self._kept.since(state, timestamp()))
 
         await self._db.write(body)
 
@@ -281,7 +287,7 @@ class Watcher:
             SOURCES.release(tx, self._claim, owner=self._owner, due_at=due_at)
 
         with contextlib.suppress(Refused):  # the claim was lost: nothing of ours to give back
-            await self._db.write(body)
+            await write_or_owe(self._db, body, self._owe)
 
     def _abandon(self) -> None:
         store, self._store = self._store, None
@@ -314,7 +320,9 @@ def _due(source: Source, tally: Tally) -> float:
     return _next(source, tally)
 
 
-async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:
+async def give_up(
+    db: Database, claim: Claim, error: PostroomError, *, owe: Owe | None = None
+) -> None:
     """Give a claim back that cannot be watched at all: what is wrong stands on the source."""
     owner: str = claim.row["owner"]
 
@@ -324,7 +332,7 @@ async def give_up(db: Database, claim: Claim, error: PostroomError) -> None:
         rows.mark(tx, claim.id, "failed", note=str(error), now=now)
         SOURCES.release(tx, claim, owner=owner, due_at=now + _UNUSABLE_SECONDS)
 
-    await db.write(body)
+    await write_or_owe(db, body, owe)
 
 
 def wait_after(backoff: Backoff, failures: int) -> float:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from postroom.db import Tx
 from postroom.secret import Secret
 from postroom.vault.datakey import Binding, DataKey
-from postroom.vault.seal import KEY_BYTES
+from postroom.vault.seal import derive
 
 __all__ = ["KIND", "SEALED_IN", "Hints"]
 
@@ -35,8 +32,7 @@ class Hints:
         self._room_id = room_id
         self._key = DataKey(key_id, key, once=False)
         # a key of its own for fingerprints, by HKDF (RFC 5869): one key, one purpose
-        label = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"postroom fingerprint 1")
-        self._fingerprints = label.derive(key)
+        self._fingerprints = derive(key, b"postroom fingerprint 1")
 
     def seal(self, tx: Tx, binding: Binding, text: str) -> None:
         """Seal what a list may show of one record version."""

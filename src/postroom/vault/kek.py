@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from postroom.errors import InvalidValue, Locked
 from postroom.secret import Secret
 from postroom.vault.keyfile import parse_key, read_mounted, read_private, write_key
 from postroom.vault.outside import kinds, load_outside
 from postroom.vault.passphrase import Argon2
+from postroom.vault.seal import derive
 
 __all__ = [
     "PASSPHRASE_VARIABLE",
@@ -56,8 +54,7 @@ def kek_of(key: Secret, warning: str = "") -> Kek:
     is told, by name, before anything is unwrapped.  For a passphrase the id lets a guess be
     checked, as the wrapped key itself does: Argon2id is what makes the guess dear.
     """
-    label = HKDF(SHA256(), 8, salt=None, info=b"postroom kek id 1")
-    return Kek(label.derive(key.reveal_bytes()).hex(), key, warning)
+    return Kek(derive(key.reveal_bytes(), b"postroom kek id 1", size=8).hex(), key, warning)
 
 
 def default_source(room_id: str) -> str:

@@ -22,6 +22,8 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from postroom.errors import Unreadable
 
@@ -31,6 +33,9 @@ __all__ = [
     "NONCE_BYTES",
     "SUITE",
     "associated_data",
+    "decrypt",
+    "derive",
+    "encrypt",
     "key_id_of",
     "open_value",
     "pad",
@@ -82,6 +87,24 @@ def unpad(padded: bytes) -> bytes:
     return text[:-1]
 
 
+def derive(key: bytes, label: bytes, *, salt: bytes | None = None, size: int = KEY_BYTES) -> bytes:
+    """A key of its own for one purpose: HKDF-SHA-256 (RFC 5869) of ``key``, with ``label`` as info."""
+    return HKDF(SHA256(), size, salt=salt, info=label).derive(key)
+
+
+def encrypt(key: AESGCM, nonce: bytes, plaintext: bytes, bound: bytes) -> bytes:
+    """AEAD_AES_256_GCM and nothing else: the nonce (12 bytes), the ciphertext, the tag (16)."""
+    return nonce + key.encrypt(nonce, plaintext, bound)
+
+
+def decrypt(key: AESGCM, sealed: bytes, bound: bytes, otherwise: str) -> bytes:
+    """What :func:`encrypt` sealed; raises Unreadable with the sentence ``otherwise``."""
+    try:
+        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound)
+    except InvalidTag:
+        raise Unreadable(otherwise) from None
+
+
 def seal_value(
     key: AESGCM,
     key_id: str,
@@ -95,8 +118,7 @@ def seal_value(
     The head of the blob is authenticated too, so an edited version, suite or key id does not open.
     """
     head = _VALUE + bytes.fromhex(key_id)
-    nonce = random(NONCE_BYTES)
-    return head + nonce + key.encrypt(nonce, pad(plaintext), head + bound)
+    return head + encrypt(key, random(NONCE_BYTES), pad(plaintext), head + bound)
 
 
 def key_id_of(blob: bytes) -> str:
@@ -111,11 +133,14 @@ def open_value(key: AESGCM, blob: bytes, bound: bytes) -> bytes:
     """Open one value; raises Unreadable when key, text, head or associated data differ by a bit."""
     key_id_of(blob)
     head, rest = blob[:_VALUE_HEAD], blob[_VALUE_HEAD:]
-    try:
-        padded = key.decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], head + bound)
-    except InvalidTag:
-        raise Unreadable("A sealed value does not open: it was damaged, moved or edited.") from None
-    return unpad(padded)
+    return unpad(
+        decrypt(
+            key,
+            rest,
+            head + bound,
+            "A sealed value does not open: it was damaged, moved or edited.",
+        )
+    )
 
 
 def wrap_key(wrapper: AESGCM, key: bytes, bound: bytes) -> bytes:
@@ -124,8 +149,7 @@ def wrap_key(wrapper: AESGCM, key: bytes, bound: bytes) -> bytes:
     The same AEAD as for values: the keys are uniform random bytes, so nothing would be won by the
     deterministic key wrap of RFC 3394, and only an AEAD binds a key to its room and purpose.
     """
-    nonce = os.urandom(NONCE_BYTES)
-    return _KEY + nonce + wrapper.encrypt(nonce, key, _KEY + bound)
+    return _KEY + encrypt(wrapper, os.urandom(NONCE_BYTES), key, _KEY + bound)
 
 
 def unwrap_key(wrapper: AESGCM, wrapped: bytes, bound: bytes) -> bytes:
@@ -133,8 +157,9 @@ def unwrap_key(wrapper: AESGCM, wrapped: bytes, bound: bytes) -> bytes:
     size = len(_KEY) + NONCE_BYTES + KEY_BYTES + TAG_BYTES
     if not isinstance(wrapped, bytes) or not wrapped.startswith(_KEY) or len(wrapped) != size:
         raise Unreadable("A wrapped key is in no format that this release knows.")
-    rest = wrapped[len(_KEY) :]
-    try:
-        return wrapper.decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _KEY + bound)
-    except InvalidTag:
-        raise Unreadable("A wrapped key does not open: it was damaged or moved.") from None
+    return decrypt(
+        wrapper,
+        wrapped[len(_KEY) :],
+        _KEY + bound,
+        "A wrapped key does not open: it was damaged or moved.",
+    )

@@ -14,16 +14,22 @@ from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
 from postroom.errors import Locked, Refused, RoomError, Unreadable
 from postroom.vault.kek import Kek
-from postroom.vault.seal import KEY_BYTES, LABEL, SUITE, associated_data, unwrap_key, wrap_key
+from postroom.vault.seal import (
+    KEY_BYTES,
+    LABEL,
+    SUITE,
+    associated_data,
+    derive,
+    unwrap_key,
+    wrap_key,
+)
 
-__all__ = ["SWAP", "Rewrap", "Terms", "Told", "kek_ids"]
+__all__ = ["SWAP", "Kept", "Rewrap", "Terms", "Told", "kek_ids"]
 
 _SUITE: Final = str(SUITE).encode()
 NEW_DATA_KEY: Final = """
@@ -40,6 +46,8 @@ SWAP: Final = """
 
 Told = Callable[[Tx], tuple[int, str | None] | None]
 """What the audit record says of the last rotation: the term it made, and the id of its key."""
+Kept = Callable[[], tuple[int, str]]
+"""What is kept of it outside of the database: the same, or 0 and an empty text."""
 
 
 class Rewrap(NamedTuple):
@@ -61,6 +69,7 @@ class Terms:
         self._wrapper = _wrapper(kek, room_id)
         self._keys: dict[str, AESGCM] = {}
         self.told: Told | None = None
+        self.kept: Kept | None = None
 
     def active(self, tx: Tx) -> str:
         """The id of the term that wraps new data keys, as this transaction sees it.
@@ -83,6 +92,26 @@ class Terms:
                 hint="Find out who did. Restore the database from a backup; nothing was changed.",
             )
         return str(found["id"])
+
+    def to_seal(self, tx: Tx) -> str:
+        """As :meth:`active`, for what is sealed from now on.
+
+        Raises Locked also when a later term is kept outside of the database: the row of a rotation can
+        be hidden for a while, with an old vault key in its place, and be put back without a trace.
+        What opens goes on opening, so that whoever put an old database back on purpose can say so.
+        """
+        active = self.active(tx)
+        kept, key = (0, "") if self.kept is None else self.kept()
+        term = tx.value("SELECT term FROM vault_keys WHERE id = :id", id=active) if kept else 1
+        if term > kept or (term == kept and key in (active, "")):
+            return active
+        raise Locked(
+            f"The database says that term {term} of the vault key (key {active}) is active, and beside "
+            f"the room's key it is kept that term {kept} was made since{f' (key {key})' if key else ''}: an "
+            "old vault key or an old database was put back. Nothing is sealed with it.",
+            code="key_wrong",
+            hint="If somebody put it back on purpose: postroom audit accept --why TEXT",
+        )
 
     def begin(self, tx: Tx, keks: Collection[Kek]) -> int:
         """Make the next term, wrapped by each of ``keks``, and retire the one that was active.
@@ -108,6 +137,8 @@ class Terms:
                     lacking=[kek.id],
                     hint=f"Retire it: postroom keys kek retire {kek.id}",
                 )
+        if kek_ids(tx):
+            self.to_seal(tx)
         term: int = 1 + (tx.value("SELECT max(term) FROM vault_keys") or 0)
         key, key_id = os.urandom(KEY_BYTES), secrets.token_hex(8)
         tx.execute("UPDATE vault_keys SET state = 'retired' WHERE state = 'active'")
@@ -162,7 +193,7 @@ class Terms:
 
         Raises RoomError (temporary) when that term was replaced between the look and the insert.
         """
-        active = self.active(tx)
+        active = self.to_seal(tx)
         made = tx.execute(
             NEW_DATA_KEY,
             id=key_id,
@@ -185,7 +216,7 @@ class Terms:
 
     def rewrap(self, tx: Tx, row: Row) -> Rewrap:
         """That data key wrapped by the active term instead; raises Unreadable."""
-        active, key = self.active(tx), self.unwrap(tx, row)
+        active, key = self.to_seal(tx), self.unwrap(tx, row)
         new = wrap_key(self._key(tx, active), key, self._bound("data-key", active, row["id"]))
         return Rewrap(row["id"], row["vault_key"], row["wrapped"], active, new)
 
@@ -252,5 +283,4 @@ def _wrapper(kek: Kek, room_id: str) -> AESGCM:
     So the KEK itself is never an AES key, its id (kek.py) is unrelated to this output, and with the
     room id as salt one KEK that guards two rooms wraps with two keys.
     """
-    hkdf = HKDF(SHA256(), KEY_BYTES, salt=room_id.encode(), info=b"postroom wrap 1")
-    return AESGCM(hkdf.derive(kek.key.reveal_bytes()))
+    return AESGCM(derive(kek.key.reveal_bytes(), b"postroom wrap 1", salt=room_id.encode()))

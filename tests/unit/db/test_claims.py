@@ -147,6 +147,45 @@ async def test_what_the_dead_and_the_frozen_had_is_free(db: Database, fate: str)
         assert len(await take(db, "new", now=1000.1 + LEASE_SECONDS)) == 2
 
 
+async def test_what_nobody_owns_comes_before_what_the_gone_left(db: Database) -> None:
+    """A claim takes free rows first, then the rows of one owner that is gone after the other, and
+    never more than it was asked for; what the living have stays theirs."""
+    await fill(db, 9)
+    for owner in ("dead", "frozen", "living"):
+        await sit(db, owner)
+        assert len(await take(db, owner, limit=2)) == 2
+    await sit(db, "frozen", heartbeat=1000.0 - LEASE_SECONDS - 1)
+    await do(db, lambda tx: tx.execute("DELETE FROM workers WHERE owner = 'dead'"))
+    await sit(db, "new")
+    late = ["s00004", "s00005"]
+    assert await db.read(lambda tx: SERVICES.count_due(tx, now=1000.0)) == 7
+    seen = await db.read(lambda tx: SERVICES.due(tx, now=1000.0, limit=9))
+    free = ["s00006", "s00007", "s00008"]
+    left = ["s00000", "s00001", "s00002", "s00003"]
+    assert [row["id"] for row in seen] == free + left
+    assert sorted(one.id for one in await take(db, "new", limit=2)) == free[:2]
+    assert sorted(one.id for one in await take(db, "new", limit=4)) == [*left[:3], free[2]]
+    [last] = await take(db, "new", limit=4)
+    assert (last.id, last.epoch) == (left[3], 2)
+    assert await db.read(lambda tx: SERVICES.next_due(tx, now=1000.0)) is None
+    theirs = "SELECT id FROM sources WHERE owner = 'living' ORDER BY id"
+    assert await db.read(lambda tx: [row["id"] for row in tx.all(theirs)]) == late
+
+
+async def test_of_several_claims_those_that_stand_are_told(db: Database) -> None:
+    """One look for a batch: what was given back, taken over or is somebody else's is not among them."""
+    await fill(db, 4)
+    await sit(db, "a")
+    await sit(db, "b")
+    mine = await take(db, "a")
+    await do(db, lambda tx: SERVICES.release(tx, mine[0], owner="a", due_at=0.0))
+    await do(db, lambda tx: tx.execute("UPDATE sources SET epoch = 9 WHERE id = 's00001'"))
+    await do(db, lambda tx: tx.execute("UPDATE sources SET owner = 'b' WHERE id = 's00002'"))
+    standing = await db.read(lambda tx: SERVICES.standing(tx, mine, owner="a"))
+    assert [one.id for one in standing] == ["s00003"]
+    assert await db.read(lambda tx: SERVICES.standing(tx, [], owner="a")) == []
+
+
 async def test_a_zombie_s_settle_fails(db: Database) -> None:
     """Frozen, taken over, come back: its guard and its release fail, and its body is undone (F16)."""
     await fill(db, 1)

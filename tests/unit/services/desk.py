@@ -6,6 +6,7 @@ from typing import Any
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Tx
+from postroom.db.claims import claim_lost
 from postroom.fields import parse
 from postroom.protocols.base import Outcome, Recipient, Reply
 from postroom.services import outbox, settle
@@ -82,25 +83,24 @@ class Desk:
         )
 
     async def submitting(self, one: Claim, owner: str = "me") -> None:
-        await self.db.write(lambda tx: settle.mark_submitting(tx, one, owner=owner, now=self.clock))
+        def body(tx: Tx) -> list[Claim]:
+            return settle.mark_submitting(tx, [one], owner=owner, now=self.clock)
+
+        if not await self.db.write(body):
+            raise claim_lost()
 
     async def settle(
         self, one: Claim, outcome: Outcome, *, owner: str = "me", later: float = 1.0
     ) -> str:
         def body(tx: Tx) -> str:
-            waiting = {
-                row["address"]: row["position"] for row in settle.open_recipients(tx, one.id)
-            }
+            to = settle.recipients_of(tx, [one.id])[one.id]
             now = self.clock + later
-            return settle.settle(
-                tx,
-                one,
-                settle.decide(outcome, waiting),
-                owner=owner,
-                now=now,
-                due_at=now + 60,
-                service=self.service,
-            )
+            decisions = settle.decide(outcome, to.waiting)
+            ending = settle.Ending(one, decisions, to.states, now + 60, self.service)
+            states = settle.settle(tx, [ending], owner=owner, now=now)
+            if not states:
+                raise claim_lost()
+            return states[one.id]
 
         return await self.db.write(body)
 

@@ -11,6 +11,7 @@ from postroom.db.claims import LEASE_SECONDS
 from postroom.errors import Refused
 from postroom.services import marking
 from postroom.services.marking import AHEAD, Marks
+from postroom.services.settle import Recipients
 from postroom.services.settling import Drained, Settler
 from tests.unit.services.desk import Desk
 
@@ -112,7 +113,7 @@ async def test_outcomes_settled_together_keep_their_own_states(desk: Desk) -> No
         item = await desk.show(one.id)
         address = item.recipients[0].address
         outcome = desk.answered(one, **{address.partition("@")[0]: codes[address]})
-        settler.add(one, outcome, {address: 0}, desk.service)
+        settler.add(one, outcome, Recipients({address: 0}, {0: "queued"}), desk.service)
     await settler.finish()
     assert sorted(await states(desk, taken)) == ["deferred", "failed", "sent"]
     assert (done.sent, done.deferred, done.failed) == (1, 1, 1)

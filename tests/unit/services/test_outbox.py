@@ -8,7 +8,7 @@ import pytest
 
 from postroom.db import Database
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import outbox
+from postroom.services import contents, outbox
 from postroom.services import service as services
 from tests.unit.services.desk import Desk, parcel, service_of
 
@@ -77,7 +77,7 @@ async def test_content_goes_after_a_week_and_the_row_after_three_months(
         await db.write(lambda tx: outbox.purge(tx, now=desk.clock + days * DAY))
 
     def content(item: str) -> bytes | None:
-        return db.read_now(lambda tx: outbox.content_of(tx, item))
+        return db.read_now(lambda tx: contents.content_of(tx, item))
 
     await purge(6.9)
     assert content(done) == b"x\r\n"
@@ -201,7 +201,7 @@ async def test_a_message_without_content_cannot_be_sent_again(desk: Desk, db: Da
 async def test_stored_bytes_are_read_when_they_are_asked_for(desk: Desk, db: Database) -> None:
     """The exact bytes, as often as wanted; a hundred large messages need not fit into memory."""
     item = await desk.add(content=b"exact\x00bytes\r\n")
-    content = outbox.StoredContent(db, item, 14)
+    content = contents.StoredContent(db, item, 14)
     assert content.bytes() == content.open().read() == b"exact\x00bytes\r\n"
     content.discard()
     assert content.bytes()

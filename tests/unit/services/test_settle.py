@@ -117,8 +117,8 @@ async def test_only_those_that_wait_are_tried_again(desk: Desk, db: Database) ->
     assert await desk.states(item) == ["sent", "deferred", "failed"]
     assert await desk.claim(later=30) == [], "not before its due time"
     [again] = await desk.claim(later=62)
-    waiting = await db.read(lambda tx: settle.open_recipients(tx, again.id))
-    assert [row["address"] for row in waiting] == ["b@x.example"]
+    to = await db.read(lambda tx: settle.recipients_of(tx, [again.id])[again.id])
+    assert list(to.waiting) == ["b@x.example"]
     assert await desk.settle(again, desk.answered(again, b=250), later=62) == "failed"
     assert await desk.states(item) == ["sent", "sent", "failed"]
     assert (await desk.show(item)).attempts == 2

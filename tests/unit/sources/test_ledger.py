@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from postroom.db import Database, Row, Tx
-from postroom.macros import Template
 from postroom.sinks import Delivery
 from postroom.sources import entries, ledger, renumbered
 from postroom.sources.ledger import Read, Seen
@@ -260,25 +259,6 @@ async def test_reset_processes_again_what_is_finished(db: Database, book: Book) 
     assert await db.write(lambda tx: entries.reset(tx, book.source, None, now=9.0)) == 1
     assert await book.counts() == {"acquired": 1, "pending": 2}
     assert (await book.row(1))["attempts"] == 0
-
-
-async def test_listing_the_ledger_filters_by_state_and_counts_newest_first(
-    db: Database, book: Book
-) -> None:
-    """What an operator asks for: some states, at most so many, newest first."""
-    await book.listed([1, 2])
-    await book.listed([3, 4], "held")
-
-    def uids(*states: str, limit: int = 50) -> list[str]:
-        found = db.read_now(
-            lambda tx: entries.find(tx, book.source, Template(), states=states, limit=limit)
-        )
-        return [one.message for one in found]
-
-    assert uids() == ["7-4", "7-3", "7-2", "7-1"]
-    assert uids("held") == ["7-4", "7-3"]
-    assert uids("held", "pending", limit=3) == ["7-4", "7-3", "7-2"]
-    assert uids("eld") == [], "a part of a state's name is no state"
 
 
 async def test_forgetting_removes_rows_and_cursors(db: Database, book: Book) -> None:

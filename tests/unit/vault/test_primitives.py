@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from postroom.errors import Unreadable
+from postroom.vault import seal
 
 VECTORS: Final = Path(__file__).with_name("gcm256.rsp")
 
@@ -34,6 +39,41 @@ def test_the_vectors_of_nist_open_and_are_refused_as_published() -> None:
             assert key.encrypt(case["IV"], case["PT"], case["AAD"]) == sealed
             opened += 1
     assert (opened, refused) == (150, 50)
+
+
+WYCHEPROOF: Final[Any] = json.loads(VECTORS.with_name("wycheproof.json").read_text())
+
+
+def test_our_seal_gives_and_refuses_what_wycheproof_says() -> None:
+    """T9: all 66 cases for 256-bit keys, 96-bit nonces and 128-bit tags, by what seals every secret."""
+    results: Counter[str] = Counter()
+    for case in WYCHEPROOF["aes_gcm"]:
+        parts = ("key", "iv", "aad", "msg", "ct", "tag")
+        key, nonce, bound, text, sealed, tag = (bytes.fromhex(case[part]) for part in parts)
+        aead, blob = AESGCM(key), nonce + sealed + tag
+        if case["result"] == "valid":
+            assert seal.encrypt(aead, nonce, text, bound) == blob, case["tcId"]
+            assert seal.decrypt(aead, blob, bound, "-") == text, case["tcId"]
+        else:
+            with pytest.raises(Unreadable):
+                seal.decrypt(aead, blob, bound, "-")
+        results[case["result"]] += 1
+    assert results == {"valid": 39, "invalid": 27}
+
+
+def test_our_keys_are_derived_as_wycheproof_says() -> None:
+    """T9: HKDF-SHA-256 with 256-bit keys, with salt and without, up to the longest output and beyond."""
+    results: Counter[str] = Counter()
+    for case in WYCHEPROOF["hkdf_sha256"]:
+        key, salt, info = (bytes.fromhex(case[part]) for part in ("ikm", "salt", "info"))
+        if case["result"] == "valid":
+            found = seal.derive(key, info, salt=salt, size=case["size"])
+            assert found.hex() == case["okm"], case["tcId"]
+        else:
+            with pytest.raises(ValueError):
+                seal.derive(key, info, salt=salt, size=case["size"])
+        results[case["result"]] += 1
+    assert results == {"valid": 36, "invalid": 1}
 
 
 FLIPPED: Final = (

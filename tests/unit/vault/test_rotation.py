@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,77 @@ async def test_a_vault_key_that_was_rotated_away_and_put_back_is_refused(
     assert "an old vault key was put back" in str(said["findings"])
     await locked.close()
     await begun.close()
+
+
+def inserting(table: str, row: dict[str, Any]) -> str:
+    return (
+        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"
+    )
+
+
+async def test_a_row_that_is_hidden_for_a_while_lets_nobody_seal_under_the_old_key(
+    room: Room, settings: Settings
+) -> None:
+    """T20: the row of a rotation is away and comes back: no trace, and nothing was to be had by it.
+
+    What tells is kept beside the room's key, also when a checkpoint is kept there meanwhile.
+    """
+    await add(room, "acme", "a secret of acme")
+    [old] = [dict(row) for row in sql(room, "SELECT * FROM vault_keys")]
+    [wrap] = [dict(row) for row in sql(room, "SELECT * FROM vault_key_wraps")]
+    await room.keys.rotate()
+    [told] = [dict(row) for row in sql(room, "SELECT * FROM audit WHERE action = 'rotate'")]
+    await room.close()
+
+    def hide(tx: Any) -> None:
+        tx.execute("DELETE FROM audit WHERE action = 'rotate'")
+        tx.execute("UPDATE vault_keys SET state = 'retired'")
+        tx.execute(inserting("vault_keys", old), **old)
+        tx.execute(inserting("vault_key_wraps", wrap), **wrap)
+
+    def put_back(tx: Any) -> None:
+        tx.execute(inserting("audit", told), **told)
+        tx.execute("DELETE FROM vault_key_wraps WHERE vault_key = :id", id=old["id"])
+        tx.execute("DELETE FROM vault_keys WHERE id = :id", id=old["id"])
+        tx.execute("UPDATE vault_keys SET state = 'active'")
+
+    running = await open_room(settings)
+    await running.desk.db.write(hide)
+    begun = await open_room(settings)
+    await begun.variables.set("A", "1")
+    for each in (running, begun):
+        await each.audit.checkpoint()
+        for sealing in (add(each, "fresh", "sealed after the rotation"), each.keys.rotate()):
+            with pytest.raises(Locked, match="term 2 was made since") as caught:
+                await sealing
+            assert caught.value.exit_status == 78
+        assert await opened(each, "acme") == "a secret of acme"
+    await running.desk.db.write(put_back)
+    assert await running.audit.verify() == []
+    await add(running, "fresh", "sealed after the rotation")
+    await running.close()
+    await begun.close()
+
+
+async def test_an_old_database_that_was_put_back_on_purpose_seals_when_that_is_said(
+    room: Room, settings: Settings
+) -> None:
+    """T20, T92: it opens meanwhile; ``audit accept`` begins what is kept beside the key anew."""
+    await add(room, "acme", "a secret of acme")
+    await room.close()
+    before = shutil.copy(settings.room / "room.db", settings.room.with_name("before.db"))
+    rotated = await open_room(settings)
+    await rotated.keys.rotate()
+    await rotated.close()
+    Path(before).replace(settings.room / "room.db")
+    again = await open_room(settings)
+    with pytest.raises(Locked, match="audit accept"):
+        await add(again, "fresh", "a value")
+    assert await opened(again, "acme") == "a secret of acme"
+    await again.audit.accept("the disk broke")
+    await add(again, "fresh", "a value")
+    await again.keys.rotate()
+    await again.close()
 
 
 @pytest.mark.parametrize("steps", range(5))

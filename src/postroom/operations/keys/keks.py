@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from postroom.clock import rfc3339
-from postroom.db import Tx
+from postroom.db import Tx, seated
 from postroom.errors import Locked, Refused
 from postroom.operations.desk import Desk
 from postroom.operations.keys.findings import Finding, Level
@@ -30,12 +30,17 @@ class Keks:
         """Which keys open the room, where each was when it was added, who uses which."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            seats = set(
+                seated(tx.path.parent)
+            )  # a killed worker's row stays until the next one sits
             return [
                 {
                     "id": one.id,
                     "source": one.source,
                     "used_here": one.id == self._desk.kek,
-                    "workers": [_worker(row) for row in _workers(tx, one.id)],
+                    "workers": [
+                        _worker(row) for row in _workers(tx, one.id) if row["owner"] in seats
+                    ],
                     "kit_at": rfc3339(one.kit_at) if one.kit_at else None,
                     "created_at": rfc3339(one.created_at),
                 }
@@ -138,7 +143,9 @@ class Keks:
 
 
 def _workers(tx: Tx, kek_id: str) -> list[Any]:
-    return tx.all("SELECT host, pid FROM workers WHERE kek = :kek ORDER BY owner", kek=kek_id)
+    return tx.all(
+        "SELECT owner, host, pid FROM workers WHERE kek = :kek ORDER BY owner", kek=kek_id
+    )
 
 
 def _worker(row: Any) -> str:

@@ -1,0 +1,76 @@
+"""Lists of credentials: what they say, and how little they look at for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postroom.app import Room, open_room
+from postroom.db import Tx
+from postroom.secret import Secret
+from postroom.settings import Settings
+from tests.unit.vault.samples import SAMPLES
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    opened = await open_room(
+        Settings(tmp_path / "room", f"file:{tmp_path / 'keys' / 'room.key'}"), make=True
+    )
+    yield opened
+    await opened.close()
+
+
+async def add(room: Room, *names: str) -> None:
+    async def one(name: str) -> None:
+        details = {"value": Secret(f"the secret of {name}")}
+        await room.credentials.create(name, "secret", description="x", details=details)
+
+    await asyncio.gather(*map(one, names))
+
+
+async def test_a_list_asks_once_however_many_there_are_and_opens_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T98: so ten thousand take a fraction of a second (``make bench ARGS="--only list"``)."""
+    asked = 0
+    run = Tx._run
+
+    def counted(tx: Tx, *rest: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return run(tx, *rest)
+
+    monkeypatch.setattr(Tx, "_run", counted)
+    counts = []
+    for number in (10, 100):
+        await add(room, *(f"c{number}-{one}" for one in range(number)))
+        asked = 0
+        listed = await room.credentials.list()
+        counts.append((len(listed), asked))
+    assert [count for count, _ in counts] == [10, 110]
+    assert counts[0][1] == counts[1][1] < 10
+    assert await room.audit.list(action="open") == []
+
+
+async def test_a_list_counts_what_names_each(room: Room) -> None:
+    """By sign-in, trust and client certificate of connections, by services, by trust of others."""
+    await add(room, "free", "Taken")
+    side = {"protocol": "imap", "host": "imap.example.com", "user": "ada"}
+    auth = {"type": "secret", "credential": "taken"}
+    await room.connections.add({"name": "acme", "incoming": {**side, "auth": auth}})
+    await room.credentials.create(
+        "ca", "trusted_certificate", details=SAMPLES["trusted_certificate"]
+    )
+    smtp = {"host": "smtp.example.com", "trust": "CA", "tls": True}
+    await room.credentials.create("mail", "smtp", description="x", details=smtp)
+    await room.services.add({"name": "out", "connection": "credential:Mail"})
+    counts = {one["name"]: one["used_by"] for one in await room.credentials.list()}
+    assert counts == {"free": 0, "Taken": 1, "ca": 1, "mail": 1}
+    for name, count in counts.items():
+        shown = await room.credentials.show(name)
+        assert len([use for use in shown["usage"] if not use["via"]]) == count, name
