@@ -1,4 +1,4 @@
-"""The ground: real Dovecot and Postfix, Courier and Exim, a fault proxy and a scripted server."""
+"""The ground: real servers for mail and for sign-in, a fault proxy and a scripted server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from tests.ground.daemons import RunFolder, Unavailable
 from tests.ground.dovecot import Dovecot, Instance
 from tests.ground.exim import Exim
 from tests.ground.maildir import arrived, read
+from tests.ground.oauth import AuthorizationServer, Client
 from tests.ground.pki import Pki, make_pki
 from tests.ground.postfix import Postfix, start_postfix
 from tests.ground.users import DOMAIN, User
 
 __all__ = [
     "DOMAIN",
+    "AuthorizationServer",
+    "Client",
     "Courier",
     "Dovecot",
     "Exim",
@@ -64,6 +67,22 @@ class Ground:
     def postfix(self) -> Postfix:
         """SMTP: relay and submission into Dovecot."""
         return start_postfix(self._run, self.pki, self.dovecot)
+
+    @cached_property
+    def oauth(self) -> AuthorizationServer:
+        """Sign-in by OAuth, in Entra's address layout."""
+        return AuthorizationServer(self._run, self.pki)
+
+    @cached_property
+    def oauth_dovecot(self) -> Instance:
+        """Dovecot that takes tokens of `oauth` by XOAUTH2 and OAUTHBEARER, and passwords too."""
+        return self.dovecot.with_tokens(self.oauth)
+
+    @property
+    def oauth_postfix(self) -> Postfix:
+        """The same Postfix, whose ports `tokens` and `tokens_tls` take tokens by that Dovecot."""
+        _ = self.oauth_dovecot
+        return self.postfix
 
     @cached_property
     def courier(self) -> Courier:

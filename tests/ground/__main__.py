@@ -26,6 +26,21 @@ def _user_rows(ground: Ground) -> list[tuple[str, str]]:
     return [(user.address, user.password) for user in users if isinstance(user, User)]
 
 
+def _oauth_rows(ground: Ground) -> list[tuple[str, str]]:
+    """A registered app, and where its tokens are taken; Postfix takes them on its ports `tokens`."""
+    server = ground.oauth
+    client = server.client("postroom", public=True, redirect_uris=["http://localhost/callback"])
+    tokens = ground.oauth_dovecot
+    return [
+        ("authority", server.authority()),
+        ("client id", client.id),
+        ("client secret", client.secret),
+        ("mailbox of its own tokens", ground.dovecot.users.app.address),
+        ("who signs in at its page", "any address of the users below"),
+        *_dovecot_rows(tokens),
+    ]
+
+
 def _show(title: str, rows: list[tuple[str, str]]) -> None:
     print(f"\n{title}")
     for name, value in rows:
@@ -51,6 +66,10 @@ def main() -> int:
             _show("Postfix", rows)
         except Unavailable as missing:
             print(f"\nNo Postfix: {missing}")
+        try:
+            _show("Sign-in by OAuth", _oauth_rows(ground))
+        except Unavailable as missing:
+            print(f"\nNo authorization server: {missing}")
         _show("Users and passwords", _user_rows(ground))
         _show("Files", [("CA to trust", str(ground.pki.ca)), ("mail and logs", str(ground.folder))])
         print("\nCtrl-C ends all of it.", flush=True)

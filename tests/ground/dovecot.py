@@ -11,12 +11,16 @@ from pathlib import Path
 
 from tests.ground import maildir
 from tests.ground.daemons import RunFolder, read_template, unavailable, wait_for_greeting
+from tests.ground.oauth import AuthorizationServer
 from tests.ground.pki import Pki
 from tests.ground.users import DOMAIN, User, Users, service_account
 
-__all__ = ["Dovecot", "Instance"]
+__all__ = ["TOKENS", "Dovecot", "Instance"]
 
 _PORTS = ("imap", "imaps", "pop3", "pop3s", "lmtp")
+TOKENS = "oauth"
+"""The name of the instance that takes tokens; Postfix knows its socket by it."""
+
 _BARE_CAPABILITY = "IMAP4rev1 LITERAL+ SASL-IR"
 
 
@@ -104,6 +108,26 @@ class Dovecot:
         """It wants a certificate of the test CA from its clients, such as `pki.client`."""
         return self._start("mutual", client_ca=self._pki.ca)
 
+    def with_tokens(self, server: AuthorizationServer) -> Instance:
+        """One that asks that server about tokens (RFC 7662); its users sign in by password too."""
+        values = {
+            "port": server.port,
+            "client": server.introspector.id,
+            "secret": server.introspector.secret,
+            "introspection": server.endpoint("introspect").partition("/localhost:")[2],
+            "issuer": server.issuer,
+            "ca": self._pki.ca,
+        }
+        file = self._run.path / "oauth2.conf"
+        file.write_text(read_template("oauth2.conf", values))
+        file.chmod(0o600)
+        os.chown(file, self._account.uid, self._account.gid)
+        passdb = (
+            "passdb {\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n"
+            f"  args = {file}\n}}\n"
+        )
+        return self._start(TOKENS, mechanisms="plain login xoauth2 oauthbearer", passdb=passdb)
+
     @property
     def host(self) -> str:
         """The address of `main`."""
@@ -152,6 +176,7 @@ class Dovecot:
         capability: str = "",
         mechanisms: str = "plain login",
         client_ca: Path | None = None,
+        passdb: str = "",
     ) -> Instance:
         folder = self._run.path / f"d-{name}"
         folder.mkdir(mode=0o711)
@@ -170,6 +195,7 @@ class Dovecot:
             "disable_plaintext_auth": "no" if plaintext else "yes",
             "imap_capability": capability,
             "mechanisms": mechanisms,
+            "passdb": passdb,
             "client_ca": f"<{client_ca}" if client_ca else "",
             "want_client": "yes" if client_ca else "no",
             **ports,

@@ -14,6 +14,12 @@ __all__ = ["Jail"]
 
 # Where scripts/second-servers has unpacked the packages.
 _UNPACKED = Path(__file__).parents[2] / ".servers"
+_BESIDE = ("authorization", "node")
+
+
+def _not_unpacked(folder: str, names: list[str]) -> list[str]:
+    """What lies beside the unpacked packages and is none of a jail's."""
+    return [name for name in names if Path(folder) == _UNPACKED and name in _BESIDE]
 
 
 class Jail:
@@ -35,7 +41,7 @@ class Jail:
         self._run = run
         self.account: Account = service_account()
         self.root = run.path / name.lower()
-        shutil.copytree(_UNPACKED, self.root, symlinks=True)
+        shutil.copytree(_UNPACKED, self.root, symlinks=True, ignore=_not_unpacked)
         self.root.chmod(0o755)
         self._furnish(accounts)
         self.folder("home")

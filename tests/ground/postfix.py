@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.ground.daemons import RunFolder, read_template, unavailable, wait_for_greeting
-from tests.ground.dovecot import Dovecot
+from tests.ground.dovecot import TOKENS, Dovecot
 from tests.ground.pki import VARIANTS, Pki
 from tests.ground.users import DOMAIN
 
@@ -24,6 +24,8 @@ _PORTS = (
     "plain",
     "loginonly",
     "big",
+    "tokens",
+    "tokens_tls",
     "wronghost_submission",
     "wronghost_smtps",
     "expired_submission",
@@ -59,8 +61,10 @@ class Postfix:
 
     relay: no sign-in, takes mail for ground.test alone, STARTTLS offered. submission: STARTTLS
     required. smtps: TLS from the first byte. plain: sign-in without TLS. loginonly: the same, by
-    AUTH LOGIN alone. big: no sign-in, takes everything up to 50 MB. The others stop at 1 MiB (552)
-    and 20 recipients (452). With a bad certificate: wronghost_, expired_ and selfsigned_
+    AUTH LOGIN alone. tokens: XOAUTH2 and OAUTHBEARER too, STARTTLS required, and the line limit
+    of 2,048 that Postfix comes with; tokens_tls: the same, TLS from the first byte, 20,480 (both
+    by `Ground.oauth_postfix` alone). big: no sign-in, takes everything up to 50 MB. The others stop
+    at 1 MiB (552) and 20 recipients (452). With a bad certificate: wronghost_, expired_ and selfsigned_
     submission and smtps.
 
     Recipients of ground.test: any user is delivered to Dovecot; unknown@ 550 5.1.1; refused@ 550
@@ -77,6 +81,8 @@ class Postfix:
     plain: int
     loginonly: int
     big: int
+    tokens: int
+    tokens_tls: int
     wronghost_submission: int
     wronghost_smtps: int
     expired_submission: int
@@ -122,6 +128,7 @@ def start_postfix(run: RunFolder, pki: Pki, dovecot: Dovecot) -> Postfix:
         "domain": DOMAIN,
         "lmtp": dovecot.main.lmtp,
         "auth_socket": dovecot.main.auth_socket,
+        "tokens_socket": run.path / f"d-{TOKENS}" / "run/auth-postfix",
         **ports,
     }
     for variant in VARIANTS:

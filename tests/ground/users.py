@@ -67,6 +67,7 @@ class Users:
         self.weird = self.add("weird", WEIRD_PASSWORD)
         self.locked = self.add("locked", extra="nologin reason=Account_is_locked")
         self.big = self.add("big")
+        self.app = self.add("app")
 
     def add(
         self,

@@ -55,8 +55,9 @@ class Backend(httpcore2.AsyncNetworkBackend):
         if (host, port) != (origin.host, origin.port):
             raise AssertionError("a client asks its own origin only")  # checked by Origin.url
         route = Route(origin.host, origin.port, origin.proxy, origin.policy)
+        resolve = self._resolve if origin.secure else self._only_here
         try:
-            dialed = await dial(route, timeout=timeout or 20.0, resolve=self._resolve)
+            dialed = await dial(route, timeout=timeout or 20.0, resolve=resolve)
         except DialError as error:
             for step in steps_before(error):
                 self._tell(step)
@@ -65,16 +66,23 @@ class Backend(httpcore2.AsyncNetworkBackend):
             raise
         for step in dialed.steps:
             self._tell(step)
-        address = address_of(dialed.address)
-        if not origin.secure and (address is None or not address.is_loopback):
-            dialed.sock.close()
-            raise DialError(
-                f"{origin.host} leads to {dialed.address}, which is not this machine; in the "
-                "clear nothing else is asked.",
-                code="address_refused",
-                hint="Use https://.",
-            )
         return Stream(dialed.sock, origin, dialed.steps, self._tell)
+
+    async def _only_here(self, host: str, port: int, **hints: Any) -> list[tuple[Any, ...]]:
+        """In the clear a name is asked only if it leads to this machine (RFC 6761, 6.3)."""
+        ask = self._resolve or asyncio.get_running_loop().getaddrinfo
+        answers = await ask(host, port, **hints)
+        for answer in answers:
+            address = address_of(str(answer[4][0]))
+            if address is None or not address.is_loopback:
+                raise DialError(
+                    f"{host} leads to {answer[4][0]}, which is not this machine; in the clear "
+                    "nothing else is asked.",
+                    code="address_refused",
+                    hint="Use https://.",
+                    step="resolve",
+                )
+        return answers
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
