@@ -60,11 +60,9 @@ def explain(text: str) -> tuple[Meaning, ...]:
         for name, pattern, meaning in GOOGLE_DESCRIBED
         if name in words and any(pattern.search(piece) for piece in pieces)
     ]
-    found += [
-        meaning
-        for pattern, meaning in PASSWORDS
-        if pattern.search(some) and not any(_is_part(meaning, each) for each in found)
-    ]
+    for pattern, meaning in PASSWORDS:
+        if pattern.search(some) and not any(_is_part(meaning, each) for each in found):
+            found.append(meaning)
     found += [_NAMED[word] for word in words if word in _NAMED]
     return tuple(dict.fromkeys(found))
 

@@ -1,0 +1,152 @@
+"""Scopes: defaults, what is refused when saved with the right value, what was granted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from postroom.errors import InvalidValue
+from postroom.oauth.scopes import (
+    SignInFlow,
+    check_sign_in,
+    compare,
+    default_scopes,
+    with_identity,
+)
+
+__all__: list[str] = []
+
+TENANT = "https://login.microsoftonline.com/contoso.example"
+COMMON = "https://login.microsoftonline.com/common"
+GOOGLE = "https://accounts.google.com"
+PLAIN = "https://login.example.com/realm"
+CLIENT: SignInFlow = "oauth_client_credentials"
+DEVICE: SignInFlow = "oauth_device_flow"
+CODE: SignInFlow = "oauth_authorization_code"
+EXCHANGE = "https://outlook.office.com"
+
+
+@pytest.mark.parametrize(
+    ("flow", "wires", "more", "scopes"),
+    [
+        (CLIENT, ["graph"], {}, ("https://graph.microsoft.com/.default",)),
+        (CLIENT, ["imap", "smtp"], {}, ("https://outlook.office365.com/.default",)),
+        (CLIENT, ["graph"], {"graph_url": "https://graph.microsoft.us/v1.0"},
+         ("https://graph.microsoft.us/.default",)),
+        (DEVICE, ["graph"], {}, ("offline_access", "Mail.ReadWrite", "Mail.Send")),
+        (CODE, ["graph"], {"shared": True},
+         ("offline_access", "Mail.ReadWrite", "Mail.Send", "Mail.ReadWrite.Shared",
+          "Mail.Send.Shared")),
+        (CODE, ["graph"], {"graph_url": "https://graph.microsoft.us"},
+         ("offline_access", "https://graph.microsoft.us/Mail.ReadWrite",
+          "https://graph.microsoft.us/Mail.Send")),
+        (DEVICE, ["imap", "smtp"], {},
+         ("offline_access", f"{EXCHANGE}/IMAP.AccessAsUser.All", f"{EXCHANGE}/SMTP.Send")),
+        (CODE, ["pop3"], {"shared": True},
+         ("offline_access", f"{EXCHANGE}/POP.AccessAsUser.All")),
+        (CODE, ["imap"], {"authority": GOOGLE}, ("https://mail.google.com/",)),
+        (CLIENT, ["imap"], {"authority": PLAIN}, ()),
+        (DEVICE, ["imap"], {"authority": PLAIN}, ("offline_access",)),
+        (DEVICE, ["graph"], {"authority": PLAIN, "entra": True},
+         ("offline_access", "Mail.ReadWrite", "Mail.Send")),
+    ],
+)  # fmt: skip
+def test_defaults_by_wire(
+    flow: SignInFlow, wires: list[str], more: dict[str, Any], scopes: tuple[str, ...]
+) -> None:
+    assert default_scopes(flow, wires, **({"authority": TENANT} | more)) == scopes
+
+
+@pytest.mark.parametrize("wires", [["graph"], ["imap"], ["pop3", "smtp"]])
+@pytest.mark.parametrize("authority", [TENANT, PLAIN])
+@pytest.mark.parametrize("flow", [CLIENT, DEVICE, CODE])
+def test_every_default_passes_its_own_check(
+    flow: SignInFlow, authority: str, wires: list[str]
+) -> None:
+    check_sign_in(flow, authority, default_scopes(flow, wires, authority=authority))
+
+
+@pytest.mark.parametrize(
+    ("flow", "authority", "scopes", "field", "right"),
+    [
+        (CLIENT, COMMON, ("https://graph.microsoft.com/.default",), "authority",
+         "https://login.microsoftonline.com/TENANT"),
+        (CLIENT, "https://login.microsoftonline.us/Organizations/v2.0", (), "authority",
+         "https://login.microsoftonline.us/TENANT"),
+        (CLIENT, "https://login.microsoftonline.com/consumers", (), "authority", "/TENANT"),
+        (CLIENT, "https://login.microsoftonline.com", (), "authority", "/TENANT"),
+        (CLIENT, TENANT, ("Mail.Read",), "scopes", "https://graph.microsoft.com/.default"),
+        (CLIENT, TENANT, ("https://graph.microsoft.com/Mail.Read",), "scopes",
+         "https://graph.microsoft.com/.default"),
+        (CLIENT, TENANT, ("https://outlook.office.com/IMAP.AccessAsUser.All",), "scopes",
+         "https://outlook.office365.com/.default"),
+        (CLIENT, TENANT, ("IMAP.AccessAsApp",), "scopes", "https://outlook.office365.com/.default"),
+        (CLIENT, TENANT, ("https://graph.microsoft.us/Mail.Read",), "scopes",
+         "https://graph.microsoft.us/.default"),
+        (CLIENT, TENANT, ("https://a.example/.default", "https://b.example/.default"), "scopes",
+         "one scope"),
+        (DEVICE, COMMON, ("Mail.ReadWrite",), "scopes", "[offline_access, Mail.ReadWrite]"),
+        (CODE, PLAIN, (), "scopes", "[offline_access]"),
+        (DEVICE, GOOGLE, ("https://mail.google.com/",), "type", "oauth_authorization_code"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_with_the_right_value(
+    flow: SignInFlow, authority: str, scopes: tuple[str, ...], field: str, right: str
+) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        check_sign_in(flow, authority, scopes)
+    assert caught.value.field == field
+    assert right in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("flow", "authority", "scopes"),
+    [
+        (CLIENT, PLAIN, ("mail",)),
+        (DEVICE, COMMON, ("offline_access", "Mail.Send")),
+        (CODE, GOOGLE, ("https://mail.google.com/",)),
+        (CODE, "https://api.login.yahoo.com", ("mail-w",)),
+    ],
+)
+def test_what_works_elsewhere_is_not_refused(
+    flow: SignInFlow, authority: str, scopes: tuple[str, ...]
+) -> None:
+    check_sign_in(flow, authority, scopes)
+
+
+GRAPH = "https://graph.microsoft.com"
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "renewable", "missing", "extra"),
+    [
+        (["a", "b"], ["b"], False, ("a",), ()),
+        (["a"], ["a", "b", "c"], False, (), ("b", "c")),
+        (["Mail.Read"], [f"{GRAPH}/mail.read", "openid", "profile"], False, (), ()),
+        ([f"{GRAPH}/Mail.Send"], ["Mail.Send", f"{GRAPH}/User.Read"], False, (),
+         (f"{GRAPH}/User.Read",)),
+        ([f"{EXCHANGE}/SMTP.Send"], ["https://outlook.office365.com/SMTP.Send"], False, (), ()),
+        ([f"{EXCHANGE}/Mail.Read"], [f"{GRAPH}/Mail.Read"], False, (f"{EXCHANGE}/Mail.Read",),
+         (f"{GRAPH}/Mail.Read",)),
+        (["offline_access", "Mail.Send"], ["Mail.Send"], True, (), ()),
+        (["offline_access", "Mail.Send"], ["Mail.Send", "offline_access"], False,
+         ("offline_access",), ()),
+        ([f"{GRAPH}/.default"], ["Mail.Read", "Mail.Send"], False, (), ()),
+        (["email", "https://mail.google.com/"],
+         ["https://www.googleapis.com/auth/userinfo.email", "https://mail.google.com/"], True, (),
+         ()),
+        ([], [], False, (), ()),
+    ],
+)  # fmt: skip
+def test_what_is_missing_and_what_is_extra(
+    asked: list[str], granted: list[str], renewable: bool, missing: tuple[str, ...],
+    extra: tuple[str, ...],
+) -> None:  # fmt: skip
+    """T90: fewer scopes are named, more are listed."""
+    found = compare(asked, granted, renewable=renewable)
+    assert (found.missing, found.extra) == (missing, extra)
+
+
+def test_identity_is_asked_for_once() -> None:
+    assert with_identity(("openid", "mail")) == ("openid", "mail", "profile", "email")
