@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import email.utils
 import json
@@ -9,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from postroom import clock
 from postroom.errors import InvalidValue, ProtocolError
@@ -21,6 +22,7 @@ __all__ = [
     "HttpAnswer",
     "HttpLimits",
     "Sized",
+    "basic",
     "bearer",
     "file_slice",
     "form",
@@ -135,6 +137,14 @@ def bearer(token: Secret) -> Secret:
     if not _B64TOKEN.fullmatch(token.reveal_bytes()):
         raise InvalidValue("token", "an access token holds no such characters (RFC 6750).")
     return Secret(b"Bearer " + token.reveal_bytes())
+
+
+def basic(user: str, password: Secret) -> Secret:
+    """The value of Authorization for a client at its token endpoint: both are encoded as in a form
+    before base64 (RFC 6749 section 2.3.1).
+    """
+    pair = f"{quote_plus(user)}:{quote_plus(password.reveal())}"
+    return Secret(b"Basic " + base64.b64encode(pair.encode("ascii")))
 
 
 def form(fields: Mapping[str, str | Secret]) -> Secret:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import quote, urlencode
 
 from postroom.clock import timestamp
 from postroom.credentials.tokens.grant import Grant
 from postroom.errors import WireError
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
+from postroom.net.http_message import FORM, basic, form
 from postroom.net.origin import Origin, split_url
-from postroom.oauth.steps import Answer, Ask, Basic, Flow, Form, Wait
+from postroom.oauth.steps import Answer, Ask, Flow, Wait
 from postroom.secret import Secret
 
 __all__ = ["Pump"]
@@ -68,31 +67,13 @@ class Pump:
             url.host, url.port, self._grant.tls, self._grant.proxy, self._policy, url.secure
         )
         headers: dict[str, str | Secret] = dict(ask.headers)
-        content: Secret | bytes | None = None
+        content, line = None, ""
         if ask.form:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            content = _encoded(ask.form)
-        elif ask.method == "POST":
-            content = b""
+            headers["Content-Type"] = FORM
+            content, line = form(dict(ask.form)), self._grant.token_line
         if ask.basic is not None:
-            headers["Authorization"] = _basic(ask.basic)
-        line = self._grant.token_line if ask.secrets() else ""
+            headers["Authorization"] = basic(ask.basic.user, ask.basic.password)
         answer = await self._clients.to(origin).ask(
             ask.method, ask.url, headers=headers, content=content, line=line, step="sign-in"
         )
         return Answer(answer.status, tuple(answer.headers.items()), answer.body, timestamp())
-
-
-def _encoded(form: Form) -> Secret | bytes:
-    """The form as it is written; secret as soon as one of its fields is."""
-    revealed = [
-        (name, value.reveal() if isinstance(value, Secret) else value) for name, value in form
-    ]
-    body = urlencode(revealed).encode("ascii")
-    return Secret(body) if any(isinstance(value, Secret) for _, value in form) else body
-
-
-def _basic(basic: Basic) -> Secret:
-    # RFC 6749, 2.3.1: both are encoded as in a form, before base64
-    pair = f"{quote(basic.user, safe='')}:{quote(basic.password.reveal(), safe='')}"
-    return Secret(b"Basic " + base64.b64encode(pair.encode("ascii")))
