@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from postroom.operations.connections import Connections
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
+    from postroom.operations.erasing import Erasing
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
     from postroom.operations.outbox import Outbox
@@ -64,6 +65,7 @@ _NOUNS: Final = {
     "connections": ("connections", "Connections"),
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
+    "erasing": ("erasing", "Erasing"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
     "outbox": ("outbox", "Outbox"),
@@ -93,6 +95,7 @@ class Room:
     connections: Connections
     credentials: Credentials
     email: Email
+    erasing: Erasing
     keys: Keys
     ledger: Ledger
     outbox: Outbox

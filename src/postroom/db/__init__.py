@@ -12,6 +12,7 @@ from postroom.db.seats import (
     how_many_living,
     is_living,
     seated,
+    workers,
     write_or_owe,
 )
 from postroom.db.tx import Conflict, Row, Tx
@@ -35,5 +36,6 @@ __all__ = [
     "open_database",
     "seated",
     "take_tokens",
+    "workers",
     "write_or_owe",
 ]

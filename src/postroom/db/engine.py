@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from postroom.db.migrate import check_schema, make_schema, schema_of
 from postroom.db.place import check_place, is_full
-from postroom.db.tx import Tx, translate
+from postroom.db.tx import UNSYNCED, Tx, translate
 from postroom.errors import RoomError
 
 __all__ = ["Database", "moved_away", "open_database"]
@@ -168,6 +168,7 @@ class Database:
         self._writer: threading.Thread | None = None
         self._closed = False
         self._starting = threading.Lock()
+        self.failed: Exception | None = None  # a sync that failed: it is not tried again here
         self._schema: int | None = None  # the schema in which nothing foreign was found
 
     async def write(self, body: Callable[[Tx], T]) -> T:
@@ -307,6 +308,8 @@ class Database:
             self._schema = schema
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[_Answer]:
+        if self.failed is not None:
+            return [(future, None, self.failed) for _, future in batch]
         answers: list[_Answer] = []
         tx = Tx(connection, self.path)
         connection.execute("BEGIN IMMEDIATE")
@@ -331,6 +334,8 @@ class Database:
             failure = error
             if isinstance(error, sqlite3.Error):
                 failure = translate(error, self.path)
+                if getattr(error, "sqlite_errorcode", 0) in UNSYNCED:
+                    self.failed = failure
             return [(future, None, failure) for _, future in batch]
         return answers
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
 
-__all__ = ["Conflict", "Row", "Tx", "translate"]
+__all__ = ["UNSYNCED", "Conflict", "Row", "Tx", "translate"]
 
 Row = sqlite3.Row
 """One row: read by column name, ``row["name"]``."""
@@ -113,6 +113,11 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
             f"The room's tables are not as this release made them ({error}).",
             hint="Somebody changed them. Restore the room from a backup.",
         )
+    if number in UNSYNCED:
+        return RoomError(
+            f"The disk that holds the room did not keep what was written ({error}); nothing was saved.",
+            hint="Look at the disk and at the system's log; this process writes no more to the room.",
+        )
     if primary in _DISK:
         return RoomError(
             f"The room's database could not be read or written ({error}).",
@@ -122,6 +127,8 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
 
 
 _TAKEN = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+UNSYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+"""A sync that failed: the kernel may have dropped those pages and call the next sync a success."""
 # Where there is no byte left SQLite fails before it writes a page: it cannot make the -shm file
 # (IOERR_SHMSIZE), nor, without inodes, the -wal (CANTOPEN); over a user's quota a write is IOERR.
 _DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)

@@ -30,6 +30,7 @@ from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
+from postroom.operations.erasing import Erasing
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
@@ -93,6 +94,7 @@ _TARGETS = (
     Collecting,
     Connections,
     Credentials,
+    Erasing,
     Keys,
     Ledger,
     Outbox,

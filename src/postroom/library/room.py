@@ -18,6 +18,7 @@ from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.drafts import draft_of
+from postroom.operations.erasing import Erasing
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
@@ -86,6 +87,7 @@ class AsyncRoom:
     services: Services
     outbox: Outbox
     variables: Variables
+    erasing: Erasing
     audit: Audit
     backup: Backup
     keys: Keys

@@ -61,7 +61,7 @@ def refusal_in(found: dict[str, Any]) -> Refusal | None:
 
 def success(answer: Answer, question: Ask, grant: Grant) -> dict[str, Any]:
     """The document of an answer that is a success; raises what the answer means otherwise."""
-    if grant == "revocation" and answer.status == 200:
+    if grant == "revocation" and 200 <= answer.status < 300:
         return {}  # RFC 7009, 2.2: the status says it all, the body is ignored
     found = _judged(answer)
     refusal = refusal_in(found)
@@ -110,7 +110,7 @@ def failure(
         )
     if known is None:
         return SignInError(
-            f"The authorization server refused ({about['error'] or f'HTTP {answer.status}'}).",
+            f"The authorization server refused ({about['error'][:80] or f'HTTP {answer.status}'}).",
             said=said,
             hint="Its own text says why.",
             **about,
@@ -124,7 +124,7 @@ def failure(
         known.sentence,
         code=code,
         said=said,
-        hint=_action(known.key, known.action, grant),
+        hint=_APP_ACTION if known.sign_in and grant == "client_credentials" else known.action,
         temporary=known.temporary,
         **about,
     )
@@ -133,10 +133,9 @@ def failure(
 _LATER: Final = "Nothing was wrong on our side; it is tried again."
 
 
-def _action(key: str, action: str, grant: Grant) -> str:
-    if grant == "client_credentials" and key in ("invalid_grant", "AADSTS65001"):
-        return "Grant the app its permissions (admin consent), and check client id and tenant."
-    return action
+_APP_ACTION: Final = (
+    "Grant the app its permissions (admin consent), and check client id and tenant."
+)
 
 
 def _said(refusal: Refusal | None, answer: Answer, question: Ask) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from postroom.connections import store as connections
+from postroom.connections.open import no_side
 from postroom.credentials.record import check_complete
 from postroom.db import Tx
-from postroom.errors import InvalidValue, NotThere, Refused
+from postroom.errors import InvalidValue, NotThere
 from postroom.mail import Draft, compose, new_message_id, parse_address
 from postroom.operations.desk import Desk
 from postroom.services import service as services
@@ -136,7 +137,7 @@ def _account(desk: Desk, tx: Tx, service: Service) -> tuple[str, tuple[str, ...]
     effective = desk.resolver(tx).effective(service.connection)
     side = effective.outgoing
     if side is None:
-        raise Refused(f"Connection {service.connection} has no outgoing side.")
+        raise no_side(effective.name, "outgoing")
     fields = _usable(desk, tx, side.auth.credential) if side.auth.credential else {}
     user = side.user or fields.get("email_address") or fields.get("user_name")
     allowed = tuple(service.allowed_senders) or effective.allowed_senders

@@ -6,24 +6,26 @@ import dataclasses
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
+from postroom import audit
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Row, Tx
 from postroom.errors import NotThere, Refused
 from postroom.services.contents import content_of
 from postroom.services.service import Service
-from postroom.services.states import FINISHED, may_follow
+from postroom.services.states import ASKING, FINISHED, may_follow
 
 __all__ = [
     "Item",
     "ItemCopy",
     "ItemRecipient",
+    "ItemSettled",
     "Parcel",
     "add",
     "attempts",
-    "find",
+    "first_id",
+    "item_of",
     "newest",
     "purge",
     "shift",
@@ -68,6 +70,18 @@ class ItemCopy:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ItemSettled:
+    """Who has dealt with an item that failed or is in doubt, and when."""
+
+    by: str
+    at: float
+
+    def as_json(self) -> dict[str, str]:
+        """As ``--json`` shows it."""
+        return {"by": self.by, "at": rfc3339(self.at)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Item:
     """An outbox item as people see it."""
 
@@ -85,6 +99,7 @@ class Item:
     finished: bool  # nothing more will happen to it by itself
     recipients: tuple[ItemRecipient, ...]
     sent_copy: ItemCopy | None = None  # None: none was wanted, or it is not sent yet
+    settled: ItemSettled | None = None  # only of what failed or is in doubt
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -103,6 +118,7 @@ class Item:
             "next_attempt_at": None if self.finished else rfc3339(self.due_at),
             "recipients": recipients,
             "sent_copy": dataclasses.asdict(self.sent_copy) if self.sent_copy else None,
+            "settled": self.settled.as_json() if self.settled else None,
         }
 
 
@@ -138,8 +154,7 @@ def add(
             hint=f"See what holds it up: postroom outbox list --service {name}",
         )
     now = timestamp()
-    # beginning with the time, so that ids sort as they were made and an index page stays warm
-    item = f"{int(now * 1000):011x}{secrets.token_hex(5)}"
+    item = first_id(now) + secrets.token_hex(5)
     tx.execute(
         "INSERT INTO outbox (id, service, state, reason, message_id, subject, sender, size, utf8, "
         "idempotency_key, digest, attempts, created_by, created_at, queued_at, updated_at, due_at, "
@@ -151,6 +166,14 @@ def add(
     )  # fmt: skip
     _insert_parts(tx, item, parcel)
     return item
+
+
+def first_id(instant: float) -> str:
+    """Where ids of that instant (seconds since 1970) begin.
+
+    Ids sort as they were made: a time is a bound of ids, and an index page stays warm.
+    """
+    return f"{int(instant * 1000):011x}"
 
 
 def _insert_parts(tx: Tx, item: str, parcel: Parcel) -> None:
@@ -218,21 +241,6 @@ def newest(tx: Tx, service: str) -> Row | None:
     )
 
 
-def find(
-    tx: Tx, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
-) -> list[Item]:
-    """Items, newest first; ``states`` empty means all."""
-    rows = tx.all(
-        "SELECT * FROM outbox WHERE (:service IS NULL OR service = :service) "
-        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
-        "ORDER BY created_at DESC, id DESC LIMIT :limit",
-        service=service,
-        states=f",{','.join(states)}," if states else "",
-        limit=limit,
-    )
-    return [_item(tx, row) for row in rows]
-
-
 def show(tx: Tx, item: str) -> Item:
     """One item by its id, or by the beginning of it when that is enough.  Raises NotThere."""
     rows = tx.all(
@@ -245,16 +253,18 @@ def show(tx: Tx, item: str) -> Item:
             else f"Several outbox items begin with {item!r}.",
             hint="List them: postroom outbox list",
         )
-    return _item(tx, rows[0])
+    return item_of(tx, rows[0])
 
 
-def _item(tx: Tx, row: Row) -> Item:
+def item_of(tx: Tx, row: Row) -> Item:
+    """What people see of a row."""
     recipients = tx.all(
         "SELECT address, state, code, enhanced, reply FROM outbox_recipients "
         "WHERE item = :item ORDER BY position",
         item=row["id"],
     )
     copy = tx.one("SELECT state, said FROM sent_copies WHERE id = :id", id=row["id"])
+    finished = row["finished_at"] is not None
     return Item(
         id=row["id"],
         service=row["service"],
@@ -267,10 +277,19 @@ def _item(tx: Tx, row: Row) -> Item:
         attempts=row["attempts"],
         created_at=row["created_at"],
         due_at=row["due_at"],
-        finished=row["finished_at"] is not None,
+        finished=finished,
         recipients=tuple(ItemRecipient(*each) for each in recipients),
         sent_copy=ItemCopy(*copy) if copy else None,
+        settled=_settled(tx, row["id"]) if finished and row["state"] in ASKING else None,
     )
+
+
+def _settled(tx: Tx, item: str) -> ItemSettled | None:
+    """Who has settled it: the last that was done with it; whoever tries it again opens it again."""
+    last = audit.last(tx, noun="outbox", name=item)
+    if last is None or last["action"] != "settle":
+        return None
+    return ItemSettled(last["actor"], last["at"])
 
 
 def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:

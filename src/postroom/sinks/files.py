@@ -151,6 +151,7 @@ class Batch:
         self._changed: set[int] = set()
         self._files: list[int] = []
         self._messages: deque[Message] = deque()
+        self._named: list[_File] = []
         self._made: list[tuple[int, str]] = []
 
     def __enter__(self) -> Self:
@@ -216,7 +217,8 @@ class Batch:
         """Sync every file, give each its name, sync the directories.
 
         A message that is there with the same bytes already stays as it is.  One whose name other
-        bytes have is ``collided``, and not there.
+        bytes have is ``collided``, and not there.  Raises OSError; what could not be made durable is
+        then not there either.
         """
         _sync(self._files)
         while self._files:
@@ -227,12 +229,22 @@ class Batch:
                 collided.append(self._messages[0])
             self._messages.popleft()
         self._messages = collided
-        for directory in self._changed:
-            os.fsync(directory)
+        try:
+            for directory in self._changed:
+                os.fsync(directory)
+        except OSError:
+            # the next sync of a directory that failed once may be called a success, for names that the
+            # kernel has dropped: so they are taken away, and made anew when the batch is tried again
+            for file in self._named:
+                with contextlib.suppress(OSError):
+                    os.unlink(file.name, dir_fd=file.final)
+            raise
 
     def _published(self, message: Message) -> bool:
         own, *beside = message.files
-        if not (all(_there(file) is not False for file in beside) and _moved(own)):
+        if all(_there(file) is not False for file in beside) and _moved(own):
+            self._named.append(own)
+        else:
             if not _there(own):
                 message.collided = True
                 return False
@@ -241,6 +253,7 @@ class Batch:
         for file in beside:
             os.rename(file.temporary, file.name, src_dir_fd=file.place, dst_dir_fd=file.final)
             self._changed.add(file.final)
+            self._named.append(file)
         return True
 
     def _directory(self, folder: str) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from postroom.db import Database
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import contents, outbox
+from postroom.services import contents, finding, outbox
 from postroom.services import service as services
+from postroom.services.finding import Wanted
 from tests.unit.services.desk import Desk, parcel, service_of
 
 DAY = 86400.0
@@ -33,7 +35,7 @@ async def test_a_repeated_request_is_one_message(desk: Desk) -> None:
     desk.service = service_of(queue_size=1)
     first = await desk.add(key="order-1")
     assert await desk.add(key="order-1") == first
-    assert len(desk.db.read_now(lambda tx: outbox.find(tx))) == 1
+    assert len(desk.db.read_now(lambda tx: finding.find(tx).items)) == 1
 
 
 async def test_fifty_requests_at_once_are_one_message(desk: Desk) -> None:
@@ -104,8 +106,9 @@ async def test_items_are_found_by_service_and_state_newest_first(desk: Desk, db:
     third = await desk.add()
     await desk.shift(second, "held")
 
-    def ids(**wanted: object) -> list[str]:
-        return [one.id for one in db.read_now(lambda tx: outbox.find(tx, **wanted))]  # type: ignore[arg-type]
+    def ids(limit: int = 50, **wanted: Any) -> list[str]:
+        found = db.read_now(lambda tx: finding.find(tx, Wanted(**wanted), limit=limit))
+        return [one.id for one in found.items]
 
     assert ids() == [third, second, first]
     assert ids(states=["held"]) == [second]
