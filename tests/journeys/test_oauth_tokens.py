@@ -12,7 +12,7 @@ import pytest
 
 from postroom.app import Room
 from postroom.credentials.tokens import Use
-from postroom.db import Tx
+from postroom.db import Row, Tx
 from postroom.errors import PostroomError
 from tests.child import Child
 from tests.ground import Client, Ground, User
@@ -58,6 +58,15 @@ async def _edit(room: Room, sql: str, **values: Any) -> None:
     await room.desk.db.write(body)
 
 
+async def _sealed(room: Room, kind: str) -> list[Row]:
+    return await room.desk.db.read(
+        lambda tx: tx.all(
+            "SELECT record, data_key, blob FROM sealed WHERE kind = :kind ORDER BY record",
+            kind=kind,
+        )
+    )
+
+
 async def test_a_host_edited_in_the_database_gets_no_token(
     room: Room, ground: Ground, fresh_user: User
 ) -> None:
@@ -96,12 +105,7 @@ async def test_the_tokens_of_two_sign_ins_cannot_be_swapped(
     await connect(room, ground, other, "oauth_device_flow", name="other")
     await room.signins.sign_in("other", approving(ground.oauth, other.address))
     for kind in ("refresh-token", "access-token"):
-        rows = await room.desk.db.read(
-            lambda tx, kind=kind: tx.all(
-                "SELECT record, data_key, blob FROM sealed WHERE kind = :kind ORDER BY record",
-                kind=kind,
-            )
-        )
+        rows = await _sealed(room, kind)
         for one, two in (rows, rows[::-1]):
             await _edit(
                 room,
