@@ -14,6 +14,7 @@ from postroom.audit import Checkpoints, Mac, Outside, Recorder, active_term
 from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
+from postroom.credentials.tokens import Keeper, Kept
 from postroom.db import SCHEMA, Database, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
 from postroom.net.dial import Policy
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from postroom.operations.outbox import Outbox
     from postroom.operations.roomfile import RoomFile
     from postroom.operations.services import Services
+    from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
     from postroom.operations.variables import Variables
     from postroom.operations.versions import Versions
@@ -69,6 +71,7 @@ _NOUNS: Final = {
     "outbox": ("outbox", "Outbox"),
     "roomfile": ("roomfile", "RoomFile"),
     "services": ("services", "Services"),
+    "signins": ("signins", "SignIns"),
     "sources": ("sources", "Sources"),
     "variables": ("variables", "Variables"),
     "versions": ("versions", "Versions"),
@@ -98,6 +101,7 @@ class Room:
     outbox: Outbox
     roomfile: RoomFile
     services: Services
+    signins: SignIns
     sources: Sources
     variables: Variables
     versions: Versions
@@ -248,7 +252,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
             keyring.terms.kept = checkpoints.outside.term
     store = CredentialStore(keyring, recorder, locked=start.locked)
     policy = Policy(public_only=settings.public_only)
-    opener = Opener(db, store, actor=actor, policy=policy)
+    tokens = Keeper(db, Kept(store, keyring, recorder), lambda: desk.seat(), policy=policy)
+    opener = Opener(db, store, tokens, actor=actor, policy=policy)
     desk = Desk(
         db,
         settings.room,
@@ -256,6 +261,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         recorder,
         opener,
         actor,
+        tokens,
         locked=start.locked,
         kek="" if keyring is None else keyring.kek_id,
         checkpoints=checkpoints,

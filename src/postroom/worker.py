@@ -23,6 +23,7 @@ MOST_SOURCES: Final = 2000
 """Sources that one worker watches at the same time; one that is due much later is not watched."""
 TIDY_SECONDS: Final = 3600.0
 CHECKPOINT_SECONDS: Final = 60.0
+SIGN_IN_SECONDS: Final = 60.0
 _log = logger("worker")
 
 
@@ -65,6 +66,7 @@ class Worker:
             self._copy(),
             self._tidy(),
             self._vouch(),
+            self._keep_signed_in(),
             self._stay(),
         ]
 
@@ -169,6 +171,16 @@ class Worker:
                 except PostroomError as error:
                     _log.warning("tidying up: %s", error)
             await asyncio.sleep(TIDY_SECONDS)
+
+    async def _keep_signed_in(self) -> None:
+        """Refresh the sign-ins that nobody uses, before their servers forget them."""
+        while True:
+            await asyncio.sleep(SIGN_IN_SECONDS)
+            try:
+                for label, error in await self._room.signins.keep_alive():
+                    _log.warning("sign-in %s: %s", label, error, extra=about(code=error.code))
+            except PostroomError as error:
+                _log.warning("sign-ins: %s", error)
 
     async def _vouch(self) -> None:
         """State every minute how far the audit record goes: what is cut off it later shows."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli import show
+from postroom.cli import show, signin
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.moved import show_moved
 from postroom.cli.options import OPTIONS
@@ -161,6 +161,9 @@ def test(name: Name) -> int:
     """Walk both sides step by step: resolve, TCP, TLS, greeting, sign-in, folder; nothing is sent."""
     report = in_room(lambda room: room.connections.test(name, on_step=on_step()))
     return show_report(report)
+
+
+app.registered_commands += signin.app.registered_commands
 
 
 @app.verb()

@@ -39,12 +39,6 @@ def _type(value: object) -> object:
     return value
 
 
-def _auth_type(value: object) -> object:
-    if isinstance(value, str) and value.startswith("oauth"):
-        raise ValueError("sign-in by OAuth is not part of this release; choose secret or none")
-    return value
-
-
 Text = Annotated[str, AfterValidator(_one_line)]
 Port = Annotated[str, BeforeValidator(_port)]
 
@@ -53,15 +47,45 @@ Port = Annotated[str, BeforeValidator(_port)]
 
 
 class Auth(Fields):
-    """How one side signs in: ``{type: none}`` or ``{type: secret, credential: NAME}``."""
+    """How one side signs in: not at all, with a secret, or by OAuth (RFC 6749, RFC 8628)."""
 
-    type: Annotated[Literal["none", "secret"], BeforeValidator(_auth_type)] = field(
-        label="Type", help="none, or secret: a credential with a password."
+    type: Literal[
+        "none",
+        "secret",
+        "oauth_client_credentials",
+        "oauth_device_flow",
+        "oauth_authorization_code",
+    ] = field(
+        label="Type",
+        help="none; secret: a credential with a password; or OAuth: the application itself, a "
+        "person with a code on another device, a person with a browser.",
     )
     credential: str = field(
         "", label="Credential", refers_to="credential",
-        help="A credential of type password, secret or smtp.",
+        help="For secret: one of type password, secret or smtp. For OAuth: the oauth_client or "
+        "msgraph with the client's secret; empty: the one with this authority and client id.",
     )  # fmt: skip
+    authority: Text = field(
+        "", label="Authority", macro=True,
+        help="The authorization server, such as https://login.microsoftonline.com/TENANT. Empty: "
+        "the credential's.",
+    )  # fmt: skip
+    client_id: Text = field(
+        "", label="Client id", macro=True, help="Of the registered app. Empty: the credential's."
+    )
+    scopes: list[Text] = field(
+        default_factory=list, label="Scopes", macro=True,
+        help="Empty: what the protocol needs at this provider.",
+    )  # fmt: skip
+    redirect_uri: Text = field(
+        "", label="Redirect URI", macro=True,
+        help="For the authorization code. Empty: http://localhost, on a free port.",
+    )  # fmt: skip
+
+    @property
+    def by_oauth(self) -> bool:
+        """Whether it signs in with a token."""
+        return self.type.startswith("oauth_")
 
     @model_validator(mode="after")
     def _fits(self) -> Auth:
@@ -69,6 +93,17 @@ class Auth(Fields):
             raise ValueError("type secret needs a credential: the name of the one to use")
         if self.type == "none" and self.credential:
             raise ValueError("type none uses no credential; choose type secret, or leave it out")
+        oauth = {"authority": self.authority, "client_id": self.client_id, "scopes": self.scopes}
+        extra = [name for name, value in oauth.items() if value and not self.by_oauth]
+        if self.redirect_uri and self.type != "oauth_authorization_code":
+            extra.append("redirect_uri")
+        if extra:
+            raise ValueError(f"type {self.type} has no {' and no '.join(extra)}; leave it out")
+        if self.by_oauth and not self.credential and not (self.authority and self.client_id):
+            raise ValueError(
+                "OAuth needs a client: a credential of type oauth_client or msgraph, or authority "
+                "and client_id"
+            )
         return self
 
 
@@ -91,6 +126,10 @@ class Side(Fields):
         None, label="User", macro=True, help="Empty: the user name of the credential."
     )
     auth: Auth | None = field(None, label="Sign-in", help="Empty: no sign-in.")
+    account: Text | None = field(
+        None, label="Account", macro=True,
+        help="Who signs in by OAuth, where it is not the user: for a shared mailbox.",
+    )  # fmt: skip
     check_server_identity: bool | None = field(
         None, label="Check server identity",
         help="Whether the certificate has to name the host; true if empty. "

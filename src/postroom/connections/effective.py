@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from postroom.connections.connection import Auth
+from postroom.credentials.tokens import BEARER, Grant
 from postroom.net.destination import wire_line
 from postroom.net.dial import Policy, Route
 from postroom.net.names import host_and_port, is_loopback
@@ -23,7 +24,8 @@ _SYSTEM: Final = Tls()
 class EffectiveSide:
     """One side as it is dialled.
 
-    ``user`` is empty where the credential's user name is to be used.  ``trust`` and
+    ``user`` is empty where the credential's user name, or whoever signed in by OAuth, is to be used.
+    ``grant`` is what a token is asked for with, None for a sign-in without OAuth.  ``trust`` and
     ``client_certificate`` are names of credentials; ``tls`` holds what ``trust`` stands for, and
     the client certificate is added when it is opened.
     """
@@ -35,6 +37,7 @@ class EffectiveSide:
     security: Security
     user: str = ""
     auth: Auth = _NO_SIGN_IN
+    grant: Grant | None = None
     tls: Tls = _SYSTEM
     trust: str = ""
     client_certificate: str = ""
@@ -48,11 +51,20 @@ class EffectiveSide:
         return wire_line(self.protocol, self.host, self.port, self.security, self.tls, self.proxy)
 
     @property
-    def credentials(self) -> frozenset[str]:
-        """The credentials whose secrets this side uses, without regard to case."""
-        return frozenset(
-            name.casefold() for name in (self.auth.credential, self.client_certificate) if name
-        )
+    def presents(self) -> dict[str, set[str]]:
+        """Where this side presents secrets, by the credential (in lower case): a password or a
+        certificate here; a client's secret to the authorization server, and its tokens here.
+        """
+        found: dict[str, set[str]] = {}
+        if self.grant is not None:
+            if self.grant.credential:
+                lines = {self.grant.token_line, BEARER + self.line}
+                found[self.grant.credential.casefold()] = lines
+        elif self.auth.credential:
+            found[self.auth.credential.casefold()] = {self.line}
+        if self.client_certificate:
+            found.setdefault(self.client_certificate.casefold(), set()).add(self.line)
+        return found
 
     def target(
         self, limits: Limits | None = None, policy: Policy | None = None, *, tls: Tls | None = None

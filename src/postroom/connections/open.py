@@ -1,6 +1,7 @@
 """Where wire and credential meet: resolve a side, open its secret for that line, then dial.
 
     in one transaction   connection -> effective side -> destination line -> secret, audited
+    if a token is stale  the authorization server is asked (credentials/tokens)
     no transaction open  dial, TLS, sign in
     in one transaction   the secret was accepted; the connection was used
 
@@ -13,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
@@ -28,6 +29,7 @@ from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
+from postroom.credentials.tokens import BEARER, Access, Keeper, Use
 from postroom.credentials.trust import trusted_in
 from postroom.credentials.types.base import CredentialType
 from postroom.credentials.types.password import Password
@@ -39,6 +41,7 @@ from postroom.errors import (
     PostroomError,
     Refused,
     RoomError,
+    SignInError,
     Unreadable,
     WireError,
 )
@@ -56,6 +59,7 @@ __all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transpor
 
 OnStep = Callable[[Step], None]
 Place = Literal["incoming", "outgoing"]
+T = TypeVar("T")
 
 
 def _wire(prepared: Prepared) -> ModuleType:
@@ -69,6 +73,7 @@ class Prepared:
 
     ``noun`` and ``name`` say what was asked for; ``opened`` lists the credentials and versions that
     will have been presented; ``last_worked`` is when the secret was accepted last (None: never).
+    ``access`` is the token of a sign-in by OAuth; ``kept`` says that it was not fetched just now.
     """
 
     noun: str
@@ -78,6 +83,8 @@ class Prepared:
     sign_in: SignIn
     opened: tuple[tuple[str, int], ...] = ()
     last_worked: float | None = None
+    access: Access | None = None
+    kept: bool = False
 
 
 async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> ImapStore | Pop3Store:
@@ -103,6 +110,7 @@ class Opener:
         self,
         db: Database,
         credentials: CredentialStore,
+        tokens: Keeper,
         *,
         actor: str,
         environ: Mapping[str, str] | None = None,
@@ -111,6 +119,7 @@ class Opener:
     ) -> None:
         self._db = db
         self._credentials = credentials
+        self._tokens = tokens
         self._actor = actor
         self._environ = os.environ if environ is None else environ
         self._limits = limits
@@ -124,7 +133,7 @@ class Opener:
         """
         async with self._telling(name, "incoming"):
             prepared = await self.prepare(name, "incoming")
-            opened = await dial_store(prepared)
+            prepared, opened = await self.dialled(prepared, dial_store)
         await self._note(prepared, opened)
         return read_only_store(opened) if prepared.side.read_only else opened
 
@@ -135,18 +144,54 @@ class Opener:
         """
         async with self._telling(name, "outgoing"):
             prepared = await self.prepare(name, "outgoing")
-            opened = await dial_transport(prepared)
+            prepared, opened = await self.dialled(prepared, dial_transport)
         await self._note(prepared, opened)
         return opened
 
-    async def prepare(self, name: str, place: Place) -> Prepared:
+    async def prepare(self, name: str, place: Place, *, anew: bool = False) -> Prepared:
         """Resolve a side and open its secrets, each with an audit row that is durable first.
 
-        A locked room dials nobody, also where no secret is wanted: it could not write that down.
+        ``anew``: a token is fetched whatever is stored.  A locked room dials nobody, also where no
+        secret is wanted: it could not write that down.
         """
         if self._credentials.locked is not None:
             raise self._credentials.locked
-        return await self._db.write(lambda tx: self._prepare(tx, name, place))
+        prepared = await self._db.write(lambda tx: self._prepare(tx, name, place))
+        if prepared.side.grant is None or (prepared.access is not None and not anew):
+            return prepared
+        return await self._with_token(prepared)
+
+    async def prepare_with(self, name: str, place: Place, access: Access) -> Prepared:
+        """A side prepared with a token that is not stored yet: to see whether it works."""
+        side = (await self._db.read(lambda tx: self._side(tx, name, place)))[1]
+        target = side.target(self._limits, self._policy)
+        return Prepared("connection", name, side, target, _by_token(side, access), access=access)
+
+    async def dialled(
+        self, prepared: Prepared, dial: Callable[[Prepared, OnStep | None], Awaitable[T]],
+        on_step: OnStep | None = None,
+    ) -> tuple[Prepared, T]:  # fmt: skip
+        """Dial a prepared side; a kept token that is refused is replaced, and tried once more.
+
+        Gives what was presented in the end, and what is open.  Raises WireError.
+        """
+        try:
+            return prepared, await dial(prepared, on_step)
+        except SignInError as error:
+            if not prepared.kept or error.temporary:
+                raise
+        anew = await self._with_token(prepared)
+        return anew, await dial(anew, on_step)
+
+    async def _with_token(self, prepared: Prepared) -> Prepared:
+        """The same with a token fetched now."""
+        grant, refused = prepared.side.grant, prepared.access
+        if grant is None:
+            return prepared
+        use = _use(prepared.noun, prepared.name, prepared.side, self._actor)
+        access = await self._tokens.renew(grant, use, refused=refused.version if refused else 0)
+        sign_in = _by_token(prepared.side, access)
+        return dataclasses.replace(prepared, sign_in=sign_in, access=access, kept=False)
 
     async def places(self, name: str) -> list[Place]:
         """The sides there are: ``incoming``, ``outgoing``.  Raises NotThere, WrongUse."""
@@ -232,9 +277,12 @@ class Opener:
             opened.append(found)
             return found
 
-        sign_in = SignIn()
+        sign_in, access = SignIn(), None
         if side.auth.type == "secret":
             sign_in = _sign_in(side, unseal(side.auth.credential))
+        elif side.grant is not None:
+            access = self._tokens.fresh(tx, side.grant, _use(noun, bare, side, self._actor))
+            sign_in = SignIn() if access is None else _by_token(side, access)
         tls = side.tls
         if side.client_certificate and side.security != "none":
             tls = _with_certificate(tls, unseal(side.client_certificate))
@@ -242,7 +290,8 @@ class Opener:
             noun=noun, name=bare, side=side,
             target=side.target(self._limits, self._policy, tls=tls), sign_in=sign_in,
             opened=tuple((each.credential.name, each.version) for each in opened),
-            last_worked=opened[0].credential.presented_at if sign_in.secret else None,
+            last_worked=opened[0].credential.presented_at if opened and sign_in.secret else None,
+            access=access, kept=access is not None,
         )  # fmt: skip
 
     def _resolver(self, tx: Tx) -> Resolver:
@@ -291,6 +340,21 @@ def _sign_in(side: EffectiveSide, opened: Opened) -> SignIn:
             f"is needed: credential {opened.credential.name} has no user name",
         )
     return SignIn("password", user, found[1])
+
+
+def _use(noun: str, name: str, side: EffectiveSide, actor: str) -> Use:
+    return Use(BEARER + side.line, actor, f"open the {side.place} side of {noun} {name}")
+
+
+def _by_token(side: EffectiveSide, access: Access) -> SignIn:
+    account = side.grant.account if side.grant is not None else ""
+    user = side.user or account or access.identity
+    if not user:
+        raise InvalidValue(
+            f"{side.place}.user",
+            "is needed: the authorization server does not say who signed in",
+        )
+    return SignIn("token", user, access.token)
 
 
 def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:

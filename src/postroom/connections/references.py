@@ -22,7 +22,7 @@ def check_references(tx: Tx, credentials: CredentialStore, effective: Effective)
     """
     for side in effective.sides:
         where = f"connection {effective.name}: {side.place}"
-        if side.auth.credential:
+        if side.auth.type == "secret":
             place = f"{where}.auth.credential"
             type_ = _type_of(tx, credentials, place, side.auth.credential, SIGN_IN_TYPES)
             if type_ == "secret" and not side.user:
@@ -36,6 +36,14 @@ def check_references(tx: Tx, credentials: CredentialStore, effective: Effective)
 
 
 def _check_sign_in(where: str, side: EffectiveSide) -> None:
+    if side.grant is not None:
+        from postroom.connections.granting import check_grant  # slow to load, and few need it
+
+        check_grant(where, side.auth, side.grant)
+    if side.grant is not None and not side.grant.personal and not side.user:
+        raise InvalidValue(
+            f"{where}.user", "is needed: the address of the mailbox that the application opens"
+        )
     if side.protocol == "pop3" and side.auth.type == "none":
         raise InvalidValue(f"{where}.auth", "is needed: POP3 always asks for a sign-in")
 

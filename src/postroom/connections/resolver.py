@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
 from postroom.connections.defaults import port_and_security
 from postroom.connections.effective import Effective, EffectiveSide
 from postroom.connections.inherit import Merged, merge
+from postroom.credentials.tokens import Grant
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.net.names import canonical_host, is_loopback
@@ -59,8 +60,13 @@ class Resolver:
         """The same for a connection that is not saved yet."""
         merged = merge(connection, lambda name: store.get(self._tx, name))
         whole = merged.connection
-        incoming = self._side(whole.name, "incoming", whole.incoming)
-        outgoing = self._side(whole.name, "outgoing", whole.outgoing)
+        wires = frozenset(
+            side.protocol
+            for side in (whole.incoming, whole.outgoing)
+            if side is not None and side.protocol and side.auth is not None and side.auth.by_oauth
+        )
+        incoming = self._side(whole.name, "incoming", whole.incoming, wires)
+        outgoing = self._side(whole.name, "outgoing", whole.outgoing, wires)
         if incoming is None and outgoing is None:
             raise InvalidValue(
                 f"connection {whole.name}: incoming",
@@ -92,7 +98,8 @@ class Resolver:
         for connection in store.load_all(self._tx):
             try:
                 sides = self.of(connection).sides
-                found.lines |= {side.line for side in sides if key in side.credentials}
+                for side in sides:
+                    found.lines |= side.presents.get(key, set())
             except PostroomError as error:
                 found.problems[connection.name] = error
         return found
@@ -105,9 +112,9 @@ class Resolver:
         """
         found: dict[str, set[str]] = {}
         for connection in store.load_all(self._tx):
-            for side in self._sides_or_none(connection):
-                for key in side.credentials:
-                    found.setdefault(key, set()).add(side.line)
+            for side in self.sides_of(connection):
+                for key, lines in side.presents.items():
+                    found.setdefault(key, set()).update(lines)
         return found
 
     def problems(self) -> dict[str, PostroomError]:
@@ -120,7 +127,8 @@ class Resolver:
                 found[connection.name] = error
         return found
 
-    def _sides_or_none(self, connection: Connection) -> tuple[EffectiveSide, ...]:
+    def sides_of(self, connection: Connection) -> tuple[EffectiveSide, ...]:
+        """The sides of a connection; none when it cannot be resolved right now."""
         try:
             return self.of(connection).sides
         except PostroomError:
@@ -128,7 +136,9 @@ class Resolver:
 
     # ------------------------------------------------------------------ one side
 
-    def _side(self, name: str, place: str, side: Side | None) -> EffectiveSide | None:
+    def _side(
+        self, name: str, place: str, side: Side | None, wires: frozenset[str]
+    ) -> EffectiveSide | None:
         if side is None or side.protocol == "none":
             return None
         where = f"connection {name}: {place}"
@@ -142,9 +152,17 @@ class Resolver:
         loopback = proxy is None and is_loopback(host)
         if security == "none" and auth.type != "none":
             _permit_cleartext(where, host, permitted=loopback or bool(side.cleartext_sign_in))
+        tls, user = self._tls(where, side), self._text(f"{where}.user", side.user)
+        grant = None
+        if auth.by_oauth:
+            account = self._text(f"{where}.account", side.account)
+            grant = _grant(
+                self._tx, where, auth, self._text, self._trusted,
+                wires=wires, user=user, account=account, tls=tls, proxy=proxy,
+            )  # fmt: skip
         return EffectiveSide(
             place=place, protocol=side.protocol, host=host, port=port, security=security,
-            user=self._text(f"{where}.user", side.user), auth=auth, tls=self._tls(where, side),
+            user=user, auth=auth, grant=grant, tls=tls,
             trust=side.trust or "", client_certificate=side.client_certificate or "", proxy=proxy,
             cleartext_permitted=loopback or bool(side.cleartext_sign_in),
             read_only=bool(getattr(side, "read_only", False)),
@@ -180,6 +198,23 @@ class Resolver:
         if not value or "${" not in value:
             return value or ""
         return self._expand(value, where)
+
+
+def _grant(
+    tx: Tx, where: str, auth: Auth, text: Callable[[str, str], str], trusted: TrustedCertificate,
+    **side: Any,
+) -> Grant:  # fmt: skip
+    """The grant of a side that signs in by OAuth, the macros of its settings expanded."""
+    # few connections have one, and it is slow to load
+    from postroom.connections.granting import Asked, grant_of
+
+    place = f"{where}.auth"
+    values: dict[str, object] = {
+        name: text(f"{place}.{name}", getattr(auth, name))
+        for name in ("authority", "client_id", "redirect_uri")
+    }
+    values["scopes"] = [text(f"{place}.scopes", scope) for scope in auth.scopes]
+    return grant_of(tx, Asked(where, auth.model_copy(update=values), **side), trusted)
 
 
 def _effective(

@@ -15,7 +15,9 @@ from postroom.clock import parse_instant
 from postroom.connections.open import Opener, no_side
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
+from postroom.connections.signins import sign_ins
 from postroom.credentials.store import CredentialStore, Rebind
+from postroom.credentials.tokens import Keeper
 from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, WrongUse
@@ -46,6 +48,7 @@ class Desk:
     recorder: Recorder | None
     opener: Opener
     actor: str
+    tokens: Keeper
     locked: Locked | None = None
     kek: str = ""
     checkpoints: Checkpoints | None = None
@@ -78,6 +81,7 @@ class Desk:
         """Finish what still runs, give the seat back, say in the audit that this process is done."""
         if self.background:
             await asyncio.wait(self.background)
+        await self.tokens.close()
         if self._seat is not None:
             await self._seat.__aexit__()
             self._seat = None
@@ -194,6 +198,10 @@ class Desk:
                 if old and new:
                     name = self.credentials.get(tx, key).name
                     moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
+        for use in sign_ins(tx, self.resolver(tx)).values():
+            kept = self.tokens.kept
+            if added := kept.rebind(tx, use.grant, use.lines, actor=self.actor, rebind=rebind):
+                moved.append(Moved(use.grant.label, added, ()))
         return tuple(moved)
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:

@@ -12,7 +12,10 @@ from postroom.clock import rfc3339
 from postroom.connections import store as connections
 from postroom.connections.connection import Connection
 from postroom.connections.inherit import merge
-from postroom.credentials.trust import certificates_named
+from postroom.connections.resolver import Resolver
+from postroom.connections.scope import expander
+from postroom.connections.signins import sign_ins
+from postroom.credentials.trust import certificates_named, trusted_in
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import describe
@@ -118,6 +121,23 @@ def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
             yield credential, Use("service", one.name, "connection")
     for certificate, trusting in certificates_named(tx):
         yield certificate, Use("credential", trusting, "trust")
+    yield from _fitting(tx)
+
+
+def _fitting(tx: Tx) -> Iterator[tuple[str, Use]]:
+    """The connections that name no client, and find its record by authority and client id."""
+    resolver = Resolver(tx, expand=expander(tx), trusted=trusted_in(tx))
+    for use in sign_ins(tx, resolver).values():
+        for connection, places in use.connections.items():
+            for place in places:
+                if use.grant.credential and _names_no_client(tx, connection, place):
+                    found = Use("connection", connection, f"{place}.auth")
+                    yield use.grant.credential.casefold(), found
+
+
+def _names_no_client(tx: Tx, connection: str, place: str) -> bool:
+    side = connections.get(tx, connection).sides().get(place)
+    return side is not None and side.auth is not None and not side.auth.credential
 
 
 def of_connection(tx: Tx, name: str) -> Usage:
@@ -243,13 +263,16 @@ def _inheriting(tx: Tx, fields: Iterable[str], meant: Callable[[str], bool]) -> 
 
 
 def _texts(connection: Connection, fields: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Side, field and text of what a connection says itself; of ``auth`` its credential."""
+    """Side, field (dotted) and text of what a connection says itself; of ``auth`` its credential."""
     for place, side in connection.sides().items():
         for field in fields:
-            value: Any = getattr(side, field, None)
-            text = getattr(value, "credential", value)
-            if isinstance(text, str) and text:
-                yield place, field, text
+            value: Any = side
+            for part in field.split("."):
+                value = getattr(value, part, None)
+            named = getattr(value, "credential", value)
+            for text in named if isinstance(named, list) else [named]:
+                if isinstance(text, str) and text:
+                    yield place, field, text
 
 
 def _waiting(tx: Tx, service: str) -> list[Use]:

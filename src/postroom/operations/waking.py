@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from postroom.clock import timestamp
+from postroom.credentials.tokens import rows as sign_ins
 from postroom.db import Tx
 from postroom.operations.usage import Use
 from postroom.services.held import hurry
@@ -13,7 +15,11 @@ __all__ = ["wake"]
 
 
 def wake(tx: Tx, uses: Iterable[Use]) -> None:
-    """Let the sources among these begin anew and the services try at once what they deferred."""
+    """Let the sources among these begin anew and the services try at once what they deferred.
+
+    Authorization servers that failed are asked again too: whose client was mended is not asked.
+    """
+    sign_ins.hurry(tx, now=timestamp())
     names = set()
     for use in uses:
         if use.noun == "source":

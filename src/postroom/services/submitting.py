@@ -98,12 +98,12 @@ class Line:
         by_id = {one.id: one for one in claims}
         resend = any(by_name[one.row["service"]].on_ambiguous == "resend" for one in claims)
         ahead = 0 if resend else AHEAD // lines  # what is marked and not begun would be sent twice
-        marks = Marks(self._db, claims, owner=self._owner, ahead=ahead)
-        to, held = await self._db.read(lambda tx: _loaded(tx, claims))
-        submissions = [self._submission(one, to[one.id], held.get(one.id), marks) for one in claims]
         settler = Settler(
             self._db, done, owner=self._owner, lines=lines, owe=self._owe, owed=self.owed
         )
+        marks = Marks(self._db, claims, owner=self._owner, ahead=ahead, beside=settler.flush)
+        to, held = await self._db.read(lambda tx: _loaded(tx, claims))
+        submissions = [self._submission(one, to[one.id], held.get(one.id), marks) for one in claims]
         aside: list[Outcome] = []
 
         def settle(outcome: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from postroom.connections.open import Opener
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore
+from postroom.credentials.tokens import Keeper, Kept
 from postroom.credentials.trust import trusted_in
-from postroom.db import Database, Tx, open_database
+from postroom.db import Database, Seat, Tx, open_database
 from postroom.fields import parse
 from postroom.vault import audit_code, open_vault
 
@@ -33,6 +35,7 @@ class SmallRoom:
 
     db: Database
     credentials: CredentialStore
+    tokens: Keeper
     opener: Opener
     environ: dict[str, str]
 
@@ -83,7 +86,15 @@ async def open_small_room(folder: Path) -> AsyncIterator[SmallRoom]:
         recorder = Recorder(db.read_now(partial(audit_code, start.keyring)))
         credentials = CredentialStore(start.keyring, recorder)
         environ: dict[str, str] = {}
-        opener = Opener(db, credentials, actor=ACTOR, environ=environ)
-        yield SmallRoom(db, credentials, opener, environ)
+        seats = contextlib.AsyncExitStack()
+
+        async def seat() -> Seat:
+            return await seats.enter_async_context(Seat(db))
+
+        async with seats:
+            tokens = Keeper(db, Kept(credentials, start.keyring, recorder), seat)
+            opener = Opener(db, credentials, tokens, actor=ACTOR, environ=environ)
+            yield SmallRoom(db, credentials, tokens, opener, environ)
+            await tokens.close()
     finally:
         await db.close()

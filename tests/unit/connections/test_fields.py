@@ -30,7 +30,24 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "a", "incoming": {"auth": {"type": "none", "credential": "c"}}}, "no credential"),
     (
         {"name": "a", "incoming": {"auth": {"type": "oauth_device_flow"}}},
-        "not part of this release",
+        "OAuth needs a client",
+    ),
+    (
+        {"name": "a", "incoming": {"auth": {"type": "secret", "credential": "c", "scopes": ["x"]}}},
+        "type secret has no scopes",
+    ),
+    (
+        {
+            "name": "a",
+            "incoming": {
+                "auth": {
+                    "type": "oauth_device_flow",
+                    "credential": "c",
+                    "redirect_uri": "http://localhost",
+                }
+            },
+        },
+        "has no redirect_uri",
     ),
     (
         {"name": "a", "incoming": {"auth": {"type": "secret", "credentail": "c"}}},
@@ -65,7 +82,17 @@ def test_forms_know_every_field() -> None:
     assert {name for name, field in fields.items() if field.macro} == {
         f"{side}.{name}"
         for side in ("incoming", "outgoing")
-        for name in ("host", "port", "user", "proxy")
+        for name in (
+            "host",
+            "port",
+            "user",
+            "proxy",
+            "account",
+            "auth.authority",
+            "auth.client_id",
+            "auth.scopes",
+            "auth.redirect_uri",
+        )
     }
     assert all(field.label for field in fields.values())
 

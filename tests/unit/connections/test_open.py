@@ -52,7 +52,7 @@ def _imap(port: int, **fields: Any) -> dict[str, Any]:
 
 
 def _hurried(room: SmallRoom) -> Opener:
-    return Opener(room.db, room.credentials, actor=ACTOR, environ=room.environ,
+    return Opener(room.db, room.credentials, room.tokens, actor=ACTOR, environ=room.environ,
                   limits=Limits(connect_timeout=0.5, reply_timeout=0.2))  # fmt: skip
 
 
@@ -184,7 +184,7 @@ async def test_a_locked_room_opens_nothing(room: SmallRoom) -> None:
     await room.connect("acme", incoming=_imap(9),
                        outgoing={"protocol": "smtp", "host": "127.0.0.1"})  # fmt: skip
     store = CredentialStore(None, None, locked=Locked("The key is missing."))
-    opener = Opener(room.db, store, actor=ACTOR, environ={})
+    opener = Opener(room.db, store, room.tokens, actor=ACTOR, environ={})
     for place in ("incoming", "outgoing"):
         with pytest.raises(Locked):
             await opener.prepare("acme", place)

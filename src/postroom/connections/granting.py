@@ -1,0 +1,166 @@
+"""From the sign-in that a connection names to a grant: the client's record, and what it says itself.
+
+Values given in the connection win where the record is silent; where both speak and differ, it is an
+error: a token for another client than the one that was meant helps nobody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from postroom.connections.connection import Auth
+from postroom.credentials.record import Credential, credential_of, find, find_all
+from postroom.credentials.tokens import FlowName, Grant
+from postroom.credentials.types.addresses import origin, proxy_of
+from postroom.credentials.types.base import Details, Trusted
+from postroom.credentials.types.msgraph import AUTHORITY, MsGraph
+from postroom.credentials.types.oauth_client import OAuthClient
+from postroom.db import Tx
+from postroom.errors import InvalidValue, NotThere
+from postroom.net.tls import Tls
+from postroom.oauth.scopes import SignInFlow, check_sign_in, default_scopes
+
+__all__ = ["CLIENT_TYPES", "Asked", "check_grant", "grant_of"]
+
+CLIENT_TYPES: Final = ("oauth_client", "msgraph")
+"""The types of credential that hold a client of an authorization server."""
+
+_ENDPOINTS: Final = (
+    "token_endpoint", "device_authorization_endpoint", "authorization_endpoint",
+)  # fmt: skip
+_FLOWS: Final[dict[str, FlowName]] = {
+    "oauth_client_credentials": "client_credentials",
+    "oauth_device_flow": "device_flow",
+    "oauth_authorization_code": "authorization_code",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """What a side says.  ``where`` is its place, for the sentence of an error; ``wires`` the
+    protocols of the connection that sign in by OAuth, since one sign-in serves both directions;
+    ``account`` who signs in, if not ``user``; ``tls`` and ``proxy`` are its own, for the
+    authorization server too where the record has none.
+    """
+
+    where: str
+    auth: Auth
+    wires: frozenset[str]
+    user: str
+    account: str
+    tls: Tls
+    proxy: tuple[str, int] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Client:
+    """What the record of a client says; empty where it is silent, None for "ask the side"."""
+
+    name: str = ""
+    authority: str = ""
+    client_id: str = ""
+    named: tuple[tuple[str, str], ...] = ()
+    entra: bool | None = None
+    way: tuple[Tls, tuple[str, int] | None] | None = None
+
+
+def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
+    """The grant of one side.  Raises InvalidValue with the field in the sentence."""
+    auth, where = asked.auth, f"{asked.where}.auth"
+    client = _named(tx, asked, trusted) if auth.credential else _fitting(tx, asked, trusted)
+    authority = _agreed(f"{where}.authority", auth.authority.rstrip("/"), client, client.authority)
+    client_id = _agreed(f"{where}.client_id", auth.client_id, client, client.client_id)
+    if not client.name and auth.type == "oauth_client_credentials":
+        raise InvalidValue(
+            f"{where}.credential",
+            "is needed: the application signs in by itself, with the client secret or certificate "
+            "of a credential of type oauth_client or msgraph",
+        )
+    try:
+        origin(authority)
+    except ValueError as error:
+        raise InvalidValue(f"{where}.authority", str(error)) from None
+    tls, proxy = client.way or (asked.tls, asked.proxy)
+    tls = dataclasses.replace(tls, check_name=True)  # a web server's name is always checked
+    account = asked.account or asked.user
+    flow: SignInFlow = auth.type  # type: ignore[assignment]  # it is one of OAuth's, asked above
+    scopes = tuple(auth.scopes) or default_scopes(
+        flow, asked.wires, authority=authority, shared=account != asked.user, entra=client.entra
+    )
+    return Grant(
+        flow=_FLOWS[auth.type], authority=authority, client_id=client_id, scopes=scopes,
+        account=account, credential=client.name, redirect_uri=auth.redirect_uri,
+        named=client.named, entra=client.entra, tls=tls, proxy=proxy,
+    )  # fmt: skip
+
+
+def _agreed(place: str, given: str, client: _Client, own: str) -> str:
+    if given and own and given.casefold() != own.casefold():
+        raise InvalidValue(
+            place,
+            f"says {given}, and credential {client.name} says {own}; leave it out here, or name "
+            "another credential",
+        )
+    if not (given or own):
+        raise InvalidValue(place, f"is needed: credential {client.name} does not say it")
+    return own or given
+
+
+def _named(tx: Tx, asked: Asked, trusted: Trusted) -> _Client:
+    place = f"{asked.where}.auth.credential"
+    try:
+        record = credential_of(find(tx, asked.auth.credential), None)
+    except NotThere as error:
+        raise InvalidValue(place, str(error)) from None
+    if record.type not in CLIENT_TYPES:
+        wanted = " or ".join(CLIENT_TYPES)
+        raise InvalidValue(
+            place, f"{record.name} is of type {record.type}; OAuth needs one of {wanted}"
+        )
+    return _client(record, trusted)
+
+
+def _fitting(tx: Tx, asked: Asked, trusted: Trusted) -> _Client:
+    """The one record of this authority and client id; none is a public client."""
+    wanted = (asked.auth.authority.rstrip("/").casefold(), asked.auth.client_id.casefold())
+    records = (credential_of(row, None) for row in find_all(tx) if row["type"] in CLIENT_TYPES)
+    found = [
+        client
+        for client in (_client(record, trusted) for record in records if record.plain)
+        if (client.authority.casefold(), client.client_id.casefold()) == wanted
+    ]
+    if len(found) > 1:
+        names = " and ".join(client.name for client in found)
+        raise InvalidValue(
+            f"{asked.where}.auth.credential",
+            f"is needed: {names} have the same authority and client id",
+        )
+    return found[0] if found else _Client()
+
+
+def _client(record: Credential, trusted: Trusted) -> _Client:
+    details = Details(record.stored, {})
+    if record.type == "msgraph":
+        app = MsGraph.load(details, where=f"credential {record.name}")
+        of_tenant = f"{AUTHORITY}/{app.tenant_id}" if app.tenant_id else ""
+        return _Client(record.name, app.authority or of_tenant, app.client_id, entra=True)
+    fields = OAuthClient.load(details, where=f"credential {record.name}")
+    named = tuple((name, url) for name in _ENDPOINTS if (url := getattr(fields, name)))
+    way = None
+    if fields.trust or fields.proxy:
+        way = Tls(trust=(trusted(fields.trust),) if fields.trust else ()), proxy_of(fields.proxy)
+    return _Client(record.name, fields.authority, fields.client_id, named, way=way)
+
+
+def check_grant(where: str, auth: Auth, grant: Grant) -> None:
+    """Refuse what cannot work, when it is saved; the sentence has the right value.
+
+    Raises InvalidValue.
+    """
+    flow: SignInFlow = auth.type  # type: ignore[assignment]  # of a side that has a grant
+    try:
+        check_sign_in(flow, grant.authority, grant.scopes, entra=grant.entra)
+    except InvalidValue as error:
+        sentence = error.sentence.removeprefix(f"{error.field}: ")
+        raise InvalidValue(f"{where}.auth.{error.field}", sentence) from None

@@ -1,0 +1,47 @@
+"""The client as the flows take it, out of an opened credential."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from postroom.credentials.tokens.grant import Grant
+from postroom.credentials.types.base import CredentialType
+from postroom.credentials.types.msgraph import MsGraph
+from postroom.credentials.types.oauth_client import OAuthClient
+from postroom.credentials.types.pem import read_certificates, read_key
+from postroom.errors import InvalidValue
+from postroom.oauth.assertion import SigningKey
+from postroom.oauth.client import Client, ClientSecret
+
+__all__ = ["client_of"]
+
+
+def client_of(grant: Grant, fields: CredentialType | None, *, proven: str = "") -> Client:
+    """The client of a grant with the secrets of its record; None for a public one.
+
+    ``proven`` is the label of the secret that worked last.
+    """
+    if fields is None:
+        return Client(grant.client_id)
+    if not isinstance(fields, MsGraph | OAuthClient):
+        raise InvalidValue("credential", f"one of type {fields.type_name} holds no OAuth client")
+    secrets = tuple(
+        ClientSecret(label, each.value, _end_of(each.valid_until))
+        for label, each in fields.client_secrets.items()
+        if each.value is not None
+    )
+    key = None
+    if fields.private_key is not None:
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        leaf = read_certificates(fields.certificate)[0].public_bytes(Encoding.DER)
+        key = SigningKey(read_key(fields.private_key, None), leaf)
+    return Client(grant.client_id, secrets, key, proven)
+
+
+def _end_of(day: dt.date | None) -> float | None:
+    """The end of that day in UTC: the dates that people write down are the last good ones."""
+    if day is None:
+        return None
+    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+    return (midnight + dt.timedelta(days=1)).timestamp()

@@ -1,0 +1,90 @@
+"""The keeper of tokens: a fresh one at once, a stale one fetched by exactly one process.
+
+What fetches is loaded when something is fetched: most commands never do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.grant import Grant
+from postroom.credentials.tokens.kept import Kept, Use, not_bound
+from postroom.credentials.tokens.rows import Access
+from postroom.db import Database, Seat, Tx
+from postroom.net.dial import Policy
+
+if TYPE_CHECKING:
+    from postroom.credentials.tokens.renewal import Renewal
+
+__all__ = ["Keeper"]
+
+_CLOSING: Final = 60.0
+
+
+class Keeper:
+    """The tokens of one room.  ``seat`` gives this process's seat among those that claim."""
+
+    def __init__(
+        self,
+        db: Database,
+        kept: Kept,
+        seat: Callable[[], Awaitable[Seat]],
+        *,
+        policy: Policy | None = None,
+    ) -> None:
+        self._db = db
+        self.kept = kept
+        self._seat = seat
+        self._policy = policy
+        self._made: Renewal | None = None
+        self._asking: dict[tuple[str, str], asyncio.Task[Access]] = {}
+
+    async def access(self, grant: Grant, use: Use) -> Access:
+        """A token that is good for a while.  Raises as :meth:`fresh` and :meth:`renew`."""
+        found = await self._db.write(lambda tx: self.fresh(tx, grant, use))
+        return found or await self.renew(grant, use)
+
+    def fresh(self, tx: Tx, grant: Grant, use: Use) -> Access | None:
+        """The stored token, if it is good for a while; as :meth:`Kept.fresh`."""
+        return self.kept.fresh(tx, grant, use)
+
+    async def renew(self, grant: Grant, use: Use, *, refused: int = 0) -> Access:
+        """Ask for a new token, once in this process and once in the fleet, however many want it.
+
+        ``refused`` is the version that a server did not take.  Whoever waits and is cancelled does
+        not cancel the asking: what a server has given must be stored.  Raises SignInError,
+        WireError, Refused (``sign_in_required``, ``destination_not_bound``), Locked.
+        """
+        key = (grant.sign_in, rows.scopes_key(grant))
+        running = self._asking.get(key)
+        if running is None:
+            running = asyncio.create_task(
+                self.renewal.renew(grant, use, refused), name="postroom-token"
+            )
+            self._asking[key] = running
+            running.add_done_callback(lambda _task: self._asking.pop(key, None))
+        access = await asyncio.shield(running)
+        bound = await self._db.read(lambda tx: rows.known_access(tx, grant))
+        if bound is None or use.line not in json.loads(bound["destinations"]):
+            raise not_bound(grant, use.line)  # somebody else asked, for another destination
+        return access
+
+    @property
+    def renewal(self) -> Renewal:
+        """What speaks to authorization servers."""
+        if self._made is None:
+            from postroom.credentials.tokens.renewal import Renewal
+
+            self._made = Renewal(self._db, self.kept, self._seat, policy=self._policy)
+        return self._made
+
+    async def close(self) -> None:
+        """Let what is asked right now be stored, then close the connections."""
+        if self._asking:
+            await asyncio.wait(self._asking.values(), timeout=_CLOSING)
+        if self._made is not None:
+            await self._made.close()

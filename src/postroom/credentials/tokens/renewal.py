@@ -1,0 +1,241 @@
+"""A token fetched: claimed by one process, asked for, sealed, and only then used.
+
+    in one transaction   the sign-in is claimed, the secrets are opened, written down
+    no transaction open  the authorization server is asked
+    in one transaction   what it gave is sealed, the claim released
+
+A refresh token that rotates is stored in the transaction that releases the claim; the one before it
+stays until the new one has worked.  Whoever loses the claim stores nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+from postroom.clock import monotonic, rfc3339, timestamp
+from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.endpoints import pinned, remember
+from postroom.credentials.tokens.grant import Grant
+from postroom.credentials.tokens.kept import Kept, Use, check_signed_in, required
+from postroom.credentials.tokens.pump import Pump
+from postroom.credentials.tokens.rows import REQUIRED, SIGNED_IN, Access
+from postroom.db import Claim, Database, Queue, Row, Seat, Tx
+from postroom.errors import PostroomError, SignInError
+from postroom.net.dial import Policy
+from postroom.net.http import HttpClients
+from postroom.oauth.client import Client
+from postroom.oauth.discovery import Endpoints, discover
+from postroom.oauth.steps import Flow
+from postroom.oauth.tokens import TokenGrant, client_credentials, refresh
+from postroom.secret import Secret
+
+__all__ = ["KEEP_ALIVE", "SIGN_INS", "Renewal"]
+
+SIGN_INS: Final = Queue("sign_ins", among="id")
+"""The claims of sign-ins: who asks the authorization server for one."""
+
+KEEP_ALIVE: Final = 86400.0
+"""Seconds after which a worker refreshes a sign-in that nobody used: unused ones end after weeks."""
+_WAIT: Final = 60.0  # for another process that is asking already
+_LOOK: Final = 0.1
+_FIRST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 900.0
+
+
+class _Work(NamedTuple):
+    """A claimed refresh: everything the authorization server is asked with.
+
+    ``kept`` are the refresh tokens with their versions, newest first; ``record`` the name and version
+    of the client's credential, None for a public client.
+    """
+
+    claim: Claim
+    client: Client
+    endpoints: Endpoints | None
+    kept: tuple[tuple[int, Secret], ...]
+    record: tuple[str, int] | None
+
+
+class Renewal:
+    """Asks authorization servers for the tokens of one room."""
+
+    def __init__(
+        self,
+        db: Database,
+        kept: Kept,
+        seat: Callable[[], Awaitable[Seat]],
+        *,
+        policy: Policy | None = None,
+    ) -> None:
+        self._db = db
+        self._kept = kept
+        self._seat = seat
+        self._policy = policy
+        self._http = HttpClients()
+
+    def pump(self, grant: Grant) -> Pump:
+        """Runs the flows of a grant over this room's connections."""
+        return Pump(self._http, grant, policy=self._policy)
+
+    async def close(self) -> None:
+        """Close the connections to authorization servers."""
+        await self._http.close()
+
+    async def renew(self, grant: Grant, use: Use, refused: int) -> Access:
+        """As :meth:`Keeper.renew`, for one of all who want it."""
+        owner = (await self._seat()).owner
+        deadline = monotonic() + _WAIT
+        while True:
+            found = await self._db.write(lambda tx: self._begin(tx, owner, grant, use, refused))
+            if isinstance(found, Access):
+                return found
+            if found is not None:
+                break
+            if monotonic() > deadline:
+                raise SignInError(
+                    "Another process has been asking for this token for a minute.",
+                    code="deferred", temporary=True, hint="It is tried again.",
+                )  # fmt: skip
+            await asyncio.sleep(_LOOK)
+        work = found
+        try:
+            version, granted = await self._ask(grant, work)
+        except PostroomError as error:
+            failure = error
+            await self._db.write(lambda tx: self._failed(tx, owner, grant, work, failure))
+            raise
+        return await self._db.write(
+            lambda tx: self._store_it(tx, owner, grant, use, work, version, granted)
+        )
+
+    def _begin(
+        self, tx: Tx, owner: str, grant: Grant, use: Use, refused: int
+    ) -> _Work | Access | None:
+        """Claim the sign-in and open what is asked with; None while somebody else has it."""
+        keyring = self._kept.keyring
+        already = self._kept.fresh(tx, grant, use, refused=refused)
+        if already is not None:
+            return already
+        now = timestamp()
+        row = rows.ensure(tx, grant, now=now)
+        check_signed_in(row, grant)
+        _check_pause(row, now)
+        tx.execute(
+            "UPDATE sign_ins SET due_at = :now WHERE id = :id AND due_at > :now",
+            id=row["id"],
+            now=now,
+        )
+        claims = SIGN_INS.claim(tx, owner=owner, now=now, limit=1, names=[row["id"]])
+        if not claims:
+            return None
+        self._kept.check_line(tx, row, grant, use.line)
+        record, client = None, client_of(grant, None)
+        if grant.credential:
+            opened = self._kept.store.open(
+                tx, grant.credential, line=grant.token_line, actor=use.actor, purpose=use.purpose
+            )
+            client = client_of(grant, opened.fields, proven=row["proof"])
+            record = (opened.credential.name, opened.version)
+        kept: tuple[tuple[int, Secret], ...] = ()
+        if grant.personal:
+            versions = rows.refresh_versions(tx, row["id"])
+            kept = tuple((one, rows.open_refresh(tx, keyring, row, one)) for one in versions)
+            self._kept.record(
+                tx, use.actor, "open", grant, line=grant.token_line, purpose=use.purpose
+            )
+        return _Work(claims[0], client, pinned(tx, grant), kept, record)
+
+    async def _ask(self, grant: Grant, work: _Work) -> tuple[int, TokenGrant]:
+        """Ask the server; gives the version of the refresh token that worked too (0: none)."""
+        pump = self.pump(grant)
+        endpoints = work.endpoints or await self.discovered(grant)
+        if not grant.personal:
+            flow = client_credentials(work.client, endpoints, grant.scopes, at=timestamp())
+            return 0, await pump.run(flow)
+        refusal: PostroomError | None = None
+        for version, token in work.kept:
+            try:
+                again: Flow[TokenGrant] = refresh(
+                    work.client, endpoints, token, grant.scopes, at=timestamp(),
+                    prove=bool(work.claim.row["proof"]),
+                )  # fmt: skip
+                return version, await pump.run(again)
+            except SignInError as error:
+                if error.code != "sign_in_required":
+                    raise
+                refusal = refusal or error  # the newest one's; the one before may still be good
+        raise refusal or required(grant, "")
+
+    async def discovered(self, grant: Grant) -> Endpoints:
+        """The endpoints of a grant's server: pinned, or looked up and pinned now."""
+        known = await self._db.read(lambda tx: pinned(tx, grant))
+        if known is not None:
+            return known
+        named = dict(grant.named)
+        found = await self.pump(grant).run(
+            discover(grant.authority, entra=grant.entra, named=named)
+        )
+        await self._db.write(lambda tx: remember(tx, grant, found, now=timestamp()))
+        return found
+
+    def _store_it(
+        self, tx: Tx, owner: str, grant: Grant, use: Use, work: _Work, used: int, new: TokenGrant
+    ) -> Access:
+        keyring = self._kept.keyring
+        SIGN_INS.guard(tx, work.claim, owner=owner)
+        row = rows.ensure(tx, grant, now=timestamp())
+        if grant.personal:
+            lines = json.loads(row["destinations"])
+            rows.forget_others(tx, keyring, row["id"], used)
+            if new.rotated and new.refresh_token is not None:
+                rows.keep_refresh(tx, keyring, row, new.refresh_token, lines)
+        else:
+            lines = self._kept.store.get(tx, grant.credential).destinations
+        now = timestamp()
+        made = Access(new.access_token, row["identity"], new.expires_at, 0, new.scope)
+        access = rows.keep_access(tx, keyring, row, grant, made, lines, now=now)
+        tx.execute(
+            "UPDATE sign_ins SET state = :state, note = '', proof = :proof, failures = 0, "
+            "refreshed_at = :now WHERE id = :id",
+            state=SIGNED_IN, proof=new.proof or row["proof"], now=now, id=row["id"],
+        )  # fmt: skip
+        SIGN_INS.release(tx, work.claim, owner=owner, due_at=now + KEEP_ALIVE)
+        if work.record is not None and new.proof:
+            self._kept.store.presented(tx, *work.record, now)
+        self._kept.record(
+            tx, use.actor, "refresh", grant, proof=new.proof, refused=list(new.refused),
+            rotated=new.rotated, until=rfc3339(new.expires_at),
+        )  # fmt: skip
+        return access
+
+    def _failed(self, tx: Tx, owner: str, grant: Grant, work: _Work, error: PostroomError) -> None:
+        """Give the claim back.  Nothing is deleted: only a definite refusal asks for a person."""
+        if not SIGN_INS.holds(tx, work.claim, owner=owner):
+            return
+        failures = work.claim.row["failures"] + 1
+        pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), _LONGEST_PAUSE)
+        pause = max(pause, float(error.facts.get("retry_after") or 0.0))
+        ended = error.code == "sign_in_required"
+        tx.execute(
+            "UPDATE sign_ins SET failures = :failures, note = :note, state = "
+            "CASE WHEN :ended THEN :required ELSE state END WHERE id = :id",
+            failures=failures, note=error.reason, ended=ended, required=REQUIRED, id=work.claim.id,
+        )  # fmt: skip
+        SIGN_INS.release(tx, work.claim, owner=owner, due_at=timestamp() + pause)
+        if ended:
+            self._kept.record(tx, "postroom", "sign-in required", grant, why=error.reason)
+
+
+def _check_pause(row: Row, now: float) -> None:
+    """After a failure nobody asks again before the pause is over, or the server is asked to death."""
+    if row["failures"] and row["owner"] is None and row["due_at"] > now:
+        raise SignInError(
+            f"The authorization server failed a moment ago: {row['note']}",
+            code="deferred",
+            temporary=True,
+            hint=f"It is asked again in {row['due_at'] - now:.0f} s.",
+        )

@@ -1,0 +1,204 @@
+"""A person signs in: by a code on another device, or in a browser; stored once it is the right one.
+
+Nothing of an earlier sign-in is touched before the new one is complete: it is the expected account,
+it was granted what was asked for, and it can be renewed without the person.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from postroom.clock import timestamp
+from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.endpoints import forget
+from postroom.credentials.tokens.grant import Grant
+from postroom.credentials.tokens.kept import Kept
+from postroom.credentials.tokens.renewal import KEEP_ALIVE, Renewal
+from postroom.credentials.tokens.rows import SIGNED_IN, Access
+from postroom.db import Database, Tx
+from postroom.errors import InvalidValue, SignInError, WireError
+from postroom.oauth.client import Client
+from postroom.oauth.code import Pending, begin, callback
+from postroom.oauth.device import DeviceCode, device_authorization, poll
+from postroom.oauth.discovery import Endpoints, is_entra, tenant_of
+from postroom.oauth.identity import check_account, signed_in
+from postroom.oauth.scopes import compare, with_identity
+from postroom.oauth.tokens import TokenGrant, exchange_code, revoke
+from postroom.secret import Secret
+
+__all__ = ["Asked", "Done", "Prove", "SigningIn", "sign_out"]
+
+Prove = Callable[[Access], Awaitable[None]]
+"""Uses a new token where it is meant for, before an earlier sign-in is given up; raises WireError."""
+
+
+class Asked(NamedTuple):
+    """A sign-in that is wanted: ``lines`` are all destinations its tokens may go to (the
+    authorization server's own, and ``bearer+...``), ``scopes`` all that any connection needs.
+    """
+
+    grant: Grant
+    lines: tuple[str, ...]
+    scopes: tuple[str, ...]
+    actor: str
+
+
+class Done(NamedTuple):
+    """A sign-in that was stored: who it was (empty: the server did not say), what was granted, and
+    what was granted without having been asked for.
+    """
+
+    identity: str
+    granted: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+class SigningIn:
+    """One sign-in of one person."""
+
+    def __init__(
+        self, db: Database, kept: Kept, renewal: Renewal, asked: Asked, prove: Prove | None = None
+    ) -> None:
+        self._db = db
+        self._kept = kept
+        self._renewal = renewal
+        self._asked = asked
+        self._prove = prove
+        self._grant = dataclasses.replace(asked.grant, scopes=with_identity(asked.scopes))
+
+    async def by_device(self, tell: Callable[[DeviceCode], None]) -> Done:
+        """The device flow (RFC 8628): ``tell`` is given the code, then we wait for the person.
+
+        Raises SignInError when they deny it, are too late, or are somebody else; WireError.
+        """
+        client, endpoints = await self._begin()
+        pump = self._renewal.pump(self._grant)
+        device = await pump.run(
+            device_authorization(client, endpoints, self._grant.scopes, at=timestamp())
+        )
+        tell(device)
+        return await self._finish(await pump.run(poll(client, endpoints, device)))
+
+    async def by_code(
+        self, redirect_uri: str, answer: Callable[[Pending], Awaitable[str]],
+        *, extra: tuple[tuple[str, str], ...] = (),
+    ) -> Done:  # fmt: skip
+        """The authorization code with PKCE: ``answer`` shows the address and gives the query that
+        came back to ``redirect_uri``.  Raises as :meth:`by_device`.
+        """
+        client, endpoints = await self._begin()
+        pending = begin(
+            client, endpoints, self._grant.scopes, redirect_uri=redirect_uri, at=timestamp(),
+            account=self._grant.account, extra=extra,
+        )  # fmt: skip
+        code = callback(pending, await answer(pending), at=timestamp())
+        flow = exchange_code(client, endpoints, pending, code, at=timestamp())
+        return await self._finish(await self._renewal.pump(self._grant).run(flow))
+
+    # ------------------------------------------------------------------ inside
+
+    async def _begin(self) -> tuple[Client, Endpoints]:
+        """The client, opened and written down, and the server as it is today."""
+        client = await self._db.write(self._open_client)
+        return client, await self._renewal.discovered(self._grant)
+
+    def _open_client(self, tx: Tx) -> Client:
+        forget(tx, self._grant)
+        grant, actor = self._grant, self._asked.actor
+        _ = self._kept.keyring  # a locked room signs nobody in
+        if not grant.credential:
+            return client_of(grant, None)
+        opened = self._kept.store.open(
+            tx,
+            grant.credential,
+            line=grant.token_line,
+            actor=actor,
+            purpose=f"sign in {grant.label}",
+        )
+        return client_of(grant, opened.fields)
+
+    async def _finish(self, new: TokenGrant) -> Done:
+        who = signed_in(new)
+        entra = is_entra(self._grant.authority) if self._grant.entra is None else self._grant.entra
+        tenant = tenant_of(self._grant.authority) if entra else ""
+        check_account(who, self._grant.account, tenant=tenant)
+        difference = compare(self._asked.scopes, new.scope, renewable=new.refresh_token is not None)
+        if difference.missing:
+            raise SignInError(
+                f"The sign-in was not granted {', '.join(difference.missing)}; nothing was stored.",
+                hint="Grant the app these permissions (an administrator may have to consent), and "
+                "sign in again.",
+                missing=list(difference.missing),
+            )
+        if new.refresh_token is None:
+            raise SignInError(
+                "The authorization server gave no refresh token, so the sign-in would end within "
+                "hours; nothing was stored.",
+                hint="Ask for the scope offline_access, and allow it to the app.",
+            )
+        access = Access(new.access_token, who.name, new.expires_at, 0, new.scope)
+        known = await self._db.read(lambda tx: rows.find(tx, self._grant.sign_in))
+        if self._prove is not None and known is not None and known["version"]:
+            await self._prove(access)
+        await self._db.write(lambda tx: self._keep(tx, new, access))
+        return Done(who.name, new.scope, difference.extra)
+
+    def _keep(self, tx: Tx, new: TokenGrant, access: Access) -> None:
+        keyring, grant, now = self._kept.keyring, self._asked.grant, timestamp()
+        row = rows.ensure(tx, grant, now=now)
+        # whoever refreshes the sign-in before this one loses his claim with the epoch
+        tx.execute(
+            "UPDATE sign_ins SET flow = :flow, identity = :identity, state = :state, note = '', "
+            "proof = :proof, signed_in_at = :now, signed_in_by = :actor, refreshed_at = :now, "
+            "failures = 0, owner = NULL, epoch = epoch + 1, due_at = :due WHERE id = :id",
+            flow=grant.flow, identity=access.identity, state=SIGNED_IN, proof=new.proof, now=now,
+            actor=self._asked.actor, due=now + KEEP_ALIVE, id=row["id"],
+        )  # fmt: skip
+        rows.drop_access(tx, keyring, row["id"])
+        rows.forget_others(tx, keyring, row["id"], 0)
+        whole = rows.ensure(tx, grant, now=now)
+        assert new.refresh_token is not None  # noqa: S101  # asked above
+        rows.keep_refresh(tx, keyring, whole, new.refresh_token, self._asked.lines)
+        if set(grant.scopes) == set(self._asked.scopes):
+            rows.keep_access(tx, keyring, whole, grant, access, self._asked.lines, now=now)
+        self._kept.record(
+            tx, self._asked.actor, "sign in", grant, identity=access.identity, flow=grant.flow,
+            granted=list(new.scope), lines=list(self._asked.lines),
+        )  # fmt: skip
+
+
+async def sign_out(db: Database, kept: Kept, renewal: Renewal, grant: Grant, *, actor: str) -> bool:
+    """Revoke a sign-in at the server (RFC 7009) and destroy its tokens; True when it was revoked.
+
+    A server that has no such endpoint, or does not answer, keeps nobody from signing out here.
+    Raises InvalidValue when nobody is signed in, Locked.
+    """
+
+    def opened(tx: Tx) -> tuple[Client, Secret]:
+        row = rows.find(tx, grant.sign_in)
+        if row is None or not row["version"]:
+            raise InvalidValue("", f"nobody is signed in for {grant.label}")
+        token = rows.open_refresh(tx, kept.keyring, row, row["version"])
+        kept.record(tx, actor, "open", grant, line=grant.token_line, purpose="sign out")
+        if not grant.credential:
+            return client_of(grant, None), token
+        found = kept.store.open(
+            tx, grant.credential, line=grant.token_line, actor=actor, purpose="sign out"
+        )
+        return client_of(grant, found.fields, proven=row["proof"]), token
+
+    def gone(tx: Tx) -> None:
+        rows.destroy(tx, kept.keyring, grant.sign_in)
+        kept.record(tx, actor, "sign out", grant, revoked=revoked)
+
+    client, token = await db.write(opened)
+    try:
+        endpoints = await renewal.discovered(grant)
+        revoked = await renewal.pump(grant).run(revoke(client, endpoints, token, at=timestamp()))
+    except WireError:
+        revoked = False
+    await db.write(gone)
+    return revoked

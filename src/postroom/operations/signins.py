@@ -1,0 +1,194 @@
+"""Operations on sign-ins by OAuth: a person signs in for a connection, or out; what there is."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from postroom.clock import rfc3339, timestamp
+from postroom.connections import store
+from postroom.connections.open import dial_store, dial_transport
+from postroom.connections.signins import SignInUse, sign_ins
+from postroom.credentials.tokens import BEARER, Access, Use, rows
+from postroom.db import Tx
+from postroom.errors import PostroomError, Refused, WireError
+from postroom.operations.desk import Desk
+
+if TYPE_CHECKING:  # a worker that signs nobody in does not load them
+    from postroom.credentials.tokens.signing_in import Done
+    from postroom.oauth.code import Pending
+    from postroom.oauth.device import DeviceCode
+
+__all__ = ["SignIns", "SignedInAs", "Tell"]
+
+How = Literal["device", "browser"]
+Tell = Callable[["DeviceCode | Pending"], None]
+"""Shows a person what to do: an address and a code, or an address to open."""
+
+_LOOPBACK: Final = "http://localhost"
+
+
+class SignedInAs(NamedTuple):
+    """What a sign-in came to: who it is for and who it was, what it serves, and what was granted."""
+
+    account: str
+    identity: str
+    connections: tuple[str, ...]
+    granted: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As doors show it."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in self._asdict().items()}
+
+
+class SignIns:
+    """What a person may do with sign-ins."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def sign_in(
+        self, name: str, tell: Tell, *, how: How | None = None
+    ) -> builtins.list[SignedInAs]:
+        """Sign in for a connection, once for each account it needs.  One sign-in serves every
+        connection with the same client, authority and account.
+
+        ``tell`` shows the person what to do; ``how`` overrides the flow that the connection names.
+        Raises Refused (``not_supported``) where no person signs in, SignInError, WireError.
+        """
+        done = []
+        for use in await self._desk.db.read(lambda tx: self._wanted(tx, name)):
+            found = await self._one(use, tell, how)
+            served = tuple(use.connections)
+            account = use.grant.account
+            done.append(SignedInAs(account, found.identity, served, found.granted, found.extra))
+        return done
+
+    async def sign_out(self, name: str) -> bool:
+        """Revoke the sign-ins of a connection at the server, and forget them; True when all were
+        revoked there too.  Raises InvalidValue when nobody is signed in.
+        """
+        from postroom.credentials.tokens.signing_in import sign_out
+
+        tokens, actor = self._desk.tokens, self._desk.actor
+        revoked = True
+        for use in await self._desk.db.read(lambda tx: self._wanted(tx, name)):
+            out = await sign_out(self._desk.db, tokens.kept, tokens.renewal, use.grant, actor=actor)
+            revoked = revoked and out
+        return revoked
+
+    async def list(self) -> builtins.list[dict[str, Any]]:
+        """Every sign-in: for whom, who it was, its state, when a token came last, and whom it serves."""
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            uses = sign_ins(tx, self._desk.resolver(tx))
+            return [_shown(row, uses.get(row["id"])) for row in rows.find_all(tx)]
+
+        return await self._desk.db.read(body)
+
+    async def keep_alive(self) -> builtins.list[tuple[str, PostroomError]]:
+        """Refresh the sign-ins that nobody used for a day: servers end those that lie unused.
+
+        Gives what failed; the others are tried all the same.
+        """
+        failed = []
+        for use, version in await self._desk.db.read(self._idle):
+            line = next(line for line in sorted(use.lines) if line.startswith(BEARER))
+            wanted = Use(line, "postroom", "keep the sign-in alive")
+            try:
+                await self._desk.tokens.renew(use.grant, wanted, refused=version)
+            except PostroomError as error:
+                failed.append((use.grant.label, error))
+        return failed
+
+    # ------------------------------------------------------------------ inside
+
+    def _idle(self, tx: Tx) -> builtins.list[tuple[SignInUse, int]]:
+        """The sign-ins that are due, each with the version of its access token (0: it has none)."""
+        found = []
+        for key, use in sign_ins(tx, self._desk.resolver(tx)).items():
+            row = rows.find(tx, key)
+            if row is None or row["state"] != rows.SIGNED_IN or row["due_at"] > timestamp():
+                continue
+            if use.grant.personal:
+                known = rows.known_access(tx, use.grant)
+                found.append((use, known["version"] if known else 0))
+        return found
+
+    def _wanted(self, tx: Tx, name: str) -> builtins.list[SignInUse]:
+        """The sign-ins by a person that a connection needs."""
+        connection = store.get(tx, name).name
+        effective = self._desk.resolver(tx).effective(connection)
+        keys = {
+            side.grant.sign_in: None
+            for side in effective.sides
+            if side.grant is not None and side.grant.personal
+        }
+        if not keys:
+            raise Refused(
+                f"Nobody signs in for connection {connection}: it has no side with a device flow or "
+                "an authorization code.",
+                code="not_supported",
+                hint=f"See how it signs in: postroom connection show {connection}",
+            )
+        found = sign_ins(tx, self._desk.resolver(tx))
+        return [found[key] for key in keys]
+
+    async def _one(self, use: SignInUse, tell: Tell, how: How | None) -> Done:
+        from postroom.credentials.tokens.signing_in import Asked, SigningIn
+        from postroom.net.loopback import Loopback
+        from postroom.oauth.code import LIFETIME, loopback
+
+        grant = use.grant
+        if how is not None:
+            flow: Any = "device_flow" if how == "device" else "authorization_code"
+            grant = dataclasses.replace(grant, flow=flow)
+        lines, scopes = tuple(sorted(use.lines)), tuple(use.scopes)
+        tokens = self._desk.tokens
+        signing = SigningIn(
+            self._desk.db, tokens.kept, tokens.renewal,
+            Asked(grant, lines, scopes, self._desk.actor), self._proving(use),
+        )  # fmt: skip
+        if grant.flow == "device_flow":
+            return await signing.by_device(tell)
+        async with Loopback(grant.redirect_uri or _LOOPBACK) as heard:
+            redirect = loopback(grant.redirect_uri or _LOOPBACK, heard.port)
+
+            async def answer(pending: Pending) -> str:
+                tell(pending)
+                return await heard.query(LIFETIME)
+
+            return await signing.by_code(redirect, answer)
+
+    def _proving(self, use: SignInUse) -> Callable[[Access], Awaitable[None]]:
+        """Opens one side with a new token: only then is the sign-in of before given up."""
+        name, places = next(iter(use.connections.items()))
+        place: Any = places[0]
+
+        async def prove(access: Access) -> None:
+            prepared = await self._desk.opener.prepare_with(name, place, access)
+            dial = dial_store if place == "incoming" else dial_transport
+            try:
+                opened = await dial(prepared)
+            except WireError as error:
+                error.hint = f"The sign-in of before stays. {error.hint}".strip()
+                raise
+            opened.abandon()
+
+        return prove
+
+
+def _shown(row: Any, use: SignInUse | None) -> dict[str, Any]:
+    def at(value: float | None) -> str | None:
+        return None if value is None else rfc3339(value)
+
+    return {
+        "account": row["account"], "identity": row["identity"], "authority": row["authority"],
+        "client_id": row["client_id"], "flow": row["flow"], "state": row["state"],
+        "note": row["note"], "signed_in_at": at(row["signed_in_at"]),
+        "signed_in_by": row["signed_in_by"], "refreshed_at": at(row["refreshed_at"]),
+        "connections": sorted(use.connections) if use else [],
+    }  # fmt: skip
