@@ -29,7 +29,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "upgrade": ("room", "Bring a room of an earlier release to this one; a copy is kept."),
     "send": ("send", "Send a message through the outbox."),
     "worker": ("work", "Collect for every source, send for every service."),
-    "explain": ("explain", "What a noun, a type, a sink or an error code is."),
+    "explain": ("explain", "What a noun, a type, a sink or any error is, of any program."),
     "credential": ("credential", "Sealed credentials: add, set, list, show, test ..."),
     "connection": ("connection", "Email connections: add, set, list, show, test, log ..."),
     "source": ("source", "Mail collected: add, run, watch, ledger, release ..."),
