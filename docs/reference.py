@@ -13,11 +13,11 @@ from typing import Any
 
 from docs import meanings
 from docs.markup import page, table
+from docs.providers import presets_page, refusals_page, registering_page
 from docs.verbs import cli_page, exits
 from postroom.errors import CODES
 from postroom.fields import Described, Fields, describe, model_of
 from postroom.operations.declared import about_type, credential_types, nouns, sinks
-from postroom.operations.explaining import refusals
 
 __all__ = ["HERE", "main", "pages"]
 
@@ -61,7 +61,9 @@ def pages() -> dict[str, str]:
     found["sinks.md"] = _sinks()
     found["cli.md"] = cli_page()
     found["errors.md"] = _errors()
-    found["refusals.md"] = _refusals()
+    found["refusals.md"] = refusals_page()
+    found["presets.md"] = presets_page()
+    found["registering.md"] = registering_page()
     found["macros.md"] = _macros()
     found["environment.md"] = _environment()
     found["index.md"] = _index(found)
@@ -219,29 +221,6 @@ def _errors() -> str:
 
 def _statuses(code: str) -> str:
     return " or ".join(map(str, meanings.exit_statuses(code)))
-
-
-def _refusals() -> str:
-    parts = []
-    for one in refusals():
-        rows = (
-            (f"`{each.key}`", each.sentence, each.cause, each.action, each.again)
-            for each in one.rows
-        )
-        parts += [
-            f"## {one.title}",
-            f"Seen {one.seen}. Sources: " + ", ".join(f"<{link}>" for link in one.sources) + ".",
-            table(("Error", "Means", "Usual cause", "What to do", "Again"), rows),
-        ]
-    return page(
-        "Errors of other programs",
-        "What mail servers and authorization servers answer, whichever program asked them. Paste the "
-        'whole error and it is looked up: `postroom explain "535 5.7.139 Authentication '
-        'unsuccessful"`, or by `postroom explain -` from standard input. Replies of SMTP with other '
-        "enhanced codes (RFC 3463), TLS, DNS and sockets are known to it as well. *Again*: whether "
-        "trying the same again may help.",
-        *parts,
-    )
 
 
 def _macros() -> str:

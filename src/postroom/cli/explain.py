@@ -21,6 +21,7 @@ from postroom.operations.declared import about_type, credential_types, nouns, si
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
 from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
+from postroom.operations.presetting import PRESETS, preset_named, presets, shown_preset
 
 __all__ = ["app"]
 
@@ -57,6 +58,7 @@ def explain(
             give=("what",),
         )
         show.note("Macros such as ${NAME}: postroom explain macros")
+        show.note("Providers that are known (gmail, microsoft365 ...): postroom explain presets")
         show.note("Error codes are explained as well: postroom explain timed_out")
         show.note(
             'So is any error, pasted: postroom explain "535 5.7.139 Authentication unsuccessful"'
@@ -68,13 +70,17 @@ def explain(
         _code(what)
     elif what == "macros":
         _macros()
+    elif what == "presets":
+        _presets()
+    elif what in PRESETS:
+        _preset(what)
     elif what in VERBS:
         show.say(f"{what}: {VERBS[what][1]}", name=what, about=VERBS[what][1])
         if what == "credential":
             show.note(f"Its types, each explained by its name: {', '.join(credential_types())}")
         show.note(f"Every verb and option: postroom {what} --help")
     elif _NAME.fullmatch(what):
-        _named_or_error(what, [*known, *CODES, "macros"])
+        _named_or_error(what, [*known, *CODES, "macros", "presets", *PRESETS])
     else:
         _errors(what)
 
@@ -162,6 +168,28 @@ def _macros() -> None:
         print(show.said(f"    {row['stands_for']}", indent=4))
     print("\n" + show.said(f"They may stand in: {', '.join(places)}.", indent=4))
     print(show.said("A literal ${ is written $${. What was received is never expanded."))
+
+
+def _presets() -> None:
+    """The providers whose hosts, ports, sign-ins and quirks are known."""
+    show.items(
+        presets(),
+        (
+            ("preset", "PRESET"), ("provider", "PROVIDER"), ("imap", "IMAP"), ("smtp", "SMTP"),
+            ("sign_in", "SIGN-IN, THE BEST FIRST"),
+        ),
+        empty="", give=("sign_in",),
+    )  # fmt: skip
+    show.note("Quirks and sources of one: postroom explain gmail")
+    show.note(
+        "Use one: postroom connection add NAME --preset gmail --user ADDRESS --credential NAME"
+    )
+
+
+def _preset(key: str) -> None:
+    """One provider: what is known of it, since when, and from where."""
+    found = shown_preset(preset_named(key))
+    show.record(found, {name.replace("_", "-"): value for name, value in found.items()})
 
 
 def _bare(text: str) -> str:

@@ -30,6 +30,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "send": ("send", "Send a message through the outbox."),
     "worker": ("work", "Collect for every source, send for every service."),
     "explain": ("explain", "What a noun, a type, a sink or any error is, of any program."),
+    "guide": ("guide", "How an app is registered at Microsoft or Google, with the values to copy."),
     "credential": ("credential", "Sealed credentials: add, set, list, show, test ..."),
     "connection": ("connection", "Email connections: add, set, list, show, test, log ..."),
     "source": ("source", "Mail collected: add, run, watch, ledger, release ..."),

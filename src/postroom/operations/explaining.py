@@ -167,6 +167,5 @@ def _ours(text: str) -> list[Explained]:
 
 def _code(code: str) -> Explained:
     told = CODE_MEANINGS[code]
-    return Explained(
-        code, *(part.replace("`", "") for part in (told.means, told.cause, told.do)), told.again
-    )
+    means, cause, do = (part.replace("`", "") for part in (told.means, told.cause, told.do))
+    return Explained(code, means, cause, do, told.again)
