@@ -47,8 +47,9 @@ def test_an_unknown_host_is_named(cli: Cli, wired: User) -> None:
 def test_a_refused_port_is_named(cli: Cli, wired: User) -> None:
     change(cli, port=1)
     says(cli("connection", "test", "acme"), 75, "127.0.0.1:1", "refused")
-    steps = cli("connection", "test", "acme", "--json").json["steps"]
-    assert [one["name"] for one in steps if not one["ok"]] == ["connect"]
+    sides = {one["side"]: one for one in cli("connection", "test", "acme", "--json").json["sides"]}
+    failed = [step["name"] for step in sides["incoming"]["steps"] if not step["ok"]]
+    assert failed == ["connect"]
 
 
 @pytest.mark.parametrize(

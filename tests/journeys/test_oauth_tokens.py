@@ -12,7 +12,7 @@ import pytest
 
 from postroom.app import Room
 from postroom.credentials.tokens import Use
-from postroom.db import Tx
+from postroom.db import Row, Tx
 from postroom.errors import PostroomError
 from tests.child import Child
 from tests.ground import Client, Ground, User
@@ -58,6 +58,15 @@ async def _edit(room: Room, sql: str, **values: Any) -> None:
     await room.desk.db.write(body)
 
 
+async def _sealed(room: Room, kind: str) -> list[Row]:
+    return await room.desk.db.read(
+        lambda tx: tx.all(
+            "SELECT record, data_key, blob FROM sealed WHERE kind = :kind ORDER BY record",
+            kind=kind,
+        )
+    )
+
+
 async def test_a_host_edited_in_the_database_gets_no_token(
     room: Room, ground: Ground, fresh_user: User
 ) -> None:
@@ -96,12 +105,7 @@ async def test_the_tokens_of_two_sign_ins_cannot_be_swapped(
     await connect(room, ground, other, "oauth_device_flow", name="other")
     await room.signins.sign_in("other", approving(ground.oauth, other.address))
     for kind in ("refresh-token", "access-token"):
-        rows = await room.desk.db.read(
-            lambda tx, kind=kind: tx.all(
-                "SELECT record, data_key, blob FROM sealed WHERE kind = :kind ORDER BY record",
-                kind=kind,
-            )
-        )
+        rows = await _sealed(room, kind)
         for one, two in (rows, rows[::-1]):
             await _edit(
                 room,
@@ -237,3 +241,23 @@ def _asking(room: Room, go: Path, times: int) -> Child:
     """A process that asks for so many tokens at once when ``go`` is there."""
     settings = room.settings
     return Child("-c", _WANTS, str(settings.room), str(settings.kek), str(go), str(times))
+
+
+async def test_a_test_by_hand_waits_for_no_pause(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """After a failure nobody hammers the server, but a person who mended it sees at once."""
+    client = await _signed_in(room, ground, fresh_user, ttl=1)
+    await asyncio.sleep(1)
+    ground.oauth.fault("token:refresh_token", client=client, status=503, headers={}, body="")
+    with pytest.raises(PostroomError):
+        await room.desk.opener.prepare("acme", "incoming")
+    before = ground.oauth.counts(client)["token:refresh_token"]
+    with pytest.raises(PostroomError, match="asked again in"):
+        await room.desk.opener.prepare("acme", "incoming")
+    prepared = await room.desk.opener.prepare("acme", "incoming", anew=True)
+    assert prepared.access is not None
+    again = await room.desk.opener.prepare("acme", "incoming", anew=True)
+    assert again.access is not None
+    assert again.access.version == prepared.access.version + 1
+    assert ground.oauth.counts(client)["token:refresh_token"] == before + 2

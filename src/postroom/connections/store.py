@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any, NamedTuple
 
@@ -163,8 +164,13 @@ def _body(connection: Connection) -> str:
 
 
 def _connection(row: Row) -> Connection:
-    body: dict[str, Any] = json.loads(row["body"])
-    return parse(Connection, body | {"name": row["name"]}, where=f"connection {row['name']}")
+    return _parsed(row["name"], row["body"])
+
+
+@functools.lru_cache(1024)  # by the very text: one that was changed is another
+def _parsed(name: str, text: str) -> Connection:
+    body: dict[str, Any] = json.loads(text)
+    return parse(Connection, body | {"name": name}, where=f"connection {name}")
 
 
 def _not_there(tx: Tx, name: str) -> NotThere:

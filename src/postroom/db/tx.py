@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,19 +24,26 @@ class Tx:
     """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body.
 
     ``known`` is what one body may leave to the next in the same transaction, while nobody else can
-    write: the end of a chain, say.  It is emptied when a body is rolled back.
+    write: the end of a chain, say.  ``kept`` is what it may leave to later transactions as well, as
+    long as no other process has written in between.  Both are emptied when a body is rolled back.
     """
 
     dialect: ClassVar = "sqlite"
     """Which text of a statement is meant, where a statement has one for each dialect."""
 
-    __slots__ = ("_connection", "known", "path")
+    __slots__ = ("_connection", "kept", "known", "path")
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        kept: dict[tuple[str, str], Any] | None = None,
+    ) -> None:
         """``path`` is the database's file: where the disk is asked when something goes wrong."""
         self._connection = connection
         self.path = path
         self.known: dict[tuple[str, str], Any] = {}
+        self.kept: dict[tuple[str, str], Any] = {} if kept is None else kept
 
     def execute(self, sql: str, **values: Any) -> int:
         """Run one statement; gives the number of rows it changed."""
@@ -46,8 +53,12 @@ class Tx:
         """Run one INSERT into a table with an IDENTITY column; gives the new id."""
         return self._run(sql, values).lastrowid or 0
 
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run one statement once for each mapping of values."""
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:
+        """Run one statement once for each mapping of values.
+
+        A row that is written for each message gives a sequence, for ``?`` in their order: finding
+        a dozen values by name costs as much as the rest of an insert.
+        """
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.Error as error:

@@ -166,7 +166,7 @@ def _denied(pending: Pending, error: str, description: str) -> SignInError:
         said=shown(": ".join(filter(None, (error, description))), scrubber),
         hint=known.action if known else "Begin the sign-in again.",
         temporary=bool(known and known.temporary),
-        error=shown(error, scrubber)[:80],
+        oauth_error=shown(error, scrubber)[:80],
     )
 
 

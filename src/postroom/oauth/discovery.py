@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from postroom.errors import InvalidValue, PostroomError, ProtocolError, SignInError
 from postroom.oauth.answers import document, retry_after, shown, text_of, texts_of
+from postroom.oauth.failures import Refusal, failure, refusal_in
 from postroom.oauth.steps import Answer, Ask, Flow, ask
 
 __all__ = [
@@ -185,12 +186,22 @@ def _found(authority: str, places: tuple[str, ...]) -> Flow[tuple[Answer, str]]:
             document(answer)  # raises: redirects are never followed
     if failed is not None:
         raise failed
+    refusal = _refusal(answer)
+    if refusal is not None and refusal.codes:  # Entra's, such as that there is no such tenant
+        raise failure(refusal, answer, Ask("GET", places[-1]), "discovery")
     raise SignInError(
         f"{shown(authority)} has no metadata of an authorization server (HTTP {answer.status}).",
         hint="Check the authority. A server without metadata is used by naming token_endpoint and "
         "the other endpoints in the credential.",
         looked_at=list(places),
     )
+
+
+def _refusal(answer: Answer) -> Refusal | None:
+    try:
+        return refusal_in(document(answer))
+    except ProtocolError:
+        return None
 
 
 def _is_tenants(authority: str, issuer: str) -> bool:

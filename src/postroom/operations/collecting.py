@@ -16,8 +16,9 @@ from postroom.operations.expanding import expanded, naming
 from postroom.protocols.base import MessageStore
 from postroom.sinks import Sink
 from postroom.sources import retention, store
-from postroom.sources.collector import SOURCES, Progress, Tally
+from postroom.sources.collector import SOURCES
 from postroom.sources.deadline import Deadline
+from postroom.sources.handing import Progress, Tally
 from postroom.sources.naming import Naming
 from postroom.sources.preview import Preview, preview
 from postroom.sources.source import Source

@@ -74,6 +74,8 @@ class Dispatcher:
         self._on_lost = on_lost
         self._owe = owe
         self._stop = asyncio.Event()
+        self._held: frozenset[str] = frozenset()
+        self._held_at: int | None = None  # the version of the database that this was read from
 
     async def drain(
         self,
@@ -260,7 +262,10 @@ class Dispatcher:
 
     def _stops(self, service: str) -> bool:
         """Whether no further message of a service is to be begun: an operator holds it, or the end."""
-        return self._stop.is_set() or service in self._db.read_now(services.held_names)
+        version = self._db.data_version()  # asked first: what is read then is at least as new
+        if version != self._held_at:
+            self._held, self._held_at = self._db.read_now(services.held_names), version
+        return self._stop.is_set() or service in self._held
 
     async def _claim(self, by_name: dict[str, Service], item: str, done: Drained) -> list[Claim]:
         """Rows to send now; none: nothing more is due.  What is found in doubt is counted."""

@@ -146,7 +146,7 @@ def add(
         known = _by_key(tx, name, idempotency_key, digest)
         if known is not None:
             return known
-    if waiting_count(tx, name) >= service.queue_size:
+    if _at_most(tx, name, service.queue_size) >= service.queue_size:
         raise Refused(
             f"The queue of service {name} is full ({service.queue_size} messages wait).",
             code="queue_full",
@@ -211,6 +211,19 @@ def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
             hint="Use a new key for a new message; the same key only repeats the same request.",
         )
     return str(row["id"])
+
+
+def _at_most(tx: Tx, service: str, size: int) -> int:
+    """How many messages of a service wait, at the most; counted where that may be ``size``.
+
+    What was counted once, and each message that was stored since, is as many as there can be while
+    nobody else writes: a long queue is not counted for each message.
+    """
+    known: int | None = tx.kept.get(("waiting", service))
+    if known is None or known >= size:
+        known = waiting_count(tx, service)
+    tx.kept["waiting", service] = known + 1
+    return known
 
 
 def waiting_count(tx: Tx, service: str) -> int:
@@ -309,6 +322,7 @@ def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
             hint="It is kept for 7 days after a message is finished; send it anew.",
         )
     now = timestamp()
+    tx.kept.pop(("waiting", found.service), None)  # it may be one that waits again
     tx.execute(
         "UPDATE outbox SET state = :state, reason = :reason, due_at = :now, updated_at = :now, "
         "finished_at = :finished, queued_at = CASE WHEN :retry THEN :now ELSE queued_at END, "

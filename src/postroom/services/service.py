@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any, Literal, Self
 
@@ -9,7 +10,7 @@ from pydantic import model_validator
 
 from postroom.clock import timestamp
 from postroom.credentials.types.addresses import Senders
-from postroom.db import Conflict, Row, Tx
+from postroom.db import Conflict, Tx
 from postroom.errors import NotThere, Refused
 from postroom.fields import Duration, Fields, Name, Rate, check_waits, field, nearest, parse, shown
 
@@ -18,6 +19,7 @@ __all__ = [
     "Service",
     "add",
     "delete",
+    "find",
     "get",
     "held_names",
     "hold",
@@ -135,20 +137,27 @@ def replace(tx: Tx, service: Service) -> None:
 
 def get(tx: Tx, name: str) -> Service:
     """The service of that name.  Raises NotThere with the nearest name."""
-    row = tx.one("SELECT * FROM services WHERE name_key = :key", key=name.casefold())
-    if row is None:
+    found = find(tx, name)
+    if found is None:
         names = [each["name"] for each in tx.all("SELECT name FROM services")]
         close = nearest(name, names)
         raise NotThere(
             f"There is no service called {name!r}.",
             hint=f"Did you mean {close}?" if close else "List them: postroom service list",
         )
-    return _service(row)
+    return found
+
+
+def find(tx: Tx, name: str) -> Service | None:
+    """The service of that name, or None."""
+    row = tx.one("SELECT name, body FROM services WHERE name_key = :key", key=name.casefold())
+    return None if row is None else _parsed(row["name"], row["body"])
 
 
 def load_all(tx: Tx) -> list[Service]:
     """Every service, by name."""
-    return [_service(row) for row in tx.all("SELECT * FROM services ORDER BY name_key")]
+    rows = tx.all("SELECT name, body FROM services ORDER BY name_key")
+    return [_parsed(row["name"], row["body"]) for row in rows]
 
 
 def delete(tx: Tx, name: str) -> None:
@@ -179,6 +188,7 @@ def _body(service: Service) -> str:
     return json.dumps(shown(service), ensure_ascii=False)
 
 
-def _service(row: Row) -> Service:
-    body: dict[str, Any] = json.loads(row["body"])
-    return parse(Service, body, where=f"service {row['name']}")
+@functools.lru_cache(1024)  # by the very text: one that was changed is another
+def _parsed(name: str, text: str) -> Service:
+    body: dict[str, Any] = json.loads(text)
+    return parse(Service, body, where=f"service {name}")

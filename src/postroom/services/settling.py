@@ -63,16 +63,17 @@ class Settler:
         """An outcome is known; ``to`` are the recipients as they were when it was claimed."""
         self._known.append(_Known(claim, outcome, to, service))
         if len(self._known) >= self._most:
-            self._flush()
+            self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self._flush)
+            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self.flush)
 
     async def finish(self) -> None:
         """Settle the rest.  Raises what kept rows from being stored (a full disk)."""
-        self._flush()
+        self.flush()
         await asyncio.gather(*self._writing)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is known so far now: somebody else is about to, and a commit is shared."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -96,10 +96,10 @@ class Line:
         by_id = {one.id: one for one in claims}
         resend = any(by_name[one.row["service"]].on_ambiguous == "resend" for one in claims)
         ahead = 0 if resend else AHEAD // lines  # what is marked and not begun would be sent twice
-        marks = Marks(self._db, claims, owner=self._owner, ahead=ahead)
+        settler = Settler(self._db, done, owner=self._owner, lines=lines)
+        marks = Marks(self._db, claims, owner=self._owner, ahead=ahead, beside=settler.flush)
         to, held = await self._db.read(lambda tx: _loaded(tx, claims))
         submissions = [self._submission(one, to[one.id], held.get(one.id), marks) for one in claims]
-        settler = Settler(self._db, done, owner=self._owner, lines=lines)
         aside: list[Outcome] = []
 
         def settle(outcome: Outcome) -> None:

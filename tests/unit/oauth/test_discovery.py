@@ -92,6 +92,14 @@ def test_without_metadata_the_sentence_says_what_to_write() -> None:
     assert not caught.value.temporary
 
 
+def test_a_tenant_that_does_not_exist_is_said_to() -> None:
+    none = {"error": "invalid_tenant", "error_description": "AADSTS90002: Tenant not found."}
+    with pytest.raises(SignInError, match="There is no such tenant") as caught:
+        play(discover(f"{MICROSOFT}/nobody.example"), [answer(none, 400)])
+    assert "tenant" in caught.value.hint
+    assert caught.value.code == "sign_in_failed"
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_fault_is_temporary_and_ends_the_search(status: int) -> None:
     with pytest.raises(SignInError) as caught:

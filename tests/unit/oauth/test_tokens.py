@@ -197,7 +197,10 @@ def test_a_definite_refusal_says_that_a_person_has_to_sign_in(reply: Answer) -> 
     assert caught.value.code == "sign_in_required"
     assert not caught.value.temporary
     assert caught.value.exit_status == 1
-    assert caught.value.hint
+    shown = caught.value.as_json()
+    assert shown["error"] == caught.value.sentence, "no fact takes the place of the sentence"
+    assert shown["oauth_error"] in ("invalid_grant", "interaction_required")
+    assert shown["hint"]
 
 
 @pytest.mark.parametrize("reply", STAYS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postroom.db import Database
+from postroom.db import Database, open_database
 from postroom.errors import NotThere, PostroomError, Refused
 from postroom.services import contents, finding, outbox
 from postroom.services import service as services
@@ -28,6 +28,45 @@ async def test_a_full_queue_refuses_the_next_message(desk: Desk) -> None:
     assert (full.value.code, full.value.temporary) == ("queue_full", True)
     await desk.shift(held, "cancelled")
     await desk.add()
+
+
+async def test_a_queue_is_as_full_as_others_made_it(desk: Desk, db: Database) -> None:
+    """What another process stored since, and what an operator tries again, counts as well; what is
+    refused or sent does not."""
+    desk.service = service_of(queue_size=4)
+    first = await desk.add()
+    other = open_database(db.path)
+    theirs = Desk(other)
+    theirs.service = desk.service
+    await theirs.add()
+    await desk.add()
+    await theirs.add()
+    for full in (desk, theirs, desk):
+        with pytest.raises(Refused, match="is full"):
+            await full.add()
+    await other.close()
+    [one] = await desk.claim(limit=1)
+    assert one.id == first
+    assert await desk.settle(one, desk.answered(one, a=550)) == "failed"
+    await desk.add()
+    with pytest.raises(Refused, match="is full"):
+        await desk.add()
+
+
+async def test_what_is_tried_again_is_in_the_queue_again(desk: Desk, db: Database) -> None:
+    """Also one that had failed when the queue was counted last."""
+    desk.service = service_of(queue_size=3)
+    first = await desk.add()
+    [one] = await desk.claim()
+    assert await desk.settle(one, desk.answered(one, a=550)) == "failed"
+    other = open_database(db.path)
+    await other.write(lambda tx: tx.execute("INSERT INTO limits VALUES ('x', 1, 0)"))
+    await other.close()
+    await desk.add()
+    await desk.shift(first, "queued")
+    await desk.add()
+    with pytest.raises(Refused, match="is full"):
+        await desk.add()
 
 
 async def test_a_repeated_request_is_one_message(desk: Desk) -> None:

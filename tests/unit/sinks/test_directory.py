@@ -61,7 +61,7 @@ def item(
         content=Held(content) if isinstance(content, bytes) else content,
         store=store,
         attachments=tuple(Attachment(name, data) for name, data in attachments),
-        summary={"subject": "Grüße"},
+        summary=lambda: {"subject": "Grüße"},
     )
 
 
@@ -251,6 +251,25 @@ def test_a_link_in_place_of_a_folder_is_not_followed(tmp_path: Path) -> None:
     [taken] = sink(tmp_path / "sink").take([item(1, folder="Other")])
     assert (real / "Other" / "7-1.eml").exists()
     assert not taken.error
+
+
+def test_a_path_of_its_own_that_cannot_be_made_stops_one_message(tmp_path: Path) -> None:
+    """F13: a file where the directory of one sender should be; the rest of the batch is delivered."""
+    (tmp_path / "eve@evil.example").write_text("in the way")
+    items = [item(n)._replace(below="eve@evil.example" if n == 7 else "ada") for n in range(20)]
+    taken = sink(tmp_path).take(items)
+    assert [one.ledger for one in taken if one.error] == [7]
+    assert "Not a directory" in taken[7].error
+    assert [one.ledger for one in taken] == list(range(20))
+    assert len([path for path in every_file(tmp_path) if path.endswith(".eml")]) == 19
+
+
+def test_a_folder_that_cannot_be_made_is_no_fault_of_a_message(tmp_path: Path) -> None:
+    """F13: a file where the mailbox's own folder should be stops the source, and says so."""
+    (tmp_path / "INBOX").write_text("in the way")
+    with pytest.raises(Refused, match="cannot be written") as refused:
+        sink(tmp_path).take([item(1), item(2)])
+    assert refused.value.temporary
 
 
 def test_one_message_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
