@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
+    from postroom.operations.guiding import Guides
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
     from postroom.operations.outbox import Outbox
@@ -66,6 +67,7 @@ _NOUNS: Final = {
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
+    "guides": ("guiding", "Guides"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
     "outbox": ("outbox", "Outbox"),
@@ -96,6 +98,7 @@ class Room:
     credentials: Credentials
     email: Email
     erasing: Erasing
+    guides: Guides
     keys: Keys
     ledger: Ledger
     outbox: Outbox

@@ -241,3 +241,23 @@ def _asking(room: Room, go: Path, times: int) -> Child:
     """A process that asks for so many tokens at once when ``go`` is there."""
     settings = room.settings
     return Child("-c", _WANTS, str(settings.room), str(settings.kek), str(go), str(times))
+
+
+async def test_a_test_by_hand_waits_for_no_pause(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """After a failure nobody hammers the server, but a person who mended it sees at once."""
+    client = await _signed_in(room, ground, fresh_user, ttl=1)
+    await asyncio.sleep(1)
+    ground.oauth.fault("token:refresh_token", client=client, status=503, headers={}, body="")
+    with pytest.raises(PostroomError):
+        await room.desk.opener.prepare("acme", "incoming")
+    before = ground.oauth.counts(client)["token:refresh_token"]
+    with pytest.raises(PostroomError, match="asked again in"):
+        await room.desk.opener.prepare("acme", "incoming")
+    prepared = await room.desk.opener.prepare("acme", "incoming", anew=True)
+    assert prepared.access is not None
+    again = await room.desk.opener.prepare("acme", "incoming", anew=True)
+    assert again.access is not None
+    assert again.access.version == prepared.access.version + 1
+    assert ground.oauth.counts(client)["token:refresh_token"] == before + 2

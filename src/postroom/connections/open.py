@@ -156,7 +156,13 @@ class Opener:
         """
         if self._credentials.locked is not None:
             raise self._credentials.locked
-        prepared = await self._db.write(lambda tx: self._prepare(tx, name, place))
+
+        def body(tx: Tx) -> Prepared:
+            if anew:  # somebody sits and waits: not even after a failure
+                self._tokens.hurry(tx)
+            return self._prepare(tx, name, place)
+
+        prepared = await self._db.write(body)
         if prepared.side.grant is None or (prepared.access is not None and not anew):
             return prepared
         return await self._with_token(prepared)

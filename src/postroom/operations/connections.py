@@ -16,6 +16,7 @@ from postroom.fields import parse, shown
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
+from postroom.operations.presetting import FromPreset, filled
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
@@ -30,8 +31,22 @@ class Connections:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
-        """Make a connection.  Raises what is wrong with it, or ``secret_reentry_required``."""
+    async def add(
+        self,
+        data: Mapping[str, Any],
+        *,
+        preset: FromPreset | None = None,
+        rebind: Rebind = False,
+    ) -> dict[str, Any]:
+        """Make a connection; a preset fills what ``data`` does not say.
+
+        Raises what is wrong with it, or ``secret_reentry_required``.
+        """
+        if preset is not None:
+            start = preset
+            data = await self._desk.db.read(
+                lambda tx: filled(tx, self._desk.credentials, start, data)
+            )
         connection = parse(Connection, data, where=f"connection {data.get('name', '')}".strip())
         await self._desk.change(lambda tx: self.save(tx, connection, new=True), rebind=rebind)
         return await self.show(connection.name)

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from postroom.errors import CODES, FAILED, TRY_AGAIN
 
-__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "MACROS", "Meaning", "exit_statuses"]
+__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "MACROS", "Again", "Meaning", "exit_statuses"]
 
 Again = Literal["yes", "no", "sometimes"]
 
