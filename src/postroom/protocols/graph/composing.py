@@ -27,7 +27,7 @@ from postroom.mail.headers import decode_header
 from postroom.protocols.base import Envelope
 from postroom.protocols.graph.parts import Leaf, Taken
 
-__all__ = ["IN_ONE", "Outgoing", "outgoing", "structured", "with_bcc"]
+__all__ = ["IN_ONE", "Outgoing", "outgoing", "person", "structured", "with_bcc"]
 
 IN_ONE: Final = 3_000_000
 """Bytes of a message, or of one file, that go in one request; in base64 they are 4 MB."""
