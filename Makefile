@@ -14,7 +14,7 @@ CHECKS := format lint types floors
 FIGURES := gauges
 TESTS := unit wire journeys faults
 
-.PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) bench fuzz docs fmt clean
+.PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) bench fuzz lock sbom docs fmt clean
 
 help: ## list the chores
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,12 @@ bench: .dev ## the numbers beside their peers (minutes; a quiet machine)
 fuzz: .dev ## search for bytes that break a reader: SECONDS=60 for each, or TARGETS="imap smtp"
 	@scripts/fuzz $(or $(SECONDS),60) $(TARGETS)
 
+lock: ## write requirements.lock anew: what is installed, by version and hash
+	@scripts/supply lock
+
+sbom: ## write dist/postroom.cdx.json: what is installed, as a CycloneDX bill of materials
+	@scripts/supply sbom
+
 docs: .dev ## write docs/reference anew from the declared fields
 	@$(PY) -m docs.reference
 
@@ -76,7 +82,7 @@ fmt: .dev ## let ruff format and sort
 	@$(PY) -m ruff format --quiet
 
 clean: ## remove what the chores made, .venv too (make demo makes it again)
-	@rm -rf .venv .servers demo-room dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	@rm -rf .venv .venv-supply .servers demo-room dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
 		.hypothesis .fuzz
 	@find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

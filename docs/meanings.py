@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
+from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
 
 __all__ = ["AGAIN", "CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES", "exit_statuses"]
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from postroom.operations.connections import Connections
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
+    from postroom.operations.erasing import Erasing
+    from postroom.operations.guiding import Guides
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
     from postroom.operations.outbox import Outbox
@@ -64,6 +66,8 @@ _NOUNS: Final = {
     "connections": ("connections", "Connections"),
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
+    "erasing": ("erasing", "Erasing"),
+    "guides": ("guiding", "Guides"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
     "outbox": ("outbox", "Outbox"),
@@ -93,6 +97,8 @@ class Room:
     connections: Connections
     credentials: Credentials
     email: Email
+    erasing: Erasing
+    guides: Guides
     keys: Keys
     ledger: Ledger
     outbox: Outbox

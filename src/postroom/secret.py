@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 from urllib.parse import quote, quote_plus
 
-__all__ = ["MASK", "Scrubber", "Secret", "hint", "is_mask", "mask", "open_secrets"]
+__all__ = ["MASK", "Scrubber", "Secret", "hint", "is_mask", "open_secrets"]
 
 MASK: Final = "****"
 _MASKED: Final = MASK.encode()
@@ -127,16 +127,11 @@ def open_secrets() -> list[Secret]:
     return _OPEN.alive()
 
 
-def mask(value: str) -> str:
-    """``****`` and, from twelve characters on, the last four; never the length.
+def hint(value: str) -> str:
+    """The last four characters that a mask may show, from twelve characters on; or an empty text.
 
     A PEM block or a JSON object shows no characters of itself: its last four are braces or dashes.
     """
-    return MASK + hint(value)
-
-
-def hint(value: str) -> str:
-    """The last four characters that a mask may show, or an empty text."""
     text = value.strip()
     if len(text) < HINT_FROM or text.startswith(("-----BEGIN", "{", "[")):
         return ""

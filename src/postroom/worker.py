@@ -44,9 +44,10 @@ class Worker:
         """Run every loop; when one ends, or this is cancelled, all end and claims are given back.
 
         Raises why the room is locked, if it is: nothing in it can be collected or sent; and
-        RoomError when the room was moved or replaced.
+        RoomError when the room was moved or replaced, or its disk failed.
         """
         self._dispatcher = await self._room.email.dispatcher()
+        (await self._room.desk.seat()).work(self._roles)
         loops = [asyncio.create_task(loop) for loop in self._loops()]
         try:
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
@@ -144,9 +145,12 @@ class Worker:
 
     async def _stay(self) -> None:
         """End when the room is not at its place any more: the one that is there may be restored from
-        a backup of this one, and both would collect and send."""
+        a backup of this one, and both would collect and send.  End too when the disk failed to keep
+        what was written: whoever is started next reads what the disk has, not what memory has."""
         db = self._room.desk.db
         while True:
+            if db.failed is not None:
+                raise db.failed
             if not db.in_place():
                 raise moved_away(db.path)
             await asyncio.sleep(LOOK_SECONDS)

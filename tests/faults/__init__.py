@@ -13,6 +13,7 @@ The pieces
     ``nursery``   forks the children from an interpreter that has imported everything
     ``spots``     crash points.  There are none in the code of the product: a child wraps the named
                   function, or looks for the named SQL statement, before the product runs in it
+    ``disk``      a disk that refuses one write, sync or name: a library that children preload
     ``points``    the named crash points of the store and the keys, one line each
     ``history``   what the clients did, as lines in a pipe that the parent owns, and its checkers
     ``mutants``   the seeded bugs, one entry each: what is patched, and which scenario catches it

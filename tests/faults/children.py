@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.child import Child
+from tests.faults.disk import Failure
 from tests.faults.history import History
 from tests.faults.nursery import nursery
 
@@ -17,7 +18,8 @@ class Victim(Child):
     """``with Victim("tests.faults.clients:writer", ROOM, KEK, history=h) as victim``.
 
     ``client`` is ``module:function`` or ``postroom`` (then the arguments are a command line).
-    ``spot`` is where it dies by itself, or freezes if ``stop``; ``mutant`` names a seeded bug.
+    ``spot`` is where it dies by itself, or freezes if ``stop``; ``mutant`` names a seeded bug;
+    ``disk`` is what the disk refuses it, which it tells at its end: ``refused: PATH``.
     Leaving the block kills it and waits for its end.
     """
 
@@ -31,8 +33,10 @@ class Victim(Child):
         stop: bool = False,
         mutant: str = "",
         env: dict[str, str] | None = None,
+        disk: Failure | None = None,
     ) -> None:
         plan = {"spot": spot, "stop": stop, "mutant": mutant,
+                "disk": "" if disk is None else str(disk),
                 "client": name or client.partition(":")[2]}  # fmt: skip
         self._process = nursery().born(
             plan,

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from postroom.app import open_room
 from postroom.settings import Settings
-from postroom.sources import collector, listing
+from postroom.sources import arriving, collector, listing
 from tests.faults.children import Victim, until_dead
 from tests.faults.dose import dose
 from tests.faults.history import Pen
@@ -34,6 +34,7 @@ __all__ = [
     "durable_before_recorded",
     "killed_at_random",
     "killed_collectors",
+    "killed_while_arriving",
     "mailbox",
     "poisoned",
 ]
@@ -64,6 +65,22 @@ SPOTS: Final = (
     "postroom.sources.ledger:settle_after before",
     "postroom.sources.ledger:settle_after after",
 )
+"""Where messages are listed first, as a source that sorts them wants it."""
+ARRIVING: Final = (
+    "postroom.sources.ledger:record before",
+    "postroom.sources.ledger:record after",
+    "postroom.protocols.imap.arrivals:_page before",
+    "postroom.sources.arriving:Arriving._take before",
+    "postroom.sources.ledger:record before 2",
+    "postroom.sources.ledger:record after 2",
+    "postroom.sources.arriving:Arriving._take after",
+    "postroom.sources.reading:open_message after 8",
+    "postroom.sinks.files:Batch.commit before",
+    "postroom.sinks.files:Batch.commit after",
+    "postroom.sources.ledger:delivered before",
+    "postroom.sources.ledger:delivered after",
+)
+"""Where they come with their listing."""
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +101,7 @@ async def mailbox(stage: Stage) -> AsyncIterator[Incoming]:
 
 async def collect(pen: Pen, room: str, kek: str, name: str) -> None:
     """Collect once, in small batches, and end."""
-    collector.BATCH = listing.PAGE = _SMALL
+    collector.BATCH = listing.PAGE = arriving.MOST = _SMALL
     await collect_at_once(pen, room, kek, name)
 
 
@@ -117,9 +134,18 @@ async def collect_poisoned(pen: Pen, room: str, kek: str, name: str) -> None:
 
 async def killed_collectors(stage: Stage, mutant: str = "") -> list[str]:
     """A collector dies at each spot, another one finishes: all is there once, everywhere."""
+    return await _killed_at(SPOTS, "oldest", stage, mutant)
+
+
+async def killed_while_arriving(stage: Stage, mutant: str = "") -> list[str]:
+    """The same where messages come with their listing."""
+    return await _killed_at(ARRIVING, "server", stage, mutant)
+
+
+async def _killed_at(spots: Sequence[str], order: str, stage: Stage, mutant: str = "") -> list[str]:
     wrong: list[str] = []
     async with mailbox(stage) as box:
-        for number, spot in enumerate(SPOTS * dose(1, 3, 20)):
+        for number, spot in enumerate([*spots] * dose(1, 3, 20)):
             if wrong and mutant:
                 break
             kind = ("directory", "maildir")[number % 2]
@@ -130,6 +156,7 @@ async def killed_collectors(stage: Stage, mutant: str = "") -> list[str]:
                 name,
                 folders={"input": name, "done": f"Done {number}"},
                 sink={"type": kind, "path": str(sink)},
+                order=order,
             )
             with Victim(_COLLECT, *stage.where, name, spot=spot, mutant=mutant) as victim:
                 if not await until_dead(victim):

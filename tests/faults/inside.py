@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 from collections.abc import Sequence
 
+from tests.faults import disk
 from tests.faults.history import Pen
 from tests.faults.spots import Spot, arm
 
@@ -19,13 +20,16 @@ __all__ = ["Plan", "load_clients", "run"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What a child is to suffer: ``spot`` as a text, a mutant's name; and the pipe of its history."""
+    """What a child is to suffer: ``spot`` as a text, a mutant's name, a disk that fails (disk.py);
+    and the pipe of its history.
+    """
 
     spot: str = ""
     stop: bool = False
     mutant: str = ""
     client: str = ""
     pen: int = -1
+    disk: str = ""
 
 
 def load_clients() -> None:
@@ -44,6 +48,16 @@ def run(plan: Plan, what: str, arguments: Sequence[str]) -> int:
         MUTANTS[plan.mutant].apply()
     if plan.spot:
         arm(Spot.parse(plan.spot), stop=plan.stop)
+    if plan.disk:
+        disk.Failure.parse(plan.disk).arm()
+    try:
+        return _ran(plan, what, arguments)
+    finally:
+        if plan.disk:
+            print(f"refused: {disk.refused()}", flush=True)
+
+
+def _ran(plan: Plan, what: str, arguments: Sequence[str]) -> int:
     if what == "postroom":
         from postroom.cli import main
 

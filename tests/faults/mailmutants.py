@@ -48,14 +48,14 @@ def cursor_before_store() -> None:
     """The cursor moves behind a page in a transaction of its own, before the page is recorded."""
 
     def new(old: Any) -> Any:
-        async def save(self: Any, folder: Any, seen: list[Any], cursor: str) -> None:
+        async def save(self: Any, folder: Any, seen: list[Any], cursor: str, **more: Any) -> Any:
             if seen:
-                await old(self, folder, [], cursor)
-            await old(self, folder, seen, cursor)
+                await old(self, folder, [], cursor, **more)
+            return await old(self, folder, seen, cursor, **more)
 
         return save
 
-    patch("postroom.sources.listing:Lister._save", new)
+    patch("postroom.sources.listing:Lister.save", new)
 
 
 def skip_fsync() -> None:

@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
 
+from tests.faults.disk import preloaded
+
 __all__ = ["Born", "Nursery", "nursery"]
 
 ROOT: Final = Path(__file__).parents[2]
@@ -84,7 +86,7 @@ class Nursery:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.nursery", str(theirs.fileno())],
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, **preloaded()},
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )

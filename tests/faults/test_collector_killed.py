@@ -16,6 +16,11 @@ async def test_killed_between_any_two_steps_all_is_there_once(stage: Stage) -> N
     assert await collecting.killed_collectors(stage) == []
 
 
+async def test_killed_while_messages_come_with_their_listing(stage: Stage) -> None:
+    """F12, promise 2: the same, where the attempt is counted by a mark at the cursor."""
+    assert await collecting.killed_while_arriving(stage) == []
+
+
 async def test_killed_at_any_moment_nothing_is_lost_or_doubled(stage: Stage) -> None:
     """F12, promise 2: the same with one large batch, at moments that nobody chose."""
     assert await collecting.killed_at_random(stage) == []

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import gc
+import io
 import os
 import random
 from collections import Counter
@@ -179,8 +180,8 @@ async def _one_worker(run: Bad, network: Network) -> None:
     await soon(lambda: len(box.subjects()) >= count, seconds=longest + 5.0)
     await soon(lambda: post.waiting() == 0, seconds=longest + 5.0)
     worker.cancel()
-    async with asyncio.timeout(longest):
-        await asyncio.gather(worker, return_exceptions=True)
+    over, _ = await asyncio.wait([worker], timeout=longest)
+    assert over, f"after {longest} s it has not stopped:\n{_standing()}"
     await asyncio.to_thread(post.ground.postfix.idle)
     assert sorted(box.subjects()) == sorted(f"m{n}" for n in range(count))
     assert box.counts() == {"done": count}
@@ -188,6 +189,14 @@ async def _one_worker(run: Bad, network: Network) -> None:
     assert set(post.states()) <= {"sent", "ambiguous"}
     assert max(arrived.values()) == 1
     assert len(arrived) >= post.states()["sent"]
+
+
+def _standing() -> str:
+    """Where every task stands."""
+    out = io.StringIO()
+    for task in asyncio.all_tasks():
+        task.print_stack(file=out)
+    return out.getvalue()
 
 
 async def test_a_watcher_that_is_stopped_while_it_wakes_stops(

@@ -1,20 +1,14 @@
-"""Header blocks: the scanner, encoded words, dates and summaries; clean lines and no error at all."""
+"""Header blocks: the scanner, encoded words, dates and names; clean lines and no error at all."""
 
 from __future__ import annotations
 
 import datetime as dt
 
-from postroom.mail import (
-    Message,
-    decode_header,
-    header_block,
-    read_date,
-    safe_name,
-    scan,
-    summarise,
-)
+from postroom.macros import Scope, prepare
+from postroom.mail import Message, decode_header, header_block, read_date, safe_name, scan
 from postroom.mail.headers import FIELD_LIMIT, raw_text, unfold
-from postroom.mail.summary import HEADERS
+from postroom.sources.naming import Told, display_name, place_of
+from postroom.sources.reading import header_texts
 
 __all__ = ["WORDS", "check"]
 
@@ -24,6 +18,9 @@ WORDS = (
     b"Fri, 2 Jan 2026 03:04:05 +0100", b"Thu, 1 Jan 0001 00:00:00 +2359", b"; ", b"\xff", b"\0",
     b"-9999", b"9999-12-31T23:59:59-23:59", "ü\u2028".encode(), b"\r\n\r\n",
 )  # fmt: skip
+
+HEADERS = frozenset({"subject", "from", "date", "received", "message-id"})
+NAMES = prepare("${mail:from}/${mail:subject} ${mail:received}", Scope())
 
 
 def check(data: bytes) -> None:
@@ -40,10 +37,11 @@ def check(data: bytes) -> None:
     _clean(decode_header(data.decode("latin-1")))
     when = read_date(data)
     assert when is None or when.tzinfo is dt.UTC
-    summary = summarise(data)
-    _clean(summary.subject)
-    for value in summary.values("INBOX", as_names=True).values():
-        assert safe_name(value) == value
+    texts = header_texts(data)
+    told = Told("INBOX", texts["from"], texts["subject"], when.timestamp() if when else None, 0.0)
+    _clean(display_name(NAMES, told))
+    for level in place_of(NAMES, told).split("/"):
+        assert safe_name(level) == level
     Message(block).headers  # noqa: B018 - reading is the test
 
 

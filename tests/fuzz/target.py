@@ -21,7 +21,7 @@ LONGEST = 2.0
 
 TARGETS = (
     "addresses", "charsets", "draft", "filenames", "headers", "imap", "macros", "message",
-    "names", "pop3", "roomfile", "seal", "smtp",
+    "names", "oauth", "pop3", "roomfile", "seal", "smtp",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from postroom.net.tls import Tls
 from postroom.protocols.base import MessageStore, SignIn, WireTarget
 from postroom.protocols.imap import open_store
 from postroom.secret import Secret
-from postroom.sources.collector import Tally
+from postroom.sources.handing import Tally
 from tests.ground import Ground, User, maildir
 
 __all__ = ["Incoming", "letter", "soon"]

@@ -87,6 +87,15 @@ def test_a_filter_that_means_nothing_is_refused(filled: Cli) -> None:
     assert "credential" in wrong.err
 
 
+def test_more_than_the_limit_is_said(filled: Cli) -> None:
+    some = filled("audit", "list", "--limit", "2", "--json").json
+    assert (len(some["items"]), some["more"]) == (2, True)
+    assert "There are more than these 2." in filled("audit", "list", "--limit", "2").err
+    whole = filled("audit", "list", "--limit", "4", "--json").json
+    assert (len(whole["items"]), whole["more"]) == (4, False)
+    assert filled("audit", "list").err == ""
+
+
 def test_the_newest_is_first_whatever_the_clock_says(filled: Cli) -> None:
     """F22: listed in the order of writing, not by instants that a clock made."""
     sql(filled, "UPDATE audit SET at = at - 900000 WHERE noun = 'variable'")
@@ -215,13 +224,13 @@ async def _open(room: Room) -> None:
     )
 
 
-async def _closed(room: Room) -> None:
-    """Nothing is opened and nothing is changed without its row, and reading works."""
-    with pytest.raises(RoomError):
+async def _closed(room: Room, why: str) -> None:
+    """Nothing is opened and nothing is changed without its row, for that reason; reading works."""
+    with pytest.raises(RoomError, match=why):
         await _open(room)
-    with pytest.raises(RoomError):
+    with pytest.raises(RoomError, match=why):
         await room.credentials.set("acme", {"password": Secret("another one")})
-    with pytest.raises(RoomError):
+    with pytest.raises(RoomError, match=why):
         await room.variables.set("NEW", "x")
     assert (await room.credentials.show("acme"))["version"] == 2
     assert len(await room.credentials.list()) == 1
@@ -272,7 +281,7 @@ async def test_a_locked_database_closes_what_must_be_recorded(
     with Child("-c", LOCKER, str(filled.settings.room / DATABASE)) as holder:
         assert holder.line() == "locked"
         room = await open_room(filled.settings)
-        await _closed(room)
+        await _closed(room, f"process {holder.pid}")
         await room.close()
 
 
@@ -307,7 +316,7 @@ async def test_a_trigger_that_swallows_rows_opens_nothing(filled: Cli) -> None:
     """T93: put there while a process runs: the row that was not written is missed at once."""
     room = await open_room(filled.settings)
     sql(filled, TRIGGER)
-    await _closed(room)
+    await _closed(room, "a trigger named 'quiet'")
     await room.close()
 
 

@@ -46,7 +46,10 @@ def test_an_unknown_host_is_named(cli: Cli, wired: User) -> None:
 
 def test_a_refused_port_is_named(cli: Cli, wired: User) -> None:
     change(cli, port=1)
-    says(cli("connection", "test", "acme"), 75, "127.0.0.1:1", "connect")
+    says(cli("connection", "test", "acme"), 75, "127.0.0.1:1", "refused")
+    sides = {one["side"]: one for one in cli("connection", "test", "acme", "--json").json["sides"]}
+    failed = [step["name"] for step in sides["incoming"]["steps"] if not step["ok"]]
+    assert failed == ["connect"]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,9 @@ def test_a_message_over_the_servers_size_fails_with_its_limit(
     big.write_bytes(os.urandom(1_500_000))
     answer = cli("send", "--via", "orders-out", "--to", wired.address, "--attach", str(big))
     says(answer, 1, "5.3.4", "size")
+    [item] = cli("outbox", "list", "--json").json["items"]
+    assert item["state"] == "failed", "permanent: nobody tries it again"
+    assert cli("outbox", "drain").status == 0
 
 
 def test_hostile_and_broken_messages_are_collected_whole(
@@ -211,6 +217,7 @@ def test_a_sender_that_is_not_allowed_is_refused(cli: Cli, wired: User) -> None:
     answer = cli("send", "--via", "orders-out", "--from", "boss@example.com", "--to", "a@b.example",
                  "--text", "x")  # fmt: skip
     says(answer, 1, "boss@example.com", "allowed")
+    assert cli("outbox", "list", "--json").json["items"] == []
 
 
 def test_a_drain_says_what_waits_and_until_when(cli: Cli, wired: User) -> None:
@@ -318,7 +325,9 @@ def test_a_key_file_others_can_read_is_refused(cli: Cli, wired: User, tmp_path: 
     """T16."""
     key = tmp_path / "keys" / "room.key"
     key.chmod(0o644)
-    says(cli("connection", "test", "acme"), 78, str(key), "chmod")
+    says(cli("connection", "test", "acme"), 78, str(key), f"chmod 600 {key}")
+    key.chmod(0o600)
+    assert cli("connection", "test", "acme").status == 0
 
 
 @pytest.mark.parametrize(

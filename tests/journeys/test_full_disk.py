@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from postroom.services import held
 from postroom.settings import Settings
 from tests.journeys.conftest import Cli
 
@@ -118,3 +121,34 @@ def test_what_a_killed_process_left_in_the_log_is_read(kept: Cli, disk: Path) ->
         answer = kept("variable", "list", "--json")
         assert answer.status == 0, answer.err
         assert answer.json["items"][0]["value"] == "7"
+
+
+def test_a_disk_that_fills_while_many_are_cancelled_says_how_far_it_came(
+    kept: Cli, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cancelled stays so and is counted; the same command does the rest once there is room."""
+    for _ in range(6):
+        assert kept("send", "--via", "orders-out", "--to", "b@a.example", "--text", "x",
+                    "--forget").status == 0  # fmt: skip
+    assert kept("service", "hold", "orders-out").status == 0
+    turns: list[Path | None] = []
+
+    def shift_held(*given: Any, **named: Any) -> list[str]:
+        turns.append(fill(disk) if len(turns) == 2 else None)
+        return held.shift_held(*given, **named)
+
+    monkeypatch.setattr(held, "AT_ONCE", 1)
+    monkeypatch.setattr("postroom.operations.outbox.shift_held", shift_held)
+    words = ("outbox", "cancel", "--service", "orders-out", "--yes")
+    answer = kept(*words)
+    assert answer.status == 75
+    told = re.search(
+        r"(\d) messages? w\w+ cancelled, and the others were not\. " + FULL, answer.err
+    )
+    assert told is not None, answer.err
+    assert "The same command goes on where it stopped." in answer.err
+    assert turns[2] is not None
+    turns[2].unlink()
+    left = 6 - int(told[1])
+    assert left > 0
+    assert kept(*words, "--json").json["cancelled"] == left

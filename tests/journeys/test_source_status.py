@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import time
 from collections.abc import Callable
@@ -98,6 +99,25 @@ def test_the_state_is_as_old_as_it_is_however_often_it_is_tried(
     before = status(cli)["since"]
     assert cli("source", "run", "orders-in").status in (1, 75)
     assert (status(cli)["state"], status(cli)["since"]) == ("backing off", before)
+
+
+def test_why_it_fails_is_seen_while_it_is_tried_again(cli: Cli, wired: User) -> None:
+    """Whoever looks at that moment does not see that all is well: it is not known yet."""
+    cli("connection", "set", "acme", "--set", "incoming.port=1", "--rebind")
+    assert cli("source", "run", "orders-in").status == 75
+    failing = status(cli)
+    where = ("--room", str(cli.settings.room), "--kek", str(cli.settings.kek))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20.0)
+        port = silent.getsockname()[1]
+        cli("connection", "set", "acme", "--set", f"incoming.port={port}", "--rebind")
+        with Child("-m", "postroom", "source", "run", "orders-in", *where):
+            accepted, _ = silent.accept()
+            found = status(cli)
+            accepted.close()
+    assert found["owner"] is not None
+    assert (found["state"], found["since"]) == (failing["state"], failing["since"])
+    assert "refused the connection" in found["note"]
 
 
 def test_a_source_of_a_worker_is_deleted_as_the_refusal_says(

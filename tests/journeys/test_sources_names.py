@@ -60,6 +60,23 @@ async def test_a_message_taken_again_lies_in_the_same_place(box: Incoming) -> No
     assert len(first) == 1
 
 
+@pytest.mark.parametrize("kind", ["directory", "maildir"])
+async def test_one_path_that_cannot_be_written_stops_one_message(box: Incoming, kind: str) -> None:
+    """F13: a file lies where one sender's directory should be: that message failed, with the reason."""
+    box.fill(letter("one"), letter("two", sender="eve@evil.example"), letter("three"))
+    box.sink.mkdir()
+    (box.sink / "eve@evil.example").write_text("in the way")
+    await box.source(sink={"type": kind, "path": str(box.sink / "${mail:from}")})
+    tally = await box.run()
+    assert (tally.delivered, tally.failed) == (2, 1)
+    [failed] = await box.room.ledger.list("orders-in", states=["failed"])
+    assert (failed.subject, failed.attempts) == ("two", 1)
+    assert failed.reason == "cannot be written: Not a directory"
+    (box.sink / "eve@evil.example").unlink()
+    await box.room.ledger.reset("orders-in")
+    assert (await box.run()).delivered == 3
+
+
 async def test_facts_of_a_message_stand_nowhere_else(box: Incoming) -> None:
     """A folder is one for all messages."""
     with pytest.raises(PostroomError, match="may not stand here"):

@@ -8,6 +8,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -260,6 +261,21 @@ def test_the_room_file_of_the_examples_applies_twice(
     capsys.readouterr()
     assert postroom("apply", ROOT / "examples" / "orders.yaml") == 0
     assert "Nothing to change." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("beside", [(), ("room.db-wal", "room.db-shm")])
+def test_the_way_back_from_an_upgrade_is_gone_as_it_is_written(
+    tmp_path: Path, beside: tuple[str, ...]
+) -> None:
+    """Whether the log of the database is there or not, which depends on how the last process ended."""
+    [script] = [block.text for block in BLOCKS if block.text.startswith("cd ROOM\n")]
+    copy = "room-schema-1-20270131T090500Z.db"
+    for name in ("room.db", copy, *beside):
+        (tmp_path / name).write_text(name)
+    subprocess.run(["sh", "-ec", script.replace("ROOM", str(tmp_path), 1)], check=True)
+    assert (tmp_path / "room.db").read_text() == copy
+    assert {one.name for one in (tmp_path / "newer").iterdir()} == {"room.db", *beside}
+    assert {one.name for one in tmp_path.iterdir()} == {"room.db", copy, "newer"}
 
 
 # ------------------------------------------------------------------ what runs, over real servers

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.unit.house.tree import ROOT, SRC, project
 
@@ -75,3 +81,56 @@ def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
         assert ">=" in line, line
         assert ",<" in line, line
         assert "@" not in line, line
+
+
+def test_the_wheel_holds_the_package_and_what_is_said_of_it(tmp_path: Path) -> None:
+    """T97: every module and migration that is tracked, the licence, and nothing else: no test, no
+    room, no key, whatever lies about in the tree it is built from."""
+    tree = tmp_path / "tree"
+    shutil.copytree(SRC, tree / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, tree)
+    for stray in ("room.db", "room.kek", "__pycache__/x.pyc"):
+        (tree / "src" / "postroom" / stray).parent.mkdir(exist_ok=True)
+        (tree / "src" / "postroom" / stray).write_text("left behind")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=tree, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    [wheel] = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    said = f"postroom-{project()['project']['version']}.dist-info"
+    assert {name.partition("/")[0] for name in names} == {"postroom", said}
+    assert {name.removeprefix(f"{said}/") for name in names if name.startswith(said)} == {
+        "METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE",
+    }  # fmt: skip
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "src/postroom"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    ours = {name.removeprefix("src/") for name in tracked if (ROOT / name).exists()}
+    assert {name for name in names if name.startswith("postroom/")} == ours
+
+
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def locked() -> dict[str, str]:
+    """Every distribution of the lock, with its version."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)(.*(?:\n    --hash.*)*)", LOCK, re.MULTILINE)
+    for name, version, rest in found:
+        hashes = re.findall(r"--hash=sha256:[0-9a-f]{64}", rest)
+        assert hashes, f"{name} {version} has no hash"
+    return {canonicalize_name(name): version for name, version, _ in found}
+
+
+def test_the_lock_has_what_is_declared_by_version_and_hash_and_names_no_place() -> None:
+    """T97: reproducible.  ``make lock`` writes it anew when a dependency changes."""
+    table, versions = project()["project"], locked()
+    for line in [*table["dependencies"], *table["optional-dependencies"]["demo"]]:
+        wanted = Requirement(line)
+        version = versions.get(canonicalize_name(wanted.name))
+        assert version is not None, f"{line} is not in the lock: make lock"
+        assert wanted.specifier.contains(version), f"{line}, and the lock has {version}: make lock"
+    assert "://" not in LOCK
+    assert LOCK.count("==") == len(versions)

@@ -154,3 +154,31 @@ async def test_what_could_not_be_given_back_is_when_the_room_can_be_written(
         await until(lambda: row()["owner"] is None or row()["epoch"] > 1)
     finally:
         await ended(worker)
+
+
+@pytest.mark.parametrize("body", ["{", '{"connection": "acme", "field": 1}'])
+async def test_a_source_that_cannot_be_read_is_in_nobodys_way(
+    room: Room, silent: Silent, tmp_path: Path, body: str
+) -> None:
+    """Somebody edited its row, or it is of another release: it says so, and the others are collected."""
+    for name in ("broken", "whole"):
+        sink = {"type": "directory", "path": str(tmp_path / name)}
+        watched = {"input": name}
+        await room.sources.add(
+            {"name": name, "connection": "acme", "sink": sink, "folders": watched}
+        )
+    await room.desk.db.write(
+        lambda tx: tx.execute("UPDATE sources SET body = :b WHERE name = 'broken'", b=body)
+    )
+
+    def state(name: str) -> Any:
+        return room.desk.db.read_now(
+            lambda tx: tx.value("SELECT state FROM sources WHERE name = :name", name=name)
+        )
+
+    worker = asyncio.create_task(Worker(room).run())
+    try:
+        await until(lambda: (state("broken"), state("whole")) == ("failed", "connecting"))
+        assert not worker.done()
+    finally:
+        await ended(worker)

@@ -35,7 +35,7 @@ from tests.ground.scripted import (
 )
 from tests.ground.scripted import Step as Scripted
 from tests.wire.lines import resolver
-from tests.wire.web import LIMITS, WebServer, origin, trusting, web_server
+from tests.wire.web import LIMITS, WebServer, connect_proxy, origin, trusting, web_server
 
 HEAD = Expect(rb".*", until=b"\r\n\r\n")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -81,7 +81,7 @@ async def test_what_is_asked_arrives_and_is_answered(web: WebServer, client: Htt
         "POST",
         at(client, "/token?x=1"),
         headers={"Content-Type": FORM, "Authorization": bearer(Secret(TOKEN))},
-        content=form({"client_secret": Secret("s3cret&")}),
+        content=form([("client_secret", Secret("s3cret&"))]),
         line=client.origin.line,
     )
     body = b"client_secret=s3cret%26"
@@ -157,7 +157,22 @@ async def test_the_environment_turns_nothing(
 
 
 async def test_by_a_proxy_as_the_wires_do_it(web: WebServer, pki: Pki) -> None:
-    """The proxy sees a name and a port; TLS is with the server behind it."""
+    """The proxy sees a name and a port; TLS is with the server behind it, and so is the sign-in."""
+    async with connect_proxy() as (port, told):
+        by = origin(web, trusting(pki), proxy=("127.0.0.1", port))
+        async with HttpClient(by, limits=LIMITS) as client:
+            token = {"Authorization": bearer(Secret(TOKEN))}
+            for _ in range(2):
+                answer = await client.ask(
+                    "GET", at(client, "/x"), headers=token, line=by.bearer_line
+                )
+                assert answer.body == b"hello"
+    assert told == [
+        b"CONNECT localhost:%d HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (web.port, web.port)
+    ]
+
+
+async def test_a_proxy_that_refuses_is_told_as_such(web: WebServer, pki: Pki) -> None:
     async with ScriptedServer(
         [Expect(rb"CONNECT localhost:%d .*" % web.port, until=b"\r\n\r\n"),
          Send(b"HTTP/1.1 403 No\r\n\r\n"), Close()]
@@ -393,7 +408,7 @@ async def test_a_redirect_is_never_followed(pki: Pki, status: int, method: str) 
         assert not target.sessions
     assert error.code == "protocol_error"
     assert error.facts["status"] == status
-    assert not error.temporary
+    assert error.temporary  # a network's sign-in page answers so, and goes away
 
 
 # --------------------------------------------------------------------------- bad answers
@@ -584,6 +599,20 @@ async def test_a_body_goes_into_a_file_and_a_refusal_does_not(client: HttpClient
     assert (answer.status, answer.body, refused.getvalue()) == (404, b"it is so", b"")
 
 
+async def test_a_large_body_comes_in_small_pieces(client: HttpClient) -> None:
+    """Memory stays the same, whatever its size."""
+    pieces: list[int] = []
+
+    class Counting:
+        def write(self, data: bytes, /) -> None:
+            pieces.append(len(data))
+
+    large = HttpLimits(body=60_000_000)
+    await client.save(at(client, "/bytes/60000000"), Counting(), limits=large)
+    assert sum(pieces) == 60_000_000
+    assert max(pieces) <= 256 * 1024
+
+
 async def test_a_body_over_its_limit_is_not_written_to_the_end(client: HttpClient) -> None:
     into = io.BytesIO()
     with pytest.raises(ProtocolError) as caught:
@@ -649,7 +678,7 @@ async def test_logs_hold_one_line_and_no_secret_at_any_level(
         await client.ask(
             "POST", at(client, "/token?code=canary-query"),
             headers={"Authorization": bearer(Secret(TOKEN))},
-            content=form({"code": Secret("canary-code")}), line=here.bearer_line,
+            content=form([("code", Secret("canary-code"))]), line=here.bearer_line,
         )  # fmt: skip
         await client.ask("GET", at(client, "/cookie"))
     lines = [record.getMessage() for record in caplog.records if "asyncio" not in record.name]

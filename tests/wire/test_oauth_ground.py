@@ -10,6 +10,7 @@ import poplib
 import smtplib
 import time
 import urllib.parse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +18,11 @@ from cryptography import x509
 
 from postroom.errors import WireError
 from postroom.net.http import HttpClient
-from postroom.net.http_message import FORM, HttpLimits, form
+from postroom.net.http_message import FORM, HttpLimits, basic, form
 from postroom.net.origin import origin_of
 from postroom.net.tls import Tls
 from postroom.secret import Secret
-from tests.ground import AuthorizationServer, Client, Ground, User
+from tests.ground import AuthorizationServer, Client, Ground, Unavailable, User, oauth
 from tests.ground.oauth import GRAPH, MAIL, OUTLOOK, TENANT
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -101,9 +102,10 @@ def test_a_password_still_signs_in_beside_tokens(ground: Ground, fresh_user: Use
 def test_a_token_of_somebody_else_or_none_is_refused_with_a_challenge(
     ground: Ground, fresh_user: User, mechanism: str
 ) -> None:
-    good = ground.oauth.app_token(ground.oauth.client(mailbox="other@ground.test"))
+    others = ground.oauth.app_token(ground.oauth.client(mailbox="other@ground.test"))
+    own = ground.oauth.app_token(ground.oauth.client(mailbox=fresh_user.address))
     context = ground.pki.client_context()
-    for bad in (good, "nonsense", good[:-20] + "A" * 20):
+    for bad in (others, "nonsense", own[:-20] + "A" * 20):
         challenges: list[bytes] = []
 
         def answer(challenge: bytes, bad: str = bad, heard: list[bytes] = challenges) -> bytes:
@@ -158,17 +160,33 @@ def test_a_token_ends_with_its_time(ground: Ground, fresh_user: User) -> None:
 # --------------------------------------------------------------------------- how an app says who it is
 
 
+async def test_our_own_basic_is_read_as_oauth_has_it(
+    ground: Ground, server: AuthorizationServer
+) -> None:
+    """RFC 6749 section 2.3.1, with what is special in it."""
+    client = server.client(secrets=["s:e%c+r/e t~0123456789"])
+    where = origin_of(server.url, tls=Tls(trust=(ground.pki.ca.read_text(),)))
+    async with HttpClient(where, limits=HttpLimits(total=20)) as http:
+        answer = await http.ask(
+            "POST", server.endpoint("token"), line=where.line,
+            headers={"Content-Type": FORM, "Authorization": basic(client.id, Secret(client.secret))},
+            content=form([("grant_type", "client_credentials"), ("scope", MAIL)]),
+        )  # fmt: skip
+    assert answer.status == 200
+    assert server.seen(client)[0]["how"] == "client_secret_basic"
+
+
 async def test_our_own_way_out_gets_a_token(ground: Ground, server: AuthorizationServer) -> None:
     client = server.client()
     where = origin_of(server.url, tls=Tls(trust=(ground.pki.ca.read_text(),)))
     async with HttpClient(where, limits=HttpLimits(total=20)) as http:
         asked = form(
-            {
-                "grant_type": "client_credentials",
-                "client_id": client.id,
-                "client_secret": Secret(client.secret),
-                "scope": f"{GRAPH}/.default",
-            }
+            [
+                ("grant_type", "client_credentials"),
+                ("client_id", client.id),
+                ("client_secret", Secret(client.secret)),
+                ("scope", f"{GRAPH}/.default"),
+            ]
         )
         answer = await http.ask(
             "POST", server.endpoint("token"), headers={"Content-Type": FORM}, content=asked,
@@ -277,15 +295,16 @@ def test_a_person_signs_in_with_a_device_code(server: AuthorizationServer) -> No
 
 
 def test_a_person_says_no_or_is_too_late(server: AuthorizationServer) -> None:
-    client = server.client(public=True, device_ttl=1)
+    client = server.client(public=True)
     asked = {"client_id": client.id, "scope": "offline_access Mail.Send"}
     begun = server.ask(server.endpoint("devicecode"), asked)[1]
     assert begun["interval"] == 1
-    assert begun["expires_in"] == 1
+    assert begun["expires_in"] == 900
     assert "verification_uri_complete" not in begun
     server.deny(begun["user_code"])
     status, said = token(server, client, grant_type=DEVICE, device_code=begun["device_code"])
     assert (status, said["error"]) == (400, "access_denied")
+    server.change(client, device_ttl=1)
     late = server.ask(server.endpoint("devicecode"), asked)[1]
     time.sleep(2)
     status, said = token(server, client, grant_type=DEVICE, device_code=late["device_code"])
@@ -347,6 +366,28 @@ def test_refresh_tokens_rotate_as_the_switch_says(
         server, client, grant_type="refresh_token", refresh_token=found["refresh_token"]
     )
     assert status == old_again  # strict: using the old one ended the whole sign-in
+
+
+@pytest.mark.parametrize("rotation", ["lenient", "strict"])
+def test_one_sign_in_is_good_for_every_resource_of_microsofts(
+    server: AuthorizationServer, rotation: str
+) -> None:
+    client = server.client(public=True, rotation=rotation)
+    found = device(server, client, "offline_access Mail.Send", "alice@ground.test")
+    for scope, audience, names in (
+        (f"{OUTLOOK}/IMAP.AccessAsUser.All offline_access", OUTLOOK, "IMAP.AccessAsUser.All"),
+        (f"{GRAPH}/Mail.Send", GRAPH, "Mail.Send"),
+        ("", GRAPH, "Mail.Send"),
+    ):
+        asked = {"grant_type": "refresh_token", "refresh_token": found["refresh_token"]}
+        status, found = token(server, client, **asked, **({"scope": scope} if scope else {}))
+        assert status == 200, found
+        assert claims(found["access_token"])["aud"] == audience
+        assert claims(found["access_token"])["scp"] == names
+        assert found["scope"].split("/")[-1] == names
+    more = {"grant_type": "refresh_token", "scope": f"{GRAPH}/Mail.Read"}  # nobody agreed to that
+    status, said = token(server, client, **more, refresh_token=found["refresh_token"])
+    assert (status, said["error"]) == (400, "invalid_scope")
 
 
 def test_a_sign_in_ends_by_revocation_and_by_an_administrator(server: AuthorizationServer) -> None:
@@ -414,6 +455,28 @@ def test_what_is_to_go_wrong_goes_wrong_once_for_that_app(server: AuthorizationS
     assert time.monotonic() - began >= 0.5
     assert server.counts(client) == {"token:client_credentials": 4}
     assert server.counts(other) == {"token:client_credentials": 1}
+
+
+def test_a_connection_may_end_unanswered(server: AuthorizationServer) -> None:
+    client = server.client()
+    server.fault("token:client_credentials", client=client, cut=True, times=2)
+    asked = {"grant_type": "client_credentials", "client_secret": client.secret, "scope": MAIL}
+    for _ in range(2):
+        with pytest.raises(OSError):
+            token(server, client, **asked)
+    assert token(server, client, **asked)[0] == 200
+
+
+def test_where_it_cannot_run_the_sentence_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("POSTROOM_GROUND", raising=False)
+    monkeypatch.setattr(oauth, "_INSTALLED", tmp_path)
+    with (
+        pytest.raises(Unavailable, match=r"scripts/test-packages.*Node\.js 20"),
+        Ground() as ground,
+    ):
+        _ = ground.oauth
 
 
 def test_an_answer_may_be_lost_after_all_was_done(server: AuthorizationServer) -> None:

@@ -28,7 +28,7 @@ from tests.wire.outgoing import password, target
 __all__: list[str] = []
 
 SMALL = [messages.small(n) for n in range(12)]
-LARGE = b"Subject: large\r\n\r\n" + b"a line of a large message, .dots\r\n..\r\n" * 10_000
+LARGE = b"Subject: large\r\n\r\n" + b"a line of a large message, .dots\r\n..\r\n" * 40_000
 
 
 class Spooled:
@@ -184,6 +184,44 @@ async def test_listing_goes_page_by_page_and_on_from_a_cursor(rig: Rig):
     else:  # without order everything comes every time
         assert set(known) < set(later)
         assert len(later) == 7
+    await store.close()
+
+
+async def test_arrivals_are_the_listing_with_its_contents(rig: Rig):
+    """The same messages and facts as listing and reading give, in order, from a cursor on."""
+    rig.fill([*SMALL[:5], LARGE, *SMALL[5:]])
+    store = await rig.inbox()
+    needs(store, "arrivals")
+    pages = [page async for page in store.arrivals("", Spooled)]
+    assert [s for page in pages for s in page.summaries] == await listed(store)
+    assert pages[-1].cursor == (await store.open("INBOX")).next_cursor
+    found = {key: content for page in pages for key, content in page.contents.items()}
+    assert list(found) == [s.id for page in pages for s in page.summaries]
+    bodies = [content.bytes() for content in found.values() if content is not None]
+    assert bodies == [*SMALL[:5], LARGE, *SMALL[5:]]
+    assert [s.flags for page in pages for s in page.summaries] == [frozenset()] * 13
+    third = [s.id for page in pages for s in page.summaries][2]
+    behind = f"{third.rpartition('-')[2]}"
+    again = [s.id async for page in store.arrivals(behind, Spooled) for s in page.summaries]
+    assert again == list(found)[3:]
+    assert not [page async for page in store.arrivals(pages[-1].cursor, Spooled)]
+    await store.close()
+
+
+async def test_arrivals_pass_over_nothing(rig: Rig):
+    """Where a number is missing the server is asked what there is: nothing behind it is lost."""
+    rig.fill(SMALL[:6])
+    store = await rig.inbox()
+    needs(store, "arrivals")
+    ids = [s.id for s in await listed(store)]
+    await store.delete(ids[2:4])
+    await store.open("INBOX")
+    cursor, taken = "", []
+    async for page in store.arrivals(cursor, Spooled):
+        taken += [s.id for s in page.summaries]
+        cursor = page.cursor
+    taken += [s.id for s in await listed(store, cursor)]
+    assert taken == ids[:2] + ids[4:]
     await store.close()
 
 

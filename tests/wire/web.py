@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,7 +17,7 @@ from postroom.net.origin import Origin
 from postroom.net.tls import Tls
 from tests.ground.pki import Pki
 
-__all__ = ["LIMITS", "WebServer", "origin", "trusting", "web_server"]
+__all__ = ["LIMITS", "WebServer", "connect_proxy", "origin", "trusting", "web_server"]
 
 LIMITS = HttpLimits(connect_timeout=5, reply_timeout=5, total=20)
 
@@ -33,10 +34,38 @@ def origin(server: Any, tls: Tls, *, host: str = "localhost", **more: Any) -> Or
     )
 
 
+@contextlib.asynccontextmanager
+async def connect_proxy() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """An HTTP proxy that does CONNECT, to this machine alone; gives its port and what it was told."""
+    told: list[bytes] = []
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        told.append(head)
+        port = int(head.split(b" ")[1].rpartition(b":")[2])
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], told
+    finally:
+        server.close()
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Echoes what it was told, makes bodies of any size, counts connections."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: WebServer
 
     def setup(self) -> None:

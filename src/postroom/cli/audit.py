@@ -40,10 +40,11 @@ def list_(
             action=action or None,
             actor=actor or None,
             since=since or None,
-            limit=limit,
+            limit=limit + 1,  # to know whether there are more
         )
     )
-    if not OPTIONS.json:  # the record's own id says nothing to people
+    more, rows = len(rows) > limit, rows[:limit]
+    if not OPTIONS.json:
         rows = [{**row, "detail": _detail(row["detail"])} for row in rows]
     show.items(
         rows,
@@ -57,11 +58,27 @@ def list_(
         ),
         empty="Nothing is recorded.",
         give=("detail",),
+        more=more,
     )
+    if more:
+        show.note(
+            f"There are more than these {limit}. Say --limit N for so many, or narrow it: --since, "
+            "--noun, --name, --action, --actor."
+        )
 
 
-def _detail(detail: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in detail.items() if key != "id"}
+def _detail(detail: dict[str, Any]) -> str:
+    """The detail of a row as people read it: what for, where, and then the rest.
+
+    Of a destination the place is enough, and the record's own id says nothing.
+    """
+    rest = {key: value for key, value in detail.items() if key != "id"}
+    if rest.get("accepted") == rest.get("version"):
+        rest.pop("accepted", None)  # the action says it, and which is the version
+    first = [str(rest.pop(key)) for key in ("purpose",) if key in rest]
+    if "line" in rest:
+        first.append(str(rest.pop("line")).partition(";")[0])
+    return ", ".join([*first, *([show.plain(rest)] if rest else [])])
 
 
 @app.verb()

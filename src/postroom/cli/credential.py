@@ -26,6 +26,7 @@ from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.errors import InvalidValue, WrongUse
 from postroom.operations.declared import credential_fields, credential_types
+from postroom.operations.presetting import client_details
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -91,10 +92,19 @@ def add(
     description: About = None,
     expires_at: Expires = None,
     rotate_after: Rotate = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            metavar="PRESET", help="Of an oauth_client: a provider's authority and endpoints."
+        ),
+    ] = "",
 ) -> int:
     """Make a credential: name, type and description first, then the fields of its type."""
-    kind = type or ask_type()
+    kind = type or ("oauth_client" if preset else ask_type())
     given = read_flags(ctx.args, credential_fields(kind), open_names=kind == "generic")
+    if preset and kind != "oauth_client":
+        raise WrongUse(f"--preset is for credentials of type oauth_client, and this is a {kind}.")
+    given.values = (client_details(preset) if preset else {}) | given.values
 
     async def body(room: Room) -> dict[str, Any]:
         names = {one["name"].casefold() for one in await room.credentials.list()}

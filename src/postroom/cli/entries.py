@@ -83,6 +83,8 @@ def show_whole(found: Any, ids: Sequence[int]) -> None:
                 **told,
                 "size": show.size(one.size),
                 "lies_at": lies,
-                "on_the_server": f"gone since {gone}" if gone else "not known to be gone",
+                "on_the_server": f"gone since {gone}"
+                if gone
+                else "still there, as far as is known",
             }
         )

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from postroom.cli import show
-from postroom.cli.run import ask, confirm, in_room
+from postroom.cli.run import agreed, ask, in_room
 from postroom.cli.verbs import Verbs
-from postroom.errors import WrongUse
 
 __all__ = ["app"]
 
@@ -55,8 +54,7 @@ def retire(
     key: Annotated[str, typer.Argument(metavar="ID", help="As keys kek list shows it.")],
 ) -> None:
     """Let a key open the room no more; refused while a living process needs it."""
-    if not confirm(f"The key {key} will open this room no more. Go on?"):
-        raise WrongUse("Nothing was changed.", hint="Confirm it with --yes.")
+    agreed(f"The key {key} will open this room no more. Go on?", otherwise="Nothing was changed.")
     in_room(lambda room: room.keys.kek.retire(key))
     show.say(
         f"The key {key} opens the room no more. With an older copy of the room it still does: a new "

@@ -49,6 +49,8 @@ class Options:
     json: bool = False
     yes: bool = False
     verbose: bool = False
+    logs: bool = False
+    """Standard error is a log that programs read: what people are told there is a JSON line too."""
 
 
 OPTIONS = Options()

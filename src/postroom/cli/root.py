@@ -29,7 +29,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "upgrade": ("room", "Bring a room of an earlier release to this one; a copy is kept."),
     "send": ("send", "Send a message through the outbox."),
     "worker": ("work", "Collect for every source, send for every service."),
-    "explain": ("explain", "What a noun, a type, a sink or an error code is."),
+    "explain": ("explain", "What a noun, a type, a sink or any error is, of any program."),
+    "guide": ("guide", "How an app is registered at Microsoft or Google, with the values to copy."),
     "credential": ("credential", "Sealed credentials: add, set, list, show, test ..."),
     "connection": ("connection", "Email connections: add, set, list, show, test, log ..."),
     "source": ("source", "Mail collected: add, run, watch, ledger, release ..."),
@@ -37,11 +38,15 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "outbox": ("outbox", "What waits and was sent: list, show, drain, retry ..."),
     "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
+    "erase": ("erase", "Remove what the room keeps of one person; the plan comes first."),
     "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
     "audit": ("audit", "The audit record: list, verify, heads ..."),
     "backup": ("backup", "Backups of the room: create, verify, restore."),
 }
 """Verb or noun: the module in this package that has it (as ``app``), and one line about it."""
+
+WORKER: Final = "worker"
+"""The verb whose standard error is a log: for people on a terminal, else for programs."""
 
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
@@ -127,14 +132,22 @@ def run(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     rest = take_options(argv)
+    if rest[:1] == [WORKER] and not OPTIONS.json and not sys.stderr.isatty():
+        OPTIONS.logs = True
+        _logged().begin()
     result = typer.main.get_command(app)(args=rest, prog_name="postroom", standalone_mode=False)
     if result == INTERRUPTED:  # the parser's word for Ctrl-C
         return _stopped()
     return result if isinstance(result, int) else OK
 
 
+def _logged() -> Any:
+    """Loaded only where standard error is a log: every other command is quicker without."""
+    return import_module("postroom.cli.logged")
+
+
 def _stopped() -> int:
-    print("Stopped.", file=sys.stderr)
+    show.stopped()
     return INTERRUPTED
 
 
@@ -153,6 +166,9 @@ def _usage(error: Any) -> int:
 def _mistake(error: Exception) -> int:
     """A mistake of ours: where it happened, for a bug report, without any secret that is open."""
     told = "".join(traceback.format_exception(error))
+    if OPTIONS.logs:
+        _logged().mistake(error, told)
+        return FAILED
     print(Scrubber(open_secrets()).text(told), end="", file=sys.stderr)
     return FAILED
 
@@ -161,6 +177,9 @@ def report(error: PostroomError) -> int:
     """Say what went wrong: a sentence for people, or the same as JSON; gives the exit status."""
     if OPTIONS.json:
         print(show.document(error.as_json()))
+        return error.exit_status
+    if OPTIONS.logs:
+        _logged().failed(error)
         return error.exit_status
     show.note(f"postroom: {error.sentence}", indent=2)
     said = getattr(error, "said", "")

@@ -88,12 +88,12 @@ def upgraded() -> tuple[int, int, Path] | None:
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    log_to(level="DEBUG" if OPTIONS.verbose else "WARNING")
+    log_to(level="DEBUG" if OPTIONS.verbose else "INFO" if OPTIONS.logs else "WARNING")
     coredumps.forbid()
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
-        print("Stopped.", file=sys.stderr)
+        show.stopped()
         raise SystemExit(128 + signal.SIGTERM) from None
 
 

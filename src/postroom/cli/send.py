@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from postroom.cli import show
-from postroom.cli.outbox import show_item
+from postroom.cli.options import OPTIONS
+from postroom.cli.outbox import A_WORKER, nobody_sends, show_item
 from postroom.cli.run import confirm, in_room
 from postroom.cli.verbs import Verbs
 from postroom.clock import parse_duration
@@ -96,9 +97,7 @@ async def sending(
     stored = await room.email.store(via, draft, idempotency_key=key or None)
     try:
         if forget:
-            show_item((await room.outbox.show(stored)).as_json())
-            show.note("Stored. A worker sends it, or now: postroom outbox drain")
-            return OK
+            return await _left(room, stored)
         item = await room.email.follow(stored, wait=wait)
     except (PostroomError, asyncio.CancelledError) as error:
         # whatever happens from here on, it is stored: no status may say "try again"
@@ -116,9 +115,20 @@ async def sending(
     show.note(_stored(item.id))
     if await room.services.held(item.service):
         show.note(f"Its service is held. Let it go: postroom service release {item.service}")
-    elif item.reason:
+        return UNFINISHED
+    if item.reason:
         show.note(f"Why, step by step: {await room.services.test_command(item.service)}")
+    if note := await nobody_sends(room, item.service):
+        show.note(note)
     return UNFINISHED
+
+
+async def _left(room: Room, stored: str) -> int:
+    item = await room.outbox.show(stored)
+    note = await nobody_sends(room, item.service)
+    show_item({**item.as_json(), "note": note} if OPTIONS.json else item.as_json())
+    show.note(f"Stored. {note or A_WORKER}")
+    return OK
 
 
 def _stored(item: str) -> str:

@@ -25,7 +25,7 @@ Name = Annotated[str, typer.Argument(help="Name of the service.")]
 
 @app.verb("list")
 def list_() -> None:
-    """Every service and how many messages wait."""
+    """Every service, how many messages wait, and whether anybody sends them."""
     show.items(
         in_room(lambda room: room.services.list()),
         (
@@ -33,10 +33,13 @@ def list_() -> None:
             ("connection", "CONNECTION"),
             ("waiting", "WAITING"),
             ("held", "HELD"),
+            ("unsettled", "UNSETTLED"),
             ("description", "DESCRIPTION"),
+            ("note", "NOTE"),
+            ("error", "PROBLEM"),
         ),
         empty="No services yet. Make one: postroom service add NAME --connection NAME",
-        give=("description",),
+        give=("description", "note", "error"),
     )
 
 
@@ -96,7 +99,7 @@ def release(name: Name) -> None:
     found = in_room(lambda room: room.services.release(name))
     show.say(f"{found['name']} sends.", **found)
     if found["waiting"]:
-        show.note("A worker sends what waits, or now: postroom outbox drain")
+        show.note(found["note"] or "A worker sends what waits, or now: postroom outbox drain")
 
 
 @app.verb()

@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 from postroom.cli.options import OPTIONS
 from postroom.clock import rfc3339
 
-__all__ = ["document", "items", "note", "plain", "record", "said", "say", "size"]
+__all__ = ["document", "items", "note", "plain", "record", "said", "say", "size", "stopped"]
 
 NARROWEST: Final = 8
 """Characters below which a column does not give way."""
@@ -119,9 +119,24 @@ def _text(value: object) -> str:
 
 
 def note(text: str, *, indent: int = 0) -> None:
-    """Something for the person, not for a program: on standard error, and not with ``--json``."""
-    if not OPTIONS.json:
+    """Something for the person, not for a program: on standard error, and not with ``--json``.
+
+    Where standard error is a log for programs it is a line of that.
+    """
+    if OPTIONS.logs:
+        from postroom.cli import logged  # only the worker loads it
+
+        logged.line(plain(text))
+    elif not OPTIONS.json:
         print(said(text, indent=indent, to=sys.stderr), file=sys.stderr, flush=True)
+
+
+def stopped() -> None:
+    """What a signal ended says so; programs have the exit status."""
+    if OPTIONS.logs:
+        note("Stopped.")
+    else:
+        print("Stopped.", file=sys.stderr)
 
 
 def said(text: str, *, indent: int = 0, to: TextIO | None = None) -> str:

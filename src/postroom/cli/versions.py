@@ -8,9 +8,8 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.finished import finished
-from postroom.cli.run import confirm, in_room, rebinding
+from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.verbs import Verbs
-from postroom.errors import WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -66,7 +65,9 @@ def restore(
 @app.verb()
 def destroy(name: Name, version: Number) -> None:
     """Destroy a kept version: its key is dropped, and nobody can open it again."""
-    if not confirm(f"Nobody can bring version {version} of {name} back. Destroy it?"):
-        raise WrongUse("Nothing was changed.", hint="Confirm it with --yes.")
+    agreed(
+        f"Nobody can bring version {version} of {name} back. Destroy it?",
+        otherwise="Nothing was changed.",
+    )
     in_room(lambda room: room.versions.destroy(name, version))
     show.say(f"Version {version} of {name} is destroyed.", name=name, destroyed=version)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["KEPT", "forget", "recent", "record"]
+__all__ = ["KEPT", "erase", "forget", "naming", "recent", "record"]
 
 KEPT: Final = 200
 """Events that are kept of each connection; what happens again and again is one event, counted."""
@@ -69,6 +70,24 @@ def recent(tx: Tx, connection: str, *, limit: int = KEPT) -> list[dict[str, Any]
     return [
         {**row, "at": rfc3339(row["at"]), "since": rfc3339(row["since"])} for row in map(dict, rows)
     ]
+
+
+def naming(tx: Tx, named: Callable[[str], bool]) -> int:
+    """How many sentences name somebody."""
+    return len(_naming(tx, named))
+
+
+def erase(tx: Tx, named: Callable[[str], bool]) -> int:
+    """Take the sentences away that name somebody; gives how many there were."""
+    found = _naming(tx, named)
+    for one in found:
+        tx.execute("UPDATE connection_events SET detail = 'erased' WHERE id = :id", id=one)
+    return len(found)
+
+
+def _naming(tx: Tx, named: Callable[[str], bool]) -> list[int]:
+    rows = tx.all("SELECT id, detail FROM connection_events WHERE detail <> ''")
+    return [row["id"] for row in rows if named(row["detail"])]
 
 
 def forget(tx: Tx, connection: str) -> None:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from postroom.protocols.pop3 import Pop3Store
     from postroom.protocols.smtp import SmtpTransport
 
-__all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transport"]
+__all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transport", "no_side"]
 
 OnStep = Callable[[Step], None]
 Place = Literal["incoming", "outgoing"]
@@ -156,7 +156,13 @@ class Opener:
         """
         if self._credentials.locked is not None:
             raise self._credentials.locked
-        prepared = await self._db.write(lambda tx: self._prepare(tx, name, place))
+
+        def body(tx: Tx) -> Prepared:
+            if anew:  # somebody sits and waits: not even after a failure
+                self._tokens.hurry(tx)
+            return self._prepare(tx, name, place)
+
+        prepared = await self._db.write(body)
         if prepared.side.grant is None or (prepared.access is not None and not anew):
             return prepared
         return await self._with_token(prepared)
@@ -304,17 +310,18 @@ class Opener:
     def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:
         if name.startswith(DIRECT):
             if place == "incoming":
-                raise _no_side(name, place)
+                raise no_side(name, place)
             record = self._credentials.get(tx, name.removeprefix(DIRECT))
             return "credential", side_of_credential(record, trusted_in(tx))
         effective = self._resolver(tx).effective(name)
         side = effective.incoming if place == "incoming" else effective.outgoing
         if side is None:
-            raise _no_side(effective.name, place)
+            raise no_side(effective.name, place)
         return "connection", side
 
 
-def _no_side(name: str, place: str) -> Refused:
+def no_side(name: str, place: str) -> Refused:
+    """What to say of a connection without the side that is wanted."""
     verb = "read" if place == "incoming" else "send"
     return Refused(
         f"{name} has no {place} side, so it cannot {verb} mail.",

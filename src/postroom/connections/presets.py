@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["PRESETS", "SEEN", "TENANT", "Preset", "Wire"]
+__all__ = ["PRESETS", "SEEN", "TENANT", "Preset", "Wire", "asks_of"]
 
 SEEN: Final = "2026-11-29"
 TENANT: Final = "TENANT"
@@ -187,3 +187,10 @@ PRESETS: Final[dict[str, Preset]] = {
     )
 }  # fmt: skip
 """By key.  What was seen is in docs/quirks.md with its evidence."""
+
+
+def asks_of(authority: str) -> tuple[tuple[str, str], ...]:
+    """What the address of a sign-in has to say besides, at this authorization server."""
+    wanted = authority.rstrip("/").casefold()
+    found = (each.asks for each in PRESETS.values() if each.asks and each.authority == wanted)
+    return next(found, ())

@@ -17,6 +17,7 @@ from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, NotThere, Refused, Unreadable
+from postroom.fields import nearest
 from postroom.vault import Binding, Hints
 
 __all__ = [
@@ -153,10 +154,11 @@ def find(tx: Tx, name: str) -> Row:
     """The row of a record by name, without regard to case; raises NotThere."""
     row = tx.one(ONE, name_key=name.lower())
     if row is None:
+        close = nearest(name, [one["name"] for one in tx.all("SELECT name FROM credentials")])
         raise NotThere(
-            f"There is no credential {name!r}.",
+            f"There is no credential called {name!r}.",
             name=name,
-            hint="See them all with: postroom credential list",
+            hint=f"Did you mean {close}?" if close else "List them: postroom credential list",
         )
     return row
 

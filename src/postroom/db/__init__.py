@@ -4,6 +4,7 @@ from postroom.db.claims import Claim, Queue
 from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
+from postroom.db.named import Named
 from postroom.db.place import check_place
 from postroom.db.seats import (
     Owe,
@@ -12,6 +13,7 @@ from postroom.db.seats import (
     how_many_living,
     is_living,
     seated,
+    workers,
     write_or_owe,
 )
 from postroom.db.tx import Conflict, Row, Tx
@@ -21,6 +23,7 @@ __all__ = [
     "Claim",
     "Conflict",
     "Database",
+    "Named",
     "Owe",
     "Queue",
     "Row",
@@ -35,5 +38,6 @@ __all__ = [
     "open_database",
     "seated",
     "take_tokens",
+    "workers",
     "write_or_owe",
 ]

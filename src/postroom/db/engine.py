@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from postroom.db.migrate import check_schema, make_schema, schema_of
 from postroom.db.place import check_place, is_full
-from postroom.db.tx import Tx, translate
+from postroom.db.tx import UNSYNCED, Tx, translate
 from postroom.errors import RoomError
 
 __all__ = ["Database", "moved_away", "open_database"]
@@ -168,7 +168,10 @@ class Database:
         self._writer: threading.Thread | None = None
         self._closed = False
         self._starting = threading.Lock()
+        self._version: int | None = None  # of the database, when others were last looked for
+        self.failed: Exception | None = None  # a sync that failed: it is not tried again here
         self._schema: int | None = None  # the schema in which nothing foreign was found
+        self._kept: dict[tuple[str, str], Any] = {}
 
     async def write(self, body: Callable[[Tx], T]) -> T:
         """Run ``body`` in a write transaction and commit it durably.
@@ -299,19 +302,28 @@ class Database:
         if connection is not None:
             connection.close()
 
-    def _check_schema(self, connection: sqlite3.Connection) -> None:
-        """Look for triggers again when somebody changed the schema since this file was opened."""
+    def _look_around(self, connection: sqlite3.Connection) -> None:
+        """Where somebody else has written since the last commit here: forget what was kept, and look
+        for triggers again if the schema was changed.
+        """
+        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._version:
+            return
+        self._kept.clear()
         schema: int = connection.execute("PRAGMA schema_version").fetchone()[0]
         if schema != self._schema:
             _check_foreign(connection)
             self._schema = schema
+        self._version = version
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[_Answer]:
+        if self.failed is not None:
+            return [(future, None, self.failed) for _, future in batch]
         answers: list[_Answer] = []
-        tx = Tx(connection, self.path)
+        tx = Tx(connection, self.path, self._kept)
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self._check_schema(connection)
+            self._look_around(connection)
             for body, future in batch:
                 connection.execute("SAVEPOINT body")
                 try:
@@ -321,16 +333,20 @@ class Database:
                     if not connection.in_transaction:
                         raise  # SQLite itself gave up on the whole transaction (full disk, I/O)
                     tx.known.clear()
+                    tx.kept.clear()
                     connection.execute("ROLLBACK TO body")
                     connection.execute("RELEASE body")
                     answers.append((future, None, error))
             connection.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001  # whoever waits must get an answer
+            self._kept.clear()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             failure = error
             if isinstance(error, sqlite3.Error):
                 failure = translate(error, self.path)
+                if getattr(error, "sqlite_errorcode", 0) in UNSYNCED:
+                    self.failed = failure
             return [(future, None, failure) for _, future in batch]
         return answers
 

@@ -75,7 +75,8 @@ def make_schema(connection: sqlite3.Connection) -> None:
                 _take(connection, step)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # where a write fails SQLite has given up on all of it
+            connection.execute("ROLLBACK")
         raise
 
 

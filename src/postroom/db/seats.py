@@ -2,7 +2,9 @@
 
 Every process that claims work holds an exclusive ``flock`` on a file of its own.  The kernel drops
 it when the process ends, however it ends; so a lock that can be taken means that its owner is dead,
-and its seat is removed, which frees its claims.  Heartbeats are for the frozen.
+and its seat is removed, which frees its claims.  Heartbeats are for the frozen.  A worker, which
+takes whatever is due, says so in that file, and for which roles; other processes claim what they were
+told to.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import re
 import secrets
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -33,6 +36,7 @@ __all__ = [
     "is_living",
     "living",
     "seated",
+    "workers",
     "write_or_owe",
 ]
 
@@ -80,9 +84,15 @@ class Seat:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._heart
         try:
+            await self._pay()
             await self._db.write(lambda tx: _remove(tx, self.owner))
         finally:
             self._leave_file()
+
+    def work(self, roles: Sequence[str]) -> None:
+        """Say that this process works off whatever is due, for these roles."""
+        if self._file is not None:
+            os.pwrite(self._file, json.dumps({"roles": list(roles)}).encode(), 0)
 
     async def remove_dead(self) -> int:
         """Remove the seats of processes that are gone; their claims fall at once.
@@ -123,7 +133,7 @@ class Seat:
                 await self.remove_dead()
 
     def owe(self, body: Callable[[Tx], object]) -> None:
-        """Write ``body`` as soon as the room can be written: it gives back what could not be.
+        """Write ``body`` as soon as the room can be written: it gives back or settles what could not be.
 
         Else a claim would be ours as long as this process lives, and nobody would work on it.
         ``claim_lost`` is as good: then somebody else has it.
@@ -181,6 +191,26 @@ def is_living(tx: Tx, owner: str | None, *, now: float) -> bool:
         )
         and living(tx.path.parent, owner)
     )
+
+
+def workers(tx: Tx, *, now: float) -> list[tuple[str, ...]]:
+    """The roles of each living worker, as :func:`is_living` has it; (): it has none."""
+    rows = tx.all(
+        "SELECT owner FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
+    )
+    found = [_roles(tx.path.parent, row["owner"]) for row in rows]
+    return [roles for roles in found if roles is not None]
+
+
+def _roles(room: Path, owner: str) -> tuple[str, ...] | None:
+    """None: it is gone, or no worker."""
+    if not living(room, owner):
+        return None
+    try:
+        said: dict[str, list[str]] = json.loads(_lock_of(room, owner).read_bytes())
+        return tuple(map(str, said["roles"]))
+    except (OSError, ValueError, TypeError, KeyError):  # it has said nothing: it is no worker
+        return None
 
 
 def how_many_living(tx: Tx, *, now: float) -> int:

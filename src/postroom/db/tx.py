@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
 
-__all__ = ["Conflict", "Row", "Tx", "translate"]
+__all__ = ["UNSYNCED", "Conflict", "Row", "Tx", "translate"]
 
 Row = sqlite3.Row
 """One row: read by column name, ``row["name"]``."""
@@ -24,19 +24,26 @@ class Tx:
     """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body.
 
     ``known`` is what one body may leave to the next in the same transaction, while nobody else can
-    write: the end of a chain, say.  It is emptied when a body is rolled back.
+    write: the end of a chain, say.  ``kept`` is what it may leave to later transactions as well, as
+    long as no other process has written in between.  Both are emptied when a body is rolled back.
     """
 
     dialect: ClassVar = "sqlite"
     """Which text of a statement is meant, where a statement has one for each dialect."""
 
-    __slots__ = ("_connection", "known", "path")
+    __slots__ = ("_connection", "kept", "known", "path")
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        kept: dict[tuple[str, str], Any] | None = None,
+    ) -> None:
         """``path`` is the database's file: where the disk is asked when something goes wrong."""
         self._connection = connection
         self.path = path
         self.known: dict[tuple[str, str], Any] = {}
+        self.kept: dict[tuple[str, str], Any] = {} if kept is None else kept
 
     def execute(self, sql: str, **values: Any) -> int:
         """Run one statement; gives the number of rows it changed."""
@@ -46,8 +53,12 @@ class Tx:
         """Run one INSERT into a table with an IDENTITY column; gives the new id."""
         return self._run(sql, values).lastrowid or 0
 
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run one statement once for each mapping of values."""
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:
+        """Run one statement once for each mapping of values.
+
+        A row that is written for each message gives a sequence, for ``?`` in their order: finding
+        a dozen values by name costs as much as the rest of an insert.
+        """
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
@@ -113,6 +124,11 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
             f"The room's tables are not as this release made them ({error}).",
             hint="Somebody changed them. Restore the room from a backup.",
         )
+    if number in UNSYNCED:
+        return RoomError(
+            f"The disk that holds the room did not keep what was written ({error}); nothing was saved.",
+            hint="Look at the disk and at the system's log; this process writes no more to the room.",
+        )
     if primary in _DISK:
         return RoomError(
             f"The room's database could not be read or written ({error}).",
@@ -122,6 +138,8 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
 
 
 _TAKEN = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+UNSYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+"""A sync that failed: the kernel may have dropped those pages and call the next sync a success."""
 # Where there is no byte left SQLite fails before it writes a page: it cannot make the -shm file
 # (IOERR_SHMSIZE), nor, without inodes, the -wal (CANTOPEN); over a user's quota a write is IOERR.
 _DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)

@@ -45,7 +45,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 def _duration(value: object) -> object:
     if isinstance(value, str):
         return parse_duration(value)
-    if isinstance(value, bool) or not isinstance(value, float):
+    if not isinstance(value, float):
         raise ValueError("give a duration with a unit, such as 90s, 15m, 1h or 5d")
     return value
 

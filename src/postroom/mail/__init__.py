@@ -5,7 +5,6 @@
     answers     reply() and forward(): a Message becomes a Draft
     headers     the fast scanner, RFC 2047, dates
     message     Message, a lazy view over exact bytes (mimeread, charsets)
-    summary     the few facts of a header that lists and names need
     filenames   safe names from strangers' text
 
 Nothing here opens a socket, a file or a table.
@@ -24,7 +23,6 @@ from postroom.mail.draft import Attachment, Composed, Draft, compose, new_messag
 from postroom.mail.filenames import safe_name, unique
 from postroom.mail.headers import decode_header, header_block, read_date, scan
 from postroom.mail.message import Message, Part
-from postroom.mail.summary import MessageSummary, summarise
 
 __all__ = [
     "Address",
@@ -33,7 +31,6 @@ __all__ = [
     "Composed",
     "Draft",
     "Message",
-    "MessageSummary",
     "Part",
     "compose",
     "decode_header",
@@ -49,6 +46,5 @@ __all__ = [
     "reply",
     "safe_name",
     "scan",
-    "summarise",
     "unique",
 ]

@@ -32,6 +32,8 @@ _WORD = re.compile(
     r"=\?([^?\s=]{1,60})\?([bBqQ])\?"
     r"([^?=]*+(?:(?:\?(?!=)|=(?!\?(?!=)))[^?=]*+)*+)\?="
 )
+_COLON = re.compile(rb"[ \t]*:")  # RFC 5322, 4.5.8: white space before it is obsolete
+_SPACES = (b" ", b"\t")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _Q = re.compile(r"=([0-9A-Fa-f]{2})")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
@@ -51,33 +53,34 @@ def scan(block: bytes, names: frozenset[str]) -> dict[str, bytes]:
     """The first field of each name in a header block, unfolded, not decoded.
 
     ``names`` are lower case, as are the keys of the answer; absent fields have no key.  The block
-    may be followed by the body.  Cost is linear, about 10 microseconds for a usual header.
+    may be followed by the body.  Cost is linear, about one microsecond a name for a usual header.
     """
-    wanted = _encoded(names)
+    header = b"\n" + header_block(block)
+    folded = header.lower()
     found: dict[str, bytes] = {}
-    lines = header_block(block).split(b"\n")
-    for at, line in enumerate(lines):
-        before, colon, value = line.partition(b":")
-        name = wanted.get(before.rstrip(b" \t").lower())
-        if name is None or not colon or name in found:
-            continue
-        found[name] = unfold(value if at + 1 == len(lines) else _continued(value, lines, at + 1))
-        if len(found) == len(wanted):
-            break
+    for name, beginning in _beginnings(names):
+        at = folded.find(beginning)
+        while at >= 0:
+            colon = _COLON.match(folded, at + len(beginning))
+            if colon is not None:
+                found[name] = unfold(_field(header, colon.end()))
+                break
+            at = folded.find(beginning, at + 1)
     return found
 
 
-def _continued(value: bytes, lines: list[bytes], start: int) -> bytes:
-    """The value with the lines from ``start`` on that continue it (they begin with white space)."""
-    end = start
-    while end < len(lines) and lines[end].startswith((b" ", b"\t")):
-        end += 1
-    return value if end == start else b"\n".join([value, *lines[start:end]])
+def _field(header: bytes, start: int) -> bytes:
+    """The value that begins at ``start``, with the lines that continue it (they begin with space)."""
+    end = header.find(b"\n", start)
+    while end >= 0 and header[end + 1 : end + 2] in _SPACES and end - start < FIELD_LIMIT:
+        end = header.find(b"\n", end + 1)
+    return header[start:end] if end >= 0 else header[start:]
 
 
 @lru_cache(maxsize=64)
-def _encoded(names: frozenset[str]) -> dict[bytes, str]:
-    return {name.encode("latin-1"): name for name in names}
+def _beginnings(names: frozenset[str]) -> list[tuple[str, bytes]]:
+    """Each name, and how a line begins with it."""
+    return [(name, b"\n" + name.encode("latin-1").lower()) for name in sorted(names)]
 
 
 def unfold(value: bytes) -> bytes:
@@ -105,6 +108,8 @@ def decode_header(raw: bytes | str, charset: str | None = None) -> str:
     """
     raw = raw[:FIELD_LIMIT]
     text = raw_text(raw, charset) if isinstance(raw, bytes) else raw
+    if "=?" not in text and text.isprintable():
+        return text.strip()
     if "\n" in text:
         text = text.replace("\r\n", "").replace("\n", "")
     return one_line(decode_words(text) if "=?" in text else text)

@@ -236,6 +236,8 @@ def _redirected(url: Url, status: int, headers: Mapping[str, str]) -> ProtocolEr
     return ProtocolError(
         f"{url.where} answered {status} to {url.path}, which leads elsewhere.",
         hint=f"{said}Check the address in the settings: it has to be the final one.",
+        # a sign-in page of a network, or of a server that is being worked on, goes away again
+        temporary=True,
         status=status,
     )
 

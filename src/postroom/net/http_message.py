@@ -7,7 +7,7 @@ import datetime as dt
 import email.utils
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 from urllib.parse import quote_plus, urlencode
@@ -76,18 +76,26 @@ class HttpAnswer:
     def retry_after(self) -> float | None:
         """Seconds to wait as ``Retry-After`` asks (RFC 9110 section 10.2.3), a number or a date.
 
+        A date is held against the server's own clock, so that a wrong one here changes nothing.
         None where it is missing or cannot be read; never negative.
         """
         text = self.headers.get("retry-after", "").strip()
         if re.fullmatch(r"[0-9]{1,9}", text):
             return float(text)
-        try:
-            when = email.utils.parsedate_to_datetime(text)
-        except (ValueError, TypeError, IndexError, OverflowError):
+        until = _date(text)
+        if until is None:
             return None
-        if when.tzinfo is None:  # "-0000": UTC, RFC 5322 section 3.3
-            when = when.replace(tzinfo=dt.UTC)
-        return max(0.0, when.timestamp() - clock.timestamp())
+        return max(0.0, until - (_date(self.headers.get("date", "")) or clock.timestamp()))
+
+
+def _date(text: str) -> float | None:
+    """An HTTP date (RFC 9110 section 5.6.7) in seconds since 1970; None for anything else."""
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+        # "-0000" is UTC without a word about the zone, RFC 5322 section 3.3
+        return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +148,23 @@ def bearer(token: Secret) -> Secret:
 
 
 def basic(user: str, password: Secret) -> Secret:
-    """The value of Authorization for a client at its token endpoint: both are encoded as in a form
-    before base64 (RFC 6749 section 2.3.1).
+    """The value of Authorization for HTTP Basic as OAuth has it: both parts are form-encoded first
+    (RFC 6749 section 2.3.1).
     """
-    pair = f"{quote_plus(user)}:{quote_plus(password.reveal())}"
+    pair = f"{quote_plus(user)}:{quote_plus(password.reveal_bytes())}"
     return Secret(b"Basic " + base64.b64encode(pair.encode("ascii")))
 
 
-def form(fields: Mapping[str, str | Secret]) -> Secret:
-    """The body of a form (:data:`FORM`, RFC 6749 appendix B): a secret when any part is one.
+def form(fields: Iterable[tuple[str, str | Secret]]) -> Secret:
+    """The body of a form (:data:`FORM`, RFC 6749 appendix B), its fields in their order.
 
-    Token requests always hold something worth hiding, so it always is.
+    A secret, since what is sent that way always holds something worth hiding.
     """
-    shown = {
-        name: value.reveal() if isinstance(value, Secret) else value
-        for name, value in fields.items()
-    }
-    return Secret(urlencode(shown))
+    return Secret(
+        urlencode(
+            [
+                (name, value.reveal_bytes() if isinstance(value, Secret) else value)
+                for name, value in fields
+            ]
+        )
+    )

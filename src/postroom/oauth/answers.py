@@ -12,7 +12,17 @@ from postroom.errors import ProtocolError
 from postroom.oauth.steps import Answer
 from postroom.secret import Scrubber
 
-__all__ = ["LARGEST", "document", "retry_after", "seconds", "server_time", "shown", "text_of"]
+__all__ = [
+    "LARGEST",
+    "document",
+    "retry_after",
+    "seconds",
+    "server_time",
+    "shown",
+    "text_of",
+    "texts_of",
+    "whole",
+]
 
 LARGEST: Final = 256 * 1024
 """Bytes of an answer that are read; metadata and tokens of real servers stay far below."""
@@ -67,7 +77,23 @@ def _garbage(answer: Answer, sentence: str) -> ProtocolError:
 def text_of(found: dict[str, Any], name: str) -> str:
     """A member that is a text; an empty one when it is missing or something else."""
     value = found.get(name)
-    return value if isinstance(value, str) else ""
+    return whole(value) if isinstance(value, str) else ""
+
+
+def texts_of(found: dict[str, Any], name: str) -> tuple[str, ...]:
+    """A member that is a list of texts, or one text; whatever else is in it is left out."""
+    value = found.get(name)
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list):
+        return ()
+    return tuple(whole(each) for each in values if isinstance(each, str))
+
+
+def whole(text: str) -> str:
+    """A text that can be written again: JSON and its parser let half a character (a surrogate) pass."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def seconds(value: object) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from postroom.errors import ProtocolError
+from postroom.oauth.answers import text_of, texts_of
 from postroom.oauth.discovery import issuer_fits
 
 __all__ = ["Claims", "check_id_token", "read_claims"]
@@ -56,36 +57,23 @@ def read_claims(token: str) -> Claims | None:
 def _claims(found: dict[str, Any]) -> Claims:
     verified = found.get("email_verified")
     return Claims(
-        issuer=_text(found, "iss"),
-        subject=_text(found, "sub"),
-        audience=_texts(found.get("aud")),
-        client=_text(found, "azp") or _text(found, "appid") or _text(found, "client_id"),
-        tenant=_text(found, "tid").lower(),
-        object_id=_text(found, "oid").lower(),
-        preferred_username=_text(found, "preferred_username"),
-        upn=_text(found, "upn"),
-        email=_text(found, "email"),
+        issuer=text_of(found, "iss"),
+        subject=text_of(found, "sub"),
+        audience=texts_of(found, "aud"),
+        client=text_of(found, "azp") or text_of(found, "appid") or text_of(found, "client_id"),
+        tenant=text_of(found, "tid").lower(),
+        object_id=text_of(found, "oid").lower(),
+        preferred_username=text_of(found, "preferred_username"),
+        upn=text_of(found, "upn"),
+        email=text_of(found, "email"),
         # some write it as a text (Apple, Cognito)
         email_verified={True: True, False: False, "true": True, "false": False}.get(verified)
         if isinstance(verified, bool | str)
         else None,
-        scopes=tuple((_text(found, "scp") or _text(found, "scope")).split()),
-        roles=_texts(found.get("roles")),
+        scopes=tuple((text_of(found, "scp") or text_of(found, "scope")).split()),
+        roles=texts_of(found, "roles"),
         expires_at=_instant(found.get("exp")),
     )
-
-
-def _text(found: dict[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, list):
-        return tuple(each for each in value if isinstance(each, str))
-    return ()
 
 
 def _instant(value: object) -> float | None:
@@ -98,11 +86,12 @@ def check_id_token(claims: Claims | None, *, issuer: str, client_id: str, now: f
     """Raise ProtocolError unless the id token is of this issuer, for this client, and in time.
 
     The checks of OpenID Connect Core 3.1.3.7 without the signature (its point 6), for an id token
-    that came from the token endpoint.  ``now``: the server's own clock, in seconds since 1970.
+    that came from the token endpoint.  ``issuer`` empty: the server has no metadata, so that nobody
+    knows its name.  ``now``: the server's own clock, in seconds since 1970.
     """
     if claims is None:
         raise _wrong("The id token of the authorization server cannot be read.")
-    if not issuer_fits(issuer, claims.issuer, tenant=claims.tenant):
+    if issuer and not issuer_fits(issuer, claims.issuer, tenant=claims.tenant):
         raise _wrong("The id token is of another issuer than the authorization server.")
     if client_id not in claims.audience:
         raise _wrong("The id token is for another client.")

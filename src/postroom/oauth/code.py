@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from postroom.errors import InvalidValue, SignInError
-from postroom.oauth.answers import shown
+from postroom.oauth.answers import shown, whole
 from postroom.oauth.client import Client
 from postroom.oauth.discovery import Endpoints, issuer_fits
 from postroom.oauth.refusals import meaning_of
@@ -115,7 +115,7 @@ def challenge_of(verifier: str) -> str:
 
 def key_of_state(state: str) -> str:
     """Under which name a pending sign-in is kept: whoever reads the table cannot end it."""
-    return hashlib.sha256(state.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(whole(state).encode()).hexdigest()
 
 
 def state_of(query: str) -> str:
@@ -137,7 +137,8 @@ def callback(pending: Pending, query: str, *, at: float) -> Secret:
     if not -60.0 <= at - pending.begun_at <= LIFETIME:
         _refused("comes too late: a sign-in is open for ten minutes")
     issuer = given.get("iss", "")
-    if (issuer or pending.says_issuer) and not _same_issuer(pending.issuer, issuer):
+    known = bool(pending.issuer)  # not of a server without metadata
+    if known and (issuer or pending.says_issuer) and not _same_issuer(pending.issuer, issuer):
         _refused("comes from another authorization server than the one that was asked")
     if given.get("error"):
         raise _denied(pending, given["error"], given.get("error_description", ""))
@@ -165,7 +166,7 @@ def _denied(pending: Pending, error: str, description: str) -> SignInError:
         said=shown(": ".join(filter(None, (error, description))), scrubber),
         hint=known.action if known else "Begin the sign-in again.",
         temporary=bool(known and known.temporary),
-        error=shown(error, scrubber)[:80],
+        oauth_error=shown(error, scrubber)[:80],
     )
 
 
@@ -181,7 +182,7 @@ def _parameters(query: str) -> dict[str, str]:
     if len(query) > LONGEST_QUERY:
         _refused("is longer than any answer of an authorization server")
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=40)
+        pairs = parse_qsl(whole(query), keep_blank_values=True, max_num_fields=40)
     except ValueError:
         pairs = []
     found = dict(pairs)

@@ -129,7 +129,7 @@ def poll(client: Client, endpoints: Endpoints, device: DeviceCode) -> Flow[Token
         except WireError as error:
             if not error.temporary:
                 raise
-            if error.facts.get("error") == "slow_down":
+            if error.facts.get("oauth_error") == "slow_down":
                 pause += SLOWER
             elif not _is_pending(error):
                 pause = min(pause * 2, max(SLOWEST, pause))
@@ -139,13 +139,13 @@ def poll(client: Client, endpoints: Endpoints, device: DeviceCode) -> Flow[Token
     raise SignInError(
         "The code was not entered in time.",
         hint="Begin the sign-in again.",
-        error="expired_token",
+        oauth_error="expired_token",
     )
 
 
 def _is_pending(error: PostroomError) -> bool:
     codes = error.facts.get("provider_codes") or []
-    return error.facts.get("error") == "authorization_pending" or 70016 in codes
+    return error.facts.get("oauth_error") == "authorization_pending" or 70016 in codes
 
 
 def _plain(text: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from postroom.errors import InvalidValue, PostroomError, ProtocolError, SignInError
-from postroom.oauth.answers import document, retry_after, shown, text_of
+from postroom.oauth.answers import document, retry_after, shown, text_of, texts_of
+from postroom.oauth.failures import Refusal, failure, refusal_in
 from postroom.oauth.steps import Answer, Ask, Flow, ask
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "is_entra",
     "issuer_fits",
     "locations",
+    "named_endpoints",
     "tenant_of",
 ]
 
@@ -42,6 +44,7 @@ ENDPOINTS: Final = (
     "device_authorization_endpoint",
     "revocation_endpoint",
 )
+GOOGLE: Final = "https://accounts.google.com"
 SHARED: Final = ("common", "organizations", "consumers")
 """What stands for several tenants in an authority of Entra."""
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -104,7 +107,32 @@ def issuer_fits(expected: str, issuer: str, *, tenant: str = "") -> bool:
         if not _GUID.fullmatch(tenant):
             return False
         expected = expected.replace("{tenantid}", tenant)
+    if expected == GOOGLE and issuer == GOOGLE.removeprefix("https://"):
+        return True  # in its id tokens, from before the standard (OpenID Connect Core, 2)
     return bool(expected) and expected.rstrip("/") == issuer.rstrip("/")
+
+
+def named_endpoints(named: Mapping[str, str]) -> Endpoints:
+    """The endpoints of a server without metadata, as the record names them.
+
+    Who it is (``issuer``) stays unknown, and is not compared later.  Raises InvalidValue for one
+    that is no https URL, or where the token endpoint is missing.
+    """
+    _check_named(named)
+    if not named.get("token_endpoint"):
+        raise InvalidValue("token_endpoint", "is needed where the server has no metadata")
+    return Endpoints(
+        token_endpoint=named["token_endpoint"],
+        authorization_endpoint=named.get("authorization_endpoint", ""),
+        device_authorization_endpoint=named.get("device_authorization_endpoint", ""),
+        revocation_endpoint=named.get("revocation_endpoint", ""),
+    )
+
+
+def _check_named(named: Mapping[str, str]) -> None:
+    for name, url in named.items():
+        if url and _origin(url) is None:
+            raise InvalidValue(name, "write it as an https:// URL")
 
 
 def discover(
@@ -120,9 +148,7 @@ def discover(
     origin = _origin(authority)
     if origin is None:
         raise InvalidValue("authority", "write it like https://login.example.com/tenant")
-    for name, url in named.items():
-        if url and _origin(url) is None:
-            raise InvalidValue(name, "write it as an https:// URL")
+    _check_named(named)
     layout = is_entra(authority) if entra is None else entra
     answer, where = yield from _found(authority, locations(authority, entra=layout))
     found = document(answer)
@@ -160,12 +186,22 @@ def _found(authority: str, places: tuple[str, ...]) -> Flow[tuple[Answer, str]]:
             document(answer)  # raises: redirects are never followed
     if failed is not None:
         raise failed
+    refusal = _refusal(answer)
+    if refusal is not None and refusal.codes:  # Entra's, such as that there is no such tenant
+        raise failure(refusal, answer, Ask("GET", places[-1]), "discovery")
     raise SignInError(
         f"{shown(authority)} has no metadata of an authorization server (HTTP {answer.status}).",
         hint="Check the authority. A server without metadata is used by naming token_endpoint and "
         "the other endpoints in the credential.",
         looked_at=list(places),
     )
+
+
+def _refusal(answer: Answer) -> Refusal | None:
+    try:
+        return refusal_in(document(answer))
+    except ProtocolError:
+        return None
 
 
 def _is_tenants(authority: str, issuer: str) -> bool:
@@ -196,9 +232,9 @@ def _pinned(
         authorization_endpoint=kept.get("authorization_endpoint", ""),
         device_authorization_endpoint=kept.get("device_authorization_endpoint", ""),
         revocation_endpoint=kept.get("revocation_endpoint", ""),
-        methods=_texts(found, "token_endpoint_auth_methods_supported"),
-        algorithms=_texts(found, "token_endpoint_auth_signing_alg_values_supported"),
-        scopes=_texts(found, "scopes_supported"),
+        methods=texts_of(found, "token_endpoint_auth_methods_supported"),
+        algorithms=texts_of(found, "token_endpoint_auth_signing_alg_values_supported"),
+        scopes=texts_of(found, "scopes_supported"),
         says_issuer=found.get("authorization_response_iss_parameter_supported") is True,
         left_out=tuple(left),
     )
@@ -237,11 +273,6 @@ def _no_token_endpoint(foreign: str | None) -> ProtocolError:
         "The authorization server names no token endpoint.",
         "Write it into token_endpoint of the credential.",
     )
-
-
-def _texts(found: dict[str, Any], name: str) -> tuple[str, ...]:
-    value = found.get(name)
-    return tuple(e for e in value if isinstance(e, str)) if isinstance(value, list) else ()
 
 
 def _split(url: str) -> SplitResult:

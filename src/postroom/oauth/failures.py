@@ -14,7 +14,12 @@ from postroom.secret import Scrubber
 __all__ = ["Grant", "Refusal", "failure", "refusal_in", "success"]
 
 Grant = Literal[
-    "client_credentials", "authorization_code", "device_code", "refresh_token", "revocation"
+    "client_credentials",
+    "authorization_code",
+    "device_code",
+    "discovery",
+    "refresh_token",
+    "revocation",
 ]
 _SECRET_REFUSED: Final = frozenset({7000215, 7000222})
 _PROOF_MISSING: Final = frozenset({7000218})
@@ -61,7 +66,7 @@ def refusal_in(found: dict[str, Any]) -> Refusal | None:
 
 def success(answer: Answer, question: Ask, grant: Grant) -> dict[str, Any]:
     """The document of an answer that is a success; raises what the answer means otherwise."""
-    if grant == "revocation" and answer.status == 200:
+    if grant == "revocation" and 200 <= answer.status < 300:
         return {}  # RFC 7009, 2.2: the status says it all, the body is ignored
     found = _judged(answer)
     refusal = refusal_in(found)
@@ -87,14 +92,14 @@ def failure(
 
     ``code`` is ``sign_in_required`` only when a refresh token was refused for certain: any other
     flow has a person before it, or none at all, and what is stored stays as it is.  ``facts`` hold
-    ``error``, ``provider_codes`` and ``retry_after`` (seconds, or None).
+    ``oauth_error``, ``provider_codes`` and ``retry_after`` (seconds, or None).
     """
     wait = retry_after(answer)
     overloaded = answer.status == 429 or answer.status >= 500
     known = meaning_of(refusal.error, refusal.description, refusal.codes) if refusal else None
     said = _said(refusal, answer, question)
     about: dict[str, Any] = {
-        "error": shown(refusal.error, Scrubber(question.secrets())) if refusal else "",
+        "oauth_error": shown(refusal.error, Scrubber(question.secrets())) if refusal else "",
         "provider_codes": list(refusal.codes) if refusal else [],
         "retry_after": wait,
         **facts,
@@ -110,7 +115,7 @@ def failure(
         )
     if known is None:
         return SignInError(
-            f"The authorization server refused ({about['error'] or f'HTTP {answer.status}'}).",
+            f"The authorization server refused ({about['oauth_error'][:80] or f'HTTP {answer.status}'}).",
             said=said,
             hint="Its own text says why.",
             **about,
@@ -124,7 +129,7 @@ def failure(
         known.sentence,
         code=code,
         said=said,
-        hint=_action(known.key, known.action, grant),
+        hint=_APP_ACTION if known.sign_in and grant == "client_credentials" else known.action,
         temporary=known.temporary,
         **about,
     )
@@ -133,10 +138,9 @@ def failure(
 _LATER: Final = "Nothing was wrong on our side; it is tried again."
 
 
-def _action(key: str, action: str, grant: Grant) -> str:
-    if grant == "client_credentials" and key in ("invalid_grant", "AADSTS65001"):
-        return "Grant the app its permissions (admin consent), and check client id and tenant."
-    return action
+_APP_ACTION: Final = (
+    "Grant the app its permissions (admin consent), and check client id and tenant."
+)
 
 
 def _said(refusal: Refusal | None, answer: Answer, question: Ask) -> str:

@@ -30,6 +30,7 @@ _WIRES: Final = {
 }
 _SHARED: Final = ("common", "organizations", "consumers")
 GOOGLE_MAIL: Final = "https://mail.google.com/"
+_GOOGLE_HOST: Final = "accounts.google.com"
 _IDENTITY: Final = ("openid", "profile", "email")
 _NOT_LISTED: Final = frozenset({*_IDENTITY, "offline_access"})
 _WITHOUT_OFFLINE: Final = frozenset(
@@ -62,10 +63,11 @@ def default_scopes(
     """
     known = is_entra(authority) if entra is None else entra
     used = sorted(set(wires))
-    if (urlsplit(authority).hostname or "") == "accounts.google.com":
+    if _host(authority) == _GOOGLE_HOST:
         return (GOOGLE_MAIL,)
     if not known:
-        return () if flow == "oauth_client_credentials" else ("offline_access",)
+        person = flow != "oauth_client_credentials" and _host(authority) not in _WITHOUT_OFFLINE
+        return ("offline_access",) if person else ()
     graph = "graph" in used
     if flow == "oauth_client_credentials":
         return (f"{_origin(graph_url)}/.default" if graph else f"{EXCHANGE}/.default",)
@@ -76,6 +78,10 @@ def default_scopes(
     if shared:
         names += ["Mail.ReadWrite.Shared", "Mail.Send.Shared"]
     return ("offline_access", *(before + name for name in names))
+
+
+def _host(authority: str) -> str:
+    return urlsplit(authority).hostname or ""
 
 
 def _origin(url: str) -> str:
@@ -97,19 +103,17 @@ def check_sign_in(
     ``/.default`` are Entra's; other servers have their own.
     """
     known = is_entra(authority) if entra is None else entra
-    google = (urlsplit(authority).hostname or "") == "accounts.google.com"
     if flow == "oauth_client_credentials":
         if known:
             _check_client(authority, scopes)
         return
-    if google and flow == "oauth_device_flow":
+    if _host(authority) == _GOOGLE_HOST and flow == "oauth_device_flow":
         raise InvalidValue(
             "type",
             "Google does not allow its mail scope in the device flow; choose "
             "oauth_authorization_code",
         )
-    without = (urlsplit(authority).hostname or "") in _WITHOUT_OFFLINE
-    if "offline_access" not in scopes and not without:
+    if "offline_access" not in scopes and _host(authority) not in _WITHOUT_OFFLINE:
         listed = ", ".join(("offline_access", *scopes))
         raise InvalidValue(
             "scopes",

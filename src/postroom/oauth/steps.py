@@ -68,7 +68,8 @@ Flow = Generator[Ask | Wait, Answer | None, T]
 """A flow: it is sent an Answer for an Ask and None for a Wait, and returns its result.
 
 When a request cannot be made at all, the pump throws the WireError into it: most flows end with
-that error, polling for a device slows down and goes on.
+that error, polling for a device slows down and goes on.  ``send`` and ``throw`` belong into the
+function that catches StopIteration: a coroutine cannot let one pass.
 """
 
 

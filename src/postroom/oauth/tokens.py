@@ -170,7 +170,7 @@ def revoke(
     try:
         yield from request(client, endpoints, url, form, at=at, grant="revocation", prove=prove)
     except SignInError as error:
-        if error.facts.get("error") != "invalid_token":  # Google's way to say that it is gone
+        if error.facts.get("oauth_error") != "invalid_token":  # Google's way to say that it is gone
             raise
     return True
 

@@ -16,8 +16,9 @@ from postroom.operations.expanding import expanded, naming
 from postroom.protocols.base import MessageStore
 from postroom.sinks import Sink
 from postroom.sources import retention, store
-from postroom.sources.collector import SOURCES, Progress, Tally
+from postroom.sources.collector import SOURCES
 from postroom.sources.deadline import Deadline
+from postroom.sources.handing import Progress, Tally
 from postroom.sources.naming import Naming
 from postroom.sources.preview import Preview, preview
 from postroom.sources.source import Source
@@ -123,9 +124,9 @@ class Collecting:
             now = timestamp()
             rows = SOURCES.due(tx, now=now, limit=PEEK)
             may = self._may(tx, roles)
-            mine = [row["name_key"] for row in rows if may(store.source_of(row))]
+            mine = [row["name_key"] for row in rows if may(row)]
             if len(rows) == PEEK and len(mine) < AT_ONCE:  # those of other roles stand in front
-                mine = [one.name.casefold() for one in store.load_all(tx) if may(one)]
+                mine = [row["name_key"] for row in store.rows(tx) if may(row)]
             count = SOURCES.count_due(tx, now=now) if mine else 0
             return mine, -(-count // max(1, how_many_living(tx, now=now)))
 
@@ -133,20 +134,27 @@ class Collecting:
         limit = min(most, share, AT_ONCE)
         return await self.claim(names, limit) if names and limit > 0 else []
 
-    def _may(self, tx: Tx, roles: Sequence[str]) -> Callable[[Source], bool]:
-        """Whether a source may be collected here; one whose connection is broken may, to be told so."""
+    def _may(self, tx: Tx, roles: Sequence[str]) -> Callable[[Row], bool]:
+        """Whether a source may be collected here; one that is broken, or whose connection is, may:
+        whoever takes it says so on it, and it is in nobody's way.
+        """
         resolver = self._desk.resolver(tx)
 
         @functools.cache
         def wanted(connection: str) -> Sequence[str]:
             try:
                 return resolver.effective(connection).worker_roles
-            except PostroomError:
+            except (PostroomError, ValueError):
                 return ()
 
-        return lambda one: (
-            has_role(one.worker_roles, roles) and has_role(wanted(one.connection), roles)
-        )
+        def may(row: Row) -> bool:
+            try:
+                one = store.source_of(row)
+            except (PostroomError, ValueError):
+                return True
+            return has_role(one.worker_roles, roles) and has_role(wanted(one.connection), roles)
+
+        return may
 
     async def claim(self, names: Sequence[str], limit: int) -> list[Claim]:
         """Take sources of these names that are due and that nobody living owns."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
-from postroom.connections.open import Opener
+from postroom.connections.open import Opener, no_side
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander, templates
 from postroom.connections.signins import sign_ins
@@ -20,7 +20,7 @@ from postroom.credentials.store import CredentialStore, Rebind
 from postroom.credentials.tokens import Keeper
 from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
-from postroom.errors import InvalidValue, Locked, Refused, WrongUse
+from postroom.errors import InvalidValue, Locked, WrongUse
 from postroom.macros import Template
 from postroom.operations.moved import Moved
 
@@ -72,6 +72,11 @@ class Desk:
                 self._seat = await Seat(self.db, kek=self.kek).__aenter__()
         return self._seat
 
+    @property
+    def seat_owner(self) -> str | None:
+        """The owner of this process's seat, if it took one."""
+        return self._seat.owner if self._seat is not None else None
+
     async def leave(self) -> None:
         """Finish what still runs, give the seat back, say in the audit that this process is done."""
         if self.background:
@@ -100,7 +105,7 @@ class Desk:
         """Whose mail a connection reads: the host and the user, as a source remembers them."""
         side = self.resolver(tx).effective(connection).incoming
         if side is None:
-            raise Refused(f"Connection {connection} has no incoming side.")
+            raise no_side(connection, "incoming")
         user = side.user
         if not user and side.auth.credential:
             record = self.credentials.get(tx, side.auth.credential)

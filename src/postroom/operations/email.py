@@ -16,7 +16,7 @@ from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.mail import AddressInput, Draft, Message
 from postroom.operations.desk import Desk
-from postroom.operations.outgoing import route_of, write_out
+from postroom.operations.outgoing import is_small, route_of, write_out
 from postroom.services import outbox
 from postroom.services import service as services
 from postroom.services.outbox import Item
@@ -76,8 +76,9 @@ class Email:
     async def store(self, via: str, draft: Draft, *, idempotency_key: str | None = None) -> str:
         """Store a message durably in the outbox and return at once; gives the item's id."""
         route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, via))
-        # off the event loop and before the transaction: encoding large attachments takes its time
-        parcel, digest = await asyncio.to_thread(write_out, route, draft)
+        # before the transaction, and off the event loop where it takes its time: large attachments
+        write = functools.partial(write_out, route, draft, repeatable=idempotency_key is not None)
+        parcel, digest = write() if is_small(draft) else await asyncio.to_thread(write)
         return await self._desk.write(
             lambda tx: outbox.add(
                 tx,

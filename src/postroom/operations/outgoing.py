@@ -7,12 +7,13 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from postroom.connections import store as connections
+from postroom.connections.open import no_side
 from postroom.credentials.record import check_complete
 from postroom.db import Tx
-from postroom.errors import InvalidValue, NotThere, Refused
+from postroom.errors import InvalidValue, NotThere
 from postroom.mail import Draft, compose, new_message_id, parse_address
 from postroom.operations.desk import Desk
 from postroom.services import service as services
@@ -20,7 +21,10 @@ from postroom.services.outbox import Parcel
 from postroom.services.senders import Sender, choose_sender
 from postroom.services.service import Service
 
-__all__ = ["Route", "route_of", "write_out"]
+__all__ = ["Route", "is_small", "route_of", "write_out"]
+
+SMALL: Final = 32 * 1024
+"""Bytes of a draft that are encoded in less than a millisecond."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ def route_of(desk: Desk, tx: Tx, name: str) -> Route:
     )
 
 
-def write_out(route: Route, draft: Draft) -> tuple[Parcel, bytes]:
-    """The bytes and the envelope of a draft, and the digest of the request itself.
+def write_out(route: Route, draft: Draft, *, repeatable: bool) -> tuple[Parcel, bytes]:
+    """The bytes and the envelope of a draft; of a ``repeatable`` request, one with a key, its digest.
 
     Raises InvalidValue with the field, Refused(``sender_not_allowed``).
     """
@@ -92,7 +96,13 @@ def write_out(route: Route, draft: Draft) -> tuple[Parcel, bytes]:
         subject=draft.subject,
         utf8=composed.utf8,
     )
-    return parcel, _digest(whole)
+    return parcel, _digest(whole) if repeatable else b""
+
+
+def is_small(draft: Draft) -> bool:
+    """Whether writing it out holds nobody up: a thread of its own would take longer."""
+    texts = len(draft.text or "") + len(draft.html or "")
+    return texts + sum(len(one.data) for one in draft.attachments) <= SMALL
 
 
 def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
@@ -106,23 +116,24 @@ def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
             f"There is no service, connection or smtp credential called {name!r}.",
             hint="List them: postroom service list",
         )
-    kind, real = found[0]
-    if kind == "service":
-        return services.get(tx, real), real
+    kind, real, service = found[0]
+    if service is not None:
+        return service, real
     return services.implicit(f"{kind}:{real}"), f"{kind}:{real}"
 
 
-def _candidates(desk: Desk, tx: Tx, name: str) -> list[tuple[str, str]]:
-    key = name.casefold()
-    found = [("service", one.name) for one in services.load_all(tx) if one.name.casefold() == key]
-    found += [
-        ("connection", one.name)
-        for one in connections.load_all(tx)
-        if one.name.casefold() == key and desk.resolver(tx).of(one).outgoing is not None
-    ]
+def _candidates(desk: Desk, tx: Tx, name: str) -> list[tuple[str, str, Service | None]]:
+    """What that may be the name of: the noun, the name as it is spelled, and a service itself."""
+    found: list[tuple[str, str, Service | None]] = []
+    if (service := services.find(tx, name)) is not None:
+        found.append(("service", service.name, service))
+    if connections.exists(tx, name):
+        connection = connections.get(tx, name)
+        if desk.resolver(tx).of(connection).outgoing is not None:
+            found.append(("connection", connection.name, None))
     if desk.credentials.exists(tx, name):
         record = desk.credentials.get(tx, name)
-        found += [("credential", record.name)] if record.type == "smtp" else []
+        found += [("credential", record.name, None)] if record.type == "smtp" else []
     return found
 
 
@@ -136,7 +147,7 @@ def _account(desk: Desk, tx: Tx, service: Service) -> tuple[str, tuple[str, ...]
     effective = desk.resolver(tx).effective(service.connection)
     side = effective.outgoing
     if side is None:
-        raise Refused(f"Connection {service.connection} has no outgoing side.")
+        raise no_side(effective.name, "outgoing")
     fields = _usable(desk, tx, side.auth.credential) if side.auth.credential else {}
     user = side.user or fields.get("email_address") or fields.get("user_name")
     allowed = tuple(service.allowed_senders) or effective.allowed_senders

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from postroom.connections import store as connections
 from postroom.connections.connection import Connection
@@ -29,6 +28,8 @@ from postroom.sources import store as sources
 from postroom.variables import store as variables
 
 __all__ = ["Application"]
+
+_DATES: Final = ("expires_at", "rotate_after")
 
 
 class Application:
@@ -82,7 +83,7 @@ class Application:
         store, actor = self._desk.credentials, self._desk.actor
         name, fields = record["name"], record.get("fields") or {}
         new = not store.exists(tx, name)
-        dates = {key: _date(record, key) for key in ("expires_at", "rotate_after") if key in record}
+        dates = {key: str(record[key] or "") for key in _DATES if key in record}
         if new:
             if "type" not in record:
                 raise InvalidValue("type", "is needed for a new credential")
@@ -174,15 +175,15 @@ class Application:
         """Remove what no file names, users before what they use."""
         removers: dict[str, tuple[Iterable[str], Callable[[Tx, str], None]]] = {
             "sources": (
-                (one.name for one in sources.load_all(tx)),
+                (row["name"] for row in sources.rows(tx)),
                 Sources(self._desk).remove,
             ),
             "services": (
-                (one.name for one in services.load_all(tx)),
+                (*(one.name for one in services.load_all(tx)), *services.unreadable(tx)),
                 Services(self._desk).remove,
             ),
             "connections": (
-                _children_first(connections.load_all(tx)),
+                (*_children_first(connections.load_all(tx)), *connections.unreadable(tx)),
                 Connections(self._desk).remove,
             ),
             "credentials": (
@@ -284,16 +285,6 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "")
         elif before != after:
             found.append(prefix + key)
     return found
-
-
-def _date(record: Mapping[str, Any], key: str) -> Any:
-    value = record[key]
-    if value is None:
-        return None
-    try:
-        return dt.date.fromisoformat(str(value))
-    except ValueError:
-        raise InvalidValue(key, "give a date such as 2027-01-31") from None
 
 
 def _description(record: Mapping[str, Any]) -> str | None:

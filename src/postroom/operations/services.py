@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from postroom.db import Tx
 from postroom.fields import parse, shown
 from postroom.mail import parse_address
 from postroom.operations import usage
+from postroom.operations.attendance import Attendance
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
 from postroom.operations.fits import check_outgoing
 from postroom.operations.sentfolder import check_copy
 from postroom.operations.usage import Usage
-from postroom.services import outbox
+from postroom.services import finding, outbox
 from postroom.services import service as store
 from postroom.services.service import Service
 
@@ -68,13 +69,13 @@ class Services:
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
-        found = store.get(tx, name)
-        uses = usage.of_service(tx, found.name).uses
+        found = store.spelled(tx, name)
+        uses = usage.of_service(tx, found).uses
         if uses and not force:
             hint = "Let them be sent, cancel them, or use --force."
-            raise usage.in_use(f"Service {found.name}", uses, hint)
-        store.delete(tx, name)
-        self._desk.record(tx, "delete", "service", name)
+            raise usage.in_use(f"Service {found}", uses, hint)
+        store.delete(tx, found)
+        self._desk.record(tx, "delete", "service", found)
 
     async def hold(self, name: str) -> dict[str, Any]:
         """Send nothing through a service until it is released; it goes on storing messages."""
@@ -90,8 +91,9 @@ class Services:
 
     async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
         def body(tx: Tx) -> None:
-            if store.hold(tx, name, held=held):
-                self._desk.record(tx, "hold" if held else "release", "service", name)
+            found = store.spelled(tx, name)
+            if store.hold(tx, found, held=held):
+                self._desk.record(tx, "hold" if held else "release", "service", found)
 
         await self._desk.write(body)
         return await self.show(name)
@@ -109,22 +111,42 @@ class Services:
         return f"postroom {noun or 'connection'} test {bare}"
 
     async def list(self) -> builtins.list[dict[str, Any]]:
-        """Every service, with how many messages wait and whether an operator holds it."""
+        """Every service and what it is doing: ``waiting`` messages, ``held`` by an operator or not,
+        ``unsettled`` ones, ``workers`` that are at it, and a ``note`` where mail waits for none.
+        Of one whose settings cannot be read, ``error`` says why.
+        """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return [{**shown(one), **_status(tx, one.name)} for one in store.load_all(tx)]
+            status = _status(self._desk, tx)
+            found = [{**shown(one), **status(one.name)} for one in store.load_all(tx)]
+            for name, error in store.unreadable(tx).items():
+                found.append({"name": name, "error": str(error), **status(name)})
+            return sorted(found, key=lambda one: one["name"].casefold())
 
         return await self._desk.db.read(body)
 
     async def show(self, name: str) -> dict[str, Any]:
-        """One service, with how many messages wait and whether an operator holds it."""
+        """One service with every setting, and what it is doing, as in :meth:`list`."""
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), **_status(tx, one.name)}
+            return {**shown(one, defaults=True), **_status(self._desk, tx)(one.name)}
 
         return await self._desk.db.read(body)
 
 
-def _status(tx: Tx, name: str) -> dict[str, Any]:
-    return {"waiting": outbox.waiting_count(tx, name), "held": name in store.held_names(tx)}
+def _status(desk: Desk, tx: Tx) -> Callable[[str], dict[str, Any]]:
+    """What a service is doing: what waits, whether it is held, what asks for a person, who is at it."""
+    attendance = Attendance(desk, tx)
+    held, unsettled = store.held_names(tx), finding.unsettled(tx)
+    due = finding.due_by_service(tx)
+
+    def of(name: str) -> dict[str, Any]:
+        return {
+            "waiting": outbox.waiting_count(tx, name),
+            "held": name in held,
+            "unsettled": unsettled.get(name, 0),
+            **attendance.of(name, waits=name in due),
+        }
+
+    return of

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
 from postroom.connections.open import dial_store, dial_transport
+from postroom.connections.presets import asks_of
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import BEARER, Access, Use, rows
 from postroom.db import Tx
@@ -161,7 +162,7 @@ class SignIns:
                 tell(pending)
                 return await heard.query(LIFETIME)
 
-            return await signing.by_code(redirect, answer)
+            return await signing.by_code(redirect, answer, extra=asks_of(grant.authority))
 
     def _proving(self, use: SignInUse) -> Callable[[Access], Awaitable[None]]:
         """Opens one side with a new token: only then is the sign-in of before given up."""

@@ -64,7 +64,7 @@ class Limits:
     line: int = 64 * 1024
     literal: int = 256 * 1024 * 1024
     nesting: int = 64
-    in_memory: int = 128 * 1024
+    in_memory: int = 1024 * 1024
     in_flight: int = 4 * 1024 * 1024
     connect_timeout: float = 20.0
     reply_timeout: float = 60.0
@@ -117,6 +117,7 @@ class Features:
     search: bool = True
     push: bool = True
     exact_expunge: bool = True  # UIDPLUS, RFC 4315: delete exactly our messages
+    arrivals: bool = False  # what is newer can come with its contents
     snapshot: bool = False  # POP3: lists all there is each time, and deletes when it is closed
 
 
@@ -193,6 +194,7 @@ class Page:
 
     summaries: list[Summary]
     cursor: str
+    contents: dict[str, Content | None] = dataclasses.field(default_factory=dict)  # arrivals
 
 
 class Spool(Protocol):
@@ -223,6 +225,7 @@ class Fetched:
 
     id: str
     content: Content | None
+    summary: Summary | None = None  # where it was asked for
 
 
 class MessageStore(
@@ -259,6 +262,12 @@ class MessageStore(
 
         ``headers`` names the header fields to bring along.  A store without order (POP3) gives all
         it has every time; the ledger knows which are new.
+        """
+
+    def arrivals(self, cursor: str, spool: OpenSpool) -> AsyncIterator[Page]:
+        """As :meth:`newer`, with their contents by id, in as many pages as they come.
+
+        Ends before what the server keeps back: go on with :meth:`newer`.  See Features.arrivals.
         """
 
     async def summaries(self, ids: Sequence[str], *, headers: Sequence[str] = ()) -> list[Summary]:

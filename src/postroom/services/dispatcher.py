@@ -74,6 +74,8 @@ class Dispatcher:
         self._on_lost = on_lost
         self._owe = owe
         self._stop = asyncio.Event()
+        self._held: frozenset[str] = frozenset()
+        self._held_at: int | None = None  # the version of the database that this was read from
 
     async def drain(
         self,
@@ -240,6 +242,7 @@ class Dispatcher:
                         break
         finally:
             try:
+                mine = [one for one in mine if line is None or one.id not in line.owed]
                 await give_back(self._db, mine, by_name, owner=self._owner, owe=self._owe)
             finally:
                 if line is not None:
@@ -256,11 +259,15 @@ class Dispatcher:
         finally:
             stop.cancel()
             opening.cancel()  # of no effect once it is open
-        return Line(self._db, opening.result(), owner=self._owner, stopping=self._stops)
+        transport = opening.result()
+        return Line(self._db, transport, owner=self._owner, stopping=self._stops, owe=self._owe)
 
     def _stops(self, service: str) -> bool:
         """Whether no further message of a service is to be begun: an operator holds it, or the end."""
-        return self._stop.is_set() or service in self._db.read_now(services.held_names)
+        version = self._db.data_version()  # asked first: what is read then is at least as new
+        if version != self._held_at:
+            self._held, self._held_at = self._db.read_now(services.held_names), version
+        return self._stop.is_set() or service in self._held
 
     async def _claim(self, by_name: dict[str, Service], item: str, done: Drained) -> list[Claim]:
         """Rows to send now; none: nothing more is due.  What is found in doubt is counted."""

@@ -40,13 +40,21 @@ class _Mark(NamedTuple):
 class Marks:
     """The marks of claims that are submitted one after the other, in this order.
 
-    With ``ahead`` 0 each row is marked when its turn comes.
+    With ``ahead`` 0 each row is marked when its turn comes.  ``beside`` is called when marks are
+    about to be written: what else waits to be written then shares their commit.
     """
 
     def __init__(
-        self, db: Database, claims: Sequence[Claim], *, owner: str, ahead: int = AHEAD
+        self,
+        db: Database,
+        claims: Sequence[Claim],
+        *,
+        owner: str,
+        ahead: int = AHEAD,
+        beside: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
+        self._beside = beside
         self._ahead = ahead
         self._owner = owner
         self._waiting = deque(claims)
@@ -79,6 +87,7 @@ class Marks:
         return [self._waiting.popleft() for _ in range(min(self._ahead, len(self._waiting)))]
 
     def _begin(self, group: Sequence[Claim]) -> asyncio.Task[None]:
+        self._beside()  # before the task: what it begins comes to the database in the same turn
         self._marking = asyncio.create_task(self._mark_all(group))
         return self._marking
 

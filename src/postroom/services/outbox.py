@@ -6,24 +6,26 @@ import dataclasses
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
+from postroom import audit
 from postroom.clock import rfc3339, timestamp
-from postroom.db import Row, Tx
+from postroom.db import Row, Tx, is_living
 from postroom.errors import NotThere, Refused
 from postroom.services.contents import content_of
 from postroom.services.service import Service
-from postroom.services.states import FINISHED, may_follow
+from postroom.services.states import ASKING, FINISHED, may_follow
 
 __all__ = [
     "Item",
     "ItemCopy",
     "ItemRecipient",
+    "ItemSettled",
     "Parcel",
     "add",
     "attempts",
-    "find",
+    "first_id",
+    "item_of",
     "newest",
     "purge",
     "shift",
@@ -68,6 +70,18 @@ class ItemCopy:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ItemSettled:
+    """Who has dealt with an item that failed or is in doubt, and when."""
+
+    by: str
+    at: float
+
+    def as_json(self) -> dict[str, str]:
+        """As ``--json`` shows it."""
+        return {"by": self.by, "at": rfc3339(self.at)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Item:
     """An outbox item as people see it."""
 
@@ -85,6 +99,7 @@ class Item:
     finished: bool  # nothing more will happen to it by itself
     recipients: tuple[ItemRecipient, ...]
     sent_copy: ItemCopy | None = None  # None: none was wanted, or it is not sent yet
+    settled: ItemSettled | None = None  # only of what failed or is in doubt
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -103,6 +118,7 @@ class Item:
             "next_attempt_at": None if self.finished else rfc3339(self.due_at),
             "recipients": recipients,
             "sent_copy": dataclasses.asdict(self.sent_copy) if self.sent_copy else None,
+            "settled": self.settled.as_json() if self.settled else None,
         }
 
 
@@ -130,7 +146,7 @@ def add(
         known = _by_key(tx, name, idempotency_key, digest)
         if known is not None:
             return known
-    if waiting_count(tx, name) >= service.queue_size:
+    if _at_most(tx, name, service.queue_size) >= service.queue_size:
         raise Refused(
             f"The queue of service {name} is full ({service.queue_size} messages wait).",
             code="queue_full",
@@ -138,8 +154,7 @@ def add(
             hint=f"See what holds it up: postroom outbox list --service {name}",
         )
     now = timestamp()
-    # beginning with the time, so that ids sort as they were made and an index page stays warm
-    item = f"{int(now * 1000):011x}{secrets.token_hex(5)}"
+    item = first_id(now) + secrets.token_hex(5)
     tx.execute(
         "INSERT INTO outbox (id, service, state, reason, message_id, subject, sender, size, utf8, "
         "idempotency_key, digest, attempts, created_by, created_at, queued_at, updated_at, due_at, "
@@ -151,6 +166,14 @@ def add(
     )  # fmt: skip
     _insert_parts(tx, item, parcel)
     return item
+
+
+def first_id(instant: float) -> str:
+    """Where ids of that instant (seconds since 1970) begin.
+
+    Ids sort as they were made: a time is a bound of ids, and an index page stays warm.
+    """
+    return f"{int(instant * 1000):011x}"
 
 
 def _insert_parts(tx: Tx, item: str, parcel: Parcel) -> None:
@@ -190,6 +213,19 @@ def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
     return str(row["id"])
 
 
+def _at_most(tx: Tx, service: str, size: int) -> int:
+    """How many messages of a service wait, at the most; counted where that may be ``size``.
+
+    What was counted once, and each message that was stored since, is as many as there can be while
+    nobody else writes: a long queue is not counted for each message.
+    """
+    known: int | None = tx.kept.get(("waiting", service))
+    if known is None or known >= size:
+        known = waiting_count(tx, service)
+    tx.kept["waiting", service] = known + 1
+    return known
+
+
 def waiting_count(tx: Tx, service: str) -> int:
     """How many messages of a service are stored and not finished."""
     count: int = tx.value(
@@ -218,21 +254,6 @@ def newest(tx: Tx, service: str) -> Row | None:
     )
 
 
-def find(
-    tx: Tx, *, service: str | None = None, states: Sequence[str] = (), limit: int = 50
-) -> list[Item]:
-    """Items, newest first; ``states`` empty means all."""
-    rows = tx.all(
-        "SELECT * FROM outbox WHERE (:service IS NULL OR service = :service) "
-        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
-        "ORDER BY created_at DESC, id DESC LIMIT :limit",
-        service=service,
-        states=f",{','.join(states)}," if states else "",
-        limit=limit,
-    )
-    return [_item(tx, row) for row in rows]
-
-
 def show(tx: Tx, item: str) -> Item:
     """One item by its id, or by the beginning of it when that is enough.  Raises NotThere."""
     rows = tx.all(
@@ -245,16 +266,18 @@ def show(tx: Tx, item: str) -> Item:
             else f"Several outbox items begin with {item!r}.",
             hint="List them: postroom outbox list",
         )
-    return _item(tx, rows[0])
+    return item_of(tx, rows[0])
 
 
-def _item(tx: Tx, row: Row) -> Item:
+def item_of(tx: Tx, row: Row) -> Item:
+    """What people see of a row."""
     recipients = tx.all(
         "SELECT address, state, code, enhanced, reply FROM outbox_recipients "
         "WHERE item = :item ORDER BY position",
         item=row["id"],
     )
     copy = tx.one("SELECT state, said FROM sent_copies WHERE id = :id", id=row["id"])
+    finished = row["finished_at"] is not None
     return Item(
         id=row["id"],
         service=row["service"],
@@ -267,33 +290,43 @@ def _item(tx: Tx, row: Row) -> Item:
         attempts=row["attempts"],
         created_at=row["created_at"],
         due_at=row["due_at"],
-        finished=row["finished_at"] is not None,
+        finished=finished,
         recipients=tuple(ItemRecipient(*each) for each in recipients),
         sent_copy=ItemCopy(*copy) if copy else None,
+        settled=_settled(tx, row["id"]) if finished and row["state"] in ASKING else None,
     )
+
+
+def _settled(tx: Tx, item: str) -> ItemSettled | None:
+    """Who has settled it: the last that was done with it; whoever tries it again opens it again."""
+    last = audit.last(tx, noun="outbox", name=item)
+    if last is None or last["action"] != "settle":
+        return None
+    return ItemSettled(last["actor"], last["at"])
 
 
 def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
     """An operator's change of state: hold, release, retry or cancel, by the table of states.
 
     Retrying sends again to the recipients that were not accepted.  Raises Refused when the table
-    does not allow it, or while a worker has the item.
+    does not allow it, or while a living worker has the item; what a dead one had is free.
     """
-    found = show(tx, item)
-    row = tx.one("SELECT owner FROM outbox WHERE id = :id", id=found.id)
-    if not may_follow(found.state, state) or (row and row["owner"]):
-        busy = "a worker has it right now" if row and row["owner"] else f"it is {found.state}"
-        raise Refused(f"Outbox item {found.id} cannot become {state}: {busy}.")
+    found, now = show(tx, item), timestamp()
+    owner = tx.value("SELECT owner FROM outbox WHERE id = :id", id=found.id)
+    busy = is_living(tx, owner, now=now)
+    if busy or not may_follow(found.state, state):
+        why = "a worker has it right now" if busy else f"it is {found.state}"
+        raise Refused(f"Outbox item {found.id} cannot become {state}: {why}.")
     if content_of(tx, found.id) is None and state == "queued":
         raise Refused(
             f"The content of outbox item {found.id} has been removed.",
             hint="It is kept for 7 days after a message is finished; send it anew.",
         )
-    now = timestamp()
+    tx.kept.pop(("waiting", found.service), None)  # it may be one that waits again
     tx.execute(
-        "UPDATE outbox SET state = :state, reason = :reason, due_at = :now, updated_at = :now, "
-        "finished_at = :finished, queued_at = CASE WHEN :retry THEN :now ELSE queued_at END, "
-        "epoch = epoch + 1 WHERE id = :id",
+        "UPDATE outbox SET state = :state, owner = NULL, reason = :reason, due_at = :now, "
+        "updated_at = :now, finished_at = :finished, "
+        "queued_at = CASE WHEN :retry THEN :now ELSE queued_at END, epoch = epoch + 1 WHERE id = :id",
         state=state,
         reason=reason,
         now=now,

@@ -20,13 +20,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["FINISHED", "FOLLOWS", "WAITING", "may_follow", "row_state"]
+__all__ = ["ASKING", "FINISHED", "FOLLOWS", "WAITING", "may_follow", "row_state"]
 
 WAITING: Final = frozenset({"queued", "claimed", "submitting", "deferred", "held"})
 FINISHED: Final = frozenset({"sent", "failed", "ambiguous", "cancelled"})
+ASKING: Final = frozenset({"failed", "ambiguous"})
+"""Finished, and a person is wanted: to try it again, to cancel what is in doubt, or to settle it."""
 FOLLOWS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"claimed", "held", "cancelled"}),
-    "claimed": frozenset({"submitting", "queued", "deferred", "failed", "claimed"}),
+    "claimed": frozenset(
+        {"submitting", "queued", "deferred", "failed", "claimed", "held", "cancelled"}
+    ),  # held, cancelled: once its worker is gone
     "submitting": frozenset({"sent", "deferred", "failed", "ambiguous"}),
     "deferred": frozenset({"claimed", "held", "cancelled", "failed", "queued"}),
     "held": frozenset({"queued", "cancelled"}),

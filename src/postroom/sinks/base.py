@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
@@ -39,15 +39,14 @@ class Attachment:
     data: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One message for a sink.
 
     ``key`` names it uniquely and safely in its folder: ``UIDVALIDITY-UID`` where the wire has
     those, else 24 hexadecimal characters.  ``store`` tells the mailbox of a source from others, by
     8 hexadecimal digits.  ``ledger`` is the ledger's id: the idempotency key.
     ``below`` is the relative, safe path that the message's own macros in the sink's path made.
-    ``summary`` is what a JSON summary beside the message says.
+    ``summary`` gives what a JSON summary beside the message says.
     """
 
     ledger: int
@@ -58,11 +57,10 @@ class Item:
     received: float | None = None
     below: str = ""
     attachments: tuple[Attachment, ...] = ()
-    summary: dict[str, object] = dataclasses.field(default_factory=dict)
+    summary: Callable[[], dict[str, object]] = dict
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What became of one item: where it lies, or why it was not taken."""
 
     ledger: int

@@ -54,7 +54,7 @@ class DirectorySink(Sink):
         left = items
         for turn in itertools.count():
             with Batch(Path(self.path)) as batch:
-                for folder in {_folder(item) for item in left}:
+                for folder in {item.folder for item in left if not item.below}:
                     batch.folder(folder)
                 tried = [(item, self._add(batch, item, _name(item, turn))) for item in left]
                 batch.commit()
@@ -67,19 +67,24 @@ class DirectorySink(Sink):
     def _add(self, batch: Batch, item: Item, name: str) -> Message:
         folder, mark = _folder(item), f"~{item.store}"
         message = batch.add(folder, f"{name}.eml", item.content, mark=mark)
-        attachments = f"{folder}/{name}.attachments".lstrip("/")
-        for one in item.attachments:
-            batch.beside(message, attachments, one.name, one.data, mark=mark)
+        if item.attachments:
+            attachments = f"{folder}/{name}.attachments".lstrip("/")
+            for one in item.attachments:
+                batch.beside(message, attachments, one.name, one.data, mark=mark)
         if self.summary:
-            text = json.dumps({"v": 1, **item.summary}, ensure_ascii=False, indent=1)
+            text = json.dumps({"v": 1, **item.summary()}, ensure_ascii=False, indent=1)
             batch.beside(message, folder, f"{name}.json", text.encode(), mark=mark)
         return message
 
 
 def _name(item: Item, turn: int) -> str:
     """The usual name; then one with the mailbox in it; then one with a number as well."""
-    return item.key + (f"~{item.store}" if turn else "") + (f"-{turn}" if turn > 1 else "")
+    if not turn:
+        return item.key
+    return f"{item.key}~{item.store}" + (f"-{turn}" if turn > 1 else "")
 
 
 def _folder(item: Item) -> str:
-    return "/".join(part for part in (item.below, item.folder) if part)
+    if not item.below:
+        return item.folder
+    return f"{item.below}/{item.folder}" if item.folder else item.below

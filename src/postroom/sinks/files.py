@@ -30,6 +30,7 @@ _AT_ONCE: Final = 1 << 18
 """Bytes written at once; a larger content is read in pieces of so many."""
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system without hard links (FAT) answers to one."""
+_TO_MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TO_COMPARE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -70,6 +71,8 @@ _ONE_MESSAGE = frozenset(
     }
 )
 """Errors that concern one file and its name, not the place as a whole."""
+_BELOW = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST})
+"""Errors that concern one message where its own facts say in which directory it lies."""
 
 
 Take = Callable[[Sequence[Item]], list[Delivery]]
@@ -80,8 +83,8 @@ def take_in_portions(
 ) -> list[Delivery]:
     """Take a batch, so much of it at a time as may be open; ``files`` says how many an item needs.
 
-    When one message's file cannot be written, its portion is taken singly and that one is failed.
-    Raises as :func:`cannot_write` when the place as a whole is the trouble.
+    When one message's file cannot be written, its portion is halved until that one is found, and it
+    alone is failed.  Raises as :func:`cannot_write` when the place as a whole is the trouble.
     """
     return [one for portion in _portions(items, files) for one in _one_by_one(take, portion, root)]
 
@@ -103,11 +106,19 @@ def _one_by_one(take: Take, items: Sequence[Item], root: Path) -> list[Delivery]
     try:
         return take(items)
     except OSError as error:
-        if error.errno not in _ONE_MESSAGE:
+        if not _concerns_one(error, items, root):
             raise cannot_write(root, error) from error
         if len(items) == 1:
             return [Delivery(items[0].ledger, error=f"cannot be written: {error.strerror}")]
-    return [one for item in items for one in _one_by_one(take, [item], root)]
+    half = len(items) // 2
+    return [*_one_by_one(take, items[:half], root), *_one_by_one(take, items[half:], root)]
+
+
+def _concerns_one(error: OSError, items: Sequence[Item], root: Path) -> bool:
+    """Whether another message may be taken all the same."""
+    if error.errno in _BELOW and any(item.below for item in items):
+        return os.access(root, os.W_OK | os.X_OK)
+    return error.errno in _ONE_MESSAGE
 
 
 class _File(NamedTuple):
@@ -127,8 +138,14 @@ class Message:
     """
 
     where: str
-    files: list[_File] = dataclasses.field(default_factory=list)
+    own: _File
+    beside: list[_File] = dataclasses.field(default_factory=list)
     collided: bool = False
+
+    @property
+    def files(self) -> list[_File]:
+        """All of them."""
+        return [self.own, *self.beside]
 
 
 class Batch:
@@ -151,6 +168,7 @@ class Batch:
         self._changed: set[int] = set()
         self._files: list[int] = []
         self._messages: deque[Message] = deque()
+        self._named: list[_File] = []
         self._made: list[tuple[int, str]] = []
 
     def __enter__(self) -> Self:
@@ -188,21 +206,32 @@ class Batch:
 
         ``mark`` makes the temporary name one that no other message's writer uses.
         """
-        message = Message(f"{self._above}/{folder}/{name}" if folder else f"{self._above}/{name}")
+        own = self._file(folder, name, mark)
+        where = f"{self._above}/{folder}/{name}" if folder else f"{self._above}/{name}"
+        message = Message(where, own)
         self._messages.append(message)
-        self.beside(message, folder, name, content, mark=mark)
+        self._fill(content)
         return message
 
     def beside(
         self, message: Message, folder: str, name: str, content: bytes | Content, *, mark: str = ""
     ) -> None:
         """Write one more file of a message, which gets its name after the message has its own."""
+        message.beside.append(self._file(folder, name, mark))
+        self._fill(content)
+
+    def _file(self, folder: str, name: str, mark: str) -> _File:
+        """Open the next file, which is the last of those that are open."""
         final = self._directory(folder)
-        place = self._directory(self._staging) if self._staging else final
-        temporary = name if self._staging else f".{name}{mark}.part"
-        file = _new(temporary, place)
-        self._files.append(file)
-        message.files.append(_File(place, temporary, final, name))
+        if self._staging:
+            place, temporary = self._directory(self._staging), name
+        else:
+            place, temporary = final, f".{name}{mark}.part"
+        self._files.append(_new(temporary, place))
+        return _File(place, temporary, final, name)
+
+    def _fill(self, content: bytes | Content) -> None:
+        file = self._files[-1]
         if isinstance(content, bytes):
             _write(file, content)
         elif content.size <= _AT_ONCE:
@@ -216,7 +245,8 @@ class Batch:
         """Sync every file, give each its name, sync the directories.
 
         A message that is there with the same bytes already stays as it is.  One whose name other
-        bytes have is ``collided``, and not there.
+        bytes have is ``collided``, and not there.  Raises OSError; what could not be made durable is
+        then not there either.
         """
         _sync(self._files)
         while self._files:
@@ -227,12 +257,23 @@ class Batch:
                 collided.append(self._messages[0])
             self._messages.popleft()
         self._messages = collided
-        for directory in self._changed:
-            os.fsync(directory)
+        try:
+            for directory in self._changed:
+                os.fsync(directory)
+        except OSError:
+            # the next sync of a directory that failed once may be called a success, for names that the
+            # kernel has dropped: so they are taken away, and made anew when the batch is tried again
+            for file in self._named:
+                with contextlib.suppress(OSError):
+                    os.unlink(file.name, dir_fd=file.final)
+            raise
 
     def _published(self, message: Message) -> bool:
-        own, *beside = message.files
-        if not (all(_there(file) is not False for file in beside) and _moved(own)):
+        own, beside = message.own, message.beside
+        free = not beside or all(_there(file) is not False for file in beside)
+        if free and _moved(own):
+            self._named.append(own)
+        else:
             if not _there(own):
                 message.collided = True
                 return False
@@ -241,6 +282,7 @@ class Batch:
         for file in beside:
             os.rename(file.temporary, file.name, src_dir_fd=file.place, dst_dir_fd=file.final)
             self._changed.add(file.final)
+            self._named.append(file)
         return True
 
     def _directory(self, folder: str) -> int:
@@ -265,13 +307,12 @@ class Batch:
 
 def _new(name: str, place: int) -> int:
     """A new file of that name, which is ours alone; open for writing."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(name, flags, 0o600, dir_fd=place)
+        return os.open(name, _TO_MAKE, 0o600, dir_fd=place)
     except FileExistsError:
         # a left-over of a killed run, even a link, is replaced, not followed
         os.unlink(name, dir_fd=place)
-        return os.open(name, flags, 0o600, dir_fd=place)
+        return os.open(name, _TO_MAKE, 0o600, dir_fd=place)
 
 
 def _moved(file: _File) -> bool:

@@ -47,13 +47,13 @@ class MaildirSink(Sink):
         def take(some: Sequence[Item]) -> list[Delivery]:
             return self._take(below, some)
 
-        return take_in_portions(take, items, Path(self.path) / below, files=lambda item: 1)
+        return take_in_portions(take, items, Path(self.path), files=lambda item: 1)
 
     def _take(self, below: str, items: Sequence[Item]) -> list[Delivery]:
         tmp, new, cur = (f"{below}/{part}".lstrip("/") for part in ("tmp", "new", "cur"))
         taken = []
         with Batch(Path(self.path), staging=tmp) as batch:
-            for part in (tmp, new, cur):
+            for part in () if below else (tmp, new, cur):
                 batch.folder(part)
             # as they are, or with flags behind them
             present = {name.partition(":")[0] for part in (new, cur) for name in batch.names(part)}

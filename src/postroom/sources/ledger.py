@@ -2,7 +2,7 @@
 
     pending    listed; to be read and handed to the sink
     held       kept back, with a reason: clearance, too large, third failure
-    acquired   being read and handed over; the attempt was counted before a byte of it arrived
+    acquired   being read and handed over; the attempt was counted before that, or the cursor marked
     delivered  durable in the sink; its after-action on the server is still to do
     done       delivered, and the after-action is finished
     ignored    a filter said so
@@ -15,21 +15,18 @@ transaction that carries the claim's fence.  So a crash at any point replays fro
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from postroom.db import Row, Tx
-from postroom.protocols.base import Since
 from postroom.sinks import Delivery
+from postroom.sources import cursors
 
 __all__ = [
     "MOST_ATTEMPTS",
     "Read",
     "Seen",
     "acquire",
-    "cursor_of",
-    "cursors",
     "delivered",
     "give_back",
     "known",
@@ -46,8 +43,7 @@ __all__ = [
 MOST_ATTEMPTS: Final = 3
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A listed message and what was decided: a row to be."""
 
     message: str
@@ -61,8 +57,7 @@ class Seen:
     after_due: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """What reading a message told, and where it lies now."""
 
     delivery: Delivery
@@ -73,24 +68,15 @@ class Read:
     again_at: float | None = None  # refused by the sink, and to be tried again then
 
 
-def cursor_of(tx: Tx, source: str, store: str, folder: str) -> Row | None:
-    """The cursor row (``cursor``, ``uidvalidity``) of a folder, or None before the first time."""
-    return tx.one(
-        "SELECT * FROM cursors WHERE source = :source AND store = :store AND folder = :folder",
-        source=source,
-        store=store,
-        folder=folder,
-    )
-
-
-def cursors(tx: Tx, source: str, store: str) -> dict[str, Since]:
-    """How far each folder of a mailbox is known, by its name."""
-    rows = tx.all(
-        "SELECT folder, uidvalidity, cursor FROM cursors WHERE source = :source AND store = :store",
-        source=source,
-        store=store,
-    )
-    return {row["folder"]: Since(row["uidvalidity"], row["cursor"]) for row in rows}
+_TO_READ: Final = (
+    "id, store, folder, message, size, received_at, subject, sender, attempts, retries, "
+    "first_seen_at"
+)
+"""What whoever reads a message wants to know of its row."""
+_JUST_ACQUIRED: Final = (
+    f"SELECT {_TO_READ} FROM ledger WHERE source = :source AND state = 'acquired' "
+    "AND id > :before ORDER BY id"
+)
 
 
 def record(
@@ -104,51 +90,37 @@ def record(
     uidvalidity: int,
     now: float,
     stable_time: float = 0.0,
-) -> None:
+    reading: bool = False,
+) -> list[Row]:
     """Record what was listed and move the cursor behind it.  What is known already stays as it is.
 
-    What is new is due for reading ``stable_time`` seconds from now.  A new ``uidvalidity`` makes
-    the sweep due: the rows of the old one are no longer in the folder.
+    What is new is due for reading ``stable_time`` seconds from now.  What is recorded as
+    ``acquired`` has its attempt counted, and is given back as :func:`acquire` gives it.  The cursor:
+    see :func:`cursors.move`.
     """
+    before = tx.value("SELECT max(id) FROM ledger") or 0
+    due = now + stable_time
+    rows = [
+        (
+            source, store, folder, one.message, one.state, one.reason, int(one.state == "acquired"),
+            one.size, one.received, one.subject, one.sender, one.message_id, one.after_due, due,
+            now, now,
+        )
+        for one in seen
+    ]  # fmt: skip
     tx.many(
         "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
-        "received_at, subject, sender, message_id, delivered_to, after_due, due_at, retries, "
-        "first_seen_at, updated_at) VALUES (:source, :store, :folder, :message, :state, :reason, "
-        "0, :size, :received, :subject, :sender, :message_id, '', :after_due, :due, 0, :now, :now) "
+        "received_at, subject, sender, message_id, after_due, due_at, first_seen_at, updated_at, "
+        "delivered_to, retries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0) "
         "ON CONFLICT (source, store, folder, message) DO NOTHING",
-        [
-            {
-                "source": source,
-                "store": store,
-                "folder": folder,
-                "now": now,
-                "due": now + stable_time,
-                "message": one.message,
-                "state": one.state,
-                "reason": one.reason,
-                "size": one.size,
-                "received": one.received,
-                "subject": one.subject,
-                "sender": one.sender,
-                "message_id": one.message_id,
-                "after_due": one.after_due,
-            }
-            for one in seen
-        ],
+        rows,
     )
-    tx.execute(
-        "INSERT INTO cursors (source, store, folder, uidvalidity, cursor, updated_at, swept_at, "
-        "swept_to) VALUES (:source, :store, :folder, :uidvalidity, :cursor, :now, :now, 0) "
-        "ON CONFLICT (source, store, folder) DO UPDATE "
-        "SET swept_at = CASE WHEN cursors.uidvalidity = :uidvalidity THEN cursors.swept_at ELSE 0 END, "
-        "uidvalidity = :uidvalidity, cursor = :cursor, updated_at = :now",
-        source=source,
-        store=store,
-        folder=folder,
-        uidvalidity=uidvalidity,
-        cursor=cursor,
-        now=now,
-    )
+    taken = tx.all(_JUST_ACQUIRED, source=source, before=before)
+    cursors.move(
+        tx, source, store, folder,
+        cursor=cursor, uidvalidity=uidvalidity, now=now, reading=reading,
+    )  # fmt: skip
+    return taken
 
 
 def known(tx: Tx, source: str, store: str, folder: str) -> dict[str, Row]:
@@ -196,13 +168,17 @@ def recover(tx: Tx, source: str, now: float) -> None:
     )
 
 
+_ANY: Final = (
+    f"SELECT {_TO_READ} FROM ledger WHERE source = :source AND state = 'pending' "
+    "AND folder = :folder AND due_at <= :now ORDER BY attempts, id LIMIT 1"
+)
 _FRESH: Final = (  # the index gives them in this order; the one below has to sort
-    "SELECT * FROM ledger "
+    f"SELECT {_TO_READ} FROM ledger "
     "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
     "AND due_at <= :now ORDER BY id LIMIT :most"
 )
 _FRESH_IN_ORDER: Final = (
-    "SELECT * FROM ledger "
+    f"SELECT {_TO_READ} FROM ledger "
     "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
     "AND due_at <= :now ORDER BY "
     "CASE :order WHEN 'oldest' THEN coalesce(received_at, first_seen_at) "
@@ -232,14 +208,7 @@ def acquire(
     text = _FRESH if order == "server" else _FRESH_IN_ORDER
     rows = tx.all(text, source=source, folder=folder, now=now, most=most, order=order)
     if not rows and not fresh:
-        rows = tx.all(
-            "SELECT * FROM ledger "
-            "WHERE source = :source AND state = 'pending' AND folder = :folder "
-            "AND due_at <= :now ORDER BY attempts, id LIMIT 1",
-            source=source,
-            folder=folder,
-            now=now,
-        )
+        rows = tx.all(_ANY, source=source, folder=folder, now=now)
     taken: list[Row] = []
     total = 0
     for row in rows:
@@ -268,15 +237,16 @@ def acquire(
     return taken
 
 
-def waits(tx: Tx, source: str, folder: str, *, now: float) -> bool:
-    """Whether a message of that folder is due to be read."""
+def waits(tx: Tx, source: str, folder: str, *, now: float, fresh: bool = False) -> bool:
+    """Whether a message of that folder is due to be read; ``fresh``: one that has not failed."""
     return bool(
         tx.value(
             "SELECT 1 FROM ledger WHERE source = :source AND state = 'pending' "
-            "AND folder = :folder AND due_at <= :now LIMIT 1",
+            "AND folder = :folder AND due_at <= :now AND (attempts = 0 OR NOT :fresh) LIMIT 1",
             source=source,
             folder=folder,
             now=now,
+            fresh=fresh,
         )
     )
 
@@ -332,13 +302,28 @@ def delivered(
     now: float,
 ) -> None:
     """The sink has them durably: say so; ``..._due`` tells whether an after-action is to follow."""
+    state, due = ("delivered", "done") if done_due else ("done", "")
+    refused = []
+    taken = []
+    for one in reads:
+        here = one.delivery
+        if here.error:
+            refused.append(_refused(one, error_due, now))
+        else:
+            told = (one.sha256, one.subject, one.sender, one.message_id)
+            taken.append((state, here.where, *told, due, now, here.ledger))
     tx.many(
-        "UPDATE ledger SET state = :state, reason = :reason, delivered_to = :place, "
+        "UPDATE ledger SET state = ?, reason = '', delivered_to = ?, sha256 = ?, subject = ?, "
+        "sender = ?, message_id = ?, after_due = ?, updated_at = ? WHERE id = ?",
+        taken,
+    )
+    tx.many(
+        "UPDATE ledger SET state = :state, reason = :reason, delivered_to = '', "
         "sha256 = :sha256, subject = :subject, sender = :sender, message_id = :message_id, "
         "after_due = :due, attempts = CASE WHEN :again IS NULL THEN attempts ELSE 0 END, "
         "retries = retries + :retries, due_at = coalesce(:again, due_at), updated_at = :now "
         "WHERE id = :id",
-        [_delivered_values(one, done_due, error_due, now) for one in reads],
+        refused,
     )
     tx.many(
         "UPDATE ledger SET state = 'vanished', reason = 'gone before it was read', "
@@ -347,21 +332,15 @@ def delivered(
     )
 
 
-def _delivered_values(one: Read, done_due: bool, error_due: bool, now: float) -> dict[str, Any]:
-    failed = bool(one.delivery.error)
-    again = one.again_at if failed else None
-    state = "pending" if again else "failed" if failed else "delivered" if done_due else "done"
-    due = "error" if error_due and failed and not again else ""
-    if done_due and not failed:
-        due = "done"
+def _refused(one: Read, error_due: bool, now: float) -> dict[str, Any]:
+    again = one.again_at
     return {
         "id": one.delivery.ledger,
-        "state": state,
+        "state": "pending" if again else "failed",
         "reason": one.delivery.error,
-        "due": due,
+        "due": "error" if error_due and not again else "",
         "again": again,
         "retries": int(again is not None),
-        "place": one.delivery.where,
         "sha256": one.sha256,
         "subject": one.subject,
         "sender": one.sender,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Row
 from postroom.mail.headers import read_date
-from postroom.protocols.base import FolderState, MessageStore, Summary
-from postroom.sources import ledger, renumbered
+from postroom.protocols.base import FolderState, MessageStore, Page, Summary
+from postroom.sources import cursors, ledger, renumbered
+from postroom.sources.cursors import Cursor
 from postroom.sources.ledger import Seen
 from postroom.sources.reading import HEADERS, header_texts
 from postroom.sources.returning import Place, Returning
@@ -19,7 +20,8 @@ from postroom.sources.source import Source, Start
 from postroom.sources.verdict import Facts, judge, needs_headers, returned
 
 if TYPE_CHECKING:
-    from postroom.sources.collector import Tally
+    from postroom.sources.arriving import Arriving
+    from postroom.sources.handing import Tally
 
 __all__ = ["Lister"]
 
@@ -41,7 +43,7 @@ class Lister:
         self._write = write
         self._before: float = claim.row["created_at"]
         # set while a folder is listed whose UIDVALIDITY has changed: its old cursor and rows
-        self._old: Row | None = None
+        self._old: Cursor | None = None
         self._again: dict[tuple[str, int], deque[Row]] = {}
 
     async def run(
@@ -50,22 +52,87 @@ class Lister:
         folder: FolderState,
         tally: Tally,
         alive: Callable[[], None],
+        arriving: Arriving,
     ) -> None:
         """Record everything after the cursor; the cursor moves with each page that is recorded.
 
-        ``alive`` is called after each page.
+        ``alive`` is called after each page.  Where nothing stands against it, messages come with
+        their listing, and are handed over by ``arriving``.
         """
         self._alive = alive
-        cursor = await self._start(folder)
+        self._tally = tally
+        self._store = store
+        before = await self._db.read(
+            lambda tx: cursors.cursor_of(tx, self._id, self._store_id, folder.name)
+        )
+        cursor = await self._start(folder, before)
         if cursor is None:
             await self._skip_present(store, folder)
-        elif not (store.features.snapshot and await self._seems_same(folder)):
-            await self._list(store, folder, cursor, tally)
+        elif not (store.features.snapshot and _seems_same(before, folder)):
+            if await self._may_arrive(store, folder, before, cursor):
+                cursor = await arriving.run(store, folder, cursor, alive)
+                if not _at_end(folder, cursor):
+                    await self._list(store, folder, cursor)
+            else:
+                await self._list(store, folder, cursor)
         await self._retire(folder)
 
-    async def _list(
-        self, store: MessageStore, folder: FolderState, cursor: str, tally: Tally
-    ) -> None:
+    async def arrived(self, folder: FolderState, page: Page) -> list[Row]:
+        """Record messages that came with their contents; gives the rows of those to hand over."""
+        returning = Returning(self._db, self._source, self._write, self._place(folder))
+        came_back = await returning.entries(self._store, page.summaries)
+        reading = not _at_end(folder, page.cursor)
+        return await self._record(
+            folder, page.summaries, came_back, page.cursor, arrived=True, reading=reading
+        )
+
+    async def save(
+        self, folder: FolderState, seen: list[Seen], cursor: str, *, reading: bool = False
+    ) -> list[Row]:
+        """Record what was judged, and the cursor; see :func:`ledger.record`."""
+        old = self._old
+        return await self._write(
+            lambda tx: ledger.record(
+                tx,
+                self._id,
+                self._store_id,
+                folder.name,
+                seen,
+                cursor=old.text if old else cursor,
+                uidvalidity=old.uidvalidity if old else folder.uidvalidity,
+                stable_time=self._source.stable_time,
+                reading=reading,
+                now=timestamp(),
+            )
+        )
+
+    async def _may_arrive(
+        self, store: MessageStore, folder: FolderState, before: Cursor | None, cursor: str
+    ) -> bool:
+        """Whether nothing is to be judged or sorted before a message is read, and nothing waits.
+
+        Not after a pass that died with what had come so, or lost its connection: then who is to
+        blame has to be found.
+        """
+        source = self._source
+        if (
+            not store.features.arrivals
+            or (before is not None and before.reading)
+            or self._old is not None
+            or self._wants_headers(store)
+            or source.max_size is not None
+            or source.order != "server"
+            or source.throttle is not None
+            or source.stable_time
+            or source.clearance
+            or _at_end(folder, cursor)
+        ):
+            return False
+        return not await self._db.read(
+            lambda tx: ledger.waits(tx, self._id, folder.name, now=timestamp(), fresh=True)
+        )
+
+    async def _list(self, store: MessageStore, folder: FolderState, cursor: str) -> None:
         wanted = HEADERS if self._wants_headers(store) else ()
         returning = Returning(self._db, self._source, self._write, self._place(folder))
         known = await returning.known() if store.features.snapshot else {}
@@ -83,15 +150,15 @@ class Lister:
             cursor = page.cursor
             self._alive()
             came_back = await returning.entries(store, fresh)
-            await self._record(folder, fresh, came_back, cursor, tally)
+            await self._record(folder, fresh, came_back, cursor)
         await returning.left([row["id"] for key, row in known.items() if key not in present])
         if store.features.snapshot:
             # only now: what was not listed to its end is listed again
-            await self._save(folder, [], folder.next_cursor)
+            await self.save(folder, [], folder.next_cursor)
         if self._old is not None:
             # only now is the cursor of the new UIDVALIDITY: a crash before begins at the beginning
             self._old, self._again = None, {}
-            await self._save(folder, [], cursor)
+            await self.save(folder, [], cursor)
 
     async def _retire(self, folder: FolderState) -> None:
         """Everything is listed: nothing of an older UIDVALIDITY or mailbox is to be asked for."""
@@ -99,39 +166,22 @@ class Lister:
         if await self._db.read(lambda tx: renumbered.retirable(tx, *place)):
             await self._write(lambda tx: renumbered.retire(tx, *place, now=timestamp()))
 
-    async def _start(self, folder: FolderState) -> str | None:
+    async def _start(self, folder: FolderState, before: Cursor | None) -> str | None:
         """The cursor to go on from; None means "what is there now does not count"."""
-        row = await self._db.read(
-            lambda tx: ledger.cursor_of(tx, self._id, self._store_id, folder.name)
-        )
-        if row is None:
+        if before is None:
             return None if self._source.start == "new" else ""
-        if folder.uidvalidity and row["uidvalidity"] != folder.uidvalidity:
-            self._old = row
+        if folder.uidvalidity and before.uidvalidity != folder.uidvalidity:
+            self._old = before
             await self._reseed(folder)
             return ""
-        cursor: str = row["cursor"]
+        cursor = before.text
         if _set_back(cursor, folder):
             return ""
         if folder.changes is not None and folder.changes.cursor != cursor:
             # what changed is in the ledger by now; the next pass need not hear of it again
             cursor = folder.changes.cursor
-            await self._save(folder, [], cursor)
+            await self.save(folder, [], cursor, reading=before.reading)
         return cursor
-
-    async def _seems_same(self, folder: FolderState) -> bool:
-        """Whether a folder that is listed as a whole can be passed over, for LIST_SECONDS at most.
-
-        One message may have gone and another of the same size come.
-        """
-        row = await self._db.read(
-            lambda tx: ledger.cursor_of(tx, self._id, self._store_id, folder.name)
-        )
-        return (
-            row is not None
-            and row["cursor"] == folder.next_cursor
-            and 0 <= timestamp() - row["updated_at"] < LIST_SECONDS
-        )
 
     async def _reseed(self, folder: FolderState) -> None:
         """The server numbered the folder anew: what was collected already must not come again.
@@ -155,7 +205,7 @@ class Lister:
                 seen += [
                     Seen(one.id, "ignored", BEFORE_START, one.size, None) for one in page.summaries
                 ]
-        await self._save(folder, seen, folder.next_cursor)
+        await self.save(folder, seen, folder.next_cursor)
 
     def _place(self, folder: FolderState) -> Place:
         return Place(self._id, self._store_id, folder.name)
@@ -175,32 +225,19 @@ class Lister:
         summaries: list[Summary],
         came_back: dict[str, int],
         cursor: str,
-        tally: Tally,
-    ) -> None:
-        judged = [self._judge(each, came_back.get(each.id)) for each in summaries]
-        await self._save(folder, judged, cursor)
-        for one in judged:
-            tally.listed += one.state == "pending"
-            tally.ignored += one.state == "ignored"
-            tally.held += one.state == "held"
+        *,
+        arrived: bool = False,
+        reading: bool = False,
+    ) -> list[Row]:
+        judged = [self._judge(each, came_back.get(each.id), arrived) for each in summaries]
+        rows = await self.save(folder, judged, cursor, reading=reading)
+        states = Counter(one.state for one in judged)
+        self._tally.listed += states["pending"] + states["acquired"]
+        self._tally.ignored += states["ignored"]
+        self._tally.held += states["held"]
+        return rows
 
-    async def _save(self, folder: FolderState, seen: list[Seen], cursor: str) -> None:
-        old = self._old
-        await self._write(
-            lambda tx: ledger.record(
-                tx,
-                self._id,
-                self._store_id,
-                folder.name,
-                seen,
-                cursor=old["cursor"] if old else cursor,
-                uidvalidity=old["uidvalidity"] if old else folder.uidvalidity,
-                stable_time=self._source.stable_time,
-                now=timestamp(),
-            )
-        )
-
-    def _judge(self, summary: Summary, entry: int | None) -> Seen:
+    def _judge(self, summary: Summary, entry: int | None, arrived: bool) -> Seen:
         texts = header_texts(summary.headers) if summary.headers else {}
         subject, sender = texts.get("subject", ""), texts.get("from", "")
         message_id = texts.get("message-id", "")
@@ -211,13 +248,11 @@ class Lister:
             self._again.get((message_id, summary.size)),
             entry,
         )
+        if arrived and state == "pending":
+            state = "acquired"
         return Seen(
             summary.id, state, reason, summary.size, instant, subject, sender, message_id, due
         )
-
-    def _was_before(self, received: float | None) -> bool:
-        """``start: new`` recorded no row for what was there; its date tells, where it has one."""
-        return self._source.start == "new" and received is not None and received < self._before
 
     def _decide(
         self, facts: Facts, same: deque[Row] | None, entry: int | None
@@ -229,7 +264,9 @@ class Lister:
         if same:
             old = same.popleft()
             return old["state"], ANEW, old["after_due"]
-        if self._old is not None and self._was_before(facts.received):
+        new_only = self._old is not None and self._source.start == "new"
+        if new_only and facts.received is not None and facts.received < self._before:
+            # no row was recorded for what was there; its date tells, where it has one
             return "ignored", BEFORE_START, ""
         verdict = judge(self._source, facts)
         if entry is not None:
@@ -247,6 +284,23 @@ def _set_back(cursor: str, folder: FolderState) -> bool:
     the ledger knows stays as it is.
     """
     return bool(folder.uidvalidity) and _last_uid(folder.next_cursor) < _last_uid(cursor)
+
+
+def _at_end(folder: FolderState, cursor: str) -> bool:
+    """Whether there is nothing behind the cursor, as far as the server said."""
+    return _last_uid(cursor) >= _last_uid(folder.next_cursor)
+
+
+def _seems_same(before: Cursor | None, folder: FolderState) -> bool:
+    """Whether a folder that is listed as a whole can be passed over, for LIST_SECONDS at most.
+
+    One message may have gone and another of the same size come.
+    """
+    return (
+        before is not None
+        and before.text == folder.next_cursor
+        and 0 <= timestamp() - before.updated_at < LIST_SECONDS
+    )
 
 
 def _last_uid(cursor: str) -> int:

@@ -11,7 +11,7 @@ from postroom.db import Database, Row, Tx
 from postroom.macros import Template
 from postroom.mail.headers import read_date
 from postroom.protocols.base import FolderState, MessageStore, Summary
-from postroom.sources import ledger
+from postroom.sources import cursors
 from postroom.sources.naming import Told, display_name
 from postroom.sources.reading import HEADERS, header_texts
 from postroom.sources.returning import Place, Returning
@@ -75,7 +75,7 @@ async def preview(
     Raises WireError, and Refused where the wire cannot do what the source says.
     """
     check_actions(source, store.features)
-    since = await db.read(lambda tx: ledger.cursors(tx, source_id, store_id))
+    since = await db.read(lambda tx: cursors.cursors(tx, source_id, store_id))
     folder = await store.open(source.folders.input, read_only=True, since=since)
     gone = folder.changes.gone if folder.changes is not None else None
     place = Place(source_id, store_id, folder.name)
@@ -83,7 +83,7 @@ async def preview(
     async for page in store.newer(""):
         newest.extend(one.id for one in page.summaries)
     summaries = await store.summaries(list(newest), headers=HEADERS)
-    cursor = await db.read(lambda tx: ledger.cursor_of(tx, *place))
+    cursor = await db.read(lambda tx: cursors.cursor_of(tx, *place))
     fresh = await _fresh(source, store, folder, cursor, newest)
     rows = await db.read(lambda tx: _rows(tx, place, [one.id for one in summaries]))
     unknown = [one for one in summaries if one.id in fresh and one.id not in rows]
@@ -158,15 +158,15 @@ async def _fresh(
     source: Source,
     store: MessageStore,
     folder: FolderState,
-    cursor: Row | None,
+    cursor: cursors.Cursor | None,
     newest: deque[str],
 ) -> set[str]:
     """Which of them a pass would list as new, were there nothing of them in the ledger."""
     if cursor is None:
         return set() if source.start == "new" else set(newest)
-    if store.features.snapshot or cursor["uidvalidity"] != folder.uidvalidity:
+    if store.features.snapshot or cursor.uidvalidity != folder.uidvalidity:
         return set(newest)
-    return {one.id async for page in store.newer(cursor["cursor"]) for one in page.summaries}
+    return {one.id async for page in store.newer(cursor.text) for one in page.summaries}
 
 
 def _rows(tx: Tx, place: Place, ids: list[str]) -> dict[str, Row]:

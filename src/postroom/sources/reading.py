@@ -23,6 +23,10 @@ __all__ = ["HEADERS", "Opened", "folder_path", "header_texts", "key_of", "open_m
 
 HEADERS = ("From", "Subject", "Message-ID", "Date")
 _NAMES = frozenset(name.lower() for name in HEADERS)
+_READ = _NAMES - {"date"}
+_QUIET = 2047
+"""hashlib gives the interpreter's lock away for more bytes at once (documented), and to have it back
+takes longer than a small message does."""
 _HEAD = 64 * 1024
 """Bytes at the beginning of a message in which its few headers are looked for."""
 _PIECE = 256 * 1024
@@ -43,13 +47,13 @@ class Opened(NamedTuple):
     message_id: str
 
 
-def header_texts(block: bytes) -> dict[str, str]:
+def header_texts(block: bytes, names: frozenset[str] = _NAMES) -> dict[str, str]:
     """The decoded texts of :data:`HEADERS` in a header block, by lower-case name; absent is empty.
 
     The body may follow.
     """
-    raw = scan(block, _NAMES)
-    return {name: decode_header(raw[name])[:998] if name in raw else "" for name in _NAMES}
+    raw = scan(block, names)
+    return {name: decode_header(raw[name])[:998] if name in raw else "" for name in names}
 
 
 def wire_id(message: str) -> str:
@@ -77,7 +81,7 @@ def folder_path(folder: str) -> str:
 def open_message(source: Source, row: Row, content: Content, naming: Naming = _UNNAMED) -> Opened:
     """Make the sink's item of a fetched message.  Never raises for what the message says."""
     digest, head = _digest_and_head(content)
-    texts = header_texts(head)
+    texts = header_texts(head, _READ)
     attachments: tuple[Attachment, ...] = ()
     notes: list[str] = []
     if source.attachments.load:
@@ -91,7 +95,7 @@ def open_message(source: Source, row: Row, content: Content, naming: Naming = _U
         received=row["received_at"],
         below=_below(naming, row, texts),
         attachments=attachments,
-        summary=_summary(row, texts, attachments, notes),
+        summary=functools.partial(_summary, row, texts, head, attachments, notes),
     )
     return Opened(item, digest, texts["subject"], texts["from"], texts["message-id"])
 
@@ -106,7 +110,12 @@ def _below(naming: Naming, row: Row, texts: Mapping[str, str]) -> str:
 def _digest_and_head(content: Content) -> tuple[bytes, bytes]:
     if content.size <= _PIECE:
         data = content.bytes()
-        return hashlib.sha256(data).digest(), data[:_HEAD]
+        if len(data) > 4 * _QUIET:
+            return hashlib.sha256(data).digest(), data[:_HEAD]
+        digest = hashlib.sha256(data[:_QUIET])
+        for at in range(_QUIET, len(data), _QUIET):
+            digest.update(data[at : at + _QUIET])
+        return digest.digest(), data
     digest = hashlib.sha256()
     head = b""
     with content.open() as stream:
@@ -130,7 +139,11 @@ def _attachments(source: Source, content: Content) -> tuple[tuple[Attachment, ..
 
 
 def _summary(
-    row: Row, texts: Mapping[str, str], attachments: tuple[Attachment, ...], notes: list[str]
+    row: Row,
+    texts: Mapping[str, str],
+    head: bytes,
+    attachments: tuple[Attachment, ...],
+    notes: list[str],
 ) -> dict[str, object]:
     return {
         "folder": row["folder"],
@@ -138,7 +151,7 @@ def _summary(
         "size": row["size"],
         "subject": texts["subject"],
         "from": texts["from"],
-        "date": texts["date"],
+        "date": header_texts(head, _NAMES - _READ)["date"],
         "message_id": texts["message-id"],
         "attachments": [{"name": one.name, "size": len(one.data)} for one in attachments],
         "notes": notes,

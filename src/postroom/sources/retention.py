@@ -8,7 +8,7 @@ from typing import Final
 from postroom.clock import timestamp
 from postroom.db import Database, Row, Tx
 from postroom.protocols.base import FolderState, MessageStore
-from postroom.sources import ledger
+from postroom.sources import cursors, ledger
 from postroom.sources.returning import Place
 from postroom.sources.settling import Write
 
@@ -66,16 +66,16 @@ class Sweeper:
         self, store: MessageStore, folder: FolderState, alive: Callable[[], None]
     ) -> None:
         """Ask the server which messages it still has, if it is time to."""
-        cursor = await self._db.read(lambda tx: ledger.cursor_of(tx, *self._place))
+        cursor = await self._db.read(lambda tx: cursors.cursor_of(tx, *self._place))
         if store.features.snapshot or cursor is None:
             return
         changes = folder.changes
         told = changes is not None and changes.gone is not None
         lost = changes is not None and changes.lost
-        age = timestamp() - cursor["swept_at"]
+        age = timestamp() - cursor.swept_at
         if age < (_TOLD_SECONDS if told else _SWEEP_SECONDS) and not lost:
             return
-        after: int = cursor["swept_to"]
+        after = cursor.swept_to
         for _ in range(_SWEEP_ROWS // _AT_ONCE):
             after = await self._some(store, folder, after)
             alive()

@@ -14,8 +14,9 @@ from postroom.log import about, logger
 from postroom.protocols.base import MessageStore, OpenSpool
 from postroom.sinks import Sink
 from postroom.sources import store as rows
-from postroom.sources.collector import SOURCES, Collector, Progress, Tally
+from postroom.sources.collector import SOURCES, Collector
 from postroom.sources.deadline import Deadline
+from postroom.sources.handing import Progress, Tally
 from postroom.sources.naming import Naming
 from postroom.sources.source import Backoff, Source
 from postroom.sources.standing import Kept

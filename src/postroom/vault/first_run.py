@@ -24,6 +24,7 @@ from postroom.errors import Locked
 from postroom.vault.kek import Ask, Kek, default_source, load_kek, make_key_file, source_file
 from postroom.vault.keyring import Keyring
 from postroom.vault.passphrase import Argon2
+from postroom.vault.terms import kek_ids
 
 __all__ = ["STEPS", "Key", "Start", "Step", "another_kek", "open_vault"]
 
@@ -149,8 +150,7 @@ async def _make(db: Database, room_id: str, kek: Kek) -> tuple[Keyring, bool]:
 
 def _named(locked: Locked | None, db: Database, source: str, *, make: bool) -> Locked:
     """Why the room is locked, with the key id it wants and the place where the key is expected."""
-    wanted = db.read_now(lambda tx: tx.all("SELECT DISTINCT kek FROM vault_key_wraps ORDER BY kek"))
-    ids = [row["kek"] for row in wanted]
+    ids = db.read_now(kek_ids)
     if not ids and (locked is None or not make):
         return Locked(
             "This room has no keys yet.", hint="Make them with: postroom init", source=source

@@ -62,15 +62,18 @@ def write_private(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            os.write(file, text.encode())
+        with os.fdopen(file, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
             os.fsync(file)
-        finally:
-            os.close(file)
         os.link(beside, path)
     finally:
         beside.unlink()
-    _sync_directory(path.parent)
+    try:
+        _sync_directory(path.parent)
+    except OSError:  # nobody may rely on a key whose name goes with the power
+        path.unlink()
+        raise
 
 
 def _sync_directory(directory: Path) -> None:

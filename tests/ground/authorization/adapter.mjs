@@ -3,6 +3,8 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+import { alsoAt, inFull } from './entra.mjs';
+
 export const signingIn = new AsyncLocalStorage();
 export const clients = new Map(); // client id -> {metadata, secrets, settings}
 const rows = new Map(); // "Model:id" -> payload
@@ -30,6 +32,13 @@ export class Adapter {
   }
 
   async upsert(id, payload) {
+    // With Entra one refresh token is good for every resource that was consented to.
+    const others = this.model === 'RefreshToken' && typeof payload.resource === 'string' ? alsoAt(payload.resource) : [];
+    if (others.length) {
+      const full = inFull(payload.resource, payload.scope.split(' '));
+      payload.scope = [payload.scope, ...full, ...others.flatMap(([, names]) => names)].join(' ');
+      payload.resource = [payload.resource, ...others.map(([name]) => name)];
+    }
     rows.set(this.key(id), payload);
   }
 

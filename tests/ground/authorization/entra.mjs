@@ -45,7 +45,25 @@ export function scopesOf(resource) {
   return [...names, ...names.map((name) => `${resource}/${name}`)];
 }
 
-const bare = (scope) => (scope ?? '').split(' ').map((name) => name.split('/').pop()).filter((name) => name && name !== '.default');
+// The other resources of Microsoft's and their scopes, in full: [[resource, scopes], ...].
+export function alsoAt(resource) {
+  if (resource === mail) return [];
+  return Object.keys(RESOURCES)
+    .filter((name) => name !== resource && name !== mail)
+    .map((name) => [name, RESOURCES[name].map((scope) => `${name}/${scope}`)]);
+}
+
+// Scopes that were asked for by their bare names, in full.
+export const inFull = (resource, names) => names.filter((name) => RESOURCES[resource]?.includes(name)).map((name) => `${resource}/${name}`);
+
+// The bare names, each once.
+const bare = (scope) => [...new Set((scope ?? '').split(' ').map((name) => name.split('/').pop()).filter((name) => name && name !== '.default'))];
+
+// A scope once, in the form it comes in first.
+export function once(scope) {
+  const names = new Set();
+  return scope.split(' ').filter((one) => !names.has(one.split('/').pop()) && names.add(one.split('/').pop())).join(' ');
+}
 
 export function oid(address) {
   const hex = createHash('sha256').update(address).digest('hex');

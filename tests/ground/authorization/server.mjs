@@ -105,6 +105,8 @@ provider.use(async (ctx, next) => {
   const { body, oidc } = ctx;
   if (body?.error) {
     ctx.body = entra.inTheirWords(body, details.get(ctx) ?? '');
+  } else if (body?.access_token) {
+    body.scope &&= entra.once(body.scope);
   } else if (body?.user_code) {
     delete body.verification_uri_complete; // Entra has none
     body.interval = settingsOf(oidc.client.clientId).interval ?? 1;
@@ -121,7 +123,11 @@ export async function consent(clientId, accountId, scope, resource) {
   const { withhold = [] } = settingsOf(clientId);
   const given = asked.filter((name) => !withhold.includes(name.split('/').pop()));
   grant.addOIDCScope(given.filter((name) => ['openid', 'offline_access', 'profile', 'email'].includes(name)).join(' ') || 'openid');
-  grant.addResourceScope(resource, given.filter((name) => entra.scopesOf(resource).includes(name)).join(' ') || 'none');
+  const here = given.filter((name) => entra.scopesOf(resource).includes(name));
+  grant.addResourceScope(resource, [...here, ...entra.inFull(resource, here)].join(' ') || 'none');
+  for (const [name, names] of entra.alsoAt(resource)) {
+    grant.addResourceScope(name, names.filter((one) => !withhold.includes(one.split('/').pop())).join(' '));
+  }
   return grant.save();
 }
 
@@ -254,6 +260,11 @@ async function handle(request, response) {
   if (asked.kind.startsWith('token') && clients.get(asked.client)?.expired.includes(asked.form.get('client_secret') ?? basic(request)[1])) {
     note(asked, 401);
     return json(response, 401, { error: 'invalid_client', ...entra.aadsts(7000222, 'The provided client secret keys are expired.') });
+  }
+  const named = asked.form.get('scope')?.split(' ') ?? [];
+  if (asked.kind === 'token:refresh_token' && named.some((one) => one.startsWith('https://'))) {
+    asked.form.set('resource', entra.resourceOf(named));
+    request.body = asked.form.toString();
   }
   if (asked.kind === 'authorize' && /offline_access/.test(url.searchParams.get('scope') ?? '')) url.searchParams.set('prompt', 'consent');
   request.url = path.replace(`/${name}/`, `/${entra.tenantOf(name) ?? name}/`) + (url.searchParams.size ? `?${url.searchParams}` : '');

@@ -27,7 +27,7 @@ def _message(day: int, subject: str, sender: str, body: str) -> bytes:
 MESSAGES = [
     _message(5, "one", "bob@ground.test", "hello"),
     _message(6, "=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "alice@ground.test", "hello again"),
-    _message(7, "three", "bob@ground.test", "the invoice " + "x" * 300_000),
+    _message(7, "three", "bob@ground.test", "the invoice " + "x" * 1_200_000),
 ]
 WITH_ATTACHMENT = (
     b"From: a@ground.test\r\nSubject: files\r\nMIME-Version: 1.0\r\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postroom.mail import Message, decode_header, header_block, read_date, scan, summarise
+from postroom.mail import Message, decode_header, header_block, read_date, scan
 from postroom.mail.headers import FIELD_LIMIT
 
 __all__: list[str] = []
@@ -181,38 +181,3 @@ def test_read_date(raw: bytes, expected: str | None) -> None:
 def test_read_date_never_raises(text: str) -> None:
     found = read_date(text)
     assert found is None or found.tzinfo is dt.UTC
-
-
-def test_the_summary_of_a_header() -> None:
-    found = summarise(BLOCK)
-    assert found.subject == "Grüße and more"
-    assert [each.address for each in found.from_] == ["a@x.org"]
-    assert found.received == dt.datetime(2026, 1, 2, 2, 4, 5, tzinfo=dt.UTC)
-    assert found.message_id == "<m@x>"
-    given_date = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    assert summarise(BLOCK, given_date).received == given_date
-    dated = b"Date: Thu, 1 Jan 2026 00:00:00 GMT\r\n\r\n"
-    assert summarise(dated).received == dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    empty = summarise(b"")
-    assert (empty.subject, empty.from_, empty.received, empty.message_id) == ("", [], None, "")
-
-
-def test_the_values_of_mail_macros_are_safe_names_when_asked() -> None:
-    raw = b"Subject: ../../etc/passwd\r\nFrom: x\r\nDate: Thu, 1 Jan 2026 00:00:00 GMT\r\n\r\n"
-    shown = summarise(raw).values("A/B")
-    assert shown == {
-        "folder": "A/B",
-        "from": "x",
-        "subject": "../../etc/passwd",
-        "received": "2026-01-01T00:00:00Z",
-    }
-    names = summarise(raw).values("A/B", as_names=True)
-    assert names["folder"] == "A_B"
-    assert not any(set(name) & set("/\\:") or name.startswith(".") for name in names.values())
-    nothing = summarise(b"").values("INBOX", as_names=True)
-    assert nothing == {
-        "folder": "INBOX",
-        "from": "no-from",
-        "subject": "no-subject",
-        "received": "no-received",
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import email.utils
 import io
@@ -9,7 +10,7 @@ import io
 import pytest
 
 from postroom.errors import InvalidValue, ProtocolError
-from postroom.net.http_message import Exchange, HttpAnswer, bearer, file_slice, form
+from postroom.net.http_message import Exchange, HttpAnswer, basic, bearer, file_slice, form
 from postroom.secret import Secret
 
 
@@ -36,6 +37,20 @@ def test_retry_after_may_be_a_date(zone: str) -> None:
     assert 85 < found <= 90
 
 
+def test_a_date_is_held_against_the_servers_own_clock() -> None:
+    then = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    told = HttpAnswer(
+        503,
+        {
+            "date": email.utils.format_datetime(then, usegmt=True),
+            "retry-after": email.utils.format_datetime(
+                then + dt.timedelta(seconds=90), usegmt=True
+            ),
+        },
+    )
+    assert told.retry_after() == 90
+
+
 def test_no_retry_after_is_none() -> None:
     assert answer().retry_after() is None
 
@@ -58,9 +73,18 @@ def test_nothing_of_an_answer_is_shown() -> None:
 
 
 def test_a_form_is_a_secret_and_is_encoded() -> None:
-    made = form({"grant_type": "client_credentials", "client_secret": Secret("a&b =ü")})
-    assert made.reveal() == "grant_type=client_credentials&client_secret=a%26b+%3D%C3%BC"
+    made = form([("grant_type", "x y"), ("client_secret", Secret("a&b =ü")), ("grant_type", "")])
+    assert made.reveal() == "grant_type=x+y&client_secret=a%26b+%3D%C3%BC&grant_type="
     assert str(made) == "****"
+
+
+def test_basic_encodes_both_parts_before_they_are_joined() -> None:
+    """RFC 6749 section 2.3.1: a colon in a client id, anything in a secret."""
+    made = basic("app:1", Secret("a:b%+ ü"))
+    assert str(made) == "****"
+    scheme, _, encoded = made.reveal().partition(" ")
+    assert scheme == "Basic"
+    assert base64.b64decode(encoded) == b"app%3A1:a%3Ab%25%2B+%C3%BC"
 
 
 def test_a_token_with_other_characters_is_refused_and_not_repeated() -> None:

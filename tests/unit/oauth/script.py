@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from postroom.errors import PostroomError
 from postroom.oauth.client import Client, ClientSecret
 from postroom.oauth.discovery import Endpoints
 from postroom.oauth.steps import Answer, Ask, Flow, Wait
@@ -22,6 +23,7 @@ __all__ = [
     "client",
     "fields",
     "jwt",
+    "outcome",
     "play",
     "refusal",
     "tokens",
@@ -120,3 +122,22 @@ def fields(question: Ask) -> dict[str, str]:
         name: value.reveal() if isinstance(value, Secret) else value
         for name, value in question.form
     }
+
+
+def outcome(flow: Flow[Any], replies: list[Answer]) -> Any:
+    """What a flow returns, or the error of ours it ends with."""
+    count = 0
+    try:
+        step: Ask | Wait = next(flow)
+        while True:
+            if isinstance(step, Wait):
+                assert 0 <= step.seconds <= 86_400
+                step = flow.send(None)
+                continue
+            count += 1
+            assert count < 50, "it asks without end"
+            step = flow.send(replies[(count - 1) % len(replies)])
+    except StopIteration as end:
+        return end.value
+    except PostroomError as error:
+        return error

@@ -19,7 +19,7 @@ from postroom.oauth.discovery import Endpoints, discover
 from postroom.oauth.identity import check_account, signed_in
 from postroom.oauth.refusals import explain
 from postroom.oauth.scopes import compare
-from postroom.oauth.steps import Answer, Ask, Flow, Wait
+from postroom.oauth.steps import Answer, Flow
 from postroom.oauth.tokens import (
     TokenGrant,
     client_credentials,
@@ -28,7 +28,7 @@ from postroom.oauth.tokens import (
     revoke,
 )
 from postroom.secret import Secret
-from tests.unit.oauth.script import AUTHORITY, NOW, SERVER, client, jwt
+from tests.unit.oauth.script import AUTHORITY, NOW, SERVER, client, jwt, outcome
 
 __all__: list[str] = []
 
@@ -88,25 +88,6 @@ ANSWERS = st.builds(
     DOCUMENTS | CUT | st.binary(max_size=200),
     st.just(NOW),
 )
-
-
-def outcome(flow: Flow[Any], replies: list[Answer]) -> Any:
-    """What a flow returns, or the error of ours it ends with."""
-    count = 0
-    try:
-        step: Ask | Wait = next(flow)
-        while True:
-            if isinstance(step, Wait):
-                assert 0 <= step.seconds <= 86_400
-                step = flow.send(None)
-                continue
-            count += 1
-            assert count < 50, "it asks without end"
-            step = flow.send(replies[(count - 1) % len(replies)])
-    except StopIteration as end:
-        return end.value
-    except PostroomError as error:
-        return error
 
 
 @pytest.mark.parametrize("name", list(FLOWS))

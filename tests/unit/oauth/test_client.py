@@ -55,7 +55,15 @@ def test_the_newest_valid_one_comes_first(
     assert [each.label for each in in_order(secrets, NOW, current)] == order
 
 
-@pytest.mark.parametrize("refused", [REFUSED, EXPIRED, refusal("invalid_client", status=401)])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        REFUSED,
+        EXPIRED,
+        refusal("invalid_client", status=401),
+        refusal("unauthorized_client", "AADSTS7000222: The provided secret is expired."),
+    ],
+)
 def test_a_refused_secret_falls_back_once_and_both_are_named(refused: object) -> None:
     made = Client("client-1", tuple(dated(old=10, new=300)))
     flow = client_credentials(made, SERVER, ("mail",), at=NOW)

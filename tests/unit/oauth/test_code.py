@@ -142,6 +142,16 @@ def test_a_server_that_announced_its_issuer_has_to_say_it(issuer: str, fits: boo
         callback(pending, query, at=NOW)
 
 
+def test_a_server_without_metadata_has_no_name_to_compare() -> None:
+    pending, state = begun(dataclasses.replace(SERVER, issuer=""))
+    query = urlencode({"code": "c-1", "state": state, "iss": "https://whatever.example"})
+    code = callback(pending, query, at=NOW)
+    somebody = jwt(iss="https://whatever.example", aud="client-1", exp=NOW + 60)
+    unnamed = dataclasses.replace(SERVER, issuer="")
+    flow = exchange_code(client(), unnamed, pending, code, at=NOW)
+    assert play(flow, [tokens(id_token=somebody)]).result.claims is not None
+
+
 @pytest.mark.parametrize(
     ("error", "description", "sentence", "temporary"),
     [

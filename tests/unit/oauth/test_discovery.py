@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from postroom.errors import InvalidValue, ProtocolError, SignInError
-from postroom.oauth.discovery import Endpoints, discover, issuer_fits, locations
-from postroom.oauth.steps import Answer, Ask
+from postroom.oauth.discovery import (
+    Endpoints,
+    discover,
+    issuer_fits,
+    locations,
+    named_endpoints,
+)
 from tests.unit.oauth.script import AUTHORITY, answer, play
 
 __all__: list[str] = []
@@ -85,6 +90,14 @@ def test_without_metadata_the_sentence_says_what_to_write() -> None:
         play(discover(AUTHORITY), [answer(b"", 404), answer(b"", 404)])
     assert "token_endpoint" in caught.value.hint
     assert not caught.value.temporary
+
+
+def test_a_tenant_that_does_not_exist_is_said_to() -> None:
+    none = {"error": "invalid_tenant", "error_description": "AADSTS90002: Tenant not found."}
+    with pytest.raises(SignInError, match="There is no such tenant") as caught:
+        play(discover(f"{MICROSOFT}/nobody.example"), [answer(none, 400)])
+    assert "tenant" in caught.value.hint
+    assert caught.value.code == "sign_in_failed"
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -223,14 +236,35 @@ def test_a_named_endpoint_is_checked_too() -> None:
     assert caught.value.field == "token_endpoint"
 
 
+def test_a_server_without_metadata_is_used_by_what_the_record_names() -> None:
+    token, device = f"{AUTHORITY}/token", "https://device.example/"
+    named = named_endpoints({"token_endpoint": token, "device_authorization_endpoint": device})
+    assert (named.token_endpoint, named.device_authorization_endpoint) == (token, device)
+    assert (named.issuer, named.revocation_endpoint) == ("", "")
+    for wrong in ({}, {"token_endpoint": "http://x.example/"}, {"revocation_endpoint": "x"}):
+        with pytest.raises(InvalidValue):
+            named_endpoints(wrong)
+
+
+def test_google_s_issuer_without_its_scheme_is_google_s() -> None:
+    assert issuer_fits("https://accounts.google.com", "accounts.google.com")
+    assert not issuer_fits("https://login.example.com", "login.example.com")
+
+
 def test_a_slash_at_the_end_of_an_issuer_makes_no_other_server() -> None:
     assert found(FULL | {"issuer": AUTHORITY + "/"}).issuer == AUTHORITY + "/"
     assert issuer_fits(AUTHORITY + "/", AUTHORITY)
     assert not issuer_fits("", "")
 
 
-def test_strange_lists_are_no_lists() -> None:
-    def server(_ask: Ask) -> Answer:
-        return answer(FULL | {"token_endpoint_auth_methods_supported": "client_secret_post"})
-
-    assert play(discover(AUTHORITY), server).result.methods == ()
+@pytest.mark.parametrize(
+    ("said", "methods"),
+    [
+        ("client_secret_post", ("client_secret_post",)),
+        (["client_secret_basic", 7, None], ("client_secret_basic",)),
+        ({"client_secret_post": 1}, ()),
+        (None, ()),
+    ],
+)
+def test_a_strange_list_is_read_as_far_as_it_is_one(said: Any, methods: tuple[str, ...]) -> None:
+    assert found(FULL | {"token_endpoint_auth_methods_supported": said}).methods == methods

@@ -47,6 +47,7 @@ EXCHANGE = "https://outlook.office.com"
          ("offline_access", f"{EXCHANGE}/POP.AccessAsUser.All")),
         (CODE, ["imap"], {"authority": GOOGLE}, ("https://mail.google.com/",)),
         (CLIENT, ["imap"], {"authority": PLAIN}, ()),
+        (CODE, ["imap"], {"authority": "https://api.fastmail.com"}, ()),
         (DEVICE, ["imap"], {"authority": PLAIN}, ("offline_access",)),
         (DEVICE, ["graph"], {"authority": PLAIN, "entra": True},
          ("offline_access", "Mail.ReadWrite", "Mail.Send")),

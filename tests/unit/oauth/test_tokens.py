@@ -197,7 +197,10 @@ def test_a_definite_refusal_says_that_a_person_has_to_sign_in(reply: Answer) -> 
     assert caught.value.code == "sign_in_required"
     assert not caught.value.temporary
     assert caught.value.exit_status == 1
-    assert caught.value.hint
+    shown = caught.value.as_json()
+    assert shown["error"] == caught.value.sentence, "no fact takes the place of the sentence"
+    assert shown["oauth_error"] in ("invalid_grant", "interaction_required")
+    assert shown["hint"]
 
 
 @pytest.mark.parametrize("reply", STAYS)
@@ -260,6 +263,26 @@ def test_revocation_tells_the_server_where_it_has_an_endpoint() -> None:
     assert play(revoke(client(), SERVER, Secret("rt"), at=NOW), [gone]).result is True
     without = Endpoints(token_endpoint=SERVER.token_endpoint)
     assert play(revoke(client(), without, Secret("rt"), at=NOW), []).result is False
+
+
+def test_half_a_character_in_an_answer_breaks_nothing() -> None:
+    """JSON can say ``\\ud800``, which no text can hold: found by the fuzz target."""
+    raw = b'{"error":"invalid_\\ud800grant","error_description":"\\ud83d\\ude00 \xed\xa0\x80"}'
+    with pytest.raises(SignInError) as caught:
+        renewed(answer(raw, 400))
+    str(caught.value.as_json()).encode()
+    assert "\U0001f600" in caught.value.said
+    grant = renewed(tokens(scope="a \ud800", id_token=jwt(**GOOD | {"email": "\udfff@x.org"})))
+    repr(grant).encode()
+
+
+def test_a_program_is_not_told_to_sign_in() -> None:
+    """Client credentials: no person is there, an administrator consents."""
+    flow = client_credentials(client("a"), SERVER, (), at=NOW)
+    with pytest.raises(SignInError, match="Nobody has consented") as caught:
+        play(flow, [refusal("invalid_grant", "AADSTS65001: no consent", error_codes=[65001])])
+    assert "admin consent" in caught.value.hint
+    assert caught.value.code == "sign_in_failed"
 
 
 def test_a_refused_revocation_says_why() -> None:

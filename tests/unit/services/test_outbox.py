@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from postroom.db import Database
+from postroom.db import Database, Seat, open_database
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import contents, outbox
+from postroom.services import contents, finding, outbox
 from postroom.services import service as services
+from postroom.services.finding import Wanted
 from tests.unit.services.desk import Desk, parcel, service_of
 
 DAY = 86400.0
@@ -28,12 +30,51 @@ async def test_a_full_queue_refuses_the_next_message(desk: Desk) -> None:
     await desk.add()
 
 
+async def test_a_queue_is_as_full_as_others_made_it(desk: Desk, db: Database) -> None:
+    """What another process stored since, and what an operator tries again, counts as well; what is
+    refused or sent does not."""
+    desk.service = service_of(queue_size=4)
+    first = await desk.add()
+    other = open_database(db.path)
+    theirs = Desk(other)
+    theirs.service = desk.service
+    await theirs.add()
+    await desk.add()
+    await theirs.add()
+    for full in (desk, theirs, desk):
+        with pytest.raises(Refused, match="is full"):
+            await full.add()
+    await other.close()
+    [one] = await desk.claim(limit=1)
+    assert one.id == first
+    assert await desk.settle(one, desk.answered(one, a=550)) == "failed"
+    await desk.add()
+    with pytest.raises(Refused, match="is full"):
+        await desk.add()
+
+
+async def test_what_is_tried_again_is_in_the_queue_again(desk: Desk, db: Database) -> None:
+    """Also one that had failed when the queue was counted last."""
+    desk.service = service_of(queue_size=3)
+    first = await desk.add()
+    [one] = await desk.claim()
+    assert await desk.settle(one, desk.answered(one, a=550)) == "failed"
+    other = open_database(db.path)
+    await other.write(lambda tx: tx.execute("INSERT INTO limits VALUES ('x', 1, 0)"))
+    await other.close()
+    await desk.add()
+    await desk.shift(first, "queued")
+    await desk.add()
+    with pytest.raises(Refused, match="is full"):
+        await desk.add()
+
+
 async def test_a_repeated_request_is_one_message(desk: Desk) -> None:
     """The same key and content: the stored item comes back, even when the queue is full (F11)."""
     desk.service = service_of(queue_size=1)
     first = await desk.add(key="order-1")
     assert await desk.add(key="order-1") == first
-    assert len(desk.db.read_now(lambda tx: outbox.find(tx))) == 1
+    assert len(desk.db.read_now(lambda tx: finding.find(tx).items)) == 1
 
 
 async def test_fifty_requests_at_once_are_one_message(desk: Desk) -> None:
@@ -104,8 +145,9 @@ async def test_items_are_found_by_service_and_state_newest_first(desk: Desk, db:
     third = await desk.add()
     await desk.shift(second, "held")
 
-    def ids(**wanted: object) -> list[str]:
-        return [one.id for one in db.read_now(lambda tx: outbox.find(tx, **wanted))]  # type: ignore[arg-type]
+    def ids(limit: int = 50, **wanted: Any) -> list[str]:
+        found = db.read_now(lambda tx: finding.find(tx, Wanted(**wanted), limit=limit))
+        return [one.id for one in found.items]
 
     assert ids() == [third, second, first]
     assert ids(states=["held"]) == [second]
@@ -166,13 +208,38 @@ async def test_giving_up_counts_anew_after_a_retry(desk: Desk) -> None:
     assert await desk.settle(one, desk.answered(one, a=450)) == "deferred"
 
 
-async def test_a_message_in_the_hands_of_a_worker_is_left_alone(desk: Desk) -> None:
+async def test_a_message_in_the_hands_of_a_worker_is_left_alone(desk: Desk, db: Database) -> None:
     """Neither held nor cancelled while somebody sends it: it would be sent all the same."""
     item = await desk.add()
-    await desk.claim()
+    async with Seat(db) as seat:
+        await desk.claim(seat.owner)
+        await refused_while_busy(desk, item)
+        assert await desk.held_waiting() == []
+
+
+async def refused_while_busy(desk: Desk, item: str) -> None:
     for state in ("held", "cancelled", "queued"):
         with pytest.raises(Refused, match="worker has it"):
             await desk.shift(item, state)
+
+
+async def test_what_a_dead_worker_had_claimed_is_free(desk: Desk, db: Database) -> None:
+    """Held or cancelled at once, one by one or all; the dead one, should it only have been frozen,
+    sends none of them."""
+    items = [await desk.add() for _ in range(3)]
+    async with Seat(db) as seat:
+        claims = await desk.claim(seat.owner)
+        file = db.path.parent / "seats" / f"{seat.owner}.lock"
+        file.rename(file.with_suffix(".gone"))
+        assert (await desk.shift(items[0], "cancelled")).finished
+        assert (await desk.shift(items[1], "held")).state == "held"
+        await db.write(lambda tx: services.hold(tx, "orders-out", held=True))
+        assert await desk.held_waiting() == items[1:]
+        for one in claims:
+            with pytest.raises(Refused, match="taken this work over"):
+                await desk.submitting(one, seat.owner)
+        file.with_suffix(".gone").rename(file)
+    assert await desk.claim(later=10**6) == []
 
 
 async def test_held_messages_wait_until_released(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from postroom.db import Database, Row, Tx
 from postroom.sinks import Delivery
-from postroom.sources import entries, ledger, renumbered
+from postroom.sources import cursors, entries, ledger, renumbered
 from postroom.sources.ledger import Read, Seen
 
 STORE, INBOX = "store-1", "INBOX"
@@ -94,12 +94,12 @@ async def test_the_cursor_and_its_rows_are_one_transaction(db: Database, book: B
 
     with pytest.raises(ConnectionError):
         await db.write(half)
-    assert await db.read(lambda tx: ledger.cursor_of(tx, book.source, STORE, INBOX)) is None
+    assert await db.read(lambda tx: cursors.cursor_of(tx, book.source, STORE, INBOX)) is None
     assert await book.counts() == {}
     await book.listed([1, 2])
-    row = await db.read(lambda tx: ledger.cursor_of(tx, book.source, STORE, INBOX))
+    row = await db.read(lambda tx: cursors.cursor_of(tx, book.source, STORE, INBOX))
     assert row is not None
-    assert (row["cursor"], row["uidvalidity"]) == ("7-2", 7)
+    assert (row.text, row.uidvalidity) == ("7-2", 7)
 
 
 async def test_listing_a_known_message_again_changes_nothing(book: Book) -> None:
@@ -266,4 +266,4 @@ async def test_forgetting_removes_rows_and_cursors(db: Database, book: Book) -> 
     await book.listed([1])
     await db.write(lambda tx: entries.forget(tx, book.source))
     assert await book.counts() == {}
-    assert await db.read(lambda tx: ledger.cursor_of(tx, book.source, STORE, INBOX)) is None
+    assert await db.read(lambda tx: cursors.cursor_of(tx, book.source, STORE, INBOX)) is None

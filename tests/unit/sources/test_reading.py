@@ -113,14 +113,14 @@ def test_attachments_over_the_total_are_left_out_and_the_summary_says_so() -> No
     source = source_of(attachments={"load": True, "max_total": "10"})
     opened = open_message(source, row(), Held(sample.raw))
     assert opened.item.attachments == ()
-    assert "the limit is 10" in str(opened.item.summary["notes"])
+    assert "the limit is 10" in str(opened.item.summary()["notes"])
 
 
 def test_nothing_is_taken_apart_unless_asked() -> None:
     """Attachments are loaded only by a source that says so."""
     opened = open_message(source_of(), row(), Held(messages.sample("attachments").raw))
     assert opened.item.attachments == ()
-    assert opened.item.summary["attachments"] == []
+    assert opened.item.summary()["attachments"] == []
 
 
 @given(st.binary(max_size=3000))

@@ -6,7 +6,7 @@ import pytest
 
 from postroom.db import Database
 from postroom.errors import Refused
-from postroom.sources import ledger, store
+from postroom.sources import cursors, store
 from postroom.sources.collector import SOURCES
 from postroom.sources.restored import begin_again
 from tests.unit.sources.test_ledger import Book
@@ -22,9 +22,9 @@ async def test_what_was_being_handed_over_is_read_again_and_not_blamed(
     assert await db.write(lambda tx: begin_again(tx, now=9.0)) == 2
     assert [(await book.row(n))["state"] for n in range(1, 5)] == ["pending"] * 3 + ["held"]
     assert [(await book.row(n))["attempts"] for n in range(1, 4)] == [0, 0, 0]
-    cursor = await db.read(lambda tx: ledger.cursor_of(tx, source_id, "store-1", "INBOX"))
+    cursor = await db.read(lambda tx: cursors.cursor_of(tx, source_id, "store-1", "INBOX"))
     assert cursor is not None
-    assert cursor["cursor"] == "7-4", "what came after the backup is behind it, and is listed again"
+    assert cursor.text == "7-4", "what came after the backup is behind it, and is listed again"
     assert await book.take() == [1, 2, 3]
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from postroom.clock import timestamp
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept, Use, not_bound
@@ -51,6 +52,10 @@ class Keeper:
     def fresh(self, tx: Tx, grant: Grant, use: Use) -> Access | None:
         """The stored token, if it is good for a while; as :meth:`Kept.fresh`."""
         return self.kept.fresh(tx, grant, use)
+
+    def hurry(self, tx: Tx) -> None:
+        """Let no sign-in wait after a failure."""
+        rows.hurry(tx, now=timestamp())
 
     async def renew(self, grant: Grant, use: Use, *, refused: int = 0) -> Access:
         """Ask for a new token, once in this process and once in the fleet, however many want it.

@@ -53,11 +53,6 @@ class CredentialType(Fields):
         """The fields that are missing, by what is given; ``sealed`` are slots.  Opens nothing."""
         return [name for name in _needed(cls) if name not in plain and name not in sealed]
 
-    def missing(self) -> list[str]:
-        """The fields that are missing; an incomplete record cannot be used."""
-        details = self.split()
-        return self.lacks(details.plain, details.sealed)
-
     def check(self) -> None:
         """Raise InvalidValue when fields contradict each other or a text is not what it says."""
 

@@ -72,11 +72,8 @@ class MsGraph(CredentialType):
         found = super().lacks(plain, sealed)
         if "tenant_id" not in plain and "authority" not in plain:
             found.append("tenant_id")
-        if (
-            not plain.get("client_secrets")
-            and not {"private_key"} & set(sealed)
-            and ("certificate" not in plain)
-        ):
+        proofs = (plain.get("client_secrets"), "private_key" in sealed, "certificate" in plain)
+        if not any(proofs):
             found.append("client_secrets")
         return found + lacking_proof(plain, sealed)
 

@@ -10,7 +10,7 @@ from postroom.credentials.types.base import CredentialType, Trusted, no_trust
 from postroom.errors import InvalidValue
 from postroom.fields import field
 from postroom.net.destination import wire_line
-from postroom.net.names import address_of
+from postroom.net.names import is_loopback
 from postroom.net.tls import Tls
 from postroom.secret import Secret
 
@@ -82,7 +82,8 @@ class Smtp(CredentialType):
 
     def check(self) -> None:
         """No password crosses a network in the clear (RFC 8314 section 3.3)."""
-        if self.password and self.security == "none" and self.host and not _is_local(self.host):
+        here = not self.proxy and is_loopback(self.host)
+        if self.password and self.security == "none" and self.host and not here:
             raise InvalidValue(
                 "tls",
                 f"without it the password would go to {self.host} unencrypted.",
@@ -100,8 +101,3 @@ class Smtp(CredentialType):
         return {
             wire_line("smtp", self.host, self.dial_port, self.security, tls, proxy_of(self.proxy))
         }
-
-
-def _is_local(host: str) -> bool:
-    address = address_of(host)
-    return host == "localhost" or (address is not None and address.is_loopback)

@@ -64,7 +64,10 @@ def is_ours(entry: Path) -> bool:
 
 
 def publish(staged: Path, to: Path) -> None:
-    """Give a finished and synced file its name, durably.  Raises FileExistsError, OSError."""
+    """Give a finished and synced file its name, durably.  Raises FileExistsError, OSError.
+
+    A name that cannot be made durable is taken away again: what was told to have failed is not there.
+    """
     try:
         os.link(staged, to, follow_symlinks=False)
     except FileExistsError:
@@ -78,5 +81,8 @@ def publish(staged: Path, to: Path) -> None:
     directory = os.open(to.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
+    except OSError:
+        to.unlink()
+        raise
     finally:
         os.close(directory)

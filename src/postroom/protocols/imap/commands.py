@@ -24,6 +24,7 @@ __all__ = [
     "fetch_bodies",
     "fetch_headers",
     "fetch_summaries",
+    "fetch_whole",
     "flag_set",
     "idle",
     "list_folders",
@@ -116,6 +117,11 @@ def list_folders(pattern: bytes, *, special_use: bool = False) -> Command:
 def fetch_bodies(uids: str) -> Command:
     """Whole messages; PEEK leaves \\Seen alone."""
     return _say("UID FETCH", uids, "(UID BODY.PEEK[])")
+
+
+def fetch_whole(uids: str) -> Command:
+    """Whole messages with what a summary holds."""
+    return _say("UID FETCH", uids, "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")
 
 
 def fetch_headers(uids: str) -> Command:

@@ -7,14 +7,16 @@ that.  Bodies are bytes as they came (never parsed here); a large one goes to th
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from postroom.errors import ProtocolError, WireError
-from postroom.protocols.base import Fetched, OpenSpool, Spool
+from postroom.protocols.base import Content, Fetched, FolderState, OpenSpool, Spool, Summary
 from postroom.protocols.content import Held
 from postroom.protocols.imap import commands
+from postroom.protocols.imap.commands import Command, flag_set
 from postroom.protocols.imap.frames import Chunk, Large
 from postroom.protocols.imap.opened import Opened
 from postroom.protocols.imap.refusals import not_understood
@@ -22,11 +24,12 @@ from postroom.protocols.imap.responses import WHOLE, Done, Event, Fetch
 from postroom.protocols.imap.session import Pending, Session
 from postroom.protocols.imap.sets import LONGEST, compress, write_set
 
-__all__ = ["FetchVerb"]
+__all__ = ["Bodies", "FetchVerb", "InOrder", "Pipeline"]
 
 _WINDOWS: Final = 4  # in flight; the fewer, the longer each command
 _MOST: Final = 500  # messages in a window
 _GUESS: Final = 32 * 1024  # bytes of a message whose size nobody told
+_EARLY: Final = 4  # times what may be in flight: may wait for its turn
 
 
 class _Plan(NamedTuple):
@@ -34,8 +37,11 @@ class _Plan(NamedTuple):
     size: int  # bytes, as far as they are known
 
 
-class _Bodies:
-    """Takes the events of fetching; ``ready`` holds what is complete."""
+class Bodies:
+    """Takes the events of fetching; ``ready`` holds what is complete.
+
+    What came with its summary has one; the body may have come in an answer of its own.
+    """
 
     def __init__(self, wanted: dict[int, str], spool: OpenSpool) -> None:
         self.wanted = wanted  # uid to id, of what has not come yet
@@ -66,15 +72,18 @@ class _Bodies:
         body = fetch.body
         if key is None:  # twice, or never asked for
             self.discard()
-        elif isinstance(body, bytes):
-            self.ready.append(Fetched(key, Held(body)))
-        elif body is None:
-            self.ready.append(Fetched(key, None))
-        elif self._spool is not None and body is self._large:
-            spool, self._spool = self._spool, None
-            self.ready.append(Fetched(key, spool.finish()))
         else:
+            self.ready.append(Fetched(key, self._content(body), _summary(key, fetch)))
+
+    def _content(self, body: bytes | Large | None) -> Content | None:
+        if isinstance(body, bytes):
+            return Held(body)
+        if body is None:
+            return None
+        if self._spool is None or body is not self._large:
             raise ProtocolError("The server sent two large texts in one answer.", step="fetch")
+        spool, self._spool = self._spool, None
+        return spool.finish()
 
     def discard(self) -> None:
         """Give up what is half written."""
@@ -83,12 +92,34 @@ class _Bodies:
             spool.discard()
 
 
-class _Pipeline:
-    """Windows on their way: sent ahead, and settled in the order they were sent."""
+def _summary(key: str, fetch: Fetch) -> Summary | None:
+    """The summary that came with a body, if all of it did."""
+    if fetch.size < 0 or fetch.flags is None or fetch.received is None:
+        return None
+    return Summary(key, fetch.uid, fetch.size, flag_set(fetch.flags), fetch.received)
 
-    def __init__(self, session: Session, bodies: _Bodies, plan: Iterator[_Plan], most: int) -> None:
+
+class Pipeline:
+    """Windows on their way: sent ahead, and settled in the order they were sent.
+
+    ``refused`` are the windows that were not given whole, with what is missing.  ``strict``: an OK
+    does not mean that what is missing is gone, and the first such window is the last one.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        bodies: Bodies,
+        plan: Iterator[_Plan],
+        most: int,
+        command: Callable[[str], Command] = commands.fetch_bodies,
+        *,
+        strict: bool = False,
+    ) -> None:
         self.refused: list[tuple[Done, list[int]]] = []
         self.more = True
+        self.strict = strict
+        self._command = command
         self._session = session
         self._bodies = bodies
         self._plan = plan
@@ -99,7 +130,7 @@ class _Pipeline:
     @property
     def running(self) -> bool:
         """Whether anything is sent or to be sent."""
-        return self.more or bool(self._flight)
+        return (self.more or bool(self._flight)) and not (self.strict and self.refused)
 
     def fill(self) -> None:
         """Send as many windows as there is room for."""
@@ -108,7 +139,7 @@ class _Pipeline:
             if window is None:
                 self.more = False
                 return
-            command = commands.fetch_bodies(write_set(compress(window.uids)))
+            command = self._command(write_set(compress(window.uids)))
             self._flight.append((self._session.send(command, self._bodies.take), window))
             self._awaited += window.size
 
@@ -121,7 +152,7 @@ class _Pipeline:
             _, window = self._flight.popleft()
             self._awaited -= window.size
             missing = [uid for uid in window.uids if uid in bodies.wanted]
-            if done.state != "OK" and missing:
+            if missing and (self.strict or done.state != "OK"):
                 self.refused.append((done, missing))
             else:
                 bodies.ready += [Fetched(bodies.wanted.pop(uid), None) for uid in missing]
@@ -135,7 +166,7 @@ class _Pipeline:
         self._bodies.discard()
 
 
-class _InOrder:
+class InOrder:
     """Gives messages in the order they were asked for.
 
     Dovecot works on pipelined commands beside each other when its output is held up, so windows can
@@ -155,6 +186,18 @@ class _InOrder:
             self._next.popleft()
         return found
 
+    @property
+    def early(self) -> int:
+        """Bytes of what waits here."""
+        return sum(one.content.size for one in self._early.values() if one.content is not None)
+
+    def discard(self) -> None:
+        """Nobody wants what waits here."""
+        for one in self._early.values():
+            if one.content is not None:
+                one.content.discard()
+        self._early.clear()
+
     def rest(self) -> list[Fetched]:
         """What waits for messages that will not come any more."""
         return [self._early.pop(key) for key in self._next if key in self._early]
@@ -163,7 +206,11 @@ class _InOrder:
 class FetchVerb(Opened):
     """fetch."""
 
-    async def fetch(self, ids: Sequence[str], spool: OpenSpool) -> AsyncIterator[list[Fetched]]:
+    _typical = _GUESS  # bytes of a message whose size nobody told
+
+    async def fetch(
+        self, ids: Sequence[str], spool: OpenSpool
+    ) -> AsyncGenerator[list[Fetched], None]:
         """The messages, in batches as they arrive; see base.MessageStore.
 
         What the server no longer has comes as ``Fetched(id, None)`` at the end of its window.
@@ -171,23 +218,15 @@ class FetchVerb(Opened):
         """
         state = self._opened()
         uids = self._uids(ids)
-        transcript = self._session.pump.transcript
-        bodies = _Bodies(dict(zip(uids, ids, strict=True)), spool)
+        bodies = Bodies(dict(zip(uids, ids, strict=True)), spool)
         plan = self._windows(uids)
-        order = _InOrder(ids)
+        order = InOrder(ids)
         alone = False
         while True:
-            pipeline = _Pipeline(self._session, bodies, plan, self._limits.in_flight)
-            transcript.quiet = True  # what messages say is people's
-            try:
-                while pipeline.running:
-                    self._still(state)
-                    pipeline.fill()
-                    if batch := order.give(await pipeline.step()):
-                        yield batch
-            finally:
-                transcript.quiet = False
-                pipeline.leave()
+            pipeline = Pipeline(self._session, bodies, plan, self._limits.in_flight)
+            async with contextlib.aclosing(self._come(pipeline, order, state)) as coming:
+                async for batch in coming:
+                    yield batch
             there = await self._present([uid for _, part in pipeline.refused for uid in part])
             gone = [uid for _, part in pipeline.refused for uid in part if uid not in there]
             if batch := order.give([Fetched(bodies.wanted.pop(uid), None) for uid in gone]):
@@ -200,6 +239,24 @@ class FetchVerb(Opened):
                 raise self._kept_back(pipeline.refused[0][0], [bodies.wanted[uid] for uid in there])
             # one message that the server cannot read must not hide those behind it
             plan, alone = (_Plan([uid], _GUESS) for uid in sorted(there)), True
+
+    async def _come(
+        self, pipeline: Pipeline, order: InOrder, state: FolderState
+    ) -> AsyncGenerator[list[Fetched], None]:
+        """What a pipeline brings, in order; what nobody reads to its end is dropped as it comes."""
+        transcript = self._session.pump.transcript
+        transcript.quiet = True  # what messages say is people's
+        try:
+            while pipeline.running:
+                self._still(state)
+                pipeline.fill()
+                if batch := order.give(await pipeline.step()):
+                    yield batch
+                if pipeline.strict and order.early > _EARLY * self._limits.in_flight:
+                    return  # sizes were not known, so nothing else bounds what waits
+        finally:
+            transcript.quiet = False
+            pipeline.leave()
 
     async def _present(self, uids: list[int]) -> set[int]:
         """Which of these are still there: a NO also comes when some are gone (RFC 2180, 4.1)."""
@@ -227,7 +284,7 @@ class FetchVerb(Opened):
             ids=ids[:100],
         )
 
-    def _windows(self, uids: list[int]) -> Iterator[_Plan]:
+    def _windows(self, uids: Sequence[int]) -> Iterator[_Plan]:
         """Ascending runs of uids of about a quarter of ``in_flight`` bytes.
 
         A server answers a set in ascending order whatever order the set has, so a descending pair
@@ -239,7 +296,7 @@ class FetchVerb(Opened):
         total = text = 0
         last = 0
         for uid in uids:
-            size = sizes.pop(uid, _GUESS)
+            size = sizes.pop(uid, self._typical)
             apart = 0 if uid == last + 1 else len(str(uid)) * 2 + 2
             full = total + size > limit or len(part) >= _MOST or text + apart > LONGEST
             if part and (full or uid <= last):

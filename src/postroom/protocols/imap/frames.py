@@ -70,7 +70,7 @@ class Framer:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._kept_limit = limits.line + 4 * limits.in_memory
+        self._kept_limit = limits.line + 2 * limits.in_memory
         self._search_cut = max(limits.line // 2, 64)
         self._rest = b""  # the beginning of a line whose end is not there yet
         self._prefix = b""  # what a line that was cut begins with again

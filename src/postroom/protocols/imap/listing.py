@@ -112,11 +112,7 @@ class ListingVerbs(Opened):
         """
         last, _ = read_cursor(cursor)
         state = self._opened()
-        session = self._session
-        if not self._synced:
-            await self.check()
-        self._synced = session.news = False
-        if not session.exists or (self._uidnext_holds() and last + 1 >= self._uidnext):
+        if not await self._anything_newer(last):
             return
         windows: list[list[int] | None] = [None]
         if self._at_most(last) > page:
@@ -176,6 +172,14 @@ class ListingVerbs(Opened):
         return news
 
     # ---------------------------------------------------------------- inside
+
+    async def _anything_newer(self, last: int) -> bool:
+        """Whether there may be something above this uid, as the server says now."""
+        session = self._session
+        if not self._synced:
+            await self.check()
+        self._synced = session.news = False
+        return bool(session.exists) and not (self._uidnext_holds() and last + 1 >= self._uidnext)
 
     def _uidnext_holds(self) -> bool:
         return bool(self._uidnext) and self._counts == self._session.counts

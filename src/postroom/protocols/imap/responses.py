@@ -178,7 +178,7 @@ WHOLE: Final = frozenset({"BODY[]", "BODY[]<0>", "RFC822"})
 _BODY: Final = re.compile(rb"\* (\d{1,10}) FETCH \((?:UID (\d{1,10}) )?BODY\[\] ")
 _ROW: Final = re.compile(
     rb"\* (\d{1,10}) FETCH \(UID (\d{1,10}) FLAGS \(([^()\"\[\]{}]*)\)"
-    rb' INTERNALDATE "([^"\\]{20,26})" RFC822\.SIZE (\d{1,19})(\)| BODY\[HEADER[^\[\]"{}]*\] )'
+    rb' INTERNALDATE "([^"\\]{20,26})" RFC822\.SIZE (\d{1,19})(\)| BODY\[(?:HEADER[^\[\]"{}]*)?\] )'
 )
 _NUMBERED: Final = re.compile(rb"\* +(\d{1,10}) +([A-Za-z]+) *")
 _NAMED: Final = re.compile(rb"\* +([A-Za-z][A-Za-z0-9-]*) *")
@@ -220,16 +220,17 @@ def parse(frame: Frame, nesting: int) -> Event:
 def _row(match: re.Match[bytes], frame: Frame) -> Fetch | None:
     """One row of a listing in the order we ask for, as most servers answer."""
     place, uid, flags, date, size, end = match.groups()
-    header: bytes | Large | None = None
+    text: bytes | Large | None = None
     if end != b")":
         if len(frame) != 3 or frame[2] != b")":
             return None
-        header = _string(frame[1])
+        text = _string(frame[1])
     elif len(frame) != 1:
         return None
-    marks = tuple(flags.decode("latin-1").split())
-    received = instant(date)
-    return Fetch(int(place), int(uid), False, None, header, marks, received, int(size))
+    whole = end == b" BODY[] "
+    body, header = (text, None) if whole else (None, text)
+    marks = tuple(flags.decode("latin-1").split()) if flags else ()
+    return Fetch(int(place), int(uid), whole, body, header, marks, instant(date), int(size))
 
 
 _STATES: Final = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})

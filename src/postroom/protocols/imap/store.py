@@ -8,10 +8,9 @@ from typing import Final
 from postroom.errors import PostroomError
 from postroom.protocols.base import Features, SignIn, WireTarget
 from postroom.protocols.imap import commands
+from postroom.protocols.imap.arrivals import ArrivalVerb
 from postroom.protocols.imap.changes import ChangeVerbs
-from postroom.protocols.imap.fetch import FetchVerb
 from postroom.protocols.imap.idle import IdleVerb
-from postroom.protocols.imap.listing import ListingVerbs
 from postroom.protocols.imap.session import Session
 from postroom.protocols.imap.sign_in import OnStep, open_session
 from postroom.protocols.pump import Pump
@@ -21,7 +20,7 @@ __all__ = ["ImapStore", "open_store"]
 _GOODBYE: Final = 2.0  # seconds
 
 
-class ImapStore(ListingVerbs, FetchVerb, ChangeVerbs, IdleVerb):
+class ImapStore(ArrivalVerb, ChangeVerbs, IdleVerb):
     """An open IMAP connection; see base.MessageStore for what each verb does.
 
     It belongs to one task at a time.  ``pump`` has the peer's facts and the transcript.
@@ -31,7 +30,10 @@ class ImapStore(ListingVerbs, FetchVerb, ChangeVerbs, IdleVerb):
         super().__init__(session, target.limits)
         can = session.can
         self.features = Features(
-            move=can("MOVE") or can("UIDPLUS"), push=can("IDLE"), exact_expunge=can("UIDPLUS")
+            move=can("MOVE") or can("UIDPLUS"),
+            push=can("IDLE"),
+            exact_expunge=can("UIDPLUS"),
+            arrivals=True,
         )
 
     @property

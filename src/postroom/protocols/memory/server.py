@@ -87,7 +87,7 @@ class MemoryServer:
         qresync: bool = True,
     ) -> None:
         self.users = users
-        self.features = features or Features()
+        self.features = features or Features(arrivals=True)
         self.limits = limits or Limits()
         self.replies = dict(replies or {})
         self.deliver = deliver

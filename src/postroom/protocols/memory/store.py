@@ -94,6 +94,14 @@ class MemoryStore(ChangeVerbs):
             part = found[start : start + page]
             yield Page([self._summary(m, headers) for m in part], self._cursor(part[-1].uid))
 
+    async def arrivals(self, cursor: str, spool: OpenSpool) -> AsyncGenerator[Page, None]:
+        """What has a uid above ``cursor``, with its contents."""
+        self._need("arrivals")
+        async for page in self.newer(cursor, page=_BATCH):
+            async for batch in self.fetch([one.id for one in page.summaries], spool):
+                page.contents |= {one.id: one.content for one in batch}
+            yield page
+
     async def summaries(self, ids: Sequence[str], *, headers: Sequence[str] = ()) -> list[Summary]:
         """The summaries of these messages that are still there."""
         self._reach("list")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from postroom.errors import FolderError
+from postroom.protocols.base import OpenSpool, Page
 
 __all__ = ["Unsupported"]
 
@@ -16,6 +17,10 @@ class Unsupported:
         """INBOX is there; there are no others."""
         if folder.upper() != "INBOX":
             raise _no("folders besides INBOX")
+
+    def arrivals(self, cursor: str, spool: OpenSpool) -> AsyncIterator[Page]:
+        """No order of arrival: what is new has to be found in the list first."""
+        raise _no("order of arrival")
 
     async def search(self, criteria: str) -> list[str]:
         """No SEARCH."""

@@ -68,7 +68,7 @@ _SENDER_RECORDS = "Ask who runs the sender's domain to check its SPF, DKIM and D
 _ADDRESS = "Check the address."
 _SENDER = "Check the sender's address."
 
-_TEST = "Run a connection test; its log shows both sides."
+_TEST = "Run a connection test: it goes step by step."
 
 # By the subject and detail of the enhanced code: RFC 3463, 3; RFC 7372; RFC 7505; IANA's registry.
 _BY_ENHANCED: Final[dict[str, tuple[str, str]]] = {

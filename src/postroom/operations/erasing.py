@@ -1,0 +1,279 @@
+"""Erasing a person: what the room keeps of an address, shown first, then removed (operation ``erase``)."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from postroom import audit
+from postroom.clock import rfc3339, timestamp
+from postroom.connections import events
+from postroom.connections import store as connections
+from postroom.db import Tx, seated
+from postroom.db.rewriting import rewrite
+from postroom.errors import Refused
+from postroom.fields import shown
+from postroom.mail.addresses import parse_address
+from postroom.mail.mention import Mention
+from postroom.operations.desk import Desk
+from postroom.services import erasing as outbox
+from postroom.services import service as services
+from postroom.services.erasing import Stored
+from postroom.sources import erasing as ledger
+from postroom.sources import store as sources
+from postroom.sources.erasing import Known
+from postroom.variables import store as variables
+
+__all__ = ["Backup", "Erased", "Erasing", "Kept"]
+
+_AT_ONCE: Final = 200
+"""Rows of one transaction: nobody else waits for long."""
+_BACKUPS: Final = 10_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy of the room that was made when the room knew the address; ``there``: it still is."""
+
+    path: str
+    made_at: str
+    there: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """What the room keeps of an address, and where else it is.
+
+    ``outbox`` are messages that are finished, ``unfinished`` those that are not; ``ledger`` the
+    entries of the ledger, by source, ``collecting`` how many of them are still being collected;
+    ``sentences`` what servers said of them.  ``traces``: of something that was erased earlier,
+    whosever it was, there may still be some in the database's file.
+
+    Nothing else is touched: ``files`` lie in sinks, ``settings`` are records of the room that name
+    the address, ``backups`` hold what the room held.
+    """
+
+    address: str
+    outbox: tuple[Stored, ...]
+    unfinished: tuple[Stored, ...]
+    ledger: dict[str, int]
+    collecting: int
+    sentences: int
+    traces: bool
+    files: tuple[str, ...]
+    settings: tuple[str, ...]
+    backups: tuple[Backup, ...]
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to remove."""
+        return bool(self.outbox or self.unfinished or self.ledger or self.sentences)
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` shows it."""
+        return {
+            **dataclasses.asdict(self),
+            "outbox": [one.as_json() for one in self.outbox],
+            "unfinished": [one.as_json() for one in self.unfinished],
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Erased:
+    """How many messages of the outbox, entries and sentences were erased.
+
+    ``left`` says why traces can still be found in the database's file; empty: there are none.
+    """
+
+    outbox: int
+    ledger: int
+    sentences: int
+    left: str
+
+
+class Erasing:
+    """Showing and removing what the room keeps of a person."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def plan(self, address: str) -> Kept:
+        """What the room keeps of an address.  Raises InvalidValue for what is no address."""
+        mention = _mention(address)
+        found, known = await self._look(mention)
+        instants = [one.since for one in found] + [one.since for one in known]
+        return Kept(
+            address=address,
+            outbox=tuple(one for one in found if one.finished),
+            unfinished=tuple(one for one in found if not one.finished),
+            ledger=dict(Counter(one.source for one in known)),
+            collecting=sum(one.open for one in known),
+            sentences=await self._desk.db.read(lambda tx: _sentences(tx, mention.named_in)),
+            traces=await self._desk.db.read(_unclean),
+            files=tuple(dict.fromkeys(one.file for one in known if one.file)),
+            settings=await self._desk.db.read(lambda tx: tuple(_settings(tx, self._desk, mention))),
+            backups=await self._desk.db.read(
+                lambda tx: _backups(tx, self._desk.data_dir, min(instants, default=timestamp()))
+            ),
+        )
+
+    async def erase(self, address: str) -> Erased:
+        """Remove what the room keeps of an address, write the database's file anew, and the record.
+
+        The record says that it was done and how much it was, not whose it was.  Raises Refused while
+        messages that name the address are still to be sent, with the list; then nothing is removed.
+        """
+        mention = _mention(address)
+        found, known = await self._look(mention)
+        unfinished = [one for one in found if not one.finished]
+        if unfinished:
+            raise _unfinished(unfinished)
+        if found or known:
+            await self._desk.write(_mark)
+        items = [one.id for one in found]
+        sent = await self._each(items, lambda tx, some: _erase_stored(tx, some, mention))
+        ids = [one.id for one in known]
+        entries = await self._each(
+            ids, lambda tx, some: ledger.erase(tx, some, mention.named_in, now=timestamp())
+        )
+
+        def rest(tx: Tx) -> int:
+            done = events.erase(tx, mention.named_in) + ledger.erase_notes(tx, mention.named_in)
+            if done:
+                _mark(tx)
+            if done or sent or entries:
+                self._desk.record(
+                    tx, "erase", "room", "a person", outbox=sent, ledger=entries, sentences=done
+                )
+            return done
+
+        sentences = await self._desk.write(rest)
+        return Erased(sent, entries, sentences, await self._clean())
+
+    async def _clean(self) -> str:
+        """Write the file anew where something was erased since that was done last; gives why not."""
+        if not await self._desk.db.read(_unclean):
+            return ""
+        path = self._desk.db.path
+        mine = self._desk.seat_owner
+        alone = all(owner == mine for owner in seated(path.parent))
+        left = await asyncio.to_thread(rewrite, path, alone=alone)
+        if not left:
+            await self._desk.write(_unmark)
+        return left
+
+    async def _look(self, mention: Mention) -> tuple[list[Stored], list[Known]]:
+        """Some at a time, so that no read lasts long."""
+        found: list[Stored] = []
+        after = ""
+        while True:
+            some, after = await self._desk.db.read(
+                lambda tx: outbox.stored(tx, after, mention.named_in)  # noqa: B023
+            )
+            found += some
+            if not after:
+                break
+        known: list[Known] = []
+        first, last = await self._desk.db.read(ledger.ends)
+        for low in range(first, last + 1, ledger.AT_ONCE):
+            known += await self._desk.db.read(
+                lambda tx: ledger.known(tx, low, mention.named_in)  # noqa: B023
+            )
+        return found, known
+
+    async def _each(self, ids: list[Any], erase: Callable[[Tx, list[Any]], int]) -> int:
+        done = 0
+        for at in range(0, len(ids), _AT_ONCE):
+            some = ids[at : at + _AT_ONCE]
+            done += await self._desk.write(lambda tx: erase(tx, some))  # noqa: B023
+        return done
+
+
+_UNCLEAN: Final = "traces"
+
+
+def _mark(tx: Tx) -> None:
+    """Note, before anything is erased, that the file is to be written anew: whoever is killed is not
+    to leave traces that nobody knows of."""
+    tx.execute(
+        "INSERT INTO room (key, value) VALUES (:key, :now) ON CONFLICT (key) DO NOTHING",
+        key=_UNCLEAN,
+        now=rfc3339(timestamp()),
+    )
+
+
+def _unmark(tx: Tx) -> None:
+    tx.execute("DELETE FROM room WHERE key = :key", key=_UNCLEAN)
+
+
+def _unclean(tx: Tx) -> bool:
+    return tx.value("SELECT value FROM room WHERE key = :key", key=_UNCLEAN) is not None
+
+
+def _mention(address: str) -> Mention:
+    return Mention(parse_address(address, "address"))
+
+
+def _erase_stored(tx: Tx, items: list[str], mention: Mention) -> int:
+    return sum(outbox.erase(tx, one, mention.named_in) for one in items)
+
+
+def _unfinished(items: list[Stored]) -> Refused:
+    told = ", ".join(f"{one.id} ({one.state})" for one in items[:8])
+    more = f" and {len(items) - 8} more" if len(items) > 8 else ""
+    many = "1 message is" if len(items) == 1 else f"{len(items)} messages are"
+    return Refused(
+        f"{many} still to be sent: {told}{more}. Nothing was erased.",
+        items=[one.as_json() for one in items],
+        hint=f"Cancel each first, or wait until it is sent: postroom outbox cancel {items[0].id}",
+    )
+
+
+def _sentences(tx: Tx, named: Callable[[str], bool]) -> int:
+    return events.naming(tx, named) + ledger.notes_naming(tx, named)
+
+
+def _settings(tx: Tx, desk: Desk, mention: Mention) -> Iterator[str]:
+    """The records that somebody saved with the address in them: ``credential acme-login``."""
+    for one in desk.credentials.all(tx):
+        if mention.named_in(json.dumps([one.description, one.plain], default=str)):
+            yield f"credential {one.name}"
+    for noun, records in (
+        ("connection", connections.load_all(tx)),
+        ("source", sources.load_all(tx)),
+        ("service", services.load_all(tx)),
+    ):
+        for record in records:
+            if mention.named_in(json.dumps(shown(record), ensure_ascii=False, default=str)):
+                yield f"{noun} {record.name}"
+    for noun, unreadable in (
+        ("connection", connections.unreadable(tx)),
+        ("source", sources.unreadable(tx)),
+        ("service", services.unreadable(tx)),
+    ):  # nobody can say that they do not have it
+        yield from (f"{noun} {name}" for name in unreadable)
+    for name, value in variables.all_variables(tx).items():
+        if mention.named_in(value):
+            yield f"variable {name}"
+
+
+def _backups(tx: Tx, room: Path, since: float) -> tuple[Backup, ...]:
+    """Backups that the record tells of since then, and the copies that upgrades left."""
+    made = [
+        Backup(str(row["detail"]["path"]), rfc3339(row["at"]), Path(row["detail"]["path"]).exists())
+        for row in audit.rows(
+            tx, noun="backup", action="create", since=since, limit=_BACKUPS, checkpoints=False
+        )
+        if row["detail"].get("path")
+    ]
+    made += [
+        Backup(str(path), rfc3339(path.stat().st_mtime), there=True)
+        for path in sorted(room.glob("room-schema-*.db"))
+        if path.stat().st_mtime >= since
+    ]
+    return tuple(made)
