@@ -84,6 +84,7 @@ class Seat:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._heart
         try:
+            await self._pay()
             await self._db.write(lambda tx: _remove(tx, self.owner))
         finally:
             self._leave_file()
@@ -132,7 +133,7 @@ class Seat:
                 await self.remove_dead()
 
     def owe(self, body: Callable[[Tx], object]) -> None:
-        """Write ``body`` as soon as the room can be written: it gives back what could not be.
+        """Write ``body`` as soon as the room can be written: it gives back or settles what could not be.
 
         Else a claim would be ours as long as this process lives, and nobody would work on it.
         ``claim_lost`` is as good: then somebody else has it.

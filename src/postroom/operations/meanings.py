@@ -35,7 +35,6 @@ MACROS: Final[dict[str, tuple[str, str]]] = {
         "${env:NAME}",
         "An environment variable of the process, once `postroom variable allow-env NAME` allows it.",
     ),
-    "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
     "mail": (
         "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
         "Facts of a message; only in `name_template` and in the path of a sink, where they are made "

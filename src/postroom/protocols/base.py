@@ -20,6 +20,7 @@ from postroom.secret import Secret
 if TYPE_CHECKING:
     from postroom.net.dial import Route
     from postroom.net.tls import Tls
+    from postroom.protocols.gate import Gate
 
 __all__ = [
     "Changes",
@@ -75,7 +76,8 @@ class WireTarget:
     """Where to connect and how: a route to dial, the security, and the TLS settings to use.
 
     ``sign_in_without_tls`` permits credentials over ``none`` (loopback, or asked for in so many
-    words); without it a sign-in over ``none`` is refused before a byte of it is sent.
+    words); without it a sign-in over ``none`` is refused before a byte of it is sent.  ``path`` is
+    where the API begins on its host, ``gate`` who else asks for the same mailbox: both of Graph alone.
     """
 
     route: Route
@@ -83,6 +85,8 @@ class WireTarget:
     tls: Tls
     limits: Limits = Limits()
     sign_in_without_tls: bool = False
+    path: str = ""
+    gate: Gate | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postroom.db import Database, open_database
+from postroom.db import Database, Seat, open_database
 from postroom.errors import NotThere, PostroomError, Refused
 from postroom.services import contents, finding, outbox
 from postroom.services import service as services
@@ -208,13 +208,38 @@ async def test_giving_up_counts_anew_after_a_retry(desk: Desk) -> None:
     assert await desk.settle(one, desk.answered(one, a=450)) == "deferred"
 
 
-async def test_a_message_in_the_hands_of_a_worker_is_left_alone(desk: Desk) -> None:
+async def test_a_message_in_the_hands_of_a_worker_is_left_alone(desk: Desk, db: Database) -> None:
     """Neither held nor cancelled while somebody sends it: it would be sent all the same."""
     item = await desk.add()
-    await desk.claim()
+    async with Seat(db) as seat:
+        await desk.claim(seat.owner)
+        await refused_while_busy(desk, item)
+        assert await desk.held_waiting() == []
+
+
+async def refused_while_busy(desk: Desk, item: str) -> None:
     for state in ("held", "cancelled", "queued"):
         with pytest.raises(Refused, match="worker has it"):
             await desk.shift(item, state)
+
+
+async def test_what_a_dead_worker_had_claimed_is_free(desk: Desk, db: Database) -> None:
+    """Held or cancelled at once, one by one or all; the dead one, should it only have been frozen,
+    sends none of them."""
+    items = [await desk.add() for _ in range(3)]
+    async with Seat(db) as seat:
+        claims = await desk.claim(seat.owner)
+        file = db.path.parent / "seats" / f"{seat.owner}.lock"
+        file.rename(file.with_suffix(".gone"))
+        assert (await desk.shift(items[0], "cancelled")).finished
+        assert (await desk.shift(items[1], "held")).state == "held"
+        await db.write(lambda tx: services.hold(tx, "orders-out", held=True))
+        assert await desk.held_waiting() == items[1:]
+        for one in claims:
+            with pytest.raises(Refused, match="taken this work over"):
+                await desk.submitting(one, seat.owner)
+        file.with_suffix(".gone").rename(file)
+    assert await desk.claim(later=10**6) == []
 
 
 async def test_held_messages_wait_until_released(desk: Desk) -> None:
