@@ -273,6 +273,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }
     return Room(settings, desk, start.warning, beside)

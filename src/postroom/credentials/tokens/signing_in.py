@@ -21,7 +21,7 @@ from postroom.credentials.tokens.rows import SIGNED_IN, Access
 from postroom.db import Database, Tx
 from postroom.errors import InvalidValue, SignInError, WireError
 from postroom.oauth.client import Client
-from postroom.oauth.code import Pending, begin, callback
+from postroom.oauth.code import LIFETIME, Pending, begin, callback
 from postroom.oauth.device import DeviceCode, device_authorization, poll
 from postroom.oauth.discovery import Endpoints, is_entra, tenant_of
 from postroom.oauth.identity import check_account, signed_in
@@ -60,9 +60,12 @@ class SigningIn:
     """One sign-in of one person."""
 
     def __init__(
-        self, db: Database, kept: Kept, renewal: Renewal, asked: Asked, prove: Prove | None = None
-    ) -> None:
+        self, db: Database, kept: Kept, renewal: Renewal, asked: Asked, prove: Prove | None = None,
+        *, always: bool = False,
+    ) -> None:  # fmt: skip
+        """``prove`` is asked before an earlier sign-in is given up; ``always``: before any is stored."""
         self._db = db
+        self._always = always
         self._kept = kept
         self._renewal = renewal
         self._asked = asked
@@ -79,22 +82,22 @@ class SigningIn:
         device = await pump.run(
             device_authorization(client, endpoints, self._grant.scopes, at=timestamp())
         )
-        tell(device)
+        tell(dataclasses.replace(device, account=self._grant.account))
         return await self._finish(await pump.run(poll(client, endpoints, device)))
 
     async def by_code(
         self, redirect_uri: str, answer: Callable[[Pending], Awaitable[str]],
-        *, extra: tuple[tuple[str, str], ...] = (),
+        *, extra: tuple[tuple[str, str], ...] = (), lifetime: float = LIFETIME,
     ) -> Done:  # fmt: skip
         """The authorization code with PKCE: ``answer`` shows the address and gives the query that
-        came back to ``redirect_uri``.  Raises as :meth:`by_device`.
+        came back to ``redirect_uri``, within ``lifetime`` seconds.  Raises as :meth:`by_device`.
         """
         client, endpoints = await self._begin()
         pending = begin(
             client, endpoints, self._grant.scopes, redirect_uri=redirect_uri, at=timestamp(),
             account=self._grant.account, extra=extra,
         )  # fmt: skip
-        code = callback(pending, await answer(pending), at=timestamp())
+        code = callback(pending, await answer(pending), at=timestamp(), lifetime=lifetime)
         flow = exchange_code(client, endpoints, pending, code, at=timestamp())
         return await self._finish(await self._renewal.pump(self._grant).run(flow))
 
@@ -141,7 +144,8 @@ class SigningIn:
             )
         access = Access(new.access_token, who.name, new.expires_at, 0, new.scope)
         known = await self._db.read(lambda tx: rows.find(tx, self._grant.sign_in))
-        if self._prove is not None and known is not None and known["version"]:
+        earlier = known is not None and bool(known["version"])
+        if self._prove is not None and (earlier or self._always):
             await self._prove(access)
         await self._db.write(lambda tx: self._keep(tx, new, access))
         return Done(who.name, new.scope, difference.extra)
