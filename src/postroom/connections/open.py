@@ -51,6 +51,7 @@ from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, Wir
 from postroom.secret import Secret
 
 if TYPE_CHECKING:
+    from postroom.protocols.graph import GraphStore, GraphTransport
     from postroom.protocols.imap import ImapStore
     from postroom.protocols.pop3 import Pop3Store
     from postroom.protocols.smtp import SmtpTransport
@@ -87,19 +88,25 @@ class Prepared:
     kept: bool = False
 
 
-async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> ImapStore | Pop3Store:
+async def dial_store(
+    prepared: Prepared, on_step: OnStep | None = None
+) -> ImapStore | Pop3Store | GraphStore:
     """Open the message store of a prepared incoming side.  Raises WireError."""
     opening = _wire(prepared).open_store
-    opened: ImapStore | Pop3Store = await opening(
+    opened: ImapStore | Pop3Store | GraphStore = await opening(
         prepared.target, prepared.sign_in, on_step=on_step
     )
     return opened
 
 
-async def dial_transport(prepared: Prepared, on_step: OnStep | None = None) -> SmtpTransport:
+async def dial_transport(
+    prepared: Prepared, on_step: OnStep | None = None
+) -> SmtpTransport | GraphTransport:
     """Open the transport of a prepared outgoing side.  Raises WireError."""
     opening = _wire(prepared).open_transport
-    opened: SmtpTransport = await opening(prepared.target, prepared.sign_in, on_step=on_step)
+    opened: SmtpTransport | GraphTransport = await opening(
+        prepared.target, prepared.sign_in, on_step=on_step
+    )
     return opened
 
 
