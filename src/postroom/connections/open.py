@@ -203,6 +203,8 @@ class Opener:
             return prepared
         use = _use(prepared.noun, prepared.name, prepared.side, self._actor)
         access = await self._tokens.renew(grant, use, refused=refused.version if refused else 0)
+        if access.note and prepared.noun == "connection":
+            await _told(self._db, prepared, access.note, self._actor)
         sign_in = _by_token(prepared.side, access)
         return dataclasses.replace(prepared, sign_in=sign_in, access=access, kept=False)
 
@@ -368,6 +370,19 @@ def _by_token(side: EffectiveSide, access: Access) -> SignIn:
             "is needed: the authorization server does not say who signed in",
         )
     return SignIn("token", user, access.token)
+
+
+async def _told(db: Database, prepared: Prepared, note: str, actor: str) -> None:
+    """Put a note into the connection's log; that it cannot be noted stops nobody."""
+
+    def body(tx: Tx) -> None:
+        events.record(
+            tx, prepared.name, "secret refused", actor=actor, side=prepared.side.place,
+            step="sign-in", code="sign_in_failed", detail=note,
+        )  # fmt: skip
+
+    with contextlib.suppress(RoomError):
+        await db.write(body)
 
 
 def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:
