@@ -221,7 +221,7 @@ class Opener:
             for credential, version in prepared.opened:
                 self._credentials.presented(tx, credential, version, now)
             if prepared.noun == "connection":
-                store.recorduse_of(tx, prepared.name, by=self._actor)
+                store.record_use(tx, prepared.name, by=self._actor)
                 event = "signed in" if prepared.sign_in.secret else "opened"
                 side = prepared.side.place
                 events.record(tx, prepared.name, event, actor=self._actor, side=side)
