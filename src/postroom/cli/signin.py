@@ -26,6 +26,10 @@ __all__ = ["app"]
 app = Verbs()
 
 Name = Annotated[str, typer.Argument(help="Name of the connection.")]
+Left = Annotated[
+    str,
+    typer.Argument(help="Name of the connection, or an account that no connection signs in as."),
+]
 _MARGIN = 2  # light modules around a QR code: fewer than its standard says, enough for cameras
 
 
@@ -61,7 +65,7 @@ def signin(
 
 
 @app.verb()
-def signout(name: Name) -> None:
+def signout(name: Left) -> None:
     """Revoke the sign-in of a connection at the server, and forget its tokens."""
     revoked = in_room(lambda room: room.signins.sign_out(name))
     at_server = (
