@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
+from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
 
 __all__ = ["AGAIN", "CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES", "exit_statuses"]
 
@@ -19,6 +19,8 @@ VARIABLES: Final[dict[str, str]] = {
     "POSTROOM_PASSPHRASE": "The passphrase, for the key source `passphrase:`.",
     "POSTROOM_PUBLIC_ONLY": "`1` refuses to dial loopback and private addresses too.",
     "POSTROOM_AUDIT_KEEP": "How long the audit record is kept, such as `90d`; `400d` if it is not set.",
+    "POSTROOM_DEVICE_FLOW": "`0` forbids to sign in by a code that is typed on another device: such codes "
+    "are phished. A browser on the machine and `connection signin --link` go on working.",
     "POSTROOM_URL": "Reserved for rooms that are served elsewhere. This release refuses to start while "
     "it is set.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "

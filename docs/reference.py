@@ -13,6 +13,7 @@ from typing import Any
 
 from docs import meanings
 from docs.markup import page, table
+from docs.providers import presets_page, refusals_page, registering_page
 from docs.verbs import cli_page, exits
 from postroom.errors import CODES
 from postroom.fields import Described, Fields, describe, model_of
@@ -60,6 +61,9 @@ def pages() -> dict[str, str]:
     found["sinks.md"] = _sinks()
     found["cli.md"] = cli_page()
     found["errors.md"] = _errors()
+    found["refusals.md"] = refusals_page()
+    found["presets.md"] = presets_page()
+    found["registering.md"] = registering_page()
     found["macros.md"] = _macros()
     found["environment.md"] = _environment()
     found["index.md"] = _index(found)

@@ -11,6 +11,7 @@ __all__ = [
     "aopen",
     "arestore_backup",
     "averify_backup",
+    "explain",
     "open",
     "restore_backup",
     "verify_backup",
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         restore_backup,
         verify_backup,
     )
+    from postroom.operations.explaining import explain
     from postroom.secret import Secret
 
 _HOMES = {
@@ -34,6 +36,7 @@ _HOMES = {
     "aopen": "postroom.library",
     "arestore_backup": "postroom.library",
     "averify_backup": "postroom.library",
+    "explain": "postroom.operations.explaining",
     "open": "postroom.library",
     "restore_backup": "postroom.library",
     "verify_backup": "postroom.library",

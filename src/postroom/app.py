@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
+    from postroom.operations.client_secrets import ClientSecrets
     from postroom.operations.collecting import Collecting
     from postroom.operations.connections import Connections
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
+    from postroom.operations.guiding import Guides
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
     from postroom.operations.outbox import Outbox
@@ -61,11 +63,13 @@ Tell = Callable[[int, int], None]
 _NOUNS: Final = {
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
+    "client_secrets": ("client_secrets", "ClientSecrets"),
     "collecting": ("collecting", "Collecting"),
     "connections": ("connections", "Connections"),
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
+    "guides": ("guiding", "Guides"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
     "outbox": ("outbox", "Outbox"),
@@ -91,11 +95,13 @@ class Room:
 
     audit: Audit
     backup: Backup
+    client_secrets: ClientSecrets
     collecting: Collecting
     connections: Connections
     credentials: Credentials
     email: Email
     erasing: Erasing
+    guides: Guides
     keys: Keys
     ledger: Ledger
     outbox: Outbox
@@ -270,6 +276,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }
     return Room(settings, desk, start.warning, beside)

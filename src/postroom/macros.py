@@ -1,8 +1,7 @@
-"""Macros: ``${prefix:name}``, expanded once and late; the answer is secret if any part of it is.
+"""Macros: ``${prefix:name}``, expanded once and late.
 
     ${NAME}  ${var:NAME}  ${lay:NAME}   a variable of the room
     ${env:NAME}                         an environment variable the operator allowed
-    ${sec:NAME}                         a secret, only where a sealed value may stand
     ${mail:folder|from|subject|received}  facts of a message, only in names and sink paths
     ${date:FORMAT}                      an instant in UTC, in strftime's letters; only there too
     ${localhost:canonical-name}         this host
@@ -17,16 +16,14 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from postroom.errors import InvalidValue, WrongUse
-from postroom.secret import Secret
 
 __all__ = [
     "NAMING",
-    "SEALED",
     "SETTING",
     "Expanded",
     "Reference",
@@ -39,12 +36,10 @@ __all__ = [
 
 SETTING: Final = frozenset({"var", "env", "date", "localhost"})
 """The prefixes of a plain setting: host, user, folder ..."""
-SEALED: Final = SETTING | {"sec"}
-"""The prefixes of a field that is sealed."""
 NAMING: Final = SETTING | {"mail"}
 """The prefixes of a name template or a sink path."""
 
-_PREFIXES: Final = ("var", "env", "sec", "mail", "date", "localhost")
+_PREFIXES: Final = ("var", "env", "mail", "date", "localhost")
 _ALIASES: Final = {"lay": "var"}
 _MAIL: Final = ("folder", "from", "subject", "received")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -71,9 +66,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class Expanded:
-    """The text with its macros replaced (a Secret if a part of it was), and what it used."""
+    """The text with its macros replaced, and what it used."""
 
-    text: str | Secret
+    text: str
     references: tuple[Reference, ...]
 
 
@@ -85,10 +80,9 @@ class Scope:
     process has one of that name at all, which makes the better sentence.
     """
 
-    variables: Mapping[str, str | Secret] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     environment_known: Container[str] = ()
-    secrets: Callable[[str], Secret | None] | Mapping[str, Secret] | None = None
     mail: Mapping[str, str] | None = None
     now: dt.datetime | None = None
     host: str = ""
@@ -108,11 +102,11 @@ def expand(
 ) -> Expanded:
     """Replace the macros of a text by their values, in one pass.
 
-    ``allowed`` are the prefixes that may stand here (SETTING, SEALED, NAMING); ``name`` is the
+    ``allowed`` are the prefixes that may stand here (SETTING, NAMING); ``name`` is the
     field, for the sentence.  Raises WrongUse (``unknown_variable``) for a name nobody knows, and
     InvalidValue as :func:`names` does, or for a macro that may not stand here.
     """
-    out: list[str | Secret] = []
+    out: list[str] = []
     used: list[Reference] = []
     for piece in _pieces(text, name):
         if isinstance(piece, str):
@@ -121,11 +115,8 @@ def expand(
         if piece.prefix not in allowed:
             raise InvalidValue(name, f"{piece} may not stand here.{_where(piece.prefix)}")
         used.append(piece)
-        value = _value(piece, scope, name)
-        if isinstance(value, Secret) and "sec" not in allowed:
-            raise InvalidValue(name, f"{piece} is secret and may not stand in a plain setting.")
-        out.append(value)
-    return Expanded(_joined(out), tuple(used))
+        out.append(_value(piece, scope, name))
+    return Expanded("".join(out), tuple(used))
 
 
 @dataclass(frozen=True)
@@ -141,7 +132,7 @@ class Template:
         """The text for one message.  What it says is put in as it is, and never looked into."""
         scope = Scope(mail=mail, now=now)
         return "".join(
-            each if isinstance(each, str) else str(_value(each, scope, "")) for each in self.pieces
+            each if isinstance(each, str) else _value(each, scope, "") for each in self.pieces
         )
 
     def split(self) -> tuple[str, Template]:
@@ -165,23 +156,12 @@ def prepare(text: str, scope: Scope, *, name: str = "") -> Template:
             _value(piece, Scope(mail=dict.fromkeys(_MAIL, "")), name)  # is there such a fact?
             pieces.append(piece)
         else:
-            pieces.append(str(expand(str(piece), scope, name=name).text))
+            pieces.append(expand(str(piece), scope, name=name).text)
     return Template(tuple(piece for piece in pieces if piece != ""))
-
-
-def _joined(pieces: list[str | Secret]) -> str | Secret:
-    if any(isinstance(piece, Secret) for piece in pieces):
-        return Secret(b"".join(_bytes(piece) for piece in pieces))
-    return "".join(str(piece) for piece in pieces)
-
-
-def _bytes(piece: str | Secret) -> bytes:
-    return piece.reveal_bytes() if isinstance(piece, Secret) else piece.encode()
 
 
 def _where(prefix: str) -> str:
     return {
-        "sec": " A secret stands only in a sealed field.",
         "mail": " Facts of a message stand only in a name_template and in the path of a sink.",
     }.get(prefix, "")
 
@@ -250,20 +230,16 @@ def _check_format(text: str, name: str) -> None:
 # ------------------------------------------------------------------ looking up
 
 
-def _value(reference: Reference, scope: Scope, name: str) -> str | Secret:
+def _value(reference: Reference, scope: Scope, name: str) -> str:
     if reference.prefix == "date":
         return _date(reference.name, scope, name)
-    value: str | Secret | None
-    if reference.prefix == "sec":
-        value = _secret(reference.name, scope)
-    else:
-        value = _table(reference.prefix, scope).get(reference.name)
+    value = _table(reference.prefix, scope).get(reference.name)
     if value is None:
         raise _unknown(reference, scope, name)
     return value
 
 
-def _table(prefix: str, scope: Scope) -> Mapping[str, str | Secret]:
+def _table(prefix: str, scope: Scope) -> Mapping[str, str]:
     if prefix == "var":
         return scope.variables
     if prefix == "env":
@@ -271,12 +247,6 @@ def _table(prefix: str, scope: Scope) -> Mapping[str, str | Secret]:
     if prefix == "mail":
         return {key: value for key, value in (scope.mail or {}).items() if key in _MAIL}
     return {"canonical-name": scope.host} if scope.host else {}
-
-
-def _secret(name: str, scope: Scope) -> Secret | None:
-    if isinstance(scope.secrets, Mapping):
-        return scope.secrets.get(name)
-    return scope.secrets(name) if scope.secrets is not None else None
 
 
 def _date(text: str, scope: Scope, name: str) -> str:
@@ -296,8 +266,8 @@ def _nearest(wanted: str, known: Iterable[str]) -> str:
 def _unknown(reference: Reference, scope: Scope, field_name: str) -> WrongUse:
     """The sentence says what is nearest; the hint, how to allow what the process does have."""
     wanted = reference.name
-    known = _table(reference.prefix, scope) if reference.prefix != "sec" else {}
-    what = {"var": "variable", "env": "allowed environment variable", "sec": "secret"}
+    known = _table(reference.prefix, scope)
+    what = {"var": "variable", "env": "allowed environment variable"}
     kind = what.get(reference.prefix, "macro")
     near = _nearest(wanted, known)
     meant = f"; did you mean {near}?" if near else "."

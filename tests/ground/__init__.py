@@ -10,6 +10,7 @@ from tests.ground.courier import Courier
 from tests.ground.daemons import RunFolder, Unavailable
 from tests.ground.dovecot import Dovecot, Instance
 from tests.ground.exim import Exim
+from tests.ground.graph import GraphServer
 from tests.ground.maildir import arrived, read
 from tests.ground.oauth import AuthorizationServer, Client
 from tests.ground.pki import Pki, make_pki
@@ -23,6 +24,7 @@ __all__ = [
     "Courier",
     "Dovecot",
     "Exim",
+    "GraphServer",
     "Ground",
     "Instance",
     "Pki",
@@ -85,6 +87,17 @@ class Ground:
         return self.postfix
 
     @cached_property
+    def graph(self) -> GraphServer:
+        """Microsoft Graph's mail over the mailboxes of `dovecot`; it sends by `postfix`."""
+        return GraphServer(self.pki, self.dovecot, self.postfix)
+
+    @property
+    def oauth_graph(self) -> GraphServer:
+        """The same, and it takes the tokens of `oauth`."""
+        self.graph.trusts(self.oauth)
+        return self.graph
+
+    @cached_property
     def courier(self) -> Courier:
         """IMAP and POP3 on a second server, with people of its own."""
         return Courier(self._run, self.pki)
@@ -100,4 +113,6 @@ class Ground:
 
     def stop(self) -> None:
         """End all servers and remove the run folder."""
+        if "graph" in self.__dict__:
+            self.graph.stop()
         self._run.stop()

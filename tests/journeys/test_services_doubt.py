@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 import pytest
 
 from postroom.app import Room
+from postroom.db import Tx
+from postroom.errors import RoomError
 from postroom.services.outbox import Item
 from tests.ground import Ground
-from tests.ground.faults import Cut, Rule
+from tests.ground.faults import Call, Cut, Rule
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import connect
+from tests.journeys.incoming import soon
 from tests.journeys.outgoing import Outgoing, message_ids
+from tests.unit.test_worker import unwritable
 
 CUT = Rule("to_client", Cut(), before=b"250 2.0.0 Ok: queued", connection=1)
 
@@ -89,3 +96,44 @@ async def test_while_nobody_can_look_nothing_is_sent(post: Outgoing) -> None:
             await post.due(item.id)
             assert (await post.drain()).sent == 1
     post.arrived(2)
+
+
+@pytest.mark.parametrize("writable", ["at once", "before a heartbeat", "at the end"])
+async def test_an_answer_that_cannot_be_stored_at_once_is_stored_later(
+    room: Room, post: Outgoing, monkeypatch: pytest.MonkeyPatch, writable: str
+) -> None:
+    """The server took it, and the room could not be written just then: it is sent, not in doubt.
+
+    Stored with the next heartbeat, or, where the process ends before that, at its end; also where
+    the room can be written again before what was claimed is given back.
+    """
+    ends = writable == "at the end"
+    monkeypatch.setattr("postroom.db.seats.HEARTBEAT_SECONDS", 3600.0 if ends else 0.3)
+    full = contextlib.ExitStack()
+
+    async def fills() -> None:
+        full.enter_context(unwritable(room))
+
+    seat = await room.desk.seat()
+    owe = seat.owe
+
+    def owes(body: Callable[[Tx], object]) -> None:
+        owe(body)
+        if writable == "at once":
+            full.close()
+
+    monkeypatch.setattr(seat, "owe", owes)
+    rule = Rule("to_client", Call(fills), before=b"250 2.0.0 Ok: queued", connection=1)
+    async with FaultProxy(post.ground.postfix.plain, rules=[rule]) as proxy:
+        with full:
+            await post.through(proxy)
+            items = [await post.store(), await post.store()]
+            assert isinstance((await post.drain()).error, RoomError)
+            assert post.states().get("ambiguous", 0) == 0
+        if ends:
+            assert post.states() == {"submitting": 2}
+            await room.desk.leave()
+            assert post.states() == {"sent": 2}
+        await soon(lambda: post.states() == {"sent": 2})
+    post.arrived(2)
+    assert [(await post.show(item)).recipients[0].code for item in items] == [250, 250]

@@ -1,4 +1,4 @@
-"""Macros: one pass, no nesting, the nearest name in the sentence, secret if any part is secret."""
+"""Macros: one pass, no nesting, the nearest name in the sentence."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.errors import InvalidValue, WrongUse
-from postroom.macros import NAMING, SEALED, Reference, Scope, expand, names
-from postroom.secret import Secret
+from postroom.macros import NAMING, Reference, Scope, expand, names
 
 __all__: list[str] = []
 
@@ -18,7 +17,6 @@ SCOPE = Scope(
     variables={"MAIL_HOST": "imap.example.com", "A": "${B}", "B": "deep", "X.y-1": "odd"},
     environment={"REGION": "eu"},
     environment_known={"REGION", "PATH", "AWS_SECRET_ACCESS_KEY"},
-    secrets={"token": Secret("s3cret-value")},
     mail={"folder": "INBOX", "from": "a@x.org", "subject": "${MAIL_HOST}", "received": "2026"},
     now=dt.datetime(2026, 1, 31, 10, 5, 7, tzinfo=dt.timezone(dt.timedelta(hours=1))),
     host="host.example.com",
@@ -66,27 +64,12 @@ def test_facts_of_a_message_are_not_looked_into() -> None:
     assert found.references == (Reference("mail", "subject"), Reference("mail", "from"))
 
 
-def test_a_secret_part_makes_all_of_it_secret() -> None:
-    found = expand("Bearer ${sec:token}:${B}", SCOPE, allowed=SEALED).text
-    assert isinstance(found, Secret)
-    assert found.reveal() == "Bearer s3cret-value:deep"
-    assert isinstance(expand("${B}", SCOPE, allowed=SEALED).text, str)
-
-
-def test_secrets_can_be_looked_up_by_a_function() -> None:
-    scope = Scope(secrets=lambda name: Secret(name * 2) if name == "ab" else None)
-    found = expand("${sec:ab}", scope, allowed=SEALED).text
-    assert found == Secret("abab")
-    with pytest.raises(WrongUse, match="no secret 'zz'"):
-        expand("${sec:zz}", scope, allowed=SEALED)
-
-
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         (
             "${sec:token}",
-            "host: ${sec:token} may not stand here. A secret stands only in a sealed field.",
+            "host: ${sec:...} is no kind of macro; there are var, env, mail, date, localhost",
         ),
         ("${mail:subject}", "host: ${mail:subject} may not stand here. Facts of a message"),
         ("${A", "host: ${ has no end"),
@@ -96,7 +79,7 @@ def test_secrets_can_be_looked_up_by_a_function() -> None:
         ("${env:a/b}", "has no valid name"),
         ("${A\n}", "has no valid name"),
         ("${evn:A}", "host: ${evn:...} is no kind of macro; did you mean env:?"),
-        ("${zzzzz:A}", "is no kind of macro; there are var, env, sec, mail, date, localhost"),
+        ("${zzzzz:A}", "is no kind of macro; there are var, env, mail, date, localhost"),
         ("${date:}", "host: ${date:...} takes %Y"),
         ("${date:%-d}", "host: ${date:...} takes %Y"),
         ("${date:%Y%}", "host: ${date:...} takes %Y"),
@@ -166,13 +149,6 @@ def test_facts_that_do_not_exist_are_unknown() -> None:
         expand("${mail:subject}", Scope(), allowed=NAMING)
     with pytest.raises(InvalidValue, match="instant"):
         expand("${date:%Y}", Scope())
-
-
-def test_a_secret_variable_does_not_leak_into_a_plain_setting() -> None:
-    scope = Scope(variables={"V": Secret("hidden")})
-    with pytest.raises(InvalidValue, match="secret"):
-        expand("${V}", scope)
-    assert isinstance(expand("${V}", scope, allowed=SEALED).text, Secret)
 
 
 def test_names_lists_what_a_text_uses() -> None:

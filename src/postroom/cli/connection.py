@@ -15,8 +15,10 @@ from postroom.cli.report import on_step, show_report
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
+from postroom.errors import WrongUse
 from postroom.operations.declared import nouns
 from postroom.operations.moved import Moved
+from postroom.operations.presetting import FromPreset, preset_named
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -64,17 +66,51 @@ def show_(name: Name) -> None:
 
 
 @app.verb(fields="connection")
-def add(ctx: typer.Context, name: Name, rebind: Rebind = False) -> None:
-    """Make a connection."""
+def add(
+    ctx: typer.Context,
+    name: Name,
+    preset: Annotated[
+        str, typer.Option(metavar="PRESET", help="Hosts, ports, security, scopes of a provider: "
+                          "gmail, outlook, microsoft365, yahoo, icloud, fastmail.")
+    ] = "",
+    user: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="With a preset: whose mailbox it is.")
+    ] = "",
+    credential: Annotated[
+        str, typer.Option(metavar="NAME", help="With a preset: what it signs in with.")
+    ] = "",
+    auth: Annotated[
+        str, typer.Option(metavar="TYPE", help="With a preset: the sign-in, if not the best there.")
+    ] = "",
+    client_id: Annotated[
+        str, typer.Option(metavar="ID", help="With a preset: an app without a credential.")
+    ] = "",
+    tenant: Annotated[
+        str, typer.Option(metavar="ID", help="With a preset of Microsoft 365: Directory (tenant) ID.")
+    ] = "",
+    rebind: Rebind = False,
+) -> None:  # fmt: skip
+    """Make a connection; a preset knows what a provider needs."""
     given = read_flags(ctx.args, nouns()["connection"])
+    start = FromPreset(preset, user, auth, credential, client_id, tenant)
+    if not preset and any(start):
+        raise WrongUse(
+            "--user, --credential, --auth, --client-id and --tenant go with --preset.",
+            hint="Without one, each side says it itself: --set incoming.user=ADDRESS --set "
+            "'incoming.auth={type: secret, credential: NAME}'",
+        )
     _saved(
         in_room(
             lambda room: rebinding(
-                lambda rebind: room.connections.add({"name": name, **given.values}, rebind=rebind),
+                lambda rebind: room.connections.add(
+                    {"name": name, **given.values}, preset=start if preset else None, rebind=rebind
+                ),
                 rebind=rebind,
             )
         )
     )
+    for quirk in preset_named(preset).quirks if preset else ():
+        show.note(f"Note: {quirk}")
 
 
 @app.verb("set", fields="connection")
@@ -211,7 +247,17 @@ def restart(name: Name) -> None:
 def _saved(found: dict[str, Any]) -> None:
     _show(found)
     show_moved(Moved(**each) for each in found.get("moved", ()))
+    if any((side.get("auth") or {}).get("type") in _PERSONAL for side in _sides(found)):
+        show.note(f"Sign in, once: postroom connection signin {found['name']}")
     show.note(f"Test it: postroom connection test {found['name']}")
+
+
+_PERSONAL = ("oauth_device_flow", "oauth_authorization_code")
+
+
+def _sides(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    effective = found.get("effective") or {}
+    return [effective[place] for place in ("incoming", "outgoing") if effective.get(place)]
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
-"""``postroom explain``: what a noun, a credential type, a sink or an error code is."""
+"""``postroom explain``: what a noun, a type, a sink, a preset or any error is."""
 
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -10,13 +12,16 @@ import typer
 
 from postroom.cli import show
 from postroom.cli.flags import flag_for
-from postroom.cli.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
 from postroom.cli.options import OPTIONS
 from postroom.cli.root import VERBS
 from postroom.cli.verbs import Verbs
 from postroom.errors import CODES, NotThere
 from postroom.fields import Described, Fields, describe
 from postroom.operations.declared import about_type, credential_types, nouns, sinks
+from postroom.operations.explaining import LONGEST, known_words
+from postroom.operations.explaining import explain as explain_error
+from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
+from postroom.operations.presetting import PRESETS, preset_named, presets, shown_preset
 
 __all__ = ["app"]
 
@@ -28,11 +33,19 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            help="connection, source, service, a credential type, a sink, macros, or an error code."
+            metavar="WHAT",
+            help="connection, source, service, a credential type, a sink, macros, an error code; or any "
+            "error, of any program, in quotes. A - reads it from standard input.",
         ),
     ] = "",
 ) -> None:
-    """List the fields of something that can be declared, or say what an error code means."""
+    """List the fields of something that can be declared, or say what any error means.
+
+    A pasted error of SMTP, IMAP, POP3, TLS, Entra or Google gets its meaning, the usual
+    cause and what to do. Nothing is sent anywhere.
+    """
+    if what == "-":
+        what = sys.stdin.read(LONGEST).strip()
     known = _known()
     if not what:
         show.items(
@@ -45,7 +58,11 @@ def explain(
             give=("what",),
         )
         show.note("Macros such as ${NAME}: postroom explain macros")
+        show.note("Providers that are known (gmail, microsoft365 ...): postroom explain presets")
         show.note("Error codes are explained as well: postroom explain timed_out")
+        show.note(
+            'So is any error, pasted: postroom explain "535 5.7.139 Authentication unsuccessful"'
+        )
         show.note(f"There are: {', '.join(CODES)}")
     elif what in known:
         _fields(what, describe(known[what]))
@@ -53,18 +70,60 @@ def explain(
         _code(what)
     elif what == "macros":
         _macros()
+    elif what == "presets":
+        _presets()
+    elif what in PRESETS:
+        _preset(what)
     elif what in VERBS:
         show.say(f"{what}: {VERBS[what][1]}", name=what, about=VERBS[what][1])
         if what == "credential":
             show.note(f"Its types, each explained by its name: {', '.join(credential_types())}")
         show.note(f"Every verb and option: postroom {what} --help")
+    elif _NAME.fullmatch(what):
+        _named_or_error(what, [*known, *CODES, "macros", "presets", *PRESETS])
     else:
-        names = [*known, *CODES, "macros"]
-        close = difflib.get_close_matches(what.casefold(), names, n=3, cutoff=0.5)
+        _errors(what)
+
+
+_NAME = re.compile(r"[\w.-]{1,40}")
+"""What may be a name of ours, mistyped; anything else is an error that somebody pasted."""
+
+
+def _named_or_error(what: str, names: list[str]) -> None:
+    """A word that is no name: a slip, or an error of another program (AADSTS50076)."""
+    numbered = any(char.isdigit() for char in what)
+    close = [] if numbered else difflib.get_close_matches(what.casefold(), names, n=3, cutoff=0.5)
+    try:
+        if close and what not in known_words():
+            raise NotThere("")
+        _errors(what)
+    except NotThere as unknown:
+        if numbered:
+            raise
         raise NotThere(
             f"There is nothing called {what!r} to explain.",
             hint=f"Did you mean {' or '.join(close)}?" if close else "See: postroom explain",
-        )
+        ) from unknown
+
+
+def _errors(text: str) -> None:
+    """What a pasted error means, the most telling meaning first."""
+    found = explain_error(text)
+    if OPTIONS.json:
+        show.items([each.as_json() for each in found], (), empty="")
+        return
+    for at, each in enumerate(found):
+        if at:
+            print("\nIt also says:" if at == 1 else "")
+        print(show.said(f"{each.key}: {_bare(each.sentence)}") + "\n")
+        _told("Usual cause", each.cause)
+        _told("What to do", each.action)
+        _told("Try again?", each.told_again)
+
+
+def _told(head: str, text: str) -> None:
+    if text:
+        print(show.said(f"{head:<13}{_bare(text)}", indent=13))
 
 
 def _code(code: str) -> None:
@@ -87,10 +146,9 @@ def _code(code: str) -> None:
         return
     print(show.said(f"{code}: {_bare(means)}") + "\n")
     for head, text in (("Usual cause", cause), ("What to do", do), ("Try again?", AGAIN[again])):
-        print(show.said(f"{head:<13}{_bare(text)}", indent=13))
+        _told(head, text)
     for status in statuses:
-        told = f"{status} - {_bare(EXIT_MEANINGS[status])}"
-        print(show.said(f"{'Exit status':<13}{told}", indent=13))
+        _told("Exit status", f"{status} - {EXIT_MEANINGS[status]}")
 
 
 def _macros() -> None:
@@ -110,6 +168,28 @@ def _macros() -> None:
         print(show.said(f"    {row['stands_for']}", indent=4))
     print("\n" + show.said(f"They may stand in: {', '.join(places)}.", indent=4))
     print(show.said("A literal ${ is written $${. What was received is never expanded."))
+
+
+def _presets() -> None:
+    """The providers whose hosts, ports, sign-ins and quirks are known."""
+    show.items(
+        presets(),
+        (
+            ("preset", "PRESET"), ("provider", "PROVIDER"), ("imap", "IMAP"), ("smtp", "SMTP"),
+            ("sign_in", "SIGN-IN, THE BEST FIRST"),
+        ),
+        empty="", give=("sign_in",),
+    )  # fmt: skip
+    show.note("Quirks and sources of one: postroom explain gmail")
+    show.note(
+        "Use one: postroom connection add NAME --preset gmail --user ADDRESS --credential NAME"
+    )
+
+
+def _preset(key: str) -> None:
+    """One provider: what is known of it, since when, and from where."""
+    found = shown_preset(preset_named(key))
+    show.record(found, {name.replace("_", "-"): value for name, value in found.items()})
 
 
 def _bare(text: str) -> str:

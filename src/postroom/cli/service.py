@@ -36,9 +36,10 @@ def list_() -> None:
             ("unsettled", "UNSETTLED"),
             ("description", "DESCRIPTION"),
             ("note", "NOTE"),
+            ("error", "PROBLEM"),
         ),
         empty="No services yet. Make one: postroom service add NAME --connection NAME",
-        give=("description", "note"),
+        give=("description", "note", "error"),
     )
 
 

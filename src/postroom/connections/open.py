@@ -51,6 +51,7 @@ from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, Wir
 from postroom.secret import Secret
 
 if TYPE_CHECKING:
+    from postroom.protocols.graph import GraphStore, GraphTransport
     from postroom.protocols.imap import ImapStore
     from postroom.protocols.pop3 import Pop3Store
     from postroom.protocols.smtp import SmtpTransport
@@ -87,19 +88,25 @@ class Prepared:
     kept: bool = False
 
 
-async def dial_store(prepared: Prepared, on_step: OnStep | None = None) -> ImapStore | Pop3Store:
+async def dial_store(
+    prepared: Prepared, on_step: OnStep | None = None
+) -> ImapStore | Pop3Store | GraphStore:
     """Open the message store of a prepared incoming side.  Raises WireError."""
     opening = _wire(prepared).open_store
-    opened: ImapStore | Pop3Store = await opening(
+    opened: ImapStore | Pop3Store | GraphStore = await opening(
         prepared.target, prepared.sign_in, on_step=on_step
     )
     return opened
 
 
-async def dial_transport(prepared: Prepared, on_step: OnStep | None = None) -> SmtpTransport:
+async def dial_transport(
+    prepared: Prepared, on_step: OnStep | None = None
+) -> SmtpTransport | GraphTransport:
     """Open the transport of a prepared outgoing side.  Raises WireError."""
     opening = _wire(prepared).open_transport
-    opened: SmtpTransport = await opening(prepared.target, prepared.sign_in, on_step=on_step)
+    opened: SmtpTransport | GraphTransport = await opening(
+        prepared.target, prepared.sign_in, on_step=on_step
+    )
     return opened
 
 
@@ -156,7 +163,13 @@ class Opener:
         """
         if self._credentials.locked is not None:
             raise self._credentials.locked
-        prepared = await self._db.write(lambda tx: self._prepare(tx, name, place))
+
+        def body(tx: Tx) -> Prepared:
+            if anew:  # somebody sits and waits: not even after a failure
+                self._tokens.hurry(tx)
+            return self._prepare(tx, name, place)
+
+        prepared = await self._db.write(body)
         if prepared.side.grant is None or (prepared.access is not None and not anew):
             return prepared
         return await self._with_token(prepared)
@@ -190,6 +203,8 @@ class Opener:
             return prepared
         use = _use(prepared.noun, prepared.name, prepared.side, self._actor)
         access = await self._tokens.renew(grant, use, refused=refused.version if refused else 0)
+        if access.note and prepared.noun == "connection":
+            await _told(self._db, prepared, access.note, self._actor)
         sign_in = _by_token(prepared.side, access)
         return dataclasses.replace(prepared, sign_in=sign_in, access=access, kept=False)
 
@@ -355,6 +370,19 @@ def _by_token(side: EffectiveSide, access: Access) -> SignIn:
             "is needed: the authorization server does not say who signed in",
         )
     return SignIn("token", user, access.token)
+
+
+async def _told(db: Database, prepared: Prepared, note: str, actor: str) -> None:
+    """Put a note into the connection's log; that it cannot be noted stops nobody."""
+
+    def body(tx: Tx) -> None:
+        events.record(
+            tx, prepared.name, "secret refused", actor=actor, side=prepared.side.place,
+            step="sign-in", code="sign_in_failed", detail=note,
+        )  # fmt: skip
+
+    with contextlib.suppress(RoomError):
+        await db.write(body)
 
 
 def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:

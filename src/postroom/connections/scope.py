@@ -35,7 +35,7 @@ def expander(tx: Tx, environ: Mapping[str, str] | None = None) -> Callable[[str,
     def expand(text: str, where: str) -> str:
         if not found:
             found.append(scope_of(tx, environ))
-        return str(macros.expand(text, found[0], allowed=macros.SETTING, name=where).text)
+        return macros.expand(text, found[0], allowed=macros.SETTING, name=where).text
 
     return expand
 

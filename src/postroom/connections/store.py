@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
 from postroom.connections import events
 from postroom.connections.connection import Connection
-from postroom.db import Conflict, Row, Tx
-from postroom.errors import NotThere, Refused
-from postroom.fields import nearest, parse, shown
+from postroom.db import Conflict, Named, Tx
+from postroom.errors import Refused, WrongUse
+from postroom.fields import shown
 
 __all__ = [
     "LastUse",
@@ -27,6 +26,8 @@ __all__ = [
     "record_use",
     "referring_to_credential",
     "replace",
+    "spelled",
+    "unreadable",
 ]
 
 
@@ -45,6 +46,9 @@ class LastUse(NamedTuple):
     by: str
 
 
+_ROWS: Final = Named("connection", Connection)
+
+
 def create(tx: Tx, connection: Connection) -> None:
     """Store a new connection.  Raises Refused(``name_taken``)."""
     now = timestamp()
@@ -55,11 +59,7 @@ def create(tx: Tx, connection: Connection) -> None:
             key=connection.name.casefold(), name=connection.name, body=_body(connection), now=now,
         )  # fmt: skip
     except Conflict:
-        raise Refused(
-            f"There is a connection called {connection.name} already.",
-            code="name_taken",
-            hint=f"Change it with: postroom connection set {connection.name}",
-        ) from None
+        raise _ROWS.taken(connection.name) from None
 
 
 def replace(tx: Tx, connection: Connection) -> None:
@@ -69,28 +69,35 @@ def replace(tx: Tx, connection: Connection) -> None:
         body=_body(connection), now=timestamp(), key=connection.name.casefold(),
     )  # fmt: skip
     if not done:
-        raise _not_there(tx, connection.name)
+        spelled(tx, connection.name)
 
 
 def get(tx: Tx, name: str) -> Connection:
-    """The connection of that name, in any case.  Raises NotThere with the nearest name."""
-    row = tx.one("SELECT name, body FROM connections WHERE name_key = :key", key=name.casefold())
-    if row is None:
-        raise _not_there(tx, name)
-    return _connection(row)
+    """The connection of that name, in any case.
+
+    Raises NotThere with the nearest name, WrongUse(``room_error``) where nobody can read it any more.
+    """
+    return _ROWS.read(_ROWS.row(tx, name))
 
 
 def exists(tx: Tx, name: str) -> bool:
     """Whether there is a connection of that name."""
-    return (
-        tx.one("SELECT 1 FROM connections WHERE name_key = :key", key=name.casefold()) is not None
-    )
+    return _ROWS.find(tx, name) is not None
+
+
+def spelled(tx: Tx, name: str) -> str:
+    """The name as it was spelled first.  Raises NotThere with the nearest name."""
+    return str(_ROWS.row(tx, name)["name"])
 
 
 def load_all(tx: Tx) -> list[Connection]:
-    """Every connection, by name."""
-    rows = tx.all("SELECT name, body FROM connections ORDER BY name_key")
-    return [_connection(row) for row in rows]
+    """Every connection that can be read, by name."""
+    return _ROWS.all(tx)
+
+
+def unreadable(tx: Tx) -> dict[str, WrongUse]:
+    """The connections that cannot be read any more, and why."""
+    return _ROWS.unreadable(tx)
 
 
 def delete(tx: Tx, name: str) -> None:
@@ -98,10 +105,10 @@ def delete(tx: Tx, name: str) -> None:
 
     Raises NotThere, Refused(``in_use``).
     """
-    connection = get(tx, name)
+    found = spelled(tx, name)
     if children := extending(tx, name):
         raise Refused(
-            f"Connection {connection.name} is extended by {', '.join(children)}.",
+            f"Connection {found} is extended by {', '.join(children)}.",
             code="in_use",
             hint="Change or delete those first.",
         )
@@ -125,15 +132,18 @@ def credentials_named(tx: Tx) -> list[tuple[str, Reference]]:
     """Every credential that a connection names, casefolded, with the place that names it."""
     found = []
     for connection in load_all(tx):
-        for place, side in connection.sides().items():
+        for place, part in connection.parts().items():
             named = {
-                "auth": side.auth.credential if side.auth else "",
-                "trust": side.trust or "",
-                "client_certificate": side.client_certificate or "",
+                "auth": part.auth.credential if part.auth else "",
+                "trust": part.trust or "",
+                "client_certificate": getattr(part, "client_certificate", "") or "",
             }
             found += [
-                (credential.casefold(), Reference("connection", connection.name, f"{place}.{part}"))
-                for part, credential in named.items()
+                (
+                    credential.casefold(),
+                    Reference("connection", connection.name, f"{place}.{field}".lstrip(".")),
+                )
+                for field, credential in named.items()
                 if credential
             ]
     return found
@@ -149,11 +159,7 @@ def record_use(tx: Tx, name: str, *, by: str) -> None:
 
 def last_use(tx: Tx, name: str) -> LastUse:
     """When it was last opened and by whom.  Raises NotThere."""
-    row = tx.one(
-        "SELECT used_at, used_by FROM connections WHERE name_key = :key", key=name.casefold()
-    )
-    if row is None:
-        raise _not_there(tx, name)
+    row = _ROWS.row(tx, name)
     return LastUse(row["used_at"], row["used_by"] or "")
 
 
@@ -161,21 +167,3 @@ def _body(connection: Connection) -> str:
     body = shown(connection)
     del body["name"]  # the column has it, spelled as it was first
     return json.dumps(body, ensure_ascii=False)
-
-
-def _connection(row: Row) -> Connection:
-    return _parsed(row["name"], row["body"])
-
-
-@functools.lru_cache(1024)  # by the very text: one that was changed is another
-def _parsed(name: str, text: str) -> Connection:
-    body: dict[str, Any] = json.loads(text)
-    return parse(Connection, body | {"name": name}, where=f"connection {name}")
-
-
-def _not_there(tx: Tx, name: str) -> NotThere:
-    close = nearest(name, [row["name"] for row in tx.all("SELECT name FROM connections")])
-    return NotThere(
-        f"There is no connection called {name!r}.",
-        hint=f"Did you mean {close}?" if close else "List them: postroom connection list",
-    )

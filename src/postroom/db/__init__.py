@@ -4,6 +4,7 @@ from postroom.db.claims import Claim, Queue
 from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
+from postroom.db.named import Named
 from postroom.db.place import check_place
 from postroom.db.seats import (
     Owe,
@@ -22,6 +23,7 @@ __all__ = [
     "Claim",
     "Conflict",
     "Database",
+    "Named",
     "Owe",
     "Queue",
     "Row",

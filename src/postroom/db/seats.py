@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -65,8 +66,7 @@ class Seat:
         self._owed: deque[Callable[[Tx], object]] = deque()
 
     async def __aenter__(self) -> Self:
-        self._path(self.owner).parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file = _make_file(self._path(self.owner))
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             await self._db.write(self._sit)
@@ -84,6 +84,7 @@ class Seat:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._heart
         try:
+            await self._pay()
             await self._db.write(lambda tx: _remove(tx, self.owner))
         finally:
             self._leave_file()
@@ -132,7 +133,7 @@ class Seat:
                 await self.remove_dead()
 
     def owe(self, body: Callable[[Tx], object]) -> None:
-        """Write ``body`` as soon as the room can be written: it gives back what could not be.
+        """Write ``body`` as soon as the room can be written: it gives back or settles what could not be.
 
         Else a claim would be ours as long as this process lives, and nobody would work on it.
         ``claim_lost`` is as good: then somebody else has it.
@@ -240,6 +241,24 @@ def living(room: Path, owner: str) -> bool:
 def _is_ours(owner: str) -> bool:
     """Whether this has the form of our owners: no other text from the database becomes a path."""
     return _OWNER.fullmatch(owner) is not None
+
+
+def _make_file(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RoomError(
+                "The disk that holds the room is full; nothing was begun.",
+                code="room_full",
+                temporary=True,
+                hint="Free some space and try again.",
+            ) from error
+        raise RoomError(
+            f"{path.parent} cannot be written: {error.strerror}.",
+            hint="Check the disk and the permissions of the room's directory.",
+        ) from error
 
 
 def _lock_of(room: Path, owner: str) -> Path:

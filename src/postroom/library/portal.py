@@ -31,11 +31,13 @@ from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.erasing import Erasing
+from postroom.operations.guiding import Guides
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Services
+from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 from postroom.operations.versions import Versions
@@ -95,11 +97,13 @@ _TARGETS = (
     Connections,
     Credentials,
     Erasing,
+    Guides,
     Keys,
     Ledger,
     Outbox,
     RoomFile,
     Services,
+    SignIns,
     Sources,
     Variables,
     Versions,

@@ -19,11 +19,13 @@ from postroom.operations.connections import Connections
 from postroom.operations.credentials import Credentials
 from postroom.operations.drafts import draft_of
 from postroom.operations.erasing import Erasing
+from postroom.operations.guiding import Guides
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
 from postroom.operations.services import Services
+from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 from postroom.operations.versions import Versions
@@ -90,8 +92,10 @@ class AsyncRoom:
     erasing: Erasing
     audit: Audit
     backup: Backup
+    guides: Guides
     keys: Keys
     roomfile: RoomFile
+    signins: SignIns
     versions: Versions
 
     def __init__(self, room: Room) -> None:

@@ -16,6 +16,7 @@ from postroom.fields import parse, shown
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
+from postroom.operations.presetting import FromPreset, filled
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage
@@ -31,8 +32,22 @@ class Connections:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
-        """Make a connection.  Raises what is wrong with it, or ``secret_reentry_required``."""
+    async def add(
+        self,
+        data: Mapping[str, Any],
+        *,
+        preset: FromPreset | None = None,
+        rebind: Rebind = False,
+    ) -> dict[str, Any]:
+        """Make a connection; a preset fills what ``data`` does not say.
+
+        Raises what is wrong with it, or ``secret_reentry_required``.
+        """
+        if preset is not None:
+            start = preset
+            data = await self._desk.db.read(
+                lambda tx: filled(tx, self._desk.credentials, start, data)
+            )
         connection = parse(Connection, data, where=f"connection {data.get('name', '')}".strip())
         await self._desk.change(lambda tx: self.save(tx, connection, new=True), rebind=rebind)
         return await self.show(connection.name)
@@ -97,21 +112,28 @@ class Connections:
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
-        connection = store.get(tx, name)
-        uses = usage.of_connection(tx, connection.name).uses
+        found = store.spelled(tx, name)
+        uses = usage.of_connection(tx, found).uses
         children = [use for use in uses if use.noun == "connection"]
         if children or (uses and not force):
             hint = "Change those first" + ("." if children else ", or use --force.")
-            raise usage.in_use(f"Connection {connection.name}", uses, hint)
-        forget_sign_ins(self._desk, tx, lambda use: [*use.connections] == [connection.name])
-        store.delete(tx, connection.name)
-        self._desk.record(tx, "delete", "connection", connection.name)
+            raise usage.in_use(f"Connection {found}", uses, hint)
+        forget_sign_ins(self._desk, tx, lambda use: [*use.connections] == [found])
+        store.delete(tx, found)
+        self._desk.record(tx, "delete", "connection", found)
 
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every connection, in short."""
-        return await self._desk.db.read(
-            lambda tx: [_line(self._desk, tx, one) for one in store.load_all(tx)]
-        )
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            found = [_line(self._desk, tx, one) for one in store.load_all(tx)]
+            found += [
+                _head(tx, name) | {"warnings": [], "error": str(error)}
+                for name, error in store.unreadable(tx).items()
+            ]
+            return sorted(found, key=lambda one: one["name"].casefold())
+
+        return await self._desk.db.read(body)
 
     async def show(self, name: str) -> dict[str, Any]:
         """The settings as saved, what they come to, the warnings, and who uses it."""
@@ -203,12 +225,13 @@ def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _head(tx: Tx, name: str, description: str = "") -> dict[str, Any]:
+    used_by = sum(not use.via for use in usage.of_connection(tx, name).uses)
+    return {"name": name, "description": description, "used_by": used_by}
+
+
 def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "name": connection.name,
-        "description": connection.description,
-        "used_by": sum(not use.via for use in usage.of_connection(tx, connection.name).uses),
-    }
+    line = _head(tx, connection.name, connection.description)
     try:
         effective = desk.resolver(tx).of(connection)
     except PostroomError as error:  # a list shows every row, whatever is wrong with one

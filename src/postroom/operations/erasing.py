@@ -251,6 +251,12 @@ def _settings(tx: Tx, desk: Desk, mention: Mention) -> Iterator[str]:
         for record in records:
             if mention.named_in(json.dumps(shown(record), ensure_ascii=False, default=str)):
                 yield f"{noun} {record.name}"
+    for noun, unreadable in (
+        ("connection", connections.unreadable(tx)),
+        ("source", sources.unreadable(tx)),
+        ("service", services.unreadable(tx)),
+    ):  # nobody can say that they do not have it
+        yield from (f"{noun} {name}" for name in unreadable)
     for name, value in variables.all_variables(tx).items():
         if mention.named_in(value):
             yield f"variable {name}"

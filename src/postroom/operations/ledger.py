@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
-from postroom.errors import InvalidValue
+from postroom.errors import InvalidValue, WrongUse
 from postroom.macros import Template
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.page import Page
 from postroom.sources import entries, searching, store
 from postroom.sources.entries import STATES, Entry
 from postroom.sources.searching import Search
+from postroom.sources.source import Source
 
 __all__ = ["Ledger"]
 
@@ -77,9 +78,7 @@ class Ledger:
         return {
             row["id"]: (
                 row["name"],
-                templates(
-                    store.source_of(row).name_template, f"source {row['name']}: name_template"
-                ),
+                templates(_name_template(row), f"source {row['name']}: name_template"),
             )
             for row in rows
         }
@@ -107,3 +106,11 @@ class Ledger:
             return count
 
         return await self._desk.write(body)
+
+
+def _name_template(row: Row) -> str:
+    """What a source calls its messages; that of the default where its settings cannot be read."""
+    try:
+        return store.source_of(row).name_template
+    except WrongUse:
+        return str(Source.model_fields["name_template"].default)

@@ -175,15 +175,15 @@ class Application:
         """Remove what no file names, users before what they use."""
         removers: dict[str, tuple[Iterable[str], Callable[[Tx, str], None]]] = {
             "sources": (
-                (one.name for one in sources.load_all(tx)),
+                (row["name"] for row in sources.rows(tx)),
                 Sources(self._desk).remove,
             ),
             "services": (
-                (one.name for one in services.load_all(tx)),
+                (*(one.name for one in services.load_all(tx)), *services.unreadable(tx)),
                 Services(self._desk).remove,
             ),
             "connections": (
-                _children_first(connections.load_all(tx)),
+                (*_children_first(connections.load_all(tx)), *connections.unreadable(tx)),
                 Connections(self._desk).remove,
             ),
             "credentials": (

@@ -124,6 +124,9 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         if one.plain:
             record["fields"] = one.plain
         credentials.append(record)
+    for store in (connections, sources, services):
+        for error in store.unreadable(tx).values():
+            raise error  # a file that lacks it would be applied one day
     return {
         "variables": variables.all_variables(tx),
         "credentials": credentials,

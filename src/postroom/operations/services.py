@@ -69,13 +69,13 @@ class Services:
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
-        found = store.get(tx, name)
-        uses = usage.of_service(tx, found.name).uses
+        found = store.spelled(tx, name)
+        uses = usage.of_service(tx, found).uses
         if uses and not force:
             hint = "Let them be sent, cancel them, or use --force."
-            raise usage.in_use(f"Service {found.name}", uses, hint)
-        store.delete(tx, found.name)
-        self._desk.record(tx, "delete", "service", found.name)
+            raise usage.in_use(f"Service {found}", uses, hint)
+        store.delete(tx, found)
+        self._desk.record(tx, "delete", "service", found)
 
     async def hold(self, name: str) -> dict[str, Any]:
         """Send nothing through a service until it is released; it goes on storing messages."""
@@ -91,7 +91,7 @@ class Services:
 
     async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
         def body(tx: Tx) -> None:
-            found = store.get(tx, name).name
+            found = store.spelled(tx, name)
             if store.hold(tx, found, held=held):
                 self._desk.record(tx, "hold" if held else "release", "service", found)
 
@@ -113,11 +113,15 @@ class Services:
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every service and what it is doing: ``waiting`` messages, ``held`` by an operator or not,
         ``unsettled`` ones, ``workers`` that are at it, and a ``note`` where mail waits for none.
+        Of one whose settings cannot be read, ``error`` says why.
         """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             status = _status(self._desk, tx)
-            return [{**shown(one), **status(one.name)} for one in store.load_all(tx)]
+            found = [{**shown(one), **status(one.name)} for one in store.load_all(tx)]
+            for name, error in store.unreadable(tx).items():
+                found.append({"name": name, "error": str(error), **status(name)})
+            return sorted(found, key=lambda one: one["name"].casefold())
 
         return await self._desk.db.read(body)
 

@@ -20,6 +20,7 @@ from postroom.secret import Secret
 if TYPE_CHECKING:
     from postroom.net.dial import Route
     from postroom.net.tls import Tls
+    from postroom.protocols.gate import Gate
 
 __all__ = [
     "Changes",
@@ -75,7 +76,8 @@ class WireTarget:
     """Where to connect and how: a route to dial, the security, and the TLS settings to use.
 
     ``sign_in_without_tls`` permits credentials over ``none`` (loopback, or asked for in so many
-    words); without it a sign-in over ``none`` is refused before a byte of it is sent.
+    words); without it a sign-in over ``none`` is refused before a byte of it is sent.  ``path`` is
+    where the API begins on its host, ``gate`` who else asks for the same mailbox: both of Graph alone.
     """
 
     route: Route
@@ -83,6 +85,8 @@ class WireTarget:
     tls: Tls
     limits: Limits = Limits()
     sign_in_without_tls: bool = False
+    path: str = ""
+    gate: Gate | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -224,9 +228,7 @@ class Fetched:
     summary: Summary | None = None  # where it was asked for
 
 
-class MessageStore(
-    Protocol
-):  # gauge: the whole contract of a wire; two halves would be one object twice
+class MessageStore(Protocol):  # gauge: a wire's whole contract; halves were one object twice
     """The open incoming side of a connection.  All raise :class:`postroom.errors.WireError`.
 
     A folder is opened first; ``ids`` are ids of that folder, and an id of another UIDVALIDITY is

@@ -242,6 +242,7 @@ class Dispatcher:
                         break
         finally:
             try:
+                mine = [one for one in mine if line is None or one.id not in line.owed]
                 await give_back(self._db, mine, by_name, owner=self._owner, owe=self._owe)
             finally:
                 if line is not None:
@@ -258,7 +259,8 @@ class Dispatcher:
         finally:
             stop.cancel()
             opening.cancel()  # of no effect once it is open
-        return Line(self._db, opening.result(), owner=self._owner, stopping=self._stops)
+        transport = opening.result()
+        return Line(self._db, transport, owner=self._owner, stopping=self._stops, owe=self._owe)
 
     def _stops(self, service: str) -> bool:
         """Whether no further message of a service is to be begun: an operator holds it, or the end."""

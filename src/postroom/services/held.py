@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Tx
+from postroom.db import Tx, is_living
 from postroom.services import outbox
 from postroom.services.restored import RESTORED
 
@@ -31,16 +31,21 @@ def shift_held(
     """Let the next held messages of a service (None: of every one) go, or end them; gives their ids.
 
     ``restored``: only those that a restore holds, not what somebody held before.  ``waiting``: also
-    what waits under services that are held themselves.
+    what waits under services that are held themselves, and what a worker that is gone had claimed.
     """
+    now = timestamp()
+    owners = tx.all("SELECT DISTINCT owner FROM outbox WHERE owner IS NOT NULL")
+    gone = [row["owner"] for row in owners if not is_living(tx, row["owner"], now=now)]
     rows = tx.all(
         "SELECT id FROM outbox WHERE finished_at IS NULL AND (state = 'held' OR (:waiting "
-        "AND state IN ('queued', 'deferred') "
+        "AND (state IN ('queued', 'deferred') "
+        "OR (state = 'claimed' AND instr(:gone, ',' || owner || ',') > 0)) "
         "AND service IN (SELECT name FROM services WHERE held = 1))) "
         "AND (:service IS NULL OR service = :service COLLATE NOCASE) "
         "AND (:why IS NULL OR reason = :why) ORDER BY id LIMIT :most",
         service=service,
         waiting=int(waiting and not restored),
+        gone=f",{','.join(gone)},",
         why=RESTORED if restored else None,
         most=AT_ONCE,
     )

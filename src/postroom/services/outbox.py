@@ -10,9 +10,10 @@ from typing import Any
 
 from postroom import audit
 from postroom.clock import rfc3339, timestamp
-from postroom.db import Row, Tx
+from postroom.db import Row, Tx, is_living
 from postroom.errors import NotThere, Refused
 from postroom.services.contents import content_of
+from postroom.services.retention import KEEP_CONTENT_SECONDS
 from postroom.services.service import Service
 from postroom.services.states import ASKING, FINISHED, may_follow
 
@@ -27,15 +28,11 @@ __all__ = [
     "first_id",
     "item_of",
     "newest",
-    "purge",
     "shift",
     "show",
     "waiting",
     "waiting_count",
 ]
-
-KEEP_CONTENT_SECONDS = 7 * 86400.0
-KEEP_ROW_SECONDS = 90 * 86400.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -309,24 +306,24 @@ def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
     """An operator's change of state: hold, release, retry or cancel, by the table of states.
 
     Retrying sends again to the recipients that were not accepted.  Raises Refused when the table
-    does not allow it, or while a worker has the item.
+    does not allow it, or while a living worker has the item; what a dead one had is free.
     """
-    found = show(tx, item)
-    row = tx.one("SELECT owner FROM outbox WHERE id = :id", id=found.id)
-    if not may_follow(found.state, state) or (row and row["owner"]):
-        busy = "a worker has it right now" if row and row["owner"] else f"it is {found.state}"
-        raise Refused(f"Outbox item {found.id} cannot become {state}: {busy}.")
+    found, now = show(tx, item), timestamp()
+    owner = tx.value("SELECT owner FROM outbox WHERE id = :id", id=found.id)
+    busy = is_living(tx, owner, now=now)
+    if busy or not may_follow(found.state, state):
+        why = "a worker has it right now" if busy else f"it is {found.state}"
+        raise Refused(f"Outbox item {found.id} cannot become {state}: {why}.")
     if content_of(tx, found.id) is None and state == "queued":
         raise Refused(
             f"The content of outbox item {found.id} has been removed.",
             hint="It is kept for 7 days after a message is finished; send it anew.",
         )
-    now = timestamp()
     tx.kept.pop(("waiting", found.service), None)  # it may be one that waits again
     tx.execute(
-        "UPDATE outbox SET state = :state, reason = :reason, due_at = :now, updated_at = :now, "
-        "finished_at = :finished, queued_at = CASE WHEN :retry THEN :now ELSE queued_at END, "
-        "epoch = epoch + 1 WHERE id = :id",
+        "UPDATE outbox SET state = :state, owner = NULL, reason = :reason, due_at = :now, "
+        "updated_at = :now, finished_at = :finished, "
+        "queued_at = CASE WHEN :retry THEN :now ELSE queued_at END, epoch = epoch + 1 WHERE id = :id",
         state=state,
         reason=reason,
         now=now,
@@ -360,30 +357,3 @@ def attempts(tx: Tx, item: str) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def purge(tx: Tx, *, now: float) -> None:
-    """Remove the content of what finished 7 days ago, and rows that finished 90 days ago.
-
-    An idempotency key is forgotten with the content: it is unique for 7 days.
-    """
-    content, rows = now - KEEP_CONTENT_SECONDS, now - KEEP_ROW_SECONDS
-    tx.execute(
-        "DELETE FROM outbox_content WHERE item IN "
-        "(SELECT id FROM outbox WHERE finished_at < :before)",
-        before=content,
-    )
-    tx.execute(
-        "UPDATE outbox SET idempotency_key = NULL WHERE finished_at < :before "
-        "AND idempotency_key IS NOT NULL",
-        before=content,
-    )
-    for statement in (
-        "DELETE FROM sent_copies WHERE id IN (SELECT id FROM outbox WHERE finished_at < :before)",
-        "DELETE FROM outbox_recipients WHERE item IN "
-        "(SELECT id FROM outbox WHERE finished_at < :before)",
-        "DELETE FROM outbox_attempts WHERE item IN "
-        "(SELECT id FROM outbox WHERE finished_at < :before)",
-        "DELETE FROM outbox WHERE finished_at < :before",
-    ):
-        tx.execute(statement, before=rows)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from typing import Any, Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import model_validator
 
 from postroom.clock import timestamp
 from postroom.credentials.types.addresses import Senders
-from postroom.db import Conflict, Tx
-from postroom.errors import NotThere, Refused
-from postroom.fields import Duration, Fields, Name, Rate, check_waits, field, nearest, parse, shown
+from postroom.db import Conflict, Named, Tx
+from postroom.errors import WrongUse
+from postroom.fields import Duration, Fields, Name, Rate, check_waits, field, shown
 
 __all__ = [
     "Retry",
@@ -26,6 +25,8 @@ __all__ = [
     "implicit",
     "load_all",
     "replace",
+    "spelled",
+    "unreadable",
 ]
 
 
@@ -93,6 +94,9 @@ class Service(Fields):
         return self
 
 
+_ROWS: Final = Named("service", Service)
+
+
 def implicit(name: str) -> Service:
     """The service of a connection or smtp credential that is used without one.
 
@@ -116,11 +120,7 @@ def add(tx: Tx, service: Service) -> None:
             now=now,
         )
     except Conflict:
-        raise Refused(
-            f"There is a service called {service.name} already.",
-            code="name_taken",
-            hint=f"Change it with: postroom service set {service.name}",
-        ) from None
+        raise _ROWS.taken(service.name) from None
 
 
 def replace(tx: Tx, service: Service) -> None:
@@ -132,43 +132,44 @@ def replace(tx: Tx, service: Service) -> None:
         key=service.name.casefold(),
     )
     if not done:
-        get(tx, service.name)
+        spelled(tx, service.name)
 
 
 def get(tx: Tx, name: str) -> Service:
-    """The service of that name.  Raises NotThere with the nearest name."""
-    found = find(tx, name)
-    if found is None:
-        names = [each["name"] for each in tx.all("SELECT name FROM services")]
-        close = nearest(name, names)
-        raise NotThere(
-            f"There is no service called {name!r}.",
-            hint=f"Did you mean {close}?" if close else "List them: postroom service list",
-        )
-    return found
+    """The service of that name.  Raises NotThere with the nearest name, WrongUse if it is unreadable."""
+    return _ROWS.read(_ROWS.row(tx, name))
 
 
 def find(tx: Tx, name: str) -> Service | None:
     """The service of that name, or None."""
-    row = tx.one("SELECT name, body FROM services WHERE name_key = :key", key=name.casefold())
-    return None if row is None else _parsed(row["name"], row["body"])
+    row = _ROWS.find(tx, name)
+    return None if row is None else _ROWS.read(row)
+
+
+def spelled(tx: Tx, name: str) -> str:
+    """The name of a service as it was spelled first.  Raises NotThere with the nearest name."""
+    return str(_ROWS.row(tx, name)["name"])
 
 
 def load_all(tx: Tx) -> list[Service]:
-    """Every service, by name."""
-    rows = tx.all("SELECT name, body FROM services ORDER BY name_key")
-    return [_parsed(row["name"], row["body"]) for row in rows]
+    """Every service that can be read, by name."""
+    return _ROWS.all(tx)
+
+
+def unreadable(tx: Tx) -> dict[str, WrongUse]:
+    """The services that cannot be read any more, and why."""
+    return _ROWS.unreadable(tx)
 
 
 def delete(tx: Tx, name: str) -> None:
     """Remove a service.  Whether messages wait in its queue is asked above.  Raises NotThere."""
-    get(tx, name)
+    spelled(tx, name)
     tx.execute("DELETE FROM services WHERE name_key = :key", key=name.casefold())
 
 
 def hold(tx: Tx, name: str, *, held: bool) -> bool:
     """Stop sending through a service, or go on; gives whether that is a change.  Raises NotThere."""
-    get(tx, name)
+    spelled(tx, name)
     done = tx.execute(
         "UPDATE services SET held = :held, updated_at = :now "
         "WHERE name_key = :key AND held <> :held",
@@ -186,9 +187,3 @@ def held_names(tx: Tx) -> frozenset[str]:
 
 def _body(service: Service) -> str:
     return json.dumps(shown(service), ensure_ascii=False)
-
-
-@functools.lru_cache(1024)  # by the very text: one that was changed is another
-def _parsed(name: str, text: str) -> Service:
-    body: dict[str, Any] = json.loads(text)
-    return parse(Service, body, where=f"service {name}")

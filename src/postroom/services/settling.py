@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Database, Tx
-from postroom.errors import PostroomError
+from postroom.db import Claim, Database, Owe, Tx, write_or_owe
+from postroom.errors import PostroomError, RoomError
 from postroom.protocols.base import Outcome
 from postroom.services import settle as rows
 from postroom.services.service import Service
 
-__all__ = ["Drained", "Settler"]
+__all__ = ["Drained", "Settler", "all_of"]
 
 _MOST: Final = 8
 _SECONDS: Final = 0.005
@@ -47,11 +47,28 @@ class _Known(NamedTuple):
 
 
 class Settler:
-    """Settles the rows of one batch; :meth:`finish` returns when all are durable."""
+    """Settles the rows of one batch; :meth:`finish` returns when all are durable.
 
-    def __init__(self, db: Database, done: Drained, *, owner: str, lines: int = 1) -> None:
-        """``done`` is where the outcomes are counted; ``lines`` are open beside each other."""
+    What the server said of :attr:`owed` rows is known and could not be stored; the seat stores it as
+    soon as the room can be written, and nobody may give these back meanwhile.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        done: Drained,
+        *,
+        owner: str,
+        lines: int = 1,
+        owe: Owe | None = None,
+        owed: set[str] | None = None,
+    ) -> None:
+        """``done`` is where the outcomes are counted; ``lines`` are open beside each other; ``owe``
+        is the seat's, and into ``owed`` go the ids of such rows.
+        """
         self._db = db
+        self._owe = owe
+        self.owed = set() if owed is None else owed
         self._most = _MOST // lines
         self._done = done
         self._owner = owner
@@ -70,7 +87,7 @@ class Settler:
     async def finish(self) -> None:
         """Settle the rest.  Raises what kept rows from being stored (a full disk)."""
         self.flush()
-        await asyncio.gather(*self._writing)
+        await all_of(*self._writing)
 
     def flush(self) -> None:
         """Write what is known so far now: somebody else is about to, and a commit is shared."""
@@ -87,7 +104,12 @@ class Settler:
             endings = [_ending(each, now) for each in known]
             return rows.settle(tx, endings, owner=self._owner, now=now)
 
-        states = await self._db.write(body)
+        try:
+            states = await write_or_owe(self._db, body, self._owe)
+        except RoomError:
+            if self._owe is not None:
+                self.owed.update(each.claim.id for each in known)
+            raise
         for each in known:
             state = states.get(each.claim.id)
             if state is None:  # another worker had taken it over and settled it
@@ -95,6 +117,13 @@ class Settler:
             setattr(self._done, state, getattr(self._done, state) + 1)
             if isinstance(each.outcome.error, PostroomError):
                 self._done.error = self._done.error or each.outcome.error
+
+
+async def all_of(*work: Awaitable[None]) -> None:
+    """Wait for all of it, whatever becomes of one; raises the first error."""
+    for ended in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended
 
 
 def _ending(each: _Known, now: float) -> rows.Ending:

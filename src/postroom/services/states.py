@@ -28,7 +28,9 @@ ASKING: Final = frozenset({"failed", "ambiguous"})
 """Finished, and a person is wanted: to try it again, to cancel what is in doubt, or to settle it."""
 FOLLOWS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"claimed", "held", "cancelled"}),
-    "claimed": frozenset({"submitting", "queued", "deferred", "failed", "claimed"}),
+    "claimed": frozenset(
+        {"submitting", "queued", "deferred", "failed", "claimed", "held", "cancelled"}
+    ),  # held, cancelled: once its worker is gone
     "submitting": frozenset({"sent", "deferred", "failed", "ambiguous"}),
     "deferred": frozenset({"claimed", "held", "cancelled", "failed", "queued"}),
     "held": frozenset({"queued", "cancelled"}),

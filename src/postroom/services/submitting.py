@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Tx, write_or_owe
-from postroom.errors import Refused
+from postroom.errors import Refused, RoomError
 from postroom.protocols.base import Envelope, Outcome, Submission, Transport
 from postroom.services import contents
 from postroom.services import settle as rows
 from postroom.services.marking import AHEAD, Marks
 from postroom.services.service import Service
-from postroom.services.settling import Drained, Settler
+from postroom.services.settling import Drained, Settler, all_of
 
 __all__ = ["Line", "give_back", "worn_out"]
 
@@ -77,9 +76,12 @@ class Line:
         *,
         owner: str,
         stopping: Callable[[str], bool],
+        owe: Owe | None = None,
     ) -> None:
         self._db = db
         self._owner = owner
+        self._owe = owe
+        self.owed: set[str] = set()  # rows of which something is known that is not stored yet
         self._stopping = stopping
         self.transport = transport
         self._carried = False
@@ -96,7 +98,9 @@ class Line:
         by_id = {one.id: one for one in claims}
         resend = any(by_name[one.row["service"]].on_ambiguous == "resend" for one in claims)
         ahead = 0 if resend else AHEAD // lines  # what is marked and not begun would be sent twice
-        settler = Settler(self._db, done, owner=self._owner, lines=lines)
+        settler = Settler(
+            self._db, done, owner=self._owner, lines=lines, owe=self._owe, owed=self.owed
+        )
         marks = Marks(self._db, claims, owner=self._owner, ahead=ahead, beside=settler.flush)
         to, held = await self._db.read(lambda tx: _loaded(tx, claims))
         submissions = [self._submission(one, to[one.id], held.get(one.id), marks) for one in claims]
@@ -136,14 +140,35 @@ class Line:
         finally:
             rest = [by_id.pop(outcome.id) for outcome in aside]
             try:
-                await asyncio.gather(marks.finish(), settler.finish())
+                await all_of(marks.finish(), settler.finish())
             finally:
                 left = list(by_id.values())
                 done.ambiguous += await give_back(self._db, left, by_name, owner=self._owner)
         if rest:
             self.alive = False
-            await self._db.write(lambda tx: rows.unmark(tx, rest, owner=self._owner))
+            await self._unmark(rest, by_name)
         return rest
+
+    async def _unmark(self, rest: Sequence[Claim], by_name: Mapping[str, Service]) -> None:
+        """No DATA of these began; where that cannot be written now, they are owed as free again."""
+
+        def body(tx: Tx) -> None:
+            rows.unmark(tx, rest, owner=self._owner)
+
+        def free(tx: Tx) -> None:
+            body(tx)
+            now = timestamp()
+            for one in rest:
+                service = by_name[one.row["service"]]
+                rows.give_back(tx, one, owner=self._owner, now=now, service=service)
+
+        try:
+            await self._db.write(body)
+        except RoomError:
+            if self._owe is not None:
+                self._owe(free)
+                self.owed.update(one.id for one in rest)
+            raise
 
     def _unless_stopping(
         self, one: Claim, mark: Callable[[], Awaitable[None]]

@@ -73,6 +73,10 @@ _TO_READ: Final = (
     "first_seen_at"
 )
 """What whoever reads a message wants to know of its row."""
+_JUST_ACQUIRED: Final = (
+    f"SELECT {_TO_READ} FROM ledger WHERE source = :source AND state = 'acquired' "
+    "AND id > :before ORDER BY id"
+)
 
 
 def record(
@@ -111,12 +115,7 @@ def record(
         "ON CONFLICT (source, store, folder, message) DO NOTHING",
         rows,
     )
-    taken = tx.all(
-        f"SELECT {_TO_READ} FROM ledger WHERE source = :source AND state = 'acquired' "
-        "AND id > :before ORDER BY id",
-        source=source,
-        before=before,
-    )
+    taken = tx.all(_JUST_ACQUIRED, source=source, before=before)
     cursors.move(
         tx, source, store, folder,
         cursor=cursor, uidvalidity=uidvalidity, now=now, reading=reading,
@@ -169,6 +168,10 @@ def recover(tx: Tx, source: str, now: float) -> None:
     )
 
 
+_ANY: Final = (
+    f"SELECT {_TO_READ} FROM ledger WHERE source = :source AND state = 'pending' "
+    "AND folder = :folder AND due_at <= :now ORDER BY attempts, id LIMIT 1"
+)
 _FRESH: Final = (  # the index gives them in this order; the one below has to sort
     f"SELECT {_TO_READ} FROM ledger "
     "WHERE source = :source AND state = 'pending' AND folder = :folder AND attempts = 0 "
@@ -205,14 +208,7 @@ def acquire(
     text = _FRESH if order == "server" else _FRESH_IN_ORDER
     rows = tx.all(text, source=source, folder=folder, now=now, most=most, order=order)
     if not rows and not fresh:
-        rows = tx.all(
-            f"SELECT {_TO_READ} FROM ledger "
-            "WHERE source = :source AND state = 'pending' AND folder = :folder "
-            "AND due_at <= :now ORDER BY attempts, id LIMIT 1",
-            source=source,
-            folder=folder,
-            now=now,
-        )
+        rows = tx.all(_ANY, source=source, folder=folder, now=now)
     taken: list[Row] = []
     total = 0
     for row in rows:

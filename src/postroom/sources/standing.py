@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from postroom.clock import rfc3339
 from postroom.db import Row
+from postroom.errors import WrongUse
 from postroom.sources.source import Source
 
 __all__ = ["AT_WORK", "Kept", "Status", "status_of"]
@@ -80,7 +81,7 @@ class Status:
 
 def status_of(
     row: Row,
-    source: Source,
+    source: Source | WrongUse,
     *,
     owner: str | None,
     counts: dict[str, int],
@@ -89,18 +90,21 @@ def status_of(
 ) -> Status:
     """The status of a source (pure).
 
-    ``owner`` is the living one, ``working`` whether any worker runs.
+    ``owner`` is the living one, ``working`` whether any worker runs; of a ``source`` that cannot be
+    read it is why.
     """
     state, note = row["state"], row["note"]
     if state in AT_WORK and owner is None:
         state = "idle"
     due = row["due_at"]
-    if owner is None and due <= now:
+    if isinstance(source, WrongUse):
+        note = str(source)
+    elif owner is None and due <= now:
         told = _nobody(row["name"], source, working=working, late=now - due > PATIENCE_SECONDS)
         note = f"{note} {told}".strip()
     return Status(
         name=row["name"],
-        connection=source.connection,
+        connection="" if isinstance(source, WrongUse) else source.connection,
         state=state,
         since=row["state_since"],
         note=note,

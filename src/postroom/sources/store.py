@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
+from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Conflict, Row, Tx, is_living, seated
-from postroom.errors import NotThere, Refused
-from postroom.fields import nearest, parse, shown
+from postroom.db import Conflict, Named, Row, Tx, is_living, seated
+from postroom.errors import NotThere, WrongUse
+from postroom.fields import shown
 from postroom.sources import entries
 from postroom.sources.source import Source
 from postroom.sources.standing import Status, status_of
@@ -30,8 +30,12 @@ __all__ = [
     "statuses",
     "succeeded",
     "touch",
+    "unreadable",
     "wake",
 ]
+
+
+_ROWS: Final = Named("source", Source)
 
 
 def add(tx: Tx, source: Source) -> None:
@@ -50,11 +54,7 @@ def add(tx: Tx, source: Source) -> None:
             store=secrets.token_hex(8),
         )
     except Conflict:
-        raise Refused(
-            f"There is a source called {source.name} already.",
-            code="name_taken",
-            hint=f"Change it with: postroom source set {source.name}",
-        ) from None
+        raise _ROWS.taken(source.name) from None
 
 
 def replace(tx: Tx, source: Source) -> None:
@@ -99,36 +99,32 @@ def adopt(tx: Tx, source: str, mailbox: str, *, same: bool = False) -> Row:
 
 def row_of(tx: Tx, name: str) -> Row:
     """The row of a source.  Raises NotThere with the nearest name."""
-    row = tx.one("SELECT * FROM sources WHERE name_key = :key", key=name.casefold())
-    if row is None:
-        names = [each["name"] for each in tx.all("SELECT name FROM sources")]
-        close = nearest(name, names)
-        raise NotThere(
-            f"There is no source called {name!r}.",
-            hint=f"Did you mean {close}?" if close else "List them: postroom source list",
-        )
-    return row
+    return _ROWS.row(tx, name)
 
 
 def source_of(row: Row) -> Source:
-    """The definition in a row."""
-    body: dict[str, Any] = json.loads(row["body"])
-    return parse(Source, body, where=f"source {row['name']}")
+    """The definition in a row.  Raises WrongUse(``room_error``) where nobody can read it any more."""
+    return _ROWS.read(row)
 
 
 def get(tx: Tx, name: str) -> Source:
-    """The definition of a source.  Raises NotThere."""
+    """The definition of a source.  Raises NotThere, and as :func:`source_of`."""
     return source_of(row_of(tx, name))
 
 
 def load_all(tx: Tx) -> list[Source]:
-    """Every definition, by name."""
-    return [source_of(row) for row in rows(tx)]
+    """Every definition that can be read, by name."""
+    return _ROWS.all(tx)
+
+
+def unreadable(tx: Tx) -> dict[str, WrongUse]:
+    """The sources whose definition cannot be read any more, and why."""
+    return _ROWS.unreadable(tx)
 
 
 def rows(tx: Tx) -> list[Row]:
     """The row of every source, by name."""
-    return tx.all("SELECT * FROM sources ORDER BY name_key")
+    return _ROWS.rows(tx)
 
 
 def delete(tx: Tx, name: str) -> None:
@@ -151,9 +147,14 @@ def statuses(tx: Tx) -> list[Status]:
 
 def _status(tx: Tx, row: Row, *, working: bool) -> Status:
     now = timestamp()
+    source: Source | WrongUse
+    try:
+        source = source_of(row)
+    except WrongUse as error:  # a list shows every row, whatever is wrong with one
+        source = error
     return status_of(
         row,
-        source_of(row),
+        source,
         owner=row["owner"] if is_living(tx, row["owner"], now=now) else None,
         counts=entries.counts(tx, row["id"]),
         working=working,

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from postroom.cli import main
-from postroom.cli.meanings import CODE_MEANINGS, exit_statuses
 from postroom.errors import CODES, FAILED, TRY_AGAIN, PostroomError
+from postroom.operations.meanings import CODE_MEANINGS, exit_statuses
 from tests.unit.house.tree import modules
 
 
@@ -41,7 +41,7 @@ def test_the_statuses_are_those_that_errors_end_with(code: str) -> None:
 def test_no_code_is_explained_that_nothing_raises() -> None:
     said: set[str] = set()
     for module in modules():
-        if module.name in ("postroom.cli.meanings", "postroom.errors"):
+        if module.name in ("postroom.operations.meanings", "postroom.errors"):
             continue
         tree = ast.walk(ast.parse(module.text))
         said |= {str(each.value) for each in tree if isinstance(each, ast.Constant)}

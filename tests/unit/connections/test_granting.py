@@ -122,7 +122,7 @@ REFUSED = [
     ({"type": "oauth_client_credentials", "authority": ENTRA, "client_id": "public"},
      "auth.credential: is needed"),
     ({"type": "oauth_device_flow", "credential": "login"}, "OAuth needs one of oauth_client or msgraph"),
-    ({"type": "oauth_device_flow", "credential": "nobody"}, "no credential 'nobody'"),
+    ({"type": "oauth_device_flow", "credential": "nobody"}, "no credential called 'nobody'"),
     ({"type": "oauth_device_flow", "authority": "http://login.example.com", "client_id": "x"},
      "auth.authority: write it as an https:// URL"),
 ]  # fmt: skip

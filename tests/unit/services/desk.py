@@ -11,6 +11,7 @@ from postroom.fields import parse
 from postroom.protocols.base import Outcome, Recipient, Reply
 from postroom.services import outbox, settle
 from postroom.services import service as services
+from postroom.services.held import shift_held
 from postroom.services.outbox import Item, Parcel
 from postroom.services.service import Service
 
@@ -109,6 +110,14 @@ class Desk:
 
     async def shift(self, item: str, state: str) -> Item:
         return await self.db.write(lambda tx: outbox.shift(tx, item, state, reason="said so"))
+
+    async def held_waiting(self) -> list[str]:
+        """Cancel what is held and what waits under held services; gives the ids."""
+        return await self.db.write(
+            lambda tx: shift_held(
+                tx, "cancelled", reason="said so", service=None, restored=False, waiting=True
+            )
+        )
 
     async def states(self, item: str) -> list[str]:
         return [one.state for one in (await self.show(item)).recipients]

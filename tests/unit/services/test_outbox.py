@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from postroom.db import Database, open_database
+from postroom.db import Database, Seat, Tx, open_database
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import contents, finding, outbox
+from postroom.services import contents, finding, retention
 from postroom.services import service as services
 from postroom.services.finding import Wanted
 from tests.unit.services.desk import Desk, parcel, service_of
@@ -115,7 +115,7 @@ async def test_content_goes_after_a_week_and_the_row_after_three_months(
     waiting = await desk.add("a@x.example")
 
     async def purge(days: float) -> None:
-        await db.write(lambda tx: outbox.purge(tx, now=desk.clock + days * DAY))
+        await db.write(lambda tx: retention.purge(tx, now=desk.clock + days * DAY))
 
     def content(item: str) -> bytes | None:
         return db.read_now(lambda tx: contents.content_of(tx, item))
@@ -134,6 +134,34 @@ async def test_content_goes_after_a_week_and_the_row_after_three_months(
     await purge(4000)
     assert content(waiting) == b"x\r\n"
     assert (await desk.show(waiting)).state == "queued"
+
+
+async def test_what_is_over_its_time_goes_some_at_a_time(
+    desk: Desk, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a long pause there is much: nobody who stores a message meanwhile waits for all of it."""
+    monkeypatch.setattr(retention, "PURGE_ROWS", 2)
+    for number in range(5):
+        await finish(desk, await desk.add("a@x.example", key=f"order-{number}"))
+
+    def left() -> tuple[int, int, int]:
+        def count(tx: Tx) -> tuple[int, int, int]:
+            return (
+                tx.value("SELECT count(*) FROM outbox"),
+                tx.value("SELECT count(*) FROM outbox_content"),
+                tx.value("SELECT count(idempotency_key) FROM outbox"),
+            )
+
+        return db.read_now(count)
+
+    for age, expected in (
+        (8, [(2, (5, 3, 3)), (2, (5, 1, 1)), (1, (5, 0, 0)), (0, (5, 0, 0))]),
+        (91, [(2, (3, 0, 0)), (2, (1, 0, 0)), (1, (0, 0, 0)), (0, (0, 0, 0))]),
+    ):
+        for step in expected:
+            now = desk.clock + age * DAY
+            gone = await db.write(lambda tx, now=now: retention.purge(tx, now=now))
+            assert (gone, left()) == step
 
 
 async def test_items_are_found_by_service_and_state_newest_first(desk: Desk, db: Database) -> None:
@@ -208,13 +236,38 @@ async def test_giving_up_counts_anew_after_a_retry(desk: Desk) -> None:
     assert await desk.settle(one, desk.answered(one, a=450)) == "deferred"
 
 
-async def test_a_message_in_the_hands_of_a_worker_is_left_alone(desk: Desk) -> None:
+async def test_a_message_in_the_hands_of_a_worker_is_left_alone(desk: Desk, db: Database) -> None:
     """Neither held nor cancelled while somebody sends it: it would be sent all the same."""
     item = await desk.add()
-    await desk.claim()
+    async with Seat(db) as seat:
+        await desk.claim(seat.owner)
+        await refused_while_busy(desk, item)
+        assert await desk.held_waiting() == []
+
+
+async def refused_while_busy(desk: Desk, item: str) -> None:
     for state in ("held", "cancelled", "queued"):
         with pytest.raises(Refused, match="worker has it"):
             await desk.shift(item, state)
+
+
+async def test_what_a_dead_worker_had_claimed_is_free(desk: Desk, db: Database) -> None:
+    """Held or cancelled at once, one by one or all; the dead one, should it only have been frozen,
+    sends none of them."""
+    items = [await desk.add() for _ in range(3)]
+    async with Seat(db) as seat:
+        claims = await desk.claim(seat.owner)
+        file = db.path.parent / "seats" / f"{seat.owner}.lock"
+        file.rename(file.with_suffix(".gone"))
+        assert (await desk.shift(items[0], "cancelled")).finished
+        assert (await desk.shift(items[1], "held")).state == "held"
+        await db.write(lambda tx: services.hold(tx, "orders-out", held=True))
+        assert await desk.held_waiting() == items[1:]
+        for one in claims:
+            with pytest.raises(Refused, match="taken this work over"):
+                await desk.submitting(one, seat.owner)
+        file.with_suffix(".gone").rename(file)
+    assert await desk.claim(later=10**6) == []
 
 
 async def test_held_messages_wait_until_released(desk: Desk) -> None:
@@ -235,7 +288,7 @@ async def test_a_message_without_content_cannot_be_sent_again(desk: Desk, db: Da
     """After a week only the row is left, and the refusal says so."""
     item = await desk.add("a@x.example")
     await finish(desk, item, 550)
-    await db.write(lambda tx: outbox.purge(tx, now=desk.clock + 8 * DAY))
+    await db.write(lambda tx: retention.purge(tx, now=desk.clock + 8 * DAY))
     with pytest.raises(Refused, match="has been removed"):
         await desk.shift(item, "queued")
 

@@ -33,7 +33,8 @@ def test_nothing_gets_stuck() -> None:
         ("queued", "held", True),
         ("queued", "cancelled", True),
         ("queued", "sent", False),  # only by way of claimed and submitting
-        ("claimed", "cancelled", False),
+        ("claimed", "cancelled", True),  # of a worker that is gone; nothing of it is on the wire
+        ("claimed", "held", True),
         ("submitting", "cancelled", False),
         ("submitting", "queued", False),  # its DATA may have arrived
         ("submitting", "ambiguous", True),

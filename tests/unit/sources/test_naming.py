@@ -96,7 +96,7 @@ def test_a_message_that_says_nothing_has_a_place() -> None:
     [
         ("${mail:body}", WrongUse, "no macro 'body'"),
         ("${NOWHERE}", WrongUse, "no variable 'NOWHERE'"),
-        ("${sec:x}", InvalidValue, "may not stand here"),
+        ("${sec:x}", InvalidValue, "no kind of macro"),
         ("${date:%Q}", InvalidValue, "takes"),
     ],
 )

@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from postroom.clock import timestamp
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept, Use, not_bound
@@ -42,7 +43,7 @@ class Keeper:
         self._seat = seat
         self._policy = policy
         self._made: Renewal | None = None
-        self._asking: dict[tuple[str, str], asyncio.Task[Access]] = {}
+        self._asking: dict[tuple[str, ...], asyncio.Task[Access]] = {}
 
     async def access(self, grant: Grant, use: Use) -> Access:
         """A token that is good for a while.  Raises as :meth:`fresh` and :meth:`renew`."""
@@ -52,6 +53,10 @@ class Keeper:
     def fresh(self, tx: Tx, grant: Grant, use: Use) -> Access | None:
         """The stored token, if it is good for a while; as :meth:`Kept.fresh`."""
         return self.kept.fresh(tx, grant, use)
+
+    def hurry(self, tx: Tx) -> None:
+        """Let no sign-in wait after a failure."""
+        rows.hurry(tx, now=timestamp())
 
     async def renew(self, grant: Grant, use: Use, *, refused: int = 0) -> Access:
         """Ask for a new token, once in this process and once in the fleet, however many want it.
@@ -83,6 +88,18 @@ class Keeper:
         if bound is None or use.line not in json.loads(bound["destinations"]):
             raise not_bound(grant, use.line)  # somebody took that destination away meanwhile
         return access
+
+    async def prove(self, grant: Grant, use: Use, label: str) -> Access:
+        """Ask for a real token with one proof of the client alone; by that it becomes the current one.
+
+        For a person's grant their stored sign-in is refreshed with it.  A refusal is written down
+        and delays nobody else.  Raises as :meth:`renew`; InvalidValue for a label that is not there.
+        """
+        task = asyncio.create_task(self.renewal.renew(grant, use, proving=label))
+        key = (grant.sign_in, rows.scopes_key(grant), label)
+        self._asking[key] = task
+        task.add_done_callback(lambda _task: self._asking.pop(key, None))
+        return await asyncio.shield(task)
 
     @property
     def renewal(self) -> Renewal:

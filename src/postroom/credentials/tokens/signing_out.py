@@ -7,6 +7,7 @@ import contextlib
 import json
 
 from postroom.clock import monotonic, timestamp
+from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.clients import client_of
 from postroom.credentials.tokens.grant import Grant
@@ -82,8 +83,7 @@ async def _revoked(
             return client_of(grant, None)
         line = grant.token_line
         found = kept.store.open(tx, grant.credential, line=line, actor=actor, purpose="sign out")
-        row = rows.find(tx, grant.sign_in)
-        return client_of(grant, found.fields, proven=row["proof"] if row is not None else "")
+        return client_of(grant, found.fields, proofs.standing(tx, found.credential.id))
 
     try:
         client, endpoints = await db.write(opened), await renewal.discovered(grant)

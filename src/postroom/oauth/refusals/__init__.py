@@ -3,6 +3,7 @@
     standard    RFC 6749, 8628, 8707, OpenID Connect
     entra       AADSTS codes
     google      Google's own errors, and its descriptions of invalid_grant
+    causes      what is usually behind them, for people
     passwords   mail servers that refuse passwords (for people who paste what another program said)
 
 Every table is data, with the date it was seen and its sources.
@@ -14,13 +15,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from postroom.oauth.refusals import entra, google, passwords, standard
+from postroom.oauth.refusals.causes import CAUSES
 from postroom.oauth.refusals.entra import ENTRA
 from postroom.oauth.refusals.google import GOOGLE, GOOGLE_DESCRIBED
 from postroom.oauth.refusals.passwords import PASSWORDS
 from postroom.oauth.refusals.standard import STANDARD
 from postroom.oauth.refusals.table import Meaning
 
-__all__ = ["Meaning", "codes_in", "explain", "meaning_of"]
+__all__ = ["CAUSES", "Meaning", "codes_in", "explain", "meaning_of", "tables"]
 
 _CODE: Final = re.compile(r"AADSTS([0-9]{4,8})\b", re.IGNORECASE)
 _NAMED: Final = {each.key: each for each in (*STANDARD, *GOOGLE)}
@@ -70,3 +73,15 @@ def explain(text: str) -> tuple[Meaning, ...]:
 def _is_part(meaning: Meaning, other: Meaning) -> bool:
     """Whether a code alone was said already with its exact text (``535 5.7.139``)."""
     return other.key.startswith(meaning.key)
+
+
+def tables() -> tuple[tuple[str, str, tuple[str, ...], tuple[Meaning, ...]], ...]:
+    """Every table for people: its title, when it was seen, its sources, its rows."""
+    return (
+        ("Mail servers that refuse a password or a token", passwords.SEEN, passwords.SOURCES,
+         tuple(meaning for _, meaning in PASSWORDS)),
+        ("Microsoft Entra ID", entra.SEEN, entra.SOURCES, tuple(ENTRA.values())),
+        ("Google", google.SEEN, google.SOURCES,
+         (*dict.fromkeys((*GOOGLE, *(meaning for _, _, meaning in GOOGLE_DESCRIBED))),)),
+        ("Any authorization server", standard.SEEN, standard.SOURCES, STANDARD),
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from postroom.errors import InvalidValue
 from postroom.protocols.memory.server import MemoryMessage
 from postroom.protocols.pop3.headers import header_block, pick
 
-__all__ = ["matches"]
+__all__ = ["matches", "tokens"]
 
 Test = Callable[[MemoryMessage], bool]
 
@@ -23,14 +23,15 @@ _DATE = "%d-%b-%Y"
 
 def matches(criteria: str, messages: Sequence[MemoryMessage]) -> list[MemoryMessage]:
     """Those messages that match all keys of the program.  Raises InvalidValue."""
-    words = _words(criteria)
+    words = tokens(criteria)
     tests: list[Test] = []
     while words:
         tests.append(_key(words, messages))
     return [message for message in messages if all(test(message) for test in tests)]
 
 
-def _words(criteria: str) -> deque[str]:
+def tokens(criteria: str) -> deque[str]:
+    """The keys, arguments and brackets of a program.  Raises InvalidValue."""
     words: deque[str] = deque()
     at = 0
     while at < len(criteria.rstrip()):

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from postroom.errors import CODES, FAILED, TRY_AGAIN
 
-__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "MACROS", "Meaning", "exit_statuses"]
+__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "MACROS", "Again", "Meaning", "exit_statuses"]
 
 Again = Literal["yes", "no", "sometimes"]
 
@@ -35,7 +35,6 @@ MACROS: Final[dict[str, tuple[str, str]]] = {
         "${env:NAME}",
         "An environment variable of the process, once `postroom variable allow-env NAME` allows it.",
     ),
-    "sec": ("${sec:NAME}", "A secret; only where a sealed value may stand."),
     "mail": (
         "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
         "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
@@ -182,6 +181,11 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "The file is no backup, or not the one that was made: cut short, or changed.",
         "A copy that did not finish, a bad disk, or somebody edited it.",
         "Take another copy or an older backup; `postroom backup verify FILE` checks it.",
+    ),
+    "mistake": Meaning(
+        "Postroom itself made a mistake; nobody thought of this.",
+        "A case that no test has yet.",
+        "Report it: the same command with `--verbose` shows where it happened, without secrets.",
     ),
     "room_missing": Meaning(
         "There is no room at that place.",
