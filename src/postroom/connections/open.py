@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
+from postroom.connections.alerts import alerts_of, note_alerts
 from postroom.connections.direct import DIRECT, side_of_credential
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.presenting import by_secret, by_token, use_of, with_certificate
@@ -228,6 +229,13 @@ class Opener:
 
         await self._db.write(body)
 
+    async def alerted(self, prepared: Prepared, opened: object) -> list[str]:
+        """What the server wants a person to read; noted in the connection's log."""
+        alerts, side = alerts_of(opened), prepared.side.place
+        if prepared.noun == "connection":
+            await note_alerts(self._db, prepared.name, alerts, side=side, actor=self._actor)
+        return alerts
+
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
         bare = name.removeprefix("connection:")
@@ -262,6 +270,7 @@ class Opener:
     async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
         try:
             await self.worked(prepared)
+            await self.alerted(prepared, opened)
         except BaseException:
             opened.abandon()
             raise
