@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from postroom.operations.backup import Keys as CopyKeys
     from postroom.operations.collecting import Collecting
     from postroom.operations.connections import Connections
+    from postroom.operations.converting import Converting
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
@@ -64,6 +65,7 @@ _NOUNS: Final = {
     "backup": ("backup", "Backup"),
     "collecting": ("collecting", "Collecting"),
     "connections": ("connections", "Connections"),
+    "converting": ("converting", "Converting"),
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
@@ -95,6 +97,7 @@ class Room:
     backup: Backup
     collecting: Collecting
     connections: Connections
+    converting: Converting
     credentials: Credentials
     email: Email
     erasing: Erasing
@@ -273,6 +276,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "converting": {"device_flow": settings.device_flow},
         "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }
