@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
+    from postroom.operations.client_secrets import ClientSecrets
     from postroom.operations.collecting import Collecting
     from postroom.operations.connections import Connections
     from postroom.operations.converting import Converting
@@ -63,6 +64,7 @@ Tell = Callable[[int, int], None]
 _NOUNS: Final = {
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
+    "client_secrets": ("client_secrets", "ClientSecrets"),
     "collecting": ("collecting", "Collecting"),
     "connections": ("connections", "Connections"),
     "converting": ("converting", "Converting"),
@@ -95,6 +97,7 @@ class Room:
 
     audit: Audit
     backup: Backup
+    client_secrets: ClientSecrets
     collecting: Collecting
     connections: Connections
     converting: Converting

@@ -97,7 +97,7 @@ class GraphServer:
             self.api.rests.clear()
 
     def fault(self, what: str = "", *, times: int = 1, **how: Any) -> None:
-        """The next requests whose path ends with `what` (`delta`, `$value`, `send` ...) go wrong.
+        """The next requests whose path ends with `what` (`delta`, `$value` ...; `/upload/`: begins) go wrong.
 
         `how`: `status` with `code`, `retry_after` (seconds) and `as_date`; `cut=True` the connection
         ends unanswered; `lose=True` done, but the answer is lost; `delay` (seconds); `next` (a link
@@ -153,7 +153,8 @@ class GraphServer:
     def _going_wrong(self, path: str) -> dict[str, Any]:
         with self._lock:
             for one in self._faults:
-                if path.endswith(one["what"]):
+                what = one["what"]
+                if path.endswith(what) or (what.endswith("/") and path.startswith(what)):
                     self._faults.remove(one)
                     return one
         return {}

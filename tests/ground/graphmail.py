@@ -32,7 +32,8 @@ UPDATABLE = _names(
     "internetMessageId isDeliveryReceiptRequested isRead isReadReceiptRequested replyTo sender "
     "subject toRecipients"
 )
-CREATABLE = UPDATABLE | {"attachments", "internetMessageHeaders"}
+CREATABLE = UPDATABLE | {"attachments", "internetMessageHeaders", "singleValueExtendedProperties"}
+_EXTENDED = {"String 0x1042": "In-Reply-To", "String 0x1039": "References"}
 
 
 class Draft:
@@ -126,6 +127,8 @@ def compose(draft: Draft, mailbox: str) -> EmailMessage:
     )
     for header in said.get("internetMessageHeaders", []):
         made[header["name"]] = header["value"]
+    for each in said.get("singleValueExtendedProperties", []):
+        made[_EXTENDED[each["id"]]] = each["value"]
     body = said.get("body") or {"contentType": "text", "content": ""}
     made.set_content(body["content"], subtype="html" if body["contentType"] == "html" else "plain")
     for each in draft.attachments:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
@@ -28,14 +28,6 @@ def _port(value: object) -> object:
         value = value.strip()
         if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
             raise ValueError("a port is a number from 1 to 65535")
-    return value
-
-
-def _type(value: object) -> object:
-    if value == "microsoft365":
-        raise ValueError(
-            "microsoft365 is not part of this release; choose standard and its IMAP and SMTP hosts"
-        )
     return value
 
 
@@ -110,7 +102,9 @@ class Auth(Fields):
 class Side(Fields):
     """What both sides of a connection have."""
 
-    protocol: Literal["imap", "pop3", "smtp", "none"] | None = field(None, label="Protocol")
+    protocol: Literal["imap", "pop3", "smtp", "graph", "none"] | None = field(
+        None, label="Protocol"
+    )
     host: Text | None = field(
         None, label="Host", macro=True, help="Name or address of the server, without port."
     )
@@ -172,9 +166,10 @@ class Connection(Fields):
 
     name: Name = field(label="Name")
     description: str = field("", label="Description")
-    type: Annotated[Literal["standard"], BeforeValidator(_type)] = field(
-        "standard", label="Type", help="standard: IMAP or POP3, and SMTP."
-    )
+    type: Literal["standard", "microsoft365"] = field(
+        "standard", label="Type",
+        help="standard: IMAP or POP3, and SMTP. microsoft365: Microsoft Graph, in both directions.",
+    )  # fmt: skip
     extends: str = field(
         "", label="Extends", refers_to="connection",
         help="Another connection, whose values hold wherever this one gives none.",
@@ -187,8 +182,66 @@ class Connection(Fields):
     )
     incoming: Incoming | None = field(None, label="Incoming")
     outgoing: Outgoing | None = field(None, label="Outgoing")
+    mailbox: Text | None = field(
+        None, label="Mailbox", macro=True,
+        help="microsoft365: whose mail. Empty: the credential's, else that of whoever signed in.",
+    )  # fmt: skip
+    account: Text | None = field(
+        None, label="Account", macro=True,
+        help="microsoft365: who signs in, where it is not the mailbox: for a shared one.",
+    )  # fmt: skip
+    auth: Auth | None = field(None, label="Sign-in", help="microsoft365: by OAuth.")
+    graph_url: Text | None = field(
+        None, label="Graph URL", macro=True,
+        help="microsoft365: empty: the credential's, else https://graph.microsoft.com.",
+    )  # fmt: skip
+    trust: str | None = field(
+        None, label="Trusted certificate", refers_to="credential",
+        help="microsoft365: a trusted_certificate in place of the system's authorities, for Graph "
+        "and the authorization server.",
+    )  # fmt: skip
+    proxy: Text | None = field(
+        None, label="Proxy", macro=True,
+        help="microsoft365: HOST:PORT of an HTTP CONNECT proxy, for both too.",
+    )  # fmt: skip
+    read_only: bool | None = field(
+        None, label="Read only", help="microsoft365: nothing in the mailbox is ever changed."
+    )
+
+    @model_validator(mode="after")
+    def _of_its_type(self) -> Connection:
+        given = [name for name in _OF_GRAPH if getattr(self, name) is not None]
+        if self.type == "standard" and given:
+            raise ValueError(
+                f"type standard has no {' and no '.join(given)} of its own: give such to incoming "
+                "and outgoing, or choose type microsoft365"
+            )
+        if self.type == "microsoft365" and (self.incoming or self.outgoing):
+            raise ValueError(
+                "type microsoft365 has no incoming and no outgoing: both follow from mailbox and auth"
+            )
+        if self.type == "microsoft365" and self.auth is not None and not self.auth.by_oauth:
+            raise ValueError(f"Microsoft 365 is signed in to by OAuth, not by {self.auth.type}")
+        return self
 
     def sides(self) -> dict[str, Side]:
         """The sides that say anything, by ``incoming`` and ``outgoing``."""
+        if self.type == "microsoft365":
+            return {place: self._on_graph() for place in ("incoming", "outgoing")}
         found: dict[str, Any] = {"incoming": self.incoming, "outgoing": self.outgoing}
         return {place: side for place, side in found.items() if side is not None}
+
+    def parts(self) -> dict[str, Any]:
+        """What names credentials and holds macros, by the place of its fields: the sides, or what
+        stands at the top of a connection to Microsoft 365.
+        """
+        return {"": self} if self.type == "microsoft365" else dict(self.sides())
+
+    def _on_graph(self) -> Side:
+        return Side(
+            protocol="graph", host=self.graph_url, user=self.mailbox, account=self.account,
+            auth=self.auth, trust=self.trust, proxy=self.proxy,
+        )  # fmt: skip
+
+
+_OF_GRAPH: Final = ("mailbox", "account", "auth", "graph_url", "trust", "proxy", "read_only")

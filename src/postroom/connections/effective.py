@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from postroom.connections.connection import Auth
 from postroom.credentials.tokens import BEARER, Grant
-from postroom.net.destination import wire_line
+from postroom.net.destination import https_line, wire_line
 from postroom.net.dial import Policy, Route
 from postroom.net.names import host_and_port, is_loopback
 from postroom.net.tls import Tls
@@ -27,7 +27,7 @@ class EffectiveSide:
     ``user`` is empty where the credential's user name, or whoever signed in by OAuth, is to be used.
     ``grant`` is what a token is asked for with, None for a sign-in without OAuth.  ``trust`` and
     ``client_certificate`` are names of credentials; ``tls`` holds what ``trust`` stands for, and
-    the client certificate is added when it is opened.
+    the client certificate is added when it is opened.  ``path`` is where Graph's API begins.
     """
 
     place: str  # "incoming" or "outgoing"
@@ -44,10 +44,13 @@ class EffectiveSide:
     proxy: tuple[str, int] | None = None
     cleartext_permitted: bool = False
     read_only: bool = False
+    path: str = ""
 
     @property
     def line(self) -> str:
         """The destination: the canonical line of where a secret of this side is presented."""
+        if self.protocol == "graph":
+            return https_line(self.host, self.port, self.tls, self.proxy)
         return wire_line(self.protocol, self.host, self.port, self.security, self.tls, self.proxy)
 
     @property
@@ -76,6 +79,7 @@ class EffectiveSide:
             tls=tls or self.tls,
             limits=limits or Limits(),
             sign_in_without_tls=self.cleartext_permitted,
+            path=self.path,
         )
 
     def as_json(self) -> dict[str, Any]:

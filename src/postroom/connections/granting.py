@@ -14,14 +14,14 @@ from postroom.credentials.record import Credential, credential_of, find, find_al
 from postroom.credentials.tokens import FlowName, Grant
 from postroom.credentials.types.addresses import origin, proxy_of
 from postroom.credentials.types.base import Details, Trusted
-from postroom.credentials.types.msgraph import AUTHORITY, MsGraph
+from postroom.credentials.types.msgraph import AUTHORITY, GRAPH, MsGraph
 from postroom.credentials.types.oauth_client import OAuthClient
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere
 from postroom.net.tls import Tls
 from postroom.oauth.scopes import SignInFlow, check_sign_in, default_scopes
 
-__all__ = ["CLIENT_TYPES", "Asked", "check_grant", "grant_of"]
+__all__ = ["CLIENT_TYPES", "Asked", "Client", "check_grant", "client_of", "grant_of"]
 
 CLIENT_TYPES: Final = ("oauth_client", "msgraph")
 """The types of credential that hold a client of an authorization server."""
@@ -51,16 +51,20 @@ class Asked:
     account: str
     tls: Tls
     proxy: tuple[str, int] | None
+    graph_url: str = GRAPH
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Client:
+class Client:
     """What the record of a client says; empty where it is silent, None for "ask the side"."""
 
     name: str = ""
     authority: str = ""
     client_id: str = ""
     named: tuple[tuple[str, str], ...] = ()
+    graph_url: str = ""
+    mailbox: str = ""
+    mailboxes: tuple[str, ...] = ()
     entra: bool | None = None
     way: tuple[Tls, tuple[str, int] | None] | None = None
 
@@ -68,7 +72,7 @@ class _Client:
 def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
     """The grant of one side.  Raises InvalidValue with the field in the sentence."""
     auth, where = asked.auth, f"{asked.where}.auth"
-    client = _named(tx, asked, trusted) if auth.credential else _fitting(tx, asked, trusted)
+    client = client_of(tx, asked, trusted)
     authority = _agreed(f"{where}.authority", auth.authority.rstrip("/"), client, client.authority)
     client_id = _agreed(f"{where}.client_id", auth.client_id, client, client.client_id)
     if not client.name and auth.type == "oauth_client_credentials":
@@ -86,8 +90,9 @@ def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
     account = asked.account or asked.user
     flow: SignInFlow = auth.type  # type: ignore[assignment]  # it is one of OAuth's, asked above
     scopes = tuple(auth.scopes) or default_scopes(
-        flow, asked.wires, authority=authority, shared=account != asked.user, entra=client.entra
-    )
+        flow, asked.wires, authority=authority, shared=account != asked.user,
+        graph_url=asked.graph_url, entra=client.entra,
+    )  # fmt: skip
     return Grant(
         flow=_FLOWS[auth.type], authority=authority, client_id=client_id, scopes=scopes,
         account=account, credential=client.name, redirect_uri=auth.redirect_uri,
@@ -95,7 +100,12 @@ def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
     )  # fmt: skip
 
 
-def _agreed(place: str, given: str, client: _Client, own: str) -> str:
+def client_of(tx: Tx, asked: Asked, trusted: Trusted) -> Client:
+    """The record of a side's client: the one it names, or the one that fits.  Raises InvalidValue."""
+    return _named(tx, asked, trusted) if asked.auth.credential else _fitting(tx, asked, trusted)
+
+
+def _agreed(place: str, given: str, client: Client, own: str) -> str:
     if given and own and given.casefold() != own.casefold():
         raise InvalidValue(
             place,
@@ -107,7 +117,7 @@ def _agreed(place: str, given: str, client: _Client, own: str) -> str:
     return own or given
 
 
-def _named(tx: Tx, asked: Asked, trusted: Trusted) -> _Client:
+def _named(tx: Tx, asked: Asked, trusted: Trusted) -> Client:
     place = f"{asked.where}.auth.credential"
     try:
         record = credential_of(find(tx, asked.auth.credential), None)
@@ -121,7 +131,7 @@ def _named(tx: Tx, asked: Asked, trusted: Trusted) -> _Client:
     return _client(record, trusted)
 
 
-def _fitting(tx: Tx, asked: Asked, trusted: Trusted) -> _Client:
+def _fitting(tx: Tx, asked: Asked, trusted: Trusted) -> Client:
     """The one record of this authority and client id; none is a public client."""
     wanted = (asked.auth.authority.rstrip("/").casefold(), asked.auth.client_id.casefold())
     records = (credential_of(row, None) for row in find_all(tx) if row["type"] in CLIENT_TYPES)
@@ -136,21 +146,24 @@ def _fitting(tx: Tx, asked: Asked, trusted: Trusted) -> _Client:
             f"{asked.where}.auth.credential",
             f"is needed: {names} have the same authority and client id",
         )
-    return found[0] if found else _Client()
+    return found[0] if found else Client()
 
 
-def _client(record: Credential, trusted: Trusted) -> _Client:
+def _client(record: Credential, trusted: Trusted) -> Client:
     details = Details(record.stored, {})
     if record.type == "msgraph":
         app = MsGraph.load(details, where=f"credential {record.name}")
         of_tenant = f"{AUTHORITY}/{app.tenant_id}" if app.tenant_id else ""
-        return _Client(record.name, app.authority or of_tenant, app.client_id, entra=True)
+        return Client(
+            record.name, app.authority or of_tenant, app.client_id,
+            graph_url=app.graph_url, mailbox=app.mailbox, mailboxes=tuple(app.mailboxes), entra=True,
+        )  # fmt: skip
     fields = OAuthClient.load(details, where=f"credential {record.name}")
     named = tuple((name, url) for name in _ENDPOINTS if (url := getattr(fields, name)))
     way = None
     if fields.trust or fields.proxy:
         way = Tls(trust=(trusted(fields.trust),) if fields.trust else ()), proxy_of(fields.proxy)
-    return _Client(record.name, fields.authority, fields.client_id, named, way=way)
+    return Client(record.name, fields.authority, fields.client_id, named, way=way)
 
 
 def check_grant(where: str, auth: Auth, grant: Grant) -> None:

@@ -60,6 +60,8 @@ class Resolver:
         """The same for a connection that is not saved yet."""
         merged = merge(connection, lambda name: store.get(self._tx, name))
         whole = merged.connection
+        if whole.type == "microsoft365":
+            return _effective(merged, *self._on_graph(whole))
         wires = frozenset(
             side.protocol
             for side in (whole.incoming, whole.outgoing)
@@ -135,6 +137,16 @@ class Resolver:
             return ()
 
     # ------------------------------------------------------------------ one side
+
+    def _on_graph(self, whole: Connection) -> tuple[EffectiveSide, EffectiveSide]:
+        # few connections are of that type, and OAuth is slow to load
+        from postroom.connections.microsoft365 import graph_sides
+
+        where, side = f"connection {whole.name}", whole.sides()["incoming"]
+        return graph_sides(
+            self._tx, whole, self._text, self._trusted,
+            tls=self._tls(where, side), proxy=self._proxy(where, side),
+        )  # fmt: skip
 
     def _side(
         self, name: str, place: str, side: Side | None, wires: frozenset[str]

@@ -132,15 +132,18 @@ def credentials_named(tx: Tx) -> list[tuple[str, Reference]]:
     """Every credential that a connection names, casefolded, with the place that names it."""
     found = []
     for connection in load_all(tx):
-        for place, side in connection.sides().items():
+        for place, part in connection.parts().items():
             named = {
-                "auth": side.auth.credential if side.auth else "",
-                "trust": side.trust or "",
-                "client_certificate": side.client_certificate or "",
+                "auth": part.auth.credential if part.auth else "",
+                "trust": part.trust or "",
+                "client_certificate": getattr(part, "client_certificate", "") or "",
             }
             found += [
-                (credential.casefold(), Reference("connection", connection.name, f"{place}.{part}"))
-                for part, credential in named.items()
+                (
+                    credential.casefold(),
+                    Reference("connection", connection.name, f"{place}.{field}".lstrip(".")),
+                )
+                for field, credential in named.items()
                 if credential
             ]
     return found

@@ -171,11 +171,11 @@ def of_service(tx: Tx, name: str) -> Usage:
 
 def of_variable(tx: Tx, name: str) -> Usage:
     """Every setting with a macro of that name, and what works over those connections."""
-    fields = [
-        one.name.partition(".")[2]
+    fields = dict.fromkeys(
+        one.name.removeprefix("incoming.")
         for one in describe(Connection)
-        if one.macro and one.name.startswith("incoming.")
-    ]
+        if one.macro and not one.name.startswith("outgoing.")
+    )
 
     def uses(text: str) -> bool:
         try:
@@ -184,9 +184,9 @@ def of_variable(tx: Tx, name: str) -> Usage:
             return False
 
     own = [
-        Use("connection", one.name, f"{place}.{field}")
+        Use("connection", one.name, place)
         for one in connections.load_all(tx)
-        for place, field, text in _texts(one, fields)
+        for place, text in _texts(one, fields)
         if uses(text)
     ]
     inherited = _inheriting(tx, fields, uses)
@@ -255,24 +255,24 @@ def _inheriting(tx: Tx, fields: Iterable[str], meant: Callable[[str], bool]) -> 
             merged = merge(connection, lambda other: connections.get(tx, other))
         except PostroomError:  # broken: it inherits nothing right now
             continue
-        for place, field, text in _texts(merged.connection, wanted):
-            parent = merged.inherited.get(f"{place}.{field}")
+        for place, text in _texts(merged.connection, wanted):
+            parent = merged.inherited.get(place)
             if parent and meant(text):
-                found.append(Use("connection", connection.name, f"{place}.{field}", via=parent))
+                found.append(Use("connection", connection.name, place, via=parent))
     return found
 
 
-def _texts(connection: Connection, fields: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Side, field (dotted) and text of what a connection says itself; of ``auth`` its credential."""
-    for place, side in connection.sides().items():
+def _texts(connection: Connection, fields: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Field (dotted) and text of what a connection says itself; of ``auth`` its credential."""
+    for place, part in connection.parts().items():
         for field in fields:
-            value: Any = side
-            for part in field.split("."):
-                value = getattr(value, part, None)
+            value: Any = part
+            for step in field.split("."):
+                value = getattr(value, step, None)
             named = getattr(value, "credential", value)
             for text in named if isinstance(named, list) else [named]:
                 if isinstance(text, str) and text:
-                    yield place, field, text
+                    yield f"{place}.{field}".lstrip("."), text
 
 
 def _waiting(tx: Tx, service: str) -> list[Use]:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from postroom.clock import timestamp
+from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.clients import client_of
 from postroom.credentials.tokens.endpoints import forget
@@ -121,7 +122,7 @@ class SigningIn:
             actor=actor,
             purpose=f"sign in {grant.label}",
         )
-        return client_of(grant, opened.fields)
+        return client_of(grant, opened.fields, proofs.standing(tx, opened.credential.id))
 
     async def _finish(self, new: TokenGrant) -> Done:
         who = signed_in(new)
@@ -161,6 +162,11 @@ class SigningIn:
             flow=grant.flow, identity=access.identity, state=SIGNED_IN, proof=new.proof, now=now,
             actor=self._asked.actor, due=now + KEEP_ALIVE, id=row["id"],
         )  # fmt: skip
+        if new.proof:
+            record = self._kept.store.get(tx, grant.credential).id
+            proofs.refused(tx, record, new.refused, why=new.why, now=now)
+            was = proofs.standing(tx, record).current
+            proofs.worked(tx, record, new.proof, was=was, now=now)
         rows.drop_access(tx, keyring, row["id"])
         rows.forget_others(tx, keyring, row["id"], 0)
         whole = rows.ensure(tx, grant, now=now)
@@ -192,7 +198,8 @@ async def sign_out(db: Database, kept: Kept, renewal: Renewal, grant: Grant, *, 
         found = kept.store.open(
             tx, grant.credential, line=grant.token_line, actor=actor, purpose="sign out"
         )
-        return client_of(grant, found.fields, proven=row["proof"]), token
+        stands = proofs.standing(tx, found.credential.id)
+        return client_of(grant, found.fields, stands), token
 
     def gone(tx: Tx) -> None:
         rows.destroy(tx, kept.keyring, grant.sign_in)

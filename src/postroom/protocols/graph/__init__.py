@@ -11,5 +11,6 @@ changing    flags, move, copy, delete  searching  SEARCH by $filter and $search
 from __future__ import annotations
 
 from postroom.protocols.graph.store import GraphStore, open_store
+from postroom.protocols.graph.transport import GraphTransport, open_transport
 
-__all__ = ["GraphStore", "open_store"]
+__all__ = ["GraphStore", "GraphTransport", "open_store", "open_transport"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from postroom.clock import monotonic
+from postroom.errors import WireError
+from postroom.protocols.base import OpenSpool, Page
 from postroom.protocols.graph.fetching import FetchVerb
 from postroom.protocols.graph.requests import Single, quoted
 
@@ -68,6 +70,12 @@ class ChangeVerbs(FetchVerb):
         for answer in await self._requests.batch(asked, step="folder"):
             self._left(answer, "folder")
         return True
+
+    def arrivals(self, cursor: str, spool: OpenSpool) -> AsyncIterator[Page]:
+        """Raises WireError(``not_supported``): contents come one by one."""
+        raise WireError(
+            "Microsoft Graph gives no contents along with a listing.", code="not_supported"
+        )
 
     async def append(self, folder: str, message: bytes, *, flags: Sequence[str] = ()) -> str:
         """Raises WireError(``not_supported``): it would lie there as a draft."""

@@ -1,0 +1,94 @@
+"""A connection to Microsoft 365: both its sides on Graph, out of one mailbox and one sign-in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from postroom.connections.connection import Auth, Connection
+from postroom.connections.effective import EffectiveSide
+from postroom.connections.granting import Asked, Client, client_of, grant_of
+from postroom.credentials.types.addresses import origin
+from postroom.credentials.types.base import Trusted
+from postroom.credentials.types.msgraph import GRAPH
+from postroom.db import Tx
+from postroom.errors import InvalidValue
+from postroom.net.tls import Tls
+
+__all__ = ["graph_sides"]
+
+_WIRES: Final = frozenset({"graph"})
+_VERSION: Final = "/v1.0"
+
+
+def graph_sides(
+    tx: Tx,
+    whole: Connection,
+    text: Callable[[str, str | None], str],
+    trusted: Trusted,
+    *,
+    tls: Tls,
+    proxy: tuple[str, int] | None,
+) -> tuple[EffectiveSide, EffectiveSide]:
+    """The incoming and the outgoing side.  ``text`` expands macros, told the place of a value.
+
+    The mailbox is the connection's, else the credential's, else that of whoever signs in.  Raises
+    InvalidValue with the field in the sentence.
+    """
+    where = f"connection {whole.name}"
+    if whole.auth is None:
+        raise InvalidValue(f"{where}: auth", "is needed: Microsoft 365 is signed in to by OAuth")
+    auth = _expanded(whole.auth, where, text)
+    asked = Asked(
+        where, auth, _WIRES, user=text(f"{where}.mailbox", whole.mailbox),
+        account=text(f"{where}.account", whole.account), tls=tls, proxy=proxy,
+    )  # fmt: skip
+    client = client_of(tx, asked, trusted)
+    url = text(f"{where}.graph_url", whole.graph_url) or client.graph_url or GRAPH
+    mailbox = asked.user or client.mailbox
+    asked = dataclasses.replace(asked, user=mailbox, graph_url=url)
+    grant = grant_of(tx, asked, trusted)
+    if not grant.personal:
+        _permitted(where, mailbox, client)
+    host, port, path = _place(where, url)
+    incoming = EffectiveSide(
+        place="incoming", protocol="graph", host=host, port=port, path=path, security="tls",
+        user=mailbox, auth=auth, grant=grant, tls=dataclasses.replace(tls, check_name=True),
+        trust=whole.trust or "", proxy=proxy, read_only=bool(whole.read_only),
+    )  # fmt: skip
+    return incoming, dataclasses.replace(incoming, place="outgoing", read_only=False)
+
+
+def _expanded(auth: Auth, where: str, text: Callable[[str, str | None], str]) -> Auth:
+    values: dict[str, Any] = {
+        name: text(f"{where}.auth.{name}", getattr(auth, name))
+        for name in ("authority", "client_id", "redirect_uri")
+    }
+    values["scopes"] = [text(f"{where}.auth.scopes", scope) for scope in auth.scopes]
+    return auth.model_copy(update=values)
+
+
+def _permitted(where: str, mailbox: str, client: Client) -> None:
+    """An application of Entra may open every mailbox of its tenant; the record says which it may."""
+    allowed = [each.lower() for each in (*client.mailboxes, client.mailbox) if each]
+    if not mailbox or not client.mailboxes:
+        return
+    name = mailbox.lower()
+    if any(name == each or (each.startswith("*@") and name.endswith(each[1:])) for each in allowed):
+        return
+    raise InvalidValue(
+        f"{where}.mailbox",
+        f"credential {client.name} is not for {mailbox}: its mailboxes are {', '.join(allowed)}",
+    )
+
+
+def _place(where: str, url: str) -> tuple[str, int, str]:
+    """Host, port and where the API begins; without a path, its version 1.0."""
+    try:
+        host, port = origin(url)
+    except ValueError as error:
+        raise InvalidValue(f"{where}.graph_url", str(error)) from None
+    path = urlsplit(url).path.rstrip("/")
+    return host, port, path or _VERSION
