@@ -218,8 +218,10 @@ class Opener:
             sides.append("outgoing")
         return sides
 
-    async def worked(self, prepared: Prepared) -> None:
-        """Note that the other side accepted what was presented, and who used the connection."""
+    async def worked(self, prepared: Prepared, opened: object) -> None:
+        """Note that the other side accepted what was presented, who used the connection, and what
+        the server wants a person to read.
+        """
 
         def body(tx: Tx) -> None:
             now = timestamp()
@@ -232,13 +234,9 @@ class Opener:
                 events.record(tx, prepared.name, event, actor=self._actor, side=side)
 
         await self._db.write(body)
-
-    async def alerted(self, prepared: Prepared, opened: object) -> list[str]:
-        """What the server wants a person to read; noted in the connection's log."""
-        alerts, side = alerts_of(opened), prepared.side.place
         if prepared.noun == "connection":
-            await note_alerts(self._db, prepared.name, alerts, side=side, actor=self._actor)
-        return alerts
+            side, actor = prepared.side.place, self._actor
+            await note_alerts(self._db, prepared.name, alerts_of(opened), side=side, actor=actor)
 
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
@@ -273,8 +271,7 @@ class Opener:
 
     async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
         try:
-            await self.worked(prepared)
-            await self.alerted(prepared, opened)
+            await self.worked(prepared, opened)
         except BaseException:
             opened.abandon()
             raise
