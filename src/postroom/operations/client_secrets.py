@@ -98,7 +98,9 @@ class ClientSecrets:
             if error.code in ("locked", "unreadable"):
                 raise
             return await self._not_proven(record, label, error, served)
-        await self._desk.change(lambda tx: wake(tx, usage.of_credential(tx, record.name).uses))
+        await self._desk.change(
+            lambda tx: wake(tx, usage.of_credential(tx, record.name).uses, failing=True)
+        )
         return Proof(record.name, label, await self._state(record, label), True, served=served)
 
     async def list(self, name: str) -> builtins.list[dict[str, Any]]:
