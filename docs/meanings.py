@@ -19,6 +19,8 @@ VARIABLES: Final[dict[str, str]] = {
     "POSTROOM_PASSPHRASE": "The passphrase, for the key source `passphrase:`.",
     "POSTROOM_PUBLIC_ONLY": "`1` refuses to dial loopback and private addresses too.",
     "POSTROOM_AUDIT_KEEP": "How long the audit record is kept, such as `90d`; `400d` if it is not set.",
+    "POSTROOM_DEVICE_FLOW": "`0` forbids to sign in by a code that is typed on another device: such codes "
+    "are phished. A browser on the machine and `connection signin --link` go on working.",
     "POSTROOM_URL": "Reserved for rooms that are served elsewhere. This release refuses to start while "
     "it is set.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "

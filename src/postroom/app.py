@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
+    from postroom.operations.client_secrets import ClientSecrets
     from postroom.operations.collecting import Collecting
     from postroom.operations.connections import Connections
     from postroom.operations.credentials import Credentials
@@ -62,6 +63,7 @@ Tell = Callable[[int, int], None]
 _NOUNS: Final = {
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
+    "client_secrets": ("client_secrets", "ClientSecrets"),
     "collecting": ("collecting", "Collecting"),
     "connections": ("connections", "Connections"),
     "credentials": ("credentials", "Credentials"),
@@ -93,6 +95,7 @@ class Room:
 
     audit: Audit
     backup: Backup
+    client_secrets: ClientSecrets
     collecting: Collecting
     connections: Connections
     credentials: Credentials
@@ -273,6 +276,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }
     return Room(settings, desk, start.warning, beside)

@@ -73,6 +73,7 @@ CODES: Final[dict[str, Code]] = {
     "masked_value_submitted": Code(WRONG_USE, 422),
     "unknown_variable": Code(WRONG_USE, 422),
     # refused
+    "mistake": Code(FAILED, 500),
     "refused": Code(FAILED, 409),
     "name_taken": Code(FAILED, 409),
     "in_use": Code(FAILED, 409),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from typing import TextIO
 
 from postroom.clock import rfc3339
@@ -67,10 +68,20 @@ class JsonFormatter(_Scrubbed):
                 "level": record.levelname.lower(),
                 "part": record.name.removeprefix("postroom."),
                 "event": self.clean(_message(record)),
-                **{key: self.clean(told) for key, told in getattr(record, "about", {}).items()},
+                **{
+                    key: self.clean(told)
+                    for key, told in (getattr(record, "about", {}) | _trace(record)).items()
+                },
             },
             ensure_ascii=False,
         )
+
+
+def _trace(record: logging.LogRecord) -> dict[str, str]:
+    """Where an exception was raised that nobody expected."""
+    if not record.exc_info or record.exc_info[1] is None:
+        return {}
+    return {"trace": "".join(traceback.format_exception(record.exc_info[1]))}
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -24,13 +24,15 @@ class Settings(NamedTuple):
     """``room`` is the data directory; ``kek`` a KEK source or None for the room's own key file.
 
     ``public_only`` refuses to dial loopback and private addresses too.  ``audit_keep`` is for how
-    many seconds the audit record is kept at least.
+    many seconds the audit record is kept at least.  ``device_flow``: whether a person may sign in by a
+    code that is typed on another device (RFC 8628, 5.4: such codes are phished).
     """
 
     room: Path
     kek: str | None = None
     public_only: bool = False
     audit_keep: float = _KEEP
+    device_flow: bool = True
 
 
 def settings_of(
@@ -40,10 +42,10 @@ def settings_of(
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``,
-    ``POSTROOM_PUBLIC_ONLY``, ``POSTROOM_AUDIT_KEEP``), else the defaults.
+    ``POSTROOM_PUBLIC_ONLY``, ``POSTROOM_AUDIT_KEEP``, ``POSTROOM_DEVICE_FLOW``), else the defaults.
 
     Raises RoomError on Windows, for settings of a later release, for a POSTROOM_KEK without a kind
-    of source and for a POSTROOM_PUBLIC_ONLY that says neither yes nor no.
+    of source and for a POSTROOM_PUBLIC_ONLY or POSTROOM_DEVICE_FLOW that says neither yes nor no.
     """
     env = os.environ if environ is None else environ
     if sys.platform == "win32":
@@ -64,20 +66,28 @@ def settings_of(
     return Settings(
         Path(chosen).expanduser().absolute(),
         kek or env.get("POSTROOM_KEK") or None,
-        _public_only(env.get("POSTROOM_PUBLIC_ONLY", "")),
+        _said(
+            "POSTROOM_PUBLIC_ONLY",
+            env,
+            "Set it to 1 to dial public addresses only, to 0 or not at all otherwise.",
+        ),
         _audit_keep(env.get("POSTROOM_AUDIT_KEEP")),
+        not env.get("POSTROOM_DEVICE_FLOW")
+        or _said(
+            "POSTROOM_DEVICE_FLOW",
+            env,
+            "Set it to 0 to forbid the device flow, to 1 or not at all to permit it.",
+        ),
     )
 
 
-def _public_only(text: str) -> bool:
+def _said(name: str, env: Mapping[str, str], hint: str) -> bool:
     """A word that is neither is no no: what was meant to protect would not."""
+    text = env.get(name, "")
     word = text.strip().lower()
     if word in _YES or word in _NO:
         return word in _YES
-    raise RoomError(
-        f"POSTROOM_PUBLIC_ONLY is {text!r}, which is neither yes nor no.",
-        hint="Set it to 1 to dial public addresses only, to 0 or not at all otherwise.",
-    )
+    raise RoomError(f"{name} is {text!r}, which is neither yes nor no.", hint=hint)
 
 
 def _audit_keep(text: str | None) -> float:

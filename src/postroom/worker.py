@@ -9,7 +9,7 @@ from typing import Any, Final
 from postroom.app import Room
 from postroom.clock import monotonic
 from postroom.db import moved_away
-from postroom.errors import PostroomError
+from postroom.errors import PostroomError, RoomError
 from postroom.log import about, logger
 from postroom.sources.watcher import give_up
 
@@ -21,6 +21,8 @@ COPY_SECONDS: Final = 2.0
 """How long the copies of a few messages are gathered, so that they share a sign-in."""
 MOST_SOURCES: Final = 2000
 """Sources that one worker watches at the same time; one that is due much later is not watched."""
+BROKEN_SECONDS: Final = 5.0
+"""How long sending waits where the room cannot be read or written."""
 TIDY_SECONDS: Final = 3600.0
 CHECKPOINT_SECONDS: Final = 60.0
 SIGN_IN_SECONDS: Final = 60.0
@@ -108,7 +110,12 @@ class Worker:
         version = -1
         due = 0.0
         while True:
-            seen = self._room.desk.db.data_version()
+            try:
+                seen = self._room.desk.db.data_version()
+            except RoomError as error:  # a disk that fails for a moment does not end all sending
+                _log.warning("outbox: %s", error)
+                await asyncio.sleep(BROKEN_SECONDS)
+                continue
             if seen != version or monotonic() >= due:
                 version = seen
                 due = monotonic() + await self._drain()
@@ -120,7 +127,7 @@ class Worker:
             done = await self._dispatcher.drain(roles=self._roles)
         except PostroomError as error:
             _log.warning("outbox: %s", error)
-            return 5.0
+            return BROKEN_SECONDS
         if done.error is not None:
             over = done.error.facts.get("connection", "")
             told = about(connection=over, code=done.error.code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -39,6 +40,7 @@ class Terminal:
         )  # fmt: skip
         os.close(theirs)
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end inside a character
 
     def __enter__(self) -> Self:
         return self
@@ -87,5 +89,5 @@ class Terminal:
             came = os.read(self._ours, 65536)
         except OSError:  # Linux's way to say that the other end was closed
             return False
-        self.seen += came.decode().replace("\r\n", "\n")
+        self.seen += self._decoder.decode(came).replace("\r\n", "\n")
         return bool(came)

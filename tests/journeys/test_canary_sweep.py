@@ -411,7 +411,7 @@ THE_REST: Final = (
     "service show acme", "service set acme --description x", "service copy acme two",
     "service usage acme", "service hold acme", "service release acme", "service delete two --yes",
     "outbox show {item}", "outbox hold {item}", "outbox release {item}", "outbox retry {item}",
-    "outbox drain", "outbox cancel {item}", "mail search --via acme subject Hello",
+    "outbox settle {item}", "outbox drain", "outbox cancel {item}", "mail search --via acme subject Hello",
     "mail read {mail} --via acme", "mail save {mail} --via acme --to {tmp}",
     "mail flag {mail} --via acme --set seen", "mail copy {mail} --via acme --to Archive",
     "mail reply {mail} --via acme --text x", "mail forward {mail} --via acme --to a@ground.test",
@@ -421,7 +421,8 @@ THE_REST: Final = (
     "keys kek add file:{new} --make", "keys kit --to {kit}", "keys kek retire nonsense",
     "upgrade", "audit heads --to {heads}", "audit accept --why x", "backup create --to {backup}",
     "backup verify {backup}", "backup restore {backup}",
-    "connection delete two --yes", "credential delete bad --yes",
+    "connection signin acme", "connection signout acme", "connection signins", "guide microsoft",
+    "connection delete two --yes", "credential delete bad --yes", "erase nobody@ground.test --yes",
 )  # fmt: skip
 """Every other verb; some of these are refused, which is as good."""
 ELSEWHERE: Final = {

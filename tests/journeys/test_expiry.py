@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from postroom.clock import now
+from postroom.clock import now, timestamp
 from tests.journeys.conftest import Cli
 
 if TYPE_CHECKING:
@@ -74,11 +74,22 @@ def test_the_list_says_what_ends_next_and_in_how_many_days(dated: Cli) -> None:
 
 
 def test_only_what_ends_within_a_time(dated: Cli) -> None:
-    """The nearest end first; what ended already is the most urgent."""
-    items = dated("credential", "list", "--expiring", "30d", "--json").json["items"]
-    assert [one["name"] for one in items] == ["gone", "near", "ca"]
+    """Each end by itself, the nearest first; what ended already is the most urgent."""
+    answer = dated("credential", "list", "--expiring", "30d", "--json")
+    assert answer.status == 1
+    assert [(one["name"], one["days"], one["kind"]) for one in answer.json["items"]] == [
+        ("gone", -3, "certificate"),
+        ("near", -1, "password"),
+        ("ca", 5, "certificate"),
+        ("near", 12, "password"),
+    ]
+    assert answer.json["counts"] == "2 certificates, 2 passwords"
     items = dated("credential", "list", "--expiring", "2d", "--json").json["items"]
     assert [one["name"] for one in items] == ["gone", "near"]
+    dated("credential", "delete", "gone", "--yes")
+    dated("credential", "set", "near", "--clear", "rotate_after")
+    nothing = dated("credential", "list", "--expiring", "2d")
+    assert (nothing.status, nothing.out) == (0, "Nothing ends within 2d.\n")
     wrong = dated("credential", "list", "--expiring", "30")
     assert (wrong.status, "--expiring" in wrong.err) == (2, True)
 
@@ -103,6 +114,38 @@ def test_a_client_secret_ends_by_its_own_date(cli: Cli, monkeypatch: pytest.Monk
                  "--set", f"client_secrets.2026a.valid_until={day(7)}")  # fmt: skip
     assert answer.status == 0, answer.err
     assert f"Its client secret 2026a expires in 7 days, on {day(7)}." in answer.out
+
+
+def test_what_ends_names_the_sources_and_services_that_stop(cli: Cli, wired: User) -> None:
+    """The password of a connection, and everything that works over it."""
+    cli("credential", "set", "acme-login", "--expires-at", day(6), "--rotate-after", day(2))
+    answer = cli("credential", "list", "--expiring", "30d", "--json")
+    items = [one for one in answer.json["items"] if one["name"] == "acme-login"]
+    found = [(one["what"], one["stops"]) for one in items]
+    assert found == [
+        ("rotate_after", []),  # a date to think of: nothing stops
+        ("expires_at", ["source orders-in", "service orders-out"]),
+    ]
+    shown = cli("credential", "list", "--expiring", "30d")
+    assert "source orders-in, service orders-out" in shown.out
+    assert "2 passwords." in shown.err
+
+
+def test_what_nobody_has_used_for_a_long_time(
+    cli: Cli, wired: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened or accepted long ago, or never; what was made lately is not among it."""
+    assert cli("connection", "test", "acme").status == 0
+    assert cli("credential", "list", "--unused", "90d").out.startswith("Every credential was used")
+    cli("credential", "add", "old", "--type", "password", "--user-name", "a")
+    later = timestamp() + 91 * 86_400
+    monkeypatch.setattr("postroom.operations.ends.timestamp", lambda: later)
+    items = cli("credential", "list", "--unused", "90d", "--json").json["items"]
+    assert {one["name"]: bool(one["used_at"]) for one in items} == {
+        "acme-login": True, "ground-ca": True, "old": False,
+    }  # fmt: skip
+    used = cli("credential", "usage", "acme-login", "--json").json
+    assert (used["used_at"] is not None, used["used_by"][:6]) == (True, "local:")
 
 
 def test_the_date_warns_and_is_no_barrier(cli: Cli, wired: User) -> None:

@@ -278,6 +278,15 @@ def test_a_kit_overwrites_nothing_and_is_not_written_beside_the_room(
     assert acme("audit", "list", "--noun", "keys", "--json").json["items"] == []
 
 
+def test_a_kit_is_written_down_before_it_is_written(acme: Cli) -> None:
+    """No copy of the key without a row that says who made it; a row without a copy harms nobody."""
+    failed = acme("keys", "kit", "--to", "/proc/nowhere/kit.txt")
+    assert failed.status == 78, failed.err
+    [row] = acme("audit", "list", "--noun", "keys", "--json").json["items"]
+    assert row["action"] == "kit"
+    assert "There is no recovery kit" in acme("keys", "status").out
+
+
 # ------------------------------------------------------------------ the doctor
 
 

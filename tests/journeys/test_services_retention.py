@@ -6,6 +6,7 @@ import pytest
 
 from postroom.app import Room
 from postroom.errors import NotThere
+from postroom.services import retention
 from postroom.settings import Settings
 from tests.child import Child
 from tests.ground import Ground
@@ -43,6 +44,19 @@ async def content(post: Outgoing, item: str) -> bytes:
         return await post.room.outbox.content(item)
     except NotThere:
         return b""
+
+
+async def test_it_goes_on_until_nothing_is_over_its_time(
+    post: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In small steps, and all of it in one hour."""
+    monkeypatch.setattr(retention, "PURGE_ROWS", 1)
+    await post.service()
+    items = [await finished(post, 90.1, f"{number}") for number in range(3)]
+    await post.room.email.purge()
+    for item in items:
+        with pytest.raises(NotThere):
+            await post.show(item)
 
 
 async def test_a_worker_removes_what_is_over_its_time(post: Outgoing, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli import show, versions
+from postroom.cli import client_secrets, show, versions
 from postroom.cli.asking import (
     ask_description,
     ask_for_lacking,
@@ -24,7 +24,7 @@ from postroom.cli.run import agreed, confirm, in_room, rebinding
 from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
-from postroom.errors import InvalidValue, WrongUse
+from postroom.errors import FAILED, OK, InvalidValue, WrongUse
 from postroom.operations.declared import credential_fields, credential_types
 from postroom.operations.presetting import client_details
 
@@ -53,12 +53,23 @@ Rebind = Annotated[
 @app.verb("list")
 def list_(
     expiring: Annotated[
-        str, typer.Option(metavar="TIME", help="Only what ends within that time, such as 30d.")
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="What ends within that time, such as 30d, and what stops then; status 1 if anything.",
+        ),
     ] = "",
-) -> None:
+    unused: Annotated[
+        str, typer.Option(metavar="TIME", help="Only those nobody used for so long, such as 90d.")
+    ] = "",
+) -> int:
     """Every credential: type, state, what of it ends next, how often it is used."""
-    within = seconds_of(expiring, "--expiring") if expiring else None
-    rows = in_room(lambda room: room.credentials.list(expiring=within))
+    if expiring and unused:
+        raise WrongUse("Ask for what ends, or for what nobody used: not for both at once.")
+    if expiring:
+        return _ends(expiring, seconds_of(expiring, "--expiring"))
+    idle = seconds_of(unused, "--unused") if unused else None
+    rows = in_room(lambda room: room.credentials.list(unused=idle))
     if not OPTIONS.json:
         rows = [{**row, "ends": _next_end(row["due"])} for row in rows]
     show.items(
@@ -68,14 +79,40 @@ def list_(
             ("type", "TYPE"),
             ("state", "STATE"),
             ("used_by", "USED BY"),
+            ("used_at", "LAST USED"),
             ("ends", "NEXT END"),
             ("description", "DESCRIPTION"),
         ),
-        empty=f"No credential ends within {expiring}."
-        if expiring
+        empty=f"Every credential was used within {unused}."
+        if unused
         else "No credentials yet. Make one: postroom credential add NAME --type password",
         give=("description", "ends"),
     )
+    return OK
+
+
+def _ends(within: str, seconds: float) -> int:
+    """What ends, and what stops with it; status 1 when there is anything."""
+    rows = in_room(lambda room: room.credentials.list(expiring=seconds))
+    from postroom.operations.ends import counted  # loads the rooms: not for --help
+
+    total = counted(rows)
+    show.items(
+        rows,
+        (
+            ("name", "NAME"),
+            ("days", "DAYS LEFT"),
+            ("says", "WHAT"),
+            ("stops", "STOPS"),
+            ("instead", "GOES ON WITH"),
+        ),
+        empty=f"Nothing ends within {within}.",
+        give=("says", "stops"),
+        counts=total,
+    )
+    if rows:
+        show.note(f"Due within {within}: {total}.")
+    return FAILED if rows else OK
 
 
 @app.verb("show")
@@ -280,6 +317,7 @@ def test(name: Name) -> int:
 
 
 app.registered_commands += versions.app.registered_commands
+app.add_typer(client_secrets.app, name="secret")
 
 
 def _clear_head(given: Given, own: set[str]) -> list[str]:

@@ -13,7 +13,7 @@ from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields import Described, Fields, assign, describe, nearest, sealed_in
 from postroom.secret import Secret
 
-__all__ = ["Given", "changes_of", "flag_for", "read_flags"]
+__all__ = ["Given", "changes_of", "flag_for", "read_flags", "secret_from"]
 
 _SECRET_WAYS = ("-from-env", "-from-file", "-stdin")
 
@@ -116,7 +116,7 @@ def _flag(
             if not open_names and _secret_place(base, fields) != base:
                 raise _whole_map(base, fields)
             source = "" if way == "-stdin" else value if value is not None else _next(word, rest)
-            _put(given, base, fields, _secret(way, source))
+            _put(given, base, fields, secret_from(way, source))
             return
     negated = name.removeprefix("no_")
     if name not in fields and negated in fields and fields[negated].type == "yes or no":
@@ -232,7 +232,8 @@ def _put(given: Given, name: str, fields: dict[str, Described], secret: Secret) 
         given.values[name] = secret if field.sealed else str(secret.reveal())
 
 
-def _secret(way: str, source: str) -> Secret:
+def secret_from(way: str, source: str) -> Secret:
+    """A secret as a flag that ends in ``-from-env``, ``-from-file`` or ``-stdin`` says where it is."""
     if way == "-from-env":
         if source not in os.environ:
             raise InvalidValue("", f"the environment variable {source} is not set")

@@ -28,6 +28,6 @@ def failed(error: PostroomError) -> None:
     _LOG.error("%s", error.sentence, extra=about(code=error.code, next=error.hint, said=said))
 
 
-def mistake(error: Exception, trace: str) -> None:
+def mistake(error: PostroomError, trace: str) -> None:
     """A mistake of ours, and where it happened."""
-    _LOG.error("%s", f"{type(error).__name__}: {error}", extra=about(trace=trace))
+    _LOG.error("%s", error.sentence, extra=about(code=error.code, trace=trace))

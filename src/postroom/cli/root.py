@@ -48,6 +48,11 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
 WORKER: Final = "worker"
 """The verb whose standard error is a log: for people on a terminal, else for programs."""
 
+_REPORT: Final = "Report the lines above, with the version (postroom --version)."
+_AGAIN: Final = (
+    "Report it: the same command with --verbose shows where it happened, for the report."
+)
+
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
@@ -164,13 +169,23 @@ def _usage(error: Any) -> int:
 
 
 def _mistake(error: Exception) -> int:
-    """A mistake of ours: where it happened, for a bug report, without any secret that is open."""
-    told = "".join(traceback.format_exception(error))
+    """A mistake of ours: a sentence as of any error, and with --verbose where it happened.
+
+    No secret that is open is in either.
+    """
+    clean = Scrubber(open_secrets()).text
+    told = PostroomError(
+        f"This is a mistake of Postroom: {clean(f'{type(error).__name__}: {error}')}",
+        code="mistake",
+        hint=_REPORT if OPTIONS.verbose else _AGAIN,
+    )
+    trace = clean("".join(traceback.format_exception(error)))
     if OPTIONS.logs:
-        _logged().mistake(error, told)
-        return FAILED
-    print(Scrubber(open_secrets()).text(told), end="", file=sys.stderr)
-    return FAILED
+        _logged().mistake(told, trace)
+        return told.exit_status
+    if OPTIONS.verbose:
+        print(trace, end="", file=sys.stderr)
+    return report(told)
 
 
 def report(error: PostroomError) -> int:

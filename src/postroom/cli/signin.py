@@ -6,26 +6,28 @@ import asyncio
 import contextlib
 import io
 import sys
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import typer
 
 from postroom.cli import show
 from postroom.cli.options import OPTIONS
-from postroom.cli.run import in_room
+from postroom.cli.run import ask_plain, in_room, may_ask
 from postroom.cli.verbs import Verbs
 from postroom.clock import rfc3339, timestamp
+from postroom.errors import WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.operations.signins import SignedInAs
 
-__all__ = ["app"]
+__all__ = ["Reach", "app", "reaching", "show_signed_in", "signed_in"]
 
 app = Verbs()
 
 Name = Annotated[str, typer.Argument(help="Name of the connection.")]
+_LONGEST_ADDRESS: Final = 20_000
 _MARGIN = 2  # light modules around a QR code: fewer than its standard says, enough for cameras
 
 
@@ -39,25 +41,82 @@ def signin(
             help="device: a code typed elsewhere; browser: on this machine. Default: as saved.",
         ),
     ] = None,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="An address for the owner of the mailbox, for any machine."),
+    ] = False,
+    answer_from_stdin: Annotated[
+        bool,
+        typer.Option("--answer-from-stdin", help="With --link: read where their browser ended."),
+    ] = False,
 ) -> None:
-    """Sign in by OAuth as the account of a connection; once, until somebody revokes it."""
+    """Sign in by OAuth as the account of a connection; once, until somebody revokes it.
 
-    async def body(room: Room) -> list[SignedInAs]:
-        async with _counting() as told:
+    With --link the owner of the mailbox, who needs no access to this machine, opens an address and signs
+    in: once, within 30 minutes, and as nobody but the account. Their browser then ends at an address that
+    does not load; it is copied from the address bar and pasted here. Without this command, which keeps
+    the other half, that address is of no use to anybody.
+    """
+    if how is not None and link:
+        raise WrongUse("--how and --link are two ways to do one thing: give one of them.")
+    if answer_from_stdin and not link:
+        raise WrongUse("--answer-from-stdin goes with --link.")
+    show_signed_in(
+        in_room(lambda room: signed_in(room, name, "link" if link else how, answer_from_stdin))
+    )
+    show.note(f"Test it: postroom connection test {name}")
 
-            def tell(step: Any) -> None:
-                told.append(_ends(step))
-                _show_step(step)
 
-            return await room.signins.sign_in(name, tell, how=how)
+async def signed_in(
+    room: Room, name: str, how: Any, answer_from_stdin: bool = False
+) -> list[SignedInAs]:
+    """Sign in for a connection, with a terminal that counts the time down."""
+    async with reaching(how == "link", answer_from_stdin) as way:
+        return await room.signins.sign_in(name, way.tell, how=how, paste=way.paste)
 
-    for done in in_room(body):
+
+def show_signed_in(found: Iterable[SignedInAs]) -> None:
+    """Who signed in, and for what."""
+    for done in found:
         who = done.identity or done.account or "an account that the server does not name"
         served = ", ".join(done.connections)
         show.say(f"Signed in as {who}, for {served}.", **done.as_json())
         if done.extra:
             show.note(f"Note: granted besides, without being asked for: {', '.join(done.extra)}.")
-    show.note(f"Test it: postroom connection test {name}")
+
+
+class Reach(NamedTuple):
+    """What shows a person what to do, and what asks where their browser ended."""
+
+    tell: Callable[[Any], None]
+    paste: Callable[[Any], Awaitable[str]]
+
+
+@contextlib.asynccontextmanager
+async def reaching(link: bool, answer_from_stdin: bool = False) -> AsyncIterator[Reach]:
+    """The way to a person at this terminal, while it is open."""
+    async with _counting() as told:
+
+        def tell(step: Any) -> None:
+            if not link:
+                told.append(_ends(step))
+            _show_step(step, link=link)
+
+        async def paste(step: Any) -> str:
+            return _pasted(answer_from_stdin)  # nothing else runs that could not wait
+
+        yield Reach(tell, paste)
+
+
+def _pasted(from_stdin: bool) -> str:
+    """The address that the owner's browser ended at; it opens nothing without this process."""
+    if from_stdin:
+        return sys.stdin.readline(_LONGEST_ADDRESS)
+    if not may_ask():
+        raise WrongUse(
+            "Nobody is here to paste the answer.", hint="Give it with --answer-from-stdin."
+        )
+    return ask_plain("The address where their browser ended")
 
 
 @app.verb()
@@ -98,19 +157,34 @@ def _ends(step: Any) -> float:
     return expires if expires is not None else step.begun_at + 600.0
 
 
-def _show_step(step: Any) -> None:
+def _show_step(step: Any, *, link: bool = False) -> None:
     """What the person has to do.  It goes to standard error: the answer is what comes in the end."""
     until = rfc3339(_ends(step))
-    if not hasattr(step, "user_code"):
-        show.note("Open this address in a browser on this machine, and sign in:")
+    who = f" as {step.account}" if step.account else ""
+    if link:
+        show.note(
+            f"Send this address to the owner of {step.account}. It is good once, for 30 minutes:"
+        )
         show.note(f"  {step.url}")
-        show.note(f"Waiting until {until}.")
+        show.note(
+            f"They open it, sign in{who}, and agree. Then their browser shows an address that begins "
+            f"with {step.redirect_uri} and does not load: they copy it whole from the address bar and "
+            "send it back."
+        )
+        return
+    if not hasattr(step, "user_code"):
+        show.note(f"Open this address in a browser on this machine, and sign in{who}:")
+        show.note(f"  {step.url}")
+        show.note(f"Waiting until {until}. On another machine: --link in the place of this.")
         return
     show.note(f"Open {step.verification_uri} on any device, and type this code:")
     show.note(f"  {step.user_code}")
     if sys.stderr.isatty() and not OPTIONS.json:
         print(_qr(step.verification_uri_complete or step.verification_uri), file=sys.stderr)
-    show.note(f"Waiting until {until}. Only the owner of the account should type it.")
+    show.note(f"Sign in there{who}. Waiting until {until}.")
+    show.note(
+        "Only the owner of the account should type it, and never because a message asked them to."
+    )
 
 
 def _qr(address: str) -> str:

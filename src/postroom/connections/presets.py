@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["PRESETS", "SEEN", "TENANT", "Preset", "Wire", "asks_of"]
+__all__ = ["PRESETS", "SEEN", "TENANT", "Preset", "Wire", "asks_of", "of_authority"]
 
 SEEN: Final = "2026-11-29"
 TENANT: Final = "TENANT"
@@ -25,7 +25,8 @@ class Preset(NamedTuple):
     ``flows``: the types of ``auth`` that work there, the best first.  ``endpoints``: those on another
     origin than the authority, which have to be named.  ``scopes``: of a person's sign-in by wire;
     empty where they follow from the authority.  ``asks``: what the address of a sign-in says besides.
-    ``openid``: whether the server says who signed in when it is asked for.
+    ``openid``: whether the server says who signed in when it is asked for.  ``refresh_days``: after
+    how many days without use it ends a refresh token; None where it does not say.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Preset(NamedTuple):
     scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     asks: tuple[tuple[str, str], ...] = ()
     openid: bool = False
+    refresh_days: int | None = None
     domains: tuple[str, ...] = ()
     quirks: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ PRESETS: Final[dict[str, Preset]] = {
             graph_url="https://graph.microsoft.com",
             authority=f"https://login.microsoftonline.com/{TENANT}",
             openid=True,
+            refresh_days=90,
             quirks=(
                 "Graph needs no further set-up; IMAP, POP3 and SMTP want the app registered in Exchange "
                 "as well, and SMTP switched on for the mailbox.",
@@ -73,6 +76,7 @@ PRESETS: Final[dict[str, Preset]] = {
                 "how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth",
                 "https://learn.microsoft.com/entra/identity/conditional-access/"
                 "concept-authentication-flows",
+                "https://learn.microsoft.com/entra/identity-platform/refresh-tokens",
             ),
         ),
         Preset(
@@ -83,6 +87,7 @@ PRESETS: Final[dict[str, Preset]] = {
             graph_url="https://graph.microsoft.com",
             authority="https://login.microsoftonline.com/consumers",
             openid=True,
+            refresh_days=90,
             domains=("outlook.com", "hotmail.com", "live.com", "msn.com"),
             quirks=(
                 "IMAP and POP3 have to be switched on first: Settings, Mail, Forwarding and IMAP.",
@@ -107,6 +112,7 @@ PRESETS: Final[dict[str, Preset]] = {
             # without consent Google gives a refresh token the first time only
             asks=(("access_type", "offline"), ("prompt", "consent")),
             openid=True,
+            refresh_days=180,
             domains=("gmail.com", "googlemail.com"),
             quirks=(
                 "Google does not allow its mail scope in the device flow: a person signs in by "
@@ -191,6 +197,14 @@ PRESETS: Final[dict[str, Preset]] = {
 
 def asks_of(authority: str) -> tuple[tuple[str, str], ...]:
     """What the address of a sign-in has to say besides, at this authorization server."""
-    wanted = authority.rstrip("/").casefold()
-    found = (each.asks for each in PRESETS.values() if each.asks and each.authority == wanted)
-    return next(found, ())
+    preset = of_authority(authority)
+    return preset.asks if preset else ()
+
+
+def of_authority(authority: str) -> Preset | None:
+    """The preset whose authorization server this is, or None."""
+    for preset in PRESETS.values():
+        server = preset.authority.removesuffix(TENANT).rstrip("/")
+        if server and f"{authority}/".startswith(f"{server}/"):
+            return preset
+    return None

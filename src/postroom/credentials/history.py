@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from postroom.audit import Recorder
+from postroom.credentials import proofs
 from postroom.credentials.intake import mask_of
 from postroom.credentials.record import binding_of, find, hint_binding
 from postroom.credentials.store import CredentialStore
@@ -99,6 +100,7 @@ class History:
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         typed = Typed(old["typed_by"], old["typed_at"], old["presented_at"])
         new = save_version(tx, keyring, row, Save(record, lines, typed))
+        proofs.forget(tx, row["id"])  # the values under its labels may be others
         bound_anew = {"added": added, "rebind": bool(rebind and added)}
         self._record(tx, row, actor, "restore", version=new, restored=version, **bound_anew)
         for other, used in others.items():  # another certificate is another destination

@@ -15,6 +15,7 @@ from typing import Any
 
 from postroom.audit import Recorder
 from postroom.clock import timestamp
+from postroom.credentials import proofs
 from postroom.credentials.intake import Intake
 from postroom.credentials.record import (
     Credential,
@@ -165,6 +166,7 @@ class CredentialStore:
             tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
         )
         changed = _changed(stored, details)
+        proofs.forget(tx, row["id"], proofs.labels_of(changed))
         bound = {"added": added, "rebind": bool(rebind and added)}
         self._record(tx, row, actor, "set", version=version, changed=changed, **bound)
         for other, used in others.items():  # another certificate is another destination
@@ -195,6 +197,7 @@ class CredentialStore:
             if in_use:
                 raise _type_in_use(row["name"])
             empty_version(tx, keyring, row, type, actor)
+            proofs.forget(tx, row["id"])
             changed["type"] = type
         if description is not None and description.strip() != row["description"]:
             changed["description"] = description.strip()
@@ -221,6 +224,7 @@ class CredentialStore:
         row = find(tx, name)
         keyring.destroy(tx, "credential", row["id"])
         keyring.destroy(tx, "hint", row["id"])
+        proofs.forget(tx, row["id"])
         tx.execute("DELETE FROM credential_versions WHERE credential = :id", id=row["id"])
         tx.execute("DELETE FROM credentials WHERE id = :id", id=row["id"])
         self._record(tx, row, actor, "delete")

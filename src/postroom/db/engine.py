@@ -226,8 +226,14 @@ class Database:
                 connection.execute("ROLLBACK")
 
     def data_version(self) -> int:
-        """A number that changes when another connection has committed: cheap to ask, often."""
-        number: int = self._reader().execute("PRAGMA data_version").fetchone()[0]
+        """A number that changes when another connection has committed: cheap to ask, often.
+
+        Raises RoomError.
+        """
+        try:
+            number: int = self._reader().execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
         return number
 
     def in_place(self) -> bool:
@@ -246,15 +252,15 @@ class Database:
             connection.close()
 
     def _reader(self) -> sqlite3.Connection:
+        if self._closed:
+            raise RoomError("The room is closed.")
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
-            if self._closed:
-                raise RoomError("The room is closed.")
             try:
                 connection = self._connect()
+                connection.execute("PRAGMA query_only=ON")
             except sqlite3.Error as error:
                 raise translate(error, self.path) from error
-            connection.execute("PRAGMA query_only=ON")
             self._readers.connection = connection
             self._opened.append(connection)
         return connection

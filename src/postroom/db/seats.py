@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -65,8 +66,7 @@ class Seat:
         self._owed: deque[Callable[[Tx], object]] = deque()
 
     async def __aenter__(self) -> Self:
-        self._path(self.owner).parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = os.open(self._path(self.owner), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file = _make_file(self._path(self.owner))
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             await self._db.write(self._sit)
@@ -241,6 +241,24 @@ def living(room: Path, owner: str) -> bool:
 def _is_ours(owner: str) -> bool:
     """Whether this has the form of our owners: no other text from the database becomes a path."""
     return _OWNER.fullmatch(owner) is not None
+
+
+def _make_file(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RoomError(
+                "The disk that holds the room is full; nothing was begun.",
+                code="room_full",
+                temporary=True,
+                hint="Free some space and try again.",
+            ) from error
+        raise RoomError(
+            f"{path.parent} cannot be written: {error.strerror}.",
+            hint="Check the disk and the permissions of the room's directory.",
+        ) from error
 
 
 def _lock_of(room: Path, owner: str) -> Path:

@@ -27,11 +27,16 @@ Method = Literal["", "client_secret_post", "client_secret_basic"]
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """One client secret; ``valid_until`` in seconds since 1970, None where nobody wrote it down."""
+    """One client secret; ``valid_until`` in seconds since 1970, None where nobody wrote it down.
+
+    ``doubt``: 0 where nothing speaks against it, 1 while nobody has seen it work, 2 when the server
+    refused it last.
+    """
 
     label: str
     value: Secret
     valid_until: float | None = None
+    doubt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +57,19 @@ class Client:
 class Proven(NamedTuple):
     """A successful answer: its document, the proof that worked, and the labels that were refused.
 
-    ``proof`` is the label of a secret, ``certificate``, or empty where none was shown.
+    ``proof`` is the label of a secret, ``certificate``, or empty where none was shown; ``why`` is
+    what the server said of the last one it refused, as a sentence.
     """
 
     found: dict[str, Any]
     answer: Answer
     proof: str
     refused: tuple[str, ...]
+    why: str = ""
 
 
 def in_order(secrets: Sequence[ClientSecret], at: float, current: str = "") -> list[ClientSecret]:
-    """The secrets to try, best first: the proven one, then by the end of their validity.
+    """The secrets to try, best first: the proven one, then by doubt and the end of their validity.
 
     The one that is valid longest is the newest.  One without a date comes after those with one, the
     last added first.  What has expired is not tried, unless nothing else is left: the dates are typed
@@ -71,7 +78,7 @@ def in_order(secrets: Sequence[ClientSecret], at: float, current: str = "") -> l
     valid = [each for each in secrets if each.valid_until is None or each.valid_until > at]
     last_added = (valid or list(secrets))[::-1]
     newest = sorted(last_added, key=lambda each: -(each.valid_until or 0.0))
-    return sorted(newest, key=lambda each: each.label != current)
+    return sorted(newest, key=lambda each: (each.label != current, each.doubt))
 
 
 def request(
@@ -91,6 +98,7 @@ def request(
     else ends the flow with its error, whose facts name the ``refused`` labels.
     """
     refused: list[str] = []
+    why = ""
     attempts = _attempts(client, at, prove=prove)
     while True:
         proof = attempts.pop(0)
@@ -104,12 +112,14 @@ def request(
             refusal = _refusal(answer)
         if refusal is None:
             found = success(answer, question, grant)
-            return Proven(found, answer, _label(proof), tuple(refused))
+            return Proven(found, answer, _label(proof), tuple(refused), why)
         if proof is not None and refusal.of_client:
             refused.append(_label(proof))
         another = refusal.wants_proof if proof is None else refusal.of_client
+        told = failure(refusal, answer, question, grant, refused=refused)
         if not (another and attempts):
-            raise failure(refusal, answer, question, grant, refused=refused)
+            raise told
+        why = told.reason if proof is not None else why
 
 
 Proof = ClientSecret | SigningKey | None

@@ -123,19 +123,20 @@ def state_of(query: str) -> str:
     return _parameters(query).get("state") or _refused("names no sign-in that was begun here")
 
 
-def callback(pending: Pending, query: str, *, at: float) -> Secret:
+def callback(pending: Pending, query: str, *, at: float, lifetime: float = LIFETIME) -> Secret:
     """The code in a callback, after everything about it was held against what was begun.
 
     In this order: the state (compared in constant time), the time, the issuer (RFC 9207; a server
     that announced it has to say it), then the error or the code.  ``query`` is as it came, without
-    ``?``.  Raises SignInError; the pending sign-in is over then too.
+    ``?``; ``lifetime`` in seconds from the begin.  Raises SignInError; the pending sign-in is over
+    then too.
     """
     given = _parameters(query)
     key = key_of_state(given.get("state", ""))
     if not hmac.compare_digest(key.encode(), pending.key.encode()):
         _refused("belongs to another sign-in")
-    if not -60.0 <= at - pending.begun_at <= LIFETIME:
-        _refused("comes too late: a sign-in is open for ten minutes")
+    if not -60.0 <= at - pending.begun_at <= lifetime:
+        _refused(f"comes too late: a sign-in is open for {lifetime / 60:.0f} minutes")
     issuer = given.get("iss", "")
     known = bool(pending.issuer)  # not of a server without metadata
     if known and (issuer or pending.says_issuer) and not _same_issuer(pending.issuer, issuer):

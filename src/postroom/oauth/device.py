@@ -31,6 +31,7 @@ class DeviceCode:
 
     ``expires_in`` and ``interval`` in seconds; ``received_at`` in seconds since 1970, our clock.
     ``verification_uri_complete`` holds the code already (for a QR code); empty where there is none.
+    ``account`` is who is expected to sign in, if that is known.
     """
 
     user_code: str
@@ -42,6 +43,7 @@ class DeviceCode:
     verification_uri_complete: str = ""
     scopes: tuple[str, ...] = ()
     proof: str = ""
+    account: str = ""
 
     @property
     def expires_at(self) -> float:

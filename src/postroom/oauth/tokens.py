@@ -37,7 +37,8 @@ class TokenGrant:
     ``refresh_token``: a new one when the server rotated it, else the one that was used (None for
     client credentials).  ``claims`` are those of the id token, believed as far as
     :class:`~postroom.oauth.claims.Claims` says; ``hints`` stand in the access token and prove nothing.
-    ``proof`` is the label of the secret that worked, ``refused`` those the server refused before.
+    ``proof`` is the label of the secret that worked, ``refused`` those the server refused before, with
+    the sentence ``why``.
     ``problem``: why the id token of a refresh was not believed; the tokens are good nevertheless.
     """
 
@@ -52,6 +53,7 @@ class TokenGrant:
     hints: Claims | None = None
     proof: str = ""
     refused: tuple[str, ...] = field(default=())
+    why: str = ""
     problem: str = ""
 
     @property
@@ -205,6 +207,7 @@ def _grant(proven: Proven, asked: tuple[str, ...], *, keep: Secret | None) -> To
         hints=read_claims(access),
         proof=proven.proof,
         refused=proven.refused,
+        why=proven.why,
     )
 
 

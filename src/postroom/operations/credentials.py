@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from postroom.clock import rfc3339
 from postroom.connections.doctor import Report, Tell, test_credential
+from postroom.credentials import proofs
 from postroom.credentials.store import Credential, Saved
 from postroom.credentials.types import type_named
 from postroom.credentials.types.pem import PAIR_DAYS, generate_pair
-from postroom.db import Tx
+from postroom.db import Row, Tx
 from postroom.errors import Refused
-from postroom.operations import usage
+from postroom.operations import ends, usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.operations.waking import wake
 
 __all__ = ["Credentials"]
-
-SECONDS_OF_A_DAY: Final = 86400.0
 
 
 class Credentials:
@@ -168,25 +167,31 @@ class Credentials:
             raise _in_use(name, "It cannot be deleted.", uses, hint)
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
-    async def list(self, *, expiring: float | None = None) -> builtins.list[dict[str, Any]]:
+    async def list(
+        self, *, expiring: float | None = None, unused: float | None = None
+    ) -> builtins.list[dict[str, Any]]:
         """Every record with state, dates and how often it is used.
 
-        ``expiring`` (seconds): only what has ended or ends within that time, nearest end first.
+        ``expiring`` (seconds): instead, one item for each end within that time, of sign-ins too, as
+        :func:`postroom.operations.ends.ending` gives it.  ``unused`` (seconds): only the records
+        that nobody has used for that long, each with ``used_at``.
         """
+        if expiring is not None:
+            return await self._desk.db.read(lambda tx: ends.ending(tx, self._desk, expiring))
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             used = usage.count_of_credentials(tx)
+            refused = proofs.refused_ones(tx)
             return [
-                {**_line(one), "used_by": used[one.name.casefold()]}
+                {**_line(one, refused.get(one.id)), "used_by": used[one.name.casefold()]}
                 for one in self._desk.credentials.all(tx, hints=False)
             ]
 
         found = await self._desk.db.read(body)
-        if expiring is None:
+        if unused is None:
             return found
-        days = expiring / SECONDS_OF_A_DAY
-        ending = [one for one in found if one["due"] and one["due"][0]["days"] <= days]
-        return sorted(ending, key=lambda one: str(one["due"][0]["on"]))
+        last = await self._desk.db.read(lambda tx: ends.unused(tx, self._desk, unused))
+        return [{**one, "used_at": last[one["name"]]} for one in found if one["name"] in last]
 
     async def show(self, name: str) -> dict[str, Any]:
         """One record with masks, destinations, dates and usage."""
@@ -195,7 +200,7 @@ class Credentials:
             one = self._desk.credentials.get(tx, name)
             used = self.usage_of(tx, one.name)
             return {
-                **_line(one),
+                **_line(one, proofs.refused_ones(tx).get(one.id)),
                 "fields": one.fields,
                 "destinations": list(one.destinations),
                 "version": one.version,
@@ -264,14 +269,19 @@ def _change(desk: Desk, tx: Tx, name: str, changes: Mapping[str, Any]) -> Creden
     return desk.credentials.change(tx, name, actor=desk.actor, in_use=bool(uses), **changes)
 
 
-def _line(one: Credential) -> dict[str, Any]:
+def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:
+    told = [
+        f"{one.name}: {proofs.named(row['label'])} was refused by the authorization server on "
+        f"{rfc3339(row['refused_at'])}. See: postroom credential secret list {one.name}"
+        for row in refused or ()
+    ]
     return {
         "name": one.name,
         "type": one.type,
         "description": one.description,
         "state": one.state,
         "missing": list(one.missing),
-        "warnings": one.warnings,
+        "warnings": [*told, *one.warnings],
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
         "due": [

@@ -182,6 +182,11 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "A copy that did not finish, a bad disk, or somebody edited it.",
         "Take another copy or an older backup; `postroom backup verify FILE` checks it.",
     ),
+    "mistake": Meaning(
+        "Postroom itself made a mistake; nobody thought of this.",
+        "A case that no test has yet.",
+        "Report it: the same command with `--verbose` shows where it happened, without secrets.",
+    ),
     "room_missing": Meaning(
         "There is no room at that place.",
         "Another directory was meant, or the room was not made yet.",

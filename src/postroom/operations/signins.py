@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import builtins
-import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
 from postroom.connections.open import dial_store, dial_transport
-from postroom.connections.presets import asks_of
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import BEARER, Access, Use, rows
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
 from postroom.operations.desk import Desk
-
-if TYPE_CHECKING:  # a worker that signs nobody in does not load them
-    from postroom.credentials.tokens.signing_in import Done
-    from postroom.oauth.code import Pending
-    from postroom.oauth.device import DeviceCode
+from postroom.operations.personal import How, Paste, Tell, Way, sign_in_once
 
 __all__ = ["SignIns", "SignedInAs", "Tell"]
-
-How = Literal["device", "browser"]
-Tell = Callable[["DeviceCode | Pending"], None]
-"""Shows a person what to do: an address and a code, or an address to open."""
-
-_LOOPBACK: Final = "http://localhost"
 
 
 class SignedInAs(NamedTuple):
@@ -48,21 +36,27 @@ class SignedInAs(NamedTuple):
 class SignIns:
     """What a person may do with sign-ins."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, device_flow: bool = True) -> None:
         self._desk = desk
+        self._device_flow = device_flow
 
     async def sign_in(
-        self, name: str, tell: Tell, *, how: How | None = None
+        self, name: str, tell: Tell, *, how: How | None = None, paste: Paste | None = None
     ) -> builtins.list[SignedInAs]:
         """Sign in for a connection, once for each account it needs.  One sign-in serves every
         connection with the same client, authority and account.
 
-        ``tell`` shows the person what to do; ``how`` overrides the flow that the connection names.
-        Raises Refused (``not_supported``) where no person signs in, SignInError, WireError.
+        ``tell`` shows the person what to do; ``how`` overrides the flow that the connection names:
+        ``link`` makes an address for the owner of the mailbox, on any machine, once, for 30 minutes,
+        and ``paste`` gives where their browser ended.  Raises Refused (``not_supported``) where no
+        person signs in, SignInError, WireError.
         """
         done = []
         for use in await self._desk.db.read(lambda tx: self._wanted(tx, name)):
-            found = await self._one(use, tell, how)
+            way = Way(tell, how, paste)
+            found = await sign_in_once(
+                self._desk, use, way, self._proving(use), device_flow=self._device_flow
+            )
             served = tuple(use.connections)
             account = use.grant.account
             done.append(SignedInAs(account, found.identity, served, found.granted, found.extra))
@@ -137,32 +131,6 @@ class SignIns:
             )
         found = sign_ins(tx, self._desk.resolver(tx))
         return [found[key] for key in keys]
-
-    async def _one(self, use: SignInUse, tell: Tell, how: How | None) -> Done:
-        from postroom.credentials.tokens.signing_in import Asked, SigningIn
-        from postroom.net.loopback import Loopback
-        from postroom.oauth.code import LIFETIME, loopback
-
-        grant = use.grant
-        if how is not None:
-            flow: Any = "device_flow" if how == "device" else "authorization_code"
-            grant = dataclasses.replace(grant, flow=flow)
-        lines, scopes = tuple(sorted(use.lines)), tuple(use.scopes)
-        tokens = self._desk.tokens
-        signing = SigningIn(
-            self._desk.db, tokens.kept, tokens.renewal,
-            Asked(grant, lines, scopes, self._desk.actor), self._proving(use),
-        )  # fmt: skip
-        if grant.flow == "device_flow":
-            return await signing.by_device(tell)
-        async with Loopback(grant.redirect_uri or _LOOPBACK) as heard:
-            redirect = loopback(grant.redirect_uri or _LOOPBACK, heard.port)
-
-            async def answer(pending: Pending) -> str:
-                tell(pending)
-                return await heard.query(LIFETIME)
-
-            return await signing.by_code(redirect, answer, extra=asks_of(grant.authority))
 
     def _proving(self, use: SignInUse) -> Callable[[Access], Awaitable[None]]:
         """Opens one side with a new token: only then is the sign-in of before given up."""

@@ -228,7 +228,7 @@ class Fetched:
     summary: Summary | None = None  # where it was asked for
 
 
-class MessageStore(Protocol):  # gauge: the whole contract of a wire; halves would be one twice
+class MessageStore(Protocol):  # gauge: a wire's whole contract; halves were one object twice
     """The open incoming side of a connection.  All raise :class:`postroom.errors.WireError`.
 
     A folder is opened first; ``ids`` are ids of that folder, and an id of another UIDVALIDITY is

@@ -62,4 +62,4 @@ class StoredContent:
         return io.BytesIO(self.bytes())
 
     def discard(self) -> None:
-        """The row keeps its content; it is removed with time, by ``outbox.purge``."""
+        """The row keeps its content; it is removed with time, by ``retention.purge``."""

@@ -13,6 +13,7 @@ from postroom.clock import rfc3339, timestamp
 from postroom.db import Row, Tx, is_living
 from postroom.errors import NotThere, Refused
 from postroom.services.contents import content_of
+from postroom.services.retention import KEEP_CONTENT_SECONDS
 from postroom.services.service import Service
 from postroom.services.states import ASKING, FINISHED, may_follow
 
@@ -27,15 +28,11 @@ __all__ = [
     "first_id",
     "item_of",
     "newest",
-    "purge",
     "shift",
     "show",
     "waiting",
     "waiting_count",
 ]
-
-KEEP_CONTENT_SECONDS = 7 * 86400.0
-KEEP_ROW_SECONDS = 90 * 86400.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -360,30 +357,3 @@ def attempts(tx: Tx, item: str) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def purge(tx: Tx, *, now: float) -> None:
-    """Remove the content of what finished 7 days ago, and rows that finished 90 days ago.
-
-    An idempotency key is forgotten with the content: it is unique for 7 days.
-    """
-    content, rows = now - KEEP_CONTENT_SECONDS, now - KEEP_ROW_SECONDS
-    tx.execute(
-        "DELETE FROM outbox_content WHERE item IN "
-        "(SELECT id FROM outbox WHERE finished_at < :before)",
-        before=content,
-    )
-    tx.execute(
-        "UPDATE outbox SET idempotency_key = NULL WHERE finished_at < :before "
-        "AND idempotency_key IS NOT NULL",
-        before=content,
-    )
-    for statement in (
-        "DELETE FROM sent_copies WHERE id IN (SELECT id FROM outbox WHERE finished_at < :before)",
-        "DELETE FROM outbox_recipients WHERE item IN "
-        "(SELECT id FROM outbox WHERE finished_at < :before)",
-        "DELETE FROM outbox_attempts WHERE item IN "
-        "(SELECT id FROM outbox WHERE finished_at < :before)",
-        "DELETE FROM outbox WHERE finished_at < :before",
-    ):
-        tx.execute(statement, before=rows)

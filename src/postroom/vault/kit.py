@@ -10,7 +10,7 @@ from postroom.errors import InvalidValue, Locked, RoomError
 from postroom.vault.kek import Kek, load_kek
 from postroom.vault.keyfile import lies_inside, write_private
 
-__all__ = ["remove_kit", "write_kit"]
+__all__ = ["kit_place", "remove_kit", "write_kit"]
 
 _TEXT = """\
 # Recovery kit of the Postroom room {room}
@@ -32,23 +32,37 @@ _TEXT = """\
 """
 
 
-def write_kit(path: Path, *, room_id: str, kek: Kek, data_dir: Path) -> Path:
-    """Write the kit of ``kek`` to ``path``, mode 0600, whole or not at all, and read it back.
+def kit_place(path: Path, *, data_dir: Path) -> Path:
+    """Where a kit may be written, as a whole path.
 
-    Gives the whole path.  Raises InvalidValue when there is a file of that name or the place is in
-    the data directory; RoomError when it cannot be written.
+    Raises InvalidValue when there is a file of that name or the place is in the data directory.
     """
     path = path.expanduser().absolute()
     if lies_inside(path, data_dir):
         raise InvalidValue(
             "to", f"{path} is in the room's directory: whoever copies the room would have the key"
         )
+    if path.exists() or path.is_symlink():
+        raise _taken(path)
+    return path
+
+
+def _taken(path: Path) -> InvalidValue:
+    return InvalidValue("to", f"{path} is there already; nothing was written")
+
+
+def write_kit(path: Path, *, room_id: str, kek: Kek, data_dir: Path) -> Path:
+    """Write the kit of ``kek`` to ``path``, mode 0600, whole or not at all, and read it back.
+
+    Gives the whole path.  Raises as :func:`kit_place`; RoomError when it cannot be written.
+    """
+    path = kit_place(path, data_dir=data_dir)
     key = base64.b64encode(kek.key.reveal_bytes()).decode()
     text = _TEXT.format(room=room_id, day=now().date(), kek=kek.id, key=key)
     try:
         write_private(path, text)
     except FileExistsError:
-        raise InvalidValue("to", f"{path} is there already; nothing was written") from None
+        raise _taken(path) from None
     except OSError as error:
         raise RoomError(
             f"The recovery kit {path} cannot be written ({error.strerror}).",

@@ -297,3 +297,23 @@ async def test_a_trigger_that_is_put_in_while_the_room_is_open_stops_every_write
     other.close()
     await db.write(put("after"))
     assert names(db) == {"before", "after"}
+
+
+async def test_a_closed_room_says_so_whatever_is_asked(db: Database) -> None:
+    """Also where this thread had read from it before."""
+    assert db.data_version() == db.data_version()
+    assert names(db) == set()
+    await db.close()
+    for ask in (lambda: names(db), db.data_version):
+        with pytest.raises(RoomError, match="The room is closed"):
+            ask()
+
+
+async def test_a_version_that_cannot_be_asked_for_is_an_error_of_the_room(db: Database) -> None:
+    """Not one of SQLite's, which nobody above knows."""
+    db.data_version()
+    db._opened[0].close()
+    db._readers.connection = sqlite3.connect(db.path.parent / "other.db")
+    (db.path.parent / "other.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(RoomError):
+        db.data_version()

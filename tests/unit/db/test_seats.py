@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from postroom.db import Database, Seat
+from postroom.db import Database, Seat, open_database
 from postroom.db.seats import living
+from postroom.errors import RoomError
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,34 @@ async def test_a_seat_is_taken_whatever_the_host_calls_itself(
         assert living(db.path.parent, one.owner)
         async with Seat(db) as two:
             assert await two.remove_dead() == 0
+
+
+async def test_where_no_seat_can_be_taken_it_is_a_sentence(db: Database) -> None:
+    """The place is not what it should be: no bare error of the system."""
+    (db.path.parent / "seats").write_text("a file")
+    with pytest.raises(RoomError, match="seats cannot be written") as caught:
+        await Seat(db).__aenter__()
+    assert (caught.value.code, caught.value.exit_status) == ("room_error", 78)
+
+
+async def test_a_disk_without_room_for_one_more_file_is_full(tmp_path: Path) -> None:
+    """Bytes are free, and no inode: worth trying again once there is space."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m,nr_inodes=12", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("only root may mount a small file system")
+    try:
+        db = open_database(disk / "room.db", create=True)
+        await db.write(lambda tx: tx.execute("DELETE FROM workers"))
+        try:
+            with contextlib.suppress(OSError):
+                for number in range(20):
+                    (disk / f"file-{number}").touch()
+            with pytest.raises(RoomError, match="disk that holds the room is full") as caught:
+                await Seat(db).__aenter__()
+            assert (caught.value.code, caught.value.exit_status) == ("room_full", 75)
+        finally:
+            await db.close()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -46,7 +46,6 @@ MAY_REVEAL = {
     "credentials.intake": "what was typed is trimmed, and a mask refused, before it is sealed",
     "credentials.types.client_secrets": "a client secret that is the Secret ID is refused",
     "credentials.versions": "the hint, its last four characters, is sealed beside it",
-    "macros": "a text that a secret is part of becomes a secret as a whole",
     "operations.roomapply": "a plain field (a certificate) may be given by reference; it is no secret",
     "protocols.memory.server": "the in-memory twin compares the password, as a server does",
     "net.http_request": "header fields and bodies are made of it as they are written",

@@ -153,3 +153,13 @@ def test_a_public_client_that_is_refused_has_nothing_else_to_show() -> None:
         play(refresh(client(), SERVER, Secret("rt"), at=NOW), [wants])
     assert "Allow public client flows" in caught.value.hint
     assert caught.value.facts["refused"] == []
+
+
+def test_a_doubtful_secret_comes_after_those_that_nothing_speaks_against() -> None:
+    """What waits to be proven, however long it is valid; and last what was refused last."""
+    old = ClientSecret("old", Secret("old"), NOW + DAY)
+    new = ClientSecret("new", Secret("new"), NOW + 700 * DAY, doubt=1)
+    bad = ClientSecret("bad", Secret("bad"), NOW + 900 * DAY, doubt=2)
+    assert [each.label for each in in_order([bad, new, old], NOW)] == ["old", "new", "bad"]
+    gone = ClientSecret("old", Secret("old"), NOW - DAY)
+    assert [each.label for each in in_order([bad, new, gone], NOW)] == ["new", "bad"]

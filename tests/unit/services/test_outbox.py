@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
 
-from postroom.db import Database, Seat, open_database
+from postroom.db import Database, Seat, Tx, open_database
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import contents, finding, outbox
+from postroom.services import contents, finding, retention
 from postroom.services import service as services
 from postroom.services.finding import Wanted
 from tests.unit.services.desk import Desk, parcel, service_of
@@ -115,7 +116,7 @@ async def test_content_goes_after_a_week_and_the_row_after_three_months(
     waiting = await desk.add("a@x.example")
 
     async def purge(days: float) -> None:
-        await db.write(lambda tx: outbox.purge(tx, now=desk.clock + days * DAY))
+        await db.write(lambda tx: retention.purge(tx, now=desk.clock + days * DAY))
 
     def content(item: str) -> bytes | None:
         return db.read_now(lambda tx: contents.content_of(tx, item))
@@ -134,6 +135,33 @@ async def test_content_goes_after_a_week_and_the_row_after_three_months(
     await purge(4000)
     assert content(waiting) == b"x\r\n"
     assert (await desk.show(waiting)).state == "queued"
+
+
+async def test_what_is_over_its_time_goes_some_at_a_time(
+    desk: Desk, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a long pause there is much: nobody who stores a message meanwhile waits for all of it."""
+    monkeypatch.setattr(retention, "PURGE_ROWS", 2)
+    for number in range(5):
+        await finish(desk, await desk.add("a@x.example", key=f"order-{number}"))
+
+    def left() -> tuple[int, int, int]:
+        def count(tx: Tx) -> tuple[int, int, int]:
+            return (
+                tx.value("SELECT count(*) FROM outbox"),
+                tx.value("SELECT count(*) FROM outbox_content"),
+                tx.value("SELECT count(idempotency_key) FROM outbox"),
+            )
+
+        return db.read_now(count)
+
+    for age, expected in (
+        (8, [(2, (5, 3, 3)), (2, (5, 1, 1)), (1, (5, 0, 0)), (0, (5, 0, 0))]),
+        (91, [(2, (3, 0, 0)), (2, (1, 0, 0)), (1, (0, 0, 0)), (0, (0, 0, 0))]),
+    ):
+        for step in expected:
+            gone = await db.write(functools.partial(retention.purge, now=desk.clock + age * DAY))
+            assert (gone, left()) == step
 
 
 async def test_items_are_found_by_service_and_state_newest_first(desk: Desk, db: Database) -> None:
@@ -260,7 +288,7 @@ async def test_a_message_without_content_cannot_be_sent_again(desk: Desk, db: Da
     """After a week only the row is left, and the refusal says so."""
     item = await desk.add("a@x.example")
     await finish(desk, item, 550)
-    await db.write(lambda tx: outbox.purge(tx, now=desk.clock + 8 * DAY))
+    await db.write(lambda tx: retention.purge(tx, now=desk.clock + 8 * DAY))
     with pytest.raises(Refused, match="has been removed"):
         await desk.shift(item, "queued")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
+from postroom.credentials.proofs import Standing
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.types.base import CredentialType
 from postroom.credentials.types.msgraph import MsGraph
@@ -11,22 +13,22 @@ from postroom.credentials.types.oauth_client import OAuthClient
 from postroom.credentials.types.pem import read_certificates, read_key
 from postroom.errors import InvalidValue
 from postroom.oauth.assertion import SigningKey
-from postroom.oauth.client import Client, ClientSecret
+from postroom.oauth.client import CERTIFICATE, Client, ClientSecret
 
-__all__ = ["client_of"]
+__all__ = ["client_of", "only"]
 
 
-def client_of(grant: Grant, fields: CredentialType | None, *, proven: str = "") -> Client:
-    """The client of a grant with the secrets of its record; None for a public one.
-
-    ``proven`` is the label of the secret that worked last.
-    """
+def client_of(
+    grant: Grant, fields: CredentialType | None, standing: Standing | None = None
+) -> Client:
+    """The client of a grant with the secrets of its record; None for a public one."""
+    stands = standing or Standing()
     if fields is None:
         return Client(grant.client_id)
     if not isinstance(fields, MsGraph | OAuthClient):
         raise InvalidValue("credential", f"one of type {fields.type_name} holds no OAuth client")
     secrets = tuple(
-        ClientSecret(label, each.value, _end_of(each.valid_until))
+        ClientSecret(label, each.value, _end_of(each.valid_until), _doubt(label, stands))
         for label, each in fields.client_secrets.items()
         if each.value is not None
     )
@@ -36,7 +38,20 @@ def client_of(grant: Grant, fields: CredentialType | None, *, proven: str = "") 
 
         leaf = read_certificates(fields.certificate)[0].public_bytes(Encoding.DER)
         key = SigningKey(read_key(fields.private_key, None), leaf)
-    return Client(grant.client_id, secrets, key, proven)
+    return Client(grant.client_id, secrets, key, stands.current)
+
+
+def only(client: Client, label: str) -> Client:
+    """The client with one of its proofs alone.  Raises InvalidValue when it has none of that label."""
+    secrets = tuple(each for each in client.secrets if each.label == label)
+    key = client.key if label == CERTIFICATE else None
+    if not (secrets or key):
+        raise InvalidValue("label", f"there is no client secret {label!r}")
+    return dataclasses.replace(client, secrets=secrets, key=key, current="")
+
+
+def _doubt(label: str, standing: Standing) -> int:
+    return 2 if label in standing.refused else int(label in standing.next)
 
 
 def _end_of(day: dt.date | None) -> float | None:

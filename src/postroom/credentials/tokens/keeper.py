@@ -42,7 +42,7 @@ class Keeper:
         self._seat = seat
         self._policy = policy
         self._made: Renewal | None = None
-        self._asking: dict[tuple[str, str], asyncio.Task[Access]] = {}
+        self._asking: dict[tuple[str, ...], asyncio.Task[Access]] = {}
 
     async def access(self, grant: Grant, use: Use) -> Access:
         """A token that is good for a while.  Raises as :meth:`fresh` and :meth:`renew`."""
@@ -77,6 +77,18 @@ class Keeper:
         if bound is None or use.line not in json.loads(bound["destinations"]):
             raise not_bound(grant, use.line)  # somebody else asked, for another destination
         return access
+
+    async def prove(self, grant: Grant, use: Use, label: str) -> Access:
+        """Ask for a real token with one proof of the client alone; by that it becomes the current one.
+
+        For a person's grant their stored sign-in is refreshed with it.  A refusal is written down
+        and delays nobody else.  Raises as :meth:`renew`; InvalidValue for a label that is not there.
+        """
+        task = asyncio.create_task(self.renewal.renew(grant, use, proving=label))
+        key = (grant.sign_in, rows.scopes_key(grant), label)
+        self._asking[key] = task
+        task.add_done_callback(lambda _task: self._asking.pop(key, None))
+        return await asyncio.shield(task)
 
     @property
     def renewal(self) -> Renewal:

@@ -16,8 +16,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from postroom.clock import monotonic, rfc3339, timestamp
+from postroom.credentials import proofs
+from postroom.credentials.proofs import Standing
 from postroom.credentials.tokens import rows
-from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.clients import client_of, only
 from postroom.credentials.tokens.endpoints import pinned, remember
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept, Use, check_signed_in, required
@@ -25,6 +27,7 @@ from postroom.credentials.tokens.pump import Pump
 from postroom.credentials.tokens.rows import REQUIRED, SIGNED_IN, Access
 from postroom.db import Claim, Database, Queue, Row, Seat, Tx
 from postroom.errors import PostroomError, SignInError
+from postroom.log import about, logger
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
 from postroom.oauth.client import Client
@@ -32,6 +35,8 @@ from postroom.oauth.discovery import Endpoints, discover
 from postroom.oauth.steps import Flow
 from postroom.oauth.tokens import TokenGrant, client_credentials, refresh
 from postroom.secret import Secret
+
+_log = logger("tokens")
 
 __all__ = ["KEEP_ALIVE", "SIGN_INS", "Renewal"]
 
@@ -49,15 +54,27 @@ _LONGEST_PAUSE: Final = 900.0
 class _Work(NamedTuple):
     """A claimed refresh: everything the authorization server is asked with.
 
-    ``kept`` are the refresh tokens with their versions, newest first; ``record`` the name and version
-    of the client's credential, None for a public client.
+    ``kept`` are the refresh tokens with their versions, newest first; ``record`` is the client's
+    credential, None for a public client; ``proving`` the label that alone is shown, empty for the
+    usual ones; ``due_at`` when the row was due before.
     """
 
     claim: Claim
     client: Client
     endpoints: Endpoints | None
     kept: tuple[tuple[int, Secret], ...]
-    record: tuple[str, int] | None
+    record: _Record | None
+    proving: str
+    due_at: float
+
+
+class _Record(NamedTuple):
+    """The credential of a client as it was opened, and how its proofs stood then."""
+
+    id: str
+    name: str
+    version: int
+    standing: Standing
 
 
 class Renewal:
@@ -85,12 +102,14 @@ class Renewal:
         """Close the connections to authorization servers."""
         await self._http.close()
 
-    async def renew(self, grant: Grant, use: Use, refused: int) -> Access:
-        """As :meth:`Keeper.renew`, for one of all who want it."""
+    async def renew(self, grant: Grant, use: Use, refused: int = 0, *, proving: str = "") -> Access:
+        """As :meth:`Keeper.renew`, for one of all who want it; with ``proving`` as :meth:`Keeper.prove`."""
         owner = (await self._seat()).owner
         deadline = monotonic() + _WAIT
         while True:
-            found = await self._db.write(lambda tx: self._begin(tx, owner, grant, use, refused))
+            found = await self._db.write(
+                lambda tx: self._begin(tx, owner, grant, use, refused, proving)
+            )
             if isinstance(found, Access):
                 return found
             if found is not None:
@@ -113,17 +132,18 @@ class Renewal:
         )
 
     def _begin(
-        self, tx: Tx, owner: str, grant: Grant, use: Use, refused: int
+        self, tx: Tx, owner: str, grant: Grant, use: Use, refused: int, proving: str
     ) -> _Work | Access | None:
         """Claim the sign-in and open what is asked with; None while somebody else has it."""
         keyring = self._kept.keyring
-        already = self._kept.fresh(tx, grant, use, refused=refused)
+        already = None if proving else self._kept.fresh(tx, grant, use, refused=refused)
         if already is not None:
             return already
         now = timestamp()
         row = rows.ensure(tx, grant, now=now)
         check_signed_in(row, grant)
-        _check_pause(row, now)
+        if not proving:
+            _check_pause(row, now)
         tx.execute(
             "UPDATE sign_ins SET due_at = :now WHERE id = :id AND due_at > :now",
             id=row["id"],
@@ -138,8 +158,10 @@ class Renewal:
             opened = self._kept.store.open(
                 tx, grant.credential, line=grant.token_line, actor=use.actor, purpose=use.purpose
             )
-            client = client_of(grant, opened.fields, proven=row["proof"])
-            record = (opened.credential.name, opened.version)
+            of = opened.credential
+            record = _Record(of.id, of.name, opened.version, proofs.standing(tx, of.id))
+            client = client_of(grant, opened.fields, record.standing)
+            client = only(client, proving) if proving else client
         kept: tuple[tuple[int, Secret], ...] = ()
         if grant.personal:
             versions = rows.refresh_versions(tx, row["id"])
@@ -147,7 +169,9 @@ class Renewal:
             self._kept.record(
                 tx, use.actor, "open", grant, line=grant.token_line, purpose=use.purpose
             )
-        return _Work(claims[0], client, pinned(tx, grant), kept, record)
+        return _Work(
+            claims[0], client, pinned(tx, grant), kept, record, proving, due_at=row["due_at"]
+        )
 
     async def _ask(self, grant: Grant, work: _Work) -> tuple[int, TokenGrant]:
         """Ask the server; gives the version of the refresh token that worked too (0: none)."""
@@ -161,7 +185,7 @@ class Renewal:
             try:
                 again: Flow[TokenGrant] = refresh(
                     work.client, endpoints, token, grant.scopes, at=timestamp(),
-                    prove=bool(work.claim.row["proof"]),
+                    prove=bool(work.proving or work.claim.row["proof"]),
                 )  # fmt: skip
                 return version, await pump.run(again)
             except SignInError as error:
@@ -204,17 +228,26 @@ class Renewal:
             state=SIGNED_IN, proof=new.proof or row["proof"], now=now, id=row["id"],
         )  # fmt: skip
         SIGN_INS.release(tx, work.claim, owner=owner, due_at=now + KEEP_ALIVE)
+        note = ""
         if work.record is not None and new.proof:
-            self._kept.store.presented(tx, *work.record, now)
+            self._kept.store.presented(tx, work.record.name, work.record.version, now)
+            note = _accepted(tx, work, new, now)
         self._kept.record(
             tx, use.actor, "refresh", grant, proof=new.proof, refused=list(new.refused),
             rotated=new.rotated, until=rfc3339(new.expires_at),
         )  # fmt: skip
-        return access
+        return access._replace(note=note)
 
     def _failed(self, tx: Tx, owner: str, grant: Grant, work: _Work, error: PostroomError) -> None:
         """Give the claim back.  Nothing is deleted: only a definite refusal asks for a person."""
         if not SIGN_INS.holds(tx, work.claim, owner=owner):
+            return
+        labels = error.facts.get("refused") or ()
+        if work.record is not None and labels:
+            proofs.refused(tx, work.record.id, labels, why=error.reason, now=timestamp())
+        if work.proving and error.code != "sign_in_required":
+            # what is not proven yet delays nobody who has what is
+            SIGN_INS.release(tx, work.claim, owner=owner, due_at=work.due_at)
             return
         failures = work.claim.row["failures"] + 1
         pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), _LONGEST_PAUSE)
@@ -228,6 +261,23 @@ class Renewal:
         SIGN_INS.release(tx, work.claim, owner=owner, due_at=timestamp() + pause)
         if ended:
             self._kept.record(tx, "postroom", "sign-in required", grant, why=error.reason)
+
+
+def _accepted(tx: Tx, work: _Work, new: TokenGrant, now: float) -> str:
+    """Write down which proof worked and which were refused; gives what somebody should know of it."""
+    record = work.record
+    assert record is not None  # noqa: S101  # a proof is of a record
+    fresh = proofs.refused(tx, record.id, new.refused, why=new.why, now=now)
+    was = proofs.standing(tx, record.id).current if work.proving else record.standing.current
+    proofs.worked(tx, record.id, new.proof, was=was, now=now)
+    if not fresh:
+        return ""
+    note = (
+        f"Credential {record.name}: {' and '.join(map(proofs.named, fresh))} was refused, "
+        f"{proofs.named(new.proof)} is used instead. {new.why}"
+    )
+    _log.warning("%s", note, extra=about(credential=record.name, code="sign_in_failed"))
+    return note
 
 
 def _check_pause(row: Row, now: float) -> None:

@@ -50,7 +50,8 @@ _FIELD: Final = "token"
 
 class Access(NamedTuple):
     """An access token for one use: the token, whose it is (an address, or empty), when it ends
-    (seconds since 1970), and its version, by which a refusal is told.
+    (seconds since 1970), and its version, by which a refusal is told; ``note`` is what somebody
+    should know of how it came.
     """
 
     token: Secret
@@ -58,6 +59,7 @@ class Access(NamedTuple):
     expires_at: float
     version: int
     granted: tuple[str, ...] = ()
+    note: str = ""
 
 
 def find(tx: Tx, sign_in: str) -> Row | None:

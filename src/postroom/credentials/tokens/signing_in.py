@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from postroom.clock import timestamp
+from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.clients import client_of
 from postroom.credentials.tokens.endpoints import forget
@@ -21,7 +22,7 @@ from postroom.credentials.tokens.rows import SIGNED_IN, Access
 from postroom.db import Database, Tx
 from postroom.errors import InvalidValue, SignInError, WireError
 from postroom.oauth.client import Client
-from postroom.oauth.code import Pending, begin, callback
+from postroom.oauth.code import LIFETIME, Pending, begin, callback
 from postroom.oauth.device import DeviceCode, device_authorization, poll
 from postroom.oauth.discovery import Endpoints, is_entra, tenant_of
 from postroom.oauth.identity import check_account, signed_in
@@ -60,9 +61,12 @@ class SigningIn:
     """One sign-in of one person."""
 
     def __init__(
-        self, db: Database, kept: Kept, renewal: Renewal, asked: Asked, prove: Prove | None = None
-    ) -> None:
+        self, db: Database, kept: Kept, renewal: Renewal, asked: Asked, prove: Prove | None = None,
+        *, always: bool = False,
+    ) -> None:  # fmt: skip
+        """``prove`` is asked before an earlier sign-in is given up; ``always``: before any is stored."""
         self._db = db
+        self._always = always
         self._kept = kept
         self._renewal = renewal
         self._asked = asked
@@ -79,22 +83,22 @@ class SigningIn:
         device = await pump.run(
             device_authorization(client, endpoints, self._grant.scopes, at=timestamp())
         )
-        tell(device)
+        tell(dataclasses.replace(device, account=self._grant.account))
         return await self._finish(await pump.run(poll(client, endpoints, device)))
 
     async def by_code(
         self, redirect_uri: str, answer: Callable[[Pending], Awaitable[str]],
-        *, extra: tuple[tuple[str, str], ...] = (),
+        *, extra: tuple[tuple[str, str], ...] = (), lifetime: float = LIFETIME,
     ) -> Done:  # fmt: skip
         """The authorization code with PKCE: ``answer`` shows the address and gives the query that
-        came back to ``redirect_uri``.  Raises as :meth:`by_device`.
+        came back to ``redirect_uri``, within ``lifetime`` seconds.  Raises as :meth:`by_device`.
         """
         client, endpoints = await self._begin()
         pending = begin(
             client, endpoints, self._grant.scopes, redirect_uri=redirect_uri, at=timestamp(),
             account=self._grant.account, extra=extra,
         )  # fmt: skip
-        code = callback(pending, await answer(pending), at=timestamp())
+        code = callback(pending, await answer(pending), at=timestamp(), lifetime=lifetime)
         flow = exchange_code(client, endpoints, pending, code, at=timestamp())
         return await self._finish(await self._renewal.pump(self._grant).run(flow))
 
@@ -118,7 +122,7 @@ class SigningIn:
             actor=actor,
             purpose=f"sign in {grant.label}",
         )
-        return client_of(grant, opened.fields)
+        return client_of(grant, opened.fields, proofs.standing(tx, opened.credential.id))
 
     async def _finish(self, new: TokenGrant) -> Done:
         who = signed_in(new)
@@ -141,7 +145,8 @@ class SigningIn:
             )
         access = Access(new.access_token, who.name, new.expires_at, 0, new.scope)
         known = await self._db.read(lambda tx: rows.find(tx, self._grant.sign_in))
-        if self._prove is not None and known is not None and known["version"]:
+        earlier = known is not None and bool(known["version"])
+        if self._prove is not None and (earlier or self._always):
             await self._prove(access)
         await self._db.write(lambda tx: self._keep(tx, new, access))
         return Done(who.name, new.scope, difference.extra)
@@ -157,6 +162,11 @@ class SigningIn:
             flow=grant.flow, identity=access.identity, state=SIGNED_IN, proof=new.proof, now=now,
             actor=self._asked.actor, due=now + KEEP_ALIVE, id=row["id"],
         )  # fmt: skip
+        if new.proof:
+            record = self._kept.store.get(tx, grant.credential).id
+            proofs.refused(tx, record, new.refused, why=new.why, now=now)
+            was = proofs.standing(tx, record).current
+            proofs.worked(tx, record, new.proof, was=was, now=now)
         rows.drop_access(tx, keyring, row["id"])
         rows.forget_others(tx, keyring, row["id"], 0)
         whole = rows.ensure(tx, grant, now=now)
@@ -188,7 +198,8 @@ async def sign_out(db: Database, kept: Kept, renewal: Renewal, grant: Grant, *, 
         found = kept.store.open(
             tx, grant.credential, line=grant.token_line, actor=actor, purpose="sign out"
         )
-        return client_of(grant, found.fields, proven=row["proof"]), token
+        stands = proofs.standing(tx, found.credential.id)
+        return client_of(grant, found.fields, stands), token
 
     def gone(tx: Tx) -> None:
         rows.destroy(tx, kept.keyring, grant.sign_in)

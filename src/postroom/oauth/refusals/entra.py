@@ -82,6 +82,8 @@ _ROWS: Final[tuple[tuple[int, str, str, str], ...]] = (
      f"{_ADMIN} of the home tenant to clear it, or use an ordinary account.", ""),
     (530035, "Security defaults of the tenant block the sign-in.",
      "Use OAuth with multifactor authentication, or client credentials.", ""),
+    (50199, "A person has to confirm the sign-in in a browser, which this flow does not show.",
+     "Sign in by authorization code instead.", ""),
     (530036, "The tenant has blocked the device flow, and with it every sign-in that came from one.",
      "Sign in by authorization code instead, or use client credentials.", "sign in"),
     (70043, "The sign-in is older than a policy of the tenant permits (sign-in frequency).",

@@ -17,7 +17,7 @@ from postroom.operations.keys.keks import Keks
 from postroom.operations.keys.rotating import Rotated, Tell, rotate
 from postroom.vault import Keyring, Start, keks, rotation
 from postroom.vault.kek import Ask
-from postroom.vault.kit import remove_kit, write_kit
+from postroom.vault.kit import kit_place, remove_kit, write_kit
 
 __all__ = ["Keys"]
 
@@ -79,16 +79,14 @@ class Keys:
         """
         keyring = self.kek.keyring()
         kek = keyring.terms.kek
-        path = write_kit(to, room_id=keyring.room_id, kek=kek, data_dir=self._desk.data_dir)
-
-        def body(tx: Tx) -> None:
-            keks.kit_written(tx, kek.id)
-            self._desk.record(tx, "kit", "keys", "kek", kek=kek.id)
-
+        path = kit_place(to, data_dir=self._desk.data_dir)
+        # written down first, so that there is no copy of the key that nobody is said to have made
+        await self._desk.write(lambda tx: self._desk.record(tx, "kit", "keys", "kek", kek=kek.id))
+        write_kit(path, room_id=keyring.room_id, kek=kek, data_dir=self._desk.data_dir)
         try:
-            await self._desk.write(body)
+            await self._desk.write(lambda tx: keks.kit_written(tx, kek.id))
         except BaseException:
-            remove_kit(path)  # what cannot be written down is not done
+            remove_kit(path)  # the room would go on asking for one
             raise
         return kek.id
 
