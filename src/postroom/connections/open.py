@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
-from postroom.connections.direct import DIRECT, side_of_credential
+from postroom.connections.alerts import alerts_of, note_alerts
+from postroom.connections.direct import DIRECT
 from postroom.connections.effective import EffectiveSide
+from postroom.connections.gates import Gates
 from postroom.connections.presenting import by_secret, by_token, use_of, with_certificate
 from postroom.connections.readonly import read_only_store
 from postroom.connections.resolver import Resolver
@@ -124,6 +126,7 @@ class Opener:
         self._environ = os.environ if environ is None else environ
         self._limits = limits
         self._policy = policy
+        self._gates = Gates()
 
     async def open_store(self, name: str) -> MessageStore:
         """The incoming side of a connection, open and signed in.
@@ -138,7 +141,7 @@ class Opener:
         return read_only_store(opened) if prepared.side.read_only else opened
 
     async def open_transport(self, name: str) -> Transport:
-        """The outgoing side of a connection, or of an smtp credential (``credential:NAME``).
+        """The outgoing side of a connection, or of a credential (``credential:NAME``).
 
         Raises as :meth:`open_store`.
         """
@@ -202,8 +205,6 @@ class Opener:
 
     async def places(self, name: str) -> list[Place]:
         """The sides there are: ``incoming``, ``outgoing``.  Raises NotThere, WrongUse."""
-        if name.startswith(DIRECT):
-            return ["outgoing"]
         effective = await self._db.read(lambda tx: self._resolver(tx).effective(name))
         sides: list[Place] = []
         if effective.incoming is not None:
@@ -226,6 +227,13 @@ class Opener:
                 events.record(tx, prepared.name, event, actor=self._actor, side=side)
 
         await self._db.write(body)
+
+    async def alerted(self, prepared: Prepared, opened: object) -> list[str]:
+        """What the server wants a person to read; noted in the connection's log."""
+        alerts, side = alerts_of(opened), prepared.side.place
+        if prepared.noun == "connection":
+            await note_alerts(self._db, prepared.name, alerts, side=side, actor=self._actor)
+        return alerts
 
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
@@ -261,6 +269,7 @@ class Opener:
     async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
         try:
             await self.worked(prepared)
+            await self.alerted(prepared, opened)
         except BaseException:
             opened.abandon()
             raise
@@ -295,7 +304,8 @@ class Opener:
             tls = with_certificate(tls, unseal(side.client_certificate))
         return Prepared(
             noun=noun, name=bare, side=side,
-            target=side.target(self._limits, self._policy, tls=tls), sign_in=sign_in,
+            target=side.target(self._limits, self._policy, tls=tls, gate=self._gates.of(side)),
+            sign_in=sign_in,
             opened=tuple((each.credential.name, each.version) for each in opened),
             last_worked=opened[0].credential.presented_at if opened and sign_in.secret else None,
             access=access, kept=access is not None,
@@ -309,16 +319,11 @@ class Opener:
         )
 
     def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:
-        if name.startswith(DIRECT):
-            if place == "incoming":
-                raise no_side(name, place)
-            record = self._credentials.get(tx, name.removeprefix(DIRECT))
-            return "credential", side_of_credential(record, trusted_in(tx))
         effective = self._resolver(tx).effective(name)
         side = effective.incoming if place == "incoming" else effective.outgoing
         if side is None:
             raise no_side(effective.name, place)
-        return "connection", side
+        return "credential" if name.startswith(DIRECT) else "connection", side
 
 
 def no_side(name: str, place: str) -> Refused:
