@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from postroom.clock import now, rfc3339
 from postroom.connections import store
-from postroom.connections.direct import side_of_credential
+from postroom.connections.direct import effective_of_credential
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.ending import SEEN, Ending, ending_of
 from postroom.credentials.record import Credential
@@ -101,9 +101,9 @@ def _census(desk: Desk, tx: Tx, within: int, today: dt.date) -> Census:
         if record.type != "smtp":
             continue
         with contextlib.suppress(PostroomError):  # it is incomplete, and nothing can use it
-            side = side_of_credential(record, trusted_in(tx))
-            if side.auth.type == "secret":
-                found += _password("credential", record.name, side, record, within, today)
+            for side in effective_of_credential(tx, record, trusted_in(tx)).sides:
+                if side.auth.type == "secret":
+                    found += _password("credential", record.name, side, record, within, today)
     found.sort(key=lambda one: (not one.due, one.since, one.name.casefold()))
     return Census(tuple(found), tuple(unread))
 
