@@ -164,13 +164,8 @@ class Opener:
             return prepared
         return await self._with_token(prepared)
 
-    async def prepare_with(self, name: str, place: Place, access: Access) -> Prepared:
-        """A side prepared with a token that is not stored yet: to see whether it works."""
-        side = (await self._db.read(lambda tx: self._side(tx, name, place)))[1]
-        return self.prepared_with(name, side, access)
-
     def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
-        """The same for a side that is not saved yet."""
+        """A side with a token that is not stored yet: to see whether it works."""
         target = side.target(self._limits, self._policy)
         return Prepared("connection", name, side, target, by_token(side, access), access=access)
 
