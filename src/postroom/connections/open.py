@@ -21,23 +21,19 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
+from postroom.connections.alerts import alerts_of, note_alerts
 from postroom.connections.direct import DIRECT, side_of_credential
 from postroom.connections.effective import EffectiveSide
+from postroom.connections.presenting import by_secret, by_token, use_of, with_certificate
 from postroom.connections.readonly import read_only_store
-from postroom.connections.references import SIGN_IN_TYPES
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
-from postroom.credentials.tokens import BEARER, Access, Keeper, Use
+from postroom.credentials.tokens import Access, Keeper
 from postroom.credentials.trust import trusted_in
-from postroom.credentials.types.base import CredentialType
-from postroom.credentials.types.password import Password
-from postroom.credentials.types.secret import SecretValue
-from postroom.credentials.types.smtp import Smtp
 from postroom.db import Database, Tx
 from postroom.errors import (
-    InvalidValue,
     PostroomError,
     Refused,
     RoomError,
@@ -46,9 +42,7 @@ from postroom.errors import (
     WireError,
 )
 from postroom.net.dial import Policy, Step
-from postroom.net.tls import ClientCertificate, Tls
 from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
-from postroom.secret import Secret
 
 if TYPE_CHECKING:
     from postroom.protocols.graph import GraphStore, GraphTransport
@@ -177,8 +171,12 @@ class Opener:
     async def prepare_with(self, name: str, place: Place, access: Access) -> Prepared:
         """A side prepared with a token that is not stored yet: to see whether it works."""
         side = (await self._db.read(lambda tx: self._side(tx, name, place)))[1]
+        return self.prepared_with(name, side, access)
+
+    def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
+        """The same for a side that is not saved yet."""
         target = side.target(self._limits, self._policy)
-        return Prepared("connection", name, side, target, _by_token(side, access), access=access)
+        return Prepared("connection", name, side, target, by_token(side, access), access=access)
 
     async def dialled(
         self, prepared: Prepared, dial: Callable[[Prepared, OnStep | None], Awaitable[T]],
@@ -201,11 +199,11 @@ class Opener:
         grant, refused = prepared.side.grant, prepared.access
         if grant is None:
             return prepared
-        use = _use(prepared.noun, prepared.name, prepared.side, self._actor)
+        use = use_of(prepared.noun, prepared.name, prepared.side, self._actor)
         access = await self._tokens.renew(grant, use, refused=refused.version if refused else 0)
         if access.note and prepared.noun == "connection":
             await _told(self._db, prepared, access.note, self._actor)
-        sign_in = _by_token(prepared.side, access)
+        sign_in = by_token(prepared.side, access)
         return dataclasses.replace(prepared, sign_in=sign_in, access=access, kept=False)
 
     async def places(self, name: str) -> list[Place]:
@@ -234,6 +232,13 @@ class Opener:
                 events.record(tx, prepared.name, event, actor=self._actor, side=side)
 
         await self._db.write(body)
+
+    async def alerted(self, prepared: Prepared, opened: object) -> list[str]:
+        """What the server wants a person to read; noted in the connection's log."""
+        alerts, side = alerts_of(opened), prepared.side.place
+        if prepared.noun == "connection":
+            await note_alerts(self._db, prepared.name, alerts, side=side, actor=self._actor)
+        return alerts
 
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
@@ -269,6 +274,7 @@ class Opener:
     async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
         try:
             await self.worked(prepared)
+            await self.alerted(prepared, opened)
         except BaseException:
             opened.abandon()
             raise
@@ -294,13 +300,13 @@ class Opener:
 
         sign_in, access = SignIn(), None
         if side.auth.type == "secret":
-            sign_in = _sign_in(side, unseal(side.auth.credential))
+            sign_in = by_secret(side, unseal(side.auth.credential))
         elif side.grant is not None:
-            access = self._tokens.fresh(tx, side.grant, _use(noun, bare, side, self._actor))
-            sign_in = SignIn() if access is None else _by_token(side, access)
+            access = self._tokens.fresh(tx, side.grant, use_of(noun, bare, side, self._actor))
+            sign_in = SignIn() if access is None else by_token(side, access)
         tls = side.tls
         if side.client_certificate and side.security != "none":
-            tls = _with_certificate(tls, unseal(side.client_certificate))
+            tls = with_certificate(tls, unseal(side.client_certificate))
         return Prepared(
             noun=noun, name=bare, side=side,
             target=side.target(self._limits, self._policy, tls=tls), sign_in=sign_in,
@@ -339,39 +345,6 @@ def no_side(name: str, place: str) -> Refused:
     )
 
 
-def _sign_in(side: EffectiveSide, opened: Opened) -> SignIn:
-    found = _user_and_secret(opened.fields)
-    if found is None:
-        raise Refused(
-            f"Credential {opened.credential.name} is of type {opened.credential.type} and holds "
-            "nothing to sign in with here.",
-            code="not_supported",
-            hint=f"Use one of type {', '.join(SIGN_IN_TYPES)}.",
-        )
-    user = side.user or found[0]
-    if not user:
-        raise InvalidValue(
-            f"{side.place}.user",
-            f"is needed: credential {opened.credential.name} has no user name",
-        )
-    return SignIn("password", user, found[1])
-
-
-def _use(noun: str, name: str, side: EffectiveSide, actor: str) -> Use:
-    return Use(BEARER + side.line, actor, f"open the {side.place} side of {noun} {name}")
-
-
-def _by_token(side: EffectiveSide, access: Access) -> SignIn:
-    account = side.grant.account if side.grant is not None else ""
-    user = side.user or account or access.identity
-    if not user:
-        raise InvalidValue(
-            f"{side.place}.user",
-            "is needed: the authorization server does not say who signed in",
-        )
-    return SignIn("token", user, access.token)
-
-
 async def _told(db: Database, prepared: Prepared, note: str, actor: str) -> None:
     """Put a note into the connection's log; that it cannot be noted stops nobody."""
 
@@ -383,27 +356,3 @@ async def _told(db: Database, prepared: Prepared, note: str, actor: str) -> None
 
     with contextlib.suppress(RoomError):
         await db.write(body)
-
-
-def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:
-    if isinstance(fields, Password | Smtp) and fields.password is not None:
-        return fields.user_name, fields.password
-    if isinstance(fields, SecretValue) and fields.value is not None:
-        return "", fields.value
-    return None
-
-
-def _with_certificate(tls: Tls, opened: Opened) -> Tls:
-    # few servers want one, and X.509 is slow to load
-    from postroom.credentials.types.certificate import Certificate
-
-    fields = opened.fields
-    if not isinstance(fields, Certificate) or fields.private_key is None:
-        raise Refused(
-            f"Credential {opened.credential.name} is of type {opened.credential.type}, which is no "
-            "client certificate.",
-            code="not_supported",
-            hint="Name one of type certificate.",
-        )
-    shown = ClientCertificate(fields.certificate, fields.private_key, fields.passphrase)
-    return dataclasses.replace(tls, client_certificate=shown)
