@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli import show, signin
+from postroom.cli import converting, show, signin
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.moved import show_moved
 from postroom.cli.options import OPTIONS
@@ -200,6 +200,7 @@ def test(name: Name) -> int:
 
 
 app.registered_commands += signin.app.registered_commands
+app.registered_commands += converting.app.registered_commands
 
 
 @app.verb()

@@ -1,38 +1,56 @@
-"""An ``smtp`` credential used directly: the outgoing side that its own fields describe."""
+"""A credential used directly, without a connection: the sides that its own fields describe."""
 
 from __future__ import annotations
 
-from postroom.connections.connection import Auth
-from postroom.connections.effective import EffectiveSide
-from postroom.connections.resolver import TrustedCertificate
+from typing import Final
+
+from postroom.connections.connection import Auth, Connection
+from postroom.connections.effective import Effective, EffectiveSide
 from postroom.credentials.record import Credential, check_complete
 from postroom.credentials.types.addresses import proxy_of
-from postroom.credentials.types.base import Details
+from postroom.credentials.types.base import Details, Trusted
 from postroom.credentials.types.smtp import Smtp
-from postroom.errors import Refused
+from postroom.db import Tx
+from postroom.errors import InvalidValue, Refused
 from postroom.net.names import is_loopback
 from postroom.net.tls import Tls
 from postroom.protocols.base import Security
 
-__all__ = ["DIRECT", "side_of_credential"]
+__all__ = ["DIRECT", "DIRECT_TYPES", "effective_of_credential"]
 
-DIRECT = "credential:"
+DIRECT: Final = "credential:"
 """The prefix of a name that means a credential itself: ``credential:mailer``."""
 
+DIRECT_TYPES: Final = ("smtp", "msgraph")
+"""The types that can send by themselves; ``msgraph`` can read too."""
 
-def side_of_credential(credential: Credential, trusted: TrustedCertificate) -> EffectiveSide:
-    """The outgoing side of an ``smtp`` credential; its line is the record's own destination.
 
-    Raises Refused (``not_supported`` for another type, ``incomplete``).
+def effective_of_credential(tx: Tx, credential: Credential, trusted: Trusted) -> Effective:
+    """The sides of an ``smtp`` or ``msgraph`` credential; their lines are the record's own.
+
+    Raises Refused (``not_supported`` for another type, ``incomplete``), InvalidValue.
     """
-    if credential.type != Smtp.type_name:
+    if credential.type not in DIRECT_TYPES:
         raise Refused(
-            f"Credential {credential.name} is of type {credential.type}; only one of type smtp can "
-            "send by itself.",
+            f"Credential {credential.name} is of type {credential.type}; only one of type "
+            f"{' or '.join(DIRECT_TYPES)} can send by itself.",
             code="not_supported",
             hint="Make a connection that uses it: postroom connection add",
         )
     check_complete(credential)
+    incoming: EffectiveSide | None = None
+    if credential.type == Smtp.type_name:
+        outgoing = _smtp(credential, trusted)
+    else:
+        incoming, outgoing = _graph(tx, credential, trusted)
+    return Effective(
+        name=DIRECT + credential.name, description=credential.description, type=credential.type,
+        incoming=incoming, outgoing=outgoing, worker_roles=(), allowed_senders=(), chain=(),
+        inherited={},
+    )  # fmt: skip
+
+
+def _smtp(credential: Credential, trusted: Trusted) -> EffectiveSide:
     fields = Smtp.load(Details(credential.stored, {}), where=f"credential {credential.name}")
     signs_in = "password" in credential.sealed
     auth = Auth(type="secret", credential=credential.name) if signs_in else Auth(type="none")
@@ -54,3 +72,21 @@ def side_of_credential(credential: Credential, trusted: TrustedCertificate) -> E
         proxy=proxy,
         cleartext_permitted=proxy is None and is_loopback(fields.host),
     )
+
+
+def _graph(tx: Tx, credential: Credential, trusted: Trusted) -> tuple[EffectiveSide, EffectiveSide]:
+    """The application by itself, in the mailbox of its record."""
+    # few credentials are of that type, and OAuth is slow to load
+    from postroom.connections.microsoft365 import graph_sides
+
+    auth = Auth(type="oauth_client_credentials", credential=credential.name)
+    whole = Connection(name=credential.name, type="microsoft365", auth=auth)
+    sides = graph_sides(
+        tx, whole, lambda _where, value: value or "", trusted, tls=Tls(), proxy=None
+    )
+    if not sides[0].user:
+        raise InvalidValue(
+            f"credential {credential.name}: mailbox",
+            "is needed where it is used without a connection: whose mail it reads and sends",
+        )
+    return sides

@@ -184,6 +184,8 @@ class _Walk:
             await self._opener.worked(prepared)
             state = await store.open("INBOX", read_only=True)
             self._done("folder", f"INBOX: {state.exists} messages")
+            for alert in await self._opener.alerted(prepared, store):
+                self._done("alert", f"the server says: {alert}")
         except BaseException:
             store.abandon()
             raise

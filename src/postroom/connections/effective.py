@@ -13,6 +13,7 @@ from postroom.net.dial import Policy, Route
 from postroom.net.names import host_and_port, is_loopback
 from postroom.net.tls import Tls
 from postroom.protocols.base import Limits, Security, WireTarget
+from postroom.protocols.gate import Gate
 
 __all__ = ["Effective", "EffectiveSide"]
 
@@ -70,7 +71,12 @@ class EffectiveSide:
         return found
 
     def target(
-        self, limits: Limits | None = None, policy: Policy | None = None, *, tls: Tls | None = None
+        self,
+        limits: Limits | None = None,
+        policy: Policy | None = None,
+        *,
+        tls: Tls | None = None,
+        gate: Gate | None = None,
     ) -> WireTarget:
         """What a wire is opened with; ``tls`` replaces this side's own (a client certificate)."""
         return WireTarget(
@@ -80,6 +86,7 @@ class EffectiveSide:
             limits=limits or Limits(),
             sign_in_without_tls=self.cleartext_permitted,
             path=self.path,
+            gate=gate,
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -14,30 +14,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
-from postroom.connections.direct import DIRECT, side_of_credential
+from postroom.connections.alerts import alerts_of, note_alerts
+from postroom.connections.direct import DIRECT
 from postroom.connections.effective import EffectiveSide
+from postroom.connections.gates import Gates
+from postroom.connections.presenting import by_secret, by_token, use_of, with_certificate
 from postroom.connections.readonly import read_only_store
-from postroom.connections.references import SIGN_IN_TYPES
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
-from postroom.credentials.tokens import BEARER, Access, Keeper, Use
+from postroom.credentials.tokens import Access, Keeper
 from postroom.credentials.trust import trusted_in
-from postroom.credentials.types.base import CredentialType
-from postroom.credentials.types.password import Password
-from postroom.credentials.types.secret import SecretValue
-from postroom.credentials.types.smtp import Smtp
 from postroom.db import Database, Tx
 from postroom.errors import (
-    InvalidValue,
     PostroomError,
     Refused,
     RoomError,
@@ -46,9 +43,7 @@ from postroom.errors import (
     WireError,
 )
 from postroom.net.dial import Policy, Step
-from postroom.net.tls import ClientCertificate, Tls
 from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
-from postroom.secret import Secret
 
 if TYPE_CHECKING:
     from postroom.protocols.graph import GraphStore, GraphTransport
@@ -61,6 +56,7 @@ __all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transpor
 OnStep = Callable[[Step], None]
 Place = Literal["incoming", "outgoing"]
 T = TypeVar("T")
+Open = TypeVar("Open", bound=MessageStore | Transport)
 
 
 def _wire(prepared: Prepared) -> ModuleType:
@@ -131,6 +127,7 @@ class Opener:
         self._environ = os.environ if environ is None else environ
         self._limits = limits
         self._policy = policy
+        self._gates = Gates()
 
     async def open_store(self, name: str) -> MessageStore:
         """The incoming side of a connection, open and signed in.
@@ -138,22 +135,15 @@ class Opener:
         Raises NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
         ``not_supported`` when it has no such side), Locked, WireError.
         """
-        async with self._telling(name, "incoming"):
-            prepared = await self.prepare(name, "incoming")
-            prepared, opened = await self.dialled(prepared, dial_store)
-        await self._note(prepared, opened)
+        prepared, opened = await self._open(name, "incoming", dial_store)
         return read_only_store(opened) if prepared.side.read_only else opened
 
     async def open_transport(self, name: str) -> Transport:
-        """The outgoing side of a connection, or of an smtp credential (``credential:NAME``).
+        """The outgoing side of a connection, or of a credential (``credential:NAME``).
 
         Raises as :meth:`open_store`.
         """
-        async with self._telling(name, "outgoing"):
-            prepared = await self.prepare(name, "outgoing")
-            prepared, opened = await self.dialled(prepared, dial_transport)
-        await self._note(prepared, opened)
-        return opened
+        return (await self._open(name, "outgoing", dial_transport))[1]
 
     async def prepare(self, name: str, place: Place, *, anew: bool = False) -> Prepared:
         """Resolve a side and open its secrets, each with an audit row that is durable first.
@@ -177,8 +167,12 @@ class Opener:
     async def prepare_with(self, name: str, place: Place, access: Access) -> Prepared:
         """A side prepared with a token that is not stored yet: to see whether it works."""
         side = (await self._db.read(lambda tx: self._side(tx, name, place)))[1]
+        return self.prepared_with(name, side, access)
+
+    def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
+        """The same for a side that is not saved yet."""
         target = side.target(self._limits, self._policy)
-        return Prepared("connection", name, side, target, _by_token(side, access), access=access)
+        return Prepared("connection", name, side, target, by_token(side, access), access=access)
 
     async def dialled(
         self, prepared: Prepared, dial: Callable[[Prepared, OnStep | None], Awaitable[T]],
@@ -201,18 +195,16 @@ class Opener:
         grant, refused = prepared.side.grant, prepared.access
         if grant is None:
             return prepared
-        use = _use(prepared.noun, prepared.name, prepared.side, self._actor)
+        use = use_of(prepared.noun, prepared.name, prepared.side, self._actor)
         access = await self._tokens.renew(grant, use, refused=refused.version if refused else 0)
         if access.note and prepared.noun == "connection":
             await _told(self._db, prepared, access.note, self._actor)
-        sign_in = _by_token(prepared.side, access)
+        sign_in = by_token(prepared.side, access)
         return dataclasses.replace(prepared, sign_in=sign_in, access=access, kept=False)
 
     async def places(self, name: str) -> list[Place]:
         """The sides there are: ``incoming``, ``outgoing``.  Raises NotThere, WrongUse."""
-        if name.startswith(DIRECT):
-            return ["outgoing"]
-        effective = await self._db.read(lambda tx: self._resolver(tx).effective(name))
+        effective = await self._db.read(lambda tx: _resolver(tx, self._environ).effective(name))
         sides: list[Place] = []
         if effective.incoming is not None:
             sides.append("incoming")
@@ -234,6 +226,13 @@ class Opener:
                 events.record(tx, prepared.name, event, actor=self._actor, side=side)
 
         await self._db.write(body)
+
+    async def alerted(self, prepared: Prepared, opened: object) -> list[str]:
+        """What the server wants a person to read; noted in the connection's log."""
+        alerts, side = alerts_of(opened), prepared.side.place
+        if prepared.noun == "connection":
+            await note_alerts(self._db, prepared.name, alerts, side=side, actor=self._actor)
+        return alerts
 
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
@@ -258,20 +257,23 @@ class Opener:
             with contextlib.suppress(RoomError):
                 await self._db.write(body)
 
-    @contextlib.asynccontextmanager
-    async def _telling(self, name: str, place: Place) -> AsyncIterator[None]:
+    async def _open(
+        self, name: str, place: Place, dial: Callable[[Prepared, OnStep | None], Awaitable[Open]]
+    ) -> tuple[Prepared, Open]:
+        """Open a side; how it went is noted in the connection's log."""
         try:
-            yield
+            prepared = await self.prepare(name, place)
+            prepared, opened = await self.dialled(prepared, dial)
         except PostroomError as error:
             await self.failed(name, place, error)
             raise
-
-    async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
         try:
             await self.worked(prepared)
+            await self.alerted(prepared, opened)
         except BaseException:
             opened.abandon()
             raise
+        return prepared, opened
 
     # ------------------------------------------------------------------ inside one transaction
 
@@ -294,39 +296,32 @@ class Opener:
 
         sign_in, access = SignIn(), None
         if side.auth.type == "secret":
-            sign_in = _sign_in(side, unseal(side.auth.credential))
+            sign_in = by_secret(side, unseal(side.auth.credential))
         elif side.grant is not None:
-            access = self._tokens.fresh(tx, side.grant, _use(noun, bare, side, self._actor))
-            sign_in = SignIn() if access is None else _by_token(side, access)
+            access = self._tokens.fresh(tx, side.grant, use_of(noun, bare, side, self._actor))
+            sign_in = SignIn() if access is None else by_token(side, access)
         tls = side.tls
         if side.client_certificate and side.security != "none":
-            tls = _with_certificate(tls, unseal(side.client_certificate))
+            tls = with_certificate(tls, unseal(side.client_certificate))
         return Prepared(
             noun=noun, name=bare, side=side,
-            target=side.target(self._limits, self._policy, tls=tls), sign_in=sign_in,
+            target=side.target(self._limits, self._policy, tls=tls, gate=self._gates.of(side)),
+            sign_in=sign_in,
             opened=tuple((each.credential.name, each.version) for each in opened),
             last_worked=opened[0].credential.presented_at if opened and sign_in.secret else None,
             access=access, kept=access is not None,
         )  # fmt: skip
 
-    def _resolver(self, tx: Tx) -> Resolver:
-        return Resolver(
-            tx,
-            expand=expander(tx, self._environ),
-            trusted=trusted_in(tx),
-        )
-
     def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:
-        if name.startswith(DIRECT):
-            if place == "incoming":
-                raise no_side(name, place)
-            record = self._credentials.get(tx, name.removeprefix(DIRECT))
-            return "credential", side_of_credential(record, trusted_in(tx))
-        effective = self._resolver(tx).effective(name)
+        effective = _resolver(tx, self._environ).effective(name)
         side = effective.incoming if place == "incoming" else effective.outgoing
         if side is None:
             raise no_side(effective.name, place)
-        return "connection", side
+        return "credential" if name.startswith(DIRECT) else "connection", side
+
+
+def _resolver(tx: Tx, environ: Mapping[str, str]) -> Resolver:
+    return Resolver(tx, expand=expander(tx, environ), trusted=trusted_in(tx))
 
 
 def no_side(name: str, place: str) -> Refused:
@@ -337,39 +332,6 @@ def no_side(name: str, place: str) -> Refused:
         code="not_supported",
         hint=f"Give it one: postroom connection set {name} --set {place}.protocol=...",
     )
-
-
-def _sign_in(side: EffectiveSide, opened: Opened) -> SignIn:
-    found = _user_and_secret(opened.fields)
-    if found is None:
-        raise Refused(
-            f"Credential {opened.credential.name} is of type {opened.credential.type} and holds "
-            "nothing to sign in with here.",
-            code="not_supported",
-            hint=f"Use one of type {', '.join(SIGN_IN_TYPES)}.",
-        )
-    user = side.user or found[0]
-    if not user:
-        raise InvalidValue(
-            f"{side.place}.user",
-            f"is needed: credential {opened.credential.name} has no user name",
-        )
-    return SignIn("password", user, found[1])
-
-
-def _use(noun: str, name: str, side: EffectiveSide, actor: str) -> Use:
-    return Use(BEARER + side.line, actor, f"open the {side.place} side of {noun} {name}")
-
-
-def _by_token(side: EffectiveSide, access: Access) -> SignIn:
-    account = side.grant.account if side.grant is not None else ""
-    user = side.user or account or access.identity
-    if not user:
-        raise InvalidValue(
-            f"{side.place}.user",
-            "is needed: the authorization server does not say who signed in",
-        )
-    return SignIn("token", user, access.token)
 
 
 async def _told(db: Database, prepared: Prepared, note: str, actor: str) -> None:
@@ -383,27 +345,3 @@ async def _told(db: Database, prepared: Prepared, note: str, actor: str) -> None
 
     with contextlib.suppress(RoomError):
         await db.write(body)
-
-
-def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:
-    if isinstance(fields, Password | Smtp) and fields.password is not None:
-        return fields.user_name, fields.password
-    if isinstance(fields, SecretValue) and fields.value is not None:
-        return "", fields.value
-    return None
-
-
-def _with_certificate(tls: Tls, opened: Opened) -> Tls:
-    # few servers want one, and X.509 is slow to load
-    from postroom.credentials.types.certificate import Certificate
-
-    fields = opened.fields
-    if not isinstance(fields, Certificate) or fields.private_key is None:
-        raise Refused(
-            f"Credential {opened.credential.name} is of type {opened.credential.type}, which is no "
-            "client certificate.",
-            code="not_supported",
-            hint="Name one of type certificate.",
-        )
-    shown = ClientCertificate(fields.certificate, fields.private_key, fields.passphrase)
-    return dataclasses.replace(tls, client_certificate=shown)

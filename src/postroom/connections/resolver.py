@@ -10,8 +10,10 @@ from typing import Any, Final
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
 from postroom.connections.defaults import port_and_security
+from postroom.connections.direct import DIRECT, effective_of_credential
 from postroom.connections.effective import Effective, EffectiveSide
 from postroom.connections.inherit import Merged, merge
+from postroom.credentials.record import credential_of, find
 from postroom.credentials.tokens import Grant
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
@@ -52,8 +54,12 @@ class Resolver:
     def effective(self, name: str) -> Effective:
         """The connection of that name (``acme`` or ``connection:acme``) as it works.
 
-        Raises NotThere; InvalidValue or WrongUse with the connection and field in the sentence.
+        ``credential:mailer`` is one that is used directly.  Raises NotThere; InvalidValue or
+        WrongUse with the connection and field in the sentence.
         """
+        if name.startswith(DIRECT):
+            record = credential_of(find(self._tx, name.removeprefix(DIRECT)), None)
+            return effective_of_credential(self._tx, record, self._trusted)
         return self.of(store.get(self._tx, name.removeprefix("connection:")))
 
     def of(self, connection: Connection) -> Effective:
@@ -158,7 +164,9 @@ class Resolver:
             choice = "imap, pop3 or none" if place == "incoming" else "smtp or none"
             raise InvalidValue(f"{where}.protocol", f"is needed: choose {choice}")
         host = self._host(where, side)
-        port, security = port_and_security(side.protocol, self._port(where, side), side.security)
+        said = self._text(f"{where}.port", side.port)
+        number = _port_number(f"{where}.port", said) if said else None
+        port, security = port_and_security(side.protocol, number, side.security)
         auth = side.auth or Auth(type="none")
         proxy = self._proxy(where, side)
         loopback = proxy is None and is_loopback(host)
@@ -185,10 +193,6 @@ class Resolver:
         if not text:
             raise InvalidValue(f"{where}.host", "is needed: the name or address of the server")
         return canonical_host(text, field=f"{where}.host")
-
-    def _port(self, where: str, side: Side) -> int | None:
-        text = self._text(f"{where}.port", side.port)
-        return _port_number(f"{where}.port", text) if text else None
 
     def _proxy(self, where: str, side: Side) -> tuple[str, int] | None:
         text = self._text(f"{where}.proxy", side.proxy)

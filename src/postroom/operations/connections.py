@@ -17,6 +17,7 @@ from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.presetting import FromPreset, filled
+from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
@@ -100,8 +101,14 @@ class Connections:
         return await self.add({**data, "name": new_name}, rebind=rebind)
 
     async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
-        """Remove a connection; refused with the list while something uses it, unless forced."""
-        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
+        """Remove a connection; refused with the list while something uses it, unless forced.
+
+        Sign-ins that serve no other connection are revoked at their servers, as far as those do that.
+        """
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=True)
+        if not dry_run:
+            await sign_out_alone(self._desk, name)
+            await self._desk.change(lambda tx: self.remove(tx, name, force=force))
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
@@ -111,6 +118,7 @@ class Connections:
         if children or (uses and not force):
             hint = "Change those first" + ("." if children else ", or use --force.")
             raise usage.in_use(f"Connection {found}", uses, hint)
+        forget_sign_ins(self._desk, tx, lambda use: [*use.connections] == [found])
         store.delete(tx, found)
         self._desk.record(tx, "delete", "connection", found)
 

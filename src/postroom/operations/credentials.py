@@ -18,6 +18,7 @@ from postroom.db import Row, Tx
 from postroom.errors import Refused
 from postroom.operations import ends, usage
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.operations.waking import wake
@@ -172,6 +173,8 @@ class Credentials:
         if uses and not force:
             hint = "Change those first, or use --force to delete it."
             raise _in_use(name, "It cannot be deleted.", uses, hint)
+        key = name.casefold()
+        forget_sign_ins(self._desk, tx, lambda use: use.grant.credential.casefold() == key)
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
     async def list(

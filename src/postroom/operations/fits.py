@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from postroom.connections import store as connections
+from postroom.connections.direct import DIRECT, DIRECT_TYPES
+from postroom.connections.effective import Effective
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk
@@ -35,7 +37,7 @@ def check_users(desk: Desk, tx: Tx, connection: str) -> None:
 
 def check_incoming(desk: Desk, tx: Tx, source: Source) -> None:
     """Refuse a source whose connection cannot be read, or may not do what ``after`` says."""
-    side = desk.resolver(tx).effective(connections.get(tx, source.connection).name).incoming
+    side = _effective(desk, tx, source.connection).incoming
     if side is None:
         raise Refused(
             f"Connection {source.connection} has no incoming side, which source {source.name} "
@@ -63,14 +65,25 @@ def check_incoming(desk: Desk, tx: Tx, source: Source) -> None:
 
 def check_outgoing(desk: Desk, tx: Tx, connection: str, user: str) -> None:
     """Refuse a connection that cannot send for ``user``: not there, or without an outgoing side."""
-    if connection.startswith("credential:"):
-        name = connection.removeprefix("credential:")
-        if desk.credentials.get(tx, name).type != "smtp":
-            raise Refused(f"Credential {name} is not of type smtp, so nothing can be sent with it.")
+    if connection.startswith(DIRECT):
+        record = desk.credentials.get(tx, connection.removeprefix(DIRECT))
+        if record.type not in DIRECT_TYPES:
+            raise Refused(
+                f"Credential {record.name} is not of type {' or '.join(DIRECT_TYPES)}, so nothing "
+                "can be sent with it."
+            )
         return
-    if desk.resolver(tx).effective(connections.get(tx, connection).name).outgoing is None:
+    if _effective(desk, tx, connection).outgoing is None:
         raise Refused(
             f"Connection {connection} has no outgoing side, which {user} needs.",
             hint="Give it one: postroom connection set "
             f"{connection} --set outgoing.protocol=smtp --set outgoing.host=...",
         )
+
+
+def _effective(desk: Desk, tx: Tx, connection: str) -> Effective:
+    """Also of a credential that is used directly."""
+    direct = connection.startswith(DIRECT)
+    return desk.resolver(tx).effective(
+        connection if direct else connections.get(tx, connection).name
+    )

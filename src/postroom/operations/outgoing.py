@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from postroom.connections import store as connections
+from postroom.connections.direct import DIRECT_TYPES
 from postroom.connections.open import no_side
 from postroom.credentials.record import check_complete
 from postroom.db import Tx
@@ -113,7 +114,7 @@ def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
         raise InvalidValue("via", f"{bare} is the name of several things; say {nouns}")
     if not found:
         raise NotThere(
-            f"There is no service, connection or smtp credential called {name!r}.",
+            f"There is no service, connection or credential that can send called {name!r}.",
             hint="List them: postroom service list",
         )
     kind, real, service = found[0]
@@ -133,7 +134,7 @@ def _candidates(desk: Desk, tx: Tx, name: str) -> list[tuple[str, str, Service |
             found.append(("connection", connection.name, None))
     if desk.credentials.exists(tx, name):
         record = desk.credentials.get(tx, name)
-        found += [("credential", record.name, None)] if record.type == "smtp" else []
+        found += [("credential", record.name, None)] if record.type in DIRECT_TYPES else []
     return found
 
 
@@ -141,9 +142,10 @@ def _account(desk: Desk, tx: Tx, service: Service) -> tuple[str, tuple[str, ...]
     """The account's own address, who else it may send as, and whether it signs in."""
     if service.connection.startswith("credential:"):
         fields = _usable(desk, tx, service.connection.partition(":")[2])
-        own = str(fields.get("email_address") or _address_in(fields.get("user_name")))
+        own = fields.get("email_address") or fields.get("mailbox")
         allowed = service.allowed_senders or fields.get("allowed_senders") or ()
-        return own, tuple(allowed), bool(fields.get("user_name"))
+        signs_in = bool(fields.get("user_name") or fields.get("client_id"))
+        return str(own or _address_in(fields.get("user_name"))), tuple(allowed), signs_in
     effective = desk.resolver(tx).effective(service.connection)
     side = effective.outgoing
     if side is None:

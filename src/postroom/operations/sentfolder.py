@@ -27,7 +27,7 @@ async def look(desk: Desk, connection: str, message_ids: Sequence[str]) -> set[s
 
     Raises WireError and others when the folder could not be looked into.
     """
-    if not await desk.db.read(lambda tx: _has_imap(desk, tx, connection)):
+    if not await desk.db.read(lambda tx: _reads(desk, tx, connection) in ("imap", "graph")):
         return set()
     async with await open_mailbox(desk, connection) as mailbox:
         try:
@@ -79,7 +79,7 @@ def copy_wanted(desk: Desk, tx: Tx, service: Service) -> bool:
 
 def check_copy(desk: Desk, tx: Tx, service: Service) -> None:
     """Refuse ``sent_copy: append`` where there is no folder to append to."""
-    if service.sent_copy == "append" and not _has_imap(desk, tx, service.connection):
+    if service.sent_copy == "append" and _reads(desk, tx, service.connection) != "imap":
         raise Refused(
             f"{service.connection} has no IMAP side, so there is no Sent folder for copies.",
             code="not_supported",
@@ -87,8 +87,7 @@ def check_copy(desk: Desk, tx: Tx, service: Service) -> None:
         )
 
 
-def _has_imap(desk: Desk, tx: Tx, connection: str) -> bool:
-    if connection.startswith("credential:"):
-        return False
+def _reads(desk: Desk, tx: Tx, connection: str) -> str:
+    """The protocol by which its mail is read; nothing where it is not."""
     side = desk.resolver(tx).effective(connection).incoming
-    return side is not None and side.protocol == "imap"
+    return side.protocol if side is not None else ""

@@ -115,10 +115,11 @@ def count_of_credentials(tx: Tx) -> Counter[str]:
 def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
     for credential, reference in connections.credentials_named(tx):
         yield credential, Use(*reference)
-    for one in services.load_all(tx):
-        noun, _, credential = one.connection.casefold().partition(":")
-        if noun == "credential":
-            yield credential, Use("service", one.name, "connection")
+    for kind, over in (("source", sources.load_all(tx)), ("service", services.load_all(tx))):
+        for one in over:
+            noun, _, credential = one.connection.casefold().partition(":")
+            if noun == "credential":
+                yield credential, Use(kind, one.name, "connection")
     for certificate, trusting in certificates_named(tx):
         yield certificate, Use("credential", trusting, "trust")
     yield from _fitting(tx)

@@ -76,8 +76,8 @@ class WireTarget:
     """Where to connect and how: a route to dial, the security, and the TLS settings to use.
 
     ``sign_in_without_tls`` permits credentials over ``none`` (loopback, or asked for in so many
-    words); without it a sign-in over ``none`` is refused before a byte of it is sent.  ``path`` is
-    where the API begins on its host, ``gate`` who else asks for the same mailbox: both of Graph alone.
+    words); without it such a sign-in is refused before a byte of it is sent.  Of Graph alone:
+    ``path`` is where the API begins, ``gate`` who else asks for the mailbox.
     """
 
     route: Route

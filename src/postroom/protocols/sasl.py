@@ -5,12 +5,31 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from postroom.errors import InvalidValue, ProtocolError, SignInError
 from postroom.protocols.base import SignIn
+from postroom.secret import Scrubber
 
-__all__ = ["Exchange", "Login", "Mechanism", "OAuthBearer", "Plain", "XOAuth2", "check", "choose"]
+__all__ = [
+    "TOKEN_HINT",
+    "Exchange",
+    "Login",
+    "Mechanism",
+    "OAuthBearer",
+    "Plain",
+    "XOAuth2",
+    "check",
+    "choose",
+]
+
+
+TOKEN_HINT: Final = (
+    "The token may be for another mailbox, may lack the permission for this protocol, or the "
+    "protocol may be switched off for the mailbox. See who signed in: postroom connection signins"
+)
+"""What to do about a token that was refused although it had just been fetched."""
+_LONGEST_ERROR: Final = 500  # characters of a challenge that a person is shown
 
 
 class Mechanism(Protocol):
@@ -155,6 +174,23 @@ class Exchange:
     def name(self) -> str:
         """The mechanism's name."""
         return self.mechanism.name
+
+    @property
+    def by_token(self) -> bool:
+        """Whether it presents a token."""
+        return isinstance(self.mechanism, XOAuth2)
+
+    def with_challenge(self, said: str, scrubber: Scrubber) -> str:
+        """What the server said of a refusal, and behind it the error challenge of before: it alone
+        names the scope or the status.
+        """
+        return " ".join(filter(None, (said, self.challenge(scrubber))))
+
+    def challenge(self, scrubber: Scrubber) -> str:
+        """The error challenge (RFC 7628, 3.2.2) on one line, without the token; empty: there was none."""
+        error = self.mechanism.error if isinstance(self.mechanism, XOAuth2) else b""
+        text = " ".join(scrubber.text(error.decode("utf-8", "replace")).split())
+        return "".join(each if each.isprintable() else "?" for each in text)[:_LONGEST_ERROR]
 
     def initial(self, room: int) -> bytes | None:
         """The initial response in base64 (``=`` if empty), or None.

@@ -13,9 +13,14 @@ from postroom.fields import describe, parse, shown
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "a b"}, "has a space"),
-    ({"name": "a", "type": "microsoft365"}, "not part of this release"),
+    ({"name": "a", "type": "microsoft365", "incoming": {}}, "no incoming and no outgoing"),
+    ({"name": "a", "mailbox": "a@b.example"}, "type standard has no mailbox"),
+    (
+        {"name": "a", "type": "microsoft365", "auth": {"type": "none"}},
+        "signed in to by OAuth, not by none",
+    ),
     ({"name": "a", "type": "other"}, "choose 'standard'"),
-    ({"name": "a", "mailbox": "x@y"}, "there is no field 'mailbox'"),
+    ({"name": "a", "mail_box": "x@y"}, "there is no field 'mail_box'"),
     ({"name": "a", "incoming": {"hots": "x"}}, "Did you mean host?"),
     ({"name": "a", "incoming": {"protocol": "smtp"}}, "choose 'imap', 'pop3' or 'none'"),
     ({"name": "a", "outgoing": {"protocol": "imap"}}, "choose 'smtp' or 'none'"),
@@ -93,7 +98,10 @@ def test_forms_know_every_field() -> None:
             "auth.scopes",
             "auth.redirect_uri",
         )
-    }
+    } | {
+        "mailbox", "account", "graph_url", "proxy", "auth.authority", "auth.client_id",
+        "auth.scopes", "auth.redirect_uri",
+    }  # fmt: skip
     assert all(field.label for field in fields.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
@@ -159,8 +160,7 @@ async def test_what_is_over_its_time_goes_some_at_a_time(
         (91, [(2, (3, 0, 0)), (2, (1, 0, 0)), (1, (0, 0, 0)), (0, (0, 0, 0))]),
     ):
         for step in expected:
-            now = desk.clock + age * DAY
-            gone = await db.write(lambda tx, now=now: retention.purge(tx, now=now))
+            gone = await db.write(functools.partial(retention.purge, now=desk.clock + age * DAY))
             assert (gone, left()) == step
 
 

@@ -27,24 +27,25 @@ from postroom.credentials.tokens.kept import Kept, Use, check_signed_in, require
 from postroom.credentials.tokens.pump import Pump
 from postroom.credentials.tokens.rows import REQUIRED, SIGNED_IN, Access
 from postroom.db import Claim, Database, Queue, Row, Seat, Tx
-from postroom.errors import PostroomError, SignInError
+from postroom.errors import PostroomError, Refused, SignInError
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
 from postroom.oauth.client import Client
-from postroom.oauth.discovery import Endpoints, discover
+from postroom.oauth.discovery import Endpoints, discover, named_endpoints
 from postroom.oauth.steps import Flow
 from postroom.oauth.tokens import TokenGrant, client_credentials, refresh
 from postroom.secret import Secret
 
-__all__ = ["KEEP_ALIVE", "SIGN_INS", "Renewal"]
+__all__ = ["KEEP_ALIVE", "LOOK", "SIGN_INS", "WAIT", "Renewal"]
 
 SIGN_INS: Final = Queue("sign_ins", among="id")
 """The claims of sign-ins: who asks the authorization server for one."""
 
 KEEP_ALIVE: Final = 86400.0
 """Seconds after which a worker refreshes a sign-in that nobody used: unused ones end after weeks."""
-_WAIT: Final = 60.0  # for another process that is asking already
-_LOOK: Final = 0.1
+WAIT: Final = 60.0
+"""Seconds to wait for another process that is asking already, looking each ``LOOK``."""
+LOOK: Final = 0.1
 _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 900.0
 
@@ -102,23 +103,33 @@ class Renewal:
 
     async def renew(self, grant: Grant, use: Use, refused: int = 0, *, proving: str = "") -> Access:
         """As :meth:`Keeper.renew`, for one of all who want it; with ``proving`` as :meth:`Keeper.prove`."""
-        owner = (await self._seat()).owner
-        deadline = monotonic() + _WAIT
-        while True:
+        owner = await self.owner()
+        deadline = monotonic() + WAIT
+        while monotonic() <= deadline:
             found = await self._db.write(
                 lambda tx: self._begin(tx, owner, grant, use, refused, proving)
             )
             if isinstance(found, Access):
                 return found
-            if found is not None:
-                break
-            if monotonic() > deadline:
-                raise SignInError(
-                    "Another process has been asking for this token for a minute.",
-                    code="deferred", temporary=True, hint="It is tried again.",
-                )  # fmt: skip
-            await asyncio.sleep(_LOOK)
-        work = found
+            if found is None:
+                await asyncio.sleep(LOOK)
+                continue
+            try:
+                return await self._fetch(owner, grant, use, found)
+            except Refused as error:
+                if error.code != "claim_lost":
+                    raise  # else somebody signed in anew, or out, meanwhile: it is looked at again
+        raise SignInError(
+            "Another process has been asking for this token for a minute.",
+            code="deferred", temporary=True, hint="It is tried again.",
+        )  # fmt: skip
+
+    async def owner(self) -> str:
+        """Who claims for this process."""
+        return (await self._seat()).owner
+
+    async def _fetch(self, owner: str, grant: Grant, use: Use, work: _Work) -> Access:
+        """Ask with what was claimed, and store what comes.  Raises Refused(``claim_lost``)."""
         try:
             version, granted = await self._ask(grant, work)
         except PostroomError as error:
@@ -142,11 +153,7 @@ class Renewal:
         check_signed_in(row, grant)
         if not proving:
             _check_pause(row, now)
-        tx.execute(
-            "UPDATE sign_ins SET due_at = :now WHERE id = :id AND due_at > :now",
-            id=row["id"],
-            now=now,
-        )
+        rows.make_due(tx, row["id"], now=now)
         claims = SIGN_INS.claim(tx, owner=owner, now=now, limit=1, names=[row["id"]])
         if not claims:
             return None
@@ -197,12 +204,20 @@ class Renewal:
         known = await self._db.read(lambda tx: pinned(tx, grant))
         if known is not None:
             return known
+        found = await self.looked_up(grant)
+
+        def pin(tx: Tx) -> Endpoints:
+            remember(tx, grant, found, now=timestamp())
+            return pinned(tx, grant) or found  # of another process, if it was the first
+
+        return await self._db.write(pin)
+
+    async def looked_up(self, grant: Grant) -> Endpoints:
+        """The endpoints of a grant's server as it is now; nothing is pinned."""
         named = dict(grant.named)
-        found = await self.pump(grant).run(
-            discover(grant.authority, entra=grant.entra, named=named)
-        )
-        await self._db.write(lambda tx: remember(tx, grant, found, now=timestamp()))
-        return found
+        if "token_endpoint" in named:
+            return named_endpoints(named)
+        return await self.pump(grant).run(discover(grant.authority, entra=grant.entra, named=named))
 
     def _store_it(
         self, tx: Tx, owner: str, grant: Grant, use: Use, work: _Work, used: int, new: TokenGrant

@@ -32,6 +32,7 @@ __all__ = [
     "keep_access",
     "keep_refresh",
     "known_access",
+    "make_due",
     "open_access",
     "open_refresh",
     "rebind",
@@ -95,6 +96,13 @@ def ensure(tx: Tx, grant: Grant, *, now: float) -> Row:
 def hurry(tx: Tx, *, now: float) -> None:
     """Let every sign-in that failed be tried at once."""
     tx.execute("UPDATE sign_ins SET failures = 0, due_at = :now WHERE failures > 0", now=now)
+
+
+def make_due(tx: Tx, sign_in: str, *, now: float) -> None:
+    """Let a sign-in be claimed now."""
+    tx.execute(
+        "UPDATE sign_ins SET due_at = :now WHERE id = :id AND due_at > :now", id=sign_in, now=now
+    )
 
 
 def destroy(tx: Tx, keyring: Keyring, sign_in: str) -> None:
