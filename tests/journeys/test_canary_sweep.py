@@ -26,6 +26,7 @@ from docs.verbs import commands
 from postroom.credentials import TYPES
 from postroom.credentials.types.pem import generate_pair
 from postroom.fields import describe
+from tests.ground.oauth import OUTLOOK
 from tests.ground.scripted import ScriptedServer
 from tests.journeys.sweep import SEALED, Hit, Sweep, forms, sealed_columns
 from tests.journeys.test_security import scripts, serving
@@ -53,7 +54,7 @@ import postroom.connections.open as opening
 def crash(side, opened):
     word = opened.fields.password.reveal()
     raise RuntimeError(f"it broke with {word!r}, {word.encode().hex()} and {opened}")
-opening._sign_in = crash
+opening.by_secret = crash
 """
 """A mistake of ours that takes a password into its traceback."""
 
@@ -402,6 +403,34 @@ def soon(fact: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def test_no_canary_leaves_by_a_client_secret(scene: Scene, wired: User, ground: Ground) -> None:
+    """T31, T34: proven, refused by a server that repeats it, listed, retired."""
+    good, other = scene.canary("one"), scene.canary("two")
+    assert scene.canary("three")  # which the server does not know
+    client = ground.oauth.client(secrets=[good, other], mailbox=wired.address)
+    secret, given = "credential secret", scene.given
+    scene.expect([
+        (0, f"credential add app --type oauth_client --authority {ground.oauth.issuer} "
+            f"--client-id {client.id} --trust ca"),
+        (0, "connection add tokens --set incoming.protocol=imap --set incoming.host=localhost "
+            f"--set incoming.port={ground.oauth_dovecot.imaps} --set incoming.trust=ca "
+            f"--set incoming.user={wired.address} --set incoming.auth.credential=app "
+            "--set incoming.auth.type=oauth_client_credentials "
+            f"--set incoming.auth.scopes={OUTLOOK}/.default"),
+        (0, f"{secret} add app one --value-from-file {given}/one --verbose"),
+        (0, f"{secret} add app two --value-from-file {given}/two --json"),
+    ])  # fmt: skip
+    ground.oauth.fault("token:client_credentials", client=client, times=2, echo=True)
+    scene.expect([
+        (3, f"{secret} add app three --value-from-file {given}/three --verbose"),
+        (3, f"{secret} prove app three --json"), (3, f"{secret} prove app three"),
+        (0, f"{secret} list app"), (0, f"{secret} list app --json"), (0, "credential show app"),
+        (0, f"{secret} retire app one --yes"), (1, f"{secret} retire app two --yes --verbose"),
+        (0, "connection log tokens"), (0, "audit list --json"),
+    ])  # fmt: skip
+    assert not scene.end(), scene.sweep.report()
+
+
 THE_REST: Final = (
     "credential generate login", "credential trust login", "credential test login",
     "credential destroy bad 1", "connection set acme --description x", "connection copy acme two",
@@ -421,7 +450,10 @@ THE_REST: Final = (
     "keys kek add file:{new} --make", "keys kit --to {kit}", "keys kek retire nonsense",
     "upgrade", "audit heads --to {heads}", "audit accept --why x", "backup create --to {backup}",
     "backup verify {backup}", "backup restore {backup}",
-    "connection signin acme", "connection signout acme", "connection signins", "guide microsoft",
+    "connection census", "connection convert acme --auth oauth_device_flow",
+    "credential secret list login", "credential secret add login", "credential secret prove login",
+    "credential secret retire login a", "connection signin acme",
+    "connection signout acme", "connection signins", "guide microsoft",
     "connection delete two --yes", "credential delete bad --yes", "erase nobody@ground.test --yes",
 )  # fmt: skip
 """Every other verb; some of these are refused, which is as good."""

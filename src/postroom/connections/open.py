@@ -164,13 +164,8 @@ class Opener:
             return prepared
         return await self._with_token(prepared)
 
-    async def prepare_with(self, name: str, place: Place, access: Access) -> Prepared:
-        """A side prepared with a token that is not stored yet: to see whether it works."""
-        side = (await self._db.read(lambda tx: self._side(tx, name, place)))[1]
-        return self.prepared_with(name, side, access)
-
     def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
-        """The same for a side that is not saved yet."""
+        """A side with a token that is not stored yet: to see whether it works."""
         target = side.target(self._limits, self._policy)
         return Prepared("connection", name, side, target, by_token(side, access), access=access)
 
@@ -212,8 +207,10 @@ class Opener:
             sides.append("outgoing")
         return sides
 
-    async def worked(self, prepared: Prepared) -> None:
-        """Note that the other side accepted what was presented, and who used the connection."""
+    async def worked(self, prepared: Prepared, opened: object) -> None:
+        """Note that the other side accepted what was presented, who used the connection, and what
+        the server wants a person to read.
+        """
 
         def body(tx: Tx) -> None:
             now = timestamp()
@@ -226,13 +223,9 @@ class Opener:
                 events.record(tx, prepared.name, event, actor=self._actor, side=side)
 
         await self._db.write(body)
-
-    async def alerted(self, prepared: Prepared, opened: object) -> list[str]:
-        """What the server wants a person to read; noted in the connection's log."""
-        alerts, side = alerts_of(opened), prepared.side.place
         if prepared.noun == "connection":
-            await note_alerts(self._db, prepared.name, alerts, side=side, actor=self._actor)
-        return alerts
+            side, actor = prepared.side.place, self._actor
+            await note_alerts(self._db, prepared.name, alerts_of(opened), side=side, actor=actor)
 
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
@@ -268,8 +261,7 @@ class Opener:
             await self.failed(name, place, error)
             raise
         try:
-            await self.worked(prepared)
-            await self.alerted(prepared, opened)
+            await self.worked(prepared, opened)
         except BaseException:
             opened.abandon()
             raise

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from postroom.clock import rfc3339
+from postroom.connections.direct import DIRECT_TYPES
 from postroom.connections.doctor import Report, Tell, test_credential
 from postroom.connections.granting import CLIENT_TYPES
 from postroom.credentials import proofs
@@ -228,14 +229,16 @@ class Credentials:
         return await self._desk.db.read(lambda tx: self._desk.credentials.get(tx, name))
 
     async def test(self, name: str, *, on_step: Tell | None = None) -> Report:
-        """Walk the sign-in of an smtp credential step by step, sending nothing."""
+        """Walk the sign-in of a credential that is used directly, step by step, sending nothing."""
         record = await self.get(name)
-        if record.type != "smtp":
+        if record.type not in DIRECT_TYPES or (
+            record.type == "msgraph" and not record.plain.get("mailbox")
+        ):
             used = await self.usage(name)
             known = sorted({one.name for one in used.uses if one.noun == "connection"})
             raise Refused(
                 f"Credential {record.name} is of type {record.type}; only smtp names a "
-                "server of its own.",
+                "server of its own, and msgraph with a mailbox.",
                 code="not_supported",
                 hint=f"Test what uses it: {' or '.join(f'postroom connection test {one}' for one in known)}"
                 if known

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
+from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import BEARER, Access, Use, rows
@@ -150,11 +151,15 @@ class SignIns:
     def _proving(self, use: SignInUse) -> Callable[[Access], Awaitable[None]]:
         """Opens one side with a new token: only then is the sign-in of before given up."""
         name, places = next(iter(use.connections.items()))
-        place: Any = places[0]
+
+        def side_of(tx: Tx) -> EffectiveSide:
+            sides = self._desk.resolver(tx).effective(name).sides
+            return next(side for side in sides if side.place == places[0])
 
         async def prove(access: Access) -> None:
-            prepared = await self._desk.opener.prepare_with(name, place, access)
-            dial = dial_store if place == "incoming" else dial_transport
+            side = await self._desk.db.read(side_of)
+            prepared = self._desk.opener.prepared_with(name, side, access)
+            dial = dial_store if side.place == "incoming" else dial_transport
             try:
                 opened = await dial(prepared)
             except WireError as error:
@@ -169,7 +174,7 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
     """Sign out where nothing but this connection, which is about to be removed, is signed in."""
 
     def alone(tx: Tx) -> builtins.list[SignInUse]:
-        name = store.get(tx, connection).name
+        name = store.spelled(tx, connection)
         return [
             use
             for key, use in sign_ins(tx, desk.resolver(tx)).items()

@@ -233,7 +233,9 @@ class Renewal:
         else:
             lines = self._kept.store.get(tx, grant.credential).destinations
         now = timestamp()
-        made = Access(new.access_token, row["identity"], new.expires_at, 0, new.scope)
+        made = Access(
+            new.access_token, row["identity"], new.expires_at, 0, new.scope, hints=new.hints
+        )
         access = rows.keep_access(tx, keyring, row, grant, made, lines, now=now)
         tx.execute(
             "UPDATE sign_ins SET state = :state, note = '', proof = :proof, failures = 0, "

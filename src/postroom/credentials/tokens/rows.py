@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from postroom.credentials.tokens.grant import Grant
 from postroom.db import Row, Tx
+from postroom.oauth.claims import Claims
 from postroom.secret import Secret
 from postroom.vault import Binding, Keyring
 
@@ -61,6 +62,7 @@ class Access(NamedTuple):
     version: int
     granted: tuple[str, ...] = ()
     note: str = ""
+    hints: Claims | None = None
 
 
 def find(tx: Tx, sign_in: str) -> Row | None:
