@@ -161,7 +161,7 @@ async def test_another_sender_is_asked_for_and_answered(
     assert f"from {other}, by {fresh_user.address} to {other}: 250" in last.detail
     refused = await room.connections.test("acme", send_to="refused@ground.test")
     assert refused.error is not None
-    assert (refused.error.code, _side(refused, "outgoing").steps[-1].name) == ("rejected", "rcpt")
+    assert (refused.error.code, _side(refused, "outgoing").steps[-1].name) == ("rejected", "send")
 
 
 def test_it_reads_so_by_command_line(cli: Cli, ground: Ground, fresh_user: User) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from postroom.clock import monotonic, now, timestamp
 from postroom.connections.advice import About, Advice, advise
+from postroom.connections.alerts import alerts_of
 from postroom.connections.direct import DIRECT
 from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
 from postroom.connections.tokenadvice import (
@@ -203,10 +204,10 @@ class _Walk:
     async def _incoming(self, prepared: Prepared) -> None:
         store = await dial_store(prepared, self._step)
         try:
-            await self._opener.worked(prepared)
+            await self._opener.worked(prepared, store)
             state = await store.open("INBOX", read_only=True)
             self._done("folder", f"INBOX: {state.exists} messages")
-            for alert in await self._opener.alerted(prepared, store):
+            for alert in alerts_of(store):
                 self._done("alert", f"the server says: {alert}")
         except BaseException:
             store.abandon()
@@ -216,7 +217,7 @@ class _Walk:
     async def _outgoing(self, prepared: Prepared) -> None:
         transport = await dial_transport(prepared, self._step)
         try:
-            await self._opener.worked(prepared)
+            await self._opener.worked(prepared, transport)
             sender = prepared.sign_in.user
             if self._trial is not None:
                 self._done("send", await send_trial(transport, self._trial, self.report.where))

@@ -191,7 +191,7 @@ class Connections:
     async def log(self, name: str, *, limit: int = events.KEPT) -> builtins.list[dict[str, Any]]:
         """What happened to a connection lately, newest first.  Raises NotThere."""
         return await self._desk.db.read(
-            lambda tx: events.recent(tx, store.get(tx, name).name, limit=limit)
+            lambda tx: events.recent(tx, store.spelled(tx, name), limit=limit)
         )
 
     async def restart(self, name: str) -> dict[str, bool]:
@@ -202,7 +202,7 @@ class Connections:
         """
 
         def body(tx: Tx) -> dict[str, bool]:
-            found = store.get(tx, name).name
+            found = store.spelled(tx, name)
             begun, uses = {}, usage.of_connection(tx, found).uses
             wake(tx, uses)
             for use in uses:
@@ -217,9 +217,7 @@ class Connections:
 
     async def usage(self, name: str) -> Usage:
         """What refers to a connection, when it was opened last, and by whom."""
-        return await self._desk.db.read(
-            lambda tx: usage.of_connection(tx, store.get(tx, name).name)
-        )
+        return await self._desk.db.read(lambda tx: usage.of_connection(tx, store.spelled(tx, name)))
 
 
 def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

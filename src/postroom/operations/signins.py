@@ -174,7 +174,7 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
     """Sign out where nothing but this connection, which is about to be removed, is signed in."""
 
     def alone(tx: Tx) -> builtins.list[SignInUse]:
-        name = store.get(tx, connection).name
+        name = store.spelled(tx, connection)
         return [
             use
             for key, use in sign_ins(tx, desk.resolver(tx)).items()
