@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from postroom.app import Room
 from postroom.errors import InvalidValue, PostroomError, Refused, WireError
 from postroom.mail import Draft
+from postroom.net import tls
 from postroom.operations.mailboxes import open_mailbox
 from tests.ground import Client, GraphServer, Ground, User, arrived, read
 from tests.journeys.incoming import Incoming, letter
@@ -243,3 +245,58 @@ async def test_a_read_only_connection_changes_nothing(tenant: Tenant) -> None:
         (one,) = await mailbox.list()
         with pytest.raises(Refused):
             await mailbox.delete([one.id])
+
+
+@pytest.fixture
+def system_trusts(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The system's authorities are the ground's: an msgraph record names none."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(ground.pki.ca))
+    tls._cached_context.cache_clear()
+    yield
+    tls._cached_context.cache_clear()
+
+
+async def test_the_app_itself_reads_and_sends_without_a_connection(
+    tenant: Tenant, tmp_path: Path, system_trusts: None
+) -> None:
+    """``credential:app``: a source collects by it, ``send --via`` and a service send by it."""
+    room, other = tenant.room, tenant.ground.user()
+    report = await room.credentials.test("app")
+    assert report.ok, report.as_json()
+    assert [side.place for side in report.sides] == ["incoming", "outgoing"]
+    tenant.ground.dovecot.fill(tenant.user, [letter("one")])
+    sink = {"type": "directory", "path": str(tmp_path / "in")}
+    await room.sources.add({
+        "name": "in", "connection": "credential:app", "sink": sink, "folders": {"done": "Done"},
+    })  # fmt: skip
+    tally = await room.collecting.run("in")
+    assert tally is not None
+    assert tally.delivered == 1
+    assert len(read(tenant.user.maildir, "Done")) == 1
+    await room.services.add({"name": "out", "connection": "credential:app"})
+    for via in ("out", "credential:app", "app"):
+        draft = Draft(from_=None, to=[other.address], subject=via, text="Text.\n")
+        item = await room.email.send(via, draft, wait=20.0)
+        assert [one.state for one in item.recipients] == ["sent"], via
+    got = await asyncio.to_thread(arrived, other.maildir, 3)
+    assert all(tenant.user.address.encode() in one for one in got)
+    uses = {(use.noun, use.name) for use in (await room.credentials.usage("app")).uses}
+    assert {("source", "in"), ("service", "out")} <= uses
+    with pytest.raises(Refused):
+        await room.credentials.delete("app")
+
+
+async def test_a_lost_answer_is_never_sent_again(tenant: Tenant) -> None:
+    """F14: neither the 202 nor what became of the draft is heard of: in doubt, and nothing is resent."""
+    await tenant.connect()
+    other = tenant.ground.user()
+    await tenant.room.services.add({"name": "orders-out", "connection": "acme"})
+    tenant.graph.fault("/send", lose=True)
+    draft = Draft(from_=None, to=[other.address], subject="once", text="Text.\n")
+    item = await tenant.room.email.send("orders-out", draft, wait=20.0)
+    assert [one.state for one in item.recipients] == ["sent"]
+    tenant.graph.fault("/send", status=504)
+    item = await tenant.room.email.send("orders-out", draft, wait=20.0)
+    assert item.state == "ambiguous"
+    assert tenant.graph.count("/send") == 2
+    assert len(await asyncio.to_thread(arrived, other.maildir)) == 1

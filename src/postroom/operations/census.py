@@ -101,9 +101,9 @@ def _census(desk: Desk, tx: Tx, within: int, today: dt.date) -> Census:
         if record.type != "smtp":
             continue
         with contextlib.suppress(PostroomError):  # it is incomplete, and nothing can use it
-            outgoing = effective_of_credential(tx, record, trusted_in(tx)).outgoing
-            if outgoing is not None and outgoing.auth.type == "secret":
-                found += _password("credential", record.name, outgoing, record, within, today)
+            for side in effective_of_credential(tx, record, trusted_in(tx)).sides:
+                if side.auth.type == "secret":
+                    found += _password("credential", record.name, side, record, within, today)
     found.sort(key=lambda one: (not one.due, one.since, one.name.casefold()))
     return Census(tuple(found), tuple(unread))
 

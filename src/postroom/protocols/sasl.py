@@ -29,6 +29,8 @@ TOKEN_HINT: Final = (
     "protocol may be switched off for the mailbox. See who signed in: postroom connection signins"
 )
 """What to do about a token that was refused although it had just been fetched."""
+_SHORT_ENOUGH: Final = 8_000
+"""Characters of a response, in base64, that every server takes after its go-ahead."""
 _LONGEST_ERROR: Final = 500  # characters of a challenge that a person is shown
 
 
@@ -169,6 +171,7 @@ class Exchange:
     def __init__(self, mechanism: Mechanism) -> None:
         self.mechanism = mechanism
         self._waiting = mechanism.initial()
+        self._size = len(base64.b64encode(self._waiting or b""))
 
     @property
     def name(self) -> str:
@@ -179,6 +182,21 @@ class Exchange:
     def by_token(self) -> bool:
         """Whether it presents a token."""
         return isinstance(self.mechanism, XOAuth2)
+
+    def too_long(self, where: str, said: str = "") -> SignInError | None:
+        """What to raise when ``where`` hangs up or refuses the line; None when the length is no reason.
+
+        Dovecot takes 8,192 characters of a response and then ends the connection, Postfix 12,288
+        (RFC 4954, 4).
+        """
+        if not self.by_token or self._size <= _SHORT_ENOUGH:
+            return None
+        return SignInError(
+            f"{where} does not take a sign-in of {self._size:,} characters: the token is too long.",
+            hint="Have the authorization server put less into its tokens (groups, roles, claims), or "
+            "have the limit of the mail server raised.",
+            said=said,
+        )
 
     def with_challenge(self, said: str, scrubber: Scrubber) -> str:
         """What the server said of a refusal, and behind it the error challenge of before: it alone

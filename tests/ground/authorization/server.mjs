@@ -162,6 +162,8 @@ function introspected(token) {
 
 // --------------------------------------------------------------------------- requests
 
+const GRAPH_DEFAULT = encodeURIComponent('https://graph.microsoft.com/.default');
+
 const json = (response, status, body, headers = {}) => {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
@@ -237,7 +239,8 @@ function discovery(response, tenant, asked, fault) {
 const run = provider.callback();
 
 async function handle(request, response) {
-  request.body = await read(request);
+  // A Graph on this machine stands for Microsoft's: the default scope follows graph_url.
+  request.body = (await read(request)).replace(/https%3A%2F%2Flocalhost%3A\d+%2F\.default/g, GRAPH_DEFAULT);
   const url = new URL(request.url, base);
   if (url.pathname.startsWith('/interaction/')) return interaction(request, response);
   // RFC 8414 puts the well-known part before the path, OpenID behind it.

@@ -19,6 +19,7 @@ from postroom.clock import monotonic, rfc3339, timestamp
 from postroom.credentials import proofs
 from postroom.credentials.proofs import Standing
 from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.accepting import accepted
 from postroom.credentials.tokens.clients import client_of, only
 from postroom.credentials.tokens.endpoints import pinned, remember
 from postroom.credentials.tokens.grant import Grant
@@ -27,7 +28,7 @@ from postroom.credentials.tokens.pump import Pump
 from postroom.credentials.tokens.rows import REQUIRED, SIGNED_IN, Access
 from postroom.db import Claim, Database, Queue, Row, Seat, Tx
 from postroom.errors import PostroomError, Refused, SignInError
-from postroom.log import about, logger
+from postroom.log import logger
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
 from postroom.oauth.client import Client
@@ -248,7 +249,8 @@ class Renewal:
         note = ""
         if work.record is not None and new.proof:
             self._kept.store.presented(tx, work.record.name, work.record.version, now)
-            note = _accepted(tx, work, new, now)
+            was = None if work.proving else work.record.standing.current
+            note = accepted(tx, self._kept, work.record.name, new, actor=use.actor, was=was)
         self._kept.record(
             tx, use.actor, "refresh", grant, proof=new.proof, refused=list(new.refused),
             rotated=new.rotated, until=rfc3339(new.expires_at),
@@ -278,23 +280,6 @@ class Renewal:
         SIGN_INS.release(tx, work.claim, owner=owner, due_at=timestamp() + pause)
         if ended:
             self._kept.record(tx, "postroom", "sign-in required", grant, why=error.reason)
-
-
-def _accepted(tx: Tx, work: _Work, new: TokenGrant, now: float) -> str:
-    """Write down which proof worked and which were refused; gives what somebody should know of it."""
-    record = work.record
-    assert record is not None  # noqa: S101  # a proof is of a record
-    fresh = proofs.refused(tx, record.id, new.refused, why=new.why, now=now)
-    was = proofs.standing(tx, record.id).current if work.proving else record.standing.current
-    proofs.worked(tx, record.id, new.proof, was=was, now=now)
-    if not fresh:
-        return ""
-    note = (
-        f"Credential {record.name}: {' and '.join(map(proofs.named, fresh))} was refused, "
-        f"{proofs.named(new.proof)} is used instead. {new.why}"
-    )
-    _log.warning("%s", note, extra=about(credential=record.name, code="sign_in_failed"))
-    return note
 
 
 def _check_pause(row: Row, now: float) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from postroom.clock import timestamp
 from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.accepting import accepted
 from postroom.credentials.tokens.clients import client_of
 from postroom.credentials.tokens.endpoints import remember
 from postroom.credentials.tokens.grant import Grant
@@ -206,10 +207,7 @@ class SigningIn:
             actor=self._asked.actor, due=now + KEEP_ALIVE, id=row["id"],
         )  # fmt: skip
         if new.proof:
-            record = self._kept.store.get(tx, grant.credential).id
-            proofs.refused(tx, record, new.refused, why=new.why, now=now)
-            was = proofs.standing(tx, record).current
-            proofs.worked(tx, record, new.proof, was=was, now=now)
+            accepted(tx, self._kept, grant.credential, new, actor=self._asked.actor, was=None)
         rows.drop_access(tx, keyring, row["id"])
         rows.forget_others(tx, keyring, row["id"], 0)
         whole = rows.ensure(tx, grant, now=now)

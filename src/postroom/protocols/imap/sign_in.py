@@ -170,6 +170,16 @@ class _Opening:
                 )
             return await session.run(commands.login(sign_in)), "LOGIN", None
         exchange = sasl.Exchange(sasl.choose(offered, sign_in))
+        try:
+            return await self._rounds(exchange), exchange.name, exchange
+        except WireError as error:
+            too_long = exchange.too_long(session.pump.where, error.said)
+            if error.code == "connection_lost" and session.bye is None and too_long is not None:
+                raise too_long from error
+            raise
+
+    async def _rounds(self, exchange: sasl.Exchange) -> Done:
+        session = self._session
         initial = exchange.initial(_ROOM) if session.can("SASL-IR") else None
         pending = session.send(commands.authenticate(exchange.name, initial))
         for _ in range(_ROUNDS):
@@ -179,7 +189,7 @@ class _Opening:
             session.answer(exchange.answer(challenge))
         else:
             session.answer(b"*")
-        return await session.finish(pending), exchange.name, exchange
+        return await session.finish(pending)
 
     def _begin(self, step: str) -> None:
         self._session.pump.step = step

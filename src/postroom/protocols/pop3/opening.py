@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from postroom import clock
-from postroom.errors import SignInError, TlsError
+from postroom.errors import SignInError, TlsError, WireError
 from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
@@ -134,6 +134,15 @@ class _Opening:
         return answer
 
     async def _sasl(self, exchange: sasl.Exchange) -> Answer:
+        try:
+            return await self._rounds(exchange)
+        except WireError as error:
+            too_long = exchange.too_long(self._session.pump.where, error.said)
+            if error.code == "connection_lost" and too_long is not None:
+                raise too_long from error
+            raise
+
+    async def _rounds(self, exchange: sasl.Exchange) -> Answer:
         session = self._session
         line = b"AUTH " + exchange.name.encode()
         initial = exchange.initial(_AUTH_LINE - len(line) - 3)

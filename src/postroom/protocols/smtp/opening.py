@@ -151,6 +151,8 @@ def _sign_in_refused(pump: Pump, exchange: sasl.Exchange, reply: Reply) -> SignI
     if challenge := exchange.challenge(pump.scrubber):
         facts["challenge"] = challenge
     told = exchange.with_challenge(said(reply), pump.scrubber)
+    if reply.code == 500 and (error := exchange.too_long(where, told)) is not None:
+        return error
     if temporary:
         return SignInError(
             f"{where} cannot check the sign-in at the moment.",
