@@ -126,20 +126,20 @@ class GraphServer:
         self.seen.append((method, target, headers, body[:100_000]))
         how = self._going_wrong(path)
         try:
-            if "delay" in how:
-                time.sleep(how["delay"])
             if how.get("cut"):
                 return None
             if "status" in how:
                 raise _told(how)
             if path.startswith("/upload/"):
-                return self.api.upload(path.removeprefix("/upload/"), headers, body)
+                done = self.api.upload(method, path.removeprefix("/upload/"), headers, body)
+                return None if how.get("lose") else done
             token = self._who(headers)
             options = dict(urllib.parse.parse_qsl(split.query, keep_blank_values=True))
             asked = Asked(method, path.removeprefix("/v1.0"), options, headers, body, token)
             if not path.startswith("/v1.0/"):
                 raise refuse(400, "BadRequest", "Invalid version.")
             with self._room_for(asked):
+                time.sleep(how.get("delay", 0))
                 answer = self.api.answer(asked)
             return (
                 None
