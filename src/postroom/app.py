@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from postroom.operations.client_secrets import ClientSecrets
     from postroom.operations.collecting import Collecting
     from postroom.operations.connections import Connections
+    from postroom.operations.converting import Converting
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
@@ -66,6 +67,7 @@ _NOUNS: Final = {
     "client_secrets": ("client_secrets", "ClientSecrets"),
     "collecting": ("collecting", "Collecting"),
     "connections": ("connections", "Connections"),
+    "converting": ("converting", "Converting"),
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
@@ -98,6 +100,7 @@ class Room:
     client_secrets: ClientSecrets
     collecting: Collecting
     connections: Connections
+    converting: Converting
     credentials: Credentials
     email: Email
     erasing: Erasing
@@ -276,6 +279,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "converting": {"device_flow": settings.device_flow},
         "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }

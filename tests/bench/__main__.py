@@ -21,6 +21,7 @@ from tests.bench.resolving import resolving
 from tests.bench.rooms import ROOT, Scratch
 from tests.bench.sending import sending
 from tests.bench.starting import starting
+from tests.bench.tokens import tokens
 from tests.bench.wires import wires
 from tests.ground import Unavailable
 
@@ -28,7 +29,7 @@ __all__ = ["main"]
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- table ends -->"
-PARTS = ("collect", "wires", "poll", "idle", "send", "resolve", "list", "claim", "start")
+PARTS = ("collect", "wires", "poll", "idle", "send", "resolve", "list", "claim", "start", "tokens")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,6 +72,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--opens", type=int, default=20_000, help="credentials to resolve")
     parser.add_argument("--credentials", type=int, default=10_000, help="to list")
     parser.add_argument("--claims", type=int, default=100_000, help="rows to claim")
+    parser.add_argument("--sharing", type=int, default=1_000, help="connections of one client")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"))
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
@@ -102,6 +104,7 @@ def _parts(
         "list": lambda: listing(given.credentials, runs, tmpfs, _say),
         "claim": lambda: claiming(given.claims, runs, disk, _say),
         "start": lambda: starting(5, runs, 3.0, disk, _say),
+        "tokens": lambda: tokens(given.sharing, runs, disk, _say),
     }
 
 

@@ -11,6 +11,7 @@ import cProfile
 import json
 import os
 import re
+import statistics
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from postroom.app import Room, open_room
 from postroom.credentials.record import LISTED
 from postroom.credentials.store import Opened
+from postroom.credentials.tokens import BEARER, Use
 from postroom.mail import Draft
 from postroom.operations.drafts import draft_of
 from postroom.protocols import imap, pop3, smtp
@@ -149,6 +151,25 @@ async def resolve(room: Room, one: int, many: int, tasks: int) -> Found:
     return {"one": alone, "many": (many // tasks) * tasks / (time.perf_counter() - began)}
 
 
+async def tokens(room: Room, connections: int, looks: int) -> Found:
+    """Every connection wants its token at once; then one wants the kept one again and again."""
+    opener = room.desk.opener
+    began = time.perf_counter()
+    await asyncio.gather(
+        *(opener.prepare(f"c{number:05}", "incoming") for number in range(connections))
+    )
+    together = time.perf_counter() - began
+    side = (await opener.prepare("c00000", "incoming")).side
+    assert side.grant is not None
+    grant, use = side.grant, Use(BEARER + side.line, "bench", "measure")
+    seconds = []
+    for _ in range(looks):
+        began = time.perf_counter()
+        await room.desk.tokens.access(grant, use)
+        seconds.append(time.perf_counter() - began)
+    return {"all_ms": together * 1000, "kept_ms": statistics.median(seconds) * 1000}
+
+
 def _peak() -> float:
     """Megabytes; ``getrusage`` would count what the process that started this one had in memory."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
@@ -161,6 +182,7 @@ TASKS: dict[str, Callable[..., Awaitable[Found]]] = {
     "poll": poll,
     "send": send,
     "resolve": resolve,
+    "tokens": tokens,
 }
 """What may be asked for, by name; each takes the opened room and its values."""
 

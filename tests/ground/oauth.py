@@ -138,7 +138,8 @@ class AuthorizationServer:
         goes on working; `strict`: the old one ends the sign-in; `none`: the same again),
         `access_ttl`, `refresh_ttl`, `device_ttl` (seconds), `interval` (seconds between polls,
         default 1), `format` (`jwt` or `opaque`), `pad` (so many more characters in its JWTs),
-        `withhold` (scopes that are not granted), `audience` (another one than was asked for).
+        `withhold` (scopes that are not granted), `extra` (scopes that are granted unasked),
+        `audience` (another one than was asked for), `tid` (another tenant's id in its tokens).
         """
         number = next(self._numbers)
         name = id or f"app-{number}"

@@ -10,7 +10,7 @@ from postroom.app import Room
 from tests.ground import AuthorizationServer, Client, Ground, User
 from tests.ground.oauth import OUTLOOK
 
-__all__ = ["CA", "approving", "browsing", "connect", "register"]
+__all__ = ["CA", "approving", "browsing", "connect", "expire", "register"]
 
 CA = "ground-ca"
 
@@ -52,6 +52,13 @@ def _scopes(type: str) -> list[str]:
         return [f"{OUTLOOK}/.default"]
     wires = [f"{OUTLOOK}/{name}" for name in ("IMAP.AccessAsUser.All", "SMTP.Send")]
     return ["offline_access", *wires]
+
+
+async def expire(room: Room) -> None:
+    """Every access token that is kept is over, as far as the room knows; nobody has to wait for it."""
+    await room.desk.db.write(
+        lambda tx: tx.execute("UPDATE access_tokens SET obtained_at = 1, expires_at = 2")
+    )
 
 
 def approving(server: AuthorizationServer, user: str) -> Any:

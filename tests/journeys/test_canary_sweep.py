@@ -53,7 +53,7 @@ import postroom.connections.open as opening
 def crash(side, opened):
     word = opened.fields.password.reveal()
     raise RuntimeError(f"it broke with {word!r}, {word.encode().hex()} and {opened}")
-opening._sign_in = crash
+opening.by_secret = crash
 """
 """A mistake of ours that takes a password into its traceback."""
 
@@ -421,7 +421,10 @@ THE_REST: Final = (
     "keys kek add file:{new} --make", "keys kit --to {kit}", "keys kek retire nonsense",
     "upgrade", "audit heads --to {heads}", "audit accept --why x", "backup create --to {backup}",
     "backup verify {backup}", "backup restore {backup}",
-    "connection signin acme", "connection signout acme", "connection signins", "guide microsoft",
+    "connection census", "connection convert acme --auth oauth_device_flow",
+    "credential secret list login", "credential secret add login", "credential secret prove login",
+    "credential secret retire login a", "connection signin acme",
+    "connection signout acme", "connection signins", "guide microsoft",
     "connection delete two --yes", "credential delete bad --yes", "erase nobody@ground.test --yes",
 )  # fmt: skip
 """Every other verb; some of these are refused, which is as good."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from postroom.app import Room
 from postroom.clock import now
@@ -203,6 +204,58 @@ async def test_another_value_under_a_label_has_to_prove_itself(
         await room.client_secrets.add("app", Secret(TWO), "one")
     await room.credentials.set("app", {"client_secrets": {"one": {"value": Secret(TWO)}}})
     assert await _states(room) == {"one": "next"}
+
+
+async def test_a_new_key_pair_waits_beside_the_old_one_until_it_has_worked(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """Only the certificate leaves; the old pair is used until a token has come by the new one."""
+    client = ground.oauth.client(mailbox=fresh_user.address)
+    await register(room, ground, client, client_secrets=None)
+    _, first = await room.credentials.generate("app")
+    ground.oauth.client(client.id, certificates=[_x509(first)], mailbox=fresh_user.address)
+    await connect(room, ground, fresh_user, "oauth_client_credentials")
+    await _sign_in_anew(room)
+    assert await _states(room) == {"certificate": "current"}
+    saved, second = await room.credentials.generate("app")
+    assert second != first
+    assert "next_private_key" in saved.credential.sealed
+    assert await _states(room) == {"certificate": "current", "next-certificate": "next"}
+    await room.desk.opener.prepare("acme", "incoming", anew=True)  # with the old one
+    early = await room.client_secrets.prove("app")
+    assert (early.label, early.proven) == ("next-certificate", False)
+    assert await _states(room) == {"certificate": "current", "next-certificate": "refused"}
+    both = [_x509(first), _x509(second)]
+    ground.oauth.client(client.id, certificates=both, mailbox=fresh_user.address)
+    done = await room.client_secrets.prove("app", "next-certificate")
+    assert (done.proven, done.label, done.state) == (True, "certificate", "current"), done
+    assert await _states(room) == {"certificate": "current"}
+    assert (await room.credentials.get("app")).plain["certificate"].strip() == second.strip()
+    ground.oauth.client(client.id, certificates=[_x509(second)], mailbox=fresh_user.address)
+    await room.desk.opener.prepare("acme", "incoming", anew=True)
+
+
+async def test_a_key_pair_that_is_refused_gives_way_to_the_next_one(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """Nobody proved it, and the old certificate has gone at the provider: no gap, and it is told."""
+    client = ground.oauth.client(mailbox=fresh_user.address)
+    await register(room, ground, client, client_secrets=None)
+    _, first = await room.credentials.generate("app")
+    ground.oauth.client(client.id, certificates=[_x509(first)], mailbox=fresh_user.address)
+    await connect(room, ground, fresh_user, "oauth_client_credentials")
+    await _sign_in_anew(room)
+    _, second = await room.credentials.generate("app")
+    ground.oauth.client(client.id, certificates=[_x509(second)], mailbox=fresh_user.address)
+    prepared = await room.desk.opener.prepare("acme", "incoming", anew=True)
+    assert prepared.access is not None
+    assert "certificate was refused, next-certificate is used" in prepared.access.note
+    assert await _states(room) == {"certificate": "current"}
+    assert (await room.credentials.get("app")).plain["certificate"].strip() == second.strip()
+
+
+def _x509(pem: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem.encode())
 
 
 async def test_only_clients_have_client_secrets(room: Room) -> None:

@@ -12,7 +12,7 @@ from postroom.connections import events
 from postroom.db import Tx
 from postroom.secret import Secret
 from tests.ground import Ground
-from tests.ground.faults import Cut, Rule
+from tests.ground.faults import Cut, Insert, Rule
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import Cli, connect
 from tests.journeys.incoming import Incoming, letter, soon
@@ -156,3 +156,26 @@ async def test_the_log_is_bounded_and_counts_what_repeats(box: Incoming) -> None
     assert len(found) == events.KEPT
     assert found[0]["detail"] == str(events.KEPT + 49)
     assert found[0]["times"] == 1
+
+
+async def test_what_the_server_wants_a_person_to_read_is_shown(
+    box: Incoming, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RFC 9051, 7.1: an ALERT must be presented; said at each sign-in, it is one event."""
+    text = "Your mailbox is 95% full"
+    rule = Rule("to_client", Insert(f"* OK [ALERT] {text}\r\n".encode()), after=b"Logged in\r\n")
+    async with FaultProxy(box.ground.dovecot.imap, rules=[rule]) as proxy:
+        side = {"port": str(proxy.port), "security": "none", "trust": ""}
+        await box.room.connections.set("acme", {"incoming": side}, rebind=True)
+        await box.source()
+        for _ in range(2):
+            await box.room.collecting.run("orders-in")
+        assert [one for one in caplog.messages if text in one]
+        report = await box.room.connections.test("acme")
+        assert ("alert", f"the server says: {text}") in [
+            (step.name, step.detail) for step in report.steps
+        ]
+    alerts = [one for one in await box.room.connections.log("acme") if one["event"] == "alert"]
+    assert [(one["side"], one["detail"]) for one in alerts] == [("incoming", text)]
+    told = [one for one in caplog.messages if text in one]
+    assert told == [f"connection acme: the server says: {text}"]

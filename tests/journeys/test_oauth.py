@@ -13,7 +13,7 @@ from postroom.app import Room
 from postroom.credentials.types.pem import generate_pair
 from postroom.errors import PostroomError
 from tests.ground import Ground, User
-from tests.journeys.oauth import approving, browsing, connect, register
+from tests.journeys.oauth import approving, browsing, connect, expire, register
 
 
 async def _opens(room: Room, name: str = "acme") -> str:
@@ -87,12 +87,12 @@ async def test_a_person_signs_in_with_a_browser(
 async def test_a_sign_in_survives_expiry_and_rotation(
     room: Room, ground: Ground, fresh_user: User, rotation: str
 ) -> None:
-    client = ground.oauth.client(public=True, rotation=rotation, access_ttl=1)
+    client = ground.oauth.client(public=True, rotation=rotation)
     await register(room, ground, client, client_secrets=None)
     await connect(room, ground, fresh_user, "oauth_device_flow")
     await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
     for _ in range(3):
-        await asyncio.sleep(1.0)
+        await expire(room)
         store = await room.desk.opener.open_store("acme")
         await store.close()
     assert ground.oauth.counts(client)["token:refresh_token"] == 3

@@ -16,6 +16,7 @@ from tests.bench.polling import polling
 from tests.bench.resolving import resolving
 from tests.bench.rooms import Scratch
 from tests.bench.sending import sending
+from tests.bench.tokens import tokens
 from tests.bench.wires import wires
 
 
@@ -94,3 +95,9 @@ def test_listing(scratch: Scratch) -> None:
     figures = listing(30, 1, scratch, quiet)
     assert len(lines(figures)) == 2
     assert all(figure.ours[0] > 0 for figure in figures)
+
+
+def test_tokens(scratch: Scratch) -> None:
+    figures = tokens(8, 1, scratch, quiet)
+    assert len(lines(figures)) == 2
+    assert figures[1].ours == [2]  # one request an audience, however many connections

@@ -182,3 +182,29 @@ async def test_a_source_that_cannot_be_read_is_in_nobodys_way(
         assert not worker.done()
     finally:
         await ended(worker)
+
+
+@pytest.mark.parametrize("at", ["the claim", "the watcher"])
+async def test_a_source_claimed_for_somebody_who_was_cancelled_is_free_again(
+    room: Room, silent: Silent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """The process lives, so nobody else could ever take it."""
+    monkeypatch.setattr("postroom.db.seats.HEARTBEAT_SECONDS", 0.1)
+    sink = {"type": "directory", "path": str(tmp_path / "mail")}
+    await room.sources.add({"name": "orders-in", "connection": "acme", "sink": sink})
+    await room.desk.seat()
+
+    def row() -> Any:
+        return room.desk.db.read_now(lambda tx: tx.one("SELECT * FROM sources"))
+
+    work: asyncio.Task[Any]
+    if at == "the claim":
+        work = asyncio.create_task(room.collecting.claim(["orders-in"], 1))
+    else:
+        [claim] = await room.collecting.claim(["orders-in"], 1)
+        work = asyncio.create_task(room.collecting.watcher(claim))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await until(lambda: row()["epoch"] == 1 and row()["owner"] is None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli import show, signin
+from postroom.cli import converting, show, signin
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.moved import show_moved
 from postroom.cli.options import OPTIONS
@@ -192,14 +192,30 @@ def trust(
     )
 
 
-@app.verb()
-def test(name: Name) -> int:
-    """Walk both sides step by step: resolve, TCP, TLS, greeting, sign-in, folder; nothing is sent."""
-    report = in_room(lambda room: room.connections.test(name, on_step=on_step()))
+@app.verb("test")
+def walk(
+    name: Name,
+    send_to: Annotated[
+        str, typer.Option("--send-to", metavar="ADDRESS", help="Send one real message there.")
+    ] = "",
+    from_: Annotated[
+        str, typer.Option("--from", metavar="ADDRESS", help="With --send-to: as whom (Send As).")
+    ] = "",
+) -> int:
+    """Walk both sides step by step: token, resolve, TCP, TLS, greeting, sign-in, folder, send.
+
+    Nothing is sent without --send-to.
+    """
+    if from_ and not send_to:
+        raise WrongUse("--from goes with --send-to ADDRESS.")
+    report = in_room(
+        lambda room: room.connections.test(name, on_step=on_step(), send_to=send_to, from_=from_)
+    )
     return show_report(report)
 
 
 app.registered_commands += signin.app.registered_commands
+app.registered_commands += converting.app.registered_commands
 
 
 @app.verb()

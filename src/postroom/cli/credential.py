@@ -269,8 +269,13 @@ def generate(
 
     async def body(room: Room) -> tuple[dict[str, Any], str]:
         known = await room.credentials.get(name)
-        replace = "private_key" in known.sealed and confirm(
-            f"{known.name} has a private key. Replace it? The old certificate will not do any more."
+        app = known.type in ("msgraph", "oauth_client")  # there it waits beside the old one
+        replace = (
+            "private_key" in known.sealed
+            and not app
+            and confirm(
+                f"{known.name} has a private key. Replace it? The old certificate will not do any more."
+            )
         )
         _, certificate = await room.credentials.generate(name, days=days, replace=replace)
         return await room.credentials.show(name), certificate
@@ -286,9 +291,14 @@ def generate(
         return finished(found)
     if to is None:
         print(certificate, end="")
-    show.note(f"Made for {found['name']}: {found['fields']['certificate']}.")
+    beside = "next_certificate" in found["fields"]
+    made = found["fields"]["next_certificate" if beside else "certificate"]
+    show.note(f"Made for {found['name']}: {made}.")
     where = f"in {to}" if to else "above"
     show.note(f"Give the certificate {where} to the other side; the private key stays sealed here.")
+    if beside:
+        show.note("The key pair before is used until this one has worked. When it is registered:")
+        show.note(f"  postroom credential secret prove {found['name']} next-certificate")
     return finished(found)
 
 

@@ -39,7 +39,8 @@ def show_report(report: Any) -> int:
             if side.error is not None:
                 _failure(side)
         if report.ok:
-            print("Everything works; nothing was changed and nothing was sent.")
+            what = "one message was sent" if report.sent else "nothing was sent"
+            print(f"Everything works; nothing was changed and {what}.")
     error = report.error
     return 0 if error is None else int(error.exit_status)
 

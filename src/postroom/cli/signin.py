@@ -27,6 +27,10 @@ __all__ = ["Reach", "app", "reaching", "show_signed_in", "signed_in"]
 app = Verbs()
 
 Name = Annotated[str, typer.Argument(help="Name of the connection.")]
+Left = Annotated[
+    str,
+    typer.Argument(help="Name of the connection, or an account that no connection signs in as."),
+]
 _LONGEST_ADDRESS: Final = 20_000
 _MARGIN = 2  # light modules around a QR code: fewer than its standard says, enough for cameras
 
@@ -120,7 +124,7 @@ def _pasted(from_stdin: bool) -> str:
 
 
 @app.verb()
-def signout(name: Name) -> None:
+def signout(name: Left) -> None:
     """Revoke the sign-in of a connection at the server, and forget its tokens."""
     revoked = in_room(lambda room: room.signins.sign_out(name))
     at_server = (

@@ -206,6 +206,19 @@ def _sign_in_later(error: PostroomError, about: About) -> Advice:
     )
 
 
+_SEND_AS: Final = re.compile(
+    r"5\.7\.60\b|5\.2\.252|SendAsDenied|not owned by user|(send as|send on behalf)", re.IGNORECASE
+)
+
+
+def _may_not_send_as(error: PostroomError, about: About) -> Advice:
+    return Advice(
+        "The account may not send as this sender. Grant it Send As on that mailbox (Exchange: "
+        "Add-RecipientPermission ADDRESS -Trustee WHO -AccessRights SendAs). What was granted a moment "
+        "ago can take an hour to work: then wait so long and test again."
+    )
+
+
 # ------------------------------------------------------------------ the table
 
 Fits = Callable[[PostroomError, About], bool]
@@ -232,6 +245,10 @@ def _names_a_certificate(error: PostroomError) -> bool:
     return "certificate" in str(getattr(error, "said", "")).lower()
 
 
+def _denied(error: PostroomError) -> bool:
+    return bool(_SEND_AS.search(str(getattr(error, "said", ""))))
+
+
 def _speaks_no_tls(error: PostroomError, about: About) -> bool:
     reason = str(error.facts.get("reason", ""))
     plain = any(part in reason for part in _PLAIN_ANSWERS)
@@ -255,6 +272,7 @@ _RULES: Final[tuple[tuple[Fits, Answer], ...]] = (
     (_silent_before_tls, _waits_for_tls),
     (lambda e, a: _no_way_in(e) and a.security == "none", _needs_tls),
     (lambda e, a: _no_way_in(e), lambda e, a: Advice(e.hint)),
+    (lambda e, a: _step(e) in ("send", "mail", "rcpt", "data") and _denied(e), _may_not_send_as),
     (lambda e, a: e.code == "sign_in_failed" and e.temporary, _sign_in_later),
     (lambda e, a: e.code == "sign_in_failed" and _names_a_certificate(e), _wants_certificate),
     (lambda e, a: e.code == "sign_in_failed", _password_refused),

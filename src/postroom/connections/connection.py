@@ -8,7 +8,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from postroom.credentials.types.addresses import Senders
+from postroom.errors import InvalidValue
 from postroom.fields import Fields, Name, field
+from postroom.net.names import parse_port
 
 __all__ = ["Auth", "Connection", "Incoming", "Outgoing", "Side"]
 
@@ -26,8 +28,10 @@ def _port(value: object) -> object:
         value = str(value)
     if isinstance(value, str) and value and "${" not in value:
         value = value.strip()
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
-            raise ValueError("a port is a number from 1 to 65535")
+        try:
+            parse_port(value, field="")
+        except InvalidValue as error:
+            raise ValueError(error.sentence) from None
     return value
 
 

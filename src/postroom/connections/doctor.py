@@ -7,10 +7,19 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-from postroom.clock import monotonic, now
+from postroom.clock import monotonic, now, timestamp
 from postroom.connections.advice import About, Advice, advise
+from postroom.connections.alerts import alerts_of
 from postroom.connections.direct import DIRECT
 from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
+from postroom.connections.tokenadvice import (
+    TokenFacts,
+    advise_token,
+    advise_without_token,
+    facts_of,
+    told,
+)
+from postroom.connections.trial import Trial, send_trial
 from postroom.errors import PostroomError, WireError
 from postroom.net.certificates import CertificateFacts, certificate_facts
 from postroom.net.dial import Step
@@ -92,6 +101,7 @@ class Report:
     noun: str
     name: str
     sides: list[SideReport] = dataclasses.field(default_factory=list)
+    sent: bool = False
 
     @property
     def ok(self) -> bool:
@@ -122,15 +132,17 @@ async def test_connection(
     name: str,
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
+    trial: Trial | None = None,  # noqa: PT028
 ) -> Report:
-    """Walk both sides of a connection, nothing changed and nothing sent.
+    """Walk both sides of a connection, nothing changed; nothing is sent but ``trial``.
 
-    ``on_step`` hears of each step as it ends, with the side it belongs to.  Raises NotThere and
-    WrongUse for a connection that cannot be resolved; what fails later is in the report.
+    Tokens are fetched anew.  ``on_step`` hears of each step as it ends, with the side it belongs to.
+    Raises NotThere and WrongUse for a connection that cannot be resolved; what fails later is in the
+    report.
     """
-    report = Report("connection", name)
+    report = Report("connection", name, sent=trial is not None)
     for place in await opener.places(name):
-        walk = _Walk(opener, SideReport(place), on_step)
+        walk = _Walk(opener, SideReport(place), on_step, trial)
         await walk.run(name, place)
         report.sides.append(walk.report)
     return report
@@ -154,7 +166,14 @@ async def test_credential(
 class _Walk:
     """One side, step by step."""
 
-    def __init__(self, opener: Opener, report: SideReport, on_step: Tell | None) -> None:
+    def __init__(
+        self,
+        opener: Opener,
+        report: SideReport,
+        on_step: Tell | None,
+        trial: Trial | None = None,
+    ) -> None:
+        self._trial = trial
         self._opener = opener
         self.report = report
         self._tell = on_step
@@ -164,26 +183,32 @@ class _Walk:
         """All steps until one fails; every error of ours ends in the report."""
         prepared: Prepared | None = None
         try:
-            prepared = _hurried(await self._opener.prepare(name, place))
+            prepared = _hurried(await self._opener.prepare(name, place, anew=True))
             self.report.where = host_and_port(prepared.side.host, prepared.side.port)
-            self._began = monotonic()
+            self._token(prepared)
             await (self._incoming if place == "incoming" else self._outgoing)(prepared)
         except PostroomError as error:
             await self._opener.failed(name, place, error)
             self._failed(error, prepared)
             if prepared is None:
-                self.report.advice = Advice(error.hint)
+                self.report.advice = advise_without_token(error, name)
                 return
             if error.code.startswith("certificate_"):
                 self.report.certificates = await _look(prepared)
-            self.report.advice = advise(error, _about(prepared, self.report.certificates))
+            about = _about(prepared, self.report.certificates)
+            facts = _facts(prepared)
+            self.report.advice = (
+                advise(error, about) if facts is None else advise_token(error, about, facts)
+            )
 
     async def _incoming(self, prepared: Prepared) -> None:
         store = await dial_store(prepared, self._step)
         try:
-            await self._opener.worked(prepared)
+            await self._opener.worked(prepared, store)
             state = await store.open("INBOX", read_only=True)
             self._done("folder", f"INBOX: {state.exists} messages")
+            for alert in alerts_of(store):
+                self._done("alert", f"the server says: {alert}")
         except BaseException:
             store.abandon()
             raise
@@ -192,9 +217,11 @@ class _Walk:
     async def _outgoing(self, prepared: Prepared) -> None:
         transport = await dial_transport(prepared, self._step)
         try:
-            await self._opener.worked(prepared)
+            await self._opener.worked(prepared, transport)
             sender = prepared.sign_in.user
-            if "@" in sender:
+            if self._trial is not None:
+                self._done("send", await send_trial(transport, self._trial, self.report.where))
+            elif "@" in sender:
                 await transport.try_sender(sender)
                 self._done("send", f"MAIL FROM:<{sender}> is accepted; nothing was sent")
             else:
@@ -207,6 +234,14 @@ class _Walk:
 
     # ------------------------------------------------------------------ steps
 
+    def _token(self, prepared: Prepared) -> None:
+        """The token that was fetched just now, as far as it is known; the time begins after it."""
+        facts = _facts(prepared)
+        if facts is None:
+            self._began = monotonic()
+        else:
+            self._done("token", told(facts, timestamp()))
+
     def _step(self, step: Step) -> None:
         """A step the wire tells of as it ends."""
         if step.certificate is None:
@@ -214,7 +249,7 @@ class _Walk:
             return
         facts = certificate_facts(step.certificate)
         self.report.certificates = (facts,)
-        shown = _told(facts)
+        shown = _certificate(facts)
         detail = f"{step.detail}; certificate of {shown}"
         self.report.steps.append(StepResult(step.name, True, step.seconds * 1000, detail))
         if self._tell is not None:  # people read it in a line of its own
@@ -235,6 +270,8 @@ class _Walk:
         step = (error.step if isinstance(error, WireError) else "") or (
             "connect" if prepared else "secret"
         )
+        if prepared is None and (isinstance(error, WireError) or error.code == "sign_in_required"):
+            step = "token"  # before a side is prepared only an authorization server is spoken to
         self._add(StepResult(step, False, self._since_last(), error.reason))
 
     def _add(self, result: StepResult) -> None:
@@ -243,7 +280,7 @@ class _Walk:
             self._tell(self.report.place, result)
 
 
-def _told(facts: CertificateFacts) -> str:
+def _certificate(facts: CertificateFacts) -> str:
     """Whom it names, who signed it, how long it holds, and what to compare it by."""
     names = ", ".join(facts.names[:3]) or facts.subject
     more = f" and {len(facts.names) - 3} more" if len(facts.names) > 3 else ""
@@ -282,6 +319,13 @@ def _hurried(prepared: Prepared) -> Prepared:
     return dataclasses.replace(
         prepared, target=dataclasses.replace(prepared.target, limits=shorter)
     )
+
+
+def _facts(prepared: Prepared) -> TokenFacts | None:
+    """What is known of the token of a side; None where none is presented."""
+    if prepared.side.grant is None or prepared.access is None:
+        return None
+    return facts_of(prepared.side.grant, prepared.access, prepared.sign_in.user)
 
 
 def _about(prepared: Prepared, certificates: tuple[CertificateFacts, ...]) -> About:

@@ -9,7 +9,7 @@ from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["KEPT", "erase", "forget", "naming", "recent", "record"]
+__all__ = ["KEPT", "alert", "erase", "forget", "naming", "recent", "record"]
 
 KEPT: Final = 200
 """Events that are kept of each connection; what happens again and again is one event, counted."""
@@ -57,6 +57,29 @@ def record(
         key=key,
         kept=KEPT,
     )
+
+
+def alert(tx: Tx, connection: str, text: str, *, actor: str, side: str) -> bool:
+    """Note what a server wants a person to read; False: it has said the same before.
+
+    Servers say it each time that somebody signs in.
+    """
+    known = tx.value(
+        "SELECT id FROM connection_events WHERE connection = :key AND side = :side "
+        "AND event = 'alert' AND detail = :detail LIMIT 1",
+        key=connection.casefold(),
+        side=side,
+        detail=Scrubber(open_secrets()).text(text)[:LONGEST],
+    )
+    if known is None:
+        record(tx, connection, "alert", actor=actor, side=side, detail=text)
+        return True
+    tx.execute(
+        "UPDATE connection_events SET at = :now, times = times + 1 WHERE id = :id",
+        now=timestamp(),
+        id=known,
+    )
+    return False
 
 
 def recent(tx: Tx, connection: str, *, limit: int = KEPT) -> list[dict[str, Any]]:

@@ -14,13 +14,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from postroom.clock import timestamp
 from postroom.connections import events, store
+from postroom.connections.alerts import alerts_of, note_alerts
 from postroom.connections.direct import DIRECT
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.gates import Gates
@@ -55,6 +56,7 @@ __all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transpor
 OnStep = Callable[[Step], None]
 Place = Literal["incoming", "outgoing"]
 T = TypeVar("T")
+Open = TypeVar("Open", bound=MessageStore | Transport)
 
 
 def _wire(prepared: Prepared) -> ModuleType:
@@ -133,10 +135,7 @@ class Opener:
         Raises NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
         ``not_supported`` when it has no such side), Locked, WireError.
         """
-        async with self._telling(name, "incoming"):
-            prepared = await self.prepare(name, "incoming")
-            prepared, opened = await self.dialled(prepared, dial_store)
-        await self._note(prepared, opened)
+        prepared, opened = await self._open(name, "incoming", dial_store)
         return read_only_store(opened) if prepared.side.read_only else opened
 
     async def open_transport(self, name: str) -> Transport:
@@ -144,11 +143,7 @@ class Opener:
 
         Raises as :meth:`open_store`.
         """
-        async with self._telling(name, "outgoing"):
-            prepared = await self.prepare(name, "outgoing")
-            prepared, opened = await self.dialled(prepared, dial_transport)
-        await self._note(prepared, opened)
-        return opened
+        return (await self._open(name, "outgoing", dial_transport))[1]
 
     async def prepare(self, name: str, place: Place, *, anew: bool = False) -> Prepared:
         """Resolve a side and open its secrets, each with an audit row that is durable first.
@@ -169,9 +164,8 @@ class Opener:
             return prepared
         return await self._with_token(prepared)
 
-    async def prepare_with(self, name: str, place: Place, access: Access) -> Prepared:
-        """A side prepared with a token that is not stored yet: to see whether it works."""
-        side = (await self._db.read(lambda tx: self._side(tx, name, place)))[1]
+    def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
+        """A side with a token that is not stored yet: to see whether it works."""
         target = side.target(self._limits, self._policy)
         return Prepared("connection", name, side, target, by_token(side, access), access=access)
 
@@ -205,7 +199,7 @@ class Opener:
 
     async def places(self, name: str) -> list[Place]:
         """The sides there are: ``incoming``, ``outgoing``.  Raises NotThere, WrongUse."""
-        effective = await self._db.read(lambda tx: self._resolver(tx).effective(name))
+        effective = await self._db.read(lambda tx: _resolver(tx, self._environ).effective(name))
         sides: list[Place] = []
         if effective.incoming is not None:
             sides.append("incoming")
@@ -213,8 +207,10 @@ class Opener:
             sides.append("outgoing")
         return sides
 
-    async def worked(self, prepared: Prepared) -> None:
-        """Note that the other side accepted what was presented, and who used the connection."""
+    async def worked(self, prepared: Prepared, opened: object) -> None:
+        """Note that the other side accepted what was presented, who used the connection, and what
+        the server wants a person to read.
+        """
 
         def body(tx: Tx) -> None:
             now = timestamp()
@@ -227,6 +223,9 @@ class Opener:
                 events.record(tx, prepared.name, event, actor=self._actor, side=side)
 
         await self._db.write(body)
+        if prepared.noun == "connection":
+            side, actor = prepared.side.place, self._actor
+            await note_alerts(self._db, prepared.name, alerts_of(opened), side=side, actor=actor)
 
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
@@ -251,20 +250,22 @@ class Opener:
             with contextlib.suppress(RoomError):
                 await self._db.write(body)
 
-    @contextlib.asynccontextmanager
-    async def _telling(self, name: str, place: Place) -> AsyncIterator[None]:
+    async def _open(
+        self, name: str, place: Place, dial: Callable[[Prepared, OnStep | None], Awaitable[Open]]
+    ) -> tuple[Prepared, Open]:
+        """Open a side; how it went is noted in the connection's log."""
         try:
-            yield
+            prepared = await self.prepare(name, place)
+            prepared, opened = await self.dialled(prepared, dial)
         except PostroomError as error:
             await self.failed(name, place, error)
             raise
-
-    async def _note(self, prepared: Prepared, opened: MessageStore | Transport) -> None:
         try:
-            await self.worked(prepared)
+            await self.worked(prepared, opened)
         except BaseException:
             opened.abandon()
             raise
+        return prepared, opened
 
     # ------------------------------------------------------------------ inside one transaction
 
@@ -303,19 +304,16 @@ class Opener:
             access=access, kept=access is not None,
         )  # fmt: skip
 
-    def _resolver(self, tx: Tx) -> Resolver:
-        return Resolver(
-            tx,
-            expand=expander(tx, self._environ),
-            trusted=trusted_in(tx),
-        )
-
     def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:
-        effective = self._resolver(tx).effective(name)
+        effective = _resolver(tx, self._environ).effective(name)
         side = effective.incoming if place == "incoming" else effective.outgoing
         if side is None:
             raise no_side(effective.name, place)
         return "credential" if name.startswith(DIRECT) else "connection", side
+
+
+def _resolver(tx: Tx, environ: Mapping[str, str]) -> Resolver:
+    return Resolver(tx, expand=expander(tx, environ), trusted=trusted_in(tx))
 
 
 def no_side(name: str, place: str) -> Refused:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
@@ -17,10 +16,10 @@ from postroom.credentials.record import credential_of, find
 from postroom.credentials.tokens import Grant
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
-from postroom.net.names import canonical_host, is_loopback
+from postroom.net.names import canonical_host, is_loopback, parse_port, parse_proxy
 from postroom.net.tls import Tls
 
-__all__ = ["Destinations", "Resolver", "parse_proxy"]
+__all__ = ["Destinations", "Resolver"]
 
 Expand = Callable[[str, str], str]
 """Expands the macros of one value; the second text is its field, for the sentence of an error.
@@ -28,8 +27,6 @@ Raises WrongUse(``unknown_variable``) or InvalidValue."""
 
 TrustedCertificate = Callable[[str], str]
 """The PEM text of a ``trusted_certificate`` credential; raises NotThere or WrongUse."""
-
-_PROXY: Final = re.compile(r"(?P<host>\[[^\]]+\]|[^\[\]:/@\s]+):(?P<port>[0-9]{1,5})")
 
 
 @dataclasses.dataclass(slots=True)
@@ -165,7 +162,7 @@ class Resolver:
             raise InvalidValue(f"{where}.protocol", f"is needed: choose {choice}")
         host = self._host(where, side)
         said = self._text(f"{where}.port", side.port)
-        number = _port_number(f"{where}.port", said) if said else None
+        number = parse_port(said, field=f"{where}.port") if said else None
         port, security = port_and_security(side.protocol, number, side.security)
         auth = side.auth or Auth(type="none")
         proxy = self._proxy(where, side)
@@ -262,18 +259,3 @@ def _permit_cleartext(where: str, host: str, *, permitted: bool) -> None:
             "cleartext_sign_in: true.",
             field=f"{where}.security",
         )
-
-
-def _port_number(where: str, text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
-        return int(text)
-    raise InvalidValue(where, "a port is a number from 1 to 65535")
-
-
-def parse_proxy(text: str, *, field: str = "proxy") -> tuple[str, int]:
-    """``HOST:PORT`` as a canonical host and a number.  Raises InvalidValue."""
-    match = _PROXY.fullmatch(text.strip())
-    if match is None:
-        raise InvalidValue(field, "give HOST:PORT, such as proxy.example.com:3128")
-    host = canonical_host(match["host"], field=field)
-    return host, _port_number(field, match["port"])

@@ -14,7 +14,7 @@ __all__ = ["SOON_DAYS", "Due", "due_of"]
 SOON_DAYS: Final = 30
 """From how many days before its end on something is a warning."""
 
-_ENDING: Final = {"certificate", "client_secrets"}
+_ENDING: Final = {"certificate", "next_certificate", "client_secrets"}
 """Fields that may end: most records have none, and a list has ten thousand of them."""
 
 
@@ -39,7 +39,10 @@ class Due(NamedTuple):
         """What ends, as people say it; empty for the credential as a whole."""
         if self.what in ("expires_at", "rotate_after"):
             return ""
-        return self.what.removesuffix(".valid_until").replace("client_secrets.", "client secret ")
+        found = self.what.removesuffix(".valid_until").replace(
+            "next_certificate", "next certificate"
+        )
+        return found.replace("client_secrets.", "client secret ")
 
 
 def due_of(
@@ -49,8 +52,9 @@ def due_of(
     if not (expires_at or rotate_after or stored.keys() & _ENDING):
         return []
     ends = {"expires_at": expires_at, "rotate_after": rotate_after}
-    if isinstance(text := stored.get("certificate"), str):
-        ends["certificate"] = _not_after(text)
+    for name in ("certificate", "next_certificate"):
+        if isinstance(text := stored.get(name), str):
+            ends[name] = _not_after(text)
     secrets = stored.get("client_secrets")
     for label, one in (secrets if isinstance(secrets, Mapping) else {}).items():
         ends[f"client_secrets.{label}.valid_until"] = _date(one.get("valid_until"))

@@ -20,6 +20,7 @@ __all__ = [
     "CURRENT",
     "FALLBACK",
     "NEXT",
+    "NEXT_CERTIFICATE",
     "REFUSED",
     "Standing",
     "State",
@@ -40,7 +41,8 @@ CURRENT: Final = "current"
 FALLBACK: Final = "fallback"
 REFUSED: Final = "refused"
 CERTIFICATE: Final = "certificate"
-"""The label of the key pair; no client secret may have it."""
+NEXT_CERTIFICATE: Final = "next-certificate"
+"""The labels of the key pair, and of the one that takes its place; no client secret may have them."""
 
 
 class Standing(NamedTuple):
@@ -74,7 +76,7 @@ def standing(tx: Tx, credential: str) -> Standing:
 
 def named(label: str) -> str:
     """A proof as people say it: ``client secret 2026a``, or ``certificate``."""
-    return label if label == CERTIFICATE else f"client secret {label}"
+    return label if label in (CERTIFICATE, NEXT_CERTIFICATE) else f"client secret {label}"
 
 
 def labels_of(changed: Iterable[str]) -> set[str]:
@@ -86,6 +88,8 @@ def labels_of(changed: Iterable[str]) -> set[str]:
             found.add(parts[1])
         elif slot == "private_key":
             found.add(CERTIFICATE)
+        elif slot == "next_private_key":
+            found.add(NEXT_CERTIFICATE)
     return found
 
 

@@ -29,6 +29,7 @@ from postroom.operations.audit import Audit
 from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
+from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
 from postroom.operations.erasing import Erasing
 from postroom.operations.guiding import Guides
@@ -95,6 +96,7 @@ _TARGETS = (
     Backup,
     Collecting,
     Connections,
+    Converting,
     Credentials,
     Erasing,
     Guides,

@@ -16,6 +16,7 @@ from postroom.operations.audit import Audit
 from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
 from postroom.operations.connections import Connections
+from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
 from postroom.operations.drafts import draft_of
 from postroom.operations.erasing import Erasing
@@ -83,6 +84,7 @@ class AsyncRoom:
 
     credentials: Credentials
     connections: Connections
+    converting: Converting
     sources: Sources
     collecting: Collecting
     ledger: Ledger

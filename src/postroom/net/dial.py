@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postroom import clock
-from postroom.errors import DialError, InvalidValue, PostroomError
+from postroom.errors import DialError, PostroomError
 from postroom.net import failures, proxy
 from postroom.net.addresses import refusal
-from postroom.net.names import address_of, canonical_host
+from postroom.net.names import address_of, canonical_host, check_port
 
 __all__ = ["Dialed", "Policy", "Resolve", "Route", "Step", "dial", "steps_before"]
 
@@ -97,7 +97,7 @@ async def dial(route: Route, *, timeout: float, resolve: Resolve | None = None) 
     Its facts hold ``steps`` (those that succeeded) and ``attempts`` (address and error of each).
     """
     host = canonical_host(route.host)
-    port = _port(route.port)
+    port = check_port(route.port)
     progress = _Progress()
     try:
         async with asyncio.timeout(timeout):
@@ -118,12 +118,6 @@ def steps_before(error: PostroomError) -> list[Step]:
     """The steps that went well before a dial failed, as its facts keep them."""
     found = error.facts.get("steps", ())
     return [Step(one["name"], one["ms"] / 1000, one["detail"]) for one in found]
-
-
-def _port(port: int) -> int:
-    if not 1 <= port <= 65535:
-        raise InvalidValue("port", "a port is a number from 1 to 65535.")
-    return port
 
 
 async def _direct(
@@ -154,7 +148,7 @@ async def _by_proxy(
     beyond = host
     if policy.public_only or address_of(host) is not None:
         beyond = (await _resolve(host, port, policy, resolve))[0]
-    by, by_port = canonical_host(named[0], field="proxy"), _port(named[1])
+    by, by_port = canonical_host(named[0], field="proxy"), check_port(named[1])
     dialed = await _direct(by, by_port, Policy(), resolve, progress)
     progress.step = "proxy"
     try:

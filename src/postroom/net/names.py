@@ -9,11 +9,21 @@ import idna
 
 from postroom.errors import InvalidValue
 
-__all__ = ["Address", "address_of", "canonical_host", "host_and_port", "is_loopback"]
+__all__ = [
+    "Address",
+    "address_of",
+    "canonical_host",
+    "check_port",
+    "host_and_port",
+    "is_loopback",
+    "parse_port",
+    "parse_proxy",
+]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_PROXY = re.compile(r"(?:http://)?(?P<host>\[[^\]]+\]|[^\[\]:/@\s]+):(?P<port>[0-9]+)/?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _V6_LETTERS = frozenset("0123456789abcdefABCDEF:.")
 _NO_NAME = "this is no host name; write it like imap.example.com"
@@ -62,6 +72,30 @@ def is_loopback(host: str) -> bool:
 def host_and_port(host: str, port: int) -> str:
     """``host:port`` for people and for canonical lines; an IPv6 address stands in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_port(port: int, *, field: str = "port") -> int:
+    """The port, if it is one.  Raises InvalidValue."""
+    if not 1 <= port <= 65535:
+        raise InvalidValue(field, "a port is a number from 1 to 65535")
+    return port
+
+
+def parse_port(text: str, *, field: str = "port") -> int:
+    """A port as people write it.  Raises InvalidValue."""
+    digits = text.isascii() and text.isdigit() and len(text) <= 5
+    return check_port(int(text) if digits else 0, field=field)
+
+
+def parse_proxy(text: str, *, field: str = "proxy") -> tuple[str, int]:
+    """``HOST:PORT`` of an HTTP proxy, also as ``http://HOST:PORT``, as a canonical host and a number.
+
+    Raises InvalidValue.
+    """
+    match = _PROXY.fullmatch(text.strip())
+    if match is None:
+        raise InvalidValue(field, "give HOST:PORT, such as proxy.example.com:3128")
+    return canonical_host(match["host"], field=field), parse_port(match["port"], field=field)
 
 
 def _remapped(text: str, field: str) -> str:

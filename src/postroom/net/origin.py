@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from postroom.errors import InvalidValue, Refused, WrongUse
 from postroom.net.destination import http_line, https_line
 from postroom.net.dial import Policy
-from postroom.net.names import canonical_host, host_and_port, is_loopback
+from postroom.net.names import canonical_host, check_port, host_and_port, is_loopback
 from postroom.net.tls import Tls
 
 __all__ = ["Origin", "Url", "origin_of", "split_url"]
@@ -59,9 +59,7 @@ def split_url(text: str, *, field: str = "url") -> Url:
     if found is None:
         raise InvalidValue(field, f"this is no address that can be asked; {_HOW}")
     secure = found["scheme"].lower() == "https"
-    port = int(found["port"] or (443 if secure else 80))
-    if not 1 <= port <= 65535:
-        raise InvalidValue(field, "a port is a number from 1 to 65535.")
+    port = check_port(int(found["port"] or (443 if secure else 80)), field=field)
     target = found["target"] or "/"
     return Url(
         secure,

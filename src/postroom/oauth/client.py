@@ -14,10 +14,20 @@ from postroom.oauth.failures import Grant, Refusal, failure, refusal_in, success
 from postroom.oauth.steps import Answer, Ask, Basic, Flow, Form, ask
 from postroom.secret import Secret
 
-__all__ = ["CERTIFICATE", "Client", "ClientSecret", "Proven", "in_order", "request"]
+__all__ = [
+    "CERTIFICATE",
+    "NEXT_CERTIFICATE",
+    "Client",
+    "ClientSecret",
+    "Proven",
+    "in_order",
+    "request",
+]
 
 CERTIFICATE: Final = "certificate"
 """The label of the proof that is made with the private key."""
+NEXT_CERTIFICATE: Final = "next-certificate"
+"""The label of the one that is made with the private key that takes its place."""
 AT_MOST: Final = 2
 """Proofs that one request shows: the best, and once the next when the server refuses it."""
 CLOCK: Final = 60.0  # seconds a clock may be off before an assertion is signed again
@@ -41,7 +51,8 @@ class ClientSecret:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client as it is registered.  A private key, when there is one, goes before all secrets.
+    """A client as it is registered.  A private key, when there is one, goes before all secrets; the
+    one that is to take its place, after them.
 
     ``current`` is the label of the secret that worked last; while it is valid it is shown first.
     ``method`` empty: by what the server says it takes.
@@ -52,6 +63,7 @@ class Client:
     key: SigningKey | None = None
     current: str = ""
     method: Method = ""
+    next_key: SigningKey | None = None
 
 
 class Proven(NamedTuple):
@@ -105,16 +117,17 @@ def request(
         question = _question(client, endpoints, url, form, proof, at)
         answer = yield from ask(question)
         refusal = _refusal(answer)
-        if proof is client.key and refusal and refusal.of_client and _clocks_differ(answer, at):
+        signed = isinstance(proof, SigningKey)
+        if signed and refusal and refusal.of_client and _clocks_differ(answer, at):
             # an assertion is good for minutes by the server's clock: it is signed again by that
             question = _question(client, endpoints, url, form, proof, server_time(answer))
             answer = yield from ask(question)
             refusal = _refusal(answer)
         if refusal is None:
             found = success(answer, question, grant)
-            return Proven(found, answer, _label(proof), tuple(refused), why)
+            return Proven(found, answer, _label(client, proof), tuple(refused), why)
         if proof is not None and refusal.of_client:
-            refused.append(_label(proof))
+            refused.append(_label(client, proof))
         another = refusal.wants_proof if proof is None else refusal.of_client
         told = failure(refusal, answer, question, grant, refused=refused)
         if not (another and attempts):
@@ -129,6 +142,7 @@ def _attempts(client: Client, at: float, *, prove: bool) -> list[Proof]:
     """What is shown, in order; the first is nothing where the server has to ask first."""
     proofs: list[Proof] = [client.key] if client.key is not None else []
     proofs += in_order(client.secrets, at, client.current)
+    proofs += [client.next_key] if client.next_key is not None else []
     return [*([] if prove and proofs else [None]), *proofs[:AT_MOST]]
 
 
@@ -146,10 +160,12 @@ def _clocks_differ(answer: Answer, at: float) -> bool:
     return abs(server_time(answer) - at) > CLOCK
 
 
-def _label(proof: Proof) -> str:
+def _label(client: Client, proof: Proof) -> str:
     if proof is None:
         return ""
-    return proof.label if isinstance(proof, ClientSecret) else CERTIFICATE
+    if isinstance(proof, ClientSecret):
+        return proof.label
+    return NEXT_CERTIFICATE if proof is client.next_key else CERTIFICATE
 
 
 def _question(

@@ -20,6 +20,7 @@ from postroom.secret import Scrubber, Secret
 __all__ = [
     "LIFETIME",
     "Pending",
+    "answers",
     "begin",
     "callback",
     "challenge_of",
@@ -121,6 +122,18 @@ def key_of_state(state: str) -> str:
 def state_of(query: str) -> str:
     """The state in the query of a callback; raises SignInError where there is none, or two."""
     return _parameters(query).get("state") or _refused("names no sign-in that was begun here")
+
+
+def answers(pending: Pending, query: str) -> bool:
+    """Whether a query is the answer to this sign-in, by its state; what else is in it is not judged.
+
+    Whoever else comes by - another sign-in, a web page that tries its luck - ends nothing.
+    """
+    try:
+        key = key_of_state(state_of(query))
+    except SignInError:
+        return False
+    return hmac.compare_digest(key.encode(), pending.key.encode())
 
 
 def callback(pending: Pending, query: str, *, at: float, lifetime: float = LIFETIME) -> Secret:

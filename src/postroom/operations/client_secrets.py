@@ -10,7 +10,14 @@ from postroom.clock import now, rfc3339
 from postroom.connections.granting import CLIENT_TYPES
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials import proofs
-from postroom.credentials.proofs import CERTIFICATE, CURRENT, FALLBACK, NEXT, REFUSED
+from postroom.credentials.proofs import (
+    CERTIFICATE,
+    CURRENT,
+    FALLBACK,
+    NEXT,
+    NEXT_CERTIFICATE,
+    REFUSED,
+)
 from postroom.credentials.store import Credential
 from postroom.credentials.tokens import BEARER, Use, rows
 from postroom.db import Row, Tx
@@ -23,6 +30,10 @@ from postroom.secret import Secret
 
 __all__ = ["ClientSecrets", "Proof"]
 
+_PAIRS: Final = {
+    CERTIFICATE: ("private_key", "certificate"),
+    NEXT_CERTIFICATE: ("next_private_key", "next_certificate"),
+}
 _PROVEN: Final = (CURRENT, FALLBACK)
 _UNKNOWN_SECRET: Final = 7000215  # AADSTS: the secret is wrong, or not known everywhere yet
 _ENTRA_SECONDS: Final = 600
@@ -98,7 +109,11 @@ class ClientSecrets:
             if error.code in ("locked", "unreadable"):
                 raise
             return await self._not_proven(record, label, error, served)
-        await self._desk.change(lambda tx: wake(tx, usage.of_credential(tx, record.name).uses))
+        await self._desk.change(
+            lambda tx: wake(tx, usage.of_credential(tx, record.name).uses, failing=True)
+        )
+        if label == NEXT_CERTIFICATE:  # it has moved up
+            label = CERTIFICATE
         return Proof(record.name, label, await self._state(record, label), True, served=served)
 
     async def list(self, name: str) -> builtins.list[dict[str, Any]]:
@@ -128,10 +143,9 @@ class ClientSecrets:
                     hint="Add another one first: postroom credential secret add "
                     f"{record.name} --valid-until DATE",
                 )
-            pair = ["private_key", "certificate"]
             self._desk.credentials.set_details(
                 tx, record.name, {}, actor=self._desk.actor,
-                clear=pair if label == CERTIFICATE else [f"client_secrets.{label}"],
+                clear=_PAIRS.get(label) or [f"client_secrets.{label}"],
                 used_lines=self._desk.lines_of(tx, record.name),
             )  # fmt: skip
             self._desk.record(tx, "retire", "credential", record.name, label=label)
@@ -160,8 +174,8 @@ class ClientSecrets:
             check_name(label)
         except ValueError as error:
             raise InvalidValue("label", str(error)) from None
-        if label.casefold() == CERTIFICATE:
-            raise InvalidValue("label", f"{CERTIFICATE} is what the key pair is called")
+        if label.casefold() in _PAIRS:
+            raise InvalidValue("label", f"{label.casefold()} is what a key pair is called")
         known = proofs.known(tx, record.id).get(label)
         if label in there and (known is None or known["worked_at"] is not None):
             raise InvalidValue(
@@ -184,8 +198,12 @@ class ClientSecrets:
         """The record, the label, and the sign-in that can prove it; else why none can."""
         record = self._client(tx, name)
         if not label:
-            stands = proofs.standing(tx, record.id)
-            waiting = sorted(stands.next | stands.refused)
+            known = proofs.known(tx, record.id)
+            waiting = [
+                one
+                for one in _all_labels(record)
+                if one not in known or known[one]["state"] not in _PROVEN
+            ]
             if len(waiting) != 1:
                 raise InvalidValue(
                     "label", f"is needed; there are: {', '.join(_all_labels(record)) or 'none'}"
@@ -239,7 +257,10 @@ def _labels(record: Credential) -> Mapping[str, Any]:
 
 
 def _all_labels(record: Credential) -> builtins.list[str]:
-    return [*_labels(record), *([CERTIFICATE] if "private_key" in record.sealed else [])]
+    return [
+        *_labels(record),
+        *(label for label, (key, _) in _PAIRS.items() if key in record.sealed),
+    ]
 
 
 def _there(record: Credential, label: str) -> None:
@@ -269,15 +290,15 @@ def _shown(record: Credential, known: Mapping[str, Row]) -> builtins.list[dict[s
     days = {each.what: (str(each.on), each.days) for each in record.due}
     items = []
     for label in _all_labels(record):
-        pair = label == CERTIFICATE
+        pair = _PAIRS.get(label)
         one = masks.get(label, {}) if not pair else {}
-        end = "certificate" if pair else f"client_secrets.{label}.valid_until"
+        end = pair[1] if pair else f"client_secrets.{label}.valid_until"
         until, left = days.get(end, (None, None))
         row = known.get(label)
         items.append({
             "label": label,
             "description": one.get("description", ""),
-            "value": record.fields.get("private_key", "") if pair else one.get("value", ""),
+            "value": record.fields.get(pair[0], "") if pair else one.get("value", ""),
             "valid_until": until,
             "days": left,
             "state": NEXT if row is None else row["state"],

@@ -9,7 +9,7 @@ from typing import Final
 
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
-from postroom.db import Claim, Row, Tx, how_many_living
+from postroom.db import Claim, Row, Seat, Tx, how_many_living
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import expanded, naming
@@ -160,11 +160,18 @@ class Collecting:
         """Take sources of these names that are due and that nobody living owns."""
         seat = await self._desk.seat()
         wanted = [name.casefold() for name in names]
-        return await self._desk.db.write(
-            lambda tx: SOURCES.claim(
-                tx, owner=seat.owner, now=timestamp(), limit=limit, names=wanted
+        claiming = asyncio.ensure_future(
+            self._desk.db.write(
+                lambda tx: SOURCES.claim(
+                    tx, owner=seat.owner, now=timestamp(), limit=limit, names=wanted
+                )
             )
         )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:  # it is written all the same, and nobody hears of it
+            claiming.add_done_callback(functools.partial(_let_go_of, seat))
+            raise
 
     async def watcher(self, claim: Claim, progress: Progress | None = None) -> Watcher:
         """The watcher of a claimed source."""
@@ -178,7 +185,11 @@ class Collecting:
             adopted = claim._replace(row=store.adopt(tx, claim.id, mailbox))
             return seen, naming(self._desk, tx, source), adopted
 
-        source, called, claim = await self._desk.db.write(body)
+        try:
+            source, called, claim = await self._desk.db.write(body)
+        except asyncio.CancelledError:
+            _let_go(seat, [claim])
+            raise
         sink: Sink = source.sink
         host = claim.row["mailbox"].rpartition(" at ")[2]
         return Watcher(
@@ -208,6 +219,21 @@ class Collecting:
         except PostroomError as error:
             await give_up(self._desk.db, claims[0], error, owe=seat.owe)
             raise
+
+
+def _let_go_of(seat: Seat, claiming: asyncio.Future[list[Claim]]) -> None:
+    if not claiming.cancelled() and claiming.exception() is None:
+        _let_go(seat, claiming.result())
+
+
+def _let_go(seat: Seat, claims: Sequence[Claim]) -> None:
+    """Whoever was to watch them was cancelled; they are free as soon as that can be written."""
+
+    def release(claim: Claim, tx: Tx) -> None:
+        SOURCES.release(tx, claim, owner=seat.owner, due_at=timestamp())
+
+    for one in claims:
+        seat.owe(functools.partial(release, one))
 
 
 def has_role(wanted: Sequence[str], roles: Sequence[str]) -> bool:

@@ -17,7 +17,9 @@ from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.presetting import FromPreset, filled
+from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
+from postroom.operations.trying import trial_of
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
 from postroom.sources import store as sources
@@ -100,8 +102,14 @@ class Connections:
         return await self.add({**data, "name": new_name}, rebind=rebind)
 
     async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
-        """Remove a connection; refused with the list while something uses it, unless forced."""
-        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
+        """Remove a connection; refused with the list while something uses it, unless forced.
+
+        Sign-ins that serve no other connection are revoked at their servers, as far as those do that.
+        """
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=True)
+        if not dry_run:
+            await sign_out_alone(self._desk, name)
+            await self._desk.change(lambda tx: self.remove(tx, name, force=force))
 
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
@@ -111,6 +119,7 @@ class Connections:
         if children or (uses and not force):
             hint = "Change those first" + ("." if children else ", or use --force.")
             raise usage.in_use(f"Connection {found}", uses, hint)
+        forget_sign_ins(self._desk, tx, lambda use: [*use.connections] == [found])
         store.delete(tx, found)
         self._desk.record(tx, "delete", "connection", found)
 
@@ -142,12 +151,21 @@ class Connections:
 
         return await self._desk.db.read(body)
 
-    async def test(self, name: str, *, on_step: Tell | None = None) -> Report:
-        """Walk both sides step by step; nothing is changed and nothing sent.
+    async def test(
+        self, name: str, *, on_step: Tell | None = None, send_to: str = "", from_: str = ""
+    ) -> Report:
+        """Walk both sides step by step, with a fresh token; nothing is changed and nothing sent.
 
-        ``on_step`` hears of each step as it ends.  What fails is in the report, with what to do.
+        ``send_to`` sends one real message there, past the outbox, from ``from_`` (empty: the account):
+        that proves Send As.  ``on_step`` hears of each step as it ends.  What fails is in the report,
+        with what to do.  Raises InvalidValue, Refused (``sender_not_allowed``).
         """
-        return await test_connection(self._desk.opener, name, on_step=on_step)
+        trial = None
+        if send_to or from_:
+            trial = await self._desk.db.read(
+                lambda tx: trial_of(self._desk, tx, name, send_to, from_)
+            )
+        return await test_connection(self._desk.opener, name, on_step=on_step, trial=trial)
 
     async def trust(
         self, name: str, place: str, fingerprint: str, *, rebind: Rebind = False
@@ -173,7 +191,7 @@ class Connections:
     async def log(self, name: str, *, limit: int = events.KEPT) -> builtins.list[dict[str, Any]]:
         """What happened to a connection lately, newest first.  Raises NotThere."""
         return await self._desk.db.read(
-            lambda tx: events.recent(tx, store.get(tx, name).name, limit=limit)
+            lambda tx: events.recent(tx, store.spelled(tx, name), limit=limit)
         )
 
     async def restart(self, name: str) -> dict[str, bool]:
@@ -184,7 +202,7 @@ class Connections:
         """
 
         def body(tx: Tx) -> dict[str, bool]:
-            found = store.get(tx, name).name
+            found = store.spelled(tx, name)
             begun, uses = {}, usage.of_connection(tx, found).uses
             wake(tx, uses)
             for use in uses:
@@ -199,9 +217,7 @@ class Connections:
 
     async def usage(self, name: str) -> Usage:
         """What refers to a connection, when it was opened last, and by whom."""
-        return await self._desk.db.read(
-            lambda tx: usage.of_connection(tx, store.get(tx, name).name)
-        )
+        return await self._desk.db.read(lambda tx: usage.of_connection(tx, store.spelled(tx, name)))
 
 
 def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

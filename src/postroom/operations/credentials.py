@@ -10,6 +10,7 @@ from typing import Any
 from postroom.clock import rfc3339
 from postroom.connections.direct import DIRECT_TYPES
 from postroom.connections.doctor import Report, Tell, test_credential
+from postroom.connections.granting import CLIENT_TYPES
 from postroom.credentials import proofs
 from postroom.credentials.store import Credential, Saved
 from postroom.credentials.types import type_named
@@ -18,6 +19,7 @@ from postroom.db import Row, Tx
 from postroom.errors import Refused
 from postroom.operations import ends, usage
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.operations.waking import wake
@@ -74,9 +76,12 @@ class Credentials:
         *,
         clear: Collection[str] = (),
         rebind: Rebind = False,
+        wakes: bool = True,
         **changes: Any,
     ) -> Saved:
         """Give or change details.  A sealed field that is left out or empty keeps its value.
+
+        What rests on it begins anew; with ``wakes`` False only what is failing does.
 
         ``changes`` are made before, as :meth:`change` makes them: with the details, or not at all.
         """
@@ -94,7 +99,7 @@ class Credentials:
                 used_lines=lines,
                 rebind=rebind,
             )
-            wake(tx, usage.of_credential(tx, name).uses)
+            wake(tx, usage.of_credential(tx, name).uses, failing=not wakes)
             return saved
 
         return await self._desk.change(body, rebind=rebind)
@@ -104,8 +109,9 @@ class Credentials:
     ) -> tuple[Saved, str]:
         """Make a key pair here: the private key is sealed, and the certificate (PEM) is given back.
 
-        Raises Refused for a type that holds no private key, and, unless ``replace``, where there is
-        one already: what trusts the old certificate would not know the new one.
+        Beside the pair of an OAuth app it waits as the next one, until a token has come by it.
+        Raises Refused for a type that holds no private key, and, unless ``replace``, where another
+        type has one already: what trusts the old certificate would not know the new one.
         """
         record = await self.get(name)
         if "private_key" not in type_named(record.type).model_fields:
@@ -114,15 +120,17 @@ class Credentials:
                 code="not_supported",
                 hint="Types that do: msgraph, oauth_client, certificate.",
             )
-        if "private_key" in record.sealed and not replace:
+        beside = "private_key" in record.sealed and record.type in CLIENT_TYPES
+        if "private_key" in record.sealed and not (replace or beside):
             raise Refused(
                 f"Credential {record.name} has a private key already.",
                 hint="Replace it with --yes; the other side has to learn the new certificate.",
             )
         key, certificate = await asyncio.to_thread(generate_pair, record.name, days=days)
         clear = [slot for slot in ("passphrase",) if slot in record.sealed]
-        details = {"private_key": key, "certificate": certificate}
-        return await self.set(name, details, clear=clear), certificate
+        place = "next_" if beside else ""
+        details = {f"{place}private_key": key, f"{place}certificate": certificate}
+        return await self.set(name, details, clear=clear, wakes=not beside), certificate
 
     async def change(self, name: str, *, dry_run: bool = False, **changes: Any) -> Credential:
         """Change description, dates, or - while nothing uses the record - its type."""
@@ -166,6 +174,8 @@ class Credentials:
         if uses and not force:
             hint = "Change those first, or use --force to delete it."
             raise _in_use(name, "It cannot be deleted.", uses, hint)
+        key = name.casefold()
+        forget_sign_ins(self._desk, tx, lambda use: use.grant.credential.casefold() == key)
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
     async def list(

@@ -86,7 +86,7 @@ def _last_use(tx: Tx, record: Credential) -> float | None:
 
 def _of_record(tx: Tx, record: Credential, due: Due) -> dict[str, Any]:
     instead = _instead(tx, record, due)
-    stays = bool(instead) or due.what == "rotate_after"
+    stays = bool(instead) or due.what in ("rotate_after", "next_certificate")
     stops = () if stays else usage.of_credential(tx, record.name).uses
     return {
         "name": record.name,
@@ -103,7 +103,7 @@ def _of_record(tx: Tx, record: Credential, due: Due) -> dict[str, Any]:
 def _kind(record: Credential, due: Due) -> str:
     if due.what.startswith("client_secrets."):
         return "client secret"
-    if due.what == "certificate":
+    if due.what in ("certificate", "next_certificate"):
         return "certificate"
     return "password" if record.type in _PASSWORDS else "credential"
 

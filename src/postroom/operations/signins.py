@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
+from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import BEARER, Access, Use, rows
@@ -16,7 +17,7 @@ from postroom.errors import PostroomError, Refused, WireError
 from postroom.operations.desk import Desk
 from postroom.operations.personal import How, Paste, Tell, Way, sign_in_once
 
-__all__ = ["SignIns", "SignedInAs", "Tell"]
+__all__ = ["SignIns", "SignedInAs", "Tell", "forget_sign_ins", "sign_out_alone"]
 
 
 class SignedInAs(NamedTuple):
@@ -65,15 +66,13 @@ class SignIns:
     async def sign_out(self, name: str) -> bool:
         """Revoke the sign-ins of a connection at the server, and forget them; True when all were
         revoked there too.  Raises InvalidValue when nobody is signed in.
-        """
-        from postroom.credentials.tokens.signing_in import sign_out
 
-        tokens, actor = self._desk.tokens, self._desk.actor
-        revoked = True
-        for use in await self._desk.db.read(lambda tx: self._wanted(tx, name)):
-            out = await sign_out(self._desk.db, tokens.kept, tokens.renewal, use.grant, actor=actor)
-            revoked = revoked and out
-        return revoked
+        Where there is no such connection, ``name`` is an account whose sign-in none uses any more.
+        """
+        if await self._desk.write(lambda tx: self._forget_left(tx, name)):
+            return False
+        wanted = await self._desk.db.read(lambda tx: self._wanted(tx, name))
+        return all([await _sign_out(self._desk, use) for use in wanted])
 
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every sign-in: for whom, who it was, its state, when a token came last, and whom it serves."""
@@ -113,6 +112,23 @@ class SignIns:
                 found.append((use, known["version"] if known else 0))
         return found
 
+    def _forget_left(self, tx: Tx, account: str) -> bool:
+        """Destroy the sign-ins of an account that serve nothing; whether there was one."""
+        if store.exists(tx, account):
+            return False
+        used, kept = sign_ins(tx, self._desk.resolver(tx)), self._desk.tokens.kept
+        left = [
+            row
+            for row in rows.find_all(tx)
+            if (row["account"] or row["client_id"]).casefold() == account.casefold()
+            and row["id"] not in used
+        ]
+        for row in left:
+            rows.destroy(tx, kept.keyring, row["id"])
+            label = f"{row['account'] or row['client_id']} at {row['authority']}"
+            self._desk.record(tx, "sign out", "sign-in", label, revoked=False)
+        return bool(left)
+
     def _wanted(self, tx: Tx, name: str) -> builtins.list[SignInUse]:
         """The sign-ins by a person that a connection needs."""
         connection = store.get(tx, name).name
@@ -135,19 +151,60 @@ class SignIns:
     def _proving(self, use: SignInUse) -> Callable[[Access], Awaitable[None]]:
         """Opens one side with a new token: only then is the sign-in of before given up."""
         name, places = next(iter(use.connections.items()))
-        place: Any = places[0]
+
+        def side_of(tx: Tx) -> EffectiveSide:
+            sides = self._desk.resolver(tx).effective(name).sides
+            return next(side for side in sides if side.place == places[0])
 
         async def prove(access: Access) -> None:
-            prepared = await self._desk.opener.prepare_with(name, place, access)
-            dial = dial_store if place == "incoming" else dial_transport
+            side = await self._desk.db.read(side_of)
+            prepared = self._desk.opener.prepared_with(name, side, access)
+            dial = dial_store if side.place == "incoming" else dial_transport
             try:
                 opened = await dial(prepared)
             except WireError as error:
-                error.hint = f"The sign-in of before stays. {error.hint}".strip()
+                error.hint = f"Nothing of this sign-in was stored. {error.hint}".strip()
                 raise
             opened.abandon()
 
         return prove
+
+
+async def sign_out_alone(desk: Desk, connection: str) -> None:
+    """Sign out where nothing but this connection, which is about to be removed, is signed in."""
+
+    def alone(tx: Tx) -> builtins.list[SignInUse]:
+        name = store.spelled(tx, connection)
+        return [
+            use
+            for key, use in sign_ins(tx, desk.resolver(tx)).items()
+            if use.grant.personal
+            and [*use.connections] == [name]
+            and (row := rows.find(tx, key)) is not None
+            and row["version"]
+        ]
+
+    for use in await desk.db.read(alone):
+        await _sign_out(desk, use)
+
+
+def forget_sign_ins(desk: Desk, tx: Tx, wanted: Callable[[SignInUse], bool]) -> None:
+    """Destroy the tokens of these sign-ins: what they were for is removed in this transaction.
+
+    The authorization server is not told; whoever can wait for it signs out before.
+    """
+    kept = desk.tokens.kept
+    for key, use in sign_ins(tx, desk.resolver(tx)).items():
+        if wanted(use) and rows.find(tx, key) is not None:
+            rows.destroy(tx, kept.keyring, key)
+            kept.record(tx, desk.actor, "sign out", use.grant, revoked=False)
+
+
+async def _sign_out(desk: Desk, use: SignInUse) -> bool:
+    from postroom.credentials.tokens.signing_out import sign_out
+
+    tokens = desk.tokens
+    return await sign_out(desk.db, tokens.kept, tokens.renewal, use.grant, actor=desk.actor)
 
 
 def _shown(row: Any, use: SignInUse | None) -> dict[str, Any]:

@@ -5,12 +5,33 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from postroom.errors import InvalidValue, ProtocolError, SignInError
 from postroom.protocols.base import SignIn
+from postroom.secret import Scrubber
 
-__all__ = ["Exchange", "Login", "Mechanism", "OAuthBearer", "Plain", "XOAuth2", "check", "choose"]
+__all__ = [
+    "TOKEN_HINT",
+    "Exchange",
+    "Login",
+    "Mechanism",
+    "OAuthBearer",
+    "Plain",
+    "XOAuth2",
+    "check",
+    "choose",
+]
+
+
+TOKEN_HINT: Final = (
+    "The token may be for another mailbox, may lack the permission for this protocol, or the "
+    "protocol may be switched off for the mailbox. See who signed in: postroom connection signins"
+)
+"""What to do about a token that was refused although it had just been fetched."""
+_SHORT_ENOUGH: Final = 8_000
+"""Characters of a response, in base64, that every server takes after its go-ahead."""
+_LONGEST_ERROR: Final = 500  # characters of a challenge that a person is shown
 
 
 class Mechanism(Protocol):
@@ -150,11 +171,44 @@ class Exchange:
     def __init__(self, mechanism: Mechanism) -> None:
         self.mechanism = mechanism
         self._waiting = mechanism.initial()
+        self._size = len(base64.b64encode(self._waiting or b""))
 
     @property
     def name(self) -> str:
         """The mechanism's name."""
         return self.mechanism.name
+
+    @property
+    def by_token(self) -> bool:
+        """Whether it presents a token."""
+        return isinstance(self.mechanism, XOAuth2)
+
+    def too_long(self, where: str, said: str = "") -> SignInError | None:
+        """What to raise when ``where`` hangs up or refuses the line; None when the length is no reason.
+
+        Dovecot takes 8,192 characters of a response and then ends the connection, Postfix 12,288
+        (RFC 4954, 4).
+        """
+        if not self.by_token or self._size <= _SHORT_ENOUGH:
+            return None
+        return SignInError(
+            f"{where} does not take a sign-in of {self._size:,} characters: the token is too long.",
+            hint="Have the authorization server put less into its tokens (groups, roles, claims), or "
+            "have the limit of the mail server raised.",
+            said=said,
+        )
+
+    def with_challenge(self, said: str, scrubber: Scrubber) -> str:
+        """What the server said of a refusal, and behind it the error challenge of before: it alone
+        names the scope or the status.
+        """
+        return " ".join(filter(None, (said, self.challenge(scrubber))))
+
+    def challenge(self, scrubber: Scrubber) -> str:
+        """The error challenge (RFC 7628, 3.2.2) on one line, without the token; empty: there was none."""
+        error = self.mechanism.error if isinstance(self.mechanism, XOAuth2) else b""
+        text = " ".join(scrubber.text(error.decode("utf-8", "replace")).split())
+        return "".join(each if each.isprintable() else "?" for each in text)[:_LONGEST_ERROR]
 
     def initial(self, room: int) -> bytes | None:
         """The initial response in base64 (``=`` if empty), or None.

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Tx, take_tokens
 from postroom.errors import PostroomError, WireError
+from postroom.log import logger
 from postroom.protocols.base import Transport
 from postroom.services import service as services
 from postroom.services import settle as rows
@@ -19,6 +20,8 @@ from postroom.services.settling import Drained
 from postroom.services.submitting import Line, give_back
 
 __all__ = ["Dispatcher", "Drained"]
+
+_log = logger("services")
 
 BATCH = 100
 """Rows claimed at a time: enough to keep a pipeline full, few enough to leave work to others."""
@@ -95,6 +98,11 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._stop.set()
             await asyncio.wait([draining])
+            error = None if draining.cancelled() else draining.exception()
+            if error is not None and not isinstance(error, PostroomError):
+                _log.error(
+                    "sending ended", exc_info=error
+                )  # a mistake of ours, which nobody awaits
             raise
 
     async def _drain(self, names: Sequence[str] | None, item: str, roles: Sequence[str]) -> Drained:
@@ -255,7 +263,11 @@ class Dispatcher:
         try:
             await asyncio.wait([opening, stop], return_when=asyncio.FIRST_COMPLETED)
             if not opening.done():
+                opening.add_done_callback(_abandon)
                 return None
+        except asyncio.CancelledError:
+            opening.add_done_callback(_abandon)
+            raise
         finally:
             stop.cancel()
             opening.cancel()  # of no effect once it is open
@@ -369,6 +381,12 @@ def _services(tx: Tx) -> dict[str, Service]:
     ):
         found[row["service"]] = services.implicit(row["service"])
     return found
+
+
+def _abandon(opening: asyncio.Future[Transport]) -> None:
+    """Whatever was opened at the instant at which nobody wanted it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abandon()
 
 
 async def _close(transport: Transport) -> None:

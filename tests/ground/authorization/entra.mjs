@@ -71,11 +71,11 @@ export function oid(address) {
 }
 
 // The claims of somebody, for id tokens.
-export function person(address) {
+export function person(address, settings = {}) {
   return {
     sub: address,
     oid: oid(address),
-    tid: TENANT,
+    tid: settings.tid ?? TENANT,
     preferred_username: address,
     upn: address,
     email: address,
@@ -85,7 +85,7 @@ export function person(address) {
 
 // The claims of an access token beside the standard ones.
 export function tokenClaims(token, settings) {
-  const shared = { tid: TENANT, appid: token.clientId, ver: '2.0' };
+  const shared = { tid: settings.tid ?? TENANT, appid: token.clientId, ver: '2.0' };
   if (settings.pad) shared.pad = 'x'.repeat(settings.pad);
   if (settings.audience) shared.wanted_audience = settings.audience;
   if (token.kind === 'ClientCredentials') {

@@ -44,7 +44,7 @@ export const provider = new Provider(`${base}/${entra.TENANT}/v2.0`, {
   scopes: ['openid', 'offline_access', 'profile', 'email'],
   claims: { openid: Object.keys(entra.person('a@b')) },
   conformIdTokenClaims: false,
-  findAccount: (ctx, id) => ({ accountId: id, claims: () => entra.person(id) }),
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => entra.person(id, settingsOf(ctx?.oidc?.client?.clientId)) }),
   extraTokenClaims: (ctx, token) => entra.tokenClaims(token, settingsOf(token.clientId)),
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   issueRefreshToken: (ctx, client, code) => client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
@@ -120,10 +120,10 @@ provider.use(async (ctx, next) => {
 export async function consent(clientId, accountId, scope, resource) {
   const grant = new provider.Grant({ accountId, clientId });
   const asked = (scope ?? '').split(' ');
-  const { withhold = [] } = settingsOf(clientId);
+  const { withhold = [], extra = [] } = settingsOf(clientId);
   const given = asked.filter((name) => !withhold.includes(name.split('/').pop()));
   grant.addOIDCScope(given.filter((name) => ['openid', 'offline_access', 'profile', 'email'].includes(name)).join(' ') || 'openid');
-  const here = given.filter((name) => entra.scopesOf(resource).includes(name));
+  const here = [...given, ...extra].filter((name) => entra.scopesOf(resource).includes(name));
   grant.addResourceScope(resource, [...here, ...entra.inFull(resource, here)].join(' ') || 'none');
   for (const [name, names] of entra.alsoAt(resource)) {
     grant.addResourceScope(name, names.filter((one) => !withhold.includes(one.split('/').pop())).join(' '));

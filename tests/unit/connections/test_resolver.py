@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from postroom.connections.references import check_references
-from postroom.connections.resolver import parse_proxy
+from postroom.credentials.types.addresses import proxy_of
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
 from postroom.net.dial import Policy
-from postroom.net.names import is_loopback
+from postroom.net.names import is_loopback, parse_proxy
 from postroom.protocols.base import Limits
 from postroom.variables import store as variables
 from tests.ground import Pki
@@ -237,6 +237,7 @@ async def test_references_are_checked(
         ("proxy.example.com:3128", ("proxy.example.com", 3128)),
         ("[::1]:8080", ("::1", 8080)),
         ("10.0.0.1:1", ("10.0.0.1", 1)),
+        ("http://proxy.example.com:3128/", ("proxy.example.com", 3128)),
     ],
 )
 def test_proxies(text: str, expected: tuple[str, int]) -> None:
@@ -259,3 +260,17 @@ def test_no_proxies(text: str) -> None:
 )  # fmt: skip
 def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    "text", ["proxy.example.com:3128", "http://P:3128/", "[::1]:8080", "p", "u:p@h:1"]
+)
+def test_a_proxy_is_written_alike_everywhere(text: str) -> None:
+    """What a connection takes a credential takes, and what one refuses the other refuses."""
+    try:
+        expected = parse_proxy(text)
+    except InvalidValue:
+        with pytest.raises(ValueError, match="give HOST:PORT"):
+            proxy_of(text)
+        return
+    assert proxy_of(text) == expected

@@ -170,3 +170,59 @@ async def test_a_server_with_room_for_one_connection_is_left_with_one(
     server, items = await _backlog(desk, db, 450, 1)
     assert (server.most_open, server.refused) == (1, 1)
     assert {(await desk.show(item)).attempts for item in items} == {1}
+
+
+class Opened(Broken):
+    """A transport that knows whether it was abandoned."""
+
+    abandoned = False
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_what_is_opened_at_the_instant_of_a_cancellation_is_abandoned(
+    db: Database, turns: int
+) -> None:
+    """Whenever it comes: a connection is used, never made, or ended."""
+    gate, made = asyncio.Event(), list[Opened]()
+
+    async def open_transport(name: str) -> Opened:
+        await gate.wait()
+        made.append(Opened())
+        return made[0]
+
+    sending = Dispatcher(db, owner="me", open_transport=open_transport)
+    line = asyncio.create_task(sending._line("acme"))
+    await asyncio.sleep(0.01)
+    gate.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    line.cancel()
+    await asyncio.wait([line])
+    await asyncio.sleep(0.01)
+    assert not made or not line.cancelled() or made[0].abandoned
+
+
+async def test_a_mistake_that_nobody_awaits_is_logged(
+    desk: Desk, db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The drain was cancelled; what broke meanwhile is not lost with it."""
+    begun = asyncio.Event()
+
+    class Breaks(Broken):
+        async def submit(self, submissions: Sequence[Submission]) -> AsyncIterator[Outcome]:
+            begun.set()
+            await asyncio.sleep(0.05)
+            raise LookupError("a mistake of ours")
+            yield
+
+    await desk.add("a@x.example")
+    draining = asyncio.create_task(dispatcher(db, Breaks()).drain())
+    await begun.wait()
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    [record] = [one for one in caplog.records if one.exc_info]
+    assert "a mistake of ours" in str(record.exc_info)

@@ -13,7 +13,8 @@ from postroom.credentials.types.oauth_client import OAuthClient
 from postroom.credentials.types.pem import read_certificates, read_key
 from postroom.errors import InvalidValue
 from postroom.oauth.assertion import SigningKey
-from postroom.oauth.client import CERTIFICATE, Client, ClientSecret
+from postroom.oauth.client import CERTIFICATE, NEXT_CERTIFICATE, Client, ClientSecret
+from postroom.secret import Secret
 
 __all__ = ["client_of", "only"]
 
@@ -32,22 +33,32 @@ def client_of(
         for label, each in fields.client_secrets.items()
         if each.value is not None
     )
-    key = None
-    if fields.private_key is not None:
-        from cryptography.hazmat.primitives.serialization import Encoding
-
-        leaf = read_certificates(fields.certificate)[0].public_bytes(Encoding.DER)
-        key = SigningKey(read_key(fields.private_key, None), leaf)
-    return Client(grant.client_id, secrets, key, stands.current)
+    return Client(
+        grant.client_id,
+        secrets,
+        _pair(fields.private_key, fields.certificate),
+        stands.current,
+        next_key=_pair(fields.next_private_key, fields.next_certificate),
+    )
 
 
 def only(client: Client, label: str) -> Client:
     """The client with one of its proofs alone.  Raises InvalidValue when it has none of that label."""
     secrets = tuple(each for each in client.secrets if each.label == label)
     key = client.key if label == CERTIFICATE else None
-    if not (secrets or key):
+    coming = client.next_key if label == NEXT_CERTIFICATE else None
+    if not (secrets or key or coming):
         raise InvalidValue("label", f"there is no client secret {label!r}")
-    return dataclasses.replace(client, secrets=secrets, key=key, current="")
+    return dataclasses.replace(client, secrets=secrets, key=key, next_key=coming, current="")
+
+
+def _pair(key: Secret | None, certificate: str) -> SigningKey | None:
+    if key is None:
+        return None
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    leaf = read_certificates(certificate)[0].public_bytes(Encoding.DER)
+    return SigningKey(read_key(key, None), leaf)
 
 
 def _doubt(label: str, standing: Standing) -> int:

@@ -13,7 +13,7 @@ from postroom.db import Tx
 from postroom.net.destination import https_line
 from postroom.oauth.discovery import Endpoints
 
-__all__ = ["forget", "pinned", "remember"]
+__all__ = ["pinned", "remember"]
 
 
 def pinned(tx: Tx, grant: Grant) -> Endpoints | None:
@@ -36,8 +36,16 @@ def pinned(tx: Tx, grant: Grant) -> Endpoints | None:
     return _with(Endpoints(**{**found, **lists, "left_out": left_out}), named)
 
 
-def remember(tx: Tx, grant: Grant, endpoints: Endpoints, *, now: float) -> None:
-    """Pin what discovery found; what was pinned before stays."""
+def remember(tx: Tx, grant: Grant, endpoints: Endpoints, *, now: float, anew: bool = False) -> None:
+    """Pin what discovery found; what was pinned before stays, unless somebody has just signed in
+    there (``anew``).
+    """
+    if anew:
+        tx.execute(
+            "DELETE FROM authorities WHERE authority = :authority AND way = :way",
+            authority=grant.authority,
+            way=_way(grant),
+        )
     tx.execute(
         "INSERT INTO authorities (authority, way, endpoints, discovered_at) VALUES (:authority, "
         ":way, :endpoints, :now) ON CONFLICT (authority, way) DO NOTHING",
@@ -48,18 +56,11 @@ def remember(tx: Tx, grant: Grant, endpoints: Endpoints, *, now: float) -> None:
     )
 
 
-def forget(tx: Tx, grant: Grant) -> None:
-    """Discover anew the next time: somebody signs in, and means the server as it is now."""
-    tx.execute(
-        "DELETE FROM authorities WHERE authority = :authority AND way = :way",
-        authority=grant.authority,
-        way=_way(grant),
-    )
-
-
 def _with(endpoints: Endpoints, named: Mapping[str, Any]) -> Endpoints:
     return dataclasses.replace(endpoints, **named)
 
 
 def _way(grant: Grant) -> str:
-    return https_line(*origin(grant.authority), grant.tls, grant.proxy)
+    """How the server was asked, and which endpoints the record named: others do not share those."""
+    line = https_line(*origin(grant.authority), grant.tls, grant.proxy)
+    return f"{line} {json.dumps(sorted(grant.named))}" if grant.named else line

@@ -30,7 +30,8 @@ class Grant:
     its host); ``tls`` and ``proxy`` those of the authorization server.
 
     Grants with the same ``sign_in`` share one sign-in, whatever protocol asks; each of its ``scopes``
-    has an access token of its own.
+    has an access token of its own.  What an application gets for itself belongs to the record whose
+    secret it was got with: two records of one client have destinations of their own.
     """
 
     flow: FlowName
@@ -63,7 +64,7 @@ class Grant:
     @property
     def sign_in(self) -> str:
         """The key of the sign-in: hex, the same for two grants that one sign-in serves."""
-        who = self.account.casefold() if self.personal else ""
+        who = self.account.casefold() if self.personal else f"with {self.credential.casefold()}"
         parts = [self.personal, self.authority, self.client_id, who]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

@@ -16,6 +16,7 @@ from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept, Use, not_bound
 from postroom.credentials.tokens.rows import Access
 from postroom.db import Database, Seat, Tx
+from postroom.errors import Refused
 from postroom.net.dial import Policy
 
 if TYPE_CHECKING:
@@ -65,17 +66,27 @@ class Keeper:
         WireError, Refused (``sign_in_required``, ``destination_not_bound``), Locked.
         """
         key = (grant.sign_in, rows.scopes_key(grant))
-        running = self._asking.get(key)
-        if running is None:
-            running = asyncio.create_task(
-                self.renewal.renew(grant, use, refused), name="postroom-token"
+        while (running := self._asking.get(key)) is not None:
+            # somebody asks already, for a destination of his own: what came is opened for this one
+            try:
+                await asyncio.shield(running)
+            except Refused as error:
+                if error.code != "destination_not_bound":
+                    raise
+            found = await self._db.write(
+                lambda tx: self.kept.fresh(tx, grant, use, refused=refused)
             )
-            self._asking[key] = running
-            running.add_done_callback(lambda _task: self._asking.pop(key, None))
+            if found is not None:
+                return found
+        running = asyncio.create_task(
+            self.renewal.renew(grant, use, refused), name="postroom-token"
+        )
+        self._asking[key] = running
+        running.add_done_callback(lambda _task: self._asking.pop(key, None))
         access = await asyncio.shield(running)
         bound = await self._db.read(lambda tx: rows.known_access(tx, grant))
         if bound is None or use.line not in json.loads(bound["destinations"]):
-            raise not_bound(grant, use.line)  # somebody else asked, for another destination
+            raise not_bound(grant, use.line)  # somebody took that destination away meanwhile
         return access
 
     async def prove(self, grant: Grant, use: Use, label: str) -> Access:

@@ -63,15 +63,19 @@ class Kept:
         return access
 
     def check_line(self, tx: Tx, row: Row, grant: Grant, line: str) -> None:
-        """Raise unless a token of this sign-in may go to that destination.
+        """Raise unless a token of this sign-in may go to that destination, and its refresh token
+        to the endpoint that the grant names today.
 
         A person's list is the one they signed in for, which is bound into the refresh token; the
         client's own is that of its record.
         """
         if not grant.personal:
             check_usable(self.store.get(tx, grant.credential), line)
-        elif line not in json.loads(row["destinations"]):
-            raise not_bound(grant, line)
+            return
+        bound = json.loads(row["destinations"])
+        for wanted in (line, grant.token_line):
+            if wanted not in bound:
+                raise not_bound(grant, wanted)
 
     def rebind(
         self, tx: Tx, grant: Grant, lines: Iterable[str], *, actor: str, rebind: Rebind

@@ -19,6 +19,7 @@ from postroom.clock import monotonic, rfc3339, timestamp
 from postroom.credentials import proofs
 from postroom.credentials.proofs import Standing
 from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.accepting import accepted
 from postroom.credentials.tokens.clients import client_of, only
 from postroom.credentials.tokens.endpoints import pinned, remember
 from postroom.credentials.tokens.grant import Grant
@@ -26,27 +27,28 @@ from postroom.credentials.tokens.kept import Kept, Use, check_signed_in, require
 from postroom.credentials.tokens.pump import Pump
 from postroom.credentials.tokens.rows import REQUIRED, SIGNED_IN, Access
 from postroom.db import Claim, Database, Queue, Row, Seat, Tx
-from postroom.errors import PostroomError, SignInError
-from postroom.log import about, logger
+from postroom.errors import PostroomError, Refused, SignInError
+from postroom.log import logger
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
 from postroom.oauth.client import Client
-from postroom.oauth.discovery import Endpoints, discover
+from postroom.oauth.discovery import Endpoints, discover, named_endpoints
 from postroom.oauth.steps import Flow
 from postroom.oauth.tokens import TokenGrant, client_credentials, refresh
 from postroom.secret import Secret
 
 _log = logger("tokens")
 
-__all__ = ["KEEP_ALIVE", "SIGN_INS", "Renewal"]
+__all__ = ["KEEP_ALIVE", "LOOK", "SIGN_INS", "WAIT", "Renewal"]
 
 SIGN_INS: Final = Queue("sign_ins", among="id")
 """The claims of sign-ins: who asks the authorization server for one."""
 
 KEEP_ALIVE: Final = 86400.0
 """Seconds after which a worker refreshes a sign-in that nobody used: unused ones end after weeks."""
-_WAIT: Final = 60.0  # for another process that is asking already
-_LOOK: Final = 0.1
+WAIT: Final = 60.0
+"""Seconds to wait for another process that is asking already, looking each ``LOOK``."""
+LOOK: Final = 0.1
 _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 900.0
 
@@ -104,23 +106,33 @@ class Renewal:
 
     async def renew(self, grant: Grant, use: Use, refused: int = 0, *, proving: str = "") -> Access:
         """As :meth:`Keeper.renew`, for one of all who want it; with ``proving`` as :meth:`Keeper.prove`."""
-        owner = (await self._seat()).owner
-        deadline = monotonic() + _WAIT
-        while True:
+        owner = await self.owner()
+        deadline = monotonic() + WAIT
+        while monotonic() <= deadline:
             found = await self._db.write(
                 lambda tx: self._begin(tx, owner, grant, use, refused, proving)
             )
             if isinstance(found, Access):
                 return found
-            if found is not None:
-                break
-            if monotonic() > deadline:
-                raise SignInError(
-                    "Another process has been asking for this token for a minute.",
-                    code="deferred", temporary=True, hint="It is tried again.",
-                )  # fmt: skip
-            await asyncio.sleep(_LOOK)
-        work = found
+            if found is None:
+                await asyncio.sleep(LOOK)
+                continue
+            try:
+                return await self._fetch(owner, grant, use, found)
+            except Refused as error:
+                if error.code != "claim_lost":
+                    raise  # else somebody signed in anew, or out, meanwhile: it is looked at again
+        raise SignInError(
+            "Another process has been asking for this token for a minute.",
+            code="deferred", temporary=True, hint="It is tried again.",
+        )  # fmt: skip
+
+    async def owner(self) -> str:
+        """Who claims for this process."""
+        return (await self._seat()).owner
+
+    async def _fetch(self, owner: str, grant: Grant, use: Use, work: _Work) -> Access:
+        """Ask with what was claimed, and store what comes.  Raises Refused(``claim_lost``)."""
         try:
             version, granted = await self._ask(grant, work)
         except PostroomError as error:
@@ -144,11 +156,7 @@ class Renewal:
         check_signed_in(row, grant)
         if not proving:
             _check_pause(row, now)
-        tx.execute(
-            "UPDATE sign_ins SET due_at = :now WHERE id = :id AND due_at > :now",
-            id=row["id"],
-            now=now,
-        )
+        rows.make_due(tx, row["id"], now=now)
         claims = SIGN_INS.claim(tx, owner=owner, now=now, limit=1, names=[row["id"]])
         if not claims:
             return None
@@ -199,12 +207,20 @@ class Renewal:
         known = await self._db.read(lambda tx: pinned(tx, grant))
         if known is not None:
             return known
+        found = await self.looked_up(grant)
+
+        def pin(tx: Tx) -> Endpoints:
+            remember(tx, grant, found, now=timestamp())
+            return pinned(tx, grant) or found  # of another process, if it was the first
+
+        return await self._db.write(pin)
+
+    async def looked_up(self, grant: Grant) -> Endpoints:
+        """The endpoints of a grant's server as it is now; nothing is pinned."""
         named = dict(grant.named)
-        found = await self.pump(grant).run(
-            discover(grant.authority, entra=grant.entra, named=named)
-        )
-        await self._db.write(lambda tx: remember(tx, grant, found, now=timestamp()))
-        return found
+        if "token_endpoint" in named:
+            return named_endpoints(named)
+        return await self.pump(grant).run(discover(grant.authority, entra=grant.entra, named=named))
 
     def _store_it(
         self, tx: Tx, owner: str, grant: Grant, use: Use, work: _Work, used: int, new: TokenGrant
@@ -220,7 +236,9 @@ class Renewal:
         else:
             lines = self._kept.store.get(tx, grant.credential).destinations
         now = timestamp()
-        made = Access(new.access_token, row["identity"], new.expires_at, 0, new.scope)
+        made = Access(
+            new.access_token, row["identity"], new.expires_at, 0, new.scope, hints=new.hints
+        )
         access = rows.keep_access(tx, keyring, row, grant, made, lines, now=now)
         tx.execute(
             "UPDATE sign_ins SET state = :state, note = '', proof = :proof, failures = 0, "
@@ -231,7 +249,8 @@ class Renewal:
         note = ""
         if work.record is not None and new.proof:
             self._kept.store.presented(tx, work.record.name, work.record.version, now)
-            note = _accepted(tx, work, new, now)
+            was = None if work.proving else work.record.standing.current
+            note = accepted(tx, self._kept, work.record.name, new, actor=use.actor, was=was)
         self._kept.record(
             tx, use.actor, "refresh", grant, proof=new.proof, refused=list(new.refused),
             rotated=new.rotated, until=rfc3339(new.expires_at),
@@ -261,23 +280,6 @@ class Renewal:
         SIGN_INS.release(tx, work.claim, owner=owner, due_at=timestamp() + pause)
         if ended:
             self._kept.record(tx, "postroom", "sign-in required", grant, why=error.reason)
-
-
-def _accepted(tx: Tx, work: _Work, new: TokenGrant, now: float) -> str:
-    """Write down which proof worked and which were refused; gives what somebody should know of it."""
-    record = work.record
-    assert record is not None  # noqa: S101  # a proof is of a record
-    fresh = proofs.refused(tx, record.id, new.refused, why=new.why, now=now)
-    was = proofs.standing(tx, record.id).current if work.proving else record.standing.current
-    proofs.worked(tx, record.id, new.proof, was=was, now=now)
-    if not fresh:
-        return ""
-    note = (
-        f"Credential {record.name}: {' and '.join(map(proofs.named, fresh))} was refused, "
-        f"{proofs.named(new.proof)} is used instead. {new.why}"
-    )
-    _log.warning("%s", note, extra=about(credential=record.name, code="sign_in_failed"))
-    return note
 
 
 def _check_pause(row: Row, now: float) -> None:

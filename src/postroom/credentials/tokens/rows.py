@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from postroom.credentials.tokens.grant import Grant
 from postroom.db import Row, Tx
+from postroom.oauth.claims import Claims
 from postroom.secret import Secret
 from postroom.vault import Binding, Keyring
 
@@ -32,6 +33,7 @@ __all__ = [
     "keep_access",
     "keep_refresh",
     "known_access",
+    "make_due",
     "open_access",
     "open_refresh",
     "rebind",
@@ -60,6 +62,7 @@ class Access(NamedTuple):
     version: int
     granted: tuple[str, ...] = ()
     note: str = ""
+    hints: Claims | None = None
 
 
 def find(tx: Tx, sign_in: str) -> Row | None:
@@ -95,6 +98,13 @@ def ensure(tx: Tx, grant: Grant, *, now: float) -> Row:
 def hurry(tx: Tx, *, now: float) -> None:
     """Let every sign-in that failed be tried at once."""
     tx.execute("UPDATE sign_ins SET failures = 0, due_at = :now WHERE failures > 0", now=now)
+
+
+def make_due(tx: Tx, sign_in: str, *, now: float) -> None:
+    """Let a sign-in be claimed now."""
+    tx.execute(
+        "UPDATE sign_ins SET due_at = :now WHERE id = :id AND due_at > :now", id=sign_in, now=now
+    )
 
 
 def destroy(tx: Tx, keyring: Keyring, sign_in: str) -> None:

@@ -1,11 +1,13 @@
 """A person signs in: by a code on another device, or in a browser; stored once it is the right one.
 
 Nothing of an earlier sign-in is touched before the new one is complete: it is the expected account,
-it was granted what was asked for, and it can be renewed without the person.
+it was granted what was asked for, and it can be renewed without the person.  The tokens of somebody
+else are given back to the server: they were never meant for us.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -13,24 +15,24 @@ from typing import NamedTuple
 from postroom.clock import timestamp
 from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.accepting import accepted
 from postroom.credentials.tokens.clients import client_of
-from postroom.credentials.tokens.endpoints import forget
+from postroom.credentials.tokens.endpoints import remember
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.tokens.renewal import KEEP_ALIVE, Renewal
 from postroom.credentials.tokens.rows import SIGNED_IN, Access
 from postroom.db import Database, Tx
-from postroom.errors import InvalidValue, SignInError, WireError
+from postroom.errors import PostroomError, SignInError
 from postroom.oauth.client import Client
 from postroom.oauth.code import LIFETIME, Pending, begin, callback
 from postroom.oauth.device import DeviceCode, device_authorization, poll
 from postroom.oauth.discovery import Endpoints, is_entra, tenant_of
-from postroom.oauth.identity import check_account, signed_in
+from postroom.oauth.identity import Outcome, SignedIn, check_account, same_address, signed_in
 from postroom.oauth.scopes import compare, with_identity
 from postroom.oauth.tokens import TokenGrant, exchange_code, revoke
-from postroom.secret import Secret
 
-__all__ = ["Asked", "Done", "Prove", "SigningIn", "sign_out"]
+__all__ = ["Asked", "Done", "Prove", "SigningIn"]
 
 Prove = Callable[[Access], Awaitable[None]]
 """Uses a new token where it is meant for, before an earlier sign-in is given up; raises WireError."""
@@ -84,7 +86,8 @@ class SigningIn:
             device_authorization(client, endpoints, self._grant.scopes, at=timestamp())
         )
         tell(dataclasses.replace(device, account=self._grant.account))
-        return await self._finish(await pump.run(poll(client, endpoints, device)))
+        new = await pump.run(poll(client, endpoints, device))
+        return await self._finish(client, endpoints, new)
 
     async def by_code(
         self, redirect_uri: str, answer: Callable[[Pending], Awaitable[str]],
@@ -100,17 +103,17 @@ class SigningIn:
         )  # fmt: skip
         code = callback(pending, await answer(pending), at=timestamp(), lifetime=lifetime)
         flow = exchange_code(client, endpoints, pending, code, at=timestamp())
-        return await self._finish(await self._renewal.pump(self._grant).run(flow))
+        new = await self._renewal.pump(self._grant).run(flow)
+        return await self._finish(client, endpoints, new)
 
     # ------------------------------------------------------------------ inside
 
     async def _begin(self) -> tuple[Client, Endpoints]:
         """The client, opened and written down, and the server as it is today."""
         client = await self._db.write(self._open_client)
-        return client, await self._renewal.discovered(self._grant)
+        return client, await self._renewal.looked_up(self._grant)
 
     def _open_client(self, tx: Tx) -> Client:
-        forget(tx, self._grant)
         grant, actor = self._grant, self._asked.actor
         _ = self._kept.keyring  # a locked room signs nobody in
         if not grant.credential:
@@ -124,11 +127,13 @@ class SigningIn:
         )
         return client_of(grant, opened.fields, proofs.standing(tx, opened.credential.id))
 
-    async def _finish(self, new: TokenGrant) -> Done:
+    async def _finish(self, client: Client, endpoints: Endpoints, new: TokenGrant) -> Done:
         who = signed_in(new)
-        entra = is_entra(self._grant.authority) if self._grant.entra is None else self._grant.entra
-        tenant = tenant_of(self._grant.authority) if entra else ""
-        check_account(who, self._grant.account, tenant=tenant)
+        try:
+            outcome = self._checked(who)
+        except SignInError:
+            await self._give_back(client, endpoints, new, who)
+            raise
         difference = compare(self._asked.scopes, new.scope, renewable=new.refresh_token is not None)
         if difference.missing:
             raise SignInError(
@@ -145,15 +150,54 @@ class SigningIn:
             )
         access = Access(new.access_token, who.name, new.expires_at, 0, new.scope)
         known = await self._db.read(lambda tx: rows.find(tx, self._grant.sign_in))
-        earlier = known is not None and bool(known["version"])
-        if self._prove is not None and (earlier or self._always):
+        before = known is not None and bool(known["version"])
+        nameless = outcome == "unknown" and bool(self._grant.account)  # the mail server will know
+        if self._prove is not None and (before or nameless or self._always):
             await self._prove(access)
-        await self._db.write(lambda tx: self._keep(tx, new, access))
+        await self._db.write(lambda tx: self._keep(tx, endpoints, new, access))
         return Done(who.name, new.scope, difference.extra)
 
-    def _keep(self, tx: Tx, new: TokenGrant, access: Access) -> None:
+    def _checked(self, who: SignedIn) -> Outcome:
+        """Whether it is the expected account.  Raises SignInError for another."""
+        entra = is_entra(self._grant.authority) if self._grant.entra is None else self._grant.entra
+        tenant = tenant_of(self._grant.authority) if entra else ""
+        return check_account(who, self._grant.account, tenant=tenant)
+
+    async def _give_back(
+        self, client: Client, endpoints: Endpoints, new: TokenGrant, who: SignedIn
+    ) -> None:
+        """Revoke the tokens of somebody else, as far as the server does that (RFC 7009).
+
+        Not of one who is signed in here by right: servers end all sign-ins of one client with one.
+        """
+        revoked = False
+        if not await self._db.read(lambda tx: self._belongs_here(tx, who)):
+            token, hint = new.refresh_token or new.access_token, "refresh_token"
+            if new.refresh_token is None:
+                hint = "access_token"
+            flow = revoke(
+                client, endpoints, token, hint=hint, at=timestamp(), prove=bool(new.proof)
+            )
+            with contextlib.suppress(PostroomError):
+                revoked = await self._renewal.pump(self._grant).run(flow)
+        await self._db.write(
+            lambda tx: self._kept.record(
+                tx, self._asked.actor, "refuse", self._grant, identity=who.name, revoked=revoked
+            )
+        )
+
+    def _belongs_here(self, tx: Tx, who: SignedIn) -> bool:
+        ours = (self._grant.authority, self._grant.client_id)
+        return any(
+            (row["authority"], row["client_id"]) == ours
+            and any(same_address(row["identity"], name) for name in who.names)
+            for row in rows.find_all(tx)
+        )
+
+    def _keep(self, tx: Tx, endpoints: Endpoints, new: TokenGrant, access: Access) -> None:
         keyring, grant, now = self._kept.keyring, self._asked.grant, timestamp()
         row = rows.ensure(tx, grant, now=now)
+        remember(tx, grant, endpoints, now=now, anew=True)
         # whoever refreshes the sign-in before this one loses his claim with the epoch
         tx.execute(
             "UPDATE sign_ins SET flow = :flow, identity = :identity, state = :state, note = '', "
@@ -163,10 +207,7 @@ class SigningIn:
             actor=self._asked.actor, due=now + KEEP_ALIVE, id=row["id"],
         )  # fmt: skip
         if new.proof:
-            record = self._kept.store.get(tx, grant.credential).id
-            proofs.refused(tx, record, new.refused, why=new.why, now=now)
-            was = proofs.standing(tx, record).current
-            proofs.worked(tx, record, new.proof, was=was, now=now)
+            accepted(tx, self._kept, grant.credential, new, actor=self._asked.actor, was=None)
         rows.drop_access(tx, keyring, row["id"])
         rows.forget_others(tx, keyring, row["id"], 0)
         whole = rows.ensure(tx, grant, now=now)
@@ -178,38 +219,3 @@ class SigningIn:
             tx, self._asked.actor, "sign in", grant, identity=access.identity, flow=grant.flow,
             granted=list(new.scope), lines=list(self._asked.lines),
         )  # fmt: skip
-
-
-async def sign_out(db: Database, kept: Kept, renewal: Renewal, grant: Grant, *, actor: str) -> bool:
-    """Revoke a sign-in at the server (RFC 7009) and destroy its tokens; True when it was revoked.
-
-    A server that has no such endpoint, or does not answer, keeps nobody from signing out here.
-    Raises InvalidValue when nobody is signed in, Locked.
-    """
-
-    def opened(tx: Tx) -> tuple[Client, Secret]:
-        row = rows.find(tx, grant.sign_in)
-        if row is None or not row["version"]:
-            raise InvalidValue("", f"nobody is signed in for {grant.label}")
-        token = rows.open_refresh(tx, kept.keyring, row, row["version"])
-        kept.record(tx, actor, "open", grant, line=grant.token_line, purpose="sign out")
-        if not grant.credential:
-            return client_of(grant, None), token
-        found = kept.store.open(
-            tx, grant.credential, line=grant.token_line, actor=actor, purpose="sign out"
-        )
-        stands = proofs.standing(tx, found.credential.id)
-        return client_of(grant, found.fields, stands), token
-
-    def gone(tx: Tx) -> None:
-        rows.destroy(tx, kept.keyring, grant.sign_in)
-        kept.record(tx, actor, "sign out", grant, revoked=revoked)
-
-    client, token = await db.write(opened)
-    try:
-        endpoints = await renewal.discovered(grant)
-        revoked = await renewal.pump(grant).run(revoke(client, endpoints, token, at=timestamp()))
-    except WireError:
-        revoked = False
-    await db.write(gone)
-    return revoked

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 
 from postroom.errors import InvalidValue
-from postroom.net.names import canonical_host
+from postroom.net.names import canonical_host, host_and_port, parse_port, parse_proxy
 
 __all__ = ["Address", "Host", "HttpsUrl", "Port", "Proxy", "Senders", "origin", "proxy_of"]
 
@@ -46,19 +46,16 @@ def _port(value: Any) -> Any:
     if value == "":
         return None
     try:
-        number = int(value) if value is not None else 1
-    except (TypeError, ValueError):
-        number = 0
-    if isinstance(value, bool) or not 1 <= number <= 65535:
-        raise ValueError("a port is a number from 1 to 65535")
+        if value is not None:
+            parse_port(str(value).strip(), field="")
+    except InvalidValue as error:
+        raise ValueError(error.sentence) from None
     return value
 
 
 def _proxy(text: str) -> str:
-    if not text:
-        return ""
-    host, port = proxy_of(text) or ("", 0)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    found = proxy_of(text)
+    return "" if found is None else host_and_port(*found)
 
 
 def _https(text: str) -> str:
@@ -85,10 +82,10 @@ def proxy_of(text: str) -> tuple[str, int] | None:
     """``HOST:PORT`` as host and port; None when empty.  Raises ValueError."""
     if not text:
         return None
-    host, colon, port = text.removeprefix("http://").rstrip("/").rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError("write a proxy as HOST:PORT")
-    return _host(host), int(port)
+    try:
+        return parse_proxy(text, field="")
+    except InvalidValue as error:
+        raise ValueError(error.sentence) from None
 
 
 def origin(url: str) -> tuple[str, int]:

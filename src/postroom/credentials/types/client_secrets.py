@@ -48,8 +48,12 @@ def lacking_proof(plain: Mapping[str, Any], sealed: Collection[str]) -> list[str
         for label in plain.get("client_secrets", {})
         if f"client_secrets/{label}/value" not in sealed
     ]
-    if "private_key" in sealed and "certificate" not in plain:
-        found.append("certificate")
-    if "certificate" in plain and "private_key" not in sealed:
-        found.append("private_key")
+    for key, certificate in (
+        ("private_key", "certificate"),
+        ("next_private_key", "next_certificate"),
+    ):
+        if key in sealed and certificate not in plain:
+            found.append(certificate)
+        if certificate in plain and key not in sealed:
+            found.append(key)
     return found

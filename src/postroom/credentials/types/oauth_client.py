@@ -38,6 +38,10 @@ class OAuthClient(CredentialType):
         None, label="Private key", help="PEM; instead of a client secret"
     )
     certificate: str = field("", label="Certificate", help="PEM, of the private key")
+    next_private_key: Secret | None = field(
+        None, label="Next private key", help="Takes the place of the private key once it has worked"
+    )
+    next_certificate: str = field("", label="Next certificate", help="PEM, of the next private key")
     token_endpoint: HttpsUrl = field("", label="Token endpoint", help="Empty: discovered")
     device_authorization_endpoint: HttpsUrl = field(
         "", label="Device authorization endpoint", help="Empty: discovered (RFC 8628)"
@@ -61,6 +65,7 @@ class OAuthClient(CredentialType):
     def check(self) -> None:
         """Secrets are values, not ids, and the key fits the certificate."""
         check_client(self.client_secrets, self.certificate, self.private_key)
+        check_client({}, self.next_certificate, self.next_private_key)
 
     def own_destinations(self, trusted: Trusted = no_trust) -> set[str]:
         """The token endpoint, or the authority while it is not known yet."""
@@ -72,7 +77,6 @@ class OAuthClient(CredentialType):
 
     @classmethod
     def present(cls, plain: dict[str, Any]) -> dict[str, Any]:
-        """The certificate by name, expiry and fingerprint."""
-        if "certificate" not in plain:
-            return plain
-        return plain | {"certificate": describe_certificate(plain["certificate"])}
+        """The certificates by name, expiry and fingerprint."""
+        names = [name for name in ("certificate", "next_certificate") if name in plain]
+        return plain | {name: describe_certificate(plain[name]) for name in names}

@@ -7,6 +7,7 @@ from typing import Final
 from postroom.errors import FolderError, ProtocolError, SignInError, WireError
 from postroom.protocols.imap.responses import Done, Status
 from postroom.protocols.imap.session import Session
+from postroom.protocols.sasl import TOKEN_HINT, Exchange
 
 __all__ = ["folder_refused", "not_understood", "sign_in_refused"]
 
@@ -74,6 +75,9 @@ _SIGN_IN: Final[dict[str, tuple[str, str, bool, str]]] = {
 }
 
 
+_OF_A_TOKEN: Final = frozenset({"", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED"})
+
+
 def folder_refused(
     session: Session, done: Done, folder: str, *, missing: bool = False
 ) -> WireError:
@@ -102,11 +106,15 @@ def folder_refused(
     )
 
 
-def sign_in_refused(session: Session, status: Status) -> WireError:
+def sign_in_refused(
+    session: Session, status: Status, exchange: Exchange | None = None
+) -> WireError:
     """The error for a refused sign-in; a server that is busy or limits us is worth another try."""
     if status.state == "BAD":
         return not_understood(session, status)
     said = session.said(status)
+    if exchange is not None:
+        said = exchange.with_challenge(said, session.pump.scrubber)
     if status.state == "BYE" or status.code in _BUSY:
         return SignInError(
             f"The server does not take a sign-in at the moment{f': {said}' if said else ''}.",
@@ -114,6 +122,8 @@ def sign_in_refused(session: Session, status: Status) -> WireError:
             hint="Try again later; it may limit the number of connections.",
             said=said,
         )
+    if exchange is not None and exchange.by_token and status.code in _OF_A_TOKEN:
+        return SignInError("The server refused the token.", hint=TOKEN_HINT, said=said)
     known = _SIGN_IN.get(status.code, _SIGN_IN["AUTHENTICATIONFAILED"])
     code, sentence, temporary, hint = known
     return SignInError(sentence, code=code, temporary=temporary, hint=hint, said=said)

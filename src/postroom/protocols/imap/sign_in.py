@@ -136,14 +136,14 @@ class _Opening:
         before = session.capabilities
         session.hidden = b"(the sign-in)\r\n"
         try:
-            done, how = await self._exchange()
+            done, how, exchange = await self._exchange()
         except WireError as error:
             if session.bye is not None:
                 raise sign_in_refused(session, session.bye) from error
             raise
         session.hidden = None
         if done.state != "OK":
-            raise sign_in_refused(session, done)
+            raise sign_in_refused(session, done, exchange)
         if session.capabilities is before:
             await self._ask_capabilities()
         if session.can("ID"):
@@ -158,7 +158,7 @@ class _Opening:
             session.send(commands.plain("ENABLE", *wanted))
         self._end(how)
 
-    async def _exchange(self) -> tuple[Done, str]:
+    async def _exchange(self) -> tuple[Done, str, sasl.Exchange | None]:
         session, sign_in = self._session, self._sign_in
         offered = [name[5:] for name in session.capabilities if name.startswith("AUTH=")]
         if sign_in.method == "password" and not {"PLAIN", "LOGIN"} & set(offered):
@@ -168,8 +168,18 @@ class _Opening:
                     hint="It may want TLS first, or another kind of sign-in such as OAuth.",
                     offered=sorted(offered),
                 )
-            return await session.run(commands.login(sign_in)), "LOGIN"
+            return await session.run(commands.login(sign_in)), "LOGIN", None
         exchange = sasl.Exchange(sasl.choose(offered, sign_in))
+        try:
+            return await self._rounds(exchange), exchange.name, exchange
+        except WireError as error:
+            too_long = exchange.too_long(session.pump.where, error.said)
+            if error.code == "connection_lost" and session.bye is None and too_long is not None:
+                raise too_long from error
+            raise
+
+    async def _rounds(self, exchange: sasl.Exchange) -> Done:
+        session = self._session
         initial = exchange.initial(_ROOM) if session.can("SASL-IR") else None
         pending = session.send(commands.authenticate(exchange.name, initial))
         for _ in range(_ROUNDS):
@@ -179,7 +189,7 @@ class _Opening:
             session.answer(exchange.answer(challenge))
         else:
             session.answer(b"*")
-        return await session.finish(pending), exchange.name
+        return await session.finish(pending)
 
     def _begin(self, step: str) -> None:
         self._session.pump.step = step

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from postroom import clock
-from postroom.errors import SignInError, TlsError
+from postroom.errors import SignInError, TlsError, WireError
 from postroom.net.dial import Step
 from postroom.protocols import sasl
 from postroom.protocols.base import SignIn, WireTarget
@@ -114,6 +114,7 @@ class _Opening:
     async def _sign(self) -> None:
         session, sign_in = self._session, self._sign_in
         offered = (session.capabilities or {}).get("SASL", ())
+        exchange = None
         fits = {"PLAIN", "LOGIN"}.intersection(name.upper() for name in offered)
         if sign_in.method == "password" and not fits:
             used, answer = "USER", await self._user_and_pass()
@@ -121,7 +122,7 @@ class _Opening:
             exchange = sasl.Exchange(sasl.choose(offered, sign_in))
             used, answer = exchange.name, await self._sasl(exchange)
         if not answer.ok:
-            raise _refused(session, answer)
+            raise _refused(session, answer, exchange)
         self._done("sign-in", f"{used}: {session.said(answer)}")
 
     async def _user_and_pass(self) -> Answer:
@@ -133,6 +134,15 @@ class _Opening:
         return answer
 
     async def _sasl(self, exchange: sasl.Exchange) -> Answer:
+        try:
+            return await self._rounds(exchange)
+        except WireError as error:
+            too_long = exchange.too_long(self._session.pump.where, error.said)
+            if error.code == "connection_lost" and too_long is not None:
+                raise too_long from error
+            raise
+
+    async def _rounds(self, exchange: sasl.Exchange) -> Answer:
         session = self._session
         line = b"AUTH " + exchange.name.encode()
         initial = exchange.initial(_AUTH_LINE - len(line) - 3)
@@ -148,9 +158,12 @@ class _Opening:
         raise session.nonsense("a sign-in without end,")
 
 
-def _refused(session: Session, answer: Answer) -> SignInError:
+def _refused(session: Session, answer: Answer, exchange: sasl.Exchange | None) -> SignInError:
     """RFC 2449, 8 and RFC 3206: what the code in brackets says; without one the secret is wrong."""
     code, where = code_of(answer), session.pump.where
+    said = session.said(answer)
+    if exchange is not None:
+        said = exchange.with_challenge(said, session.pump.scrubber)
     busy = {
         "IN-USE": "The mailbox is open in another session.",
         "LOGIN-DELAY": "The server wants more time between two sign-ins.",
@@ -162,10 +175,12 @@ def _refused(session: Session, answer: Answer) -> SignInError:
             code="deferred",
             hint="Try again later.",
             temporary=True,
-            said=session.said(answer),
+            said=said,
         )
+    if exchange is not None and exchange.by_token:
+        return SignInError(f"{where} refused the token.", hint=sasl.TOKEN_HINT, said=said)
     return SignInError(
         f"{where} refused the sign-in.",
         hint="Check user and password; some providers want an app password, or POP3 switched on.",
-        said=session.said(answer),
+        said=said,
     )

@@ -148,18 +148,21 @@ def _sign_in_refused(pump: Pump, exchange: sasl.Exchange, reply: Reply) -> SignI
     temporary = reply.state == "deferred"
     facts: dict[str, Any] = {"mechanism": exchange.name, "smtp_code": reply.code}
     where = pump.where
-    challenge: bytes = getattr(exchange.mechanism, "error", b"")
-    if challenge:
-        facts["challenge"] = pump.scrubber.text(challenge.decode("utf-8", "replace"))[:500]
+    if challenge := exchange.challenge(pump.scrubber):
+        facts["challenge"] = challenge
+    told = exchange.with_challenge(said(reply), pump.scrubber)
+    if reply.code == 500 and (error := exchange.too_long(where, told)) is not None:
+        return error
+    if temporary:
+        return SignInError(
+            f"{where} cannot check the sign-in at the moment.",
+            code="deferred", hint="Try again later.", temporary=True, said=told, **facts,
+        )  # fmt: skip
     return SignInError(
-        f"{where} cannot check the sign-in at the moment."
-        if temporary
-        else f"{where} refused the sign-in.",
-        code="deferred" if temporary else "sign_in_failed",
-        hint="Try again later."
-        if temporary
+        f"{where} refused the {'token' if exchange.by_token else 'sign-in'}.",
+        hint=sasl.TOKEN_HINT
+        if exchange.by_token
         else "Check user and password; some providers want an app password here.",
-        temporary=temporary,
-        said=said(reply),
+        said=told,
         **facts,
     )

@@ -1,0 +1,33 @@
+"""A token for the client itself, fetched to see whether it is given; nothing of it is stored."""
+
+from __future__ import annotations
+
+from postroom.clock import timestamp
+from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.grant import Grant
+from postroom.credentials.tokens.kept import Kept
+from postroom.credentials.tokens.renewal import Renewal
+from postroom.credentials.tokens.rows import Access
+from postroom.db import Database
+from postroom.oauth.tokens import client_credentials
+
+__all__ = ["try_client"]
+
+
+async def try_client(
+    db: Database, kept: Kept, renewal: Renewal, grant: Grant, *, actor: str, purpose: str
+) -> Access:
+    """Ask the authorization server with the client's own secret or certificate, written down first.
+
+    Raises SignInError, WireError, Refused (``destination_not_bound``, ``incomplete``), Locked.
+    """
+    opened = await db.write(
+        lambda tx: kept.store.open(
+            tx, grant.credential, line=grant.token_line, actor=actor, purpose=purpose
+        )
+    )
+    client = client_of(grant, opened.fields)
+    endpoints = await renewal.discovered(grant)
+    flow = client_credentials(client, endpoints, grant.scopes, at=timestamp())
+    given = await renewal.pump(grant).run(flow)
+    return Access(given.access_token, "", given.expires_at, 0, given.scope)

@@ -1,0 +1,148 @@
+"""A client secret is changed while mail is sent and a source is in IDLE: nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postroom.app import Room
+from postroom.operations.drafts import draft_of
+from postroom.secret import Secret
+from postroom.worker import Worker
+from tests.ground import Ground, User, maildir
+from tests.ground.users import service_account
+from tests.journeys.incoming import letter
+from tests.journeys.oauth import connect, register
+
+ONE, TWO = "value-of-the-first-secret-0001", "value-of-the-second-secret-0002"
+RATE = 200  # messages a second
+TTL = 2  # seconds an access token lasts: each opening of the outgoing side soon wants a new one
+LONGEST = 50.0
+
+
+async def test_a_secret_is_changed_under_load_without_an_error_or_a_reconnect(
+    room: Room, ground: Ground, fresh_user: User, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Added, proven, the old one refused by the server: 200 sends a second and IDLE go on."""
+    client = ground.oauth.client(secrets=[ONE], mailbox=fresh_user.address, access_ttl=TTL)
+    await register(room, ground, client)
+    await connect(room, ground, fresh_user, "oauth_client_credentials")
+    await room.sources.add({
+        "name": "orders-in", "connection": "acme",
+        "sink": {"type": "directory", "path": str(tmp_path / "orders")},
+    })  # fmt: skip
+    # no copies: they would open the incoming side themselves
+    service = {"name": "orders-out", "connection": "acme", "sent_copy": "none"}
+    await room.services.add({**service, "from": fresh_user.address})
+    account = service_account()
+    owner = (account.uid, account.gid)
+    came = _counting(tmp_path / "orders")
+    with caplog.at_level(logging.WARNING):
+        async with _working(room):
+            arrived = 0
+
+            async def collected() -> None:
+                """One more message comes over the connection that is in IDLE."""
+                nonlocal arrived
+                arrived += 1
+                maildir.fill(fresh_user.maildir, [letter(f"order-{arrived}")], owner=owner)
+                await _until(lambda: came() == arrived)
+
+            await collected()
+            async with _sending(room, fresh_user.address) as stored:
+                await _until(lambda: stored() > RATE)
+                ground.oauth.change(client, secrets=[ONE, TWO])
+                done = await room.client_secrets.add("app", Secret(TWO), "two")
+                assert (done.proven, done.state) == (True, "current"), done
+                changed = len(ground.oauth.seen(client))
+                ground.oauth.change(client, secrets=[TWO])
+                since = stored()
+                # more than two tokens' lives on the new secret alone: the line that sends stays open,
+                # and others open theirs
+                while len(ground.oauth.seen(client)) < changed + 3:
+                    transport = await room.desk.opener.open_transport("acme")
+                    await transport.close()
+                    await asyncio.sleep(0.2)
+                await _until(lambda: stored() > since + 3 * RATE)
+                await collected()
+            total = stored()
+            await _until_sent(room, total)
+            await collected()
+    assert {one["status"] for one in ground.oauth.seen(client)} == {200}
+    assert not caplog.records, caplog.text
+    events = await room.connections.log("acme")
+    assert {one["event"] for one in events} == {"signed in"}
+    opened = [one["times"] for one in events if one["side"] == "incoming"]
+    assert opened == [1]  # the source has one connection, from the beginning to the end
+    states = {one["label"]: one["state"] for one in await room.client_secrets.list("app")}
+    assert states == {"two": "current", "one": "fallback"}
+
+
+@contextlib.asynccontextmanager
+async def _working(room: Room) -> AsyncIterator[None]:
+    """A worker of this process; whatever ends it is raised."""
+    task = asyncio.create_task(Worker(room).run())
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def _sending(room: Room, sender: str) -> AsyncIterator[Callable[[], int]]:
+    """Stores so many messages a second as long as it is open; gives how many there are."""
+    stored, open_ = 0, True
+
+    async def store() -> None:
+        nonlocal stored
+        began = time.monotonic()
+        while open_:
+            draft = draft_of(
+                from_=sender, to="reader@example.com", subject=f"Order {stored}", text="A line."
+            )
+            await room.email.store("orders-out", draft)
+            stored += 1
+            await asyncio.sleep(max(0.0, began + stored / RATE - time.monotonic()))
+
+    task = asyncio.create_task(store())
+    try:
+        yield lambda: stored
+    finally:
+        open_ = False
+        await task
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def _until_sent(room: Room, total: int) -> None:
+    """Every message that was stored is sent: none failed, none is in doubt, none waits."""
+    deadline = time.monotonic() + LONGEST
+    counts: dict[str, Any] = {}
+    while counts != {"sent": total}:
+        assert time.monotonic() < deadline, counts
+        await asyncio.sleep(0.1)
+        counts = await room.desk.db.read(
+            lambda tx: {
+                row["state"]: row["number"]
+                for row in tx.all("SELECT state, count(*) AS number FROM outbox GROUP BY state")
+            }
+        )
+
+
+def _counting(folder: Path) -> Callable[[], int]:
+    return lambda: sum(1 for _ in folder.rglob("*.eml")) if folder.exists() else 0
