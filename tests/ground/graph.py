@@ -111,6 +111,11 @@ class GraphServer:
         self.seen.clear()
         self.most = 0
 
+    @property
+    def faulty(self) -> bool:
+        """Whether something is still to go wrong."""
+        return bool(self._faults)
+
     def count(self, ending: str = "") -> int:
         """How many requests came whose path ends so."""
         return sum(path.partition("?")[0].endswith(ending) for _, path, _, _ in self.seen)
