@@ -354,14 +354,16 @@ class Api:
             },
         )
 
-    def upload(self, token: str, headers: dict[str, str], body: bytes) -> Answer:
-        """One piece of an attachment; nobody signs in here."""
+    def upload(self, method: str, token: str, headers: dict[str, str], body: bytes) -> Answer:
+        """One piece of an attachment, or how far it is; nobody signs in here."""
         if "authorization" in headers:
             raise refuse(401, "InvalidAuthentication", "An upload URL is called without a token.")
         with self.lock:
             one = self.uploads.get(token)
             if one is None:
                 raise refuse(404, "ErrorItemNotFound", "There is no such upload session.")
+            if method == "GET":
+                return _json(200, {"nextExpectedRanges": [f"{len(one.data)}-"]})
             wanted = f"bytes {len(one.data)}-{len(one.data) + len(body) - 1}/{one.size}"
             if headers.get("content-range") != wanted:
                 raise refuse(416, "ErrorInvalidRange", f"expected {wanted}")

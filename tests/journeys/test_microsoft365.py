@@ -16,8 +16,9 @@ from postroom.errors import InvalidValue, PostroomError, Refused, WireError
 from postroom.mail import Draft
 from postroom.net import tls
 from postroom.operations.mailboxes import open_mailbox
+from postroom.protocols.graph.changing import ChangeVerbs
 from tests.ground import Client, GraphServer, Ground, User, arrived, read
-from tests.journeys.incoming import Incoming, letter
+from tests.journeys.incoming import Incoming, letter, soon
 from tests.journeys.oauth import CA, approving
 
 SCOPE = "https://graph.microsoft.com/.default"
@@ -169,12 +170,17 @@ async def test_the_connection_test_walks_both_sides(tenant: Tenant) -> None:
         assert {(place, step) for step in ("connect", "tls", "sign-in", name)} <= steps
     assert read(tenant.user.maildir, "Sent") == []
     tenant.ground.oauth.change(tenant.client, roles=["Mail.ReadWrite"])
-    await tenant.connect("reader", mailbox=tenant.ground.user().address)
-    tenant.graph.fault("sendMail", status=403, code="ErrorAccessDenied")
     report = await tenant.room.connections.test("acme")
     assert not report.ok
     assert report.error is not None
-    assert "Mail.Send" in report.error.hint
+    outgoing = report.sides[1]
+    assert outgoing.advice is not None
+    assert "has no Mail.Send" in outgoing.advice.text
+    # with RBAC for Applications the token names no role, and works: the call is the proof
+    tenant.ground.oauth.change(tenant.client, roles=[])
+    assert not (await tenant.room.connections.test("acme")).ok
+    tenant.graph.let_in(tenant.client.id)
+    assert (await tenant.room.connections.test("acme")).ok
 
 
 async def test_a_person_signs_in_and_reads_a_shared_mailbox(
@@ -300,3 +306,30 @@ async def test_a_lost_answer_is_never_sent_again(tenant: Tenant) -> None:
     assert item.state == "ambiguous"
     assert tenant.graph.count("/send") == 2
     assert len(await asyncio.to_thread(arrived, other.maildir)) == 1
+
+
+async def test_a_token_that_runs_out_meanwhile_is_no_failure(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token lives for an hour, a watched connection for months; the same for one that sends."""
+    monkeypatch.setattr(ChangeVerbs, "poll_seconds", 0.1)
+    await tenant.connect()
+    other = tenant.ground.user()
+    box = Incoming(tenant.room, tenant.ground, tenant.user, tmp_path / "orders")
+    await box.source(folders={"done": "Done"})
+    async with box.watching():
+        tenant.graph.fault("delta", status=401)
+        await soon(lambda: not tenant.graph.faulty, seconds=10)
+        box.fill(letter("one"))
+        await soon(lambda: len(read(tenant.user.maildir, "Done")) == 1, seconds=10)
+    assert box.row()["failures"] == 0
+    await tenant.room.services.add({"name": "out", "connection": "acme"})
+    drafts = [
+        Draft(from_=None, to=[other.address], subject=f"{n}", text="Text.\n") for n in range(3)
+    ]
+    items = [await tenant.room.email.store("out", draft) for draft in drafts]
+    tenant.graph.fault("messages")
+    tenant.graph.fault("messages", status=401)
+    done = await tenant.room.email.dispatch(["out"])
+    assert done.sent == 3
+    assert [(await tenant.room.outbox.show(item)).state for item in items] == ["sent"] * 3

@@ -11,6 +11,7 @@ from postroom.clock import monotonic, now, timestamp
 from postroom.connections.advice import About, Advice, advise
 from postroom.connections.alerts import alerts_of
 from postroom.connections.direct import DIRECT
+from postroom.connections.graphadvice import advise_graph
 from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
 from postroom.connections.tokenadvice import (
     TokenFacts,
@@ -197,6 +198,9 @@ class _Walk:
                 self.report.certificates = await _look(prepared)
             about = _about(prepared, self.report.certificates)
             facts = _facts(prepared)
+            if about.protocol == "graph":
+                self.report.advice = advise_graph(error, about, facts)
+                return
             self.report.advice = (
                 advise(error, about) if facts is None else advise_token(error, about, facts)
             )
@@ -223,7 +227,9 @@ class _Walk:
                 self._done("send", await send_trial(transport, self._trial, self.report.where))
             elif "@" in sender:
                 await transport.try_sender(sender)
-                self._done("send", f"MAIL FROM:<{sender}> is accepted; nothing was sent")
+                graph = prepared.side.protocol == "graph"
+                what = f"sending from {sender}" if graph else f"MAIL FROM:<{sender}>"
+                self._done("send", f"{what} is accepted; nothing was sent")
             else:
                 await transport.check()
                 self._done("send", "the server answers; the user is no address to try as sender")

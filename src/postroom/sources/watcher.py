@@ -82,6 +82,7 @@ class Watcher:
         self._kept = Kept(claim.row["state"], claim.row["state_since"])
         self._due_at = 0.0  # of the row, when the last pass began
         self._changed = False
+        self._renewed = False  # reopened at once since the last pass that went well
 
     async def once(self) -> Tally:
         """One pass.  Raises what stopped it, after it is noted on the source."""
@@ -169,6 +170,8 @@ class Watcher:
         return tally
 
     async def _went_well(self, tally: Tally) -> None:
+        self._renewed = False
+
         def body(tx: Tx) -> None:
             SOURCES.guard(tx, self._claim, owner=self._owner)
             now = timestamp()
@@ -247,6 +250,9 @@ class Watcher:
         was_open = self._store is not None
         self._abandon()
         if error.code == "claim_lost" or self._changed:
+            return 0.0
+        if was_open and error.facts.get("worn_out") and not self._renewed:
+            self._renewed = True  # its token ran out: a new connection brings another, at once
             return 0.0
         if was_open and self._on_lost is not None and isinstance(error, WireError):
             await self._on_lost(self._source.connection, error)

@@ -36,8 +36,9 @@ class Leaf:
 
     @property
     def content_type(self) -> str:
-        """Small letters, without parameters."""
-        return self.fields.get_content_type()
+        """Small letters, without parameters; a multipart without parts is text."""
+        said = self.fields.get_content_type()
+        return "text/plain" if said.startswith("multipart/") else said
 
     @property
     def encoding(self) -> str:

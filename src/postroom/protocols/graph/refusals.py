@@ -126,7 +126,7 @@ def refusal(answer: HttpAnswer, *, step: str, late: bool = False) -> WireError:
             said=said,
             hint="Sign in again; check that the token is for Graph and for this tenant.",
             temporary=late,
-            **facts,
+            **facts | ({"worn_out": True} if late else {}),  # of this connection, of no message
         )
     known = _MEANINGS.get(code)
     if known is None and answer.status == 410:
