@@ -205,7 +205,7 @@ async def test_graph_says_what_its_token_lacks(
     assert _side(report, "incoming").ok, report.error
     assert "for https://graph.microsoft.com" in report.steps[0].detail
     told = _told(_side(report, "outgoing"))
-    assert "no role Mail.Send" in told
+    assert "The token has no Mail.Send" in told
     assert "outlook.office365.com" not in told
     ground.oauth.change(client, roles=["Mail.ReadWrite", "Mail.Send"])
     sent = await room.connections.test("acme", send_to=fresh_user.address)

@@ -22,6 +22,12 @@ __all__ = ["app"]
 app = Verbs()
 
 Auth = Literal["oauth_client_credentials", "oauth_device_flow", "oauth_authorization_code"]
+HowToSignIn = Annotated[
+    Auth,
+    typer.Option(
+        "--auth", help="oauth_client_credentials, oauth_device_flow or oauth_authorization_code."
+    ),
+]
 
 
 @app.verb()
@@ -68,9 +74,7 @@ def _state(due: bool, days: int) -> str:
 @app.verb()
 def convert(
     name: Annotated[str, typer.Argument(help="Name of the connection.")],
-    auth: Annotated[
-        Auth, typer.Option("--auth", help="The application itself, a code elsewhere, or a browser.")
-    ],
+    auth: HowToSignIn,
     credential: Annotated[
         str, typer.Option(metavar="NAME", help="The oauth_client or msgraph with the app.")
     ] = "",
