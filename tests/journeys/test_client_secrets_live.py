@@ -23,6 +23,7 @@ from tests.journeys.oauth import connect, register
 
 ONE, TWO = "value-of-the-first-secret-0001", "value-of-the-second-secret-0002"
 RATE = 200  # messages a second
+WRITERS = 8
 TTL = 2  # seconds an access token lasts: each opening of the outgoing side soon wants a new one
 LONGEST = 50.0
 
@@ -39,7 +40,10 @@ async def test_a_secret_is_changed_under_load_without_an_error_or_a_reconnect(
         "sink": {"type": "directory", "path": str(tmp_path / "orders")},
     })  # fmt: skip
     # no copies: they would open the incoming side themselves
-    service = {"name": "orders-out", "connection": "acme", "sent_copy": "none"}
+    # and room for what a busy machine is slower to send than we are to store
+    service = {
+        "name": "orders-out", "connection": "acme", "sent_copy": "none", "queue_size": 100_000,
+    }  # fmt: skip
     await room.services.add({**service, "from": fresh_user.address})
     account = service_account()
     owner = (account.uid, account.gid)
@@ -100,12 +104,15 @@ async def _working(room: Room) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _sending(room: Room, sender: str) -> AsyncIterator[Callable[[], int]]:
-    """Stores so many messages a second as long as it is open; gives how many there are."""
+    """Stores so many messages a second as long as it is open; gives how many there are.
+
+    Several at once, so that they share commits: one alone would wait for the disk each time.
+    """
     stored, open_ = 0, True
+    began = time.monotonic()
 
     async def store() -> None:
         nonlocal stored
-        began = time.monotonic()
         while open_:
             draft = draft_of(
                 from_=sender, to="reader@example.com", subject=f"Order {stored}", text="A line."
@@ -114,12 +121,12 @@ async def _sending(room: Room, sender: str) -> AsyncIterator[Callable[[], int]]:
             stored += 1
             await asyncio.sleep(max(0.0, began + stored / RATE - time.monotonic()))
 
-    task = asyncio.create_task(store())
+    tasks = [asyncio.create_task(store()) for _ in range(WRITERS)]
     try:
         yield lambda: stored
     finally:
         open_ = False
-        await task
+        await asyncio.gather(*tasks)
 
 
 async def _until(true: Callable[[], bool]) -> None:
