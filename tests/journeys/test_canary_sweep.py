@@ -26,6 +26,7 @@ from docs.verbs import commands
 from postroom.credentials import TYPES
 from postroom.credentials.types.pem import generate_pair
 from postroom.fields import describe
+from tests.ground.oauth import OUTLOOK
 from tests.ground.scripted import ScriptedServer
 from tests.journeys.sweep import SEALED, Hit, Sweep, forms, sealed_columns
 from tests.journeys.test_security import scripts, serving
@@ -400,6 +401,34 @@ def soon(fact: Callable[[], bool]) -> None:
     while not fact():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_no_canary_leaves_by_a_client_secret(scene: Scene, wired: User, ground: Ground) -> None:
+    """T31, T34: proven, refused by a server that repeats it, listed, retired."""
+    good, other = scene.canary("one"), scene.canary("two")
+    assert scene.canary("three")  # which the server does not know
+    client = ground.oauth.client(secrets=[good, other], mailbox=wired.address)
+    secret, given = "credential secret", scene.given
+    scene.expect([
+        (0, f"credential add app --type oauth_client --authority {ground.oauth.issuer} "
+            f"--client-id {client.id} --trust ca"),
+        (0, "connection add tokens --set incoming.protocol=imap --set incoming.host=localhost "
+            f"--set incoming.port={ground.oauth_dovecot.imaps} --set incoming.trust=ca "
+            f"--set incoming.user={wired.address} --set incoming.auth.credential=app "
+            "--set incoming.auth.type=oauth_client_credentials "
+            f"--set incoming.auth.scopes={OUTLOOK}/.default"),
+        (0, f"{secret} add app one --value-from-file {given}/one --verbose"),
+        (0, f"{secret} add app two --value-from-file {given}/two --json"),
+    ])  # fmt: skip
+    ground.oauth.fault("token:client_credentials", client=client, times=2, echo=True)
+    scene.expect([
+        (3, f"{secret} add app three --value-from-file {given}/three --verbose"),
+        (3, f"{secret} prove app three --json"), (3, f"{secret} prove app three"),
+        (0, f"{secret} list app"), (0, f"{secret} list app --json"), (0, "credential show app"),
+        (0, f"{secret} retire app one --yes"), (1, f"{secret} retire app two --yes --verbose"),
+        (0, "connection log tokens"), (0, "audit list --json"),
+    ])  # fmt: skip
+    assert not scene.end(), scene.sweep.report()
 
 
 THE_REST: Final = (

@@ -12,7 +12,7 @@ from postroom.connections.doctor import Report, SideReport
 from postroom.errors import PostroomError
 from tests.ground import Client, Ground, User
 from tests.journeys.conftest import Cli
-from tests.journeys.oauth import approving, connect, register
+from tests.journeys.oauth import CA, approving, connect, register
 
 CLIENT, DEVICE = "oauth_client_credentials", "oauth_device_flow"
 
@@ -161,7 +161,7 @@ async def test_another_sender_is_asked_for_and_answered(
     assert f"from {other}, by {fresh_user.address} to {other}: 250" in last.detail
     refused = await room.connections.test("acme", send_to="refused@ground.test")
     assert refused.error is not None
-    assert (refused.error.code, _side(refused, "outgoing").steps[-1].name) == ("rejected", "rcpt")
+    assert (refused.error.code, _side(refused, "outgoing").steps[-1].name) == ("rejected", "send")
 
 
 def test_it_reads_so_by_command_line(cli: Cli, ground: Ground, fresh_user: User) -> None:
@@ -180,3 +180,40 @@ def test_it_reads_so_by_command_line(cli: Cli, ground: Ground, fresh_user: User)
     assert cli("connection", "test", "acme", "--from", fresh_user.address).status == 2
     steps = cli("connection", "test", "acme", "--json").json["sides"][0]["steps"]
     assert steps[0]["name"] == "token"
+
+
+# ------------------------------------------------------------------ Microsoft Graph
+
+
+async def test_graph_says_what_its_token_lacks(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """Reading works and sending is refused: the role that sending wants is named."""
+    graph = ground.oauth_graph
+    graph.mend()
+    client = ground.oauth.client(mailbox=fresh_user.address, roles=["Mail.ReadWrite"])
+    await room.credentials.create(
+        CA, "trusted_certificate", details={"certificate": ground.pki.ca.read_text()}
+    )
+    await room.credentials.create("app", "msgraph", details={
+        "authority": ground.oauth.issuer, "client_id": client.id, "graph_url": graph.url,
+        "client_secrets": {"one": {"value": client.secret}}, "mailbox": fresh_user.address,
+    })  # fmt: skip
+    auth = {"type": CLIENT, "credential": "app", "scopes": ["https://graph.microsoft.com/.default"]}
+    await room.connections.add({"name": "acme", "type": "microsoft365", "trust": CA, "auth": auth})
+    report = await room.connections.test("acme")
+    assert _side(report, "incoming").ok, report.error
+    assert "for https://graph.microsoft.com" in report.steps[0].detail
+    told = _told(_side(report, "outgoing"))
+    assert "no role Mail.Send" in told
+    assert "outlook.office365.com" not in told
+    ground.oauth.change(client, roles=["Mail.ReadWrite", "Mail.Send"])
+    sent = await room.connections.test("acme", send_to=fresh_user.address)
+    assert sent.ok, sent.error
+    assert (
+        f"to {fresh_user.address}: 250 2.0.0 202 Accepted by Microsoft Graph"
+        in _side(sent, "outgoing").steps[-1].detail
+    )
+    facts = await room.guides.facts("acme")
+    assert (facts["provider"], facts["wires"]) == ("microsoft", ("graph",))
+    assert facts["mailboxes"] == (fresh_user.address,)

@@ -106,6 +106,8 @@ def advise_without_token(error: PostroomError, name: str) -> Advice:
 def advise_token(error: PostroomError, about: About, facts: TokenFacts) -> Advice:
     """What to do when a server was shown this token; as :func:`advise` for all that is no sign-in."""
     said = str(getattr(error, "said", ""))
+    if about.protocol == "graph" and error.facts.get("status") in (401, 403):
+        return _of_graph(error, about, facts)
     refused = error.code == "sign_in_failed" and "offered" not in error.facts
     if refused and error.temporary:
         return Advice(
@@ -168,6 +170,25 @@ def _in_exchange(about: About, facts: TokenFacts) -> tuple[str, ...]:
     if about.protocol == "smtp":
         commands.append(f"Set-CASMailbox {mailbox} -SmtpClientAuthenticationDisabled $false")
     return (*commands, f"postroom guide microsoft --connection {about.name}")
+
+
+def _of_graph(error: PostroomError, about: About, facts: TokenFacts) -> Advice:
+    wanted = "Mail.ReadWrite" if about.place == "incoming" else "Mail.Send"
+    others = (wanted, f"{wanted}.Shared", "Mail.Read" if about.place == "incoming" else wanted)
+    if not facts.readable or any(facts.shows(each) for each in others):
+        return Advice(f"{error.hint} {DELAY}".strip())
+    kind = "scope" if facts.personal else "role"
+    start = (
+        f"The token has no {kind} {wanted}. Grant it (API permissions, Microsoft Graph, "
+        f"{'delegated' if facts.personal else 'application'} permissions) with admin consent."
+    )
+    if facts.personal:
+        return Advice(f"{start} Then sign in again:", (f"postroom connection signin {about.name}",))
+    return Advice(
+        f"{start} Only where RBAC for Applications in Exchange gives the app the mailbox is no role "
+        f"needed: then check the scope of its roles there (Test-ServicePrincipalAuthorization). {DELAY}",
+        (f"postroom guide microsoft --connection {about.name}",),
+    )
 
 
 def _of_person(about: About, facts: TokenFacts, wanted: str) -> Advice:

@@ -30,10 +30,11 @@ def made(kind: str, values: dict[str, Any]) -> Any:
 FIELDS = {
     "smtp": "host port email_address allowed_senders user_name password* tls "
             "check_server_identity trust proxy",
-    "msgraph": "tenant_id client_id client_secrets private_key* certificate mailbox mailboxes "
-               "authority graph_url",
-    "oauth_client": "authority client_id client_secrets private_key* certificate token_endpoint "
-                    "device_authorization_endpoint authorization_endpoint trust proxy",
+    "msgraph": "tenant_id client_id client_secrets private_key* certificate next_private_key* "
+               "next_certificate mailbox mailboxes authority graph_url",
+    "oauth_client": "authority client_id client_secrets private_key* certificate next_private_key* "
+                    "next_certificate token_endpoint device_authorization_endpoint "
+                    "authorization_endpoint trust proxy",
     "password": "user_name password*",
     "secret": "value*",
     "certificate": "certificate private_key* passphrase*",

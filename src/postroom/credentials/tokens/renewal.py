@@ -28,7 +28,6 @@ from postroom.credentials.tokens.pump import Pump
 from postroom.credentials.tokens.rows import REQUIRED, SIGNED_IN, Access
 from postroom.db import Claim, Database, Queue, Row, Seat, Tx
 from postroom.errors import PostroomError, Refused, SignInError
-from postroom.log import logger
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
 from postroom.oauth.client import Client
@@ -36,8 +35,6 @@ from postroom.oauth.discovery import Endpoints, discover, named_endpoints
 from postroom.oauth.steps import Flow
 from postroom.oauth.tokens import TokenGrant, client_credentials, refresh
 from postroom.secret import Secret
-
-_log = logger("tokens")
 
 __all__ = ["KEEP_ALIVE", "LOOK", "SIGN_INS", "WAIT", "Renewal"]
 
