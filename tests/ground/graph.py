@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.ground.dovecot import Dovecot
-from tests.ground.graphapi import Answer, Api, Asked, Fault, Token, refuse
+from tests.ground.graphapi import UPLOAD_KEY, Answer, Api, Asked, Fault, Token, refuse
 from tests.ground.graphbox import Mailbox
 from tests.ground.oauth import GRAPH, AuthorizationServer
 from tests.ground.pki import Pki
@@ -141,6 +141,8 @@ class GraphServer:
             if "status" in how:
                 raise _told(how)
             if path.startswith("/upload/"):
+                if split.query != UPLOAD_KEY:
+                    raise refuse(401, "InvalidAuthentication", "The address is not whole.")
                 done = self.api.upload(method, path.removeprefix("/upload/"), headers, body)
                 return None if how.get("lose") else done
             token = self._who(headers)

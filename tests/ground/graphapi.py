@@ -28,12 +28,15 @@ from tests.ground.graphmail import (
     sent_form,
 )
 
-__all__ = ["Answer", "Api", "Asked", "Fault", "Token", "refuse"]
+__all__ = ["UPLOAD_KEY", "Answer", "Api", "Asked", "Fault", "Token", "refuse"]
 
 _FOLDER_PROPERTIES = frozenset({
     "id", "childFolderCount", "displayName", "isHidden", "parentFolderId", "totalItemCount",
     "unreadItemCount",
 })  # fmt: skip
+UPLOAD_KEY = "authtoken=canary-upload-key"
+"""What an upload address ends with: it is all that its owner needs."""
+
 _LARGEST = 4 * 1024 * 1024  # of a request
 _FILTERS = re.compile(
     r"(?P<key>isRead|isDraft|receivedDateTime|internetMessageId|flag/flagStatus) "
@@ -344,7 +347,7 @@ class Api:
         self._draft(box, mid)
         token = f"u{next(self._numbers)}"
         self.uploads[token] = _Upload(box, mid, about["name"], about, about["size"])
-        url = f"{self.base.removesuffix('/v1.0')}/upload/{token}"
+        url = f"{self.base.removesuffix('/v1.0')}/upload/{token}?{UPLOAD_KEY}"
         return _json(
             201,
             {

@@ -289,3 +289,34 @@ async def test_an_upload_address_without_tls_gets_nothing(
     assert outcome.state == "untouched"
     assert "not https" in str(outcome.error)
     await transport.close()
+
+
+async def test_no_log_and_no_error_holds_a_token(
+    ground: Ground, graph: GraphServer, user: User, caplog: pytest.LogCaptureFixture
+):
+    """T91: neither the access token nor the key in an upload address, at DEBUG, on failing paths."""
+    caplog.set_level("DEBUG")
+    there, sign_in = graph_target(ground, user.address)
+    assert sign_in.secret is not None
+    token = sign_in.secret.reveal()
+    transport = await open_transport(there, sign_in)
+    graph.fault("/upload/", status=500, times=9)
+    content = _with_file(user, os.urandom(4_000_000))
+    outcomes = [await _one(transport, 1, user.address, user.address, content=content)]
+    for how in (
+        {"status": 401},
+        {"status": 403},
+        {"cut": True},
+        {"status": 429, "retry_after": 99},
+    ):
+        again = await open_transport(there, sign_in)
+        graph.fault("messages", **how)
+        outcomes.append(await _one(again, 2, user.address, user.address, content=_message(user)))
+        await again.close()
+    await transport.close()
+    errors = [outcome.error for outcome in outcomes]
+    assert all(isinstance(error, WireError) for error in errors)
+    told = "".join(f"{e!r} {e} {vars(e)}" for e in errors) + caplog.text
+    assert token not in told
+    assert "canary-upload-key" not in told
+    assert base64.b64encode(token.encode()).decode() not in told
