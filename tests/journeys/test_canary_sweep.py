@@ -336,7 +336,12 @@ def test_no_canary_leaves_on_the_wire_when_it_works_and_when_it_does_not(
     scene.expect([(0, line) for line in works])
     scene.expect(fails)
     crashed = scene.run(
-        [["connection", "test", "acme"], ["mail", "list", "--via", "acme", "--json"]], code=CRASH
+        [
+            ["connection", "test", "acme"],
+            ["connection", "test", "acme", "--verbose"],
+            ["mail", "list", "--via", "acme", "--json", "--verbose"],
+        ],
+        code=CRASH,
     )
     assert "RuntimeError: it broke with" in crashed
     assert crashed.count("Traceback") >= 2
