@@ -54,7 +54,7 @@ async def test_a_frozen_worker_is_replaced_and_changes_nothing_when_it_comes_bac
 ) -> None:
     """F16: frozen with messages that it has handed to the sink and not yet written down; another
     worker does all of it within the lease; the frozen one's settle is refused by the epoch."""
-    spot = "postroom.sources.collector:Collector._take after"
+    spot = "postroom.sources.handing:Hands._take after"
     async with shop(stage, 4) as room:
         with room.worker(spot=spot, stop=True) as zombie:
             await soon(lambda: zombie.pid in room.seated(), seconds=SLOW_MACHINE)
