@@ -131,12 +131,17 @@ class WebServer(ThreadingHTTPServer):
     def __init__(self, context: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.port: int = self.server_address[1]
-        self.connections = 0
+        self.connections = self.closed = 0
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
         if context is not None:
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection; it is counted once the client can see it."""
+        super().shutdown_request(request)
+        self.closed += 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that leaves is nothing to print."""
