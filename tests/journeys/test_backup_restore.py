@@ -26,7 +26,8 @@ from postroom.vault import audit_code, open_vault
 from tests.child import Child
 from tests.journeys.conftest import Answer, Cli
 from tests.journeys.test_backup_create import names, small_disk
-from tests.rooms.saved import contents, saved_room
+from tests.rooms.freeze import tokens_of
+from tests.rooms.saved import contents, saved_room, tokens_then
 
 __all__ = ["backup", "elsewhere", "small_disk"]
 
@@ -258,9 +259,12 @@ def test_a_backup_of_a_later_release_says_so(
     assert not elsewhere.room.exists()
 
 
-async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(tmp_path: Path) -> None:
-    """The room of the release with schema 1, as that release could have backed it up."""
-    old = saved_room(1, tmp_path)
+@pytest.mark.parametrize("schema", [1, 5])
+async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(
+    schema: int, tmp_path: Path
+) -> None:
+    """The room that the release with this schema saved, as it could have backed it up."""
+    old = saved_room(schema, tmp_path)
     before = contents(old.room / "room.db")
     db = open_copy(old.room / "room.db")
     start = await open_vault(db, old.kek)
@@ -273,7 +277,7 @@ async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(tmp_path:
 
     def describe(size: int, sha256: str) -> tuple[bytes, bytes]:
         told = Manifest(
-            room=start.room_id, epoch=1, schema=1, release="0.0.1", created_at=rfc3339(at),
+            room=start.room_id, epoch=1, schema=schema, release="0.0.1", created_at=rfc3339(at),
             host="elsewhere", path="/srv/room", keks=[], vault_keys=[], size=size, sha256=sha256,
             tables={}, heads={},
         )  # fmt: skip
@@ -284,11 +288,12 @@ async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(tmp_path:
 
     new = Settings(tmp_path / "new", old.kek)
     done = await restore_backup(tmp_path / "old.tar", new)
-    assert done.manifest.schema == 1
+    assert done.manifest.schema == schema
     assert names(new.room) == ["room.db"]
     opened = await open_room(new)
     assert await opened.audit.verify() == []
     assert (await opened.keys.doctor())["ok"]
+    assert await tokens_of(opened) == tokens_then(schema)
     told = await opened.audit.list(limit=100)
     assert {("upgrade", "room"), ("restore", "backup")} <= {(r["action"], r["noun"]) for r in told}
     await opened.close()

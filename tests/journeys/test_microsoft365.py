@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from postroom.app import Room
+from postroom.app import Room, open_room
 from postroom.errors import InvalidValue, PostroomError, Refused, WireError
 from postroom.mail import Draft
 from postroom.net import tls
@@ -333,3 +334,48 @@ async def test_a_token_that_runs_out_meanwhile_is_no_failure(
     done = await tenant.room.email.dispatch(["out"])
     assert done.sent == 3
     assert [(await tenant.room.outbox.show(item)).state for item in items] == ["sent"] * 3
+
+
+async def test_all_processes_of_a_room_ask_four_at_a_time_together(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    """Microsoft counts requests by app and mailbox, and does not care which process they are of."""
+    await tenant.connect()
+    tenant.ground.dovecot.fill(tenant.user, [letter(f"m{n}") for n in range(24)])
+    rooms = [await open_room(tenant.room.settings) for _ in range(3)]
+    graph = tenant.graph
+
+    async def read_all(room: Room) -> int:
+        async with await open_mailbox(room.desk, "acme") as mailbox:
+            ids = [summary.id for summary in await mailbox.list()]
+            paths = await mailbox.save(ids, tmp_path / uuid.uuid4().hex)
+            return len(paths)
+
+    try:
+        graph.mend()
+        graph.fault("$value", delay=0.05, times=72)
+        assert await asyncio.gather(*map(read_all, rooms)) == [24, 24, 24]
+        assert 2 <= graph.most <= 4
+    finally:
+        for room in rooms:
+            await room.close()
+
+
+async def test_what_one_process_is_told_the_others_of_the_room_heed(tenant: Tenant) -> None:
+    """429 with Retry-After: no process asks about that mailbox before."""
+    await tenant.connect()
+    another = await open_room(tenant.room.settings)
+    graph, began = tenant.graph, asyncio.get_running_loop().time()
+    try:
+        async with await open_mailbox(tenant.room.desk, "acme") as mailbox:
+            graph.fault("messages", status=429, retry_after=2)
+            listing = asyncio.create_task(mailbox.list())
+            while graph.faulty:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)  # until what was told is written down
+            store = await another.desk.opener.open_store("acme")
+            assert asyncio.get_running_loop().time() - began >= 2
+            await store.close()
+            await listing
+    finally:
+        await another.close()

@@ -19,8 +19,8 @@ from postroom.db.upgrading import Upgraded
 from postroom.errors import Locked, RoomError
 from postroom.settings import Settings
 from tests.child import Child
-from tests.rooms.freeze import secrets_of
-from tests.rooms.saved import contents, saved_room, secrets_then
+from tests.rooms.freeze import secrets_of, tokens_of
+from tests.rooms.saved import contents, saved_room, secrets_then, tokens_then
 
 SAVED = sorted(int(one.name) for one in Path(__file__).parents[1].glob("rooms/[0-9]*"))
 NEW_COLUMNS = {"audit": {"position", "record", "version"}}
@@ -69,6 +69,9 @@ async def test_a_saved_room_is_upgraded_and_nothing_is_lost(number: int, tmp_pat
     room = await open_room(settings)
     assert await room.audit.verify() == []
     assert await secrets_of(room) == secrets_then(number)
+    assert await tokens_of(room) == tokens_then(number)
+    await room.keys.rotate()
+    assert await tokens_of(room) == tokens_then(number)
     assert len(await room.versions.list("acme-login")) == 9
     assert (await room.keys.doctor())["ok"]
     await room.credentials.set("token", {"value": "another one"})

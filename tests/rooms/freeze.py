@@ -1,9 +1,9 @@
 """Makes a room with every noun in it and saves it for the releases to come.
 
 ``python -m tests.rooms.freeze`` writes ``tests/rooms/NNNN`` for the schema number of this release:
-``room.sql`` (the whole database as text), ``room.key`` (the room's key, made for the tests alone) and
-``facts.json`` (the secrets, as they opened on that day).  Do it once, before the schema gets its
-next number; a folder that is there is never written again.
+``room.sql`` (the whole database as text), ``room.key`` (the room's key, made for the tests alone),
+``facts.json`` (the secrets, as they opened on that day) and ``tokens.json`` (the tokens).  Do it once,
+before the schema gets its next number; a folder that is there is never written again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Final
 import trustme
 
 from postroom.app import DATABASE, Room, open_room
+from postroom.credentials.tokens import rows
+from postroom.credentials.tokens.rows import Access
 from postroom.db import Tx
 from postroom.mail import Draft
 from postroom.secret import Secret
@@ -26,7 +28,7 @@ from postroom.services.states import FINISHED, WAITING
 from postroom.settings import Settings
 from postroom.sources.entries import STATES
 
-__all__ = ["secrets_of"]
+__all__ = ["secrets_of", "tokens_of"]
 
 HERE: Final = Path(__file__).parent
 THEN: Final = 1_780_000_000.0
@@ -44,6 +46,24 @@ def _open(room: Room, tx: Tx, name: str) -> dict[str, str]:
     store = room.desk.credentials
     opened = store.open(tx, name, line=None, actor="local:test", purpose="a test")
     return {slot: secret.reveal() for slot, secret in opened.fields.split().sealed.items()}
+
+
+async def tokens_of(room: Room) -> dict[str, dict[str, str]]:
+    """Every token that is kept, opened: account, which one, value."""
+
+    def body(tx: Tx) -> dict[str, dict[str, str]]:
+        keyring = room.desk.tokens.kept.keyring
+        found: dict[str, dict[str, str]] = {}
+        for row in rows.find_all(tx):
+            mine = found.setdefault(row["account"], {})
+            for version in rows.refresh_versions(tx, row["id"]):
+                opened = rows.open_refresh(tx, keyring, row, version)
+                mine[f"refresh token {version}"] = opened.reveal()
+            for access in tx.all("SELECT * FROM access_tokens WHERE sign_in = :id", id=row["id"]):
+                mine[access["scopes"]] = rows.open_access(tx, keyring, row, access).token.reveal()
+        return found
+
+    return await room.desk.db.read(body)
 
 
 # ------------------------------------------------------------------ what is in it
@@ -107,6 +127,43 @@ async def _definitions(room: Room) -> None:
     throttle = {"max": 30, "per": "minute"}
     await room.services.add({"name": "orders-out", "connection": "acme", "throttle": throttle})
     await room.services.add({"name": "via-relay", "connection": "credential:relay"})
+
+
+async def _sign_ins(room: Room) -> None:
+    """A person signed in to Microsoft 365; their refresh token was just rotated, so there are two."""
+    person = "eve@example.com"
+    auth = {"type": "oauth_device_flow", "credential": "entra"}
+    await room.connections.add(
+        {"name": "eve", "type": "microsoft365", "mailbox": person, "auth": auth}, rebind=True
+    )
+
+    def body(tx: Tx) -> None:
+        side, keyring = (
+            room.desk.resolver(tx).effective("eve").incoming,
+            room.desk.tokens.kept.keyring,
+        )
+        assert side is not None
+        assert side.grant is not None
+        lines = (side.grant.token_line, f"bearer+{side.line}")
+        for number in (1, 2):
+            row = rows.ensure(tx, side.grant, now=THEN)
+            rows.keep_refresh(tx, keyring, row, Secret(f"refresh~token.{number}"), lines)
+        access = Access(Secret("access~token"), person, THEN + 3600, 0, ("Mail.ReadWrite",))
+        rows.keep_access(tx, keyring, row, side.grant, access, lines, now=THEN)
+        tx.execute(
+            "UPDATE sign_ins SET state = 'signed in', signed_in_at = :at, signed_in_by = 'local:bob', "
+            "refreshed_at = :at, due_at = :at", at=THEN,
+        )  # fmt: skip
+        tx.execute(
+            "INSERT INTO authorities VALUES (:authority, 'system', '{}', :at)",
+            authority=side.grant.authority, at=THEN,
+        )  # fmt: skip
+        tx.execute(
+            "INSERT INTO client_proofs SELECT id, '2026a', 'current', :at, NULL, '' "
+            "FROM credentials WHERE name = 'entra'", at=THEN,
+        )  # fmt: skip
+
+    await room.desk.write(body)
 
 
 async def _mail(room: Room) -> None:
@@ -176,7 +233,7 @@ def _ledger_states(tx: Tx) -> None:
 # ------------------------------------------------------------------ save it
 
 
-async def _made(directory: Path) -> dict[str, dict[str, str]]:
+async def _made(directory: Path) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
     """Make the room in three process starts: one ended, one was killed, one ended."""
     settings = Settings(directory / "room", f"file:{directory / 'room.key'}")
     room = await open_room(settings, make=True, actor="local:alice")
@@ -188,8 +245,9 @@ async def _made(directory: Path) -> dict[str, dict[str, str]]:
     await room.close()
     room = await open_room(settings, actor="local:alice")
     await _mail(room)
+    await _sign_ins(room)
     await room.keys.rotate()
-    found = await secrets_of(room)
+    found = await secrets_of(room), await tokens_of(room)
     problems = await room.audit.verify()
     await room.close()
     assert not problems, problems
@@ -199,7 +257,7 @@ async def _made(directory: Path) -> dict[str, dict[str, str]]:
 def _freeze() -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
-        facts = asyncio.run(_made(directory))
+        facts, tokens = asyncio.run(_made(directory))
         connection = sqlite3.connect(directory / "room" / DATABASE)
         number = connection.execute("PRAGMA user_version").fetchone()[0]
         lines = [*connection.iterdump(), f"PRAGMA user_version = {number};"]
@@ -208,6 +266,7 @@ def _freeze() -> Path:
         into.mkdir()
         (into / "room.sql").write_text("\n".join(lines) + "\n", "utf-8")
         (into / "facts.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        (into / "tokens.json").write_text(json.dumps(tokens, indent=1) + "\n")
         (into / "room.key").write_bytes((directory / "room.key").read_bytes())
     return into
 

@@ -11,7 +11,7 @@ from typing import Any
 from postroom.app import DATABASE
 from postroom.settings import Settings
 
-__all__ = ["contents", "saved_room", "secrets_then"]
+__all__ = ["contents", "saved_room", "secrets_then", "tokens_then"]
 
 HERE = Path(__file__).parent
 
@@ -36,6 +36,15 @@ def secrets_then(number: int) -> dict[str, dict[str, str]]:
     text = (HERE / f"{number:04}" / "facts.json").read_text("utf-8")
     facts: dict[str, dict[str, str]] = json.loads(text)
     return facts
+
+
+def tokens_then(number: int) -> dict[str, dict[str, str]]:
+    """What its tokens were: account, which one, value; none of a release that had no sign-ins."""
+    file = HERE / f"{number:04}" / "tokens.json"
+    if not file.exists():
+        return {}
+    tokens: dict[str, dict[str, str]] = json.loads(file.read_text("utf-8"))
+    return tokens
 
 
 def contents(database: Path) -> dict[str, list[dict[str, Any]]]:

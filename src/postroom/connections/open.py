@@ -127,7 +127,7 @@ class Opener:
         self._environ = os.environ if environ is None else environ
         self._limits = limits
         self._policy = policy
-        self._gates = Gates()
+        self._gates = Gates(db, tokens.seat)
 
     async def open_store(self, name: str) -> MessageStore:
         """The incoming side of a connection, open and signed in.
@@ -166,7 +166,7 @@ class Opener:
 
     def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
         """A side with a token that is not stored yet: to see whether it works."""
-        target = side.target(self._limits, self._policy)
+        target = side.target(self._limits, self._policy, gate=self._gates.of(side))
         return Prepared("connection", name, side, target, by_token(side, access), access=access)
 
     async def dialled(

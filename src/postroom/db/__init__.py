@@ -6,6 +6,13 @@ from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.named import Named
 from postroom.db.place import check_place
+from postroom.db.places import (
+    close_gate,
+    gate_closed_for,
+    give_places,
+    places_wanted,
+    take_places,
+)
 from postroom.db.seats import (
     Owe,
     Seat,
@@ -30,13 +37,18 @@ __all__ = [
     "Seat",
     "Tx",
     "check_place",
+    "close_gate",
     "drop_claims",
+    "gate_closed_for",
+    "give_places",
     "give_tokens",
     "how_many_living",
     "is_living",
     "moved_away",
     "open_database",
+    "places_wanted",
     "seated",
+    "take_places",
     "take_tokens",
     "workers",
     "write_or_owe",

@@ -37,7 +37,7 @@ class Gate:
             async with self._changed:
                 self._changed.notify_all()
 
-    def close_for(self, seconds: float) -> None:
+    async def close_for(self, seconds: float) -> None:
         """Nobody asks for so long: the other side said so."""
         self._closed_until = max(self._closed_until, monotonic() + seconds)
 

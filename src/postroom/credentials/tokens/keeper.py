@@ -40,7 +40,7 @@ class Keeper:
     ) -> None:
         self._db = db
         self.kept = kept
-        self._seat = seat
+        self.seat = seat
         self._policy = policy
         self._made: Renewal | None = None
         self._asking: dict[tuple[str, ...], asyncio.Task[Access]] = {}
@@ -107,7 +107,7 @@ class Keeper:
         if self._made is None:
             from postroom.credentials.tokens.renewal import Renewal
 
-            self._made = Renewal(self._db, self.kept, self._seat, policy=self._policy)
+            self._made = Renewal(self._db, self.kept, self.seat, policy=self._policy)
         return self._made
 
     async def close(self) -> None:

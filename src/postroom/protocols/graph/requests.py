@@ -194,7 +194,7 @@ class Requests:
                     found[number] = answer
             waiting = [number for number in waiting if number not in found]
             if waits:
-                self.gate.close_for(waits)
+                await self.gate.close_for(waits)
         return [found[number] for number in range(len(singles))]
 
     async def _batched(
@@ -254,7 +254,7 @@ class Requests:
             if answer.status not in _AGAIN:
                 raise refusal(answer, step=step, late=self._accepted)
             wait = _wait(answer)
-            self.gate.close_for(wait)
+            await self.gate.close_for(wait)
             if monotonic() + wait > until:
                 raise self._told_later(answer, step, wait)
 
