@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
 from postroom.connections.open import Opener, no_side
-from postroom.connections.resolver import Resolver
+from postroom.connections.resolver import Resolver, destinations_of
 from postroom.connections.scope import expander, templates
 from postroom.connections.signins import sign_ins
 from postroom.credentials.store import CredentialStore, Rebind
@@ -189,7 +189,8 @@ class Desk:
         request.  Gives those that were used before and go elsewhere now.
         """
         moved = []
-        after = self.resolver(tx).all_destinations()
+        sides = self.resolver(tx).all_sides()
+        after = destinations_of(sides)
         for key in sorted(before.keys() | after.keys()):
             old, new = before.get(key, set()), after.get(key, set())
             if new != old and self.credentials.exists(tx, key):
@@ -198,7 +199,7 @@ class Desk:
                 if old and new:
                     name = self.credentials.get(tx, key).name
                     moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
-        for use in sign_ins(tx, self.resolver(tx)).values():
+        for use in sign_ins(sides).values():
             kept = self.tokens.kept
             if added := kept.rebind(tx, use.grant, use.lines, actor=self.actor, rebind=rebind):
                 moved.append(Moved(use.grant.label, added, ()))
