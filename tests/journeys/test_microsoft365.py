@@ -223,6 +223,11 @@ async def test_what_is_wrong_is_said_when_it_is_saved(tenant: Tenant) -> None:
     with pytest.raises(InvalidValue) as fenced:
         await tenant.connect(mailbox="boss@ground.test")
     assert "is not for boss@ground.test" in str(fenced.value)
+    auth = {"type": "oauth_client_credentials", "credential": "app"}
+    side = {"protocol": "imap", "host": "localhost", "user": "boss@ground.test", "auth": auth}
+    with pytest.raises(InvalidValue) as fenced:
+        await tenant.room.connections.add({"name": "wires", "incoming": side})
+    assert "incoming.user: credential app is not for boss@ground.test" in str(fenced.value)
 
 
 async def test_a_connection_inherits_and_says_where_it_goes(tenant: Tenant) -> None:

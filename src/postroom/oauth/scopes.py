@@ -13,6 +13,7 @@ from postroom.oauth.discovery import is_entra, tenant_of
 __all__ = [
     "Difference",
     "SignInFlow",
+    "by_resource",
     "check_sign_in",
     "compare",
     "default_scopes",
@@ -92,6 +93,31 @@ def _origin(url: str) -> str:
 def with_identity(scopes: tuple[str, ...]) -> tuple[str, ...]:
     """The scopes with those that make the server say who signed in (OpenID Connect, 5.4)."""
     return tuple(dict.fromkeys((*scopes, *_IDENTITY)))
+
+
+def by_resource(
+    scopes: Iterable[str], *, authority: str = "", entra: bool | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """The scopes in the groups that a token can be got for, in their order; one group at least.
+
+    Entra gives a token for one service at a time (AADSTS28000), and a refresh token for all of
+    them; what belongs to no service goes with every group.  Other servers are asked for all at once.
+    """
+    asked = tuple(dict.fromkeys(scopes))
+    known = is_entra(authority) if entra is None else entra
+    services = dict.fromkeys(_service(each) for each in asked if each not in _NOT_LISTED)
+    if not known or len(services) < 2:
+        return (asked,)
+    return tuple(
+        tuple(each for each in asked if each in _NOT_LISTED or _service(each) == service)
+        for service in services
+    )
+
+
+def _service(scope: str) -> str:
+    """The service of a scope of Entra: what stands before its last part, Graph where nothing does."""
+    before, slash, _ = scope.lower().rpartition("/")
+    return before.rstrip("/") if slash else GRAPH
 
 
 def check_sign_in(

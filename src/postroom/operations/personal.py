@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 
 from postroom.connections.presets import asks_of
 from postroom.connections.signins import SignInUse
-from postroom.credentials.tokens import Access
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.operations.desk import Desk
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load them
-    from postroom.credentials.tokens.signing_in import Done, SigningIn
+    from postroom.credentials.tokens.signing_in import Done, Prove, SigningIn
     from postroom.oauth.code import Pending
     from postroom.oauth.device import DeviceCode
 
@@ -45,7 +44,7 @@ class Way(NamedTuple):
 
 
 async def sign_in_once(
-    desk: Desk, use: SignInUse, way: Way, prove: Callable[[Access], Awaitable[None]],
+    desk: Desk, use: SignInUse, way: Way, prove: Prove,
     *, device_flow: bool = True, always: bool = False,
 ) -> Done:  # fmt: skip
     """Sign one person in for everything that ``use`` serves; stored only when it is complete.

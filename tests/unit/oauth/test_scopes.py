@@ -9,6 +9,7 @@ import pytest
 from postroom.errors import InvalidValue
 from postroom.oauth.scopes import (
     SignInFlow,
+    by_resource,
     check_sign_in,
     compare,
     default_scopes,
@@ -25,6 +26,7 @@ CLIENT: SignInFlow = "oauth_client_credentials"
 DEVICE: SignInFlow = "oauth_device_flow"
 CODE: SignInFlow = "oauth_authorization_code"
 EXCHANGE = "https://outlook.office.com"
+GRAPH = "https://graph.microsoft.com"
 
 
 @pytest.mark.parametrize(
@@ -151,3 +153,26 @@ def test_what_is_missing_and_what_is_extra(
 
 def test_identity_is_asked_for_once() -> None:
     assert with_identity(("openid", "mail")) == ("openid", "mail", "profile", "email")
+
+
+BOTH = ("offline_access", "Mail.Send", f"{EXCHANGE}/SMTP.Send", f"{GRAPH}/Mail.ReadWrite")
+
+
+@pytest.mark.parametrize(
+    ("authority", "scopes", "groups"),
+    [
+        (TENANT, BOTH, (("offline_access", "Mail.Send", f"{GRAPH}/Mail.ReadWrite"),
+                        ("offline_access", f"{EXCHANGE}/SMTP.Send"))),
+        (TENANT, BOTH[:2], (BOTH[:2],)),
+        (TENANT, ("offline_access", "openid"), (("offline_access", "openid"),)),
+        (TENANT, (), ((),)),
+        (TENANT, ("mail/.default", "api://app/mail"), (("mail/.default",), ("api://app/mail",))),
+        (PLAIN, BOTH, (BOTH,)),
+        (GOOGLE, ("https://mail.google.com/", "email"), (("https://mail.google.com/", "email"),)),
+    ],
+)  # fmt: skip
+def test_one_token_is_asked_for_one_service_of_entra(
+    authority: str, scopes: tuple[str, ...], groups: tuple[tuple[str, ...], ...]
+) -> None:
+    assert by_resource(scopes, authority=authority) == groups
+    assert by_resource(scopes, entra=False) == (scopes,)

@@ -111,7 +111,11 @@ _ROWS: Final[tuple[tuple[int, str, str, str], ...]] = (
      "Check the scopes (https://graph.microsoft.com/..., https://outlook.office365.com/...) and "
      "the tenant.", ""),
     (50001, "The service in the scopes does not exist or is disabled.", "Check the scopes.", ""),
+    (28000, "The scopes name more than one service, and a token is for one.",
+     "Ask for Graph and for Exchange's wires by two connections; one sign-in serves both.", ""),
     (28002, "A scope is not valid.", "Check the scopes, letter by letter.", ""),
+    (28003, "The scopes were left out where the code was redeemed, and the server wants them there.",
+     "Give the program that asked the scopes of one service; Postroom sends them.", ""),
     (70011, "A scope is not valid.",
      "Check the scopes; client credentials take one that ends in /.default.", ""),
     (700022, "The scopes name more than one service.",
