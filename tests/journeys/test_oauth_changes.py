@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -12,7 +14,7 @@ from postroom.app import Room
 from postroom.errors import PostroomError
 from tests.ground import Ground, User
 from tests.ground.oauth import OUTLOOK
-from tests.journeys.oauth import CA, approving, connect, register
+from tests.journeys.oauth import CA, approving, browsing, connect, register
 
 __all__: list[str] = []
 
@@ -150,3 +152,30 @@ async def test_a_test_of_one_connection_asks_no_other_server_again(
         await room.desk.opener.prepare("other", "incoming")
     assert ground.oauth.counts(other)["token:client_credentials"] == asked
     assert ground.oauth.counts(mine)["token:client_credentials"] > asked
+
+
+@pytest.mark.parametrize("listed", [None, ["offline_access", "email"]])
+async def test_who_signed_in_is_asked_of_a_server_that_can_say(
+    room: Room, ground: Ground, fresh_user: User, listed: list[str] | None
+) -> None:
+    """A server that does not know the scopes of OpenID is not asked for them; the mail server knows."""
+    client = ground.oauth.client(public=True, redirect_uris=["http://localhost"])
+    await register(room, ground, client, client_secrets=None)
+    await connect(room, ground, fresh_user, "oauth_authorization_code")
+    if listed is not None:
+        ground.oauth.fault("discovery", replace={"scopes_supported": listed})
+    visits: list[asyncio.Task[Any]] = []
+    addresses: list[str] = []
+    open_it = browsing(ground.oauth, fresh_user.address, visits)
+
+    def tell(step: Any) -> None:
+        addresses.append(step.url)
+        open_it(step)
+
+    await room.signins.sign_in("acme", tell)
+    await asyncio.gather(*visits)
+    asked = set(parse_qs(urlsplit(addresses[0]).query)["scope"][0].split())
+    identity = {"openid", "profile", "email"}
+    assert asked & identity == identity & set(listed or identity)
+    store = await room.desk.opener.open_store("acme")
+    await store.close()
