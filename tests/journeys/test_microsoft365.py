@@ -317,6 +317,10 @@ async def test_the_app_itself_reads_and_sends_without_a_connection(
     assert all(tenant.user.address.encode() in one for one in got)
     uses = {(use.noun, use.name) for use in (await room.credentials.usage("app")).uses}
     assert {("source", "in"), ("service", "out")} <= uses
+    new = "second-secret-0123456789"
+    tenant.ground.oauth.change(tenant.client, secrets=[tenant.client.secret, new])
+    proof = await room.client_secrets.add("app", new, "two")
+    assert (proof.proven, proof.state) == (True, "current"), proof
     with pytest.raises(Refused):
         await room.credentials.delete("app")
 

@@ -29,6 +29,7 @@ CLIENT_TYPES: Final = ("oauth_client", "msgraph")
 
 _ENDPOINTS: Final = (
     "token_endpoint", "device_authorization_endpoint", "authorization_endpoint",
+    "revocation_endpoint",
 )  # fmt: skip
 _FLOWS: Final[dict[str, FlowName]] = {
     "oauth_client_credentials": "client_credentials",

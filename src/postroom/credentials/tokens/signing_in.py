@@ -119,7 +119,7 @@ class SigningIn:
 
     async def _begin(self) -> tuple[Client, Endpoints]:
         """The client, opened and written down, and the server as it is today."""
-        client = await self._db.write(self._open_client)
+        client = await self._db.write(lambda tx: self._open_client(tx, self._grant.token_line))
         endpoints = await self._renewal.looked_up(self._grant)
         scopes = self._scopes(self._groups[0], endpoints)
         self._grant = dataclasses.replace(self._grant, scopes=scopes)
@@ -128,7 +128,7 @@ class SigningIn:
     def _scopes(self, group: tuple[str, ...], endpoints: Endpoints) -> tuple[str, ...]:
         return with_identity(group, endpoints, openid=self._asked.openid)
 
-    def _open_client(self, tx: Tx) -> Client:
+    def _open_client(self, tx: Tx, line: str) -> Client:
         grant, actor = self._grant, self._asked.actor
         _ = self._kept.keyring  # a locked room signs nobody in
         if not grant.credential:
@@ -136,7 +136,7 @@ class SigningIn:
         opened = self._kept.store.open(
             tx,
             grant.credential,
-            line=grant.token_line,
+            line=line,
             actor=actor,
             purpose=f"sign in {grant.label}",
         )
@@ -223,10 +223,13 @@ class SigningIn:
             token, hint = new.refresh_token or new.access_token, "refresh_token"
             if new.refresh_token is None:
                 hint = "access_token"
-            flow = revoke(
-                client, endpoints, token, hint=hint, at=timestamp(), prove=bool(new.proof)
-            )
             with contextlib.suppress(PostroomError):
+                line = self._grant.revocation_line
+                if line != self._grant.token_line:
+                    client = await self._db.write(lambda tx: self._open_client(tx, line))
+                flow = revoke(
+                    client, endpoints, token, hint=hint, at=timestamp(), prove=bool(new.proof)
+                )
                 revoked = await self._renewal.pump(self._grant).run(flow)
         await self._db.write(
             lambda tx: self._kept.record(
