@@ -343,6 +343,7 @@ class Submission:
     content: Content
     before_data: Callable[[], Awaitable[None]] | None = None
     utf8: bool = False  # needs SMTPUTF8, RFC 6531
+    again: bool = False  # an earlier try may have left something behind (Graph: a draft)
 
 
 @dataclasses.dataclass(slots=True)
