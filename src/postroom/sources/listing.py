@@ -72,7 +72,8 @@ class Lister:
             marked = before is not None and before.reading
             listed = False
             if await self._may_arrive(store, folder, before, cursor):
-                cursor = await arriving.run(store, folder, cursor, alive)
+                coming = _coming(folder, cursor)
+                cursor = await arriving.run(store, folder, cursor, coming, alive)
                 listed = _at_end(folder, cursor)
                 marked = not listed
             if not listed and await self._list(store, folder, cursor) == cursor and marked:
@@ -294,6 +295,11 @@ def _set_back(cursor: str, folder: FolderState) -> bool:
 def _at_end(folder: FolderState, cursor: str) -> bool:
     """Whether there is nothing behind the cursor, as far as the server said."""
     return _last_uid(cursor) >= _last_uid(folder.next_cursor)
+
+
+def _coming(folder: FolderState, cursor: str) -> int:
+    """How many messages are behind the cursor, at most: numbers that are gone leave gaps."""
+    return min(folder.exists, _last_uid(folder.next_cursor) - _last_uid(cursor))
 
 
 def _seems_same(before: Cursor | None, folder: FolderState) -> bool:
