@@ -69,6 +69,8 @@ class _Texts(NamedTuple):
     due_of: str
     how_many: str
     how_many_of: str
+    named: str
+    named_of: str
     earliest: str
     earliest_of: str
     guard: str
@@ -146,6 +148,14 @@ class Queue:
             count += tx.value(texts.how_many_of, now=now, gone=gone)
         return count
 
+    def names_due(self, tx: Tx, *, now: float, **values: Any) -> set[str]:
+        """The names of which a claim could take rows."""
+        texts = self._texts[tx.dialect]
+        rows = tx.all(texts.named, now=now, **values)
+        for gone in self._gone(tx, now):
+            rows += tx.all(texts.named_of, now=now, gone=gone, **values)
+        return {row["name"] for row in rows}
+
     def next_due(
         self, tx: Tx, *, now: float, names: Iterable[str] = (), **values: Any
     ) -> float | None:
@@ -215,6 +225,8 @@ def _texts(dialect: _Dialect, table: str, ready: str, order: str, among: str, ta
         due_of=due("*", of_gone) + in_order,
         how_many=due("count(*)", free),
         how_many_of=due("count(*)", of_gone),
+        named=due(f"DISTINCT {among} AS name", free),
+        named_of=due(f"DISTINCT {among} AS name", of_gone),
         earliest=f"SELECT min(due_at) FROM {table} WHERE {free} AND {named}",
         earliest_of=f"SELECT min(due_at) FROM {table} WHERE {of_gone} AND {named}",
         # the owner is compared above: SQLite would look through all that it has

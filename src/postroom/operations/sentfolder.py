@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from postroom.connections.mailbox import Mailbox
 from postroom.connections.providers import provider_of
+from postroom.connections.turns import patiently
 from postroom.db import Tx
 from postroom.errors import FolderError, Refused, WrongUse
 from postroom.mail import Message
@@ -29,7 +30,7 @@ async def look(desk: Desk, connection: str, message_ids: Sequence[str]) -> set[s
     """
     if not await desk.db.read(lambda tx: _reads(desk, tx, connection) in ("imap", "graph")):
         return set()
-    async with await open_mailbox(desk, connection) as mailbox:
+    async with await open_mailbox(desk, connection, patient=patiently) as mailbox:
         try:
             return {one for one in message_ids if await is_there(mailbox, one)}
         except FolderError as error:
@@ -50,7 +51,7 @@ async def opened(
     desk: Desk, connection: str
 ) -> AsyncIterator[Callable[[str, bytes], Awaitable[None]]]:
     """The Sent folder, to put copies into: each once, marked as seen.  Raises PostroomError."""
-    async with await open_mailbox(desk, connection) as mailbox:
+    async with await open_mailbox(desk, connection, patient=patiently) as mailbox:
 
         async def put(message_id: str, content: bytes) -> None:
             if not await is_there(mailbox, message_id):

@@ -108,6 +108,11 @@ async def test_what_is_due_can_be_seen_and_counted_before_it_is_taken(db: Databa
     assert [row["id"] for row in seen] == ["s00002", "s00003"]
     assert await db.read(lambda tx: NAMED.count_due(tx, now=1000.0)) == 3
     assert await db.read(lambda tx: NAMED.count_due(tx, now=-1.0)) == 0
+    names = ["s00002", "s00003", "s00004"]
+    assert await db.read(lambda tx: NAMED.names_due(tx, now=1000.0)) == {*names}
+    assert await db.read(lambda tx: NAMED.names_due(tx, now=-1.0)) == set()
+    await do(db, lambda tx: tx.execute("DELETE FROM workers"))
+    assert len(await db.read(lambda tx: NAMED.names_due(tx, now=1000.0))) == 5, "of the dead, too"
 
 
 async def test_a_claim_says_whether_it_stands(db: Database) -> None:
