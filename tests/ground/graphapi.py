@@ -115,6 +115,9 @@ class Api:
         self.rests: dict[str, tuple[list[dict[str, Any]], dict[str, str]]] = {}
         self.uploads: dict[str, _Upload] = {}
         self.may_send_as: set[tuple[str, str]] = set()
+        # delta promises no order, and may give fewer in a page than were asked for
+        self.newest_first = False
+        self.largest_page = 1000
         self._numbers = itertools.count(1)
 
     def answer(self, asked: Asked) -> Answer:
@@ -250,9 +253,11 @@ class Api:
                 before = self.snapshots[token]
             items = {item.id: item for item in box.items(name)}
             now = {i: f"{items[i].flags}{self.categories.get(i, [])}" for i in items}
-            rows = [self._shown(items[i], asked) for i in items if before.get(i) != now[i]]
+            changed = [i for i in items if before.get(i) != now[i]]
+            changed = changed[::-1] if self.newest_first else changed
+            rows = [self._shown(items[i], asked) for i in changed]
             rows += [{"id": i, "@removed": {"reason": "deleted"}} for i in before if i not in items]
-        most = _page_size(asked)
+        most = min(_page_size(asked), self.largest_page)
         token, link = f"t{next(self._numbers)}", "@odata.nextLink"
         if rows[most:]:
             self.rests[token] = (rows[most:], now)

@@ -14,9 +14,10 @@ import pytest
 
 from postroom.app import Room, open_room
 from postroom.errors import InvalidValue, PostroomError, Refused, WireError
-from postroom.mail import Draft
+from postroom.mail import Draft, Message
 from postroom.net import tls
 from postroom.operations.mailboxes import open_mailbox
+from postroom.protocols.base import Summary
 from postroom.protocols.graph.changing import ChangeVerbs
 from tests.ground import Client, GraphServer, Ground, User, arrived, read
 from tests.journeys.incoming import Incoming, letter, soon
@@ -144,6 +145,28 @@ async def test_the_verbs_of_reading_work_on_it(tenant: Tenant, tmp_path: Path) -
         await mailbox.delete([two.id])
         assert [s.id for s in await mailbox.list()] == [one.id]
     assert len(read(tenant.user.maildir, "Trash")) == 1
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_a_list_is_one_request_for_the_newest(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    """More than a page of a delta round: newest first all the same, and not all of it is read."""
+    await tenant.connect(read_only=read_only)
+    tenant.ground.dovecot.fill(tenant.user, [letter(f"m{n}") for n in range(12)])
+    names = [f"m{n}" for n in range(12)][::-1]
+    monkeypatch.setattr(tenant.graph.api, "newest_first", True)
+    monkeypatch.setattr(tenant.graph.api, "largest_page", 4)
+    async with await open_mailbox(tenant.room.desk, "acme") as mailbox:
+        tenant.graph.mend()
+        assert _subjects(await mailbox.list(limit=5)) == names[:5]
+        asked = [path for _, path, _, _ in tenant.graph.seen if "delta" in path or "$top=5" in path]
+        assert len(asked) == 1
+        assert _subjects(await mailbox.list(limit=0)) == names
+
+
+def _subjects(found: list[Summary]) -> list[str]:
+    return [Message(each.headers).subject for each in found]
 
 
 async def test_a_refused_token_is_replaced_once(tenant: Tenant) -> None:

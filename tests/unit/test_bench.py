@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pstats
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tests.bench.idling import idling
 from tests.bench.listing import listing
 from tests.bench.plots import Line, draw
 from tests.bench.polling import polling
+from tests.bench.profiling import VARIABLE
 from tests.bench.resolving import resolving
 from tests.bench.rooms import Scratch
 from tests.bench.sending import sending
@@ -54,6 +57,23 @@ def test_sending(scratch: Scratch) -> None:
 def test_resolving(scratch: Scratch) -> None:
     figures = resolving(5, 64, 1, scratch, quiet)
     assert all(figure.ours[0] > 0 for figure in figures)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="later ones watch one thread at a time")
+def test_a_profile_of_the_loop_and_of_the_database(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "profile"))
+    for _ in range(2):
+        resolving(1, 64, 1, scratch, quiet)
+    seen = {
+        thread: set(pstats.Stats(str(path)).get_stats_profile().func_profiles)
+        for thread in ("main", "postroom-db")
+        if (path := tmp_path / "profile" / f"resolve-2.{thread}.prof").with_suffix(".txt").exists()
+    }
+    assert "open_room" in seen["main"]
+    assert "_append" in seen["postroom-db"]
+    assert "_append" not in seen["main"]
 
 
 def test_wires(scratch: Scratch) -> None:

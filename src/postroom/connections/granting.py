@@ -10,6 +10,7 @@ import dataclasses
 from typing import Final
 
 from postroom.connections.connection import Auth
+from postroom.connections.presets import Preset, lacks_endpoint
 from postroom.credentials.record import Credential, credential_of, find, find_all
 from postroom.credentials.tokens import FlowName, Grant
 from postroom.credentials.types.addresses import origin, proxy_of
@@ -171,9 +172,24 @@ def check_grant(where: str, auth: Auth, grant: Grant) -> None:
 
     Raises InvalidValue.
     """
+    if (provider := lacks_endpoint(grant.authority, dict(grant.named))) is not None:
+        raise InvalidValue(f"{where}.auth.credential", _endpoint_wanted(provider, grant))
     flow: SignInFlow = auth.type  # type: ignore[assignment]  # of a side that has a grant
     try:
         check_sign_in(flow, grant.authority, grant.scopes, entra=grant.entra)
     except InvalidValue as error:
         sentence = error.sentence.removeprefix(f"{error.field}: ")
         raise InvalidValue(f"{where}.auth.{error.field}", sentence) from None
+
+
+def _endpoint_wanted(provider: Preset, grant: Grant) -> str:
+    if grant.credential:
+        return (
+            f"{grant.credential} lacks the token_endpoint of {provider.label}: postroom credential set "
+            f"{grant.credential} --token-endpoint {dict(provider.endpoints)['token_endpoint']}"
+        )
+    return (
+        f"is needed for {provider.label}, to hold where tokens are asked for, and the client secret: "
+        f"postroom credential add NAME --preset {provider.key} --client-id {grant.client_id} "
+        "--client-secrets.one.value-from-env VARIABLE, then this command with --credential NAME"
+    )

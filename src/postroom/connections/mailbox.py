@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from postroom.connections.criteria import Criteria, parse_criteria
 from postroom.connections.fitting import fitting
@@ -14,6 +14,7 @@ from postroom.errors import InvalidValue, NotThere, Refused
 from postroom.mail import Message, safe_name
 from postroom.protocols.base import Content, Folder, MessageStore, OpenSpool, Summary
 from postroom.protocols.content import chunks
+from postroom.protocols.newest import Newest
 
 __all__ = ["FLAGS", "LISTED_HEADERS", "Deleted", "Mailbox"]
 
@@ -75,6 +76,9 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         ``limit`` 0: all of them.
         """
         await _open(self._store, folder, read_only=True)
+        if self._store.features.newest:
+            able = cast(Newest, self._store)
+            return await able.newest(limit, headers=LISTED_HEADERS)
         ids = [summary.id async for summary in _every(self._store)]
         newest = ids[-limit:] if limit else ids
         return await _described(self._store, newest)

@@ -183,6 +183,7 @@ def binding_of(
     )
 
 
+@functools.lru_cache(4096)  # nothing secret, and the same few records are opened again and again
 def beside(plain: str, secrets: str, typed_by: str, typed_at: float) -> bytes:
     """The digest of what a version keeps in the clear beside its secrets, as it is stored.
 

@@ -264,11 +264,11 @@ class CredentialStore:
         ``line`` is the destination that is about to be dialled, None for a use without a wire.
         Raises NotThere, Refused (``incomplete``, ``destination_not_bound``), Unreadable, Locked.
         """
-        keyring, _ = self._keys()
+        keyring, recorder = self._keys()
         row = find(tx, name)
         credential = credential_of(row, keyring.hints(tx))
         check_usable(credential, line)
-        check_current(tx, keyring, row)
+        check_current(tx, recorder.mac, row)
         sealed = open_sealed(tx, keyring, row, credential.sealed, credential.destinations)
         fields = type_named(row["type"]).load(Details(credential.stored, sealed))
         use = {"line": line, "purpose": purpose, "version": row["version"]}

@@ -22,6 +22,7 @@ __all__ = [
     "is_entra",
     "issuer_fits",
     "locations",
+    "missing",
     "named_endpoints",
     "tenant_of",
 ]
@@ -72,6 +73,24 @@ class Endpoints:
     scopes: tuple[str, ...] = ()
     says_issuer: bool = False  # RFC 9207: every authorization response names the issuer
     left_out: tuple[tuple[str, str], ...] = field(default=())
+
+
+def missing(endpoints: Endpoints, name: str, *, unheard: str) -> InvalidValue:
+    """The error for a flow whose endpoint is not known; ``unheard`` what to do where there is none."""
+    elsewhere = dict(endpoints.left_out).get(name)
+    if elsewhere:
+        why = (
+            f"the authorization server names one elsewhere ({elsewhere}); if that is right, write it "
+            "into the credential"
+        )
+    elif not endpoints.issuer:
+        why = (
+            "is needed in the credential: where that names the token_endpoint, the authorization "
+            "server is not asked for the others"
+        )
+    else:
+        why = f"the authorization server names none{unheard}"
+    return InvalidValue(name, why)
 
 
 def is_entra(authority: str) -> bool:

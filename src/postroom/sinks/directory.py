@@ -10,7 +10,8 @@ from typing import ClassVar, Literal
 
 from postroom.fields import field
 from postroom.sinks.base import Delivery, Directory, Item, Sink, made_absolute
-from postroom.sinks.files import Batch, Message, make_directory, take_in_portions
+from postroom.sinks.files import Batch, Message, make_directory
+from postroom.sinks.portions import take_in_portions
 
 __all__ = ["DirectorySink"]
 

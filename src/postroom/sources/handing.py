@@ -126,8 +126,9 @@ class Hands:
             raise
 
     async def ended(self) -> None:
-        """Wait for the present batch after something else has failed."""
+        """Wait for the present batch after something else has failed, which is what is told."""
         if self._handing is not None:
+            self._handing.add_done_callback(_heard)
             await asyncio.wait([self._handing])
 
     async def give_back(self, rows: Sequence[Row], blamed: int | None) -> None:
@@ -188,6 +189,12 @@ class Hands:
                 ledger.Read(delivery, one.sha256, one.subject, one.sender, one.message_id, again)
             )
         return reads
+
+
+def _heard(handing: asyncio.Task[None]) -> None:
+    """How it ended was asked for: asyncio says nothing of it on standard error."""
+    if not handing.cancelled():
+        handing.exception()
 
 
 def discard(contents: Mapping[str, Content | None]) -> None:

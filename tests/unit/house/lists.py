@@ -91,9 +91,9 @@ NOT_TO_COLLECT = (
 """What a command that collects may not load: the other wires, the room file, X.509."""
 
 NOT_TO_STORE = (
-    "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.operations.roomfile",
-    "postroom.operations.usage", "postroom.protocols.imap", "postroom.protocols.pop3",
-    "postroom.protocols.smtp", "postroom.services.dispatcher", "postroom.sinks",
-    "postroom.sources", "yaml",
+    "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.oauth",
+    "postroom.operations.roomfile", "postroom.operations.usage", "postroom.protocols.imap",
+    "postroom.protocols.pop3", "postroom.protocols.smtp", "postroom.services.dispatcher",
+    "postroom.sinks", "postroom.sources", "yaml",
 )  # fmt: skip
 """What a command that only leaves a message in the outbox, or looks there, may not load."""

@@ -65,9 +65,24 @@ def test_a_query_of_the_endpoint_s_own_stays() -> None:
     assert begun(server)[0].url.startswith("https://a.example/auth?p=b2c&access_type=")
 
 
-def test_a_server_without_the_endpoint_says_so() -> None:
-    with pytest.raises(InvalidValue, match="names none"):
-        begun(Endpoints(token_endpoint=SERVER.token_endpoint))
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (dataclasses.replace(SERVER, authorization_endpoint=""), "names none; write it into"),
+        (
+            dataclasses.replace(
+                SERVER,
+                authorization_endpoint="",
+                left_out=(("authorization_endpoint", "https://a.example/auth"),),
+            ),
+            r"names one elsewhere \(https://a\.example/auth\); if that is right, write it into",
+        ),
+        (Endpoints(token_endpoint=SERVER.token_endpoint), "server is not asked for the others"),
+    ],
+)
+def test_an_endpoint_that_is_missing_says_why(server: Endpoints, told: str) -> None:
+    with pytest.raises(InvalidValue, match=told):
+        begun(server)
 
 
 def test_a_callback_gives_its_code() -> None:

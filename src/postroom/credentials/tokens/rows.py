@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postroom.credentials.tokens.grant import Grant
 from postroom.db import Row, Tx
-from postroom.oauth.claims import Claims
 from postroom.secret import Secret
 from postroom.vault import Binding, Keyring
+
+if TYPE_CHECKING:
+    from postroom.oauth.claims import Claims
 
 __all__ = [
     "REQUIRED",
