@@ -119,7 +119,7 @@ class _Killing:
     async def rounds(self, count: int) -> None:
         """So many workers, each killed at the next of the places; what they left is then sent."""
         for number in range(count):
-            while self.post.states().get("queued", 0) < _LEVEL:
+            while self._to_send() < _LEVEL:
                 item = await self.post.store(subject=f"m{len(self.stored)}")
                 self.stored[(await self.post.show(item)).message_id] = item
             await self._kill(_PLACES[number % len(_PLACES)])
@@ -131,6 +131,11 @@ class _Killing:
                     while self.post.due_now():
                         await asyncio.sleep(0.05)
         await asyncio.to_thread(self.post.ground.postfix.idle)
+
+    def _to_send(self) -> int:
+        """How many the next worker finds: what the dead had claimed is among them."""
+        states = self.post.states()
+        return states.get("queued", 0) + states.get("claimed", 0)
 
     def _worker(self) -> Victim:
         room, kek = self.where

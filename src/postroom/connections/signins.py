@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from postroom.connections.effective import EffectiveSide
-from postroom.credentials.tokens import BEARER, Grant
+from postroom.credentials.tokens import Grant
 
 __all__ = ["SignInUse", "sign_ins"]
 
@@ -30,7 +30,7 @@ def sign_ins(sides: Mapping[str, Iterable[EffectiveSide]]) -> dict[str, SignInUs
         for side in each:
             if side.grant is not None:
                 use = found.setdefault(side.grant.sign_in, SignInUse(side.grant))
-                use.lines |= {side.grant.token_line, BEARER + side.line}
+                use.lines |= side.token_lines
                 use.scopes.update(dict.fromkeys(side.grant.scopes))
                 use.connections.setdefault(connection, []).append(side.place)
     return found

@@ -9,7 +9,7 @@ from typing import Final
 
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
-from postroom.db import Claim, Row, Seat, Tx, how_many_living
+from postroom.db import Claim, Row, Seat, Tx, workers
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import expanded, naming
@@ -109,7 +109,7 @@ class Collecting:
     async def take(self, roles: Sequence[str], most: int) -> list[Claim]:
         """Take sources that are due and that a worker with these roles may collect for.
 
-        Not all at once: at most :data:`AT_ONCE`, and this process's share of what is due, so that
+        Not all at once: at most :data:`AT_ONCE`, and this worker's share of what is due, so that
         workers that look at the same time share the work, and ten thousand sources that are due
         when the room is opened do not all dial in the same second.
         """
@@ -124,7 +124,7 @@ class Collecting:
             if len(rows) == PEEK and len(mine) < AT_ONCE:  # those of other roles stand in front
                 mine = [row["name_key"] for row in store.rows(tx) if may(row)]
             count = SOURCES.count_due(tx, now=now) if mine else 0
-            return mine, -(-count // max(1, how_many_living(tx, now=now)))
+            return mine, -(-count // max(1, len(workers(tx, now=now))))
 
         names, share = await self._desk.db.read(look)
         limit = min(most, share, AT_ONCE)

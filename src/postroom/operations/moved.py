@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Moved"]
+from postroom.connections.resolver import Resolver, destinations_of
+from postroom.connections.signins import SignInUse, sign_ins
+
+__all__ = ["Moved", "Used", "used_in"]
 
 
 class Moved(NamedTuple):
@@ -13,3 +16,20 @@ class Moved(NamedTuple):
     credential: str
     added: tuple[str, ...]
     gone: tuple[str, ...]
+
+
+class Used(NamedTuple):
+    """Where secrets and tokens go by the settings: lines by credential (its key); the sign-ins."""
+
+    credentials: dict[str, set[str]]
+    sign_ins: dict[str, SignInUse]
+
+
+def used_in(resolver: Resolver) -> Used:
+    """Where everything goes as the transaction of that resolver sees it.
+
+    What cannot be resolved here, such as a host in an environment that this process does not have,
+    goes nowhere.  So what was is only ever held against what is, both as one process sees them.
+    """
+    sides = resolver.all_sides()
+    return Used(destinations_of(sides), sign_ins(sides))

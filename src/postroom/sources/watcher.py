@@ -135,8 +135,11 @@ class Watcher:
             due = timestamp()
         except PostroomError:
             raise
-        except Exception:  # a mistake of ours: whoever claims the source next must not spin
+        except (
+            Exception
+        ) as error:  # a mistake of ours: whoever claims the source next must not spin
             due = timestamp() + self._source.backoff.max
+            await self._mistaken(error)
             raise
         finally:
             await self._leave(due)
@@ -276,10 +279,16 @@ class Watcher:
 
         return await self._db.write(body)
 
-    async def _mark(self, state: str) -> None:
+    async def _mistaken(self, error: Exception) -> None:
+        """Say on the source that our own mistake stopped it."""
+        with contextlib.suppress(PostroomError):
+            await self._mark("failed", str(_told(error)))
+
+    async def _mark(self, state: str, note: str = "") -> None:
         def body(tx: Tx) -> None:
             SOURCES.guard(tx, self._claim, owner=self._owner)
-            rows.mark(tx, self._claim.id, state, now=self._kept.since(state, timestamp()))
+            since = self._kept.since(state, timestamp())
+            rows.mark(tx, self._claim.id, state, note=note, now=since)
 
         await self._db.write(body)
 
@@ -330,16 +339,14 @@ def _due(source: Source, tally: Tally) -> float:
     return _next(source, tally)
 
 
-async def give_up(
-    db: Database, claim: Claim, error: PostroomError, *, owe: Owe | None = None
-) -> None:
+async def give_up(db: Database, claim: Claim, error: Exception, *, owe: Owe | None = None) -> None:
     """Give a claim back that cannot be watched at all: what is wrong stands on the source."""
     owner: str = claim.row["owner"]
 
     def body(tx: Tx) -> None:
         SOURCES.guard(tx, claim, owner=owner)
         now = timestamp()
-        rows.mark(tx, claim.id, "failed", note=str(error), now=now)
+        rows.mark(tx, claim.id, "failed", note=str(_told(error)), now=now)
         SOURCES.release(tx, claim, owner=owner, due_at=now + _UNUSABLE_SECONDS)
 
     await write_or_owe(db, body, owe)
@@ -348,3 +355,10 @@ async def give_up(
 def wait_after(backoff: Backoff, failures: int) -> float:
     """Seconds to wait after so many failures in a row: doubling from ``min`` to ``max``."""
     return float(min(backoff.max, backoff.min * 2.0 ** min(failures - 1, 32)))
+
+
+def _told(error: Exception) -> PostroomError:
+    """What stands on a source; the words of a mistake of ours are for the log."""
+    if isinstance(error, PostroomError):
+        return error
+    return PostroomError("Postroom made a mistake with this source.", hint="Its log says which.")
