@@ -83,7 +83,7 @@ async def test_pop3_is_tested_with_tokens_too(
     client = ground.oauth.client(mailbox=fresh_user.address, public=type == DEVICE)
     await register(room, ground, client)
     scopes = [f"{OUTLOOK}/{one}" for one in ("POP.AccessAsUser.All", "SMTP.Send")]
-    more = {"scopes": ["offline_access", *scopes]} if type == DEVICE else {}
+    more: dict[str, Any] = {"scopes": ["offline_access", *scopes]} if type == DEVICE else {}
     await connect(room, ground, fresh_user, type, **more)
     port = str(ground.oauth_dovecot.pop3s)
     pop3 = {"incoming": {"protocol": "pop3", "port": port}}
