@@ -17,7 +17,7 @@ from postroom.cli.root import VERBS
 from postroom.cli.verbs import Verbs
 from postroom.errors import CODES, NotThere
 from postroom.fields import Described, Fields, describe
-from postroom.operations.declared import about_type, credential_types, nouns, sinks
+from postroom.operations.declared import about_sink, about_type, credential_types, nouns, sinks
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
 from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
@@ -223,6 +223,9 @@ def _fields(name: str, fields: list[Described]) -> None:
     if name in credential_types():
         label, about = about_type(name)
         print(show.said(f"{label}: {about}") + "\n")
+    elif name in sinks():
+        about, _, twice = about_sink(name)
+        print(show.said(f"{_bare(about)} {twice}") + "\n")
     for row in rows:
         facts = [" | ".join(row["options"]) or row["type"]]
         if row["default"]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from postroom.connections.presets import asks_of
+from postroom.connections.presets import asks_of, of_authority
 from postroom.connections.signins import SignInUse
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.operations.desk import Desk
@@ -61,10 +61,9 @@ async def sign_in_once(
         grant = dataclasses.replace(grant, flow=flow)  # type: ignore[arg-type]  # one of FlowName
     name = next(iter(use.connections))
     lines, scopes = tuple(sorted(use.lines)), tuple(use.scopes)
-    signing = SigningIn(
-        desk.db, desk.tokens.kept, desk.tokens.renewal, Asked(grant, lines, scopes, desk.actor),
-        prove, always=always,
-    )  # fmt: skip
+    preset = of_authority(grant.authority)
+    asked = Asked(grant, lines, scopes, desk.actor, openid=bool(preset and preset.openid))
+    signing = SigningIn(desk.db, desk.tokens.kept, desk.tokens.renewal, asked, prove, always=always)
     if grant.flow == "device_flow":
         return await _by_device(signing, way, name, permitted=device_flow)
     if way.how == "link":

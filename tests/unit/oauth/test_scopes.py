@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from postroom.errors import InvalidValue
+from postroom.oauth.discovery import Endpoints
 from postroom.oauth.scopes import (
     SignInFlow,
     by_resource,
@@ -90,7 +91,6 @@ def test_every_default_passes_its_own_check(
         (CLIENT, TENANT, ("https://a.example/.default", "https://b.example/.default"), "scopes",
          "one scope"),
         (DEVICE, COMMON, ("Mail.ReadWrite",), "scopes", "[offline_access, Mail.ReadWrite]"),
-        (CODE, PLAIN, (), "scopes", "[offline_access]"),
         (DEVICE, GOOGLE, ("https://mail.google.com/",), "type", "oauth_authorization_code"),
     ],
 )  # fmt: skip
@@ -110,6 +110,7 @@ def test_what_cannot_work_is_refused_with_the_right_value(
         (DEVICE, COMMON, ("offline_access", "Mail.Send")),
         (CODE, GOOGLE, ("https://mail.google.com/",)),
         (CODE, "https://api.login.yahoo.com", ("mail-w",)),
+        (CODE, PLAIN, ("mail",)),  # whether it knows offline_access, it alone can say
     ],
 )
 def test_what_works_elsewhere_is_not_refused(
@@ -151,8 +152,23 @@ def test_what_is_missing_and_what_is_extra(
     assert (found.missing, found.extra) == (missing, extra)
 
 
-def test_identity_is_asked_for_once() -> None:
-    assert with_identity(("openid", "mail")) == ("openid", "mail", "profile", "email")
+@pytest.mark.parametrize(
+    ("server", "openid", "asked"),
+    [
+        (Endpoints(scopes=("openid", "profile", "email", "mail")), False,
+         ("openid", "mail", "profile", "email")),
+        (Endpoints(scopes=("mail", "email")), True, ("openid", "mail", "email")),
+        (Endpoints(scopes=("mail",)), True, ("openid", "mail")),
+        (Endpoints(openid=True), False, ("openid", "mail", "profile", "email")),
+        (Endpoints(), True, ("openid", "mail", "profile", "email")),
+        (Endpoints(), False, ("openid", "mail")),
+    ],
+)  # fmt: skip
+def test_who_signed_in_is_asked_of_servers_that_can_say(
+    server: Endpoints, openid: bool, asked: tuple[str, ...]
+) -> None:
+    """Once, and where the server knows the scope: others refuse what they do not know."""
+    assert with_identity(("openid", "mail"), server, openid=openid) == asked
 
 
 BOTH = ("offline_access", "Mail.Send", f"{EXCHANGE}/SMTP.Send", f"{GRAPH}/Mail.ReadWrite")

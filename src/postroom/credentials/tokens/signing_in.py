@@ -44,12 +44,14 @@ class Asked(NamedTuple):
     """A sign-in that is wanted: ``lines`` are all destinations its tokens may go to (the
     authorization server's own, and ``bearer+...``), ``scopes`` all that any connection needs: of
     several services of Entra the person is asked for the first, whose refresh token gives the others.
+    ``openid``: the server is known to say who signed in, should it not list its scopes.
     """
 
     grant: Grant
     lines: tuple[str, ...]
     scopes: tuple[str, ...]
     actor: str
+    openid: bool = False
 
 
 class Done(NamedTuple):
@@ -79,7 +81,7 @@ class SigningIn:
         grant = asked.grant
         self._entra = is_entra(grant.authority) if grant.entra is None else grant.entra
         self._groups = by_resource(asked.scopes, entra=self._entra)
-        self._grant = dataclasses.replace(grant, scopes=with_identity(self._groups[0]))
+        self._grant = dataclasses.replace(grant, scopes=self._groups[0])
 
     async def by_device(self, tell: Callable[[DeviceCode], None]) -> Done:
         """The device flow (RFC 8628): ``tell`` is given the code, then we wait for the person.
@@ -118,7 +120,13 @@ class SigningIn:
     async def _begin(self) -> tuple[Client, Endpoints]:
         """The client, opened and written down, and the server as it is today."""
         client = await self._db.write(lambda tx: self._open_client(tx, self._grant.token_line))
-        return client, await self._renewal.looked_up(self._grant)
+        endpoints = await self._renewal.looked_up(self._grant)
+        scopes = self._scopes(self._groups[0], endpoints)
+        self._grant = dataclasses.replace(self._grant, scopes=scopes)
+        return client, endpoints
+
+    def _scopes(self, group: tuple[str, ...], endpoints: Endpoints) -> tuple[str, ...]:
+        return with_identity(group, endpoints, openid=self._asked.openid)
 
     def _open_client(self, tx: Tx, line: str) -> Client:
         grant, actor = self._grant, self._asked.actor
@@ -181,7 +189,7 @@ class SigningIn:
         """A token for a further service, with the refresh token of the one before."""
         assert before.refresh_token is not None  # noqa: S101  # it was checked
         flow = refresh(
-            client, endpoints, before.refresh_token, with_identity(group), at=timestamp(),
+            client, endpoints, before.refresh_token, self._scopes(group, endpoints), at=timestamp(),
             prove=bool(before.proof),
         )  # fmt: skip
         try:

@@ -92,8 +92,8 @@ _ROWS: Final[tuple[tuple[int, str, str, str], ...]] = (
     # ---------------------------------------------------------------- consent and permissions
     (65001, "Nobody has consented to these permissions of the app.",
      "Let an administrator grant consent (API permissions), or sign in again and consent.",
-     "sign in"),
-    (65004, "The person declined to consent.", "Sign in again and accept.", "sign in"),
+     "scopes"),
+    (65004, "The person declined to consent.", "Sign in again and accept.", "scopes"),
     (65005, "The app asks for a service that its registration does not name.",
      "Add the permission under API permissions, then grant admin consent.", ""),
     (650052, "The organisation does not have the service that the app asks for.",
@@ -223,7 +223,9 @@ _ROWS: Final[tuple[tuple[int, str, str, str], ...]] = (
 )  # fmt: skip
 
 ENTRA: Final = {
-    number: Meaning(f"AADSTS{number}", sentence, action, how == "later", how == "sign in")
+    number: Meaning(
+        f"AADSTS{number}", sentence, action, how == "later", how == "sign in", how == "scopes"
+    )
     for number, sentence, action, how in _ROWS
 }
 """By the number."""
