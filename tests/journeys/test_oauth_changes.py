@@ -179,3 +179,26 @@ async def test_who_signed_in_is_asked_of_a_server_that_can_say(
     assert asked & identity == identity & set(listed or identity)
     store = await room.desk.opener.open_store("acme")
     await store.close()
+
+
+async def test_signing_out_shows_the_secret_that_the_server_wants(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """It was asked for when the person signed in, so nothing is refused first."""
+    client = ground.oauth.client()
+    await register(room, ground, client)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    assert await room.signins.sign_out("acme")
+    assert [one["status"] for one in ground.oauth.seen(client) if one["kind"] == "revoke"] == [200]
+
+
+async def test_two_who_prove_one_secret_ask_once(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    client = ground.oauth.client()
+    await register(room, ground, client)
+    await connect(room, ground, fresh_user, "oauth_client_credentials")
+    found = await asyncio.gather(*(room.client_secrets.prove("app", "one") for _ in range(3)))
+    assert [one.proven for one in found] == [True] * 3
+    assert ground.oauth.counts(client)["token:client_credentials"] == 1

@@ -107,9 +107,9 @@ class SigningIn:
         client, endpoints = await self._begin()
         pending = begin(
             client, endpoints, self._grant.scopes, redirect_uri=redirect_uri, at=timestamp(),
-            account=self._grant.account, extra=extra,
+            account=self._grant.account, extra=extra, lifetime=lifetime,
         )  # fmt: skip
-        code = callback(pending, await answer(pending), at=timestamp(), lifetime=lifetime)
+        code = callback(pending, await answer(pending), at=timestamp())
         said = self._grant.scopes if self._entra else ()
         flow = exchange_code(client, endpoints, pending, code, said, at=timestamp())
         new = await self._renewal.pump(self._grant).run(flow)

@@ -82,17 +82,25 @@ def _tokens(tx: Tx, kept: Kept, grant: Grant, actor: str) -> list[Secret]:
 async def _revoked(
     db: Database, kept: Kept, renewal: Renewal, grant: Grant, tokens: list[Secret], actor: str
 ) -> bool:
-    def opened(tx: Tx) -> Client:
+    def opened(tx: Tx) -> tuple[Client, bool]:
+        row = rows.find(tx, grant.sign_in)
+        proven = row is not None and bool(
+            row["proof"]
+        )  # else a secret is shown when it is asked for
         if not grant.credential:
-            return client_of(grant, None)
+            return client_of(grant, None), proven
         line = grant.revocation_line
         found = kept.store.open(tx, grant.credential, line=line, actor=actor, purpose="sign out")
-        return client_of(grant, found.fields, proofs.standing(tx, found.credential.id))
+        standing = proofs.standing(tx, found.credential.id)
+        return client_of(grant, found.fields, standing), proven
 
     try:
-        client, endpoints = await db.write(opened), await renewal.discovered(grant)
+        client, proven = await db.write(opened)
+        endpoints = await renewal.discovered(grant)
         told = [
-            await renewal.pump(grant).run(revoke(client, endpoints, token, at=timestamp()))
+            await renewal.pump(grant).run(
+                revoke(client, endpoints, token, at=timestamp(), prove=proven)
+            )
             for token in tokens
         ]
     except Locked:

@@ -34,7 +34,10 @@ __all__ = [
     "Requests",
     "Single",
     "http_limits",
+    "id_of",
     "quoted",
+    "rows_of",
+    "strange",
     "told_later",
     "wait_of",
 ]
@@ -246,7 +249,7 @@ class Requests:
             }
             return {number: answers[number] for number in numbers}
         except (LookupError, TypeError, ValueError):
-            raise _strange(step) from None
+            raise strange(step) from None
 
     async def _patiently(
         self, once: Callable[[], Any], step: str, lets: tuple[int, ...], places: int = 1
@@ -302,14 +305,33 @@ def told_later(answer: HttpAnswer | None, step: str, wait: float) -> WireError:
     )
 
 
-def _object(answer: HttpAnswer) -> dict[str, Any]:
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise _strange("request")
+def id_of(row: object, step: str = "folder") -> str:
+    """The id of a message or a folder.  Raises ProtocolError where there is none."""
+    found = row.get("id") if isinstance(row, dict) else None
+    if not isinstance(found, str) or not found:
+        raise strange(step)
     return found
 
 
-def _strange(step: str) -> PostroomError:
+def rows_of(said: Mapping[str, Any], step: str = "folder") -> list[dict[str, Any]]:
+    """What a page lists, each with an id.  Raises ProtocolError for anything else."""
+    rows = said.get("value")
+    if not isinstance(rows, list):
+        raise strange(step)
+    for row in rows:
+        id_of(row, step)
+    return rows
+
+
+def _object(answer: HttpAnswer) -> dict[str, Any]:
+    found = answer.json()
+    if not isinstance(found, dict):
+        raise strange("request")
+    return found
+
+
+def strange(step: str) -> PostroomError:
+    """The error of an answer that is not what Graph's description says."""
     return ProtocolError(
         "Microsoft Graph did not answer as its description says.",
         step=step,

@@ -18,7 +18,7 @@ from postroom.protocols.graph.composing import (
     with_bcc,
 )
 from postroom.protocols.graph.parts import Taken, take_apart
-from postroom.protocols.graph.requests import Requests, quoted
+from postroom.protocols.graph.requests import Requests, id_of, quoted
 from postroom.protocols.graph.uploads import attach
 from postroom.protocols.smtp.replies import refusal
 from postroom.protocols.smtp.transaction import Transaction
@@ -136,7 +136,7 @@ class Sending:
             return encoded
         target = self._requests.path("messages")
         answer = await self._requests.ask("POST", target, body=encoded, step="send")
-        self._draft = str(answer.json()["id"])
+        self._draft = id_of(answer.json(), "send")
         if said.sender is not None:
             target = self._requests.path(f"messages/{quoted(self._draft)}")
             body = {"from": person(said.sender)}
@@ -146,7 +146,7 @@ class Sending:
     async def _structured(self, taken: Taken, file: IO[bytes], said: Outgoing) -> None:
         message, files = structured(taken, file, said)
         made = await self._requests.post("messages", message, step="send")
-        self._draft = str(made["id"])
+        self._draft = id_of(made, "send")
         for number, leaf in enumerate(files, 1):
             await attach(self._requests, self._draft, leaf, number, file)
 
