@@ -89,7 +89,9 @@ def _forbids(error: PostroomError) -> bool:
     if isinstance(error, InvalidValue):
         return error.field == "device_authorization_endpoint"
     codes = {*error.facts.get("provider_codes", ())}
-    return bool(codes & _FORBIDDEN) or error.facts.get("error") in _NO_SUCH_FLOW
+    if codes:  # which say it better than the error beside them
+        return bool(codes & _FORBIDDEN)
+    return error.facts.get("oauth_error") in _NO_SUCH_FLOW
 
 
 def _other_ways(name: str) -> str:
