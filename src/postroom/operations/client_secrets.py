@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from postroom.clock import now, rfc3339
+from postroom.clock import now, rfc3339, timestamp
 from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.granting import CLIENT_TYPES
 from postroom.connections.signins import SignInUse, sign_ins
@@ -21,7 +21,7 @@ from postroom.credentials.proofs import (
 )
 from postroom.credentials.store import Credential
 from postroom.credentials.tokens import BEARER, Use, rows
-from postroom.db import Row, Tx
+from postroom.db import Row, Tx, take_tokens
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused, RoomError
 from postroom.fields import check_name, nearest
 from postroom.operations import usage
@@ -64,6 +64,14 @@ class Proof(NamedTuple):
         """What it is, as people say it: ``client secret 2026a``, or ``certificate``."""
         return proofs.named(self.label)
 
+    @property
+    def told(self) -> str:
+        """The same as a sentence."""
+        secret = f"Credential {self.credential}: {self.what}"
+        if self.proven:
+            return f"{secret} has worked, and is the {self.state} one."
+        return f"{secret} could not be proven. {self.why} {self.hint}".rstrip()
+
     def as_json(self) -> dict[str, Any]:
         """As doors show it."""
         return {**self._asdict(), "served": list(self.served)}
@@ -101,6 +109,21 @@ class ClientSecrets:
         A client that serves persons only is proven by refreshing a stored sign-in.  ``label`` may be
         left out where one secret waits.  Raises NotThere, InvalidValue, Refused, Locked.
         """
+        return await self._prove(name, label, self._desk.actor)
+
+    async def prove_waiting(self) -> builtins.list[Proof]:
+        """Prove the secrets that wait, each once a minute at most, whichever workers ask.
+
+        One that was added while the server could not be reached, or before anybody had signed in,
+        becomes the current one by that.  Gives those that were shown to a server.
+        """
+        found = []
+        for one in await self._desk.db.read(proofs.waiting):
+            if await self._desk.db.write(lambda tx: self._has_turn(tx, one)):  # noqa: B023
+                found.append(await self._prove(one["name"], one["label"], "postroom"))
+        return found
+
+    async def _prove(self, name: str, label: str, actor: str) -> Proof:
         record, label, use, waits = await self._desk.db.read(
             lambda tx: self._wanted(tx, name, label)
         )
@@ -109,7 +132,7 @@ class ClientSecrets:
             return Proof(record.name, label, state, False, waits, _how(record.name, label))
         served = tuple(use.connections)
         line = next(line for line in sorted(use.lines) if line.startswith(BEARER))
-        wanted = Use(line, self._desk.actor, f"prove {proofs.named(label)} of {record.name}")
+        wanted = Use(line, actor, f"prove {proofs.named(label)} of {record.name}")
         try:
             await self._desk.tokens.prove(use.grant, wanted, label)
         except RoomError:
@@ -161,6 +184,13 @@ class ClientSecrets:
         await self._desk.change(body)
 
     # ------------------------------------------------------------------ inside
+
+    def _has_turn(self, tx: Tx, waiting: Row) -> bool:
+        """Whether something can prove it, and nobody has tried for a minute."""
+        if self._wanted(tx, waiting["name"], waiting["label"])[2] is None:
+            return False
+        bucket = f"prove {waiting['credential']} {waiting['label']}"
+        return bool(take_tokens(tx, bucket, wanted=1, most=1, per=_SECONDS, now=timestamp())[0])
 
     def _client(self, tx: Tx, name: str) -> Credential:
         record = self._desk.credentials.get(tx, name)

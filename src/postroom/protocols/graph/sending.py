@@ -18,7 +18,7 @@ from postroom.protocols.graph.composing import (
     with_bcc,
 )
 from postroom.protocols.graph.parts import Taken, take_apart
-from postroom.protocols.graph.requests import Requests, id_of, quoted
+from postroom.protocols.graph.requests import Requests, id_of, quoted, rows_of
 from postroom.protocols.graph.uploads import attach
 from postroom.protocols.smtp.replies import refusal
 from postroom.protocols.smtp.transaction import Transaction
@@ -178,7 +178,7 @@ class Sending:
         value = self._message_id.replace("'", "''")
         query = {"$filter": f"internetMessageId eq '{value}'", "$select": "id,isDraft"}
         target = self._requests.path("mailFolders/drafts/messages", query)
-        rows = (await self._requests.get(target, step="send")).get("value") or ()
+        rows = rows_of(await self._requests.get(target, step="send"), "send")
         return [str(row["id"]) for row in rows if row.get("isDraft")]
 
     async def _clear(self) -> None:
