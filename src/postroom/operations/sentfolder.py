@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 from postroom.connections.mailbox import Mailbox
 from postroom.connections.providers import provider_of
+from postroom.connections.turns import patiently
 from postroom.db import Tx
 from postroom.errors import FolderError, Refused, WrongUse
 from postroom.mail import Message
@@ -35,7 +36,7 @@ async def look(desk: Desk, connection: str, message_ids: Sequence[str]) -> Mappi
     if protocol not in ("imap", "graph"):
         return {}
     found: dict[str, Evidence] = {}
-    async with await open_mailbox(desk, connection) as mailbox:
+    async with await open_mailbox(desk, connection, patient=patiently) as mailbox:
         for one in message_ids:
             if await _lies_in(mailbox, one, SENT):
                 found[one] = "found"
@@ -65,7 +66,7 @@ async def opened(
     desk: Desk, connection: str
 ) -> AsyncIterator[Callable[[str, bytes], Awaitable[None]]]:
     """The Sent folder, to put copies into: each once, marked as seen.  Raises PostroomError."""
-    async with await open_mailbox(desk, connection) as mailbox:
+    async with await open_mailbox(desk, connection, patient=patiently) as mailbox:
 
         async def put(message_id: str, content: bytes) -> None:
             if not await is_there(mailbox, message_id):
