@@ -23,7 +23,7 @@ from postroom.net.http import HttpClient, Into
 from postroom.net.http_message import HttpAnswer, HttpLimits, bearer
 from postroom.net.origin import Origin
 from postroom.protocols.base import Limits, SignIn, WireTarget
-from postroom.protocols.gate import Gate
+from postroom.protocols.gate import Crowded, Gate
 from postroom.protocols.graph.refusals import refusal
 from postroom.protocols.opening import OnStep
 from postroom.secret import Secret
@@ -262,8 +262,11 @@ class Requests:
                 if monotonic() + wait > until:
                     raise told_later(None, step, wait)
                 await asyncio.sleep(wait)
-            async with self.gate.passing(places):
-                answer: HttpAnswer = await once()
+            try:
+                async with self.gate.passing(places, until=until):
+                    answer: HttpAnswer = await once()
+            except Crowded:
+                raise _crowded(step) from None
             if 200 <= answer.status < 300 or answer.status in lets:
                 return answer
             if answer.status not in AGAIN:
@@ -302,6 +305,18 @@ def told_later(answer: HttpAnswer | None, step: str, wait: float) -> WireError:
         temporary=True,
         hint="It goes on by itself then. It is asked too much, or is overloaded.",
         retry_after=wait,
+    )
+
+
+def _crowded(step: str) -> WireError:
+    """As :func:`told_later`: it is ourselves who keep to what the service allows."""
+    return WireError(
+        "As many requests of this room as Microsoft Graph takes are under way for this mailbox.",
+        code="deferred",
+        step=step,
+        temporary=True,
+        hint="It goes on by itself when they are answered.",
+        retry_after=_UNSAID,
     )
 
 
