@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from postroom.clock import monotonic
-from postroom.connections import gates
 from postroom.connections.gates import SharedGate
-from postroom.db import Seat, Tx
+from postroom.db import Seat, Tx, take_places
 from postroom.protocols.gate import Crowded, Gate
 from tests.unit.connections.rooms import SmallRoom, open_small_room
 
@@ -41,13 +40,12 @@ async def test_another_process_is_waited_for_as_long_as_agreed(
     room: SmallRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[float] = []
-    take = gates.take_places
 
     def counted(tx: Tx, *rest: Any, **more: Any) -> bool:
         looks.append(monotonic())
-        return take(tx, *rest, **more)
+        return take_places(tx, *rest, **more)
 
-    monkeypatch.setattr(gates, "take_places", counted)
+    monkeypatch.setattr("postroom.connections.gates.take_places", counted)
     async with Seat(room.db) as one, Seat(room.db) as two:
         mine, other = gate_of(room, one), gate_of(room, two)
         async with other.passing(4, until=monotonic() + 9):
