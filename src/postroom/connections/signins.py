@@ -23,6 +23,11 @@ class SignInUse:
     scopes: dict[str, None] = dataclasses.field(default_factory=dict)
     connections: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
+    def asked_by(self, grant: Grant) -> SignInUse:
+        """The same as one of its sides asks for it: by its flow, its own scopes first."""
+        scopes = dict.fromkeys(grant.scopes) | self.scopes
+        return dataclasses.replace(self, grant=grant, scopes=scopes)
+
 
 def sign_ins(tx: Tx, resolver: Resolver) -> dict[str, SignInUse]:
     """Every sign-in that connections ask for, by the id that grants share.

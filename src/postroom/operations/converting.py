@@ -203,7 +203,8 @@ class Converting:
                 side for side in plan.sides if side.grant is not None and side.grant.sign_in == key
             ]
             if grant.personal:
-                identity = await self._by_person(plan, plan.uses[key], sides, way)
+                use = plan.uses[key].asked_by(grant)
+                identity = await self._by_person(plan, use, sides, way)
                 continue
             for side in sides:
                 await self._open(plan, side, await self._client_token(plan, side.grant or grant))

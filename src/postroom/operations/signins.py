@@ -11,7 +11,7 @@ from postroom.connections import store
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
-from postroom.credentials.tokens import BEARER, Use, rows
+from postroom.credentials.tokens import BEARER, Grant, Use, rows
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
 from postroom.operations.desk import Desk
@@ -133,15 +133,14 @@ class SignIns:
         return bool(left)
 
     def _wanted(self, tx: Tx, name: str) -> builtins.list[SignInUse]:
-        """The sign-ins by a person that a connection needs."""
+        """The sign-ins by a person that a connection needs: by its own flow, its own scopes first."""
         connection = store.get(tx, name).name
         effective = self._desk.resolver(tx).effective(connection)
-        keys = {
-            side.grant.sign_in: None
-            for side in effective.sides
-            if side.grant is not None and side.grant.personal
-        }
-        if not keys:
+        grants: dict[str, Grant] = {}
+        for side in effective.sides:
+            if side.grant is not None and side.grant.personal:
+                grants.setdefault(side.grant.sign_in, side.grant)
+        if not grants:
             raise Refused(
                 f"Nobody signs in for connection {connection}: it has no side with a device flow or "
                 "an authorization code.",
@@ -149,7 +148,7 @@ class SignIns:
                 hint=f"See how it signs in: postroom connection show {connection}",
             )
         found = sign_ins(tx, self._desk.resolver(tx))
-        return [found[key] for key in keys]
+        return [found[key].asked_by(grant) for key, grant in grants.items()]
 
     def _proving(self, use: SignInUse) -> Prove:
         """Opens one side with a new token: only then is the sign-in of before given up."""
