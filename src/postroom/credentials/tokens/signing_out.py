@@ -7,9 +7,8 @@ import contextlib
 import json
 
 from postroom.clock import monotonic, timestamp
-from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
-from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.clients import opened
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.tokens.renewal import LOOK, SIGN_INS, WAIT, Renewal
@@ -82,20 +81,17 @@ def _tokens(tx: Tx, kept: Kept, grant: Grant, actor: str) -> list[Secret]:
 async def _revoked(
     db: Database, kept: Kept, renewal: Renewal, grant: Grant, tokens: list[Secret], actor: str
 ) -> bool:
-    def opened(tx: Tx) -> tuple[Client, bool]:
+    def body(tx: Tx) -> tuple[Client, bool]:
         row = rows.find(tx, grant.sign_in)
         proven = row is not None and bool(
             row["proof"]
         )  # else a secret is shown when it is asked for
-        if not grant.credential:
-            return client_of(grant, None), proven
         line = grant.revocation_line
-        found = kept.store.open(tx, grant.credential, line=line, actor=actor, purpose="sign out")
-        standing = proofs.standing(tx, found.credential.id)
-        return client_of(grant, found.fields, standing), proven
+        client, _ = opened(tx, kept, grant, actor=actor, purpose="sign out", line=line)
+        return client, proven
 
     try:
-        client, proven = await db.write(opened)
+        client, proven = await db.write(body)
         endpoints = await renewal.discovered(grant)
         told = [
             await renewal.pump(grant).run(
