@@ -255,9 +255,11 @@ def test_the_census_by_command_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -
     found = cli("connection", "census")
     assert found.status == 1
     assert "ann" in found.out
-    assert "postroom connection convert ann" in found.err
+    advised = "postroom connection convert ann --auth oauth_authorization_code --credential APP"
+    assert advised in found.err
     listed = cli("connection", "census", "--json").json
     assert (listed["due"], {one["provider"] for one in listed["items"]}) == (True, {"Google"})
+    assert {one["convert"] for one in listed["items"]} == {advised}
 
 
 def test_a_conversion_by_command_line(cli: Cli, ground: Ground, fresh_user: User) -> None:

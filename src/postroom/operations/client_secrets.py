@@ -22,7 +22,7 @@ from postroom.credentials.proofs import (
 from postroom.credentials.store import Credential
 from postroom.credentials.tokens import BEARER, Use, rows
 from postroom.db import Row, Tx, take_tokens
-from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
+from postroom.errors import InvalidValue, NotThere, PostroomError, Refused, RoomError
 from postroom.fields import check_name, nearest
 from postroom.operations import usage
 from postroom.operations.desk import Desk
@@ -60,9 +60,14 @@ class Proof(NamedTuple):
     served: tuple[str, ...] = ()
 
     @property
+    def what(self) -> str:
+        """What it is, as people say it: ``client secret 2026a``, or ``certificate``."""
+        return proofs.named(self.label)
+
+    @property
     def told(self) -> str:
         """The same as a sentence."""
-        secret = f"Credential {self.credential}: client secret {self.label}"
+        secret = f"Credential {self.credential}: {self.what}"
         if self.proven:
             return f"{secret} has worked, and is the {self.state} one."
         return f"{secret} could not be proven. {self.why} {self.hint}".rstrip()
@@ -123,15 +128,16 @@ class ClientSecrets:
             lambda tx: self._wanted(tx, name, label)
         )
         if use is None:
-            return Proof(record.name, label, NEXT, False, waits, _how(record.name, label))
+            state = await self._state(record, label)
+            return Proof(record.name, label, state, False, waits, _how(record.name, label))
         served = tuple(use.connections)
         line = next(line for line in sorted(use.lines) if line.startswith(BEARER))
-        wanted = Use(line, actor, f"prove client secret {label} of {record.name}")
+        wanted = Use(line, actor, f"prove {proofs.named(label)} of {record.name}")
         try:
             await self._desk.tokens.prove(use.grant, wanted, label)
+        except RoomError:
+            raise  # it is the room that has to be mended, and nothing is known of the secret
         except PostroomError as error:
-            if error.code in ("locked", "unreadable"):
-                raise
             return await self._not_proven(record, label, error, served)
         await self._desk.change(
             lambda tx: wake(tx, usage.of_credential(tx, record.name).uses, failing=True)
@@ -162,7 +168,8 @@ class ClientSecrets:
             proven = {one for one, row in known.items() if row["state"] in _PROVEN}
             if proven == {label}:
                 raise Refused(
-                    f"{label} is the last proven client secret of {record.name}; it was not retired.",
+                    f"The {proofs.named(label)} is the last proven one of {record.name}; it was not "
+                    "retired.",
                     code="in_use",
                     hint="Add another one first: postroom credential secret add "
                     f"{record.name} --valid-until DATE",
