@@ -163,9 +163,10 @@ class Opener:
             raise self._credentials.locked
 
         def body(tx: Tx) -> Prepared:
-            if anew:  # somebody sits and waits: not even after a failure
-                self._tokens.hurry(tx)
-            return self._prepare(tx, name, place)
+            found = self._prepare(tx, name, place)
+            if anew and found.side.grant is not None:  # somebody waits, also after a failure
+                self._tokens.hurry(tx, found.side.grant)
+            return found
 
         prepared = await self._db.write(body)
         if prepared.side.grant is None or (prepared.access is not None and not anew):

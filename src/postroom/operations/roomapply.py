@@ -12,11 +12,11 @@ from postroom.connections.connection import Connection
 from postroom.credentials.store import Credential
 from postroom.credentials.types import type_named
 from postroom.db import Tx
-from postroom.errors import InvalidValue, NotThere, WrongUse
+from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
 from postroom.fields import describe, parse, shown
 from postroom.operations import usage
 from postroom.operations.connections import Connections, merge
-from postroom.operations.credentials import Credentials
+from postroom.operations.credentials import Credentials, check_type
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.roomplan import Lacking, Plan, Step, Wanted
@@ -75,7 +75,9 @@ class Application:
         """Do one record; whatever is wrong with it is said with file and line."""
         try:
             do()
-        except WrongUse as error:
+        except PostroomError as error:
+            if not isinstance(error, WrongUse) and error.code != "in_use":
+                raise
             document, place = self._wanted.places[noun, name]
             raise document.placed(error, *place) from None
 
@@ -103,14 +105,13 @@ class Application:
             )
         before = store.get(tx, name)
         if not new:
-            uses = Credentials(self._desk).usage_of(tx, name).uses
+            check_type(self._desk, tx, name, record.get("type"))
             store.change(
                 tx,
                 name,
                 actor=actor,
                 description=_description(record),
                 type=record.get("type"),
-                in_use=bool(uses),
                 **dates,
             )
         type_name = record.get("type") or before.type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Tx, take_tokens
@@ -15,7 +15,7 @@ from postroom.services import parking
 from postroom.services import service as services
 from postroom.services import settle as rows
 from postroom.services.copies import COPIES, OpenSent, make_copies
-from postroom.services.doubts import DOUBTS, Look, resolve
+from postroom.services.doubts import DOUBTS, Evidence, Look, resolve
 from postroom.services.lanes import CopyWanted, Lane, RolesOf, due, lanes
 from postroom.services.service import Service
 from postroom.services.settling import Drained, all_of
@@ -39,8 +39,8 @@ OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
 
 
-async def _nowhere(connection: str, message_ids: Sequence[str]) -> Sequence[str]:
-    return ()
+async def _nowhere(connection: str, message_ids: Sequence[str]) -> Mapping[str, Evidence]:
+    return {}
 
 
 class Dispatcher:

@@ -6,7 +6,7 @@ import itertools
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from postroom.fields import field
 from postroom.sinks.base import Delivery, Directory, Item, Sink, made_absolute
@@ -30,6 +30,12 @@ class MaildirSink(Sink):
         help="Made when missing; all folders of the source go into this one. Facts of a message "
         "make several: ./orders/${mail:from}.",
     )
+
+    about: ClassVar[str] = (
+        "`tmp`, `new` and `cur`, as any mail program reads them. What was moved away meanwhile is not "
+        "found again."
+    )
+    twice: ClassVar[Literal["same"]] = "same"
 
     def resolved(self, base: Path) -> MaildirSink:
         """With an absolute path."""
