@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import logging
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from postroom import worker
 from postroom.app import Room
 from postroom.clock import now
 from postroom.errors import PostroomError
@@ -119,6 +121,36 @@ async def test_a_server_that_fails_proves_nothing_and_delays_nobody(
     assert (done.proven, done.state) == (False, "next")
     await room.desk.opener.prepare("acme", "incoming", anew=True)  # at once, with the old one
     assert await _states(room) == {"one": "current", "two": "next"}
+
+
+async def test_a_worker_proves_what_waits_once_the_server_answers(
+    room: Room, ground: Ground, fresh_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a minute at most, however often it looks; nobody has to come back for it."""
+    monkeypatch.setattr(worker, "SIGN_IN_SECONDS", 0.05)
+    client = await _app(room, ground, fresh_user)
+    await _sign_in_anew(room)
+    ground.oauth.change(client, secrets=[ONE, TWO])
+    ground.oauth.fault("token:client_credentials", client=client, times=2, cut=True)
+    assert not (await room.client_secrets.add("app", Secret(TWO), "two")).proven
+    asked = ground.oauth.counts(client)["token:client_credentials"]
+    working = asyncio.create_task(worker.Worker(room).run())
+    while ground.oauth.counts(client)["token:client_credentials"] == asked:
+        assert not working.done()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
+    assert ground.oauth.counts(client)["token:client_credentials"] == asked + 1
+    assert await _states(room) == {"one": "current", "two": "next"}
+    await room.desk.db.write(  # a minute later
+        lambda tx: tx.execute("UPDATE limits SET updated_at = 1 WHERE name LIKE 'prove %'")
+    )
+    while await _states(room) != {"one": "fallback", "two": "current"}:
+        assert not working.done()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    assert ground.oauth.counts(client)["token:client_credentials"] == asked + 2
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
 
 
 async def test_a_current_one_that_is_refused_falls_back_once_and_is_reported(

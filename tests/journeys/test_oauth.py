@@ -112,6 +112,44 @@ async def test_a_person_signs_in_with_a_browser(
     assert await _opens(room) == fresh_user.address
 
 
+async def test_two_directions_and_five_connections_sign_in_once(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """DESIGN 4.2: with the same client, authority and account, whichever of them asks."""
+    client = ground.oauth.client(public=True)
+    await register(room, ground, client, client_secrets=None)
+    names = ("acme", "two", "three", "four", "five")
+    for name in names:
+        await connect(room, ground, fresh_user, "oauth_device_flow", name=name)
+    [done] = await room.signins.sign_in("three", approving(ground.oauth, fresh_user.address))
+    assert set(done.connections) == set(names)
+    for name in names:
+        store = await room.desk.opener.open_store(name)
+        await store.close()
+        transport = await room.desk.opener.open_transport(name)
+        await transport.close()
+    [row] = await room.signins.list()
+    assert row["connections"] == sorted(names)
+    asked = ground.oauth.counts(client)
+    assert (asked["device"], asked.get("token:refresh_token", 0)) == (1, 0)
+
+
+async def test_the_flow_is_that_of_the_connection_that_is_named(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """Another one of the same sign-in may name another: here a code on another device."""
+    client = ground.oauth.client(public=True, redirect_uris=["http://localhost"])
+    await register(room, ground, client, client_secrets=None)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    await connect(room, ground, fresh_user, "oauth_authorization_code", name="other")
+    visits: list[asyncio.Task[Any]] = []
+    [done] = await room.signins.sign_in("other", browsing(ground.oauth, fresh_user.address, visits))
+    await asyncio.gather(*visits)
+    assert set(done.connections) == {"acme", "other"}
+    assert ground.oauth.counts(client).get("device", 0) == 0
+    assert await _opens(room) == fresh_user.address
+
+
 @pytest.mark.parametrize("rotation", ["strict", "lenient", "none"])
 async def test_a_sign_in_survives_expiry_and_rotation(
     room: Room, ground: Ground, fresh_user: User, rotation: str

@@ -40,9 +40,9 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 class Pending:
     """A sign-in that was begun: what the callback is held against.
 
-    It is stored (sealed: the verifier is a secret) under ``key``, the SHA-256 of its state, and
-    taken out and deleted in one step when a callback comes, so that a state is good once.
-    ``account`` is who is expected to sign in.
+    It lives in the process that began it and is stored nowhere: with that process the sign-in ends,
+    and its state is good once.  ``key`` is the SHA-256 of that state, ``account`` who is expected to
+    sign in.
     """
 
     key: str
@@ -113,7 +113,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def key_of_state(state: str) -> str:
-    """Under which name a pending sign-in is kept: whoever reads the table cannot end it."""
+    """What a pending sign-in is known by: whoever sees it cannot end the sign-in with it."""
     return hashlib.sha256(whole(state).encode()).hexdigest()
 
 

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from postroom.clock import now, rfc3339
+from postroom.clock import now, rfc3339, timestamp
 from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.granting import CLIENT_TYPES
 from postroom.connections.signins import SignInUse, sign_ins
@@ -21,7 +21,7 @@ from postroom.credentials.proofs import (
 )
 from postroom.credentials.store import Credential
 from postroom.credentials.tokens import BEARER, Use, rows
-from postroom.db import Row, Tx
+from postroom.db import Row, Tx, take_tokens
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
 from postroom.fields import check_name, nearest
 from postroom.operations import usage
@@ -58,6 +58,14 @@ class Proof(NamedTuple):
     hint: str = ""
     wait: int | None = None
     served: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The same as a sentence."""
+        secret = f"Credential {self.credential}: client secret {self.label}"
+        if self.proven:
+            return f"{secret} has worked, and is the {self.state} one."
+        return f"{secret} could not be proven. {self.why} {self.hint}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
         """As doors show it."""
@@ -96,6 +104,21 @@ class ClientSecrets:
         A client that serves persons only is proven by refreshing a stored sign-in.  ``label`` may be
         left out where one secret waits.  Raises NotThere, InvalidValue, Refused, Locked.
         """
+        return await self._prove(name, label, self._desk.actor)
+
+    async def prove_waiting(self) -> builtins.list[Proof]:
+        """Prove the secrets that wait, each once a minute at most, whichever workers ask.
+
+        One that was added while the server could not be reached, or before anybody had signed in,
+        becomes the current one by that.  Gives those that were shown to a server.
+        """
+        found = []
+        for one in await self._desk.db.read(proofs.waiting):
+            if await self._desk.db.write(lambda tx: self._has_turn(tx, one)):  # noqa: B023
+                found.append(await self._prove(one["name"], one["label"], "postroom"))
+        return found
+
+    async def _prove(self, name: str, label: str, actor: str) -> Proof:
         record, label, use, waits = await self._desk.db.read(
             lambda tx: self._wanted(tx, name, label)
         )
@@ -103,7 +126,7 @@ class ClientSecrets:
             return Proof(record.name, label, NEXT, False, waits, _how(record.name, label))
         served = tuple(use.connections)
         line = next(line for line in sorted(use.lines) if line.startswith(BEARER))
-        wanted = Use(line, self._desk.actor, f"prove client secret {label} of {record.name}")
+        wanted = Use(line, actor, f"prove client secret {label} of {record.name}")
         try:
             await self._desk.tokens.prove(use.grant, wanted, label)
         except PostroomError as error:
@@ -154,6 +177,13 @@ class ClientSecrets:
         await self._desk.change(body)
 
     # ------------------------------------------------------------------ inside
+
+    def _has_turn(self, tx: Tx, waiting: Row) -> bool:
+        """Whether something can prove it, and nobody has tried for a minute."""
+        if self._wanted(tx, waiting["name"], waiting["label"])[2] is None:
+            return False
+        bucket = f"prove {waiting['credential']} {waiting['label']}"
+        return bool(take_tokens(tx, bucket, wanted=1, most=1, per=_SECONDS, now=timestamp())[0])
 
     def _client(self, tx: Tx, name: str) -> Credential:
         record = self._desk.credentials.get(tx, name)
@@ -213,7 +243,7 @@ class ClientSecrets:
         _there(record, label)
         found = [
             use
-            for use in sign_ins(tx, self._desk.resolver(tx)).values()
+            for use in sign_ins(self._desk.resolver(tx).all_sides()).values()
             if use.grant.credential.casefold() == record.name.casefold()
         ]
         for use in found:

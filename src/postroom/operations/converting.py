@@ -142,7 +142,7 @@ class Converting:
         return _Plan(
             connection.name, before, after,
             tuple(side for side in now.sides if side.place in places),
-            sign_ins(tx, self._desk.resolver(tx)),
+            sign_ins(self._desk.resolver(tx).all_sides()),
             tuple(dict.fromkeys(side.auth.credential for side in passwords)),
         )  # fmt: skip
 
@@ -200,7 +200,8 @@ class Converting:
                 side for side in plan.sides if side.grant is not None and side.grant.sign_in == key
             ]
             if grant.personal:
-                identity = await self._by_person(plan, plan.uses[key], sides, way)
+                use = plan.uses[key].asked_by(grant)
+                identity = await self._by_person(plan, use, sides, way)
                 continue
             for side in sides:
                 await self._open(plan, side, await self._client_token(plan, side.grant or grant))

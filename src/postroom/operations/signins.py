@@ -11,7 +11,7 @@ from postroom.connections import store
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
-from postroom.credentials.tokens import BEARER, Use, rows
+from postroom.credentials.tokens import BEARER, Grant, Use, rows
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
 from postroom.operations import usage
@@ -84,7 +84,7 @@ class SignIns:
         """Every sign-in: for whom, who it was, its state, when a token came last, and whom it serves."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            uses = sign_ins(tx, self._desk.resolver(tx))
+            uses = sign_ins(self._desk.resolver(tx).all_sides())
             return [_shown(row, uses.get(row["id"])) for row in rows.find_all(tx)]
 
         return await self._desk.db.read(body)
@@ -109,7 +109,7 @@ class SignIns:
     def _idle(self, tx: Tx) -> builtins.list[tuple[SignInUse, int]]:
         """The sign-ins that are due, each with the version of its access token (0: it has none)."""
         found = []
-        for key, use in sign_ins(tx, self._desk.resolver(tx)).items():
+        for key, use in sign_ins(self._desk.resolver(tx).all_sides()).items():
             row = rows.find(tx, key)
             if row is None or row["state"] != rows.SIGNED_IN or row["due_at"] > timestamp():
                 continue
@@ -122,7 +122,7 @@ class SignIns:
         """Destroy the sign-ins of an account that serve nothing; whether there was one."""
         if store.exists(tx, account):
             return False
-        used, kept = sign_ins(tx, self._desk.resolver(tx)), self._desk.tokens.kept
+        used, kept = sign_ins(self._desk.resolver(tx).all_sides()), self._desk.tokens.kept
         left = [
             row
             for row in rows.find_all(tx)
@@ -136,23 +136,22 @@ class SignIns:
         return bool(left)
 
     def _wanted(self, tx: Tx, name: str) -> builtins.list[SignInUse]:
-        """The sign-ins by a person that a connection needs."""
+        """The sign-ins by a person that a connection needs: by its own flow, its own scopes first."""
         connection = store.get(tx, name).name
         effective = self._desk.resolver(tx).effective(connection)
-        keys = {
-            side.grant.sign_in: None
-            for side in effective.sides
-            if side.grant is not None and side.grant.personal
-        }
-        if not keys:
+        grants: dict[str, Grant] = {}
+        for side in effective.sides:
+            if side.grant is not None and side.grant.personal:
+                grants.setdefault(side.grant.sign_in, side.grant)
+        if not grants:
             raise Refused(
                 f"Nobody signs in for connection {connection}: it has no side with a device flow or "
                 "an authorization code.",
                 code="not_supported",
                 hint=f"See how it signs in: postroom connection show {connection}",
             )
-        found = sign_ins(tx, self._desk.resolver(tx))
-        return [found[key] for key in keys]
+        found = sign_ins(self._desk.resolver(tx).all_sides())
+        return [found[key].asked_by(grant) for key, grant in grants.items()]
 
     def _proving(self, use: SignInUse) -> Prove:
         """Opens one side with a new token: only then is the sign-in of before given up."""
@@ -184,7 +183,7 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
         name = store.spelled(tx, connection)
         return [
             use
-            for key, use in sign_ins(tx, desk.resolver(tx)).items()
+            for key, use in sign_ins(desk.resolver(tx).all_sides()).items()
             if use.grant.personal
             and [*use.connections] == [name]
             and (row := rows.find(tx, key)) is not None
@@ -207,7 +206,7 @@ def forget_sign_ins(desk: Desk, tx: Tx, wanted: Callable[[SignInUse], bool]) -> 
     The authorization server is not told; whoever can wait for it signs out before.
     """
     kept = desk.tokens.kept
-    for key, use in sign_ins(tx, desk.resolver(tx)).items():
+    for key, use in sign_ins(desk.resolver(tx).all_sides()).items():
         if wanted(use) and rows.find(tx, key) is not None:
             rows.destroy(tx, kept.keyring, key)
             kept.record(tx, desk.actor, "sign out", use.grant, revoked=False)

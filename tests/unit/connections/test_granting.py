@@ -103,7 +103,7 @@ async def test_both_directions_and_every_connection_share_one_sign_in(room: Smal
     incoming, outgoing = await _grant(room), await _grant(room, place="outgoing")
     assert incoming.sign_in == outgoing.sign_in == (await _grant(room, "other")).sign_in
     assert "https://outlook.office.com/SMTP.Send" in incoming.scopes
-    uses = await room.db.read(lambda tx: sign_ins(tx, room.resolver(tx)))
+    uses = await room.db.read(lambda tx: sign_ins(room.resolver(tx).all_sides()))
     assert uses[incoming.sign_in].connections == {
         "acme": ["incoming", "outgoing"],
         "other": ["incoming"],

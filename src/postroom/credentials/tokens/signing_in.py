@@ -197,7 +197,10 @@ class SigningIn:
         except SignInError as error:
             if error.code == "sign_in_required":  # that is what somebody is doing
                 error.code = "sign_in_failed"
-            error.hint = f"Nothing was stored: {', '.join(group)} is wanted too. {error.hint}"
+            error.hint = (
+                f"Nothing was stored: {', '.join(group)} is wanted too. {error.hint} Who may consent "
+                "by themselves does so by signing in for a connection that uses it, then again for this."
+            )
             raise
         self._check_granted(group, new)
         return new
