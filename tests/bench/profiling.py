@@ -2,10 +2,9 @@
 
     BENCH_PROFILE=/tmp/profile make bench ARGS="--only resolve --runs 1"
 
-writes for each task and each of its threads (``main`` with the event loop, ``postroom-db`` with the
-database, ``asyncio_0`` and so on, to which files are handed) what cProfile saw:
-``resolve-1.postroom-db.prof`` for ``python -m pstats``, and a text with the functions that took most
-by themselves.
+writes for each task what cProfile saw of its threads: ``main`` with the event loop, ``postroom-db``
+with the database, and ``others``, to which files are handed, together.  ``resolve-1.postroom-db.prof``
+is for ``python -m pstats``, the text beside it has the functions that took most by themselves.
 
 It is the processor time of that thread, so a busy machine and a slow disk do not show in it.  To be
 watched makes each call dearer, small ones twice as dear: read who takes most, and by how much more;
@@ -29,6 +28,7 @@ from typing import Any, Final
 __all__ = ["VARIABLE", "profiled"]
 
 VARIABLE: Final = "BENCH_PROFILE"
+_MAIN, _DATABASE, _OTHERS = "main", "postroom-db", "others"
 _SHOWN: Final = 40
 """Functions in the text."""
 
@@ -63,11 +63,20 @@ def profiled(task: str) -> Iterator[None]:
 
 def _write(folder: Path, task: str, threads: list[tuple[str, cProfile.Profile]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    number = len(list(folder.glob(f"{task}-*.main.prof"))) + 1
-    for thread, profile in threads:
-        name = "main" if thread == threading.main_thread().name else thread
-        path = folder / f"{task}-{number}.{name}.prof"
-        profile.dump_stats(path)
+    number = len(list(folder.glob(f"{task}-*.{_MAIN}.prof"))) + 1
+    for group in (_MAIN, _DATABASE, _OTHERS):
+        seen = [profile for name, profile in threads if _group(name) == group]
+        if not seen:
+            continue
+        path = folder / f"{task}-{number}.{group}.prof"
         text = io.StringIO()
-        pstats.Stats(str(path), stream=text).sort_stats("tottime").print_stats(_SHOWN)
+        stats = pstats.Stats(*seen, stream=text)
+        stats.dump_stats(path)
+        stats.sort_stats("tottime").print_stats(_SHOWN)
         path.with_suffix(".txt").write_text(text.getvalue(), "utf-8")
+
+
+def _group(thread: str) -> str:
+    if thread == threading.main_thread().name:
+        return _MAIN
+    return _DATABASE if thread == _DATABASE else _OTHERS

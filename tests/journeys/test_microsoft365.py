@@ -246,6 +246,11 @@ async def test_what_is_wrong_is_said_when_it_is_saved(tenant: Tenant) -> None:
     with pytest.raises(InvalidValue) as fenced:
         await tenant.connect(mailbox="boss@ground.test")
     assert "is not for boss@ground.test" in str(fenced.value)
+    auth = {"type": "oauth_client_credentials", "credential": "app"}
+    side = {"protocol": "imap", "host": "localhost", "user": "boss@ground.test", "auth": auth}
+    with pytest.raises(InvalidValue) as fenced:
+        await tenant.room.connections.add({"name": "wires", "incoming": side})
+    assert "incoming.user: credential app is not for boss@ground.test" in str(fenced.value)
 
 
 async def test_a_connection_inherits_and_says_where_it_goes(tenant: Tenant) -> None:
@@ -312,6 +317,10 @@ async def test_the_app_itself_reads_and_sends_without_a_connection(
     assert all(tenant.user.address.encode() in one for one in got)
     uses = {(use.noun, use.name) for use in (await room.credentials.usage("app")).uses}
     assert {("source", "in"), ("service", "out")} <= uses
+    new = "second-secret-0123456789"
+    tenant.ground.oauth.change(tenant.client, secrets=[tenant.client.secret, new])
+    proof = await room.client_secrets.add("app", new, "two")
+    assert (proof.proven, proof.state) == (True, "current"), proof
     with pytest.raises(Refused):
         await room.credentials.delete("app")
 

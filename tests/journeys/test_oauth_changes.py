@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from postroom.app import Room
 from postroom.errors import PostroomError
 from tests.ground import Ground, User
-from tests.journeys.oauth import CA, approving, connect, register
+from tests.ground.oauth import OUTLOOK
+from tests.journeys.oauth import CA, approving, browsing, connect, register
 
 __all__: list[str] = []
 
@@ -93,3 +96,86 @@ async def test_a_change_that_concerns_it_asks_for_its_own_lines(
     gone = agreed - now
     assert [f":{ground.oauth_postfix.tokens_tls};" in line for line in gone] == [True]
     assert any("imap://127.0.0.1:" in line for line in now)
+
+
+async def test_scopes_that_nobody_consented_to_stop_no_others(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """One sign-in, two connections with scopes of their own: each has a token of its own."""
+    client = ground.oauth.client(public=True)
+    await register(room, ground, client, client_secrets=None)
+    for name, scope in (("reading", "IMAP.AccessAsUser.All"), ("sending", "SMTP.Send")):
+        await connect(
+            room, ground, fresh_user, "oauth_device_flow", name=name,
+            scopes=["offline_access", f"{OUTLOOK}/{scope}"],
+        )  # fmt: skip
+    await room.signins.sign_in("reading", approving(ground.oauth, fresh_user.address))
+    assert (await room.desk.opener.prepare("reading", "incoming")).access is not None
+    ground.oauth.fault(
+        "token:refresh_token", client=client, times=9, aadsts=65001, error="invalid_grant",
+        text="no consent",
+    )  # fmt: skip
+    with pytest.raises(PostroomError) as caught:
+        await room.desk.opener.prepare("sending", "outgoing")
+    assert caught.value.code == "sign_in_failed"
+    assert "consent" in caught.value.hint
+    assert (await room.desk.opener.prepare("reading", "incoming")).access is not None
+    [row] = await room.signins.list()
+    assert row["state"] == "signed in"
+    ground.oauth.mend()  # somebody has consented
+    await room.connections.restart("sending")
+    assert (await room.desk.opener.prepare("sending", "outgoing")).access is not None
+
+
+async def test_a_test_of_one_connection_asks_no_other_server_again(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """A server that has a fault is left in peace, whatever somebody tries elsewhere."""
+    mine, other = ground.oauth.client(), ground.oauth.client()
+    await register(room, ground, mine)
+    await room.credentials.create("other-app", "oauth_client", details={
+        "authority": ground.oauth.issuer, "client_id": other.id, "trust": CA,
+        "client_secrets": {"one": {"value": other.secret}},
+    })  # fmt: skip
+    await connect(room, ground, fresh_user, "oauth_client_credentials")
+    await connect(
+        room, ground, fresh_user, "oauth_client_credentials", name="other", credential="other-app"
+    )
+    for client in (mine, other):
+        ground.oauth.fault("token", client=client, status=503, headers={}, body="busy", times=2)
+    for name in ("acme", "other"):
+        with pytest.raises(PostroomError, match="fault of its own"):
+            await room.desk.opener.prepare(name, "incoming")
+    await room.connections.test("acme")
+    asked = ground.oauth.counts(other)["token:client_credentials"]
+    with pytest.raises(PostroomError, match="failed a moment ago"):
+        await room.desk.opener.prepare("other", "incoming")
+    assert ground.oauth.counts(other)["token:client_credentials"] == asked
+    assert ground.oauth.counts(mine)["token:client_credentials"] > asked
+
+
+@pytest.mark.parametrize("listed", [None, ["offline_access", "email"]])
+async def test_who_signed_in_is_asked_of_a_server_that_can_say(
+    room: Room, ground: Ground, fresh_user: User, listed: list[str] | None
+) -> None:
+    """A server that does not know the scopes of OpenID is not asked for them; the mail server knows."""
+    client = ground.oauth.client(public=True, redirect_uris=["http://localhost"])
+    await register(room, ground, client, client_secrets=None)
+    await connect(room, ground, fresh_user, "oauth_authorization_code")
+    if listed is not None:
+        ground.oauth.fault("discovery", replace={"scopes_supported": listed})
+    visits: list[asyncio.Task[Any]] = []
+    addresses: list[str] = []
+    open_it = browsing(ground.oauth, fresh_user.address, visits)
+
+    def tell(step: Any) -> None:
+        addresses.append(step.url)
+        open_it(step)
+
+    await room.signins.sign_in("acme", tell)
+    await asyncio.gather(*visits)
+    asked = set(parse_qs(urlsplit(addresses[0]).query)["scope"][0].split())
+    identity = {"openid", "profile", "email"}
+    assert asked & identity == identity & set(listed or identity)
+    store = await room.desk.opener.open_store("acme")
+    await store.close()

@@ -66,6 +66,7 @@ def test_an_app_at_google_has_its_endpoints_and_its_scope(given: Cli) -> None:
     assert incoming["auth"]["scopes"] == ["https://mail.google.com/"]
     app = given("credential", "show", "google-app", "--json").json
     assert app["fields"]["token_endpoint"] == "https://oauth2.googleapis.com/token"
+    assert app["fields"]["revocation_endpoint"] == "https://oauth2.googleapis.com/revoke"
     assert app["fields"]["authorization_endpoint"] == "https://accounts.google.com/o/oauth2/v2/auth"
 
 

@@ -124,3 +124,23 @@ async def test_a_pass_that_ended_well_lists_in_one_go_again(box: Incoming) -> No
         box.fill(letter("later"))
         assert (await box.run()).delivered == 1
         assert b"RFC822.SIZE BODY.PEEK[])" in proxy.transcript.to_server[before:]
+
+
+async def test_newest_messages_that_are_gone_leave_nothing_to_be_careful_about(
+    box: Incoming,
+) -> None:
+    """Somebody deleted them before they were seen: the pass ended well, and the next goes as fast."""
+    box.fill(*(letter(f"m{n}") for n in range(4)))
+    async with box.store() as store:
+        await store.open("INBOX", read_only=False)
+        ids = [one.id async for page in store.newer("") for one in page.summaries]
+        await store.delete(ids[-2:])
+    async with FaultProxy(box.ground.dovecot.imap) as proxy:
+        await through(proxy, box)
+        assert (await box.run()).delivered == 2
+        assert (await box.run()).delivered == 0
+        before = len(proxy.transcript.to_server)
+        box.fill(letter("later"))
+        assert (await box.run()).delivered == 1
+        assert b"RFC822.SIZE BODY.PEEK[])" in proxy.transcript.to_server[before:]
+    assert box.counts() == {"done": 3}

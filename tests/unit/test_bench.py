@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.__main__ import main
 from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, Samples, table
@@ -87,6 +88,35 @@ def test_idling(tmp_path: Path) -> None:
     assert memory.ours[0] < 1000
     assert heard.peer is not None
     assert min(heard.ours[0], heard.peer.values[0]) > 0
+
+
+def test_the_caption_names_every_option_that_is_no_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [
+        "--only",
+        "list",
+        "--runs",
+        "1",
+        "--credentials",
+        "20",
+        "--long",
+        "--mixed",
+        "30",
+        "--messages",
+        "40",
+    ]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    given = "--only list --runs 1 --messages 40 --mixed 30 --credentials 20 --long"
+    assert f'`make bench ARGS="{given}"`, medians of 1 runs' in shown
+    assert "| list 20 credentials, 95th percentile" in shown
+
+
+def test_plots_are_drawn_up_to_a_size(tmp_path: Path) -> None:
+    assert main(["--plots", "--most", "12", "--images", str(tmp_path)]) == 0
+    curves = {path.name: path.read_text().count("<circle") for path in tmp_path.iterdir()}
+    assert curves == {"collect-growth.svg": 3, "idle-growth.svg": 2}
 
 
 def test_a_plot_has_a_curve_for_each_line() -> None:

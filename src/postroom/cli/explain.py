@@ -28,7 +28,7 @@ __all__ = ["app"]
 app = Verbs()
 
 
-@app.verb()
+@app.verb(pasted=True)
 def explain(
     what: Annotated[
         str,
@@ -41,8 +41,8 @@ def explain(
 ) -> None:
     """List the fields of something that can be declared, or say what any error means.
 
-    A pasted error of SMTP, IMAP, POP3, TLS, Entra or Google gets its meaning, the usual
-    cause and what to do. Nothing is sent anywhere.
+    A pasted error of SMTP, IMAP, POP3, TLS, Entra, Graph or Google gets its meaning, the
+    usual cause and what to do. Nothing is sent anywhere.
     """
     if what == "-":
         what = sys.stdin.read(LONGEST).strip()

@@ -30,9 +30,6 @@ SPOOL_SECONDS: Final = 86400.0
 FORGET_ROUNDS: Final = 50
 AT_ONCE: Final = 50
 """Sources that a worker takes in one look."""
-OPENING: Final = 16
-"""Connections to one host that one process opens at the same time; one that is open counts no more.
-A host that does not answer holds up nobody else's."""
 PEEK: Final = 200
 """Sources that are due that a worker looks at, one look."""
 
@@ -42,7 +39,6 @@ class Collecting:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._gates: dict[str, asyncio.Semaphore] = {}  # by the host whose turn it is
 
     async def run(self, name: str, *, progress: Progress | None = None) -> Tally | None:
         """Collect once, here and now.
@@ -191,7 +187,6 @@ class Collecting:
             _let_go(seat, [claim])
             raise
         sink: Sink = source.sink
-        host = claim.row["mailbox"].rpartition(" at ")[2]
         return Watcher(
             self._desk.db,
             claim,
@@ -201,7 +196,6 @@ class Collecting:
             open_store=self._desk.opener.open_store,
             open_spool=Spools(self._desk.data_dir / "spool"),
             naming=called,
-            gate=self._gates.setdefault(host, asyncio.Semaphore(OPENING)),
             progress=progress,
             on_lost=lambda name, error: self._desk.opener.failed(name, "incoming", error),
             owe=seat.owe,

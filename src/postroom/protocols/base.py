@@ -95,6 +95,7 @@ class Features:
     copy: bool = True
     append: bool = True
     search: bool = True
+    sizes: bool = True  # a summary says how large the message is
     push: bool = True
     exact_expunge: bool = True  # UIDPLUS, RFC 4315: delete exactly our messages
     arrivals: bool = False  # what is newer can come with its contents
@@ -342,6 +343,7 @@ class Submission:
     content: Content
     before_data: Callable[[], Awaitable[None]] | None = None
     utf8: bool = False  # needs SMTPUTF8, RFC 6531
+    again: bool = False  # an earlier try may have left something behind (Graph: a draft)
 
 
 @dataclasses.dataclass(slots=True)

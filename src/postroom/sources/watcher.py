@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Row, Tx, write_or_owe
@@ -23,9 +24,6 @@ from postroom.sources.standing import Kept
 
 __all__ = ["Watcher", "give_up", "wait_after"]
 
-OpenStore = Callable[[str], Awaitable[MessageStore]]
-"""Opens the incoming side of a connection by name; raises WireError."""
-
 OnLost = Callable[[str, WireError], Awaitable[None]]
 """Hears of what went wrong on a connection after it was opened."""
 
@@ -34,6 +32,16 @@ LOOK_SECONDS: Final = 1.0
 
 
 _log: Final = logger("sources")
+
+
+class OpenStore(Protocol):
+    """Opens the incoming side of a connection by name; raises WireError.  It is in ``patient`` while
+    others have their turn.
+    """
+
+    def __call__(
+        self, name: str, /, *, patient: Callable[[], AbstractContextManager[None]]
+    ) -> Awaitable[MessageStore]: ...
 
 
 class Watcher:
@@ -54,18 +62,15 @@ class Watcher:
         open_store: OpenStore,
         open_spool: OpenSpool,
         naming: Naming,
-        gate: asyncio.Semaphore | None = None,
         progress: Progress | None = None,
         on_lost: OnLost | None = None,
         owe: Owe | None = None,
     ) -> None:
-        """``gate``: how many may be opening a connection at the same time."""
         self._db = db
         self._claim = claim
         self._source = source
         self._owner = owner
         self._open_store = open_store
-        self._gate = gate or asyncio.Semaphore(1)
         self._on_lost = on_lost
         self._owe = owe
         self._collector = Collector(
@@ -145,12 +150,10 @@ class Watcher:
             if self._store is None:
                 if not self._kept.failing:  # why it fails is to be seen until that is over
                     await self._mark("connecting")
-                with deadline.paused():  # waiting for a turn is not the server's silence
-                    await self._gate.acquire()
-                try:
-                    self._store = await self._open_store(self._source.connection)
-                finally:
-                    self._gate.release()
+                # waiting for a turn is not the server's silence
+                self._store = await self._open_store(
+                    self._source.connection, patient=deadline.paused
+                )
                 deadline.alive()
                 await self._row()
                 if self._changed:  # it may be another mailbox than the one the claim was made for

@@ -34,7 +34,7 @@ FIELDS = {
                "next_certificate mailbox mailboxes authority graph_url",
     "oauth_client": "authority client_id client_secrets private_key* certificate next_private_key* "
                     "next_certificate token_endpoint device_authorization_endpoint "
-                    "authorization_endpoint trust proxy",
+                    "authorization_endpoint revocation_endpoint trust proxy",
     "password": "user_name password*",
     "secret": "value*",
     "certificate": "certificate private_key* passphrase*",
@@ -155,6 +155,11 @@ LINES = [
     ("oauth_client", {"authority": "https://a.example.com", "proxy": "p:1",
                       "token_endpoint": "https://b.example.com:8443/token"},
      {"https://b.example.com:8443;trust=system;proxy=p:1"}),
+    ("oauth_client", {"authority": "https://a.example.com",
+                      "token_endpoint": "https://b.example.com/token",
+                      "revocation_endpoint": "https://c.example.com/revoke"},
+     {"https://b.example.com:443;trust=system;proxy=none",
+      "https://c.example.com:443;trust=system;proxy=none"}),
 ]  # fmt: skip
 
 

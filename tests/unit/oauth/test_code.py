@@ -202,6 +202,14 @@ def test_the_exchange_repeats_the_redirect_and_shows_the_verifier() -> None:
     assert played.result.rotated
 
 
+def test_an_exchange_says_the_scopes_again_where_the_server_wants_them() -> None:
+    """Entra gives no token for a code of its multi-service kind without them (AADSTS28003)."""
+    pending, _ = begun()
+    flow = exchange_code(client(), SERVER, pending, Secret("c-1"), pending.scopes, at=NOW)
+    asked = play(flow, [tokens(refresh_token="rt")]).asked[0]
+    assert fields(asked)["scope"] == " ".join(pending.scopes)
+
+
 def test_a_refused_code_marks_nothing_stored() -> None:
     """T89: ``invalid_grant`` of an exchange is about the code, not about what is stored."""
     pending, _ = begun()

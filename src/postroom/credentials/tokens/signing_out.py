@@ -70,12 +70,12 @@ def _tokens(tx: Tx, kept: Kept, grant: Grant, actor: str) -> list[Secret]:
     """The refresh tokens that open, newest first; none where they may not go to that server."""
     row = rows.find(tx, grant.sign_in)
     found: list[Secret] = []
-    if row is None or grant.token_line not in json.loads(row["destinations"]):
+    if row is None or grant.revocation_line not in json.loads(row["destinations"]):
         return found
     for version in rows.refresh_versions(tx, row["id"]):
         with contextlib.suppress(Unreadable):
             found.append(rows.open_refresh(tx, kept.keyring, row, version))
-    kept.record(tx, actor, "open", grant, line=grant.token_line, purpose="sign out")
+    kept.record(tx, actor, "open", grant, line=grant.revocation_line, purpose="sign out")
     return found
 
 
@@ -85,7 +85,7 @@ async def _revoked(
     def opened(tx: Tx) -> Client:
         if not grant.credential:
             return client_of(grant, None)
-        line = grant.token_line
+        line = grant.revocation_line
         found = kept.store.open(tx, grant.credential, line=line, actor=actor, purpose="sign out")
         return client_of(grant, found.fields, proofs.standing(tx, found.credential.id))
 

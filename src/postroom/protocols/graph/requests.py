@@ -46,6 +46,7 @@ AGAIN: Final = frozenset({429, 503})
 """Statuses that say: the same, later."""
 
 _UNSAID: Final = 2.0  # seconds to wait when the answer does not say how long
+_LONGEST_WAIT: Final = 3600.0  # Exchange says seconds or minutes; every process waits with us
 _STREAM_SECONDS: Final = 3600.0
 _BATCH: Final = 20
 IMMUTABLE: Final = 'IdType="ImmutableId"'
@@ -282,9 +283,9 @@ class Requests:
 
 
 def wait_of(answer: HttpAnswer) -> float:
-    """For how many seconds an answer says to wait."""
+    """For how many seconds an answer says to wait; an hour at most, whatever is written there."""
     said = answer.retry_after()
-    return _UNSAID if said is None else max(said, 0.05)
+    return _UNSAID if said is None else min(max(said, 0.05), _LONGEST_WAIT)
 
 
 def told_later(answer: HttpAnswer | None, step: str, wait: float) -> WireError:
