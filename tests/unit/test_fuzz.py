@@ -45,7 +45,7 @@ def test_what_is_like_it_breaks_nothing(name: str) -> None:
     """T83: the same again at each run (``FAULTS=full`` and ``FAULTS=long``: more of it)."""
     target = fuzz.target(name)
 
-    @settings(max_examples=EXAMPLES, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=EXAMPLES, derandomize=True, database=None)
     @given(like(target))
     def check(data: bytes) -> None:
         target.check(data)

@@ -183,19 +183,15 @@ class CredentialStore:
         type: str | None = None,
         expires_at: Day | EllipsisType = ...,
         rotate_after: Day | EllipsisType = ...,
-        in_use: bool,
     ) -> Credential:
         """Change what stands beside the details; ``...`` and None (for texts) leave it.
 
-        Another type destroys every field of every version; it is refused (``in_use``) while
-        something uses the record.
+        Another type destroys every field of every version; whether it is used is asked above.
         """
         keyring, _ = self._keys()
         row = find(tx, name)
         changed: dict[str, Any] = {}
         if type is not None and type_named(type).type_name != row["type"]:
-            if in_use:
-                raise _type_in_use(row["name"])
             empty_version(tx, keyring, row, type, actor)
             proofs.forget(tx, row["id"])
             changed["type"] = type
@@ -360,14 +356,6 @@ def _name_taken(name: str) -> Refused:
         f"There is a credential {name!r} already (names do not differ by case).",
         code="name_taken",
         hint="Choose another name, or change that one.",
-    )
-
-
-def _type_in_use(name: str) -> Refused:
-    return Refused(
-        f"The type of {name} cannot change while something uses it.",
-        code="in_use",
-        hint=f"See what does: postroom credential usage {name}",
     )
 
 

@@ -167,9 +167,7 @@ async def test_no_other_change_makes_a_version_that_was_put_back_the_known_one(r
     for number in (1, 2, 3):
         await room.login("acme", f"{SECRET}-{number}")
     await room.sql("UPDATE credentials SET version = 1")
-    await room.db.write(
-        lambda tx: room.store.change(tx, "acme", actor=ALICE, description="new", in_use=True)
-    )
+    await room.db.write(lambda tx: room.store.change(tx, "acme", actor=ALICE, description="new"))
     await room.db.write(
         lambda tx: room.store.unreadable(tx, "acme", actor=ALICE, purpose="x", why="y")
     )

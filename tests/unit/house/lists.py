@@ -51,6 +51,7 @@ MAY_REVEAL = {
     "net.http_request": "header fields and bodies are made of it as they are written",
     "net.http_message": "the value of Authorization, or a form, is made of it",
     "net.tls": "the client's key goes into the TLS context",
+    "credentials.types.oneline": "a password of several lines, or with a NUL, is refused",
     "credentials.types.pem": "a private key is read to see that it is one",
     "protocols.imap.commands": "LOGIN is made of it",
     "protocols.pop3.opening": "PASS is made of it",

@@ -191,7 +191,7 @@ FILE = st.builds(
 
 
 @pytest.mark.timeout(1800)
-@settings(max_examples=dose(200, 1_000, 10_000), deadline=None)
+@settings(max_examples=dose(200, 1_000, 10_000))
 @given(
     subject=HEADER,
     from_=PERSON,
@@ -250,7 +250,7 @@ def check_body(message: Message, fields: Any) -> None:
     assert [part.name for part in message.attachments] == [each.name.strip() for each in files]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.sampled_from("a.\r\n \t\0=é—From"), max_size=400))
 def test_bodies_cannot_smuggle_line_ends(text: str) -> None:
     """T70: CR, LF and lone dots of any mix leave as CRLF lines, and come back as the same lines."""

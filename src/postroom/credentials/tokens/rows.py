@@ -97,9 +97,14 @@ def ensure(tx: Tx, grant: Grant, *, now: float) -> Row:
     return row
 
 
-def hurry(tx: Tx, *, now: float) -> None:
-    """Let every sign-in that failed be tried at once."""
-    tx.execute("UPDATE sign_ins SET failures = 0, due_at = :now WHERE failures > 0", now=now)
+def hurry(tx: Tx, *, now: float, sign_in: str | None = None) -> None:
+    """Let a sign-in that failed be tried at once; None: every one."""
+    tx.execute(
+        "UPDATE sign_ins SET failures = 0, due_at = :now "
+        "WHERE failures > 0 AND id = COALESCE(:sign_in, id)",
+        now=now,
+        sign_in=sign_in,
+    )
 
 
 def make_due(tx: Tx, sign_in: str, *, now: float) -> None:
