@@ -232,4 +232,4 @@ async def test_a_list_of_pop3_is_bounded_too() -> None:
             with pytest.raises(WireError):
                 await asyncio.wait_for(anext(store.newer("")), 20)
             store.abandon()
-    assert growth() < 64 * MIB
+    assert growth() < 16 * MIB
