@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.canaries import Canaries
+
 if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.settings import Settings
     from tests.ground import Ground, Pki, User
 
 __all__ = ["configuration", "fresh_user", "ground", "pki", "room", "settings"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every secret of every test is a canary."""
+    config.pluginmanager.register(Canaries(), "canaries")
 
 
 @pytest.hookimpl(wrapper=True)
