@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import os
 import re
+import stat
 import subprocess
 import sys
 import traceback
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -87,8 +89,7 @@ class Watch:
         for place, text in suspects:
             data = text.encode("utf-8", "surrogateescape")
             found.look(f"{place}: {_masked(data, needles)[:300]!r}", data)
-        for path in files:
-            data = path.read_bytes()
+        for path, data in _contents(files):
             if not _is_given(path, data, needles):
                 found.look(f"file: {path}", data)
         return sorted(found.hits)
@@ -121,13 +122,22 @@ def _of_a_key(pem: bytes) -> list[bytes]:
     return [line for line in lines if not any(end in public for end in ends[line])]
 
 
-def _files(folder: Path) -> list[Path]:
-    return [
-        path
-        for top, _, names in os.walk(folder)
-        for name in names
-        if (path := Path(top, name)).is_file() and not path.is_symlink() and path.stat().st_size
-    ]
+def _files(folder: Path) -> dict[Path, int]:
+    """Regular files with their sizes; what goes meanwhile is passed over."""
+    found = {}
+    for top, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                about = (path := Path(top, name)).lstat()
+                if stat.S_ISREG(about.st_mode) and about.st_size:
+                    found[path] = about.st_size
+    return found
+
+
+def _contents(files: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.read_bytes()
 
 
 def _is_given(path: Path, data: bytes, needles: set[bytes]) -> bool:
@@ -141,10 +151,10 @@ def _is_given(path: Path, data: bytes, needles: set[bytes]) -> bool:
     )
 
 
-def _holding(needles: set[bytes], files: list[Path]) -> list[Path]:
-    if sum(path.stat().st_size for path in files) * len(needles) > _MUCH:
+def _holding(needles: set[bytes], files: dict[Path, int]) -> list[Path]:
+    if sum(files.values()) * len(needles) > _MUCH:
         return holding(needles, files)
-    return [path for path in files if _any(needles, path.read_bytes())]
+    return [path for path, data in _contents(files) if _any(needles, data)]
 
 
 def _masked(data: bytes, needles: set[bytes]) -> bytes:
