@@ -8,8 +8,9 @@ export PYTHON
 BIN := .venv/bin
 PY := $(BIN)/python
 STEP := scripts/step
-# Two workers: the tests wait for servers more than they compute.
-PYTEST := $(PY) -m pytest -q -rs -n 2 --dist loadfile
+PYTEST := $(PY) -m pytest -q -rs --dist loadfile -n
+# What waits for servers more than it computes: three workers on two cores.
+WAITS := 3
 CHECKS := format lint types floors
 FIGURES := gauges
 TESTS := unit wire journeys faults
@@ -51,16 +52,16 @@ gauges: .dev
 	@$(STEP) gauges $(PY) -m tests.unit.house
 
 unit: .dev ## pure rooms and gauges (no servers)
-	@$(STEP) unit $(PYTEST) tests/unit
+	@$(STEP) unit $(PYTEST) 2 tests/unit
 
 wire: .dev ## the wires against real servers on loopback
-	@$(STEP) wire $(PYTEST) tests/wire
+	@$(STEP) wire $(PYTEST) $(WAITS) tests/wire
 
 journeys: .dev ## what a person does, from end to end
-	@$(STEP) journeys $(PYTEST) tests/journeys
+	@$(STEP) journeys $(PYTEST) $(WAITS) tests/journeys
 
 faults: .dev ## processes killed, frozen, cut off: the full dose (make test: a tenth; FAULTS=long: a night)
-	@FAULTS=$${FAULTS:-full} $(STEP) faults $(PYTEST) tests/faults
+	@FAULTS=$${FAULTS:-full} $(STEP) faults $(PYTEST) $(WAITS) tests/faults
 
 bench: .dev ## the numbers beside their peers (minutes; a quiet machine)
 	@$(PY) -m tests.bench $(ARGS)

@@ -17,7 +17,7 @@ from docs.providers import presets_page, refusals_page, registering_page
 from docs.verbs import cli_page, exits
 from postroom.errors import CODES
 from postroom.fields import Described, Fields, describe, model_of
-from postroom.operations.declared import about_type, credential_types, nouns, sinks
+from postroom.operations.declared import about_sink, about_type, credential_types, nouns, sinks
 
 __all__ = ["HERE", "main", "pages"]
 
@@ -30,10 +30,6 @@ _ABOUT = {
     "and what becomes of them on the server.",
     "service": "A service says how messages are sent over a connection: queue, rate, retries, and "
     "who may be the sender.",
-    "directory": "One file a message: `FOLDER/UIDVALIDITY-UID.eml`, the exact bytes. Taking a "
-    "message twice gives the same file. Nothing is replaced: where another mailbox's message has the "
-    "name, it is `UIDVALIDITY-UID~STORE.eml`, with 8 digits for the mailbox.",
-    "maildir": "`tmp`, `new` and `cur`, as any mail program reads them.",
 }
 
 
@@ -186,7 +182,8 @@ def _credential(name: str, model: type[Fields]) -> str:
 def _sinks() -> str:
     parts = []
     for name, model in sinks().items():
-        parts += [f"## {name}", _ABOUT[name], _fields(model)]
+        about, twice, told = about_sink(name)
+        parts += [f"## {name}", about, f"Twice: `{twice}`. {told}", _fields(model)]
     return page("Sinks: where collected messages go", *parts)
 
 

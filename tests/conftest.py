@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.canaries import Canaries
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from tests.ground import Ground, Pki, User
 
 __all__ = ["configuration", "fresh_user", "ground", "pki", "room", "settings"]
+
+# a busy machine is no failure: no example is timed
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("untimed")
+
+
+# how long an example takes on a busy machine says nothing of what is tested
+hypothesis.settings.register_profile(
+    "postroom", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("postroom")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -97,7 +97,7 @@ class Worker:
                 watcher = await self._room.collecting.watcher(claim)
             except Exception as error:
                 seat = await self._room.desk.seat()
-                await give_up(self._room.desk.db, claim, _told(error), owe=seat.owe)
+                await give_up(self._room.desk.db, claim, error, owe=seat.owe)
                 raise
             await watcher.watch(linger=False)
         except PostroomError as error:
@@ -197,10 +197,3 @@ class Worker:
                 await self._room.audit.checkpoint()
             except PostroomError as error:
                 _log.warning("audit: %s", error)
-
-
-def _told(error: Exception) -> PostroomError:
-    """What stands on a source that cannot be watched; the words of a mistake of ours are for the log."""
-    if isinstance(error, PostroomError):
-        return error
-    return PostroomError("Postroom made a mistake with this source.", hint="Its log says which.")

@@ -15,10 +15,10 @@ from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, table
 from tests.bench.idling import idling
 from tests.bench.listing import listing
-from tests.bench.plots import plots
+from tests.bench.plots import IMAGES, plots
 from tests.bench.polling import polling
 from tests.bench.resolving import resolving
-from tests.bench.rooms import ROOT, Scratch
+from tests.bench.rooms import ROOT, Scratch, compiled
 from tests.bench.sending import sending
 from tests.bench.starting import starting
 from tests.bench.tokens import tokens
@@ -35,12 +35,13 @@ PARTS = ("collect", "wires", "poll", "idle", "send", "resolve", "list", "claim",
 def main(argv: list[str] | None = None) -> int:
     """Measure, print the table, and with --write put it into docs/performance.md."""
     given = _arguments(argv)
+    compiled()
     figures: list[Figure] = []
     tmpfs, disk = Scratch(given.tmpfs, at_once=True), Scratch(given.disk, at_once=False)
     parts = _parts(given, tmpfs, disk)
     try:
         if given.plots:
-            plots(tmpfs, _say)
+            plots(tmpfs, _say, most=given.most, into=given.images)
             return 0
         for part in given.only or PARTS:
             figures += parts[part]()
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=PARTS, help="one part; several times")
     parser.add_argument("--runs", type=int, default=3)
@@ -78,9 +79,18 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
     parser.add_argument("--long", action="store_true", help="10,000 mixed, 10,000 in IDLE")
     parser.add_argument("--plots", action="store_true", help="only draw growth, into docs/images")
+    parser.add_argument("--most", type=int, default=50_000, help="the largest size of the plots")
+    parser.add_argument("--images", type=Path, default=IMAGES, help="where the plots go")
+    return parser
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = _parser()
     given = parser.parse_args(argv)
-    if given.long:
-        given.mixed = given.idle = 10_000
+    given.command = _command(given, parser)
+    for name in ("mixed", "idle") if given.long else ():
+        if getattr(given, name) == parser.get_default(name):
+            setattr(given, name, 10_000)
     if given.write and (given.only or given.runs < 3):
         parser.error("--write wants every part and at least 3 runs")
     return given
@@ -112,12 +122,21 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _command(given: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
+    """What to type for the same: every option that changes what is measured."""
+    words = []
+    for name, value in vars(given).items():
+        if value == parser.get_default(name) or isinstance(value, Path):
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words.append(f"--{name}" if one is True else f"--{name} {one}")
+    return "make bench" + (f' ARGS="{" ".join(words)}"' if words else "")
+
+
 def _caption(given: argparse.Namespace) -> str:
     """The command, the machine in words and the day."""
-    words = [f"--{name}" for name in ("long", "write") if getattr(given, name)]
-    command = "make bench" + (f' ARGS="{" ".join(words)}"' if words else "")
     return (
-        f"`{command}`, medians of {given.runs} runs, {dt.datetime.now(dt.UTC):%Y-%m-%d}: "
+        f"`{given.command}`, medians of {given.runs} runs, {dt.datetime.now(dt.UTC):%Y-%m-%d}: "
         f"{os.cpu_count()} shared cores, {_system()}, Python {sys.version.split()[0]}."
     )
 

@@ -33,16 +33,23 @@ class Line:
     points: Sequence[tuple[float, float]]
 
 
-def plots(tmpfs: Scratch, say: Say, *, most: int = 50_000) -> list[Path]:
-    """Measure and draw; sizes above ``most`` are left out.  Gives the files."""
-    return [_growing_folder(tmpfs, say, most), _growing_room(tmpfs, say, most)]
+def plots(tmpfs: Scratch, say: Say, *, most: int = 50_000, into: Path = IMAGES) -> list[Path]:
+    """Measure and draw, up to the size ``most``.  Gives the files, which lie in ``into``."""
+    into.mkdir(parents=True, exist_ok=True)
+    return [_growing_folder(tmpfs, say, most, into), _growing_room(tmpfs, say, most, into)]
 
 
-def _growing_folder(tmpfs: Scratch, say: Say, most: int) -> Path:
+def _up_to(most: int, sizes: Sequence[int]) -> list[int]:
+    """Those below ``most``, and that one or the largest."""
+    largest = min(most, sizes[-1])
+    return [*(size for size in sizes if size < largest), largest]
+
+
+def _growing_folder(tmpfs: Scratch, say: Say, most: int, into: Path) -> Path:
     ours: list[tuple[float, float]] = []
     raw: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
-    for count in (size for size in _MESSAGES if size <= most):
+    for count in _up_to(most, _MESSAGES):
         with Ground() as ground:  # a new one each time: to remove all of them at once takes long
             port, user = ground.dovecot.imap, ground.user()
             who = (user.address, user.password)
@@ -57,21 +64,21 @@ def _growing_folder(tmpfs: Scratch, say: Say, most: int) -> Path:
                 theirs.append((count, peers.mbsync(base, port, *who, fsync=False, count=count)))
         say(f"plot: {count:,} messages, {ours[-1][1]:.2f} s")
     lines = [Line("Postroom", ours), Line("mbsync, FSync no", theirs), Line("raw socket", raw)]
-    path = IMAGES / "collect-growth.svg"
+    path = into / "collect-growth.svg"
     title = "Collecting a folder of small messages, tmpfs"
     path.write_text(draw(title, "messages in the folder", "seconds", lines), "utf-8")
     return path
 
 
-def _growing_room(tmpfs: Scratch, say: Say, most: int) -> Path:
+def _growing_room(tmpfs: Scratch, say: Say, most: int, into: Path) -> Path:
     memory: list[tuple[float, float]] = []
     with tmpfs.new() as base:
         pki = make_pki(base / "pki")
-        for count in (size for size in _CONNECTIONS if size <= most):
+        for count in _up_to(most, _CONNECTIONS):
             each = sitting(pki, count)["each_kb"]
             memory.append((count, each * count / 1024))
             say(f"plot: {count:,} connections, {each:.1f} KB each")
-    path = IMAGES / "idle-growth.svg"
+    path = into / "idle-growth.svg"
     lines = [Line("Postroom, above one connection", memory)]
     title = "Memory of idle TLS connections"
     path.write_text(draw(title, "connections", "megabytes", lines), "utf-8")

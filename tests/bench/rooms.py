@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import compileall
 import contextlib
 import dataclasses
 import json
@@ -25,6 +26,7 @@ __all__ = [
     "Place",
     "Scratch",
     "collecting_room",
+    "compiled",
     "listing_room",
     "resolving_room",
     "sending_room",
@@ -174,6 +176,15 @@ def resolving_room(place: Place) -> None:
         await room.close()
 
     asyncio.run(make())
+
+
+def compiled() -> None:
+    """Keep the byte code of the package beside it, as installing it would.
+
+    Where ``PYTHONDONTWRITEBYTECODE`` is set every process compiles what was changed last anew, and
+    a command takes half as long again.
+    """
+    compileall.compile_dir(ROOT / "src", quiet=2)
 
 
 def work(place: Place, task: str, **values: Any) -> dict[str, float]:

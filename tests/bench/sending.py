@@ -46,6 +46,7 @@ def sending(count: int, size: int, runs: int, disk: Scratch, say: Say) -> list[F
             f"{one[-1]:,.0f}/s and {many[-1]:,.0f}/s, smtplib {composed[-1]:,.0f}/s "
             f"and {ready[-1]:,.0f}/s, "
             f"smtp-source {source[-1]:,.0f}/s, aiosmtplib {pooled[-1]:,.0f}/s"
+            + (f", Nodemailer {node[-1]:,.0f}/s" if node else "")
         )
     if not node:
         say(f"Nodemailer is not measured: npm install --prefix {clients.NODE} nodemailer")

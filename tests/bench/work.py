@@ -1,15 +1,13 @@
 """One task in a fresh process: ``python -m tests.bench.work TASK --room R --kek K --values JSON``.
 
-It prints what it measured as JSON.  With ``BENCH_PROFILE=FILE`` the task runs under cProfile.
+It prints what it measured as JSON.  ``BENCH_PROFILE`` watches it: :mod:`tests.bench.profiling`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import cProfile
 import json
-import os
 import re
 import statistics
 import time
@@ -25,6 +23,7 @@ from postroom.mail import Draft
 from postroom.operations.drafts import draft_of
 from postroom.protocols import imap, pop3, smtp
 from postroom.settings import settings_of
+from tests.bench.profiling import profiled
 
 __all__ = ["TASKS", "main"]
 
@@ -189,15 +188,9 @@ TASKS: dict[str, Callable[..., Awaitable[Found]]] = {
 
 async def _run(task: str, room: str, kek: str, values: dict[str, Any]) -> Found:
     opened = await open_room(settings_of(room=room, kek=kek))
-    profile = cProfile.Profile() if "BENCH_PROFILE" in os.environ else None
     try:
-        if profile is not None:
-            profile.enable()
         return await TASKS[task](opened, **values)
     finally:
-        if profile is not None:
-            profile.disable()
-            profile.dump_stats(os.environ["BENCH_PROFILE"])
         await opened.close()
 
 
@@ -209,7 +202,9 @@ def main() -> None:
     parser.add_argument("--kek", required=True)
     parser.add_argument("--values", type=json.loads, default={})
     given = parser.parse_args()
-    print(json.dumps(asyncio.run(_run(given.task, given.room, given.kek, given.values))))
+    with profiled(given.task):
+        found = asyncio.run(_run(given.task, given.room, given.kek, given.values))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

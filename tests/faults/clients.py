@@ -110,7 +110,7 @@ async def rotations(pen: Pen, room: str, kek: str, seed: str) -> None:
         name = f"c{number}-{seed}"
         await _write(found, pen, name, f"the secret of {name}", new=True)
     for _ in range(3):
-        terms = found.keys.kek.keyring().terms
+        terms = found.keys._start.opened().terms
         await rotate(found.desk, terms, [terms.kek], batch=2)
     await found.close()
 
@@ -118,7 +118,7 @@ async def rotations(pen: Pen, room: str, kek: str, seed: str) -> None:
 async def another_kek(pen: Pen, room: str, kek: str, second: str) -> None:
     """Let a second key open the room, and the first no more."""
     found = await opened(room, kek)
-    first = found.keys.kek.keyring().kek_id
+    first = found.keys._start.opened().kek_id
     await found.keys.kek.add(second, make=True)
     await found.close()
     found = await opened(room, second)
@@ -260,6 +260,6 @@ async def rotator(pen: Pen, room: str, kek: str) -> None:
     """Rotate the vault key without end, in small batches, saying ``rotated`` each time."""
     found = await opened(room, kek)
     while True:
-        terms = found.keys.kek.keyring().terms
+        terms = found.keys._start.opened().terms
         await rotate(found.desk, terms, [terms.kek], batch=3)
         print("rotated", flush=True)

@@ -39,6 +39,8 @@ __all__ = [
     "poisoned",
 ]
 
+KINDS: Final = ("directory", "maildir")
+"""The sinks that are collected into."""
 COUNT: Final = 24
 _SMALL: Final = 8
 """Messages in a page and in a batch: so that there are several of each."""
@@ -148,7 +150,7 @@ async def _killed_at(spots: Sequence[str], order: str, stage: Stage, mutant: str
         for number, spot in enumerate([*spots] * dose(1, 3, 20)):
             if wrong and mutant:
                 break
-            kind = ("directory", "maildir")[number % 2]
+            kind = KINDS[number % len(KINDS)]
             name, sink = f"spot-{number}", stage.path / f"spot-{number}"
             sent = [letter(f"m{n}", size=n * 40) for n in range(COUNT)]
             box.fill(*sent, folder=name)
@@ -179,7 +181,7 @@ async def killed_at_random(stage: Stage, mutant: str = "") -> list[str]:
     async with mailbox(stage) as box:
         wrong: list[str] = []
         for number in range(dose(1, 10, 100)):
-            kind = ("directory", "maildir")[number % 2]
+            kind = KINDS[number % len(KINDS)]
             name, sink = f"random-{number}", stage.path / f"random-{number}"
             sent = [letter(f"m{n}", size=2_000) for n in range(count)]
             box.fill(*sent, folder=name)
@@ -274,7 +276,7 @@ async def durable_before_recorded(stage: Stage, mutant: str = "") -> list[str]:
     wrong: list[str] = []
     async with mailbox(stage) as box:
         box.fill(*(letter(f"m{n}") for n in range(COUNT)))
-        for kind in ("directory", "maildir"):
+        for kind in KINDS:
             sink = stage.path / kind
             await box.source(kind, sink={"type": kind, "path": str(sink)})
             with Victim(_WATCHED, *stage.where, kind, mutant=mutant) as victim:

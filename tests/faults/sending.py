@@ -158,7 +158,7 @@ async def _killed(
 ) -> AsyncIterator[_Killing]:
     async with posting(stage) as post:
         async with FaultProxy(post.ground.postfix.plain, record=False) as proxy:
-            await post.through(proxy, on_ambiguous=policy)
+            await post.through(proxy, on_ambiguous=policy, queue_size=100_000)
             if policy == "resend":  # nowhere to look, so what is in doubt is sent again
                 side = {"incoming": {"protocol": "none"}}
                 await post.room.connections.set("acme", side, rebind=True)

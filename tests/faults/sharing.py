@@ -117,15 +117,21 @@ async def shop(stage: Stage, count: int) -> AsyncIterator[Shop]:
         await room.close()
 
 
-def multiply(stage: Stage, count: int) -> None:
-    """Let one source be ``count`` sources that differ by name alone, all of them due."""
+def multiply(stage: Stage, table: str, count: int, *, due: bool = False, **fields: str) -> None:
+    """Let the one row of a table be ``count`` rows that differ by name alone: s0, s1, ...
+
+    ``due``: each is due, one after the other; ``fields`` are settings in which ``{}`` is the number.
+    """
     with contextlib.closing(stage.sql()) as sql, sql:
-        [row] = sql.execute("SELECT * FROM sources").fetchall()
+        [row] = sql.execute(f"SELECT * FROM {table}").fetchall()
         names = list(row.keys())
-        sql.execute("DELETE FROM sources")
-        text = f"INSERT INTO sources VALUES ({','.join('?' * len(names))})"
+        sql.execute(f"DELETE FROM {table}")
+        text = f"INSERT INTO {table} VALUES ({','.join('?' * len(names))})"
         for number in range(count):
             name = f"s{number}"
-            body = json.dumps(json.loads(row["body"]) | {"name": name})
-            own = {"id": name, "name": name, "name_key": name, "body": body, "due_at": number}
+            said = {field: each.format(number) for field, each in fields.items()}
+            body = json.dumps(json.loads(row["body"]) | {"name": name} | said)
+            own: dict[str, Any] = {"id": name, "name": name, "name_key": name, "body": body}
+            if due:
+                own["due_at"] = number
             sql.execute(text, tuple((dict(row) | own).values()))

@@ -12,7 +12,7 @@ from postroom.db.claims import LEASE_SECONDS
 from postroom.services.outbox import Item
 from tests.faults import claiming, points
 from tests.faults.children import until_frozen, until_said
-from tests.faults.dose import minutes
+from tests.faults.dose import dose, minutes
 from tests.faults.sharing import Shop, shop
 from tests.faults.stage import Stage
 from tests.journeys.incoming import soon
@@ -116,7 +116,10 @@ def _sent(item: Item) -> tuple[Any, ...]:
     return item.state, item.attempts, item.reason, item.recipients
 
 
+@pytest.mark.parametrize("run", range(dose(1, 3, 3)))
 @pytest.mark.parametrize(("name", "spot"), points.CLAIMING.items())
-async def test_killed_at_a_named_point_of_a_claim(stage: Stage, name: str, spot: str) -> None:
+async def test_killed_at_a_named_point_of_a_claim(
+    stage: Stage, name: str, spot: str, run: int
+) -> None:
     """F2: every row is settled exactly once, whoever does it."""
     assert await claiming.killed_at(stage, spot) == []

@@ -22,7 +22,7 @@ from tests.ground.proxy import FaultProxy
 from tests.ground.wire import How
 from tests.journeys.incoming import Incoming, letter
 
-pytestmark = pytest.mark.timeout(minutes(2, 20, 60))
+pytestmark = pytest.mark.timeout(minutes(2, 45, 90))
 COUNT: Final = 200
 SYNC: Final = dose(80, 200, 200)
 """Messages of the sync that is cut behind every line."""

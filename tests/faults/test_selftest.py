@@ -10,7 +10,7 @@ from tests.faults.dose import minutes
 from tests.faults.mutants import MUTANTS
 from tests.faults.stage import Stage
 
-pytestmark = pytest.mark.timeout(minutes(3, 15, 60))
+pytestmark = pytest.mark.timeout(minutes(3, 30, 90))
 
 
 @pytest.mark.parametrize("name", MUTANTS)

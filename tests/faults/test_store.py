@@ -9,6 +9,8 @@ from tests.faults.dose import dose, minutes
 from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.timeout(minutes(3, 15, 300))
+AGAIN = pytest.mark.parametrize("run", range(dose(1, 3, 3)))
+"""What reaches a point once is killed there again, in a room of its own."""
 
 
 async def test_no_acknowledged_change_is_lost_to_a_kill_at_any_time(stage: Stage) -> None:
@@ -37,14 +39,18 @@ async def test_killed_at_a_named_point_of_a_rotation(stage: Stage, name: str, sp
     assert await storing.killed_at(stage, "rotations", spot) == []
 
 
+@AGAIN
 @pytest.mark.parametrize(("name", "spot"), points.KEKS.items())
-async def test_killed_while_one_kek_follows_another(stage: Stage, name: str, spot: str) -> None:
+async def test_killed_while_one_kek_follows_another(
+    stage: Stage, name: str, spot: str, run: int
+) -> None:
     """F2, F6: some key always opens the room, and nothing has to be mended by hand."""
     assert await storing.killed_between_keks(stage, spot) == []
 
 
+@AGAIN
 @pytest.mark.parametrize(("name", "spot"), points.FIRST_RUN.items())
-async def test_killed_while_the_room_is_made(stage: Stage, name: str, spot: str) -> None:
+async def test_killed_while_the_room_is_made(stage: Stage, name: str, spot: str, run: int) -> None:
     """F2: ``init`` said again makes the room; a key that was written is never written over."""
     assert await storing.killed_beginning(stage, spot) == []
 

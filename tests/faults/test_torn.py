@@ -14,7 +14,7 @@ from tests.faults.clients import opening
 from tests.faults.dose import dose, minutes
 from tests.faults.stage import Stage
 
-pytestmark = pytest.mark.timeout(minutes(3, 15, 15))
+pytestmark = pytest.mark.timeout(minutes(3, 45, 45))
 
 COMMITS = dose(2, 50, 50)
 """In one log; with more, SQLite would begin to move it into the database."""

@@ -38,6 +38,7 @@ UPLOAD_KEY = "authtoken=canary-upload-key"
 """What an upload address ends with: it is all that its owner needs."""
 
 _LARGEST = 4 * 1024 * 1024  # of a request
+_MESSAGE_ID = re.compile(rb"^Message-ID:.*\r\n", re.IGNORECASE | re.MULTILINE)
 _FILTERS = re.compile(
     r"(?P<key>isRead|isDraft|receivedDateTime|internetMessageId|flag/flagStatus) "
     r"(?P<op>eq|ne|ge|gt|lt|le) (?P<value>true|false|'(?:[^']|'')*'|[0-9T:.Z-]+)"
@@ -115,6 +116,10 @@ class Api:
         self.rests: dict[str, tuple[list[dict[str, Any]], dict[str, str]]] = {}
         self.uploads: dict[str, _Upload] = {}
         self.may_send_as: set[tuple[str, str]] = set()
+        # delta promises no order, and may give fewer in a page than were asked for
+        self.newest_first = False
+        self.largest_page = 1000
+        self.own_ids = False  # a draft of MIME gets a Message-ID of the server's
         self._numbers = itertools.count(1)
 
     def answer(self, asked: Asked) -> Answer:
@@ -250,9 +255,11 @@ class Api:
                 before = self.snapshots[token]
             items = {item.id: item for item in box.items(name)}
             now = {i: f"{items[i].flags}{self.categories.get(i, [])}" for i in items}
-            rows = [self._shown(items[i], asked) for i in items if before.get(i) != now[i]]
+            changed = [i for i in items if before.get(i) != now[i]]
+            changed = changed[::-1] if self.newest_first else changed
+            rows = [self._shown(items[i], asked) for i in changed]
             rows += [{"id": i, "@removed": {"reason": "deleted"}} for i in before if i not in items]
-        most = _page_size(asked)
+        most = min(_page_size(asked), self.largest_page)
         token, link = f"t{next(self._numbers)}", "@odata.nextLink"
         if rows[most:]:
             self.rests[token] = (rows[most:], now)
@@ -267,6 +274,8 @@ class Api:
         draft = Draft()
         if asked.headers.get("content-type", "").startswith("text/plain"):
             draft.mime, content = True, _mime(asked)
+            if self.own_ids:
+                content = _MESSAGE_ID.sub(b"Message-ID: <of-its-own@graph.test>\r\n", content)
         else:
             draft.said = _properties(asked, CREATABLE)
             for each in draft.said.pop("attachments", []):
@@ -296,6 +305,9 @@ class Api:
             self.categories[mid] = said["categories"]
         if mid in self.drafts:
             self.drafts[mid].said |= said
+        if "internetMessageId" in said:
+            own = b"Message-ID: " + said["internetMessageId"].encode() + b"\r\n"
+            box.replace(item, _MESSAGE_ID.sub(own, item.content(), count=1))
         item = box.mark(item, letters)
         return _json(200, self._shown(item, asked, set()))
 

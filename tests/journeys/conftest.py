@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postroom.app import Room
+from postroom.app import Room, open_room
 from postroom.cli import main
 from postroom.secret import Secret
 from postroom.settings import Settings
@@ -61,27 +62,16 @@ def wired(cli: Cli, ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A fresh user with the connection ``acme``, the source ``orders-in``, the service ``orders-out``."""
     user = ground.user()
     monkeypatch.setenv("ACME_PASSWORD", user.password)
-    steps = (
-        ("credential", "add", "ground-ca", "--type", "trusted_certificate",
-         "--certificate-from-file", str(ground.pki.ca)),
-        ("credential", "add", "acme-login", "--type", "password", "--user-name", user.address,
-         "--password-from-env", "ACME_PASSWORD"),
-        ("connection", "add", "acme",
-         "--set", "incoming.protocol=imap", "--set", "incoming.host=127.0.0.1",
-         "--set", f"incoming.port={ground.dovecot.imaps}", "--set", "incoming.trust=ground-ca",
-         "--set", "incoming.security=tls",
-         "--set", "incoming.auth={type: secret, credential: acme-login}",
-         "--set", "outgoing.protocol=smtp", "--set", "outgoing.host=127.0.0.1",
-         "--set", f"outgoing.port={ground.postfix.submission}",
-         "--set", "outgoing.security=starttls", "--set", "outgoing.trust=ground-ca",
-         "--set", "outgoing.auth={type: secret, credential: acme-login}"),
-        ("source", "add", "orders-in", "--connection", "acme", "--set", "sink.type=directory",
-         "--set", f"sink.path={tmp_path / 'orders'}"),
-        ("service", "add", "orders-out", "--connection", "acme"),
-    )  # fmt: skip
-    for step in steps:
-        answer = cli(*step)
-        assert answer.status == 0, answer.err
+
+    async def wire() -> None:
+        room = await open_room(cli.settings)
+        await connect(room, ground, user)
+        sink = {"type": "directory", "path": str(tmp_path / "orders")}
+        await room.sources.add({"name": "orders-in", "connection": "acme", "sink": sink})
+        await room.services.add({"name": "orders-out", "connection": "acme"})
+        await room.close()
+
+    asyncio.run(wire())
     return user
 
 

@@ -35,7 +35,7 @@ def letter(subject: str, sender: str = "ada@partner.example", size: int = 0) -> 
     return (head + "\r\n" + body * (size // 72 + 1)).encode()
 
 
-async def soon(check: Callable[[], bool], *, seconds: float = 3.0) -> None:
+async def soon(check: Callable[[], bool], *, seconds: float = 20.0) -> None:
     """Wait until it is so; AssertionError after that many seconds."""
     end = monotonic() + seconds
     while not check():

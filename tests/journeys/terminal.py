@@ -64,6 +64,10 @@ class Terminal:
         while text not in self.seen:
             assert self._more(deadline), f"{text!r} did not appear: {self.seen}"
 
+    def until_more(self) -> None:
+        """Wait until anything more has appeared."""
+        assert self._more(time.monotonic() + PATIENCE), f"that was the end: {self.seen}"
+
     def type(self, text: str) -> None:
         """Type a line."""
         os.write(self._ours, text.encode() + b"\n")

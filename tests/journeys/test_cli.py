@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,9 +128,9 @@ async def test_what_is_told_of_a_pass_grows_with_what_arrives(
     await account.source(tmp_path / "orders")
     told: list[tuple[int, int, int]] = []
     await account.room.collecting.run(
-        "orders-in", progress=lambda tally: told.append((tally.read, tally.listed, tally.delivered))
+        "orders-in", progress=lambda tally: told.append((tally.read, tally.total, tally.delivered))
     )
-    assert any(0 < read < 300 and not delivered for read, _, delivered in told)
+    assert any(0 < read < total == 300 and not delivered for read, total, delivered in told)
     assert told[-1] == (300, 300, 300)
     assert told == sorted(told)
 
@@ -143,6 +144,20 @@ def test_watching_ends_when_it_is_asked_to(mail: Cli, screen: Any, end: str) -> 
     assert "Stopped." in watch.seen
     assert "Traceback" not in watch.seen
     assert mail("source", "ledger", "orders-in", "--json").json["items"][0]["state"] == "done"
+
+
+def test_watching_tells_what_is_new_each_time(
+    cli: Cli, wired: User, ground: Any, screen: Any
+) -> None:
+    """Not the sum of the pass so far: large messages are handed over in several batches."""
+    ground.dovecot.fill(wired, [letter(f"{n}", size=3_000_000) for n in range(7)])
+    with screen("source", "watch", "orders-in") as watch:
+        while (told := sum(map(int, re.findall(r"^(\d+) delivered$", watch.seen, re.M)))) < 7:
+            watch.until_more()
+        watch.interrupt()
+        watch.end()
+    assert told == 7
+    assert watch.seen.count(" delivered\n") > 1
 
 
 def test_tables_fit_a_terminal(mail: Cli, screen: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
 import logging
@@ -19,7 +18,7 @@ from postroom.secret import Secret
 from tests.ground import Client, Ground, User
 from tests.ground.oauth import OUTLOOK
 from tests.journeys.conftest import Cli
-from tests.journeys.oauth import approving, connect, register
+from tests.journeys.oauth import approving, connect, expire, register
 
 ONE, TWO = "value-of-the-first-secret-0001", "value-of-the-second-secret-0002"
 
@@ -131,7 +130,7 @@ async def test_a_current_one_that_is_refused_falls_back_once_and_is_reported(
     await _sign_in_anew(room)
     assert (await room.client_secrets.add("app", Secret(TWO), "two")).proven
     ground.oauth.change(client, secrets=[ONE])
-    await asyncio.sleep(1)
+    await expire(room)
     with caplog.at_level(logging.WARNING):
         await _sign_in_anew(room)
     assert await _states(room) == {"one": "current", "two": "refused"}
@@ -144,7 +143,7 @@ async def test_a_current_one_that_is_refused_falls_back_once_and_is_reported(
     assert listed["warnings"] == shown["warnings"]
     # once: the refused one is not shown again while the other works
     before = len(ground.oauth.seen(client))
-    await asyncio.sleep(1)
+    await expire(room)
     await _sign_in_anew(room)
     assert [one["status"] for one in ground.oauth.seen(client)[before:]] == [200]
 

@@ -15,6 +15,7 @@ from postroom.connections.open import Opener
 from postroom.connections.store import last_use
 from postroom.net.names import host_and_port
 from postroom.protocols.base import Limits
+from postroom.variables.store import allow_environment
 from tests.ground import Ground, User
 from tests.unit.connections.rooms import ACTOR, SmallRoom, open_small_room
 
@@ -279,3 +280,16 @@ async def test_an_smtp_credential(room: SmallRoom, ground: Ground, fresh_user: U
     shown = report.as_json()
     assert shown["credential"] == "mailer"
     assert fresh_user.password not in str(shown)
+
+
+@pytest.mark.parametrize("place", ["incoming", "outgoing"])
+async def test_what_is_wrong_with_our_own_words_is_told_at_its_step(
+    room: SmallRoom, ground: Ground, place: str
+) -> None:
+    """A user name that no sign-in can carry: the connection is there by then, and the step says so."""
+    await room.db.write(lambda tx: allow_environment(tx, "WHO"))
+    room.environ["WHO"] = "ann\udc80"  # a byte that is no UTF-8
+    side = _side("smtp", ground.postfix.smtps, "tls", user="${env:WHO}") if place == "outgoing" else (
+        _side("imap", ground.dovecot.imaps, "tls", user="${env:WHO}"))  # fmt: skip
+    report = await _test(room, **side)
+    assert _failed(report) == ("sign-in", "invalid_value")

@@ -217,3 +217,10 @@ async def test_graph_says_what_its_token_lacks(
     facts = await room.guides.facts("acme")
     assert (facts["provider"], facts["wires"]) == ("microsoft", ("graph",))
     assert facts["mailboxes"] == (fresh_user.address,)
+    other = ground.user().address
+    await room.connections.set("acme", {"allowed_senders": [other]})
+    denied = await room.connections.test("acme", send_to=other, from_=other)
+    told = _told(_side(denied, "outgoing"))
+    assert "Grant it Send As on that mailbox" in told
+    assert "can take an hour" in told
+    assert "Check the address" not in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from postroom.services import service as services
 from postroom.services.outbox import Parcel
 from postroom.services.service import Service
 from postroom.sinks import Delivery
-from postroom.sources import ledger
+from postroom.sources import erasing, ledger
 from postroom.sources import store as sources
 from postroom.sources.ledger import Read, Seen
 from tests.child import Child
@@ -135,6 +136,25 @@ def test_nothing_of_the_person_is_left_in_the_room(
     assert cli("audit", "verify").status == 0
     again = cli("erase", person, "--yes")
     assert (again.status, "keeps nothing" in again.out) == (0, True)
+
+
+def test_who_is_stopped_in_between_is_on_record(
+    cli: Cli, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written down before anything goes: the first part is gone, and somebody did that."""
+
+    def killed(*given: Any, **named: Any) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as here:
+        here.setattr(erasing, "erase", killed)
+        assert cli("erase", person, "--yes").status != 0
+    assert len(cli("outbox", "list", "--json").json["items"]) < 4
+    [row] = cli("audit", "list", "--action", "erase", "--json").json["items"]
+    assert row["detail"] == {"outbox": 3, "ledger": 2, "sentences": 0}
+    assert cli("erase", person, "--yes").status == 0
+    rows = cli("audit", "list", "--action", "erase", "--json").json["items"]
+    assert sorted(one["detail"]["outbox"] for one in rows) == [0, 3]
 
 
 def test_a_key_of_a_send_is_remembered_all_the_same(cli: Cli, person: str, friend: str) -> None:

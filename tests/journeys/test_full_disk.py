@@ -152,3 +152,21 @@ def test_a_disk_that_fills_while_many_are_cancelled_says_how_far_it_came(
     left = 6 - int(told[1])
     assert left > 0
     assert kept(*words, "--json").json["cancelled"] == left
+
+
+def test_a_head_that_does_not_fit_leaves_no_file(kept: Cli, disk: Path, tmp_path: Path) -> None:
+    """A broken one would stand in the way of the next, and be taken for a copy that is kept."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(small)]
+    assert subprocess.run(mount, check=False).returncode == 0
+    try:
+        filling = fill(small)
+        answer = kept("audit", "heads", "--to", str(small / "head.json"))
+        assert answer.status == 2
+        assert "No space left" in answer.err
+        assert not (small / "head.json").exists()
+        filling.unlink()
+        assert kept("audit", "heads", "--to", str(small / "head.json")).status == 0
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -24,7 +24,7 @@ from postroom.vault import rotation
 
 async def main():
     room = await open_room(Settings(Path(sys.argv[1]), sys.argv[2]))
-    terms = room.keys.kek.keyring().terms
+    terms = room.keys._start.opened().terms
     await room.desk.db.write(lambda tx: rotation.stage(tx, terms, [terms.kek]))
     print("staged", flush=True)
     os._exit(9)

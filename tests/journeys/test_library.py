@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +68,17 @@ def test_the_versions_of_a_credential_are_there_too(cli: Cli) -> None:
         room.credentials.set("token", {"value": "the second value of it"})
         assert room.versions.restore("token", 1) == 3
         assert [one["version"] for one in room.versions.list("token")] == [3, 2, 1]
+
+
+def test_the_keys_that_open_the_room_are_there_too(cli: Cli, tmp_path: Path) -> None:
+    """The part of a noun that has operations of its own; nothing there gives a key away."""
+    with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
+        [first] = room.keys.kek.list()
+        added = room.keys.kek.add(f"file:{tmp_path / 'second'}", make=True)
+        assert {one["id"] for one in room.keys.kek.list()} == {first["id"], added}
+        for noun in (room.keys, room.keys.kek):
+            assert not {name for name in dir(noun) if "keyring" in name or name == "all"}
+        assert room.keys.status()["state"] == "open"
 
 
 def test_errors_come_through_as_they_are(cli: Cli) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from postroom.app import Room, open_room
 from postroom.errors import InvalidValue, PostroomError, Refused, WireError
-from postroom.mail import Draft
+from postroom.mail import Draft, Message
 from postroom.net import tls
 from postroom.operations.mailboxes import open_mailbox
+from postroom.protocols.base import Summary
 from postroom.protocols.graph.changing import ChangeVerbs
 from tests.ground import Client, GraphServer, Ground, User, arrived, read
 from tests.journeys.incoming import Incoming, letter, soon
@@ -146,6 +147,28 @@ async def test_the_verbs_of_reading_work_on_it(tenant: Tenant, tmp_path: Path) -
     assert len(read(tenant.user.maildir, "Trash")) == 1
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_a_list_is_one_request_for_the_newest(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    """More than a page of a delta round: newest first all the same, and not all of it is read."""
+    await tenant.connect(read_only=read_only)
+    tenant.ground.dovecot.fill(tenant.user, [letter(f"m{n}") for n in range(12)])
+    names = [f"m{n}" for n in range(12)][::-1]
+    monkeypatch.setattr(tenant.graph.api, "newest_first", True)
+    monkeypatch.setattr(tenant.graph.api, "largest_page", 4)
+    async with await open_mailbox(tenant.room.desk, "acme") as mailbox:
+        tenant.graph.mend()
+        assert _subjects(await mailbox.list(limit=5)) == names[:5]
+        asked = [path for _, path, _, _ in tenant.graph.seen if "delta" in path or "$top=5" in path]
+        assert len(asked) == 1
+        assert _subjects(await mailbox.list(limit=0)) == names
+
+
+def _subjects(found: list[Summary]) -> list[str]:
+    return [Message(each.headers).subject for each in found]
+
+
 async def test_a_refused_token_is_replaced_once(tenant: Tenant) -> None:
     """401 once: the kept token is thrown away, and a new one opens the mailbox."""
     await tenant.connect()
@@ -223,6 +246,11 @@ async def test_what_is_wrong_is_said_when_it_is_saved(tenant: Tenant) -> None:
     with pytest.raises(InvalidValue) as fenced:
         await tenant.connect(mailbox="boss@ground.test")
     assert "is not for boss@ground.test" in str(fenced.value)
+    auth = {"type": "oauth_client_credentials", "credential": "app"}
+    side = {"protocol": "imap", "host": "localhost", "user": "boss@ground.test", "auth": auth}
+    with pytest.raises(InvalidValue) as fenced:
+        await tenant.room.connections.add({"name": "wires", "incoming": side})
+    assert "incoming.user: credential app is not for boss@ground.test" in str(fenced.value)
 
 
 async def test_a_connection_inherits_and_says_where_it_goes(tenant: Tenant) -> None:
@@ -289,6 +317,10 @@ async def test_the_app_itself_reads_and_sends_without_a_connection(
     assert all(tenant.user.address.encode() in one for one in got)
     uses = {(use.noun, use.name) for use in (await room.credentials.usage("app")).uses}
     assert {("source", "in"), ("service", "out")} <= uses
+    new = "second-secret-0123456789"
+    tenant.ground.oauth.change(tenant.client, secrets=[tenant.client.secret, new])
+    proof = await room.client_secrets.add("app", new, "two")
+    assert (proof.proven, proof.state) == (True, "current"), proof
     with pytest.raises(Refused):
         await room.credentials.delete("app")
 

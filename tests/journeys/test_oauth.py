@@ -163,7 +163,7 @@ async def test_a_revoked_sign_in_asks_for_a_person_and_deletes_nothing(
     await register(room, ground, client, client_secrets=None)
     await connect(room, ground, fresh_user, "oauth_device_flow")
     await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
-    await asyncio.sleep(1.0)
+    await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, status=503, headers={}, body="busy")
     with pytest.raises(PostroomError) as busy:
         await room.desk.opener.open_store("acme")

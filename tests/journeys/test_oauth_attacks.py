@@ -21,7 +21,8 @@ from postroom.errors import PostroomError, ProtocolError
 from tests.child import Child
 from tests.ground import Client, Ground, User
 from tests.ground.oauth import OUTLOOK, TENANT
-from tests.journeys.oauth import CA, approving, browsing, connect, register
+from tests.journeys.incoming import soon
+from tests.journeys.oauth import CA, approving, browsing, connect, expire, register
 
 __all__: list[str] = []
 
@@ -178,12 +179,12 @@ async def test_a_document_that_changes_later_changes_nothing(
     pins = await _pins(room)
     ground.oauth.fault("discovery", times=99, replace={"token_endpoint": "https://evil.example/t"})
     try:
-        await asyncio.sleep(1)
+        await expire(room)
         assert (await room.desk.opener.prepare("acme", "incoming")).access is not None
         with pytest.raises(ProtocolError):
             await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
         assert await _pins(room) == pins
-        await asyncio.sleep(1)
+        await expire(room)
         assert (await room.desk.opener.prepare("acme", "incoming")).access is not None
     finally:
         ground.oauth.mend()
@@ -214,7 +215,7 @@ async def test_a_token_endpoint_edited_in_the_database_gets_no_refresh_token(
                 )  # fmt: skip
 
     await room.desk.db.write(edit)
-    await asyncio.sleep(1)
+    await expire(room)
     with pytest.raises(PostroomError) as caught:
         await room.desk.opener.prepare("acme", "incoming")
     assert caught.value.code == "destination_not_bound"
@@ -357,15 +358,13 @@ async def test_signing_in_during_a_refresh_gives_the_new_token_to_whoever_waits(
 ) -> None:
     """T88: the refresh of before stores nothing, and is no error of those who wanted a token."""
     client = await _signed_in(room, ground, fresh_user, access_ttl=1)
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.change(client, access_ttl=600)
-    ground.oauth.fault("token:refresh_token", client=client, delay=2)
+    ground.oauth.fault("token:refresh_token", client=client, delay=4)
     waiting = asyncio.create_task(room.desk.opener.prepare("acme", "incoming"))
-    await _until(
-        lambda: ground.oauth.counts(client).get("token:refresh_token", 0) or waiting.done()
-    )
-    await asyncio.sleep(0.3)
+    await soon(lambda: "token:refresh_token" in ground.oauth.counts(client))
     await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    assert not waiting.done(), "the refresh ended before the sign-in: nothing was shown"
     prepared = await waiting
     assert prepared.access is not None
     [row] = await room.signins.list()
@@ -379,10 +378,10 @@ async def test_signing_out_waits_for_a_refresh_and_revokes_what_came_of_it(
 ) -> None:
     """T88: else the rotated token would live on at the server, and nobody would know it."""
     client = await _signed_in(room, ground, fresh_user, access_ttl=1, rotation="strict")
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, delay=1)
     waiting = asyncio.create_task(room.desk.opener.prepare("acme", "incoming"))
-    await asyncio.sleep(0.3)
+    await soon(lambda: "token:refresh_token" in ground.oauth.counts(client))
     assert await room.signins.sign_out("acme")
     await waiting
     kinds = [one["kind"] for one in ground.oauth.seen(client)]
@@ -476,7 +475,7 @@ async def test_each_who_waits_for_a_token_is_written_down(
 ) -> None:
     """One asks for five; whoever was given the token stands in the audit record."""
     client = await _signed_in(room, ground, fresh_user, access_ttl=1)
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.change(client, access_ttl=600)
     before = await _given(room)
     await asyncio.gather(*(room.desk.opener.prepare("acme", "incoming") for _ in range(5)))
@@ -528,10 +527,3 @@ async def _tokens(room: Room) -> int:
         lambda tx: tx.value("SELECT count(*) FROM sealed WHERE kind LIKE '%token'")
     )
     return count
-
-
-async def _until(fact: Any) -> None:
-    for _ in range(100):
-        if fact():
-            return
-        await asyncio.sleep(0.02)

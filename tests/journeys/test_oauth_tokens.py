@@ -16,7 +16,7 @@ from postroom.db import Row, Tx
 from postroom.errors import PostroomError
 from tests.child import Child
 from tests.ground import Client, Ground, User
-from tests.journeys.oauth import approving, connect, register
+from tests.journeys.oauth import approving, browsing, connect, expire, register
 
 # Opens the room and asks for the token of a connection so many times at once; says how it went.
 _WANTS = """
@@ -44,10 +44,14 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv
 async def _signed_in(
     room: Room, ground: Ground, user: User, *, ttl: int = 600, **settings: Any
 ) -> Client:
-    client = ground.oauth.client(public=True, access_ttl=ttl, **settings)
+    client = ground.oauth.client(
+        public=True, redirect_uris=["http://localhost"], access_ttl=ttl, **settings
+    )
     await register(room, ground, client, client_secrets=None)
-    await connect(room, ground, user, "oauth_device_flow")
-    await room.signins.sign_in("acme", approving(ground.oauth, user.address))
+    await connect(room, ground, user, "oauth_authorization_code")  # quicker: nothing is polled
+    visits: list[asyncio.Task[Any]] = []
+    await room.signins.sign_in("acme", browsing(ground.oauth, user.address, visits))
+    await asyncio.gather(*visits)
     return client
 
 
@@ -144,7 +148,7 @@ async def test_a_fleet_that_wants_one_rotating_token_asks_once(
     """T88: twenty in four processes; a second refresh with the old token would end the sign-in."""
     client = await _signed_in(room, ground, fresh_user, ttl=1, rotation="strict")
     ground.oauth.change(client, access_ttl=600)
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, delay=1)
     with contextlib.ExitStack() as stack:
         children = [stack.enter_context(_asking(room, tmp_path / "go", 5)) for _ in range(4)]
@@ -164,7 +168,7 @@ async def test_a_killed_refresher_loses_no_token(
 ) -> None:
     """Its claim falls with it; the refresh token that is stored goes on, at once."""
     client = await _signed_in(room, ground, fresh_user, ttl=1)
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, delay=10)
     (tmp_path / "go").touch()
     owner = "SELECT owner FROM sign_ins WHERE owner IS NOT NULL"
@@ -185,7 +189,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again_with_what_is_kept(
 ) -> None:
     """The server rotated, the answer was lost: with a lenient server the old token still works."""
     client = await _signed_in(room, ground, fresh_user, ttl=1)
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, lose=True)
     with pytest.raises(PostroomError) as caught:
         await room.desk.opener.prepare("acme", "incoming")
@@ -212,7 +216,7 @@ async def test_a_fault_of_the_server_asks_nobody_to_sign_in(
 ) -> None:
     """T89, T58: nothing is deleted, nothing is followed, and it works once the server does."""
     client = await _signed_in(room, ground, fresh_user, ttl=1)
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, **fault)
     with pytest.raises(PostroomError) as caught:
         await room.desk.opener.prepare("acme", "incoming")
@@ -251,7 +255,7 @@ async def test_a_test_by_hand_waits_for_no_pause(
 ) -> None:
     """After a failure nobody hammers the server, but a person who mended it sees at once."""
     client = await _signed_in(room, ground, fresh_user, ttl=1)
-    await asyncio.sleep(1)
+    await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, status=503, headers={}, body="")
     with pytest.raises(PostroomError):
         await room.desk.opener.prepare("acme", "incoming")

@@ -66,6 +66,35 @@ def test_an_app_at_google_has_its_endpoints_and_its_scope(given: Cli) -> None:
     assert incoming["auth"]["scopes"] == ["https://mail.google.com/"]
     app = given("credential", "show", "google-app", "--json").json
     assert app["fields"]["token_endpoint"] == "https://oauth2.googleapis.com/token"
+    assert app["fields"]["revocation_endpoint"] == "https://oauth2.googleapis.com/revoke"
+    assert app["fields"]["authorization_endpoint"] == "https://accounts.google.com/o/oauth2/v2/auth"
+
+
+def test_an_app_that_is_known_needs_no_name_of_its_credential(given: Cli) -> None:
+    made = given(
+        "connection", "add", "ann", "--preset", "gmail", "--user", "ann@gmail.com",
+        "--client-id", "123.apps.googleusercontent.com",
+    )  # fmt: skip
+    assert made.status == 0, made.err
+
+
+def test_an_app_at_google_without_its_token_endpoint_is_told_how_to_get_it(given: Cli) -> None:
+    """The refresh token would go to an origin that nobody named."""
+    bare = given(
+        "credential", "add", "bare", "--type", "oauth_client", "--client-id", "456",
+        "--authority", "https://accounts.google.com",
+    )  # fmt: skip
+    assert bare.status == 0, bare.err
+    made = (
+        "connection", "add", "ann", "--preset", "gmail", "--user", "ann@gmail.com",
+        "--credential", "bare",
+    )  # fmt: skip
+    refused = given(*made)
+    assert refused.status == 2
+    command = "postroom credential set bare --token-endpoint https://oauth2.googleapis.com/token"
+    assert command in refused.err
+    assert given(*command.split()[1:]).status == 0
+    assert given(*made).status == 0
 
 
 def test_what_is_given_besides_wins(given: Cli) -> None:
@@ -89,6 +118,8 @@ def test_what_is_given_besides_wins(given: Cli) -> None:
         (("--preset", "gmail", "--credential", "google-app", "--auth", "oauth_device_flow"),
          "has no oauth_device_flow"),
         (("--preset", "icloud", "--client-id", "1"), "no OAuth for mail"),
+        (("--preset", "gmail", "--user", "a@gmail.com", "--client-id", "another"),
+         "postroom credential add NAME --preset gmail --client-id another"),
         (("--preset", "icloud", "--credential", "login", "--set", "incoming.protocol=pop3"),
          "has no pop3"),
         (("--preset", "microsoft365", "--client-id", "1", "--auth", "oauth_device_flow"),

@@ -148,7 +148,17 @@ def test_prune_removes_what_no_file_names(
         ("postroom: 1\nvariables: &x {A: 1}\nservices: *x\n", ("anchors",)),
         ("postroom: 1\nsources:\n  - {connection: x}\n", ("line 3", "name")),
         ("postroom: 1\ncredentials:\n  - {name: a, type: pasword}\n", ("line 3", "password")),
-        ("postroom: [1\n", ("line",)),
+        ("postroom: 1\nservices: [a\n\n", ("line 2", "the bracket that is opened here")),
+        ("postroom: 1\nservices: [\n\n", ("line 4", "a bracket that was opened before")),
+        ("postroom: 1\nservices: ]\n", ("line 2", "a bracket or a comma too many")),
+        ("postroom: 1\nservices:\n  - {name: a, throttle: {max: 1\nsources: []\n",
+         ("line 3", "the bracket that is opened here", "(the parser: ")),
+        ("postroom: 1\nservices:\n\t- name: a\n", ("line 3", "a tab", "with spaces")),
+        ("postroom: 1\nservices:\n  - name: a\n   connection: b\n", ("line 4", "indented")),
+        ("postroom: 1\nvariables: {A: \"x}\n", ("line 2", "the quote that is opened here")),
+        ("postroom: 1\nvariables:\n  A: b: c\n", ("line 3", "needs quotes")),
+        ("postroom: 1\nvariables:\n  A: @b\n", ("line 3", "needs quotes")),
+        ("postroom: 1\nvariables:\n  A: 'it's'\n", ("line 3", "the other kind")),
         ("postroom: 1\ncredentials:\n  - {name: a, type: password, fields: "
          "{password: {from_env: NOT_SET_ANYWHERE}}}\n", ("NOT_SET_ANYWHERE",)),
     ],
@@ -160,8 +170,37 @@ def test_what_is_wrong_is_said_with_its_place(
     path.write_text(text)
     answer = cli("apply", str(path))
     assert answer.status == 2, answer.err
+    told = " ".join(answer.err.split())
     for word in ("room.yaml", *words):
-        assert word in answer.err
+        assert word in told
+
+
+def test_what_a_parser_quotes_is_not_repeated(cli: Cli, tmp_path: Path) -> None:
+    """A password that begins with ``*`` is an alias to YAML."""
+    path = tmp_path / "room.yaml"
+    path.write_text("postroom: 1\nvariables:\n  A: *hunter2\n")
+    answer = cli("apply", str(path))
+    assert answer.status == 2
+    assert "hunter2" not in answer.err
+
+
+def test_a_type_that_cannot_change_is_told_with_its_users_and_its_place(
+    cli: Cli, room_file: tuple[Path, User], tmp_path: Path
+) -> None:
+    """As the verb says it."""
+    path, _ = room_file
+    assert cli("apply", str(path)).status == 0
+    other = tmp_path / "other.yaml"
+    other.write_text("postroom: 1\ncredentials:\n\n  - {name: ACME-login, type: secret}\n")
+    verb = cli("credential", "set", "acme-login", "--type", "secret", "--json")
+    applied = cli("apply", str(other), "--json")
+    assert (verb.status, applied.status) == (1, 1)
+    assert applied.json["error"] == f"{other}, line 4: {verb.json['error']}"
+    assert "connection acme" in verb.json["error"]
+    for fact in ("code", "uses", "hint"):
+        assert applied.json[fact] == verb.json[fact]
+    same = cli("credential", "set", "acme-login", "--type", "password")
+    assert same.status == 0, "it is of that type: nothing changes"
 
 
 def test_prune_never_removes_what_is_used(

@@ -71,11 +71,25 @@ async def test_a_tenant_that_forbids_the_device_flow_is_told_with_the_other_ways
     assert f"AADSTS{number}" in getattr(caught.value, "said", "")
 
 
+@pytest.mark.parametrize("error", ["unauthorized_client", "unsupported_grant_type"])
+async def test_a_server_without_numbers_that_forbids_it_is_told_with_them_too(
+    room: Room, ground: Ground, fresh_user: User, error: str
+) -> None:
+    """RFC 6749, 5.2: what any other server than Entra says."""
+    client = await _ready(room, ground, fresh_user)
+    body = {"error": error, "error_description": "not for this client"}
+    ground.oauth.fault("device", client=client, status=400, headers={}, body=body)
+    with pytest.raises(PostroomError) as caught:
+        await room.signins.sign_in("acme", lambda _step: None)
+    assert "postroom connection signin acme --how browser" in caught.value.hint
+
+
 async def test_another_refusal_names_no_other_way(
     room: Room, ground: Ground, fresh_user: User
 ) -> None:
     client = await _ready(room, ground, fresh_user)
-    ground.oauth.fault("device", client=client, aadsts=700016, error="unauthorized", text="no app")
+    error = "unauthorized_client"  # what Entra says beside it
+    ground.oauth.fault("device", client=client, aadsts=700016, error=error, text="no app")
     with pytest.raises(PostroomError) as caught:
         await room.signins.sign_in("acme", lambda _step: None)
     assert "--link" not in caught.value.hint

@@ -326,8 +326,7 @@ async def test_a_wrong_password_is_said_on_the_source(box: Incoming) -> None:
     await box.room.credentials.set("acme-login", {"password": Secret(box.user.password)})
     box.fill(letter("one"))
     assert (await box.run()).delivered == 1
-    status = (await box.room.sources.show("orders-in"))["status"]
-    assert (status["state"], status["note"]) == ("idle", "")
+    assert (box.row()["state"], box.row()["note"]) == ("idle", "")
 
 
 async def test_a_missing_input_folder_is_said(box: Incoming) -> None:

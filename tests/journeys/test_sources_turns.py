@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from postroom.app import Room
 from postroom.clock import monotonic, timestamp
+from postroom.connections.turns import OPENING, SPARE, patiently
 from postroom.errors import InvalidValue, WireError
 from postroom.sources import store
 from tests.ground import Ground
@@ -105,6 +107,21 @@ async def test_a_poll_without_progress_counts_as_failed(box: Incoming) -> None:
         assert box.state() == "backing off"
         assert box.counts() == {}  # it comes with its listing: what did not arrive is not recorded
         assert (await box.run()).delivered == 1
+
+
+async def test_a_poll_that_waits_for_its_turn_at_the_server_is_not_cut(box: Incoming) -> None:
+    """Others are opening connections to the same server, for longer than the time-out."""
+    box.fill(letter("one"))
+    await box.source(polling_timeout="1s")
+    door = (await box.room.desk.opener.prepare("acme", "incoming")).door
+    async with contextlib.AsyncExitStack() as others:
+        for _ in range(OPENING - SPARE):
+            await others.enter_async_context(door.in_line(patiently))
+        running = asyncio.create_task(box.run())
+        await asyncio.sleep(2.0)
+        assert not running.done()
+        assert box.subjects() == []
+    assert (await running).delivered == 1
 
 
 async def test_a_slow_poll_that_makes_progress_is_not_cut(box: Incoming) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from postroom.app import Room
+from postroom.db import Seat
 from postroom.settings import Settings
 from tests.child import Child
 from tests.ground import Ground, User
@@ -111,4 +112,26 @@ async def test_only_a_worker_with_the_role_takes_the_work(
         await soon(lambda: set(post.out.states()) == {"sent"}, seconds=PATIENCE)
         await soon(lambda: post.mailbox.counts("asked") == {"done": 2}, seconds=PATIENCE)
     assert post.collected("asked") == 2
-    assert len(message_ids(post.out.other)) == 2
+    await soon(lambda: len(message_ids(post.out.other)) == 2, seconds=PATIENCE)
+
+
+async def test_only_workers_count_as_workers(post: Post) -> None:
+    """Whoever sends or collects once has a seat too: it takes nobody's share and serves nobody."""
+    for number in range(4):
+        name = f"free{number}"
+        await post.room.connections.add({"name": name, "extends": "acme"})
+        await post.define("", name)
+    async with Seat(post.room.desk.db), Seat(post.room.desk.db):
+        (await post.room.desk.seat()).work(())
+        found = await post.room.sources.list()
+        assert [one.note for one in found] == [""] * 4, "a worker is there and will take them"
+        assert len(await post.room.collecting.take((), 10)) == 4
+
+
+async def test_a_process_that_collects_once_is_no_worker(post: Post) -> None:
+    """What is due says so while nothing but such a process runs."""
+    await post.room.connections.add({"name": "free", "extends": "acme"})
+    await post.define("", "free")
+    await post.room.desk.seat()
+    [found] = await post.room.sources.list()
+    assert found.note.startswith("No worker runs")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pstats
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.bench.__main__ import main
 from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, Samples, table
@@ -13,6 +16,7 @@ from tests.bench.idling import idling
 from tests.bench.listing import listing
 from tests.bench.plots import Line, draw
 from tests.bench.polling import polling
+from tests.bench.profiling import VARIABLE
 from tests.bench.resolving import resolving
 from tests.bench.rooms import Scratch
 from tests.bench.sending import sending
@@ -56,6 +60,23 @@ def test_resolving(scratch: Scratch) -> None:
     assert all(figure.ours[0] > 0 for figure in figures)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="later ones watch one thread at a time")
+def test_a_profile_of_the_loop_and_of_the_database(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "profile"))
+    for _ in range(2):
+        resolving(1, 64, 1, scratch, quiet)
+    seen = {
+        thread: set(pstats.Stats(str(path)).get_stats_profile().func_profiles)
+        for thread in ("main", "postroom-db")
+        if (path := tmp_path / "profile" / f"resolve-2.{thread}.prof").with_suffix(".txt").exists()
+    }
+    assert "open_room" in seen["main"]
+    assert "_append" in seen["postroom-db"]
+    assert "_append" not in seen["main"]
+
+
 def test_wires(scratch: Scratch) -> None:
     figures = wires(10, 10, 1, scratch, quiet, far=10, huge=2_000_000)
     assert len(lines(figures)) == 9
@@ -67,6 +88,35 @@ def test_idling(tmp_path: Path) -> None:
     assert memory.ours[0] < 1000
     assert heard.peer is not None
     assert min(heard.ours[0], heard.peer.values[0]) > 0
+
+
+def test_the_caption_names_every_option_that_is_no_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [
+        "--only",
+        "list",
+        "--runs",
+        "1",
+        "--credentials",
+        "20",
+        "--long",
+        "--mixed",
+        "30",
+        "--messages",
+        "40",
+    ]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    given = "--only list --runs 1 --messages 40 --mixed 30 --credentials 20 --long"
+    assert f'`make bench ARGS="{given}"`, medians of 1 runs' in shown
+    assert "| list 20 credentials, 95th percentile" in shown
+
+
+def test_plots_are_drawn_up_to_a_size(tmp_path: Path) -> None:
+    assert main(["--plots", "--most", "12", "--images", str(tmp_path)]) == 0
+    curves = {path.name: path.read_text().count("<circle") for path in tmp_path.iterdir()}
+    assert curves == {"collect-growth.svg": 3, "idle-growth.svg": 2}
 
 
 def test_a_plot_has_a_curve_for_each_line() -> None:

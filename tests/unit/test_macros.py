@@ -127,6 +127,7 @@ def test_a_wrong_macro_is_refused(text: str, sentence: str) -> None:
 def test_an_unknown_name_says_the_nearest_and_what_to_do(
     text: str, sentence: str, hint: str
 ) -> None:
+    """T38: what the environment has is unknown until somebody allows the name; so is what nobody has."""
     with pytest.raises(WrongUse) as error:
         expand(text, SCOPE, name="host")
     assert error.value.code == "unknown_variable"

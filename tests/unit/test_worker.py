@@ -49,8 +49,9 @@ async def test_what_cannot_be_finished_keeps_nothing_else_from_being_tidied(
     assert any("no active vault key" in line for line in caplog.messages), caplog.messages
 
 
+@pytest.mark.parametrize("where", ["before it is watched", "in a pass"])
 async def test_a_source_that_our_own_mistake_stops_is_given_back(
-    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """Whoever claims it next may know better; nothing of the mistake's words stands on the source."""
     await room.connections.add(
@@ -62,7 +63,10 @@ async def test_a_source_that_our_own_mistake_stops_is_given_back(
     async def mistaken(claim: Any, progress: Any = None) -> Any:
         raise LookupError("words that nobody has looked at")
 
-    monkeypatch.setattr(room.collecting, "watcher", mistaken)
+    if where == "in a pass":
+        monkeypatch.setattr("postroom.sources.watcher.Watcher._pass", mistaken)
+    else:
+        monkeypatch.setattr(room.collecting, "watcher", mistaken)
 
     def row() -> Any:
         return room.desk.db.read_now(lambda tx: tx.one("SELECT * FROM sources"))

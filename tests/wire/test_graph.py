@@ -123,6 +123,22 @@ async def test_throttled_for_ten_minutes_nobody_asks_meanwhile(
     await other.close()
 
 
+@pytest.mark.parametrize("what", ["$batch", "mailFolders"])
+async def test_no_answer_shuts_a_mailbox_for_years(
+    ground: Ground, graph: GraphServer, user: User, what: str
+):
+    """F14: a number that nobody meant; an hour later it is asked again."""
+    there, sign_in = graph_target(ground, user.address)
+    store = await open_store(there, sign_in)
+    graph.fault(what, status=503, retry_after=999_999_999)
+    for _ in range(2):
+        with pytest.raises(WireError) as caught:
+            await store.folders()
+        assert caught.value.code == "deferred"
+        assert 3500 < caught.value.facts["retry_after"] <= 3600
+    await store.close()
+
+
 async def test_a_refused_token_is_no_temporary_error_until_it_was_accepted(
     ground: Ground, graph: GraphServer, user: User
 ):

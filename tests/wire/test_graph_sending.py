@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from postroom.clock import monotonic
 from postroom.errors import SignInError, WireError
 from postroom.protocols.base import Outcome
 from postroom.protocols.graph import GraphTransport, open_transport
@@ -142,6 +143,29 @@ async def test_a_file_of_20_mb_goes_by_upload_session(
     puts = [headers for method, _, headers, _ in graph.seen if method == "PUT"]
     assert len(puts) >= 7
     assert not any("authorization" in headers for headers in puts)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_piece_that_is_put_off_waits_as_long_as_it_is_told(
+    ground: Ground, graph: GraphServer, user: User, status: int
+):
+    """F14: Retry-After of the server that takes the pieces, within what an attempt waits."""
+    transport = await _opened(ground, user)
+    content = _with_file(user, os.urandom(4_000_000))
+    graph.fault("/upload/", status=status, retry_after=2)
+    began = monotonic()
+    assert states(await _one(transport, 1, user.address, user.address, content=content)) == TAKEN
+    assert monotonic() - began >= 2
+    graph.mend()
+    graph.fault("/upload/", status=status, retry_after=600)
+    outcome = await _one(transport, 2, user.address, user.address, content=content)
+    assert outcome.state == "untouched"
+    assert isinstance(outcome.error, WireError)
+    assert outcome.error.temporary
+    assert outcome.error.facts["retry_after"] == 600
+    assert sum(path.startswith("/upload/") for _, path, _, _ in graph.seen) == 1
+    assert read(user.maildir, "Drafts") == []
+    await transport.close()
 
 
 async def test_a_large_file_needs_little_memory(

@@ -142,6 +142,8 @@ async def test_duplicates_gaps_and_lies(spools: Spools) -> None:
             b"* 1 FETCH (FLAGS (\\Seen))\r\n* 9 FETCH (UID 50 BODY[] {1}\r\nY)\r\n"
             b"* 1 FETCH (UID 11 BODY[] NIL)\r\n{t} OK x\r\n"
         ),
+        Expect(rb"(?P<t>\w+) UID FETCH 11:12 \(UID\)"),
+        Send(b"* 9 FETCH (UID 50)\r\n{t} OK x\r\n"),
         Close(),
     ]
     async with ScriptedServer(script) as server:
@@ -173,6 +175,48 @@ async def test_a_message_the_server_cannot_read_hides_no_other(spools: Spools) -
             await collect(store, ["7-11", "7-12", "7-13"], spools)
         assert caught.value.temporary
         assert caught.value.facts["ids"] == ["7-12"]
+        store.abandon()
+
+
+@pytest.mark.parametrize("answer", [b"", b"* 2 FETCH (UID 12 BODY[] NIL)\r\n"])
+async def test_an_ok_without_the_message_does_not_mean_that_it_is_gone(
+    spools: Spools, answer: bytes
+) -> None:
+    """It is asked for once more, alone; one that is gone is told so, and one that comes is given."""
+    script: list[Step] = [
+        GREETING,
+        *SIGN_IN,
+        *EXAMINE,
+        Expect(rb"(?P<t>\w+) UID FETCH 11:13 .*"),
+        Send(b"* 1 FETCH (UID 11 BODY[] {1}\r\na)\r\n" + answer + b"{t} OK x\r\n"),
+        Expect(rb"(?P<t>\w+) UID FETCH 12:13 \(UID\)"),
+        Send(b"* 2 FETCH (UID 12)\r\n{t} OK x\r\n"),
+        Expect(rb"(?P<t>\w+) UID FETCH 12 .*"),
+        Send(b"* 2 FETCH (UID 12 BODY[] {1}\r\nb)\r\n{t} OK x\r\n"),
+        Silence(),
+    ]
+    async with ScriptedServer(script) as server:
+        store = await store_on(server)
+        found = await collect(store, ["7-11", "7-12", "7-13"], spools)
+        assert found == {"7-11": b"a", "7-12": b"b", "7-13": None}
+        store.abandon()
+
+
+async def test_a_message_that_is_there_and_never_comes_is_an_error(spools: Spools) -> None:
+    """A server that says OK each time and gives nothing: the message waits, it has not vanished."""
+    there = [
+        Expect(rb"(?P<t>\w+) UID FETCH 12 \(UID\)"),
+        Send(b"* 2 FETCH (UID 12)\r\n{t} OK x\r\n"),
+    ]
+    nothing = [Expect(rb"(?P<t>\w+) UID FETCH 12 .*"), Send(b"{t} OK x\r\n")]
+    script: list[Step] = [
+        GREETING, *SIGN_IN, *EXAMINE, *nothing, *there, *nothing, *there, Silence()
+    ]  # fmt: skip
+    async with ScriptedServer(script) as server:
+        store = await store_on(server)
+        with pytest.raises(WireError, match="does not give") as caught:
+            await collect(store, ["7-12"], spools)
+        assert (caught.value.temporary, caught.value.facts["ids"]) == (True, ["7-12"])
         store.abandon()
 
 

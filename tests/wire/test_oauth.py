@@ -33,7 +33,7 @@ from tests.ground.oauth import GRAPH, OUTLOOK, TENANT
 T = TypeVar("T")
 ALICE = "alice@ground.test"
 APP = (f"{OUTLOOK}/.default",)
-PERSON = with_identity(("offline_access", f"{GRAPH}/Mail.ReadWrite"))
+PERSON = with_identity(("offline_access", f"{GRAPH}/Mail.ReadWrite"), Endpoints(openid=True))
 
 
 class Pump:

@@ -197,12 +197,16 @@ def _write(path: Path, lines: dict[str, Any], directory: int) -> None:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """A file that was not there yet, durable, for nobody else to read."""
+    """A file that was not there yet, durable, for nobody else to read; none when that fails."""
     file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(file)
+    try:
+        with os.fdopen(file, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(file)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _unwritable(path: Path, why: OSError | str) -> RoomError:

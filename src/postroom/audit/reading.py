@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from postroom.audit.record import ACCEPT, CHECKPOINT, Mac, is_own
+from postroom.audit.record import ACCEPT, CHECKPOINT, HIGHEST, Mac, is_own
 from postroom.db import Row, Tx
 
 __all__ = ["active_term", "highest_version", "last", "purpose", "rows", "term_row"]
@@ -30,7 +30,17 @@ def highest_version(tx: Tx, mac: Mac, record: str, *, name: str) -> int:
     The newest row about it whose code fits states the highest there was when it was written; what
     stands beside rows in columns is quickly edited, so it can make the answer higher and never lower.
     Who removes or edits the rows themselves is found by ``verify``, also after putting them back.
+
+    It is looked up once and kept (Tx.kept) until another connection has written, or until this one
+    writes a row that states a version of the record.
     """
+    kept: int | None = tx.kept.get((HIGHEST, record))
+    if kept is None:
+        kept = tx.kept[HIGHEST, record] = _highest_version(tx, mac, record, name)
+    return kept
+
+
+def _highest_version(tx: Tx, mac: Mac, record: str, name: str) -> int:
     beside: int | None = tx.value(
         "SELECT version FROM audit WHERE record = :record ORDER BY version DESC LIMIT 1",
         record=record,

@@ -32,6 +32,7 @@ __all__ = [
     "ACCEPT",
     "CHECKPOINT",
     "FIRST",
+    "HIGHEST",
     "RETIRE",
     "Heads",
     "Mac",
@@ -59,9 +60,12 @@ ACCEPT: Final = "accept"
 STREAM_SECONDS: Final = 86400.0
 """How long a stream is written to: streams are retired whole, so none may live for years."""
 
+HIGHEST: Final = "highest version"
+"""With the id of a record: the highest version that the rows know, as it is kept (Tx.kept)."""
 _END: Final = ("audit", "end")
 """The last row of all, as a transaction knows it (Tx.known)."""
 _length = struct.Struct(">Q").pack
+_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def message(row: Mapping[str, Any] | Row, previous: bytes, *, ordered: bool = True) -> bytes:
@@ -217,10 +221,11 @@ class Recorder:
             "action": action,
             "noun": noun,
             "name": name,
-            "detail": json.dumps(detail, sort_keys=True, separators=(",", ":")),
+            "detail": _encoded(detail),
         }
         row["mac"] = self.mac(message(row, head["mac"]))
         row["record"], row["version"] = stated_version(noun, action, detail) or (None, None)
+        tx.kept.pop((HIGHEST, row["record"]), None)
         written = tx.execute(
             "INSERT INTO audit (position, stream, seq, at, actor, action, noun, name, detail, mac, "
             "record, version) VALUES (:position, :stream, :seq, :at, :actor, :action, :noun, "

@@ -17,7 +17,7 @@ from postroom.cli.root import VERBS
 from postroom.cli.verbs import Verbs
 from postroom.errors import CODES, NotThere
 from postroom.fields import Described, Fields, describe
-from postroom.operations.declared import about_type, credential_types, nouns, sinks
+from postroom.operations.declared import about_sink, about_type, credential_types, nouns, sinks
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
 from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
@@ -28,7 +28,7 @@ __all__ = ["app"]
 app = Verbs()
 
 
-@app.verb()
+@app.verb(pasted=True)
 def explain(
     what: Annotated[
         str,
@@ -41,8 +41,8 @@ def explain(
 ) -> None:
     """List the fields of something that can be declared, or say what any error means.
 
-    A pasted error of SMTP, IMAP, POP3, TLS, Entra or Google gets its meaning, the usual
-    cause and what to do. Nothing is sent anywhere.
+    A pasted error of SMTP, IMAP, POP3, TLS, Entra, Graph or Google gets its meaning, the
+    usual cause and what to do. Nothing is sent anywhere.
     """
     if what == "-":
         what = sys.stdin.read(LONGEST).strip()
@@ -223,6 +223,9 @@ def _fields(name: str, fields: list[Described]) -> None:
     if name in credential_types():
         label, about = about_type(name)
         print(show.said(f"{label}: {about}") + "\n")
+    elif name in sinks():
+        about, _, twice = about_sink(name)
+        print(show.said(f"{_bare(about)} {twice}") + "\n")
     for row in rows:
         facts = [" | ".join(row["options"]) or row["type"]]
         if row["default"]:

@@ -84,7 +84,8 @@ def search(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="WORD", help="Such as: unseen from:ann subject:order since:2026-01-31"
+            metavar="WORD",
+            help="Such as: unseen 'from:ann or from:bob' not has:attachment since:2026-01-31",
         ),
     ],
     folder: Folder = "INBOX",

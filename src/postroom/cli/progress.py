@@ -40,12 +40,12 @@ def collecting(name: str) -> Iterator[Callable[[Any], None] | None]:
 
         def tell(tally: Any) -> None:
             nonlocal bar, task
-            if not tally.listed and not tally.read:
+            if not tally.total:
                 return
             if bar is None:  # not before something happens: what fails at once is not underway
                 bar = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
                 task = bar.add_task(name, total=None)
-            bar.update(task, total=max(tally.listed, tally.read), completed=tally.read)
+            bar.update(task, total=tally.total, completed=tally.read)
 
         yield tell
 

@@ -56,7 +56,7 @@ def _failure(side: Any) -> None:
         if error.temporary
         else "  Trying again will not help until something changes."
     )
-    if side.advice is not None:
+    if side.advice is not None and side.advice.text:
         print(show.said(f"  What to do: {side.advice.text}", indent=4))
         for command in side.advice.commands:
             print(f"    {show.plain(command)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -169,19 +170,30 @@ def watch(name: Name) -> int:
 
     async def body(room: Room) -> int:
         show.note(f"Watching {name}; Ctrl-C ends it.")
-
-        def tell(tally: Any) -> None:
-            if tally.delivered and not OPTIONS.json:
-                print(f"{tally.delivered} delivered", file=sys.stderr)
-
         try:
-            return 0 if await room.collecting.watch(name, progress=tell) else 1
+            return 0 if await room.collecting.watch(name, progress=_news()) else 1
         except PostroomError as error:
             if error.code != "claim_lost":
                 raise
             return TRY_AGAIN
 
     return in_room(body)
+
+
+def _news() -> Callable[[Any], None]:
+    """Says what each call with a tally adds to the one before: a pass tells its sum so far."""
+    last: Any = None
+    told = 0
+
+    def tell(tally: Any) -> None:
+        nonlocal last, told
+        if tally is not last:  # another pass
+            last, told = tally, 0
+        if tally.delivered > told and not OPTIONS.json:
+            print(f"{tally.delivered - told} delivered", file=sys.stderr)
+        told = tally.delivered
+
+    return tell
 
 
 @app.verb()

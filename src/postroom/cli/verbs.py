@@ -32,11 +32,13 @@ class Verbs(typer.Typer):
         self.callback()(_nothing)  # a noun with a single verb is still a noun
 
     def verb(
-        self, name: str | None = None, *, fields: str = ""
+        self, name: str | None = None, *, fields: str = "", pasted: bool = False
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Make a function a verb; ``fields`` names the noun whose fields are flags of it as well."""
+        """Make a function a verb; ``fields`` names the noun whose fields are flags of it as well;
+        ``pasted``: its argument may be what a server said.
+        """
         if not fields:
-            return self.command(name, cls=_Verb)
+            return self.command(name, cls=_Pasted if pasted else _Verb)
         return self.command(name, cls=_taking(fields), context_settings=dict(_OWN_FLAGS))
 
 
@@ -86,6 +88,15 @@ class _Verb(TyperCommand):
         """The options of every verb, in a line."""
         formatter.write_paragraph()
         formatter.write_text(EVERY_VERB)
+
+
+class _Pasted(_Verb):
+    """A verb whose argument may be what a server said."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """``-ERR ...`` is what a POP3 server says (RFC 1939, 3), and no flag."""
+        at = next((one for one, word in enumerate(args) if word.startswith("-ERR")), None)
+        return super().parse_args(ctx, args if at is None else [*args[:at], "--", *args[at:]])
 
 
 def _taking(noun: str) -> type[_Verb]:

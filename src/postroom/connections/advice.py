@@ -13,7 +13,7 @@ from postroom.connections.providers import APP_PASSWORD, provider_of
 from postroom.errors import PostroomError
 from postroom.net.certificates import CertificateFacts
 
-__all__ = ["About", "Advice", "advise", "fingerprint"]
+__all__ = ["About", "Advice", "advise", "advise_sender", "fingerprint"]
 
 
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
@@ -71,6 +71,11 @@ def advise(error: PostroomError, about: About) -> Advice:
         if fits(error, about):
             return answer(error, about)
     return Advice(error.hint)
+
+
+def advise_sender(error: PostroomError, about: About) -> Advice | None:
+    """What to do where the account may not send as the sender; None where that is not what is wrong."""
+    return _may_not_send_as(error, about) if _denied(error) else None
 
 
 def fingerprint(sha256: str) -> str:
@@ -246,7 +251,8 @@ def _names_a_certificate(error: PostroomError) -> bool:
 
 
 def _denied(error: PostroomError) -> bool:
-    return bool(_SEND_AS.search(str(getattr(error, "said", ""))))
+    sending = _step(error) in ("send", "mail", "rcpt", "data")
+    return sending and bool(_SEND_AS.search(str(getattr(error, "said", ""))))
 
 
 def _speaks_no_tls(error: PostroomError, about: About) -> bool:
@@ -272,7 +278,7 @@ _RULES: Final[tuple[tuple[Fits, Answer], ...]] = (
     (_silent_before_tls, _waits_for_tls),
     (lambda e, a: _no_way_in(e) and a.security == "none", _needs_tls),
     (lambda e, a: _no_way_in(e), lambda e, a: Advice(e.hint)),
-    (lambda e, a: _step(e) in ("send", "mail", "rcpt", "data") and _denied(e), _may_not_send_as),
+    (lambda e, a: _denied(e), _may_not_send_as),
     (lambda e, a: e.code == "sign_in_failed" and e.temporary, _sign_in_later),
     (lambda e, a: e.code == "sign_in_failed" and _names_a_certificate(e), _wants_certificate),
     (lambda e, a: e.code == "sign_in_failed", _password_refused),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from postroom.connections.defaults import wires_of
 from postroom.credentials.types.addresses import Senders
 from postroom.errors import InvalidValue
 from postroom.fields import Fields, Name, field
@@ -37,6 +38,15 @@ def _port(value: object) -> object:
 
 Text = Annotated[str, AfterValidator(_one_line)]
 Port = Annotated[str, BeforeValidator(_port)]
+
+if TYPE_CHECKING:
+    OfIncoming = str
+    OfOutgoing = str
+    OfAny = str
+else:  # the choices of a form, out of the one table
+    OfIncoming = Literal[(*wires_of("incoming"), "none")]
+    OfOutgoing = Literal[(*wires_of("outgoing"), "none")]
+    OfAny = Literal[(*wires_of("incoming"), *wires_of("outgoing"), "graph", "none")]
 
 # None is "not given": it is inherited, or the default of DESIGN 4.2 holds.  An empty text is given:
 # a child may empty what its parent has.
@@ -106,9 +116,7 @@ class Auth(Fields):
 class Side(Fields):
     """What both sides of a connection have."""
 
-    protocol: Literal["imap", "pop3", "smtp", "graph", "none"] | None = field(
-        None, label="Protocol"
-    )
+    protocol: OfAny | None = field(None, label="Protocol")
     host: Text | None = field(
         None, label="Host", macro=True, help="Name or address of the server, without port."
     )
@@ -153,7 +161,7 @@ class Side(Fields):
 class Incoming(Side):
     """The incoming side: where messages are read."""
 
-    protocol: Literal["imap", "pop3", "none"] | None = field(None, label="Protocol")
+    protocol: OfIncoming | None = field(None, label="Protocol")
     read_only: bool | None = field(
         None, label="Read only", help="Nothing on the server is ever changed."
     )
@@ -162,7 +170,7 @@ class Incoming(Side):
 class Outgoing(Side):
     """The outgoing side: where messages are submitted."""
 
-    protocol: Literal["smtp", "none"] | None = field(None, label="Protocol")
+    protocol: OfOutgoing | None = field(None, label="Protocol")
 
 
 class Connection(Fields):

@@ -6,23 +6,26 @@ block the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
+from postroom.protocols import WIRES
 from postroom.protocols.base import Security
 
-__all__ = ["PORTS", "port_and_security"]
+__all__ = ["PORTS", "port_and_security", "wires_of"]
 
 _BY_PORT: Final[dict[int, Security]] = {
     993: "tls", 995: "tls", 465: "tls",
     143: "starttls", 110: "starttls", 25: "starttls", 587: "starttls", 2525: "starttls",
 }  # fmt: skip
 
-PORTS: Final[dict[str, dict[Security, int]]] = {
-    "imap": {"tls": 993, "starttls": 143, "none": 143},
-    "pop3": {"tls": 995, "starttls": 110, "none": 110},
-    "smtp": {"tls": 465, "starttls": 587, "none": 25},
-}
+PORTS: Final[dict[str, Mapping[Security, int]]] = {one.name: one.ports for one in WIRES}
 """The port of each protocol where only security is given."""
+
+
+def wires_of(place: str) -> tuple[str, ...]:
+    """The protocols that a side may name: of ``incoming``, or of ``outgoing``."""
+    return tuple(one.name for one in WIRES if one.side == place)
 
 
 def port_and_security(

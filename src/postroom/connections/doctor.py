@@ -274,11 +274,20 @@ class _Walk:
     def _failed(self, error: PostroomError, prepared: Prepared | None) -> None:
         self.report.error = error
         step = (error.step if isinstance(error, WireError) else "") or (
-            "connect" if prepared else "secret"
+            self._at(prepared) if prepared else "secret"
         )
         if prepared is None and (isinstance(error, WireError) or error.code == "sign_in_required"):
             step = "token"  # before a side is prepared only an authorization server is spoken to
         self._add(StepResult(step, False, self._since_last(), error.reason))
+
+    def _at(self, prepared: Prepared) -> str:
+        """The step that comes after those that are done: what went wrong on our side of it."""
+        done = {step.name for step in self.report.steps}
+        if not done - {"token"}:
+            return "connect"
+        if "sign-in" not in done and prepared.sign_in.secret is not None:
+            return "sign-in"
+        return "folder" if prepared.side.place == "incoming" else "send"
 
     def _add(self, result: StepResult) -> None:
         self.report.steps.append(result)

@@ -62,13 +62,19 @@ class EffectiveSide:
         found: dict[str, set[str]] = {}
         if self.grant is not None:
             if self.grant.credential:
-                lines = {self.grant.token_line, BEARER + self.line}
-                found[self.grant.credential.casefold()] = lines
+                found[self.grant.credential.casefold()] = self.token_lines
         elif self.auth.credential:
             found[self.auth.credential.casefold()] = {self.line}
         if self.client_certificate:
             found.setdefault(self.client_certificate.casefold(), set()).add(self.line)
         return found
+
+    @property
+    def token_lines(self) -> set[str]:
+        """Where the tokens of this side go, and the client's secret: none where it has no grant."""
+        if self.grant is None:
+            return set()
+        return {self.grant.token_line, self.grant.revocation_line, BEARER + self.line}
 
     def target(
         self,

@@ -10,6 +10,7 @@ import dataclasses
 from typing import Final
 
 from postroom.connections.connection import Auth
+from postroom.connections.presets import Preset, lacks_endpoint
 from postroom.credentials.record import Credential, credential_of, find, find_all
 from postroom.credentials.tokens import FlowName, Grant
 from postroom.credentials.types.addresses import origin, proxy_of
@@ -28,6 +29,7 @@ CLIENT_TYPES: Final = ("oauth_client", "msgraph")
 
 _ENDPOINTS: Final = (
     "token_endpoint", "device_authorization_endpoint", "authorization_endpoint",
+    "revocation_endpoint",
 )  # fmt: skip
 _FLOWS: Final[dict[str, FlowName]] = {
     "oauth_client_credentials": "client_credentials",
@@ -40,8 +42,8 @@ _FLOWS: Final[dict[str, FlowName]] = {
 class Asked:
     """What a side says.  ``where`` is its place, for the sentence of an error; ``wires`` the
     protocols of the connection that sign in by OAuth, since one sign-in serves both directions;
-    ``account`` who signs in, if not ``user``; ``tls`` and ``proxy`` are its own, for the
-    authorization server too where the record has none.
+    ``mailbox`` is the field that ``user`` came from; ``account`` who signs in, if not ``user``;
+    ``tls`` and ``proxy`` are its own, for the authorization server too where the record has none.
     """
 
     where: str
@@ -52,6 +54,7 @@ class Asked:
     tls: Tls
     proxy: tuple[str, int] | None
     graph_url: str = GRAPH
+    mailbox: str = "user"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
         origin(authority)
     except ValueError as error:
         raise InvalidValue(f"{where}.authority", str(error)) from None
+    if auth.type == "oauth_client_credentials":
+        _check_mailbox(asked, client)
     tls, proxy = client.way or (asked.tls, asked.proxy)
     tls = dataclasses.replace(tls, check_name=True)  # a web server's name is always checked
     account = asked.account or asked.user
@@ -103,6 +108,20 @@ def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
 def client_of(tx: Tx, asked: Asked, trusted: Trusted) -> Client:
     """The record of a side's client: the one it names, or the one that fits.  Raises InvalidValue."""
     return _named(tx, asked, trusted) if asked.auth.credential else _fitting(tx, asked, trusted)
+
+
+def _check_mailbox(asked: Asked, client: Client) -> None:
+    """An application of Entra may open every mailbox of its tenant; the record says which it may."""
+    if not asked.user or not client.mailboxes:
+        return
+    allowed = [each.lower() for each in (*client.mailboxes, client.mailbox) if each]
+    name = asked.user.lower()
+    if any(name == each or (each.startswith("*@") and name.endswith(each[1:])) for each in allowed):
+        return
+    raise InvalidValue(
+        f"{asked.where}.{asked.mailbox}",
+        f"credential {client.name} is not for {asked.user}: its mailboxes are {', '.join(allowed)}",
+    )
 
 
 def _agreed(place: str, given: str, client: Client, own: str) -> str:
@@ -171,9 +190,24 @@ def check_grant(where: str, auth: Auth, grant: Grant) -> None:
 
     Raises InvalidValue.
     """
+    if (provider := lacks_endpoint(grant.authority, dict(grant.named))) is not None:
+        raise InvalidValue(f"{where}.auth.credential", _endpoint_wanted(provider, grant))
     flow: SignInFlow = auth.type  # type: ignore[assignment]  # of a side that has a grant
     try:
         check_sign_in(flow, grant.authority, grant.scopes, entra=grant.entra)
     except InvalidValue as error:
         sentence = error.sentence.removeprefix(f"{error.field}: ")
         raise InvalidValue(f"{where}.auth.{error.field}", sentence) from None
+
+
+def _endpoint_wanted(provider: Preset, grant: Grant) -> str:
+    if grant.credential:
+        return (
+            f"{grant.credential} lacks the token_endpoint of {provider.label}: postroom credential set "
+            f"{grant.credential} --token-endpoint {dict(provider.endpoints)['token_endpoint']}"
+        )
+    return (
+        f"is needed for {provider.label}, to hold where tokens are asked for, and the client secret: "
+        f"postroom credential add NAME --preset {provider.key} --client-id {grant.client_id} "
+        "--client-secrets.one.value-from-env VARIABLE, then this command with --credential NAME"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from postroom.connections.advice import About, Advice
+from postroom.connections.advice import About, Advice, advise_sender
 from postroom.connections.tokenadvice import DELAY, TokenFacts
 from postroom.errors import PostroomError
 
@@ -15,6 +15,8 @@ _WANTED: Final = {"incoming": "Mail.ReadWrite", "outgoing": "Mail.Send"}
 
 def advise_graph(error: PostroomError, about: About, facts: TokenFacts | None) -> Advice:
     """The advice for one side of a connection to Microsoft 365; without one, the error's own hint."""
+    if (denied := advise_sender(error, about)) is not None:
+        return denied
     status = error.facts.get("status")
     if facts is not None and status == 401:
         return _refused_token(error, about, facts)

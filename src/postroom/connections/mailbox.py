@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
-from postroom.connections.criteria import Criteria, parse_criteria
+from postroom.connections.criteria import parse_criteria
 from postroom.connections.fitting import fitting
 from postroom.connections.saving import write_new
 from postroom.errors import InvalidValue, NotThere, Refused
 from postroom.mail import Message, safe_name
 from postroom.protocols.base import Content, Folder, MessageStore, OpenSpool, Summary
 from postroom.protocols.content import chunks
+from postroom.protocols.newest import Newest
 
 __all__ = ["FLAGS", "LISTED_HEADERS", "Deleted", "Mailbox"]
 
@@ -75,6 +76,9 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         ``limit`` 0: all of them.
         """
         await _open(self._store, folder, read_only=True)
+        if self._store.features.newest:
+            able = cast(Newest, self._store)
+            return await able.newest(limit, headers=LISTED_HEADERS)
         ids = [summary.id async for summary in _every(self._store)]
         newest = ids[-limit:] if limit else ids
         return await _described(self._store, newest)
@@ -87,14 +91,14 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         Where the server cannot search, the messages are read and looked at here.  Raises
         InvalidValue, Refused(``not_supported``) for flags where the wire has none.
         """
-        criteria = parse_criteria(text)
-        if criteria.flags and not self._store.features.flags:
+        criteria = dataclasses.replace(parse_criteria(text), sizes=self._store.features.sizes)
+        if criteria.wants_flags and not self._store.features.flags:
             raise _not_supported("This wire (POP3) has no flags, so it cannot be searched by them.")
         await _open(self._store, folder, read_only=True)
         if self._store.features.search:
             ids = await self._store.search(criteria.program)
-            rest = criteria.beyond_ascii()
-            ids = ids if rest == Criteria() else await fitting(self._store, self._spool, ids, rest)
+            if (rest := criteria.rest) is not None:
+                ids = await fitting(self._store, self._spool, ids, rest)
         else:
             everything = [summary.id async for summary in _every(self._store)]
             ids = await fitting(self._store, self._spool, everything, criteria)

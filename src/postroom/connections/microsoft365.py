@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from postroom.connections.connection import Auth, Connection
 from postroom.connections.effective import EffectiveSide
-from postroom.connections.granting import Asked, Client, client_of, grant_of
+from postroom.connections.granting import Asked, client_of, grant_of
 from postroom.credentials.types.addresses import origin
 from postroom.credentials.types.base import Trusted
 from postroom.credentials.types.msgraph import GRAPH
@@ -44,14 +44,13 @@ def graph_sides(
     asked = Asked(
         where, auth, _WIRES, user=text(f"{where}.mailbox", whole.mailbox),
         account=text(f"{where}.account", whole.account), tls=tls, proxy=proxy,
+        mailbox="mailbox",
     )  # fmt: skip
     client = client_of(tx, asked, trusted)
     url = text(f"{where}.graph_url", whole.graph_url) or client.graph_url or GRAPH
     mailbox = asked.user or client.mailbox
     asked = dataclasses.replace(asked, user=mailbox, graph_url=url)
     grant = grant_of(tx, asked, trusted)
-    if not grant.personal:
-        _permitted(where, mailbox, client)
     host, port, path = _place(where, url)
     incoming = EffectiveSide(
         place="incoming", protocol="graph", host=host, port=port, path=path, security="tls",
@@ -68,20 +67,6 @@ def _expanded(auth: Auth, where: str, text: Callable[[str, str | None], str]) ->
     }
     values["scopes"] = [text(f"{where}.auth.scopes", scope) for scope in auth.scopes]
     return auth.model_copy(update=values)
-
-
-def _permitted(where: str, mailbox: str, client: Client) -> None:
-    """An application of Entra may open every mailbox of its tenant; the record says which it may."""
-    allowed = [each.lower() for each in (*client.mailboxes, client.mailbox) if each]
-    if not mailbox or not client.mailboxes:
-        return
-    name = mailbox.lower()
-    if any(name == each or (each.startswith("*@") and name.endswith(each[1:])) for each in allowed):
-        return
-    raise InvalidValue(
-        f"{where}.mailbox",
-        f"credential {client.name} is not for {mailbox}: its mailboxes are {', '.join(allowed)}",
-    )
 
 
 def _place(where: str, url: str) -> tuple[str, int, str]:

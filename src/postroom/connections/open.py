@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -29,6 +29,7 @@ from postroom.connections.presenting import by_secret, by_token, use_of, with_ce
 from postroom.connections.readonly import read_only_store
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
+from postroom.connections.turns import Door, Turns, Waiting, patiently
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
 from postroom.credentials.tokens import Access, Keeper
@@ -71,6 +72,7 @@ class Prepared:
     ``noun`` and ``name`` say what was asked for; ``opened`` lists the credentials and versions that
     will have been presented; ``last_worked`` is when the secret was accepted last (None: never).
     ``access`` is the token of a sign-in by OAuth; ``kept`` says that it was not fetched just now.
+    It is dialled when it has a turn at its ``door``, and is in ``waiting`` until then.
     """
 
     noun: str
@@ -78,10 +80,12 @@ class Prepared:
     side: EffectiveSide
     target: WireTarget
     sign_in: SignIn
+    door: Door
     opened: tuple[tuple[str, int], ...] = ()
     last_worked: float | None = None
     access: Access | None = None
     kept: bool = False
+    waiting: Waiting = patiently
 
 
 async def dial_store(
@@ -89,9 +93,10 @@ async def dial_store(
 ) -> ImapStore | Pop3Store | GraphStore:
     """Open the message store of a prepared incoming side.  Raises WireError."""
     opening = _wire(prepared).open_store
-    opened: ImapStore | Pop3Store | GraphStore = await opening(
-        prepared.target, prepared.sign_in, on_step=on_step
-    )
+    async with prepared.door.opening(prepared.waiting):
+        opened: ImapStore | Pop3Store | GraphStore = await opening(
+            prepared.target, prepared.sign_in, on_step=on_step
+        )
     return opened
 
 
@@ -100,9 +105,10 @@ async def dial_transport(
 ) -> SmtpTransport | GraphTransport:
     """Open the transport of a prepared outgoing side.  Raises WireError."""
     opening = _wire(prepared).open_transport
-    opened: SmtpTransport | GraphTransport = await opening(
-        prepared.target, prepared.sign_in, on_step=on_step
-    )
+    async with prepared.door.opening(prepared.waiting):
+        opened: SmtpTransport | GraphTransport = await opening(
+            prepared.target, prepared.sign_in, on_step=on_step
+        )
     return opened
 
 
@@ -128,22 +134,24 @@ class Opener:
         self._limits = limits
         self._policy = policy
         self._gates = Gates(db, tokens.seat)
+        self._turns = Turns()
 
-    async def open_store(self, name: str) -> MessageStore:
+    async def open_store(self, name: str, *, patient: Waiting | None = None) -> MessageStore:
         """The incoming side of a connection, open and signed in.
 
-        Raises NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
+        ``patient``: nobody sits and waits for it, so it stands in line, in what that gives.  Raises
+        NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
         ``not_supported`` when it has no such side), Locked, WireError.
         """
-        prepared, opened = await self._open(name, "incoming", dial_store)
+        prepared, opened = await self._open(name, "incoming", dial_store, patient)
         return read_only_store(opened) if prepared.side.read_only else opened
 
-    async def open_transport(self, name: str) -> Transport:
+    async def open_transport(self, name: str, *, patient: Waiting | None = None) -> Transport:
         """The outgoing side of a connection, or of a credential (``credential:NAME``).
 
-        Raises as :meth:`open_store`.
+        Takes and raises as :meth:`open_store`.
         """
-        return (await self._open(name, "outgoing", dial_transport))[1]
+        return (await self._open(name, "outgoing", dial_transport, patient))[1]
 
     async def prepare(self, name: str, place: Place, *, anew: bool = False) -> Prepared:
         """Resolve a side and open its secrets, each with an audit row that is durable first.
@@ -155,9 +163,10 @@ class Opener:
             raise self._credentials.locked
 
         def body(tx: Tx) -> Prepared:
-            if anew:  # somebody sits and waits: not even after a failure
-                self._tokens.hurry(tx)
-            return self._prepare(tx, name, place)
+            found = self._prepare(tx, name, place)
+            if anew and found.side.grant is not None:  # somebody waits, also after a failure
+                self._tokens.hurry(tx, found.side.grant)
+            return found
 
         prepared = await self._db.write(body)
         if prepared.side.grant is None or (prepared.access is not None and not anew):
@@ -167,7 +176,8 @@ class Opener:
     def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
         """A side with a token that is not stored yet: to see whether it works."""
         target = side.target(self._limits, self._policy, gate=self._gates.of(side))
-        return Prepared("connection", name, side, target, by_token(side, access), access=access)
+        door, sign_in = self._turns.at(side), by_token(side, access)
+        return Prepared("connection", name, side, target, sign_in, door, access=access)
 
     async def dialled(
         self, prepared: Prepared, dial: Callable[[Prepared, OnStep | None], Awaitable[T]],
@@ -251,12 +261,15 @@ class Opener:
                 await self._db.write(body)
 
     async def _open(
-        self, name: str, place: Place, dial: Callable[[Prepared, OnStep | None], Awaitable[Open]]
-    ) -> tuple[Prepared, Open]:
+        self, name: str, place: Place, dial: Callable[[Prepared, OnStep | None], Awaitable[Open]],
+        patient: Waiting | None,
+    ) -> tuple[Prepared, Open]:  # fmt: skip
         """Open a side; how it went is noted in the connection's log."""
         try:
-            prepared = await self.prepare(name, place)
-            prepared, opened = await self.dialled(prepared, dial)
+            async with self._in_line(name, place, patient):
+                prepared = await self.prepare(name, place)
+                prepared = dataclasses.replace(prepared, waiting=patient or patiently)
+                prepared, opened = await self.dialled(prepared, dial)
         except PostroomError as error:
             await self.failed(name, place, error)
             raise
@@ -266,6 +279,17 @@ class Opener:
             opened.abandon()
             raise
         return prepared, opened
+
+    @contextlib.asynccontextmanager
+    async def _in_line(
+        self, name: str, place: Place, patient: Waiting | None
+    ) -> AsyncIterator[None]:
+        if patient is None:
+            yield
+            return
+        _, side = await self._db.read(lambda tx: self._side(tx, name, place))
+        async with self._turns.at(side).in_line(patient):
+            yield
 
     # ------------------------------------------------------------------ inside one transaction
 
@@ -298,7 +322,7 @@ class Opener:
         return Prepared(
             noun=noun, name=bare, side=side,
             target=side.target(self._limits, self._policy, tls=tls, gate=self._gates.of(side)),
-            sign_in=sign_in,
+            sign_in=sign_in, door=self._turns.at(side),
             opened=tuple((each.credential.name, each.version) for each in opened),
             last_worked=opened[0].credential.presented_at if opened and sign_in.secret else None,
             access=access, kept=access is not None,

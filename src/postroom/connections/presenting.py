@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.references import SIGN_IN_TYPES
 from postroom.credentials.record import Opened
 from postroom.credentials.tokens import BEARER, Access, Use
 from postroom.credentials.types.base import CredentialType
+from postroom.credentials.types.oneline import check_one_line
 from postroom.credentials.types.password import Password
 from postroom.credentials.types.secret import SecretValue
 from postroom.credentials.types.smtp import Smtp
@@ -36,7 +38,19 @@ def by_secret(side: EffectiveSide, opened: Opened) -> SignIn:
             f"{side.place}.user",
             f"is needed: credential {opened.credential.name} has no user name",
         )
+    try:  # a secret may hold anything, and records were saved before this was checked
+        check_one_line("", found[1])
+    except InvalidValue as error:
+        raise Refused(
+            f"The password in credential {opened.credential.name} cannot be sent: {error.sentence}.",
+            hint=f"Save it again: postroom credential set {opened.credential.name} "
+            f"--{_FIELD[opened.credential.type]}-from-env NAME",
+        ) from None
     return SignIn("password", user, found[1])
+
+
+_FIELD: Final = {"secret": "value", "password": "password", "smtp": "password"}
+"""Where each type has what signs in, as its flag is called."""
 
 
 def _user_and_secret(fields: CredentialType) -> tuple[str, Secret] | None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
-__all__ = ["PRESETS", "SEEN", "TENANT", "Preset", "Wire", "asks_of", "of_authority"]
+__all__ = [
+    "PRESETS",
+    "SEEN",
+    "TENANT",
+    "Preset",
+    "Wire",
+    "asks_of",
+    "lacks_endpoint",
+    "of_authority",
+]
 
 SEEN: Final = "2026-11-29"
 TENANT: Final = "TENANT"
@@ -22,8 +33,9 @@ class Wire(NamedTuple):
 class Preset(NamedTuple):
     """What a provider has, so that only an account and a sign-in are left to give.
 
-    ``flows``: the types of ``auth`` that work there, the best first.  ``endpoints``: those on another
-    origin than the authority, which have to be named.  ``scopes``: of a person's sign-in by wire;
+    ``flows``: the types of ``auth`` that work there, the best first.  ``endpoints``: those that a record
+    has to name, some on another origin than the authority: who names the token endpoint names all
+    that its flows ask.  ``scopes``: of a person's sign-in by wire;
     empty where they follow from the authority.  ``asks``: what the address of a sign-in says besides.
     ``openid``: whether the server says who signed in when it is asked for.  ``refresh_days``: after
     how many days without use it ends a refresh token; None where it does not say.
@@ -105,6 +117,7 @@ PRESETS: Final[dict[str, Preset]] = {
             smtp=Wire("smtp.gmail.com", 465, "tls"),
             authority="https://accounts.google.com",
             endpoints=(
+                ("authorization_endpoint", "https://accounts.google.com/o/oauth2/v2/auth"),
                 ("token_endpoint", "https://oauth2.googleapis.com/token"),
                 ("revocation_endpoint", "https://oauth2.googleapis.com/revoke"),
             ),
@@ -199,6 +212,17 @@ def asks_of(authority: str) -> tuple[tuple[str, str], ...]:
     """What the address of a sign-in has to say besides, at this authorization server."""
     preset = of_authority(authority)
     return preset.asks if preset else ()
+
+
+def lacks_endpoint(authority: str, named: Mapping[str, str]) -> Preset | None:
+    """The preset of a server whose token endpoint is on another origin and that was not named.
+
+    Nothing is sent to an origin that nobody named, so such a sign-in can never work.
+    """
+    preset = of_authority(authority)
+    known = dict(preset.endpoints).get("token_endpoint", "") if preset else ""
+    elsewhere = urlsplit(known).netloc not in ("", urlsplit(authority).netloc)
+    return preset if elsewhere and not named.get("token_endpoint") else None
 
 
 def of_authority(authority: str) -> Preset | None:

@@ -12,8 +12,8 @@ __all__ = ["READS", "read_only_store"]
 
 READS: Final = frozenset(
     {
-        "features", "folders", "newer", "summaries", "fetch", "read_headers", "search", "wait",
-        "check", "close", "abandon",
+        "features", "folders", "newer", "newest", "summaries", "fetch", "read_headers", "search",
+        "wait", "check", "close", "abandon",
     }
 )  # fmt: skip
 """What a read-only connection may do.  Any other verb is refused, one that is added later too."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
-from postroom.connections.defaults import port_and_security
+from postroom.connections.defaults import port_and_security, wires_of
 from postroom.connections.direct import DIRECT, effective_of_credential
 from postroom.connections.effective import Effective, EffectiveSide
 from postroom.connections.inherit import Merged, merge
@@ -75,8 +75,9 @@ class Resolver:
         if incoming is None and outgoing is None:
             raise InvalidValue(
                 f"connection {whole.name}: incoming",
-                "a connection needs a side: give incoming.protocol (imap or pop3) "
-                "or outgoing.protocol (smtp)",
+                "a connection needs a side: give "
+                f"incoming.protocol ({' or '.join(wires_of('incoming'))}) "
+                f"or outgoing.protocol ({' or '.join(wires_of('outgoing'))})",
             )
         return _effective(merged, incoming, outgoing)
 
@@ -158,7 +159,7 @@ class Resolver:
             return None
         where = f"connection {name}: {place}"
         if side.protocol is None:
-            choice = "imap, pop3 or none" if place == "incoming" else "smtp or none"
+            choice = " or ".join([*wires_of(place), "none"])
             raise InvalidValue(f"{where}.protocol", f"is needed: choose {choice}")
         host = self._host(where, side)
         said = self._text(f"{where}.port", side.port)

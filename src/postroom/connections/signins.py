@@ -6,7 +6,7 @@ import dataclasses
 
 from postroom.connections import store
 from postroom.connections.resolver import Resolver
-from postroom.credentials.tokens import BEARER, Grant
+from postroom.credentials.tokens import Grant
 from postroom.db import Tx
 
 __all__ = ["SignInUse", "sign_ins"]
@@ -34,7 +34,7 @@ def sign_ins(tx: Tx, resolver: Resolver) -> dict[str, SignInUse]:
         for side in resolver.sides_of(connection):
             if side.grant is not None:
                 use = found.setdefault(side.grant.sign_in, SignInUse(side.grant))
-                use.lines |= {side.grant.token_line, BEARER + side.line}
+                use.lines |= side.token_lines
                 use.scopes.update(dict.fromkeys(side.grant.scopes))
                 use.connections.setdefault(connection.name, []).append(side.place)
     return found

@@ -9,7 +9,7 @@ from postroom.credentials.record import binding_of, find, hint_binding
 from postroom.credentials.versions import check_current
 from postroom.db import Row, Tx
 from postroom.errors import Locked, Unreadable
-from postroom.vault import Hints, Keyring
+from postroom.vault import Hints, Keyring, audit_code
 
 __all__ = ["Damage", "check_record", "names"]
 
@@ -45,7 +45,7 @@ def check_record(tx: Tx, keyring: Keyring, name: str) -> list[Damage]:
         try:
             _check_version(tx, keyring, hints, row, version)
             if number == row["version"]:
-                check_current(tx, keyring, row)
+                check_current(tx, audit_code(keyring, tx), row)
         except Locked:
             raise
         except (Unreadable, ValueError, TypeError, AttributeError) as error:

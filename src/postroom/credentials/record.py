@@ -94,7 +94,7 @@ class Credential:
         """What somebody should see to: what has ended, or will within a month."""
         return [f"{self.name}: {one}." for one in self.due if one.days <= SOON_DAYS]
 
-    @property
+    @functools.cached_property
     def due(self) -> list[Due]:
         """Everything of it that ends, nearest first."""
         return due_of(self.stored, self.expires_at, self.rotate_after)
@@ -183,6 +183,7 @@ def binding_of(
     )
 
 
+@functools.lru_cache(4096)  # nothing secret, and the same few records are opened again and again
 def beside(plain: str, secrets: str, typed_by: str, typed_at: float) -> bytes:
     """The digest of what a version keeps in the clear beside its secrets, as it is stored.
 

@@ -183,19 +183,15 @@ class CredentialStore:
         type: str | None = None,
         expires_at: Day | EllipsisType = ...,
         rotate_after: Day | EllipsisType = ...,
-        in_use: bool,
     ) -> Credential:
         """Change what stands beside the details; ``...`` and None (for texts) leave it.
 
-        Another type destroys every field of every version; it is refused (``in_use``) while
-        something uses the record.
+        Another type destroys every field of every version; whether it is used is asked above.
         """
         keyring, _ = self._keys()
         row = find(tx, name)
         changed: dict[str, Any] = {}
         if type is not None and type_named(type).type_name != row["type"]:
-            if in_use:
-                raise _type_in_use(row["name"])
             empty_version(tx, keyring, row, type, actor)
             proofs.forget(tx, row["id"])
             changed["type"] = type
@@ -264,11 +260,11 @@ class CredentialStore:
         ``line`` is the destination that is about to be dialled, None for a use without a wire.
         Raises NotThere, Refused (``incomplete``, ``destination_not_bound``), Unreadable, Locked.
         """
-        keyring, _ = self._keys()
+        keyring, recorder = self._keys()
         row = find(tx, name)
         credential = credential_of(row, keyring.hints(tx))
         check_usable(credential, line)
-        check_current(tx, keyring, row)
+        check_current(tx, recorder.mac, row)
         sealed = open_sealed(tx, keyring, row, credential.sealed, credential.destinations)
         fields = type_named(row["type"]).load(Details(credential.stored, sealed))
         use = {"line": line, "purpose": purpose, "version": row["version"]}
@@ -360,14 +356,6 @@ def _name_taken(name: str) -> Refused:
         f"There is a credential {name!r} already (names do not differ by case).",
         code="name_taken",
         hint="Choose another name, or change that one.",
-    )
-
-
-def _type_in_use(name: str) -> Refused:
-    return Refused(
-        f"The type of {name} cannot change while something uses it.",
-        code="in_use",
-        hint=f"See what does: postroom credential usage {name}",
     )
 
 

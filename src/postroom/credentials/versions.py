@@ -163,9 +163,9 @@ def record_in(
     )
 
 
-def check_current(tx: Tx, keyring: Keyring, row: Row) -> None:
+def check_current(tx: Tx, mac: Mac, row: Row) -> None:
     """Raise Unreadable when somebody put the record back to an earlier version."""
-    known = high_water(tx, audit_code(keyring, tx), row)
+    known = high_water(tx, mac, row)
     if known > row["version"]:
         raise Unreadable(
             f"The credential {row['name']} was put back to version {row['version']}; the audit "
@@ -191,7 +191,7 @@ def open_details(tx: Tx, keyring: Keyring, row: Row) -> tuple[Details, Unreadabl
             hint="Delete it and make it again, or restore the room from a backup.",
         ) from None
     try:
-        check_current(tx, keyring, row)
+        check_current(tx, audit_code(keyring, tx), row)
         return Details(plain, open_sealed(tx, keyring, row, names, lines)), None
     except Unreadable as error:
         return Details(plain, {}), error

@@ -4,7 +4,8 @@ A table that is worked off has the columns ``due_at``, ``owner`` and ``epoch``, 
 rows (``owner IS NULL``) in the order of ``due_at``, and one of the others by ``owner``.
 
 - *Claim*: one statement takes a batch of rows that are due and that nobody owns, writes the owner and
-  raises the epoch.  Where that leaves room, another one for each owner that is gone takes its rows: a
+  raises the epoch; another one for each owner that is gone takes its rows.  Theirs have waited, and are
+  half of a batch where there is more than enough of both: neither keeps the other waiting for ever.  A
   claim walks neither past what the living have, nor past what waits.
 - *Guard*: every later change says its epoch.  A worker that was frozen and comes back finds a
   higher one, gets ``claim_lost`` and commits nothing.  What is written once this was looked at, in
@@ -69,6 +70,8 @@ class _Texts(NamedTuple):
     due_of: str
     how_many: str
     how_many_of: str
+    named: str
+    named_of: str
     earliest: str
     earliest_of: str
     guard: str
@@ -118,25 +121,24 @@ class Queue:
     ) -> list[Claim]:
         """Take up to ``limit`` rows that are due.  The rows come back as they are after it.
 
-        Those that nobody owns come first, then those of owners that are gone.
+        Those of owners that are gone come first, in half of the batch if it would be full without.
         """
         texts = self._texts[tx.dialect]
         values |= {"owner": owner, "now": now, "names": _listed(names)}
-        rows = tx.all(texts.claim, limit=limit, **values)
-        if len(rows) < limit:
-            for gone in self._gone(tx, now):
-                rows += tx.all(texts.take_over, limit=limit - len(rows), gone=gone, **values)
-                if len(rows) >= limit:
-                    break
+        gone, half = self._gone(tx, now), (limit + 1) // 2
+        rows = _of_each(tx, texts.take_over, gone, half, values)
+        left = len(rows) == half  # if not, they have no more
+        rows += tx.all(texts.claim, limit=limit - len(rows), **values)
+        if left:
+            rows += _of_each(tx, texts.take_over, gone, limit - len(rows), values)
         return [Claim(row["id"], row["epoch"], row) for row in rows]
 
     def due(self, tx: Tx, *, now: float, limit: int) -> list[Row]:
         """The first rows that a claim could take, whatever their names, in its order."""
-        texts = self._texts[tx.dialect]
-        rows = tx.all(texts.due, now=now, limit=limit)
-        for gone in self._gone(tx, now) if len(rows) < limit else ():
-            rows += tx.all(texts.due_of, now=now, limit=limit - len(rows), gone=gone)
-        return rows
+        texts, half = self._texts[tx.dialect], (limit + 1) // 2
+        of_gone = _of_each(tx, texts.due_of, self._gone(tx, now), limit, {"now": now})
+        free = tx.all(texts.due, now=now, limit=limit - len(of_gone[:half]))
+        return [*of_gone[:half], *free, *of_gone[half:]][:limit]
 
     def count_due(self, tx: Tx, *, now: float) -> int:
         """How many rows a claim could take, whatever their names."""
@@ -145,6 +147,14 @@ class Queue:
         for gone in self._gone(tx, now):
             count += tx.value(texts.how_many_of, now=now, gone=gone)
         return count
+
+    def names_due(self, tx: Tx, *, now: float, **values: Any) -> set[str]:
+        """The names of which a claim could take rows."""
+        texts = self._texts[tx.dialect]
+        rows = tx.all(texts.named, now=now, **values)
+        for gone in self._gone(tx, now):
+            rows += tx.all(texts.named_of, now=now, gone=gone, **values)
+        return {row["name"] for row in rows}
 
     def next_due(
         self, tx: Tx, *, now: float, names: Iterable[str] = (), **values: Any
@@ -215,6 +225,8 @@ def _texts(dialect: _Dialect, table: str, ready: str, order: str, among: str, ta
         due_of=due("*", of_gone) + in_order,
         how_many=due("count(*)", free),
         how_many_of=due("count(*)", of_gone),
+        named=due(f"DISTINCT {among} AS name", free),
+        named_of=due(f"DISTINCT {among} AS name", of_gone),
         earliest=f"SELECT min(due_at) FROM {table} WHERE {free} AND {named}",
         earliest_of=f"SELECT min(due_at) FROM {table} WHERE {of_gone} AND {named}",
         # the owner is compared above: SQLite would look through all that it has
@@ -223,6 +235,18 @@ def _texts(dialect: _Dialect, table: str, ready: str, order: str, among: str, ta
         release=f"UPDATE {table} SET owner = NULL, due_at = :due_at "
         f"WHERE id = :id AND epoch = :epoch AND owner = :owner",
     )
+
+
+def _of_each(
+    tx: Tx, text: str, owners: Sequence[str], limit: int, values: Mapping[str, Any]
+) -> list[Row]:
+    """Up to ``limit`` rows of these owners, of one after the other."""
+    rows: list[Row] = []
+    for owner in owners:
+        if len(rows) >= limit:
+            break
+        rows += tx.all(text, limit=limit - len(rows), gone=owner, **values)
+    return rows
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from postroom.db.tx import Row, Tx
@@ -82,15 +83,21 @@ class Named(Generic[F]):
         One row that was changed from outside, or that a rule of this release refuses, stands in
         nobody's way: :meth:`unreadable` tells of it.
         """
-        return [said for _, said in self._read(tx) if not isinstance(said, WrongUse)]
+        return self.of(self.rows(tx))
+
+    def of(self, rows: Iterable[Row]) -> list[F]:
+        """What these rows say, as :meth:`all` does."""
+        return [said for _, said in self._read(rows) if not isinstance(said, WrongUse)]
 
     def unreadable(self, tx: Tx) -> dict[str, WrongUse]:
         """The names of rows that cannot be read, and why."""
-        return {name: said for name, said in self._read(tx) if isinstance(said, WrongUse)}
+        return {
+            name: said for name, said in self._read(self.rows(tx)) if isinstance(said, WrongUse)
+        }
 
-    def _read(self, tx: Tx) -> list[tuple[str, F | WrongUse]]:
+    def _read(self, rows: Iterable[Row]) -> list[tuple[str, F | WrongUse]]:
         found: list[tuple[str, F | WrongUse]] = []
-        for row in self.rows(tx):
+        for row in rows:
             try:
                 found.append((row["name"], self.read(row)))
             except WrongUse as error:

@@ -28,18 +28,20 @@ from postroom.db.claims import HEARTBEAT_SECONDS, LEASE_SECONDS
 from postroom.db.engine import Database
 from postroom.db.tx import Tx
 from postroom.errors import Refused, RoomError
+from postroom.log import logger
 
 __all__ = [
     "Owe",
     "Seat",
     "drop_claims",
-    "how_many_living",
     "is_living",
     "living",
     "seated",
     "workers",
     "write_or_owe",
 ]
+
+_log: Final = logger("db")
 
 _SEATS: Final = "seats"
 _OWNER: Final = re.compile(r"[A-Za-z0-9._-]{0,64}-[0-9]{1,10}-[0-9a-f]{8}")  # HOST-PID-RANDOM
@@ -67,8 +69,8 @@ class Seat:
 
     async def __aenter__(self) -> Self:
         self._file = _make_file(self._path(self.owner))
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # who asks whether we live has it for a moment
             await self._db.write(self._sit)
             await self.remove_dead()
             await self._db.read(self._remove_strays)
@@ -127,10 +129,14 @@ class Seat:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             # a room that is busy or full for a moment is no reason to stop the heart, nor is a process
             # that has no file to spare to look at the others' seats
-            with contextlib.suppress(RoomError, OSError):
+            try:
                 await self._db.write(self._sit)
                 await self._pay()
                 await self.remove_dead()
+            except (RoomError, OSError):
+                continue
+            except Exception:  # noqa: BLE001  # else others take what it works on
+                _log.exception("the heartbeat made a mistake, and goes on")
 
     def owe(self, body: Callable[[Tx], object]) -> None:
         """Write ``body`` as soon as the room can be written: it gives back or settles what could not be.
@@ -142,8 +148,14 @@ class Seat:
 
     async def _pay(self) -> None:
         while self._owed:
-            with contextlib.suppress(Refused):
+            try:
                 await self._db.write(self._owed[0])
+            except Refused:
+                pass
+            except (RoomError, OSError):
+                raise
+            except Exception:  # noqa: BLE001  # the others are owed all the same
+                _log.exception("what was owed to the room cannot be written")
             self._owed.popleft()
 
     def _sit(self, tx: Tx) -> None:
@@ -211,14 +223,6 @@ def _roles(room: Path, owner: str) -> tuple[str, ...] | None:
         return tuple(map(str, said["roles"]))
     except (OSError, ValueError, TypeError, KeyError):  # it has said nothing: it is no worker
         return None
-
-
-def how_many_living(tx: Tx, *, now: float) -> int:
-    """How many processes have a seat and have sent a heartbeat within the lease."""
-    count: int = tx.value(
-        "SELECT count(*) FROM workers WHERE heartbeat_at >= :oldest", oldest=now - LEASE_SECONDS
-    )
-    return count
 
 
 def living(room: Path, owner: str) -> bool:

@@ -73,12 +73,15 @@ class Tx:
 
     def one(self, sql: str, **values: Any) -> Row | None:
         """The first row of a query, or None."""
-        row: Row | None = self._run(sql, values).fetchone()
+        try:  # what gives a row looks for the next one already
+            row: Row | None = self._run(sql, values).fetchone()
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
         return row
 
     def value(self, sql: str, **values: Any) -> Any:
         """The first column of the first row, or None."""
-        row = self._run(sql, values).fetchone()
+        row = self.one(sql, **values)
         return None if row is None else row[0]
 
     def _run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:

@@ -33,7 +33,7 @@ from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
 from postroom.operations.erasing import Erasing
 from postroom.operations.guiding import Guides
-from postroom.operations.keys import Keys
+from postroom.operations.keys import Keks, Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
@@ -100,6 +100,7 @@ _TARGETS = (
     Credentials,
     Erasing,
     Guides,
+    Keks,
     Keys,
     Ledger,
     Outbox,
@@ -118,6 +119,10 @@ class _Synchronous:
     def __init__(self, portal: _Portal, wrapped: Any) -> None:
         self._portal = portal
         self._wrapped = wrapped
+        # what a room has by the name of a noun, and a noun for a part of its own
+        for noun, operations in (getattr(wrapped, "__dict__", None) or {}).items():
+            if not noun.startswith("_") and type(operations) in _GENERATED:
+                setattr(self, noun, _GENERATED[type(operations)](portal, operations))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -162,9 +167,6 @@ class SyncRoom(_GENERATED[AsyncRoom]):  # type: ignore[misc,valid-type]  # gener
     def __init__(self, portal: _Portal, room: AsyncRoom, leave: Callable[[], Any]) -> None:
         super().__init__(portal, room)
         self._leave: Callable[[], Any] | None = leave
-        for noun, operations in vars(room).items():
-            if type(operations) in _GENERATED:
-                setattr(self, noun, _GENERATED[type(operations)](portal, operations))
 
     def __enter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ from postroom.secret import Secret
 
 __all__ = [
     "FORM",
+    "LONGEST_WAIT",
     "Exchange",
     "HttpAnswer",
     "HttpLimits",
@@ -26,10 +27,16 @@ __all__ = [
     "bearer",
     "file_slice",
     "form",
+    "http_date",
+    "retry_after",
 ]
 
 FORM: Final = "application/x-www-form-urlencoded"
 CHUNK: Final = 64 * 1024  # bytes read from a file at once
+LONGEST_WAIT: Final = 86_400.0
+"""Seconds: no server keeps anybody waiting for longer than a day by one answer."""
+_DIGITS: Final = re.compile(r"[0-9]{1,60}")
+_LONGEST_DATE: Final = 60
 _B64TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1
 
 
@@ -74,22 +81,31 @@ class HttpAnswer:
             ) from None
 
     def retry_after(self) -> float | None:
-        """Seconds to wait as ``Retry-After`` asks (RFC 9110 section 10.2.3), a number or a date.
-
-        A date is held against the server's own clock, so that a wrong one here changes nothing.
-        None where it is missing or cannot be read; never negative.
-        """
-        text = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"[0-9]{1,9}", text):
-            return float(text)
-        until = _date(text)
-        if until is None:
-            return None
-        return max(0.0, until - (_date(self.headers.get("date", "")) or clock.timestamp()))
+        """Seconds to wait; as :func:`retry_after`."""
+        said, date = self.headers.get("retry-after", ""), self.headers.get("date", "")
+        return retry_after(said, date, now=clock.timestamp())
 
 
-def _date(text: str) -> float | None:
+def retry_after(said: str, date: str, *, now: float) -> float | None:
+    """Seconds to wait as ``Retry-After`` asks (RFC 9110 section 10.2.3), a number or a date.
+
+    A date is held against the server's own clock (its ``Date``), so that a wrong one here changes
+    nothing; ``now`` is ours, for a server that shows none.  None where it is missing or cannot be
+    read; never negative, and at most :data:`LONGEST_WAIT`, whatever a server writes.
+    """
+    text = said.strip()
+    if _DIGITS.fullmatch(text):
+        return min(float(text), LONGEST_WAIT)
+    until = http_date(text)
+    if until is None:
+        return None
+    return min(max(0.0, until - (http_date(date) or now)), LONGEST_WAIT)
+
+
+def http_date(text: str) -> float | None:
     """An HTTP date (RFC 9110 section 5.6.7) in seconds since 1970; None for anything else."""
+    if not text or len(text) > _LONGEST_DATE:
+        return None
     try:
         when = email.utils.parsedate_to_datetime(text)
         # "-0000" is UTC without a word about the zone, RFC 5322 section 3.3

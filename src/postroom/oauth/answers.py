@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from postroom.errors import ProtocolError
+from postroom.net import http_message
+from postroom.net.http_message import http_date
 from postroom.oauth.steps import Answer
 from postroom.secret import Scrubber
 
@@ -26,7 +26,6 @@ __all__ = [
 
 LARGEST: Final = 256 * 1024
 """Bytes of an answer that are read; metadata and tokens of real servers stay far below."""
-LONGEST_WAIT: Final = 86_400.0
 LONGEST_TEXT: Final = 500  # characters of a server's text that a person is shown
 _DIGITS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
@@ -108,32 +107,13 @@ def seconds(value: object) -> float | None:
 
 def server_time(answer: Answer) -> float:
     """The server's own clock (its Date header), or ours where it shows none."""
-    return _date(answer.header("date")) or answer.at
+    return http_date(answer.header("date")) or answer.at
 
 
 def retry_after(answer: Answer) -> float | None:
-    """Seconds to wait (Retry-After as seconds or as a date, RFC 9110 10.2.3); a day at most.
-
-    A date is held against the server's own clock, so that a wrong clock here changes nothing.
-    """
-    text = answer.header("retry-after").strip()
-    if not text:
-        return None
-    wait = seconds(text)
-    if wait is None:
-        until = _date(text)
-        wait = until - server_time(answer) if until is not None else None
-    return None if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
-
-
-def _date(text: str) -> float | None:
-    if not text or len(text) > 60:
-        return None
-    try:
-        when = parsedate_to_datetime(text)
-        return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    """Seconds to wait, a day at most; None where the answer does not say."""
+    said, date = answer.header("retry-after"), answer.header("date")
+    return http_message.retry_after(said, date, now=answer.at)
 
 
 def shown(text: str, scrubber: Scrubber | None = None) -> str:

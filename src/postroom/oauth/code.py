@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from postroom.errors import InvalidValue, SignInError
 from postroom.oauth.answers import shown, whole
 from postroom.oauth.client import Client
-from postroom.oauth.discovery import Endpoints, issuer_fits
+from postroom.oauth.discovery import Endpoints, issuer_fits, missing
 from postroom.oauth.refusals import meaning_of
 from postroom.secret import Scrubber, Secret
 
@@ -74,10 +74,8 @@ def begin(
     Raises InvalidValue where the server has no authorization endpoint or the redirect is unfit.
     """
     if not endpoints.authorization_endpoint:
-        raise InvalidValue(
-            "authorization_endpoint",
-            "the authorization server names none; write it into the credential",
-        )
+        unheard = "; write it into the credential"
+        raise missing(endpoints, "authorization_endpoint", unheard=unheard)
     check_redirect(redirect_uri)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     ours = {

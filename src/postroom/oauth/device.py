@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from postroom.errors import InvalidValue, PostroomError, ProtocolError, SignInError, WireError
+from postroom.errors import PostroomError, ProtocolError, SignInError, WireError
 from postroom.oauth.answers import seconds, text_of
 from postroom.oauth.client import Client, request
-from postroom.oauth.discovery import Endpoints
+from postroom.oauth.discovery import Endpoints, missing
 from postroom.oauth.steps import Flow, Form, wait
 from postroom.oauth.tokens import TokenGrant, granted
 from postroom.secret import Secret
@@ -61,10 +61,8 @@ def device_authorization(
 ) -> Flow[DeviceCode]:
     """Ask for a code (3.1).  Raises InvalidValue where the server has no device flow."""
     if not endpoints.device_authorization_endpoint:
-        raise InvalidValue(
-            "device_authorization_endpoint",
-            "the authorization server names none, so it has no device flow; use authorization code",
-        )
+        unheard = ", so it has no device flow; use authorization code"
+        raise missing(endpoints, "device_authorization_endpoint", unheard=unheard)
     form: Form = (("scope", " ".join(scopes)),) if scopes else ()
     proven = yield from request(
         client,

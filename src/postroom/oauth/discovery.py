@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ __all__ = [
     "is_entra",
     "issuer_fits",
     "locations",
+    "missing",
     "named_endpoints",
     "tenant_of",
 ]
@@ -58,8 +60,8 @@ class Endpoints:
     """What is kept of a discovery, and pinned: later requests go nowhere else.
 
     ``issuer`` is the server's own name for itself; Entra's, for several tenants, holds
-    ``{tenantid}``.  ``left_out``: endpoints on another origin, which nobody has named; they are not
-    used.  Empty endpoints are not offered.
+    ``{tenantid}``.  ``openid``: its metadata are those of OpenID Connect.  ``left_out``: endpoints on
+    another origin, which nobody has named; they are not used.  Empty endpoints are not offered.
     """
 
     issuer: str = ""
@@ -72,6 +74,25 @@ class Endpoints:
     scopes: tuple[str, ...] = ()
     says_issuer: bool = False  # RFC 9207: every authorization response names the issuer
     left_out: tuple[tuple[str, str], ...] = field(default=())
+    openid: bool = False
+
+
+def missing(endpoints: Endpoints, name: str, *, unheard: str) -> InvalidValue:
+    """The error for a flow whose endpoint is not known; ``unheard`` what to do where there is none."""
+    elsewhere = dict(endpoints.left_out).get(name)
+    if elsewhere:
+        why = (
+            f"the authorization server names one elsewhere ({elsewhere}); if that is right, write it "
+            "into the credential"
+        )
+    elif not endpoints.issuer:
+        why = (
+            "is needed in the credential: where that names the token_endpoint, the authorization "
+            "server is not asked for the others"
+        )
+    else:
+        why = f"the authorization server names none{unheard}"
+    return InvalidValue(name, why)
 
 
 def is_entra(authority: str) -> bool:
@@ -159,7 +180,8 @@ def discover(
             f"{where} describes another authorization server: {shown(issuer)!r}.",
             "Use its issuer as authority, if that is the right server.",
         )
-    return _pinned(found, origin, named, issuer)
+    endpoints = _pinned(found, origin, named, issuer)
+    return dataclasses.replace(endpoints, openid=where.endswith(_OPENID))
 
 
 def _found(authority: str, places: tuple[str, ...]) -> Flow[tuple[Answer, str]]:
@@ -176,7 +198,7 @@ def _found(authority: str, places: tuple[str, ...]) -> Flow[tuple[Answer, str]]:
             return answer, place
         if answer.status == 429 or answer.status >= 500:
             raise SignInError(
-                f"The authorization server answered {places[0]} with HTTP {answer.status}.",
+                f"The authorization server answered {place} with HTTP {answer.status}.",
                 code="deferred",
                 temporary=True,
                 hint="Nothing was wrong on our side; it is tried again.",

@@ -92,7 +92,8 @@ def failure(
 
     ``code`` is ``sign_in_required`` only when a refresh token was refused for certain: any other
     flow has a person before it, or none at all, and what is stored stays as it is.  ``facts`` hold
-    ``oauth_error``, ``provider_codes`` and ``retry_after`` (seconds, or None).
+    ``oauth_error``, ``provider_codes``, ``retry_after`` (seconds, or None), and ``of_scopes`` where
+    the scopes of this request alone were refused.
     """
     wait = retry_after(answer)
     overloaded = answer.status == 429 or answer.status >= 500
@@ -120,6 +121,9 @@ def failure(
             hint="Its own text says why.",
             **about,
         )
+    of_person = known.sign_in or known.of_scopes
+    if known.of_scopes:
+        about["of_scopes"] = True
     code = "sign_in_failed"
     if known.temporary:
         code = "deferred"
@@ -129,7 +133,7 @@ def failure(
         known.sentence,
         code=code,
         said=said,
-        hint=_APP_ACTION if known.sign_in and grant == "client_credentials" else known.action,
+        hint=_APP_ACTION if of_person and grant == "client_credentials" else known.action,
         temporary=known.temporary,
         **about,
     )

@@ -8,11 +8,12 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from postroom.errors import InvalidValue
-from postroom.oauth.discovery import is_entra, tenant_of
+from postroom.oauth.discovery import Endpoints, is_entra, tenant_of
 
 __all__ = [
     "Difference",
     "SignInFlow",
+    "by_resource",
     "check_sign_in",
     "compare",
     "default_scopes",
@@ -89,9 +90,43 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def with_identity(scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """The scopes with those that make the server say who signed in (OpenID Connect, 5.4)."""
-    return tuple(dict.fromkeys((*scopes, *_IDENTITY)))
+def with_identity(
+    scopes: tuple[str, ...], endpoints: Endpoints, *, openid: bool = False
+) -> tuple[str, ...]:
+    """The scopes with those that make the server say who signed in (OpenID Connect, 5.4).
+
+    Only those it knows, for a scope that it does not know may be refused (RFC 6749, 3.3): what it
+    lists; where it lists none, all if its metadata are OpenID's, or if it is known to (``openid``).
+    """
+    known = set(endpoints.scopes)
+    if not known and (endpoints.openid or openid):
+        known = set(_IDENTITY)
+    return tuple(dict.fromkeys((*scopes, *(name for name in _IDENTITY if name in known))))
+
+
+def by_resource(
+    scopes: Iterable[str], *, authority: str = "", entra: bool | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """The scopes in the groups that a token can be got for, in their order; one group at least.
+
+    Entra gives a token for one service at a time (AADSTS28000), and a refresh token for all of
+    them; what belongs to no service goes with every group.  Other servers are asked for all at once.
+    """
+    asked = tuple(dict.fromkeys(scopes))
+    known = is_entra(authority) if entra is None else entra
+    services = dict.fromkeys(_service(each) for each in asked if each not in _NOT_LISTED)
+    if not known or len(services) < 2:
+        return (asked,)
+    return tuple(
+        tuple(each for each in asked if each in _NOT_LISTED or _service(each) == service)
+        for service in services
+    )
+
+
+def _service(scope: str) -> str:
+    """The service of a scope of Entra: what stands before its last part, Graph where nothing does."""
+    before, slash, _ = scope.lower().rpartition("/")
+    return before.rstrip("/") if slash else GRAPH
 
 
 def check_sign_in(
@@ -113,7 +148,7 @@ def check_sign_in(
             "Google does not allow its mail scope in the device flow; choose "
             "oauth_authorization_code",
         )
-    if "offline_access" not in scopes and _host(authority) not in _WITHOUT_OFFLINE:
+    if known and "offline_access" not in scopes:  # others may not know it, and refuse it
         listed = ", ".join(("offline_access", *scopes))
         raise InvalidValue(
             "scopes",

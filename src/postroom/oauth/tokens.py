@@ -118,16 +118,21 @@ def exchange_code(
     endpoints: Endpoints,
     pending: Pending,
     code: Secret,
+    scopes: tuple[str, ...] = (),
     *,
     at: float,
     prove: bool = False,
 ) -> Flow[TokenGrant]:
-    """The tokens for an authorization code, with the verifier of PKCE (RFC 7636, 4.5)."""
+    """The tokens for an authorization code, with the verifier of PKCE (RFC 7636, 4.5).
+
+    ``scopes`` are said again where the server wants to hear them (Entra, AADSTS28003).
+    """
     form: Form = (
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", pending.redirect_uri),
         ("code_verifier", pending.verifier),
+        *_scope(scopes),
     )
     proven = yield from request(
         client,

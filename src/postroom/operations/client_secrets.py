@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from postroom.clock import now, rfc3339
+from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.granting import CLIENT_TYPES
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials import proofs
@@ -222,10 +223,24 @@ class ClientSecrets:
             row = rows.find(tx, use.grant.sign_in)
             if row is not None and row["version"] and row["state"] == rows.SIGNED_IN:
                 return record, label, use, ""
+        direct = self._directly(tx, record)
+        if direct is not None:
+            return record, label, direct, ""
         why = (
             "Nobody has signed in with it yet." if found else "No connection signs in with it yet."
         )
         return record, label, None, f"It cannot be proven now: {why}"
+
+    def _directly(self, tx: Tx, record: Credential) -> SignInUse | None:
+        """The sign-in of an app that is used without a connection; None for one that cannot be."""
+        if record.type not in DIRECT_TYPES:
+            return None
+        try:
+            sides = self._desk.resolver(tx).effective(DIRECT + record.name).sides
+        except PostroomError:
+            return None
+        lines = set().union(*(side.token_lines for side in sides))
+        return next((SignInUse(side.grant, lines) for side in sides if side.grant), None)
 
     async def _state(self, record: Credential, label: str) -> str:
         found = await self._desk.db.read(lambda tx: proofs.known(tx, record.id).get(label))

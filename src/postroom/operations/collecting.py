@@ -9,7 +9,7 @@ from typing import Final
 
 from postroom.clock import timestamp
 from postroom.connections.spool import Spools
-from postroom.db import Claim, Row, Seat, Tx, how_many_living
+from postroom.db import Claim, Row, Seat, Tx, workers
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import expanded, naming
@@ -30,9 +30,6 @@ SPOOL_SECONDS: Final = 86400.0
 FORGET_ROUNDS: Final = 50
 AT_ONCE: Final = 50
 """Sources that a worker takes in one look."""
-OPENING: Final = 16
-"""Connections to one host that one process opens at the same time; one that is open counts no more.
-A host that does not answer holds up nobody else's."""
 PEEK: Final = 200
 """Sources that are due that a worker looks at, one look."""
 
@@ -42,7 +39,6 @@ class Collecting:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._gates: dict[str, asyncio.Semaphore] = {}  # by the host whose turn it is
 
     async def run(self, name: str, *, progress: Progress | None = None) -> Tally | None:
         """Collect once, here and now.
@@ -113,7 +109,7 @@ class Collecting:
     async def take(self, roles: Sequence[str], most: int) -> list[Claim]:
         """Take sources that are due and that a worker with these roles may collect for.
 
-        Not all at once: at most :data:`AT_ONCE`, and this process's share of what is due, so that
+        Not all at once: at most :data:`AT_ONCE`, and this worker's share of what is due, so that
         workers that look at the same time share the work, and ten thousand sources that are due
         when the room is opened do not all dial in the same second.
         """
@@ -128,7 +124,7 @@ class Collecting:
             if len(rows) == PEEK and len(mine) < AT_ONCE:  # those of other roles stand in front
                 mine = [row["name_key"] for row in store.rows(tx) if may(row)]
             count = SOURCES.count_due(tx, now=now) if mine else 0
-            return mine, -(-count // max(1, how_many_living(tx, now=now)))
+            return mine, -(-count // max(1, len(workers(tx, now=now))))
 
         names, share = await self._desk.db.read(look)
         limit = min(most, share, AT_ONCE)
@@ -191,7 +187,6 @@ class Collecting:
             _let_go(seat, [claim])
             raise
         sink: Sink = source.sink
-        host = claim.row["mailbox"].rpartition(" at ")[2]
         return Watcher(
             self._desk.db,
             claim,
@@ -201,7 +196,6 @@ class Collecting:
             open_store=self._desk.opener.open_store,
             open_spool=Spools(self._desk.data_dir / "spool"),
             naming=called,
-            gate=self._gates.setdefault(host, asyncio.Semaphore(OPENING)),
             progress=progress,
             on_lost=lambda name, error: self._desk.opener.failed(name, "incoming", error),
             owe=seat.owe,

@@ -91,10 +91,7 @@ class Connections:
         for effective in self._desk.resolver(tx).check(connection.name):
             check_references(tx, self._desk.credentials, effective)
         self._desk.record(tx, "add" if new else "set", "connection", connection.name)
-        family = {name.casefold() for name in self._desk.resolver(tx).family(connection.name)}
-        for source in sources.load_all(tx):  # what waits after a failure looks again at once
-            if source.connection.casefold() in family:
-                sources.touch(tx, source.name)
+        wake(tx, usage.of_connection(tx, connection.name).uses)
 
     async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
         """Make another connection with the same settings under a new name."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postroom.connections import store
 from postroom.connections.connection import Connection
@@ -29,6 +29,9 @@ from postroom.operations.connections import Connections, merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.personal import Way, sign_in_once
+
+if TYPE_CHECKING:
+    from postroom.credentials.tokens.signing_in import Given
 
 __all__ = ["Conversion", "Converted", "Converting"]
 
@@ -211,9 +214,9 @@ class Converting:
                 "auth", "a person has to sign in for this flow, and nobody was asked"
             )
 
-        async def prove(access: Access) -> None:
+        async def prove(given: Given) -> None:
             for side in sides:
-                await self._open(plan, side, access)
+                await self._open(plan, side, given(side.grant or use.grant))
 
         done = await sign_in_once(
             self._desk, use, way, prove, device_flow=self._device_flow, always=True

@@ -24,7 +24,7 @@ from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.operations.waking import wake
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "check_type"]
 
 
 class Credentials:
@@ -275,11 +275,18 @@ class Credentials:
         return usage.of_credential(tx, record.name, since=record.created_at)
 
 
+def check_type(desk: Desk, tx: Tx, name: str, wanted: str | None) -> None:
+    """Raise Refused (``in_use``), with what uses it, where a record would become another type."""
+    record = desk.credentials.get(tx, name)
+    if wanted is None or type_named(wanted).type_name == record.type:
+        return
+    if uses := usage.of_credential(tx, record.name).uses:
+        raise _in_use(record.name, "Its type cannot change.", uses, "Change those first.")
+
+
 def _change(desk: Desk, tx: Tx, name: str, changes: Mapping[str, Any]) -> Credential:
-    uses = usage.of_credential(tx, desk.credentials.get(tx, name).name).uses
-    if changes.get("type") and uses:
-        raise _in_use(name, "Its type cannot change.", uses, "Change those first.")
-    return desk.credentials.change(tx, name, actor=desk.actor, in_use=bool(uses), **changes)
+    check_type(desk, tx, name, changes.get("type"))
+    return desk.credentials.change(tx, name, actor=desk.actor, **changes)
 
 
 def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:

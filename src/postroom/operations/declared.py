@@ -11,10 +11,11 @@ from postroom.credentials.intake import Intake
 from postroom.credentials.types import TYPES, type_named
 from postroom.fields import Fields
 from postroom.services.service import Service
-from postroom.sinks import SINKS
+from postroom.sinks import SINKS, TWICE, Sink
 from postroom.sources.source import Source
 
 __all__ = [
+    "about_sink",
     "about_type",
     "credential_fields",
     "credential_types",
@@ -61,4 +62,14 @@ def about_type(type_name: str) -> tuple[str, str]:
 
 def sinks() -> Mapping[str, type[Fields]]:
     """The declaration of each sink, by its type."""
+    return _sinks()
+
+
+def about_sink(type_name: str) -> tuple[str, str, str]:
+    """What a sink makes of a message; what taking one twice does, as a word and as a sentence."""
+    sink = _sinks()[type_name]
+    return sink.about, sink.twice, TWICE[sink.twice]
+
+
+def _sinks() -> dict[str, type[Sink]]:
     return {typing.get_args(sink.model_fields["type"].annotation)[0]: sink for sink in SINKS}

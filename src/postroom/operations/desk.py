@@ -22,7 +22,7 @@ from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, WrongUse
 from postroom.macros import Template
-from postroom.operations.moved import Moved
+from postroom.operations.moved import Moved, Used, used_in
 
 __all__ = ["Desk", "Rebind", "check_states", "instant"]
 
@@ -174,33 +174,34 @@ class Desk:
         """As :meth:`change`; gives besides which secrets it moved."""
 
         def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
-            before = self.resolver(tx).all_destinations()
+            before = used_in(tx, self.resolver(tx))
             result = body(tx)
             return result, self.rebind(tx, before, rebind=rebind)
 
         return await self.write(whole, dry_run=dry_run)
 
     def rebind(
-        self, tx: Tx, before: Mapping[str, set[str]], *, rebind: Rebind, typed: Collection[str] = ()
+        self, tx: Tx, before: Used, *, rebind: Rebind, typed: Collection[str] = ()
     ) -> tuple[Moved, ...]:
-        """Bind the secrets whose destinations differ from ``before`` to where they are used now.
+        """Bind the secrets and tokens that go elsewhere than ``before`` to where they are used now.
 
         ``typed`` are the credentials (in lower case) whose every secret was given in this same
         request.  Gives those that were used before and go elsewhere now.
         """
         moved = []
-        after = self.resolver(tx).all_destinations()
-        for key in sorted(before.keys() | after.keys()):
-            old, new = before.get(key, set()), after.get(key, set())
+        resolver = self.resolver(tx)
+        after = resolver.all_destinations()
+        for key in sorted(before.credentials.keys() | after.keys()):
+            old, new = before.credentials.get(key, set()), after.get(key, set())
             if new != old and self.credentials.exists(tx, key):
                 allowed = True if key in typed else rebind
                 self.credentials.bind(tx, key, new, actor=self.actor, rebind=allowed)
                 if old and new:
                     name = self.credentials.get(tx, key).name
                     moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
-        for use in sign_ins(tx, self.resolver(tx)).values():
-            kept = self.tokens.kept
-            if added := kept.rebind(tx, use.grant, use.lines, actor=self.actor, rebind=rebind):
+        for key, use in sign_ins(tx, resolver).items():
+            old, kept = before.sign_ins.get(key, set()), self.tokens.kept
+            if added := kept.rebind(tx, use.grant, old, use.lines, actor=self.actor, rebind=rebind):
                 moved.append(Moved(use.grant.label, added, ()))
         return tuple(moved)
 

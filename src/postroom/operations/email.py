@@ -195,19 +195,20 @@ class Email:
         """
         if self._desk.locked is not None:
             raise self._desk.locked
+        from postroom.connections.turns import patiently
         from postroom.operations import sentfolder
         from postroom.services.dispatcher import Dispatcher
 
-        seat = await self._desk.seat()
+        seat, opener = await self._desk.seat(), self._desk.opener
         return Dispatcher(
             self._desk.db,
             owner=seat.owner,
-            open_transport=self._desk.opener.open_transport,
+            open_transport=functools.partial(opener.open_transport, patient=patiently),
             roles_of=self._desk.roles_of,
             look=functools.partial(sentfolder.look, self._desk),
             copies=functools.partial(sentfolder.copy_wanted, self._desk),
             open_sent=functools.partial(sentfolder.opened, self._desk),
-            on_lost=lambda name, error: self._desk.opener.failed(name, "outgoing", error),
+            on_lost=lambda name, error: opener.failed(name, "outgoing", error),
             owe=seat.owe,
         )
 

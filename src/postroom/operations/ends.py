@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from postroom.clock import now, rfc3339, timestamp
+from postroom.connections import store as connections
 from postroom.connections.presets import of_authority
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials import proofs
@@ -46,8 +47,8 @@ def ending(tx: Tx, desk: Desk, within: float) -> list[dict[str, Any]]:
                 found.append(_of_record(tx, record, due))
     uses = sign_ins(tx, desk.resolver(tx))
     for row in rows.find_all(tx):
-        item = _of_sign_in(tx, row, uses.get(row["id"]))
-        if item is not None and item["days"] <= days:
+        item = _of_sign_in(tx, row, uses.get(row["id"]), days)
+        if item is not None:
             found.append(item)
     return sorted(found, key=lambda item: (item["days"], item["name"]))
 
@@ -65,23 +66,24 @@ def counted(items: Iterable[Mapping[str, Any]]) -> str:
 def unused(tx: Tx, desk: Desk, longer_than: float) -> dict[str, str | None]:
     """The credentials nobody has used for so many seconds, by name, with their last use (or None)."""
     before = timestamp() - longer_than
+    named = usage.connections_of_credentials(tx)
     found: dict[str, str | None] = {}
     for record in desk.credentials.all(tx, hints=False):
         if record.created_at > before:
             continue
-        last = _last_use(tx, record)
+        last = _last_use(tx, record, named.get(record.name.casefold(), ()))
         if last is None or last <= before:
             found[record.name] = None if last is None else rfc3339(last)
     return found
 
 
-def _last_use(tx: Tx, record: Credential) -> float | None:
-    used = usage.of_credential(tx, record.name, since=record.created_at)
+def _last_use(tx: Tx, record: Credential, over: Iterable[str]) -> float | None:
+    """``over``: the connections that name it."""
+    opened = usage.opened_at(tx, record.name, since=record.created_at)
     times = [row["worked_at"] for row in proofs.known(tx, record.id).values()]
     if record.type == "trusted_certificate":  # nobody opens one: it is used with its connections
-        over = [use.name for use in used.uses if use.noun == "connection"]
-        times += [usage.of_connection(tx, name).used_at for name in over]
-    return max((one for one in (used.used_at, record.presented_at, *times) if one), default=None)
+        times += [connections.last_use(tx, name).at for name in over]
+    return max((one for one in (opened, record.presented_at, *times) if one), default=None)
 
 
 def _of_record(tx: Tx, record: Credential, due: Due) -> dict[str, Any]:
@@ -126,8 +128,11 @@ def _instead(tx: Tx, record: Credential, due: Due) -> str:
     return ""
 
 
-def _of_sign_in(tx: Tx, row: Row, use: SignInUse | None) -> dict[str, Any] | None:
-    """A person's sign-in: over already, or with an end that its provider is known to set."""
+def _of_sign_in(tx: Tx, row: Row, use: SignInUse | None, within: float) -> dict[str, Any] | None:
+    """A person's sign-in: over already, or with an end that its provider is known to set.
+
+    None where it has none, or ends later than ``within`` days.
+    """
     if not row["version"] or use is None:
         return None
     over = row["state"] == rows.REQUIRED
@@ -137,8 +142,11 @@ def _of_sign_in(tx: Tx, row: Row, use: SignInUse | None) -> dict[str, Any] | Non
         return None
     last = row["refreshed_at"] or row["signed_in_at"] or timestamp()
     day = dt.datetime.fromtimestamp(last, dt.UTC).date() + dt.timedelta(days=lasts or 0)
+    left = (day - now().date()).days
+    days = min(0, left) if over else left
+    if days > within:
+        return None
     who = row["identity"] or row["account"]
-    days = min(0, (day - now().date()).days) if over else (day - now().date()).days
     says = (
         "somebody has to sign in again"
         if over

@@ -125,16 +125,26 @@ class Erasing:
     async def erase(self, address: str) -> Erased:
         """Remove what the room keeps of an address, write the database's file anew, and the record.
 
-        The record says that it was done and how much it was, not whose it was.  Raises Refused while
-        messages that name the address are still to be sent, with the list; then nothing is removed.
+        The record says that it was done and how much there was, not whose; it does so before anything
+        is removed.  Raises Refused while messages that name the address are still to be sent, with the
+        list; then nothing is removed.
         """
         mention = _mention(address)
         found, known = await self._look(mention)
         unfinished = [one for one in found if not one.finished]
         if unfinished:
             raise _unfinished(unfinished)
-        if found or known:
-            await self._desk.write(_mark)
+
+        def begin(tx: Tx) -> bool:
+            there = (len(found), len(known), _sentences(tx, mention.named_in))
+            if any(there):
+                _mark(tx)
+                told = dict(zip(("outbox", "ledger", "sentences"), there, strict=True))
+                self._desk.record(tx, "erase", "room", "a person", **told)
+            return any(there)
+
+        if not await self._desk.write(begin):
+            return Erased(0, 0, 0, await self._clean())
         items = [one.id for one in found]
         sent = await self._each(items, lambda tx, some: _erase_stored(tx, some, mention))
         ids = [one.id for one in known]
@@ -143,14 +153,7 @@ class Erasing:
         )
 
         def rest(tx: Tx) -> int:
-            done = events.erase(tx, mention.named_in) + ledger.erase_notes(tx, mention.named_in)
-            if done:
-                _mark(tx)
-            if done or sent or entries:
-                self._desk.record(
-                    tx, "erase", "room", "a person", outbox=sent, ledger=entries, sentences=done
-                )
-            return done
+            return events.erase(tx, mention.named_in) + ledger.erase_notes(tx, mention.named_in)
 
         sentences = await self._desk.write(rest)
         return Erased(sent, entries, sentences, await self._clean())

@@ -87,12 +87,17 @@ def _watched(desk: Desk, tx: Tx, source: Source) -> tuple[str, str]:
 
 
 def expanded(desk: Desk, tx: Tx, source: Source) -> Source:
-    """The source with the macros of its folders expanded, and its sink's fixed directory."""
+    """The source with the macros of its folders expanded, and its sink's fixed directory.
+
+    Raises WrongUse, also for an empty input folder, which a variable can make of any.
+    """
     expand = desk.expander(tx)
     where = f"source {source.name}"
     folders = Folders(
         **{name: expand(value, f"{where}: folders.{name}") for name, value in source.folders}
     )
+    if not folders.input.strip():
+        raise InvalidValue(f"{where}: folders.input", "name a folder, such as INBOX")
     path, _ = desk.templates(tx)(source.sink.path, f"{where}: sink.path").split()
     return source.model_copy(
         update={"folders": folders, "sink": source.sink.model_copy(update={"path": path})}

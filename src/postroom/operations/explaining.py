@@ -6,10 +6,11 @@ import re
 from typing import Any, Final, NamedTuple
 
 from postroom.errors import CODES, NotThere
-from postroom.oauth.refusals import CAUSES, tables
+from postroom.oauth.refusals import CAUSES, Meaning, tables
 from postroom.oauth.refusals import explain as refusals_in
 from postroom.operations.meanings import AGAIN, CODE_MEANINGS, Again
 from postroom.protocols.base import Reply
+from postroom.protocols.graph import refusals as graph
 from postroom.protocols.smtp.replies import explain as explain_reply
 
 __all__ = ["Explained", "Refusals", "explain", "known_words", "refusals"]
@@ -50,17 +51,16 @@ class Refusals(NamedTuple):
 
 
 def explain(text: str) -> tuple[Explained, ...]:
-    """What an error of any program means: SMTP, IMAP, POP3, TLS, DNS, OAuth, Entra, Google, or ours.
+    """What an error of any program means: of SMTP, IMAP, POP3, TLS, DNS, OAuth, Entra, Graph, Google or ours.
 
     The most telling meaning comes first.  Raises NotThere for a text nobody knows.  Nothing is sent
     anywhere, and the text is not kept.
     """
     some = text[:LONGEST]
-    found = [
-        Explained(each.key, each.sentence, CAUSES.get(each.key, ""), each.action,
-                  "yes" if each.temporary else "no")
-        for each in refusals_in(some)
-    ]  # fmt: skip
+    found = [_of_table(each) for each in refusals_in(some)]
+    found += [
+        _of_graph(word) for word in dict.fromkeys(_WORD.findall(some)) if word in graph.MEANINGS
+    ]
     found += [each for each in _replies(some) if not any(_same(each, one) for one in found)]
     found += _ours(some)
     if not found:
@@ -75,20 +75,34 @@ def explain(text: str) -> tuple[Explained, ...]:
 
 def refusals() -> tuple[Refusals, ...]:
     """Every table of refusals, each row as :func:`explain` gives it."""
-    return tuple(
-        Refusals(title, seen, sources, tuple(
-            Explained(each.key, each.sentence, CAUSES.get(each.key, ""), each.action,
-                      "yes" if each.temporary else "no")
-            for each in rows
-        ))
+    found = [
+        Refusals(title, seen, sources, tuple(map(_of_table, rows)))
         for title, seen, sources, rows in tables()
-    )  # fmt: skip
+    ]
+    codes = tuple(map(_of_graph, graph.MEANINGS))
+    return (*found, Refusals("Microsoft Graph", graph.SEEN, graph.SOURCES, codes))
+
+
+def _of_table(each: Meaning) -> Explained:
+    again: Again = "yes" if each.temporary else "no"
+    return Explained(each.key, each.sentence, CAUSES.get(each.key, ""), each.action, again)
 
 
 def known_words() -> frozenset[str]:
     """The errors that are a single word, such as ``invalid_grant``."""
     keys = (each.key for table in refusals() for each in table.rows)
     return frozenset(key for key in keys if " " not in key)
+
+
+# ------------------------------------------------------------------ Microsoft Graph
+
+_WORD: Final = re.compile(r"\b[A-Z][A-Za-z_]+\b")
+
+
+def _of_graph(code: str) -> Explained:
+    known = graph.MEANINGS[code]
+    again: Again = "yes" if known.temporary else "no"
+    return Explained(code, known.sentence, CAUSES.get(code, ""), known.hint, again)
 
 
 # ------------------------------------------------------------------ replies of SMTP
@@ -152,7 +166,7 @@ _HOUSE: Final[tuple[tuple[str, str], ...]] = (
      r"|no such mailbox", "folder_missing"),
     (r"\[(UNAVAILABLE|INUSE|LIMIT)\]|too many (simultaneous )?connections|\[IN-USE\]"
      r"|\[LOGIN-DELAY\]|\[SYS/TEMP\]", "deferred"),
-    (r"\[AUTHENTICATIONFAILED\]|\[AUTHORIZATIONFAILED\]|authentication failed|-ERR \[AUTH\]"
+    (r"\[AUTHENTICATIONFAILED\]|\[AUTHORIZATIONFAILED\]|authenticat(e|ion) fail(ed|ure)|-ERR \[AUTH\]"
      r"|invalid credentials|login failed|LOGIN failed", "sign_in_failed"),
 )  # fmt: skip
 """What other programs and libraries say, and the code under which the house explains it."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Moved"]
+from postroom.connections.resolver import Resolver
+from postroom.connections.signins import sign_ins
+from postroom.db import Tx
+
+__all__ = ["Moved", "Used", "used_in"]
 
 
 class Moved(NamedTuple):
@@ -13,3 +17,20 @@ class Moved(NamedTuple):
     credential: str
     added: tuple[str, ...]
     gone: tuple[str, ...]
+
+
+class Used(NamedTuple):
+    """Where secrets and tokens go by the settings: lines by credential (its key), and by sign-in."""
+
+    credentials: dict[str, set[str]]
+    sign_ins: dict[str, set[str]]
+
+
+def used_in(tx: Tx, resolver: Resolver) -> Used:
+    """Where everything goes as this transaction sees it.
+
+    What cannot be resolved here, such as a host in an environment that this process does not have,
+    goes nowhere.  So what was is only ever held against what is, both as one process sees them.
+    """
+    tokens = {key: use.lines for key, use in sign_ins(tx, resolver).items()}
+    return Used(resolver.all_destinations(), tokens)

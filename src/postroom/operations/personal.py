@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from postroom.connections.presets import asks_of
+from postroom.connections.presets import asks_of, of_authority
 from postroom.connections.signins import SignInUse
-from postroom.credentials.tokens import Access
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.operations.desk import Desk
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load them
-    from postroom.credentials.tokens.signing_in import Done, SigningIn
+    from postroom.credentials.tokens.signing_in import Done, Prove, SigningIn
     from postroom.oauth.code import Pending
     from postroom.oauth.device import DeviceCode
 
@@ -45,7 +44,7 @@ class Way(NamedTuple):
 
 
 async def sign_in_once(
-    desk: Desk, use: SignInUse, way: Way, prove: Callable[[Access], Awaitable[None]],
+    desk: Desk, use: SignInUse, way: Way, prove: Prove,
     *, device_flow: bool = True, always: bool = False,
 ) -> Done:  # fmt: skip
     """Sign one person in for everything that ``use`` serves; stored only when it is complete.
@@ -62,10 +61,9 @@ async def sign_in_once(
         grant = dataclasses.replace(grant, flow=flow)  # type: ignore[arg-type]  # one of FlowName
     name = next(iter(use.connections))
     lines, scopes = tuple(sorted(use.lines)), tuple(use.scopes)
-    signing = SigningIn(
-        desk.db, desk.tokens.kept, desk.tokens.renewal, Asked(grant, lines, scopes, desk.actor),
-        prove, always=always,
-    )  # fmt: skip
+    preset = of_authority(grant.authority)
+    asked = Asked(grant, lines, scopes, desk.actor, openid=bool(preset and preset.openid))
+    signing = SigningIn(desk.db, desk.tokens.kept, desk.tokens.renewal, asked, prove, always=always)
     if grant.flow == "device_flow":
         return await _by_device(signing, way, name, permitted=device_flow)
     if way.how == "link":
@@ -91,7 +89,9 @@ def _forbids(error: PostroomError) -> bool:
     if isinstance(error, InvalidValue):
         return error.field == "device_authorization_endpoint"
     codes = {*error.facts.get("provider_codes", ())}
-    return bool(codes & _FORBIDDEN) or error.facts.get("error") in _NO_SUCH_FLOW
+    if codes:  # which say it better than the error beside them
+        return bool(codes & _FORBIDDEN)
+    return error.facts.get("oauth_error") in _NO_SUCH_FLOW
 
 
 def _other_ways(name: str) -> str:

@@ -104,15 +104,13 @@ def client_details(key: str) -> dict[str, Any]:
     preset = preset_named(key)
     if not preset.authority:
         raise InvalidValue("preset", f"{preset.label} has no OAuth for mail that is known here")
-    taken = ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint")
-    found = {name: url for name, url in preset.endpoints if name in taken}
     if TENANT in preset.authority:
         raise InvalidValue(
             "preset",
             f"{preset.label} has an authority for each tenant: make the credential of type msgraph "
             "with --tenant-id, which needs no preset",
         )
-    return {"authority": preset.authority, **found}
+    return {"authority": preset.authority, **dict(preset.endpoints)}
 
 
 # ------------------------------------------------------------------ inside

@@ -9,18 +9,21 @@ from typing import Any, Final
 
 from postroom.connections import store as connections
 from postroom.connections.connection import Connection
+from postroom.credentials.store import Credential
 from postroom.credentials.types import type_named
 from postroom.db import Tx
-from postroom.errors import InvalidValue, NotThere, WrongUse
+from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
 from postroom.fields import describe, parse, shown
+from postroom.operations import usage
 from postroom.operations.connections import Connections, merge
-from postroom.operations.credentials import Credentials
+from postroom.operations.credentials import Credentials, check_type
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.roomplan import Lacking, Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
+from postroom.operations.waking import wake
 from postroom.secret import Secret
 from postroom.services import service as services
 from postroom.services.service import Service
@@ -30,6 +33,8 @@ from postroom.variables import store as variables
 __all__ = ["Application"]
 
 _DATES: Final = ("expires_at", "rotate_after")
+_SAID: Final = {"description", *_DATES}
+"""What is said of a credential; nothing signs in with it."""
 
 
 class Application:
@@ -55,6 +60,7 @@ class Application:
         for name, record in self._wanted.records["sources"].items():
             self._at("sources", name, functools.partial(self._source, tx, record))
         self._prune(tx, prune)
+        self._wake(tx)
         for name, record in self._wanted.records["connections"].items():
             whole = functools.partial(check_users, self._desk, tx, record["name"])
             self._at("connections", name, whole)
@@ -69,7 +75,9 @@ class Application:
         """Do one record; whatever is wrong with it is said with file and line."""
         try:
             do()
-        except WrongUse as error:
+        except PostroomError as error:
+            if not isinstance(error, WrongUse) and error.code != "in_use":
+                raise
             document, place = self._wanted.places[noun, name]
             raise document.placed(error, *place) from None
 
@@ -97,14 +105,13 @@ class Application:
             )
         before = store.get(tx, name)
         if not new:
-            uses = Credentials(self._desk).usage_of(tx, name).uses
+            check_type(self._desk, tx, name, record.get("type"))
             store.change(
                 tx,
                 name,
                 actor=actor,
                 description=_description(record),
                 type=record.get("type"),
-                in_use=bool(uses),
                 **dates,
             )
         type_name = record.get("type") or before.type
@@ -120,25 +127,7 @@ class Application:
         if saved.typed:
             self.typed.add(name.casefold())
         self._notes += [f"credential {name}: {note}" for note in saved.notes]
-        after = saved.credential
-        if new:
-            self._steps.append(Step("add", "credential", name))
-            return
-        changed = [
-            key
-            for key in ("type", "description", "expires_at", "rotate_after", "plain")
-            if getattr(before, key) != getattr(after, key)
-        ]
-        if before.version != after.version and "plain" not in changed:
-            changed.append("secret")
-        self._steps.append(
-            Step(
-                "change" if changed else "same",
-                "credential",
-                after.name,
-                tuple("fields" if key == "plain" else key for key in changed),
-            )
-        )
+        self._steps.append(_step_of(None if new else before, saved.credential))
 
     def _connection(self, tx: Tx, record: dict[str, Any]) -> None:
         old = _or_none(lambda: shown(connections.get(tx, record["name"])))
@@ -171,6 +160,17 @@ class Application:
             fields = _differing(old, new) if isinstance(old, Mapping) else ("value",)
             self._steps.append(Step("change", noun, name, tuple(fields)))
 
+    def _wake(self, tx: Tx) -> None:
+        """What rests on a variable or a credential that changed begins anew; who saves the other
+        nouns has seen to that."""
+        for step in self._steps:
+            if step.verb not in ("add", "change"):
+                continue
+            if step.noun == "variable":
+                wake(tx, usage.of_variable(tx, step.name).uses)
+            elif step.noun == "credential" and not set(step.fields) <= _SAID:
+                wake(tx, usage.of_credential(tx, step.name).uses)
+
     def _prune(self, tx: Tx, nouns: Sequence[str]) -> None:
         """Remove what no file names, users before what they use."""
         removers: dict[str, tuple[Iterable[str], Callable[[Tx, str], None]]] = {
@@ -199,6 +199,21 @@ class Application:
                 if name.casefold() not in keys:
                     remove(tx, name)
                     self._steps.append(Step("remove", noun.removesuffix("s"), name))
+
+
+def _step_of(before: Credential | None, after: Credential) -> Step:
+    """The step of a credential, which was not there ``before`` (None) or was so."""
+    if before is None:
+        return Step("add", "credential", after.name)
+    changed = [
+        key
+        for key in ("type", "description", "expires_at", "rotate_after", "plain")
+        if getattr(before, key) != getattr(after, key)
+    ]
+    if before.version != after.version and "plain" not in changed:
+        changed.append("secret")
+    fields = tuple("fields" if key == "plain" else key for key in changed)
+    return Step("change" if changed else "same", "credential", after.name, fields)
 
 
 def _children_first(found: Sequence[Connection]) -> list[str]:

@@ -14,6 +14,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.fields import shown
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.moved import used_in
 from postroom.operations.roomapply import Application
 from postroom.operations.roomplan import NOUNS, Plan, Prompt, Step, Wanted
 from postroom.operations.yamlfile import read_document
@@ -63,7 +64,7 @@ class RoomFile:
 
         def body(tx: Tx) -> Plan:
             job = Application(self._desk, wanted, rebind=rebind)
-            before = self._desk.resolver(tx).all_destinations()
+            before = used_in(tx, self._desk.resolver(tx))
             plan = job.run(tx, prune)
             moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
             plan = dataclasses.replace(plan, moved=moved)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from postroom.connections.mailbox import Mailbox
 from postroom.connections.providers import provider_of
+from postroom.connections.turns import patiently
 from postroom.db import Tx
 from postroom.errors import FolderError, Refused, WrongUse
 from postroom.mail import Message
 from postroom.operations.desk import Desk
 from postroom.operations.mailboxes import open_mailbox
 from postroom.services.copies import wants_copy
+from postroom.services.doubts import Evidence
 from postroom.services.service import Service
 
 __all__ = ["check_copy", "copy_wanted", "is_there", "look", "opened"]
@@ -21,26 +23,40 @@ __all__ = ["check_copy", "copy_wanted", "is_there", "look", "opened"]
 SENT = "\\Sent"
 """The special use (RFC 6154); IMAP finds the folder, also by its customary names."""
 
+DRAFTS = "\\Drafts"
 
-async def look(desk: Desk, connection: str, message_ids: Sequence[str]) -> set[str]:
-    """Which of these Message-IDs lie in the Sent folder; none where there is no such folder.
 
-    Raises WireError and others when the folder could not be looked into.
+async def look(desk: Desk, connection: str, message_ids: Sequence[str]) -> Mapping[str, Evidence]:
+    """What the Sent folder says of these Message-IDs; nothing where there is no such folder.
+
+    On Graph what is sent was a draft before: one that still is was not sent, and one that is neither
+    there nor in Sent Items may be on its way.  Raises WireError and others when nobody could look.
     """
-    if not await desk.db.read(lambda tx: _reads(desk, tx, connection) in ("imap", "graph")):
-        return set()
-    async with await open_mailbox(desk, connection) as mailbox:
-        try:
-            return {one for one in message_ids if await is_there(mailbox, one)}
-        except FolderError as error:
-            if error.code != "folder_missing":
-                raise
-            return set()
+    protocol = await desk.db.read(lambda tx: _reads(desk, tx, connection))
+    if protocol not in ("imap", "graph"):
+        return {}
+    found: dict[str, Evidence] = {}
+    async with await open_mailbox(desk, connection, patient=patiently) as mailbox:
+        for one in message_ids:
+            if await _lies_in(mailbox, one, SENT):
+                found[one] = "found"
+            elif protocol == "graph" and not await _lies_in(mailbox, one, DRAFTS):
+                found[one] = "unknown"
+    return found
 
 
-async def is_there(mailbox: Mailbox, message_id: str) -> bool:
-    """Whether a message of exactly that Message-ID lies in the Sent folder.  Raises FolderError."""
-    found = await mailbox.search(f"message-id:{shlex.quote(message_id)}", SENT)
+async def _lies_in(mailbox: Mailbox, message_id: str, folder: str) -> bool:
+    try:
+        return await is_there(mailbox, message_id, folder)
+    except FolderError as error:
+        if error.code != "folder_missing":
+            raise
+        return False
+
+
+async def is_there(mailbox: Mailbox, message_id: str, folder: str = SENT) -> bool:
+    """Whether a message of exactly that Message-ID lies in the folder.  Raises FolderError."""
+    found = await mailbox.search(f"message-id:{shlex.quote(message_id)}", folder)
     # a server compares a part of the field, RFC 9051, 6.4.4
     return any(Message(each.headers).message_id == message_id for each in found)
 
@@ -50,7 +66,7 @@ async def opened(
     desk: Desk, connection: str
 ) -> AsyncIterator[Callable[[str, bytes], Awaitable[None]]]:
     """The Sent folder, to put copies into: each once, marked as seen.  Raises PostroomError."""
-    async with await open_mailbox(desk, connection) as mailbox:
+    async with await open_mailbox(desk, connection, patient=patiently) as mailbox:
 
         async def put(message_id: str, content: bytes) -> None:
             if not await is_there(mailbox, message_id):

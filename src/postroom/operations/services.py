@@ -18,6 +18,7 @@ from postroom.operations.sentfolder import check_copy
 from postroom.operations.usage import Usage
 from postroom.services import finding, outbox
 from postroom.services import service as store
+from postroom.services.held import hurry
 from postroom.services.service import Service
 
 __all__ = ["Services"]
@@ -56,6 +57,7 @@ class Services:
             store.add(tx, service)
         else:
             store.replace(tx, service)
+            hurry(tx, service.name)
         self._desk.record(tx, "add" if new else "set", "service", service.name)
 
     async def copy(self, name: str, new_name: str) -> dict[str, Any]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
-from postroom.credentials.tokens import BEARER, Access, Use, rows
+from postroom.credentials.tokens import BEARER, Use, rows
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
 from postroom.operations.desk import Desk
 from postroom.operations.personal import How, Paste, Tell, Way, sign_in_once
+
+if TYPE_CHECKING:  # a worker that signs nobody in does not load it
+    from postroom.credentials.tokens.signing_in import Given, Prove
 
 __all__ = ["SignIns", "SignedInAs", "Tell", "forget_sign_ins", "sign_out_alone"]
 
@@ -148,7 +151,7 @@ class SignIns:
         found = sign_ins(tx, self._desk.resolver(tx))
         return [found[key] for key in keys]
 
-    def _proving(self, use: SignInUse) -> Callable[[Access], Awaitable[None]]:
+    def _proving(self, use: SignInUse) -> Prove:
         """Opens one side with a new token: only then is the sign-in of before given up."""
         name, places = next(iter(use.connections.items()))
 
@@ -156,8 +159,9 @@ class SignIns:
             sides = self._desk.resolver(tx).effective(name).sides
             return next(side for side in sides if side.place == places[0])
 
-        async def prove(access: Access) -> None:
+        async def prove(given: Given) -> None:
             side = await self._desk.db.read(side_of)
+            access = given(side.grant or use.grant)
             prepared = self._desk.opener.prepared_with(name, side, access)
             dial = dial_store if side.place == "incoming" else dial_transport
             try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from postroom import audit, macros
@@ -26,6 +26,7 @@ from postroom.sources import store as sources
 __all__ = [
     "Usage",
     "Use",
+    "connections_of_credentials",
     "count_of_credentials",
     "in_use",
     "of_connection",
@@ -33,6 +34,7 @@ __all__ = [
     "of_service",
     "of_source",
     "of_variable",
+    "opened_at",
     "referring_to_credential",
 ]
 
@@ -92,13 +94,36 @@ def of_credential(tx: Tx, name: str, *, since: float = 0.0) -> Usage:
     """
     direct = referring_to_credential(tx, name)
     key = name.casefold()
-    inherited = _inheriting(tx, _CREDENTIAL, lambda text: text.casefold() == key)
+    inherited = [use for text, use in _inherited(tx, _CREDENTIAL) if text.casefold() == key]
     named = [use.name for use in (*direct, *inherited) if use.noun == "connection"]
-    used = audit.last(tx, noun="credential", name=name, action="open")
     return Usage(
         (*direct, *inherited, *_over(tx, named), *_waiting(tx, f"credential:{name}")),
-        *((used["at"], used["actor"], audit.purpose(used)) if used and used["at"] >= since else ()),
+        *_opened(tx, name, since),
     )
+
+
+def opened_at(tx: Tx, name: str, *, since: float) -> float | None:
+    """When a credential that was made at ``since`` was opened last; None: never."""
+    used = _opened(tx, name, since)
+    return used[0] if used else None
+
+
+def _opened(tx: Tx, name: str, since: float) -> tuple[float, str, str] | tuple[()]:
+    row = audit.last(tx, noun="credential", name=name, action="open")
+    return (row["at"], row["actor"], audit.purpose(row)) if row and row["at"] >= since else ()
+
+
+def connections_of_credentials(tx: Tx) -> dict[str, set[str]]:
+    """The connections that name each credential, or inherit that; one look for a whole list.
+
+    By the casefolded name of the credential.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    inherited = ((text.casefold(), use) for text, use in _inherited(tx, _CREDENTIAL))
+    for credential, use in (*_credentials_named(tx), *inherited):
+        if use.noun == "connection":
+            found[credential].add(use.name)
+    return found
 
 
 def referring_to_credential(tx: Tx, name: str) -> list[Use]:
@@ -190,7 +215,7 @@ def of_variable(tx: Tx, name: str) -> Usage:
         for place, text in _texts(one, fields)
         if uses(text)
     ]
-    inherited = _inheriting(tx, fields, uses)
+    inherited = [use for text, use in _inherited(tx, fields) if uses(text)]
     over = _over(tx, [use.name for use in (*own, *inherited)])
     for source in sources.load_all(tx):
         texts = {f"folders.{key}": text for key, text in source.folders}
@@ -245,10 +270,9 @@ def _beneath(tx: Tx, name: str) -> list[Use]:
     return found
 
 
-def _inheriting(tx: Tx, fields: Iterable[str], meant: Callable[[str], bool]) -> list[Use]:
-    """Connections that inherit a value that is meant from another one."""
+def _inherited(tx: Tx, fields: Iterable[str]) -> Iterator[tuple[str, Use]]:
+    """What connections have in these fields from another one."""
     wanted = tuple(fields)
-    found = []
     for connection in connections.load_all(tx):
         if not connection.extends:
             continue
@@ -258,9 +282,8 @@ def _inheriting(tx: Tx, fields: Iterable[str], meant: Callable[[str], bool]) -> 
             continue
         for place, text in _texts(merged.connection, wanted):
             parent = merged.inherited.get(place)
-            if parent and meant(text):
-                found.append(Use("connection", connection.name, place, via=parent))
-    return found
+            if parent:
+                yield text, Use("connection", connection.name, place, via=parent)
 
 
 def _texts(connection: Connection, fields: Iterable[str]) -> Iterator[tuple[str, str]]:

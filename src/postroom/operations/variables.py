@@ -11,6 +11,7 @@ from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.moved import Moved
 from postroom.operations.usage import Usage
+from postroom.operations.waking import wake
 from postroom.variables import store
 
 __all__ = ["Variables", "WasSet"]
@@ -73,6 +74,7 @@ class Variables:
                 name, f"with this value {', '.join(sorted(broken))} would not work any more"
             )
         if changed:
+            wake(tx, usage.of_variable(tx, name).uses)
             self._desk.record(tx, "set", "variable", name)
         return changed
 

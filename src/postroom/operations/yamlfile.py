@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -66,8 +66,7 @@ def read_document(path: Path) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidValue("", f"{path}, line {line}: {_unquoted(error.problem)}") from None
+        raise InvalidValue("", f"{path}, {_told(error)}") from None
     except yaml.YAMLError:
         raise InvalidValue("", f"{path} holds characters that YAML does not permit") from None
     except RecursionError:
@@ -90,9 +89,53 @@ def read_value(text: str) -> Any:
         return text
 
 
-def _unquoted(problem: str | None) -> str:
+_WORDS: Final = (
+    (r"character '\\t'", "a tab stands where only spaces may; indent with spaces"),
+    (r"quoted scalar.*end of stream", "the quote that is opened here is not closed"),
+    (r"node content.*<stream end>", "a bracket that was opened before is not closed"),
+    (r"node content", "a bracket or a comma too many, or a value that needs quotes"),
+    (
+        r"flow (mapping|sequence)",
+        "the bracket that is opened here is not closed, or a comma is missing",
+    ),
+    (
+        r"found '<scalar>'",
+        "a text stands behind a value that has ended; a text with quotes in it needs the other kind "
+        "around it",
+    ),
+    (
+        r"expected <block end>|block (mapping|sequence|collection)",
+        "this is indented otherwise than what it belongs to; parts of one record begin in one column",
+    ),
+    (
+        r"mapping values|expected ':'",
+        "a name without its colon, a colon too many or other indentation; a text with ': ' in it "
+        "needs quotes",
+    ),
+    (r"cannot start any token", "a text that begins with this character needs quotes"),
+)
+"""What the parser says (context, then problem), and what is meant."""
+
+
+def _told(error: yaml.MarkedYAMLError) -> str:
+    """The line, and what is wrong with it in words; the parser's own come last."""
+    context, problem = error.context or "", error.problem or "this is no YAML"
+    words = next((told for fits, told in _WORDS if re.search(fits, f"{context} {problem}")), "")
+    opened = "opened here" in words
+    mark = (error.context_mark if opened else None) or error.problem_mark
+    line = mark.line + 1 if mark else 1
+    said = _unquoted(problem)
+    return f"line {line}: {words} (the parser: {said})" if words else f"line {line}: {said}"
+
+
+def _unquoted(problem: str) -> str:
     """A parser's words without what it quotes: ``*name`` or ``!name`` may be a password."""
-    return re.sub(r"'[^'<]{2,}'", "...", problem or "this is no YAML")
+    return re.sub(r"'([^']*)'", _mark_alone, problem)
+
+
+def _mark_alone(quoted: re.Match[str]) -> str:
+    inner = quoted[1]
+    return quoted[0] if len(inner.lstrip("\\")) < 2 or inner.startswith("<") else "..."
 
 
 class _Builder(yaml.constructor.SafeConstructor):

@@ -23,30 +23,10 @@ if TYPE_CHECKING:
     from postroom.protocols.gate import Gate
 
 __all__ = [
-    "Changes",
-    "Content",
-    "Envelope",
-    "Features",
-    "Fetched",
-    "Flag",
-    "Folder",
-    "FolderState",
-    "Limits",
-    "MessageStore",
-    "OpenSpool",
-    "Outcome",
-    "Page",
-    "Recipient",
-    "Reply",
-    "Security",
-    "SignIn",
-    "Since",
-    "Spool",
-    "Submission",
-    "Summary",
-    "Transport",
-    "WireTarget",
-]
+    "Changes", "Content", "Envelope", "Features", "Fetched", "Flag", "Folder", "FolderState",
+    "Limits", "MessageStore", "OpenSpool", "Outcome", "Page", "Recipient", "Reply", "Security",
+    "SignIn", "Since", "Spool", "Submission", "Summary", "Transport", "WireTarget",
+]  # fmt: skip
 
 Security = Literal["tls", "starttls", "none"]
 Flag = Literal["seen", "answered", "flagged", "deleted", "draft"]
@@ -115,9 +95,11 @@ class Features:
     copy: bool = True
     append: bool = True
     search: bool = True
+    sizes: bool = True  # a summary says how large the message is
     push: bool = True
     exact_expunge: bool = True  # UIDPLUS, RFC 4315: delete exactly our messages
     arrivals: bool = False  # what is newer can come with its contents
+    newest: bool = False  # the newest can be listed alone: newest.Newest
     snapshot: bool = False  # POP3: lists all there is each time, and deletes when it is closed
 
 
@@ -361,6 +343,7 @@ class Submission:
     content: Content
     before_data: Callable[[], Awaitable[None]] | None = None
     utf8: bool = False  # needs SMTPUTF8, RFC 6531
+    again: bool = False  # an earlier try may have left something behind (Graph: a draft)
 
 
 @dataclasses.dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Tx, take_tokens
@@ -13,8 +13,9 @@ from postroom.log import logger
 from postroom.protocols.base import Transport
 from postroom.services import service as services
 from postroom.services import settle as rows
-from postroom.services.copies import OpenSent, make_copies
-from postroom.services.doubts import DOUBTS, Look, resolve
+from postroom.services.copies import COPIES, OpenSent, make_copies
+from postroom.services.doubts import DOUBTS, Evidence, Look, resolve
+from postroom.services.lanes import CopyWanted, Lane, RolesOf, due, lanes
 from postroom.services.service import Service
 from postroom.services.settling import Drained
 from postroom.services.submitting import Line, give_back
@@ -30,12 +31,6 @@ _LINES = 2
 """Connections that a backlog goes over beside each other: while one server process takes a message
 in, the other is given the next.  Providers permit at least three for one account."""
 
-RolesOf = Callable[[Tx, str], Sequence[str]]
-"""The worker roles that the connection of a service asks for (empty: none)."""
-
-CopyWanted = Callable[[Tx, Service], bool]
-"""Whether a copy of a sent message of that service is to be put into a Sent folder."""
-
 OnLost = Callable[[str, WireError], Awaitable[None]]
 """Hears of what went wrong on a connection after it was opened."""
 
@@ -43,8 +38,8 @@ OpenTransport = Callable[[str], Awaitable[Transport]]
 """Opens the outgoing side of a connection by name (or ``credential:NAME``); raises WireError."""
 
 
-async def _nowhere(connection: str, message_ids: Sequence[str]) -> Sequence[str]:
-    return ()
+async def _nowhere(connection: str, message_ids: Sequence[str]) -> Mapping[str, Evidence]:
+    return {}
 
 
 class Dispatcher:
@@ -107,18 +102,26 @@ class Dispatcher:
 
     async def _drain(self, names: Sequence[str] | None, item: str, roles: Sequence[str]) -> Drained:
         done = Drained()
-        lanes = await self._lanes(names, roles)
-        # one line a connection: killed, a process leaves one message of it on the wire, not two
-        turns = {connection: asyncio.Lock() for connection in lanes}
 
-        async def lane(connection: str, group: dict[str, Service]) -> None:
+        def look(tx: Tx) -> tuple[dict[str, Lane], set[str], set[str]]:
+            now = timestamp()
+            to_send, in_doubt = (
+                queue.names_due(tx, now=now, item=item) for queue in (rows.OUTBOX, DOUBTS)
+            )
+            return self._lanes(tx, names, roles), to_send, in_doubt
+
+        found, to_send, in_doubt = await self._db.read(look)
+        # one line a connection: killed, a process leaves one message of it on the wire, not two
+        turns = {connection: asyncio.Lock() for connection in found}
+
+        async def lane(connection: str, group: Lane) -> None:
             try:
                 async with turns[connection]:
                     await self._lane(connection, group, item, done)
             except PostroomError as error:
                 done.error = done.error or error
 
-        async def doubts(connection: str, group: dict[str, Service]) -> None:
+        async def doubts(connection: str, group: Lane) -> None:
             again = await resolve(
                 self._db, connection, group,
                 owner=self._owner, item=item, look=self._look, done=done, owe=self._owe,
@@ -127,8 +130,11 @@ class Dispatcher:
                 await lane(connection, group)
 
         # beside each other: a server that does not answer holds up nobody else's messages
-        await asyncio.gather(*(work(*each) for each in lanes.items() for work in (lane, doubts)))
-        served = [name for group in lanes.values() for name in group]
+        await asyncio.gather(
+            *(lane(*each) for each in due(found, to_send).items()),
+            *(doubts(*each) for each in due(found, in_doubt).items()),
+        )
+        served = [name for group in found.values() for name in group]
         done.next_due = await self._db.read(lambda tx: _next_due(tx, served, item))
         return done
 
@@ -141,48 +147,27 @@ class Dispatcher:
         """
         if self._open_sent is None:
             return None
-        lanes = await self._lanes(names, roles)
+
+        def look(tx: Tx) -> dict[str, Lane]:
+            return due(
+                self._lanes(tx, names, roles), COPIES.names_due(tx, now=timestamp(), item=item)
+            )
+
         errors = await asyncio.gather(
             *(
                 make_copies(
                     self._db, connection, group,
                     owner=self._owner, item=item, open_sent=self._open_sent, owe=self._owe,
                 )
-                for connection, group in lanes.items()
+                for connection, group in (await self._db.read(look)).items()
             )
         )  # fmt: skip
         return next((error for error in errors if error is not None), None)
 
-    def _services(self, tx: Tx) -> dict[str, tuple[Service, Sequence[str]]]:
-        return {
-            name: (self._resolved(tx, one), self._roles_of(tx, one.connection))
-            for name, one in _services(tx).items()
-        }
+    def _lanes(self, tx: Tx, names: Sequence[str] | None, roles: Sequence[str]) -> dict[str, Lane]:
+        return lanes(tx, names, roles, roles_of=self._roles_of, copies=self._copies)
 
-    def _resolved(self, tx: Tx, one: Service) -> Service:
-        """With ``sent_copy`` none where no copy is to be put anywhere."""
-        return one if self._copies(tx, one) else one.model_copy(update={"sent_copy": "none"})
-
-    async def _lanes(
-        self, names: Sequence[str] | None, roles: Sequence[str]
-    ) -> dict[str, dict[str, Service]]:
-        """The services to serve, by the connection they share, so that it is opened once."""
-        wanted = None if names is None else {name.casefold() for name in names}
-        lanes: dict[str, dict[str, Service]] = {}
-        for name, (one, connection_roles) in (await self._db.read(self._services)).items():
-            if wanted is not None and name.casefold() not in wanted:
-                continue
-            if any(
-                needed and not set(needed) & set(roles)
-                for needed in (one.worker_roles, connection_roles)
-            ):
-                continue
-            lanes.setdefault(one.connection, {})[name] = one
-        return lanes
-
-    async def _lane(
-        self, connection: str, by_name: dict[str, Service], item: str, done: Drained
-    ) -> None:
+    async def _lane(self, connection: str, by_name: Lane, item: str, done: Drained) -> None:
         """Send what is due over one connection, opened as often as need be; a backlog over two.
 
         Never over two where doubts are sent again: killed, each line may send one message twice.
@@ -210,7 +195,7 @@ class Dispatcher:
     async def _work_off(
         self,
         connection: str,
-        by_name: dict[str, Service],
+        by_name: Lane,
         item: str,
         done: Drained,
         lines: Callable[[int], int],
@@ -225,21 +210,26 @@ class Dispatcher:
         mine: list[Claim] = []  # of the last batch, until all of it is known to be settled
         try:
             while not self._stop.is_set():
-                claims, rest = rest or await self._claim(by_name, item, done), []
+                # one is enough to wait for a turn with: others may take the rest meanwhile
+                most = BATCH if line is not None else 1
+                claims, rest = rest or await self._claim(by_name, item, done, most), []
                 mine = claims
                 if not claims:
                     break
-                try:
-                    line = line or await self._line(connection)
-                except PostroomError as error:
-                    if spare:
-                        break
-                    error.facts.setdefault("connection", connection)
-                    await self._unreachable(claims, by_name, error, done)
-                    mine = []
-                    raise
                 if line is None:
-                    break
+                    try:
+                        line = await self._line(connection)
+                    except PostroomError as error:
+                        if spare:
+                            break
+                        error.facts.setdefault("connection", connection)
+                        claims += await self._claim(by_name, item, done, BATCH - len(claims))
+                        await self._unreachable(claims, by_name, error, done)
+                        mine = []
+                        raise
+                    if line is None:
+                        break
+                    claims += await self._claim(by_name, item, done, BATCH - len(claims))
                 rest = await line.submit(claims, by_name, done, lines(len(claims)))
                 if not line.alive:
                     if self._on_lost is not None and isinstance(line.lost, WireError):
@@ -281,17 +271,18 @@ class Dispatcher:
             self._held, self._held_at = self._db.read_now(services.held_names), version
         return self._stop.is_set() or service in self._held
 
-    async def _claim(self, by_name: dict[str, Service], item: str, done: Drained) -> list[Claim]:
+    async def _claim(self, by_name: Lane, item: str, done: Drained, most: int) -> list[Claim]:
         """Rows to send now; none: nothing more is due.  What is found in doubt is counted."""
-        while True:
-            taken = await self._db.write(lambda tx: self._take(tx, by_name, item))
+        while most > 0:
+            taken = await self._db.write(lambda tx: self._take(tx, by_name, item, most))
             done.ambiguous += taken.doubted
             if taken.claims or not taken.doubted:
                 return taken.claims
+        return []
 
-    def _take(self, tx: Tx, by_name: dict[str, Service], item: str) -> rows.Taken:
+    def _take(self, tx: Tx, by_name: Lane, item: str, most: int) -> rows.Taken:
         """Rows of what may be sent over this connection now: it may have been held meanwhile."""
-        now, known = timestamp(), _services(tx)
+        now, known = timestamp(), services.sending(tx, by_name)
         by_name = {
             name: known[name]
             for name, service in by_name.items()
@@ -303,7 +294,7 @@ class Dispatcher:
             tx,
             owner=self._owner,
             now=now,
-            limit=BATCH,
+            limit=most,
             item=item,
             services=by_name,
         )
@@ -337,7 +328,7 @@ class Dispatcher:
     async def _unreachable(
         self,
         claims: list[Claim],
-        by_name: dict[str, Service],
+        by_name: Lane,
         error: PostroomError,
         done: Drained,
     ) -> None:
@@ -369,18 +360,6 @@ def _next_due(tx: Tx, served: Sequence[str], item: str) -> float | None:
         queue.next_due(tx, now=now, names=served, item=item) for queue in (rows.OUTBOX, DOUBTS)
     ]
     return min((due for due in found if due is not None), default=None)
-
-
-def _services(tx: Tx) -> dict[str, Service]:
-    """Every service that is not held, by name, and the implicit ones that have messages waiting."""
-    held = services.held_names(tx)
-    found = {one.name: one for one in services.load_all(tx) if one.name not in held}
-    for row in tx.all(
-        "SELECT DISTINCT service FROM outbox WHERE finished_at IS NULL AND service LIKE '%:%' "
-        "UNION SELECT service FROM sent_copies WHERE state = 'waiting' AND service LIKE '%:%'"
-    ):
-        found[row["service"]] = services.implicit(row["service"])
-    return found
 
 
 def _abandon(opening: asyncio.Future[Transport]) -> None:

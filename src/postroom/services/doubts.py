@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from postroom.clock import timestamp
@@ -17,14 +17,14 @@ __all__ = ["DOUBTS", "Evidence", "Look", "Ruling", "resolve", "rule"]
 
 Evidence = Literal["found", "absent", "unknown"]
 """Whether the message lies in the Sent folder; ``absent`` also where there is no such folder to
-look into, ``unknown`` when looking failed."""
+look into, ``unknown`` when looking failed or said nothing."""
 
 Ruling = Literal["sent", "resend", "wait", "hold"]
 """``wait``: look again later.  ``hold``: a person decides."""
 
-Look = Callable[[str, Sequence[str]], Awaitable[Collection[str]]]
-"""Gives those of the Message-IDs that lie in the Sent folder of a connection (none where there is no
-such folder).  Raises PostroomError when it could not look."""
+Look = Callable[[str, Sequence[str]], Awaitable[Mapping[str, Evidence]]]
+"""Gives the evidence for these Message-IDs on a connection; those that it does not name are absent.
+Raises PostroomError when it could not look."""
 
 DOUBTS: Final = Queue(
     "outbox",
@@ -33,6 +33,7 @@ DOUBTS: Final = Queue(
     among="service",
 )
 _FOUND: Final = "No answer came, but the server put the message into the Sent folder: it took it."
+_NOWHERE: Final = "It lies neither in the Sent folder nor among the drafts."
 _BATCH: Final = 100
 
 
@@ -73,7 +74,7 @@ async def resolve(
         lambda tx: DOUBTS.claim(tx, owner=owner, now=timestamp(), limit=_BATCH, **named)
     )
     failure: PostroomError | None = None
-    there: Collection[str] = ()
+    there: Mapping[str, Evidence] = {}
     try:
         asked = [one for one in claims if by_name[one.row["service"]].on_ambiguous == "resend"]
         if asked:
@@ -100,11 +101,11 @@ def _decide(
     one: Claim,
     service: Service,
     owner: str,
-    there: Collection[str],
+    there: Mapping[str, Evidence],
     failure: PostroomError | None,
 ) -> Ruling:
     now = timestamp()
-    found: Evidence = "found" if one.row["message_id"] in there else "absent"
+    found: Evidence = there.get(one.row["message_id"], "absent")
     states = rows.recipients_of(tx, [one.id])[one.id].states
     ruling = rule(
         service.on_ambiguous,
@@ -117,7 +118,7 @@ def _decide(
         return ruling
     said = {
         "sent": _FOUND,
-        "wait": f"Whether it arrived is not known yet: {failure.sentence if failure else ''}",
+        "wait": f"Whether it arrived is not known yet: {failure.sentence if failure else _NOWHERE}",
         "hold": one.row["reason"],
     }[ruling]
     state = "sent" if ruling == "sent" else "ambiguous"

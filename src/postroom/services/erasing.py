@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,8 @@ from postroom.mail import Message
 __all__ = ["AT_ONCE", "Stored", "erase", "stored"]
 
 AT_ONCE: Final = 100
-"""Messages of one look; their content is read."""
+BYTES_AT_ONCE: Final = 1 << 20
+"""Messages of one look, and bytes of them, unless the first alone has more: their content is read."""
 
 Named = Callable[[str], bool]
 """Whether a text names whoever is meant."""
@@ -34,15 +36,18 @@ class Stored(NamedTuple):
 
 
 def stored(tx: Tx, after: str, named: Named) -> tuple[list[Stored], str]:
-    """What of the next :data:`AT_ONCE` messages names somebody, and the id to go on after.
+    """What of the next messages names somebody, and the id to go on after.
 
-    That id is empty at the end.
+    They are :data:`AT_ONCE`, or fewer large ones.  That id is empty at the end.
     """
     rows = tx.all(
         "SELECT * FROM outbox WHERE id > :after ORDER BY id LIMIT :most", after=after, most=AT_ONCE
     )
-    found = [_stored(tx, row, named) for row in rows if _names(tx, row, named)]
-    return found, rows[-1]["id"] if len(rows) == AT_ONCE else ""
+    sizes = itertools.accumulate(row["size"] for row in rows)
+    some = max(1, sum(size <= BYTES_AT_ONCE for size in sizes))
+    found = [_stored(tx, row, named) for row in rows[:some] if _names(tx, row, named)]
+    more = len(rows) == AT_ONCE or some < len(rows)
+    return found, rows[:some][-1]["id"] if more else ""
 
 
 def _stored(tx: Tx, row: Row, named: Named) -> Stored:

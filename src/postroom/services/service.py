@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Final, Literal, Self
 
 from pydantic import model_validator
@@ -25,6 +26,7 @@ __all__ = [
     "implicit",
     "load_all",
     "replace",
+    "sending",
     "spelled",
     "unreadable",
 ]
@@ -154,6 +156,25 @@ def spelled(tx: Tx, name: str) -> str:
 def load_all(tx: Tx) -> list[Service]:
     """Every service that can be read, by name."""
     return _ROWS.all(tx)
+
+
+def sending(tx: Tx, names: Iterable[str]) -> dict[str, Service]:
+    """Those of these services that are there, can be read and are not held, by name; and the
+    implicit ones.
+    """
+    wanted = list(names)
+    keys = json.dumps([name.casefold() for name in wanted if ":" not in name])
+    found = {name: implicit(name) for name in wanted if ":" in name}
+    found |= {one.name: one for one in _ROWS.of(tx.all(_SENDING[tx.dialect], keys=keys))}
+    return found
+
+
+_SENDING: Final = {
+    "sqlite": "SELECT * FROM services WHERE held = 0 AND name_key IN "
+    "(SELECT value FROM json_each(:keys))",
+    "postgresql": "SELECT * FROM services WHERE held = 0 AND name_key IN "
+    "(SELECT json_array_elements_text(CAST(:keys AS json)))",
+}
 
 
 def unreadable(tx: Tx) -> dict[str, WrongUse]:

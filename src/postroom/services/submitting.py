@@ -193,6 +193,7 @@ class Line:
             content=contents.StoredContent(self._db, one.id, one.row["size"], held),
             before_data=self._unless_stopping(one, marks.marker(one)),
             utf8=bool(one.row["utf8"]),
+            again=one.row["attempts"] > 0 or one.epoch > 1,
         )
 
 

@@ -6,14 +6,14 @@ import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator
 
 from postroom.fields import Fields
 from postroom.protocols.base import Content
 
-__all__ = ["Attachment", "Delivery", "Directory", "Item", "Sink", "made_absolute"]
+__all__ = ["TWICE", "Attachment", "Delivery", "Directory", "Item", "Sink", "made_absolute"]
 
 
 def _named(path: str) -> str:
@@ -68,13 +68,19 @@ class Delivery(NamedTuple):
     error: str = ""
 
 
-class Sink(Fields, abc.ABC):
-    """A sink's declared settings; the same object does the work.
+TWICE: Final = {"same": "A message that is taken twice, after a crash, is there once."}
+"""What taking a message twice does, in words.  A batch is made durable, then the ledger commits: between
+the two, nobody knows."""
 
-    Taking a message twice does the same as once: the batch is made durable, then the ledger commits.
-    """
+
+class Sink(Fields, abc.ABC):
+    """A sink's declared settings; the same object does the work."""
 
     type: str
+    about: ClassVar[str]
+    """What it makes of a message, for people."""
+    twice: ClassVar[Literal["same"]]
+    """What taking a message twice does, of :data:`TWICE`."""
 
     @abc.abstractmethod
     def resolved(self, base: Path) -> Sink:

@@ -6,11 +6,12 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from postroom.fields import field
 from postroom.sinks.base import Delivery, Directory, Item, Sink, made_absolute
-from postroom.sinks.files import Batch, Message, make_directory, take_in_portions
+from postroom.sinks.files import Batch, Message, make_directory
+from postroom.sinks.portions import take_in_portions
 
 __all__ = ["DirectorySink"]
 
@@ -32,6 +33,13 @@ class DirectorySink(Sink):
     summary: bool = field(
         False, label="Summary files", help="Write a .json summary beside each message."
     )
+
+    about: ClassVar[str] = (
+        "One file a message: `FOLDER/UIDVALIDITY-UID.eml`, the exact bytes. Nothing is replaced: where "
+        "another mailbox's message has the name, it is `UIDVALIDITY-UID~STORE.eml`, with 8 digits for "
+        "the mailbox."
+    )
+    twice: ClassVar[Literal["same"]] = "same"
 
     def resolved(self, base: Path) -> DirectorySink:
         """With an absolute path."""

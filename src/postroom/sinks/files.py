@@ -8,20 +8,17 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import IO, Final, NamedTuple, Self
 
 from postroom.clock import monotonic
 from postroom.errors import PostroomError, Refused
 from postroom.protocols.base import Content
-from postroom.sinks.base import Delivery, Item
 
-__all__ = ["Batch", "Message", "cannot_write", "make_directory", "take_in_portions"]
+__all__ = ["Batch", "Message", "cannot_write", "make_directory"]
 
-_MOST_FILES: Final = 256
-"""Files and directories open at the same time: a process often may have 1,024, sockets included."""
 _SYNCERS: Final = 4
 """Syncs that may run at the same time: the file system groups them into fewer journal commits."""
 _INSTANT: Final = 0.0001
@@ -57,68 +54,6 @@ def cannot_write(path: Path, error: OSError) -> PostroomError:
         temporary=True,
         hint="Check the path, its owner and its permissions.",
     )
-
-
-_ONE_MESSAGE = frozenset(
-    {
-        errno.EISDIR,
-        errno.ENOTDIR,
-        errno.ENOTEMPTY,
-        errno.ENAMETOOLONG,
-        errno.EINVAL,
-        errno.EILSEQ,
-        errno.ELOOP,
-    }
-)
-"""Errors that concern one file and its name, not the place as a whole."""
-_BELOW = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST})
-"""Errors that concern one message where its own facts say in which directory it lies."""
-
-
-Take = Callable[[Sequence[Item]], list[Delivery]]
-
-
-def take_in_portions(
-    take: Take, items: Sequence[Item], root: Path, *, files: Callable[[Item], int]
-) -> list[Delivery]:
-    """Take a batch, so much of it at a time as may be open; ``files`` says how many an item needs.
-
-    When one message's file cannot be written, its portion is halved until that one is found, and it
-    alone is failed.  Raises as :func:`cannot_write` when the place as a whole is the trouble.
-    """
-    return [one for portion in _portions(items, files) for one in _one_by_one(take, portion, root)]
-
-
-def _portions(items: Sequence[Item], files: Callable[[Item], int]) -> Iterator[list[Item]]:
-    portion: list[Item] = []
-    total = 0
-    for item in items:
-        total += files(item)
-        if portion and total > _MOST_FILES:
-            yield portion
-            portion, total = [], files(item)
-        portion.append(item)
-    if portion:
-        yield portion
-
-
-def _one_by_one(take: Take, items: Sequence[Item], root: Path) -> list[Delivery]:
-    try:
-        return take(items)
-    except OSError as error:
-        if not _concerns_one(error, items, root):
-            raise cannot_write(root, error) from error
-        if len(items) == 1:
-            return [Delivery(items[0].ledger, error=f"cannot be written: {error.strerror}")]
-    half = len(items) // 2
-    return [*_one_by_one(take, items[:half], root), *_one_by_one(take, items[half:], root)]
-
-
-def _concerns_one(error: OSError, items: Sequence[Item], root: Path) -> bool:
-    """Whether another message may be taken all the same."""
-    if error.errno in _BELOW and any(item.below for item in items):
-        return os.access(root, os.W_OK | os.X_OK)
-    return error.errno in _ONE_MESSAGE
 
 
 class _File(NamedTuple):
@@ -200,6 +135,21 @@ class Batch:
         """The names of what lies in a folder."""
         with os.scandir(self._directory(folder)) as found:
             return [entry.name for entry in found]
+
+    def has(self, folder: str, name: str, content: Content) -> bool:
+        """Whether these bytes lie there under that name; then :meth:`commit` makes that durable."""
+        place = self._directory(folder)
+        try:
+            found = os.open(name, _TO_COMPARE, dir_fd=place)
+        except OSError:  # gone, or a link: what is not known to be there is written once more
+            return False
+        with os.fdopen(found, "rb") as there, content.open() as ours:
+            state = os.fstat(found)
+            if not stat.S_ISREG(state.st_mode) or not _alike(ours, there):
+                return False
+            os.fsync(found)
+        self._changed.add(place)
+        return True
 
     def add(self, folder: str, name: str, content: bytes | Content, *, mark: str = "") -> Message:
         """Write a message under a temporary name; :meth:`commit` gives it the path told here.
@@ -352,11 +302,18 @@ def _there(file: _File) -> bool | None:
         return False
     with os.fdopen(found, "rb") as there:
         with os.fdopen(os.open(file.temporary, _TO_COMPARE, dir_fd=file.place), "rb") as ours:
-            while piece := ours.read(_AT_ONCE):
-                if there.read(len(piece)) != piece:
-                    return False
+            if not _alike(ours, there):
+                return False
         os.fsync(found)
     return True
+
+
+def _alike(ours: IO[bytes], there: IO[bytes]) -> bool:
+    """Whether two files have the same bytes."""
+    while piece := ours.read(_AT_ONCE):
+        if there.read(len(piece)) != piece:
+            return False
+    return not there.read(1)
 
 
 def _write(file: int, data: bytes) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from postroom.fields import field
 from postroom.sinks.base import Delivery, Directory, Item, Sink, made_absolute
-from postroom.sinks.files import Batch, make_directory, take_in_portions
+from postroom.sinks.files import Batch, make_directory
+from postroom.sinks.portions import take_in_portions
 
 __all__ = ["MaildirSink"]
 
 
 class MaildirSink(Sink):
-    """Messages in a Maildir.  Taking one again is noticed while it has not been moved or renamed."""
+    """Messages in a Maildir.
+
+    Taking one again is noticed while it has not been moved or renamed; one that was changed meanwhile
+    is another one.
+    """
 
     type: Literal["maildir"] = field(label="Type")
     path: Directory = field(
@@ -24,6 +30,12 @@ class MaildirSink(Sink):
         help="Made when missing; all folders of the source go into this one. Facts of a message "
         "make several: ./orders/${mail:from}.",
     )
+
+    about: ClassVar[str] = (
+        "`tmp`, `new` and `cur`, as any mail program reads them. What was moved away meanwhile is not "
+        "found again."
+    )
+    twice: ClassVar[Literal["same"]] = "same"
 
     def resolved(self, base: Path) -> MaildirSink:
         """With an absolute path."""
@@ -51,24 +63,42 @@ class MaildirSink(Sink):
 
     def _take(self, below: str, items: Sequence[Item]) -> list[Delivery]:
         tmp, new, cur = (f"{below}/{part}".lstrip("/") for part in ("tmp", "new", "cur"))
-        taken = []
-        with Batch(Path(self.path), staging=tmp) as batch:
-            for part in () if below else (tmp, new, cur):
-                batch.folder(part)
-            # as they are, or with flags behind them
-            present = {name.partition(":")[0] for part in (new, cur) for name in batch.names(part)}
-            for item in items:
-                name = self._name(item)
-                if name not in present:
-                    batch.add(new, name, item.content)
-                taken.append(Delivery(item.ledger, where=str(Path(self.path) / new / name)))
-            batch.commit()
-        return taken
+        where: dict[int, str] = {}
+        left = items
+        for turn in itertools.count():
+            with Batch(Path(self.path), staging=tmp) as batch:
+                for part in () if below else (tmp, new, cur):
+                    batch.folder(part)
+                # as they are, or with flags behind them
+                present = {
+                    name.partition(":")[0]: (part, name)
+                    for part in (new, cur)
+                    for name in batch.names(part)
+                }
+                tried, others = [], []
+                for item in left:
+                    name = _name(item, turn)
+                    if (found := present.get(name)) is None:
+                        tried.append((item, batch.add(new, name, item.content)))
+                    elif batch.has(*found, item.content):
+                        where[item.ledger] = f"{self.path}/{found[0]}/{found[1]}"
+                    else:
+                        others.append(item)
+                batch.commit()
+            where |= {item.ledger: message.where for item, message in tried}
+            left = [*others, *(item for item, message in tried if message.collided)]
+            if not left:
+                break
+        return [Delivery(item.ledger, where=where[item.ledger]) for item in items]
 
-    def _name(self, item: Item) -> str:
-        """A name that is the same whenever this message is taken again, and no other's.
 
-        ``store`` keeps apart the messages of several rooms, whose ledgers count alike.
-        """
-        host = socket.gethostname().replace("/", "_").replace(":", "_")
-        return f"{int(item.received or 0)}.L{item.ledger}S{item.store}K{item.key}.{host}"
+def _name(item: Item, turn: int) -> str:
+    """A name that is the same whenever this message is taken again, and no other's.
+
+    ``store`` keeps apart the messages of several rooms, whose ledgers count alike; ``S=`` is the
+    size, where Maildir++ has it, so that a message that was changed has a name of its own; ``turn``
+    is for one that was changed and has the size it had.
+    """
+    host = socket.gethostname().replace("/", "_").replace(":", "_")
+    unique = f"L{item.ledger}S{item.store}K{item.key}" + (f"N{turn}" if turn else "")
+    return f"{int(item.received or 0)}.{unique}.{host},S={item.content.size}"

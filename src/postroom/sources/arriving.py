@@ -34,13 +34,20 @@ class Arriving:
         self._open_spool = open_spool
 
     async def run(
-        self, store: MessageStore, folder: FolderState, cursor: str, alive: Callable[[], None]
+        self,
+        store: MessageStore,
+        folder: FolderState,
+        cursor: str,
+        coming: int,
+        alive: Callable[[], None],
     ) -> str:
-        """Take all of it; gives the cursor that it came to, which may be before the end.
+        """Take all of it, ``coming`` messages at most; gives the cursor that it came to, which may
+        be before the end.
 
         Raises WireError after what had come whole until then was taken.
         """
         await self._lister.save(folder, [], cursor, reading=True)
+        self._hands.expect(coming)
         heap = Page([], cursor)
         size = 0
         try:
@@ -63,6 +70,7 @@ class Arriving:
                 raise no_spool(error) from error
             raise
         await self._take(folder, heap)
+        self._hands.expect(0)  # what did not come is in a gap, or is listed now
         return heap.cursor
 
     async def _take(self, folder: FolderState, page: Page) -> None:

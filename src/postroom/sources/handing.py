@@ -29,6 +29,7 @@ _log = logger("sources")
 class Tally:
     """What one pass did, in messages."""
 
+    expected: int = 0  # are behind the cursor, at most; while they come with their listing
     listed: int = 0
     read: int = 0  # have arrived; what of them is durable in the sink is delivered
     delivered: int = 0
@@ -40,6 +41,11 @@ class Tally:
     throttled_for: float = 0.0
     later: int = 0  # wait for their time
     next_due: float | None = None  # when the first of those is due
+
+    @property
+    def total(self) -> int:
+        """How many there are to read, as far as is known by now."""
+        return max(self.expected, self.listed, self.read)
 
 
 Progress = Callable[[Tally], None]
@@ -83,6 +89,11 @@ class Hands:
         """Whether a batch is being handed over, or nobody has asked yet how that went."""
         return self._handing is not None
 
+    def expect(self, count: int) -> None:
+        """So many are thought to come, before any of them is listed."""
+        self._tally.expected = count
+        self._progress(self._tally)
+
     def arrived(self, count: int) -> None:
         """So many more messages are here."""
         self._tally.read += count
@@ -115,8 +126,9 @@ class Hands:
             raise
 
     async def ended(self) -> None:
-        """Wait for the present batch after something else has failed."""
+        """Wait for the present batch after something else has failed, which is what is told."""
         if self._handing is not None:
+            self._handing.add_done_callback(_heard)
             await asyncio.wait([self._handing])
 
     async def give_back(self, rows: Sequence[Row], blamed: int | None) -> None:
@@ -177,6 +189,12 @@ class Hands:
                 ledger.Read(delivery, one.sha256, one.subject, one.sender, one.message_id, again)
             )
         return reads
+
+
+def _heard(handing: asyncio.Task[None]) -> None:
+    """How it ended was asked for: asyncio says nothing of it on standard error."""
+    if not handing.cancelled():
+        handing.exception()
 
 
 def discard(contents: Mapping[str, Content | None]) -> None:

@@ -69,12 +69,16 @@ class Lister:
         if cursor is None:
             await self._skip_present(store, folder)
         elif not (store.features.snapshot and _seems_same(before, folder)):
+            marked = before is not None and before.reading
+            listed = False
             if await self._may_arrive(store, folder, before, cursor):
-                cursor = await arriving.run(store, folder, cursor, alive)
-                if not _at_end(folder, cursor):
-                    await self._list(store, folder, cursor)
-            else:
-                await self._list(store, folder, cursor)
+                coming = _coming(folder, cursor)
+                cursor = await arriving.run(store, folder, cursor, coming, alive)
+                listed = _at_end(folder, cursor)
+                marked = not listed
+            if not listed and await self._list(store, folder, cursor) == cursor and marked:
+                # nothing is behind the mark: what was there is gone, and nobody is to blame
+                await self.save(folder, [], cursor)
         await self._retire(folder)
 
     async def arrived(self, folder: FolderState, page: Page) -> list[Row]:
@@ -132,7 +136,8 @@ class Lister:
             lambda tx: ledger.waits(tx, self._id, folder.name, now=timestamp(), fresh=True)
         )
 
-    async def _list(self, store: MessageStore, folder: FolderState, cursor: str) -> None:
+    async def _list(self, store: MessageStore, folder: FolderState, cursor: str) -> str:
+        """List what is behind the cursor; gives the one it came to."""
         wanted = HEADERS if self._wants_headers(store) else ()
         returning = Returning(self._db, self._source, self._write, self._place(folder))
         known = await returning.known() if store.features.snapshot else {}
@@ -159,6 +164,7 @@ class Lister:
             # only now is the cursor of the new UIDVALIDITY: a crash before begins at the beginning
             self._old, self._again = None, {}
             await self.save(folder, [], cursor)
+        return cursor
 
     async def _retire(self, folder: FolderState) -> None:
         """Everything is listed: nothing of an older UIDVALIDITY or mailbox is to be asked for."""
@@ -289,6 +295,11 @@ def _set_back(cursor: str, folder: FolderState) -> bool:
 def _at_end(folder: FolderState, cursor: str) -> bool:
     """Whether there is nothing behind the cursor, as far as the server said."""
     return _last_uid(cursor) >= _last_uid(folder.next_cursor)
+
+
+def _coming(folder: FolderState, cursor: str) -> int:
+    """How many messages are behind the cursor, at most: numbers that are gone leave gaps."""
+    return min(folder.exists, _last_uid(folder.next_cursor) - _last_uid(cursor))
 
 
 def _seems_same(before: Cursor | None, folder: FolderState) -> bool:

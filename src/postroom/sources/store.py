@@ -7,7 +7,7 @@ import secrets
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Conflict, Named, Row, Tx, is_living, seated
+from postroom.db import Conflict, Named, Row, Tx, is_living, workers
 from postroom.errors import NotThere, WrongUse
 from postroom.fields import shown
 from postroom.sources import entries
@@ -136,12 +136,12 @@ def delete(tx: Tx, name: str) -> None:
 
 def status(tx: Tx, name: str) -> Status:
     """What a source is doing and how many messages it knows in which state."""
-    return _status(tx, row_of(tx, name), working=bool(seated(tx.path.parent)))
+    return _status(tx, row_of(tx, name), working=bool(workers(tx, now=timestamp())))
 
 
 def statuses(tx: Tx) -> list[Status]:
     """The same of every source, by name."""
-    working = bool(seated(tx.path.parent))
+    working = bool(workers(tx, now=timestamp()))
     return [_status(tx, row, working=working) for row in rows(tx)]
 
 

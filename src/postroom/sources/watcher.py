@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Row, Tx, write_or_owe
@@ -23,9 +24,6 @@ from postroom.sources.standing import Kept
 
 __all__ = ["Watcher", "give_up", "wait_after"]
 
-OpenStore = Callable[[str], Awaitable[MessageStore]]
-"""Opens the incoming side of a connection by name; raises WireError."""
-
 OnLost = Callable[[str, WireError], Awaitable[None]]
 """Hears of what went wrong on a connection after it was opened."""
 
@@ -34,6 +32,16 @@ LOOK_SECONDS: Final = 1.0
 
 
 _log: Final = logger("sources")
+
+
+class OpenStore(Protocol):
+    """Opens the incoming side of a connection by name; raises WireError.  It is in ``patient`` while
+    others have their turn.
+    """
+
+    def __call__(
+        self, name: str, /, *, patient: Callable[[], AbstractContextManager[None]]
+    ) -> Awaitable[MessageStore]: ...
 
 
 class Watcher:
@@ -54,18 +62,15 @@ class Watcher:
         open_store: OpenStore,
         open_spool: OpenSpool,
         naming: Naming,
-        gate: asyncio.Semaphore | None = None,
         progress: Progress | None = None,
         on_lost: OnLost | None = None,
         owe: Owe | None = None,
     ) -> None:
-        """``gate``: how many may be opening a connection at the same time."""
         self._db = db
         self._claim = claim
         self._source = source
         self._owner = owner
         self._open_store = open_store
-        self._gate = gate or asyncio.Semaphore(1)
         self._on_lost = on_lost
         self._owe = owe
         self._collector = Collector(
@@ -130,8 +135,11 @@ class Watcher:
             due = timestamp()
         except PostroomError:
             raise
-        except Exception:  # a mistake of ours: whoever claims the source next must not spin
+        except (
+            Exception
+        ) as error:  # a mistake of ours: whoever claims the source next must not spin
             due = timestamp() + self._source.backoff.max
+            await self._mistaken(error)
             raise
         finally:
             await self._leave(due)
@@ -142,12 +150,10 @@ class Watcher:
             if self._store is None:
                 if not self._kept.failing:  # why it fails is to be seen until that is over
                     await self._mark("connecting")
-                with deadline.paused():  # waiting for a turn is not the server's silence
-                    await self._gate.acquire()
-                try:
-                    self._store = await self._open_store(self._source.connection)
-                finally:
-                    self._gate.release()
+                # waiting for a turn is not the server's silence
+                self._store = await self._open_store(
+                    self._source.connection, patient=deadline.paused
+                )
                 deadline.alive()
                 await self._row()
                 if self._changed:  # it may be another mailbox than the one the claim was made for
@@ -273,10 +279,16 @@ class Watcher:
 
         return await self._db.write(body)
 
-    async def _mark(self, state: str) -> None:
+    async def _mistaken(self, error: Exception) -> None:
+        """Say on the source that our own mistake stopped it."""
+        with contextlib.suppress(PostroomError):
+            await self._mark("failed", str(_told(error)))
+
+    async def _mark(self, state: str, note: str = "") -> None:
         def body(tx: Tx) -> None:
             SOURCES.guard(tx, self._claim, owner=self._owner)
-            rows.mark(tx, self._claim.id, state, now=self._kept.since(state, timestamp()))
+            since = self._kept.since(state, timestamp())
+            rows.mark(tx, self._claim.id, state, note=note, now=since)
 
         await self._db.write(body)
 
@@ -327,16 +339,14 @@ def _due(source: Source, tally: Tally) -> float:
     return _next(source, tally)
 
 
-async def give_up(
-    db: Database, claim: Claim, error: PostroomError, *, owe: Owe | None = None
-) -> None:
+async def give_up(db: Database, claim: Claim, error: Exception, *, owe: Owe | None = None) -> None:
     """Give a claim back that cannot be watched at all: what is wrong stands on the source."""
     owner: str = claim.row["owner"]
 
     def body(tx: Tx) -> None:
         SOURCES.guard(tx, claim, owner=owner)
         now = timestamp()
-        rows.mark(tx, claim.id, "failed", note=str(error), now=now)
+        rows.mark(tx, claim.id, "failed", note=str(_told(error)), now=now)
         SOURCES.release(tx, claim, owner=owner, due_at=now + _UNUSABLE_SECONDS)
 
     await write_or_owe(db, body, owe)
@@ -345,3 +355,10 @@ async def give_up(
 def wait_after(backoff: Backoff, failures: int) -> float:
     """Seconds to wait after so many failures in a row: doubling from ``min`` to ``max``."""
     return float(min(backoff.max, backoff.min * 2.0 ** min(failures - 1, 32)))
+
+
+def _told(error: Exception) -> PostroomError:
+    """What stands on a source; the words of a mistake of ours are for the log."""
+    if isinstance(error, PostroomError):
+        return error
+    return PostroomError("Postroom made a mistake with this source.", hint="Its log says which.")

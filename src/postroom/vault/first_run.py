@@ -63,6 +63,12 @@ class Start(NamedTuple):
     warning: str = ""
     made: bool = False
 
+    def opened(self) -> Keyring:
+        """The keyring.  Raises why the room is locked."""
+        if self.keyring is None:
+            raise self.locked or Locked("The room is locked.")
+        return self.keyring
+
 
 class _Look(NamedTuple):
     """What was found: the key's state, and what it led to."""

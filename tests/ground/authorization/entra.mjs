@@ -40,6 +40,9 @@ export function resourceOf(scopes) {
   return scopes.includes('offline_access') && !scopes.includes('openid') ? mail : 'https://graph.microsoft.com';
 }
 
+// How many services scopes are of: Entra gives a token for one.
+export const servicesOf = (scopes) => new Set(scopes.filter((scope) => scope && !PLAIN.includes(scope)).map((scope) => resourceOf([scope]))).size;
+
 export function scopesOf(resource) {
   const names = RESOURCES[resource] ?? [];
   return [...names, ...names.map((name) => `${resource}/${name}`)];

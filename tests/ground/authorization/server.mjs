@@ -100,9 +100,15 @@ for (const name of ['grant.error', 'device_authorization.error', 'introspection.
   provider.on(name, (ctx, error) => details.set(ctx, error.error_detail ?? ''));
 }
 
+// Codes that were asked for with the scopes of several services: Entra gives no token for them.
+const mixed = new Set();
+
 provider.use(async (ctx, next) => {
   await next();
   const { body, oidc } = ctx;
+  if (entra.servicesOf((oidc?.params?.scope ?? '').split(' ')) > 1) {
+    mixed.add(body?.device_code ?? new URLSearchParams((ctx.response.get('location') ?? '').split('?')[1]).get('code'));
+  }
   if (body?.error) {
     ctx.body = entra.inTheirWords(body, details.get(ctx) ?? '');
   } else if (body?.access_token) {
@@ -265,6 +271,14 @@ async function handle(request, response) {
     return json(response, 401, { error: 'invalid_client', ...entra.aadsts(7000222, 'The provided client secret keys are expired.') });
   }
   const named = asked.form.get('scope')?.split(' ') ?? [];
+  const code = asked.form.get('code') ?? asked.form.get('device_code');
+  if (asked.kind.startsWith('token') && (entra.servicesOf(named) > 1 || (!named.length && mixed.has(code)))) {
+    const empty = asked.form.has('code');
+    note(asked, 400);
+    return json(response, 400, { error: empty ? 'invalid_request' : 'invalid_scope', ...(empty
+      ? entra.aadsts(28003, 'Provided value for the input parameter scope cannot be empty when requesting an access token using the provided authorization code. Please specify a valid scope.')
+      : entra.aadsts(28000, `Provided value for the input parameter scope is not valid because it contains more than one resource. Scope ${named.join(' ')} is not valid.`)) });
+  }
   if (asked.kind === 'token:refresh_token' && named.some((one) => one.startsWith('https://'))) {
     asked.form.set('resource', entra.resourceOf(named));
     request.body = asked.form.toString();

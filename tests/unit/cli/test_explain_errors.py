@@ -41,6 +41,15 @@ PASTED = [
     ("socket.gaierror: [Errno -2] Name or service not known", "host_unknown", "host"),
     ("Error: connect ECONNREFUSED 127.0.0.1:25", "connect_refused", "port"),
     ('* NO [AUTHENTICATIONFAILED] Authentication failed.', "sign_in_failed", "store them anew"),
+    ("A01 NO AUTHENTICATE failed.", "sign_in_failed", "store them anew"),
+    ("-ERR Authentication failure", "sign_in_failed", "store them anew"),
+    ("AADSTS28000: Provided value for the input parameter scope is not valid because it contains more "
+     "than one resource.", "AADSTS28000", "two connections"),
+    ("AADSTS28003", "AADSTS28003", "scopes"),
+    ('{"error": {"code": "ErrorAccessDenied", "message": "Access is denied. Check credentials."}}',
+     "ErrorAccessDenied", "Mail.ReadWrite"),
+    ("ApplicationThrottled", "ApplicationThrottled", "tried again by itself"),
+    ("MailboxNotEnabledForRESTAPI", "MailboxNotEnabledForRESTAPI", "IMAP and SMTP"),
     ('{"v": 1, "code": "queue_full", "error": "The queue is full."}', "queue_full", "outbox"),
 ]  # fmt: skip
 

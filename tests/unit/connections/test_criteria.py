@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import pytest
 
-from postroom.connections.criteria import parse_criteria
+from postroom.connections.criteria import Both, parse_criteria
 from postroom.errors import InvalidValue
 from postroom.mail import Message
 from postroom.protocols.base import Summary
@@ -16,7 +17,7 @@ MESSAGE = Message(
     b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= from here\r\nDate: Mon, 5 Jan 2026 23:30:00 +0000\r\n"
     b"\r\nThe invoice is attached.\r\n"
 )
-SUMMARY = Summary("1-1", flags=frozenset({"flagged"}))
+SUMMARY = Summary("1-1", flags=frozenset({"flagged"}), size=2001)
 
 # text, IMAP program, whether the message above meets it
 TABLE = [
@@ -43,6 +44,25 @@ TABLE = [
     ("before:2026-01-06", "BEFORE 6-Jan-2026", True),
     ("unseen from:alice since 2026-01-01", 'UNSEEN FROM "alice" SINCE 1-Jan-2026', True),
     (r"""subject:'a "quoted\ one'""", r'SUBJECT "a \"quoted\\ one"', False),
+    ("flagged and from:alice", 'FLAGGED FROM "alice"', True),
+    ("not flagged", "NOT FLAGGED", False),
+    ("not not flagged", "NOT (NOT FLAGGED)", True),
+    ("not all", "NOT ALL", False),
+    ("seen or flagged", "OR SEEN FLAGGED", True),
+    ("seen or answered or flagged", "OR SEEN OR ANSWERED FLAGGED", True),
+    ("seen from:bob or flagged from:alice", 'OR (SEEN FROM "bob") (FLAGGED FROM "alice")', True),
+    ("(seen or flagged) from:bob", 'OR SEEN FLAGGED FROM "bob"', False),
+    ("not (seen or from:alice)", 'NOT (OR SEEN FROM "alice")', False),
+    ("not (seen from:alice)", 'NOT (SEEN FROM "alice")', True),
+    ('subject:"(from" or flagged', 'OR SUBJECT "(from" FLAGGED', True),
+    ("from or or flagged", 'OR FROM "or" FLAGGED', True),
+    ("larger:2MiB", "LARGER 2097152", False),
+    ("larger:2000", "LARGER 2000", True),
+    ("has:attachment", "ALL", False),
+    ("flagged not has:attachment", "FLAGGED", True),
+    ("not (flagged has:attachment)", "ALL", True),
+    ("flagged or subject:größe", "ALL", True),
+    ("seen or (flagged subject:größe)", "OR SEEN FLAGGED", False),
 ]
 
 
@@ -52,7 +72,37 @@ def test_searches(text: str, program: str, fits: bool) -> None:
     assert criteria.program == program
     assert criteria.program.isascii()
     assert criteria.fits(MESSAGE, SUMMARY) is fits
-    assert criteria.needs_body is ("text" in text)
+    assert criteria.needs_body is ("text" in text or "has" in text)
+    rest = criteria.rest
+    assert rest is None or rest.fits(MESSAGE, SUMMARY) >= fits
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("flagged subject:invoice larger:5", None),
+        ("flagged subject:größe", "subject:größe"),
+        ("flagged not has:attachment", "not has:attachment"),
+        ("seen or has:attachment", "seen or has:attachment"),
+        ("flagged (seen or subject:größe) (seen or answered)", "seen or subject:größe"),
+    ],
+)
+def test_what_a_server_cannot_decide_is_decided_here(text: str, rest: str | None) -> None:
+    left = parse_criteria(text).rest
+    if rest is None:
+        assert left is None
+    else:
+        wanted = parse_criteria(rest).node
+        assert left is not None
+        assert left.node == wanted or (isinstance(left.node, Both) and left.node.parts == (wanted,))
+
+
+def test_where_a_server_does_not_know_sizes_they_are_looked_at_here() -> None:
+    criteria = dataclasses.replace(parse_criteria("flagged larger:100"), sizes=False)
+    assert criteria.program == "FLAGGED"
+    assert criteria.needs_body
+    assert criteria.rest is not None
+    assert criteria.rest.fits(MESSAGE, Summary("1-1"))
 
 
 def test_the_day_of_arrival_counts_before_the_date_field() -> None:
@@ -73,6 +123,21 @@ def test_the_day_of_arrival_counts_before_the_date_field() -> None:
         ("subject:'a\r\nX1 DELETE INBOX'", "line break"),
         ("seen:yes", "is not a word"),
         ("all:x", "is not a word"),
+        ("seen or", "missing after or"),
+        ("or seen", "missing before or"),
+        ("seen or or flagged", "missing after or"),
+        ("and seen", "missing before and"),
+        ("seen and", "missing after and"),
+        ("seen and and flagged", "missing after and"),
+        ("not", "missing after not"),
+        ("not or seen", "missing after not"),
+        ("(seen", "is not closed"),
+        ("seen)", "that was not opened"),
+        ("larger:big", "larger needs a size"),
+        ("larger", "larger needs a size"),
+        ("has:wings", "has needs attachment"),
+        ("(" * 30 + "seen" + ")" * 30, "stand in each other"),
+        ("not " * 3000 + "seen", "stand in each other"),
     ],
 )
 def test_refused(text: str, sentence: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from postroom.connections.connection import Connection
+from postroom.connections.connection import Connection, Incoming, Outgoing
 from postroom.connections.defaults import port_and_security
 from postroom.errors import WrongUse
 from postroom.fields import describe, parse, shown
+from postroom.protocols import WIRES, Wire
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "a b"}, "has a space"),
@@ -138,3 +140,14 @@ def test_port_and_security(
     protocol: str, port: int | None, security: Any, port_held: int, held: str
 ) -> None:
     assert port_and_security(protocol, port, security) == (port_held, held)
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+def test_every_wire_is_a_choice_of_its_side_and_opens_it(wire: Wire) -> None:
+    """One line names a protocol: the side offers it, and the package opens it."""
+    for place, model in (("incoming", Incoming), ("outgoing", Outgoing)):
+        [options] = [one.options for one in describe(model) if one.name == "protocol"]
+        assert (wire.name in options) is (wire.side == place)
+    package = import_module(f"postroom.protocols.{wire.name}")
+    assert callable(package.open_store if wire.side == "incoming" else package.open_transport)
+    assert port_and_security(wire.name, None, "starttls")[0] == wire.ports["starttls"]

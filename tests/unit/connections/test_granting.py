@@ -73,6 +73,27 @@ async def test_what_contradicts_the_record_is_an_error(room: SmallRoom) -> None:
         await room.effective("acme")
 
 
+@pytest.mark.parametrize(
+    "user", ["boss@example.com", "a@sub.example.com", "a@example.com.evil.test"]
+)
+async def test_an_application_keeps_to_the_mailboxes_of_its_record(
+    room: SmallRoom, user: str
+) -> None:
+    """Entra's own grant is the whole tenant; on the wires of Exchange too the record is the fence."""
+    await room.credential("app", "msgraph", APP | {"mailboxes": ["A@example.com", "*@orders.test"]})
+    auth = {"type": "oauth_client_credentials", "credential": "app"}
+    for known in ("a@example.com", "B@orders.test"):
+        await room.connect(known[0], incoming=_imap(**auth) | {"user": known})
+        assert not (await _grant(room, known[0])).personal
+    await room.connect("acme", incoming=_imap(**auth) | {"user": user})
+    with pytest.raises(WrongUse, match=rf"incoming\.user: credential app is not for {user}:"):
+        await room.effective("acme")
+    # a person opens what that person may
+    person = {"type": "oauth_device_flow", "credential": "app"}
+    await room.connect("person", incoming=_imap(**person) | {"user": user})
+    assert (await _grant(room, "person")).personal
+
+
 async def test_both_directions_and_every_connection_share_one_sign_in(room: SmallRoom) -> None:
     await room.credential("app", "msgraph", APP)
     auth = {"type": "oauth_device_flow", "credential": "app"}

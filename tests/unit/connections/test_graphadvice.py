@@ -9,7 +9,7 @@ import pytest
 from postroom.connections.advice import About
 from postroom.connections.graphadvice import advise_graph
 from postroom.connections.tokenadvice import TokenFacts
-from postroom.errors import TlsError, WireError
+from postroom.errors import SendError, TlsError, WireError
 
 __all__: list[str] = []
 
@@ -61,3 +61,12 @@ def test_the_missing_permission_is_named(
 def test_what_is_no_refusal_keeps_its_own_hint() -> None:
     error = TlsError("no TLS", hint="the hint")
     assert advise_graph(error, _about("incoming"), None).text == "the hint"
+
+
+@pytest.mark.parametrize("facts", [None, _facts(roles=("Mail.Send",))])
+def test_a_sender_that_may_not_be_is_advised_as_on_every_wire(facts: TokenFacts | None) -> None:
+    said = "550 5.7.60 The account may not. The server said: 403 ErrorSendAsDenied: no"
+    error = SendError("not taken", hint="Check the address.", said=said, status=403)
+    told = advise_graph(error, _about("outgoing"), facts).text
+    assert "Send As" in told
+    assert "can take an hour" in told

@@ -49,6 +49,18 @@ def test_addresses_are_https_and_sources_are_named(preset: Preset) -> None:
 
 
 @pytest.mark.parametrize("preset", EVERY, ids=names)
+def test_who_names_the_token_endpoint_names_what_the_flows_begin_with(preset: Preset) -> None:
+    """A server whose token endpoint is named is asked for no other."""
+    wanted = {
+        "oauth_authorization_code": "authorization_endpoint",
+        "oauth_device_flow": "device_authorization_endpoint",
+    }
+    named = dict(preset.endpoints)
+    if "token_endpoint" in named:
+        assert {name for flow, name in wanted.items() if flow in preset.flows} <= named.keys()
+
+
+@pytest.mark.parametrize("preset", EVERY, ids=names)
 def test_every_sign_in_of_a_preset_passes_the_check_made_when_it_is_saved(preset: Preset) -> None:
     authority = preset.authority or "https://login.example.com"
     by_wire = dict(preset.scopes)

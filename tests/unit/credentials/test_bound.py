@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import pytest
 
-from postroom.audit import verify
+from postroom.audit import highest_version, verify
+from postroom.audit.record import HIGHEST
+from postroom.credentials import Opened
 from postroom.credentials.history import History
+from postroom.db import Tx
 from postroom.errors import Refused, Unreadable
-from tests.unit.vault.rooms import ALICE, LINE, OTHER, Room
+from tests.unit.vault.rooms import ALICE, LINE, OTHER, Room, make_room
 
 SECRET = "hunter2hunter2"
 
@@ -83,6 +89,34 @@ async def test_a_version_put_back_is_refused_also_after_a_restart(room: Room) ->
     await again.db.close()
 
 
+async def test_a_version_saved_by_another_process_is_known_here_at_once(room: Room) -> None:
+    """T3: what this process knew of versions is forgotten as soon as another one has written."""
+    await room.login("acme", f"{SECRET}-1")
+    await room.open("acme")
+    elsewhere = await make_room(room.db.path.parent.parent)
+    await elsewhere.login("acme", f"{SECRET}-2")
+    await elsewhere.db.close()
+    await room.sql("UPDATE credentials SET version = 1")
+    with pytest.raises(Unreadable, match="knows version 2"):
+        await room.open("acme")
+
+
+async def test_openings_in_one_commit_ask_the_audit_record_once(room: Room) -> None:
+    """Sixty-four that open at once share the look at what is the highest version."""
+    await room.login("acme", SECRET)
+    asked: list[str] = []
+
+    def counting(tx: Tx) -> Opened:
+        asked.extend(key for key, _ in tx.kept)
+        return room.store.open(tx, "acme", line=LINE, actor=ALICE, purpose="sign-in")
+
+    await asyncio.gather(*(room.db.write(counting) for _ in range(64)))
+    assert asked.count(HIGHEST) == 63
+    await room.login("acme", f"{SECRET} two")
+    known = partial(highest_version, mac=room.mac, record=room.id("acme"), name="acme")
+    assert await room.db.write(known) == 2
+
+
 HIDDEN = {
     "the columns": ["UPDATE audit SET version = 1 WHERE record IS NOT NULL"],
     "no columns": ["UPDATE audit SET version = NULL, record = NULL"],
@@ -133,9 +167,7 @@ async def test_no_other_change_makes_a_version_that_was_put_back_the_known_one(r
     for number in (1, 2, 3):
         await room.login("acme", f"{SECRET}-{number}")
     await room.sql("UPDATE credentials SET version = 1")
-    await room.db.write(
-        lambda tx: room.store.change(tx, "acme", actor=ALICE, description="new", in_use=True)
-    )
+    await room.db.write(lambda tx: room.store.change(tx, "acme", actor=ALICE, description="new"))
     await room.db.write(
         lambda tx: room.store.unreadable(tx, "acme", actor=ALICE, purpose="x", why="y")
     )

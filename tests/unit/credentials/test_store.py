@@ -219,17 +219,10 @@ async def test_another_type_destroys_the_old_fields(room: Room) -> None:
     for number in range(3):
         await room.login("acme", f"{SECRET}-{number}")
     change = room.store.change
-    with pytest.raises(Refused) as caught:
-        await room.db.write(lambda tx: change(tx, "acme", actor=ALICE, type="secret", in_use=True))
-    assert caught.value.code == "in_use"
-    changed = await room.db.write(
-        lambda tx: change(tx, "acme", actor=ALICE, type="secret", in_use=False)
-    )
+    changed = await room.db.write(lambda tx: change(tx, "acme", actor=ALICE, type="secret"))
     assert (changed.type, changed.state, changed.fields) == ("secret", "incomplete", {})
     assert await room.sql("SELECT 1 FROM sealed WHERE kind = 'credential'") == []
-    back = await room.db.write(
-        lambda tx: change(tx, "acme", actor=ALICE, type="password", in_use=False)
-    )
+    back = await room.db.write(lambda tx: change(tx, "acme", actor=ALICE, type="password"))
     assert back.fields == {}
     await room.login("acme", "a new secret")
     assert await room.password("acme") == "a new secret"
@@ -239,13 +232,13 @@ async def test_description_and_dates_change_beside_the_secret(room: Room) -> Non
     await room.login("acme", SECRET)
     changed = await room.db.write(
         lambda tx: room.store.change(
-            tx, "acme", actor=ALICE, description="New", expires_at="2031-01-31", in_use=True
+            tx, "acme", actor=ALICE, description="New", expires_at="2031-01-31"
         )
     )
     assert (changed.description, str(changed.expires_at)) == ("New", "2031-01-31")
     assert changed.version == 1
     cleared = await room.db.write(
-        lambda tx: room.store.change(tx, "acme", actor=ALICE, expires_at=None, in_use=True)
+        lambda tx: room.store.change(tx, "acme", actor=ALICE, expires_at=None)
     )
     assert (cleared.description, cleared.expires_at) == ("New", None)
     assert await room.password("acme") == SECRET

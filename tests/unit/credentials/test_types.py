@@ -34,7 +34,7 @@ FIELDS = {
                "next_certificate mailbox mailboxes authority graph_url",
     "oauth_client": "authority client_id client_secrets private_key* certificate next_private_key* "
                     "next_certificate token_endpoint device_authorization_endpoint "
-                    "authorization_endpoint trust proxy",
+                    "authorization_endpoint revocation_endpoint trust proxy",
     "password": "user_name password*",
     "secret": "value*",
     "certificate": "certificate private_key* passphrase*",
@@ -95,6 +95,12 @@ REFUSED = [
     ("smtp", {"host": "h", "user_name": "u", "password": "p"}, "unencrypted"),
     ("msgraph", {"client_secrets": {"a": {"value": "0F8FAD5B-D9CB-469F-A165-70867728950E"}}},
      "this is the Secret ID; copy the Value"),
+    ("msgraph", {"client_secrets": {"a": {"value": "one\ntwo"}}}, "give one line; there are 2"),
+    ("password", {"password": "one\r\ntwo\nthree"}, "password: give one line; there are 3"),
+    ("password", {"password": "one\0two"}, "password: holds a NUL byte"),
+    ("password", {"user_name": "one\ntwo"}, "user_name: give one line"),
+    ("smtp", {"host": "h", "password": "one\rtwo"}, "password: give one line; there are 2"),
+    ("smtp", {"host": "h", "user_name": "one\ntwo"}, "user_name: give one line"),
     ("msgraph", {"client_secrets": {"a b": {"value": "v"}}}, "the label"),
     ("msgraph", {"client_secrets": "v"}, "map by label"),
     ("msgraph", {"client_secrets": {"a": "v"}}, "field value"),
@@ -149,6 +155,11 @@ LINES = [
     ("oauth_client", {"authority": "https://a.example.com", "proxy": "p:1",
                       "token_endpoint": "https://b.example.com:8443/token"},
      {"https://b.example.com:8443;trust=system;proxy=p:1"}),
+    ("oauth_client", {"authority": "https://a.example.com",
+                      "token_endpoint": "https://b.example.com/token",
+                      "revocation_endpoint": "https://c.example.com/revoke"},
+     {"https://b.example.com:443;trust=system;proxy=none",
+      "https://c.example.com:443;trust=system;proxy=none"}),
 ]  # fmt: skip
 
 

@@ -317,3 +317,28 @@ async def test_a_version_that_cannot_be_asked_for_is_an_error_of_the_room(db: Da
     (db.path.parent / "other.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(RoomError):
         db.data_version()
+
+
+async def test_damage_that_is_met_behind_the_first_row_is_a_sentence(tmp_path: Path) -> None:
+    """What gives the first row looks for the second: that too ends as an error of the room."""
+    db = open_database(tmp_path / "room.db", create=True)
+    for letter in "ab":
+        await db.write(
+            lambda tx: tx.execute(  # one row fills a page
+                "INSERT INTO variables (name, value, updated_at) VALUES (:name, :value, 0)",
+                name=letter,  # noqa: B023
+                value=letter * 3500,  # noqa: B023
+            )
+        )
+    await db.close()
+    data = bytearray((tmp_path / "room.db").read_bytes())
+    page = data.index(b"b" * 3500) // 4096 * 4096
+    data[page : page + 8] = b"\xff" * 8
+    (tmp_path / "room.db").write_bytes(data)
+    db = open_database(tmp_path / "room.db")
+    try:
+        for read in (Tx.one, Tx.value):
+            with pytest.raises(RoomError, match="damaged"):
+                await db.read(lambda tx: read(tx, "SELECT value FROM variables"))  # noqa: B023
+    finally:
+        await db.close()

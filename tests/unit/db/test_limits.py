@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.db import Database, Tx, give_tokens, open_database, take_tokens
@@ -70,7 +70,6 @@ async def test_two_connections_share_one_bucket(db: Database, bucket: Bucket) ->
     await other.close()
 
 
-@settings(deadline=None)  # each example opens a database of its own: the clock is the disk's
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 20)), min_size=1, max_size=30))
 def test_no_more_than_the_rate_over_any_time(
     tmp_path_factory: pytest.TempPathFactory, asks: list[tuple[float, int]]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import fcntl
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from postroom.db import Database, Seat, open_database
+from postroom.db import Database, Seat, Tx, open_database
 from postroom.db.seats import living
 from postroom.errors import RoomError
 
@@ -92,3 +95,55 @@ async def test_a_disk_without_room_for_one_more_file_is_full(tmp_path: Path) -> 
             await db.close()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+async def test_who_asks_whether_a_process_lives_does_not_keep_it_from_its_seat(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question locks the file too, shared and for a moment: it is waited for."""
+    monkeypatch.setattr("postroom.db.seats.secrets.token_hex", lambda size: "0" * 2 * size)
+    owner = Seat(db).owner
+    file = db.path.parent / "seats" / f"{owner}.lock"
+    file.parent.mkdir()
+    with file.open("w") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        done = threading.Timer(0.2, lambda: fcntl.flock(asking, fcntl.LOCK_UN))
+        done.start()
+        async with Seat(db) as seat:
+            assert living(db.path.parent, seat.owner)
+        done.join()
+
+
+async def test_a_mistake_does_not_stop_the_heart(
+    db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in the log with its trace; the seat stays ours, and the rest of what is owed is written."""
+    monkeypatch.setattr("postroom.db.seats.HEARTBEAT_SECONDS", 0.01)
+
+    def mistake(tx: Tx) -> None:
+        raise LookupError("of ours")
+
+    paid = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with Seat(db) as seat:
+        seat.owe(mistake)
+        seat.owe(lambda tx: loop.call_soon_threadsafe(paid.set))
+        await asyncio.wait_for(paid.wait(), 5.0)
+        monkeypatch.setattr(seat, "remove_dead", mistaken := _Mistaken())
+        await asyncio.wait_for(mistaken.twice.wait(), 5.0)
+    assert "of ours" in caplog.text
+    assert "goes on" in caplog.text
+
+
+class _Mistaken:
+    """Fails each time, and knows when it was the second time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.twice = asyncio.Event()
+
+    async def __call__(self) -> int:
+        self.count += 1
+        if self.count > 1:
+            self.twice.set()
+        raise LookupError("of ours")

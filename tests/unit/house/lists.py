@@ -51,6 +51,7 @@ MAY_REVEAL = {
     "net.http_request": "header fields and bodies are made of it as they are written",
     "net.http_message": "the value of Authorization, or a form, is made of it",
     "net.tls": "the client's key goes into the TLS context",
+    "credentials.types.oneline": "a password of several lines, or with a NUL, is refused",
     "credentials.types.pem": "a private key is read to see that it is one",
     "protocols.imap.commands": "LOGIN is made of it",
     "protocols.pop3.opening": "PASS is made of it",
@@ -90,9 +91,9 @@ NOT_TO_COLLECT = (
 """What a command that collects may not load: the other wires, the room file, X.509."""
 
 NOT_TO_STORE = (
-    "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.operations.roomfile",
-    "postroom.operations.usage", "postroom.protocols.imap", "postroom.protocols.pop3",
-    "postroom.protocols.smtp", "postroom.services.dispatcher", "postroom.sinks",
-    "postroom.sources", "yaml",
+    "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.oauth",
+    "postroom.operations.roomfile", "postroom.operations.usage", "postroom.protocols.imap",
+    "postroom.protocols.pop3", "postroom.protocols.smtp", "postroom.services.dispatcher",
+    "postroom.sinks", "postroom.sources", "yaml",
 )  # fmt: skip
 """What a command that only leaves a message in the outbox, or looks there, may not load."""

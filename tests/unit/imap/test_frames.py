@@ -24,7 +24,7 @@ def events(data: bytes, cuts: list[int]) -> list[Event]:
     return heard(split(data, cuts))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.integers(min_value=0), max_size=40))
 def test_any_split_gives_the_same_events(cuts: list[int]) -> None:
     assert events(everything(), cuts) == events(everything(), [])

@@ -140,7 +140,7 @@ def test_fifty_megabytes_need_two_seconds_and_256_megabytes(kind: str) -> None:
     assert megabytes < 256
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300) | st.lists(st.sampled_from(WORDS), max_size=40).map(b"".join))
 @example(b"Content-Type: multipart/mixed; boundary=B\r\n\r\n--B")
 @example(b"Content-Type: multipart/mixed; boundary=B\r\n\r\n--B--")

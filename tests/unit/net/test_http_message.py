@@ -21,7 +21,8 @@ def answer(**headers: str) -> HttpAnswer:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("0", 0.0), ("17", 17.0), (" 17 ", 17.0), ("-1", None), ("1.5", None), ("soon", None),
-     ("", None), ("9" * 30, None), ("١٧", None), ("Fri, 99 Foo 2026", None),
+     ("", None), ("999999999", 86_400.0), ("9" * 30, 86_400.0), ("١٧", None),
+     ("Fri, 31 Dec 9998 23:59:59 GMT", 86_400.0), ("9" * 400, None), ("Fri, 99 Foo 2026", None),
      ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)],
 )  # fmt: skip
 def test_retry_after_is_read(text: str, seconds: float | None) -> None:

@@ -91,7 +91,7 @@ ANSWERS = st.builds(
 
 
 @pytest.mark.parametrize("name", list(FLOWS))
-@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(replies=st.lists(ANSWERS, min_size=1, max_size=4))
 def test_a_flow_ends_with_its_result_or_a_typed_error(name: str, replies: list[Answer]) -> None:
     """T89, T91: whatever the server says, and none of the request's secrets comes back out."""
@@ -116,7 +116,7 @@ def judged(grant: TokenGrant) -> None:
     compare(("mail",), grant.scope, renewable=grant.refresh_token is not None)
 
 
-@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+@settings(max_examples=100, derandomize=True, database=None)
 @given(
     query=st.text(max_size=300)
     | st.lists(
@@ -132,7 +132,7 @@ def test_any_callback_is_a_refusal(query: str) -> None:
         assert key_of_state(state_of(query)) != PENDING.key
 
 
-@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+@settings(max_examples=100, derandomize=True, database=None)
 @given(text=st.text(max_size=200) | st.lists(WORDS, max_size=5).map(" ".join))
 def test_any_text_can_be_pasted(text: str) -> None:
     assert all(each.sentence for each in explain(text))

@@ -65,9 +65,24 @@ def test_a_query_of_the_endpoint_s_own_stays() -> None:
     assert begun(server)[0].url.startswith("https://a.example/auth?p=b2c&access_type=")
 
 
-def test_a_server_without_the_endpoint_says_so() -> None:
-    with pytest.raises(InvalidValue, match="names none"):
-        begun(Endpoints(token_endpoint=SERVER.token_endpoint))
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (dataclasses.replace(SERVER, authorization_endpoint=""), "names none; write it into"),
+        (
+            dataclasses.replace(
+                SERVER,
+                authorization_endpoint="",
+                left_out=(("authorization_endpoint", "https://a.example/auth"),),
+            ),
+            r"names one elsewhere \(https://a\.example/auth\); if that is right, write it into",
+        ),
+        (Endpoints(token_endpoint=SERVER.token_endpoint), "server is not asked for the others"),
+    ],
+)
+def test_an_endpoint_that_is_missing_says_why(server: Endpoints, told: str) -> None:
+    with pytest.raises(InvalidValue, match=told):
+        begun(server)
 
 
 def test_a_callback_gives_its_code() -> None:
@@ -185,6 +200,14 @@ def test_the_exchange_repeats_the_redirect_and_shows_the_verifier() -> None:
     }  # fmt: skip
     assert played.result.scope == ("mail", "offline_access")
     assert played.result.rotated
+
+
+def test_an_exchange_says_the_scopes_again_where_the_server_wants_them() -> None:
+    """Entra gives no token for a code of its multi-service kind without them (AADSTS28003)."""
+    pending, _ = begun()
+    flow = exchange_code(client(), SERVER, pending, Secret("c-1"), pending.scopes, at=NOW)
+    asked = play(flow, [tokens(refresh_token="rt")]).asked[0]
+    assert fields(asked)["scope"] == " ".join(pending.scopes)
 
 
 def test_a_refused_code_marks_nothing_stored() -> None:

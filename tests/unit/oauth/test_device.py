@@ -94,8 +94,9 @@ def test_a_complete_address_that_is_unfit_is_left_out() -> None:
 
 
 def test_a_server_without_the_flow_says_so() -> None:
+    server = Endpoints(issuer=SERVER.issuer, token_endpoint=SERVER.token_endpoint)
     with pytest.raises(InvalidValue, match="no device flow; use authorization code"):
-        play(device_authorization(client(), Endpoints(), (), at=NOW), [])
+        play(device_authorization(client(), server, (), at=NOW), [])
 
 
 def later(*replies: Answer | Exception) -> list[Answer | Exception]:

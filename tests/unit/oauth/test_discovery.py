@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -70,6 +71,7 @@ def test_endpoints_are_pinned_and_what_is_not_used_is_dropped() -> None:
         methods=("client_secret_post", "private_key_jwt"),
         algorithms=("PS256",),
         says_issuer=True,
+        openid=True,
     )
 
 
@@ -78,7 +80,14 @@ def test_the_second_place_is_looked_at_when_the_first_has_nothing(status: int) -
     played = play(discover(AUTHORITY), [answer(b"not here", status), answer(FULL)])
     assert [each.url for each in played.asked] == list(locations(AUTHORITY, entra=False))
     assert played.asked[0].method == "GET"
+    assert not played.result.openid  # RFC 8414's metadata, found where that puts them
     assert not played.asked[0].form
+
+
+def test_a_fault_names_the_place_that_was_asked() -> None:
+    second = locations(AUTHORITY, entra=False)[1]
+    with pytest.raises(SignInError, match=re.escape(f"{second} with HTTP 503")):
+        play(discover(AUTHORITY), [answer(b"not here", 404), answer(b"", 503)])
 
 
 def test_a_page_at_the_first_place_does_not_hide_the_second() -> None:

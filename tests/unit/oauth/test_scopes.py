@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from postroom.errors import InvalidValue
+from postroom.oauth.discovery import Endpoints
 from postroom.oauth.scopes import (
     SignInFlow,
+    by_resource,
     check_sign_in,
     compare,
     default_scopes,
@@ -25,6 +27,7 @@ CLIENT: SignInFlow = "oauth_client_credentials"
 DEVICE: SignInFlow = "oauth_device_flow"
 CODE: SignInFlow = "oauth_authorization_code"
 EXCHANGE = "https://outlook.office.com"
+GRAPH = "https://graph.microsoft.com"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,6 @@ def test_every_default_passes_its_own_check(
         (CLIENT, TENANT, ("https://a.example/.default", "https://b.example/.default"), "scopes",
          "one scope"),
         (DEVICE, COMMON, ("Mail.ReadWrite",), "scopes", "[offline_access, Mail.ReadWrite]"),
-        (CODE, PLAIN, (), "scopes", "[offline_access]"),
         (DEVICE, GOOGLE, ("https://mail.google.com/",), "type", "oauth_authorization_code"),
     ],
 )  # fmt: skip
@@ -108,6 +110,7 @@ def test_what_cannot_work_is_refused_with_the_right_value(
         (DEVICE, COMMON, ("offline_access", "Mail.Send")),
         (CODE, GOOGLE, ("https://mail.google.com/",)),
         (CODE, "https://api.login.yahoo.com", ("mail-w",)),
+        (CODE, PLAIN, ("mail",)),  # whether it knows offline_access, it alone can say
     ],
 )
 def test_what_works_elsewhere_is_not_refused(
@@ -149,5 +152,43 @@ def test_what_is_missing_and_what_is_extra(
     assert (found.missing, found.extra) == (missing, extra)
 
 
-def test_identity_is_asked_for_once() -> None:
-    assert with_identity(("openid", "mail")) == ("openid", "mail", "profile", "email")
+@pytest.mark.parametrize(
+    ("server", "openid", "asked"),
+    [
+        (Endpoints(scopes=("openid", "profile", "email", "mail")), False,
+         ("openid", "mail", "profile", "email")),
+        (Endpoints(scopes=("mail", "email")), True, ("openid", "mail", "email")),
+        (Endpoints(scopes=("mail",)), True, ("openid", "mail")),
+        (Endpoints(openid=True), False, ("openid", "mail", "profile", "email")),
+        (Endpoints(), True, ("openid", "mail", "profile", "email")),
+        (Endpoints(), False, ("openid", "mail")),
+    ],
+)  # fmt: skip
+def test_who_signed_in_is_asked_of_servers_that_can_say(
+    server: Endpoints, openid: bool, asked: tuple[str, ...]
+) -> None:
+    """Once, and where the server knows the scope: others refuse what they do not know."""
+    assert with_identity(("openid", "mail"), server, openid=openid) == asked
+
+
+BOTH = ("offline_access", "Mail.Send", f"{EXCHANGE}/SMTP.Send", f"{GRAPH}/Mail.ReadWrite")
+
+
+@pytest.mark.parametrize(
+    ("authority", "scopes", "groups"),
+    [
+        (TENANT, BOTH, (("offline_access", "Mail.Send", f"{GRAPH}/Mail.ReadWrite"),
+                        ("offline_access", f"{EXCHANGE}/SMTP.Send"))),
+        (TENANT, BOTH[:2], (BOTH[:2],)),
+        (TENANT, ("offline_access", "openid"), (("offline_access", "openid"),)),
+        (TENANT, (), ((),)),
+        (TENANT, ("mail/.default", "api://app/mail"), (("mail/.default",), ("api://app/mail",))),
+        (PLAIN, BOTH, (BOTH,)),
+        (GOOGLE, ("https://mail.google.com/", "email"), (("https://mail.google.com/", "email"),)),
+    ],
+)  # fmt: skip
+def test_one_token_is_asked_for_one_service_of_entra(
+    authority: str, scopes: tuple[str, ...], groups: tuple[tuple[str, ...], ...]
+) -> None:
+    assert by_resource(scopes, authority=authority) == groups
+    assert by_resource(scopes, entra=False) == (scopes,)

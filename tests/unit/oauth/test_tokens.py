@@ -161,6 +161,9 @@ ENDS = [
 STAYS = [
     refusal("invalid_grant", "AADSTS53003: blocked by Conditional Access", error_codes=[53003]),
     refusal("invalid_grant", "AADSTS50057: The user account is disabled."),
+    refusal("invalid_grant", "AADSTS65001: no consent", error_codes=[65001]),
+    refusal("invalid_grant", "AADSTS65004: declined"),
+    refusal("consent_required"),
     refusal("invalid_client", "AADSTS7000222: expired secret", 401),
     refusal("unauthorized_client", "AADSTS700016: no such app"),
     refusal("invalid_scope"),

@@ -226,3 +226,30 @@ async def test_a_mistake_that_nobody_awaits_is_logged(
         await draining
     [record] = [one for one in caplog.records if one.exc_info]
     assert "a mistake of ours" in str(record.exc_info)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_what_waits_for_a_connection_keeps_the_others_free(
+    desk: Desk, db: Database, refused: bool
+) -> None:
+    """One message waits for a turn at the server; another worker may take the rest meanwhile.  All
+    hear of it when there is no connection, and all go over it when there is."""
+    items = [await desk.add("a@x.example") for _ in range(20)]
+    gate, server = asyncio.Event(), Lines(db, 0 if refused else 1)
+
+    async def open_transport(name: str) -> Line:
+        await gate.wait()
+        return await server.connect(name)
+
+    draining = asyncio.create_task(
+        Dispatcher(db, owner="me", open_transport=open_transport).drain()
+    )
+    await asyncio.sleep(0.1)
+    mine = "SELECT count(*) FROM outbox WHERE owner = 'me'"
+    assert db.read_now(lambda tx: tx.value(mine)) == 1
+    gate.set()
+    done = await draining
+    assert (done.sent, done.deferred) == ((0, 20) if refused else (20, 0))
+    assert server.taken == ([] if refused else items), "in their order"
+    found = [await desk.show(item) for item in items]
+    assert {(one.state, one.attempts) for one in found} == {("deferred" if refused else "sent", 1)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
 
@@ -45,6 +45,7 @@ class Doubtful:
         desk.service = service_of(on_ambiguous="resend", retry={"min": "1s", "max": "1s"})
         self.desk = desk
         self.there = there
+        self.told: Evidence = "found"
         self.done = Drained()
 
     async def make(self, *to: str, outcome: Callable[[str], Outcome] | None = None) -> str:
@@ -55,10 +56,10 @@ class Doubtful:
         assert await self.desk.settle(one, made) == "ambiguous"
         return item
 
-    async def look(self, connection: str, message_ids: Sequence[str]) -> Collection[str]:
+    async def look(self, connection: str, message_ids: Sequence[str]) -> Mapping[str, Evidence]:
         if isinstance(self.there, PostroomError):
             raise self.there
-        return self.there
+        return dict.fromkeys(self.there, self.told)
 
     async def resolve(self) -> int:
         """As if its time had come."""
@@ -99,6 +100,16 @@ async def test_what_is_not_there_is_due_again(desk: Desk) -> None:
     assert await desk.states(item) == ["deferred", "failed", "deferred"]
     [again] = await desk.claim(later=10)
     assert await desk.settle(again, desk.answered(again, a=250, c=250)) == "failed"
+
+
+async def test_evidence_that_says_nothing_is_looked_for_again(desk: Desk) -> None:
+    doubt = Doubtful(desk, there=["<1@acme.example>"])
+    doubt.told = "unknown"
+    item = await doubt.make()
+    assert await doubt.resolve() == 0
+    found = await desk.show(item)
+    assert (found.state, found.finished) == ("ambiguous", False)
+    assert "neither in the Sent folder nor among the drafts" in found.reason
 
 
 async def test_a_copy_of_an_earlier_time_proves_nothing(desk: Desk) -> None:

@@ -50,11 +50,29 @@ def test_taking_twice_adds_nothing_even_after_it_was_read(tmp_path: Path) -> Non
     assert len(list((tmp_path / "new").iterdir())) == 2
 
 
+@pytest.mark.parametrize("part", ["new", "cur"])
+@pytest.mark.parametrize("changed", [b"Subject: x\n\nanother body\n", b"Subject: x\n\nBODY\n"])
+def test_a_message_that_was_changed_is_written_beside_what_it_was(
+    tmp_path: Path, changed: bytes, part: str
+) -> None:
+    """``reprocess: when_changed`` takes it again under its old key, longer or as long as it was."""
+    out = sink(tmp_path)
+    [first] = out.take([item(1)])
+    if part == "cur":
+        Path(first.where).rename(tmp_path / "cur" / f"{Path(first.where).name}:2,S")
+    for _ in range(2):
+        [second] = out.take([item(1, changed)])
+        assert Path(second.where).read_bytes() == changed
+    texts = sorted(message.as_bytes() for message in mailbox.Maildir(tmp_path, create=False))
+    assert texts == sorted([b"Subject: x\n\nbody\n", changed])
+
+
 def test_names_are_those_of_a_maildir(tmp_path: Path) -> None:
-    """Time, unique part, host; no colon and no slash, whatever the host is called."""
+    """Time, unique part, host, size; no colon and no slash, whatever the host is called."""
     [taken] = sink(tmp_path).take([item(4)])
     name = Path(taken.where).name
     assert name.startswith("1700000000.L4S0a1b2c3dK7-4.")
+    assert name.endswith(",S=17")
     assert ":" not in name
 
 

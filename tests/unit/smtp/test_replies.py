@@ -75,6 +75,7 @@ def test_a_secret_over_the_ends_of_lines_is_scrubbed(lines):
         (452, "4.5.3", "more recipients"),
         (554, "5.7.1", "does not allow"),
         (550, "5.7.26", "DMARC"),
+        (550, "5.7.60", "may not send as"),
         (550, "5.7.999", "policy"),
         (535, "", "password"),
         (421, "", "closing"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,9 @@ class Room:
     store: CredentialStore
 
     async def sql(self, text: str, **values: Any) -> list[Any]:
-        return await self.db.write(lambda tx: tx.all(text, **values))
+        with contextlib.closing(sqlite3.connect(self.db.path, isolation_level=None)) as other:
+            other.row_factory = sqlite3.Row
+            return other.execute(text, values).fetchall()
 
     async def save(self, name: str, values: dict[str, Any], **options: Any) -> Saved:
         """Save details, making the record (type ``password``) when there is none."""

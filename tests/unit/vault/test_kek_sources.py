@@ -160,11 +160,13 @@ def test_a_key_service_that_is_busy_is_asked_again(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T22: throttled three times, with pauses that grow; a refusal that stays is asked once."""
+    assert list(PAUSES) == sorted(PAUSES)
+    short = tuple(pause / 10 for pause in PAUSES)
+    monkeypatch.setattr("postroom.vault.outside.PAUSES", short)
     asked = tmp_path / "asked"
     begun = time.monotonic()
     assert load_outside("busy", str(asked)) == Secret(KEY)
-    assert time.monotonic() - begun >= sum(PAUSES)
-    assert list(PAUSES) == sorted(PAUSES)
+    assert time.monotonic() - begun >= sum(short)
     monkeypatch.setattr("postroom.vault.outside.PAUSES", (0.0,))
     asked.write_text("")
     with pytest.raises(Locked, match="did not answer"):

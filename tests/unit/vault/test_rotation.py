@@ -53,7 +53,7 @@ async def opened(room: Room, name: str) -> str:
 
 
 def terms_of(room: Room) -> Terms:
-    return room.keys.kek.keyring().terms
+    return room.keys._start.opened().terms
 
 
 def active(room: Room) -> str:

@@ -58,7 +58,20 @@ class Grant:
         Discovery accepts no endpoint of another origin than the authority's, so this is known
         before it.
         """
-        url = dict(self.named).get("token_endpoint") or self.authority
+        return self._line(dict(self.named).get("token_endpoint") or self.authority)
+
+    @property
+    def revocation_line(self) -> str:
+        """The destination of tokens that are revoked: the same, unless the record names another."""
+        url = dict(self.named).get("revocation_endpoint")
+        return self._line(url) if url else self.token_line
+
+    def line_of(self, url: str) -> str:
+        """The destination of what is sent to this endpoint."""
+        revokes = url == dict(self.named).get("revocation_endpoint")
+        return self.revocation_line if revokes else self.token_line
+
+    def _line(self, url: str) -> str:
         return https_line(*origin(url), self.tls, self.proxy)
 
     @property

@@ -54,9 +54,9 @@ class Keeper:
         """The stored token, if it is good for a while; as :meth:`Kept.fresh`."""
         return self.kept.fresh(tx, grant, use)
 
-    def hurry(self, tx: Tx) -> None:
-        """Let no sign-in wait after a failure."""
-        rows.hurry(tx, now=timestamp())
+    def hurry(self, tx: Tx, grant: Grant) -> None:
+        """Let a sign-in not wait after a failure."""
+        rows.hurry(tx, now=timestamp(), sign_in=grant.sign_in)
 
     async def renew(self, grant: Grant, use: Use, *, refused: int = 0) -> Access:
         """Ask for a new token, once in this process and once in the fleet, however many want it.

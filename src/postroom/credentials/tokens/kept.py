@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Set
 from typing import Final, NamedTuple
 
 from postroom.audit import Recorder
@@ -78,17 +78,22 @@ class Kept:
                 raise not_bound(grant, wanted)
 
     def rebind(
-        self, tx: Tx, grant: Grant, lines: Iterable[str], *, actor: str, rebind: Rebind
+        self, tx: Tx, grant: Grant, before: Set[str], lines: Set[str], *, actor: str, rebind: Rebind
     ) -> tuple[str, ...]:
-        """Bind a sign-in to where its tokens are used now; gives the lines that are new.
+        """Bind a sign-in to where its tokens are used after a change; gives the lines that are new.
+
+        What did not change stays as it was agreed to: ``before`` and ``lines`` are both as this
+        process resolves them, and another has other variables in its environment.
 
         Raises Refused (``secret_reentry_required``, facts ``lines``) unless ``rebind`` allows them:
         whoever signed in agreed to other places.
         """
         row = rows.find(tx, grant.sign_in)
-        wanted = set(lines)
-        known = set(json.loads(row["destinations"])) if row is not None else wanted
-        if row is None or not row["version"] or wanted == known:
+        if row is None or not row["version"] or lines == before:
+            return ()
+        known = set(json.loads(row["destinations"]))
+        wanted = (known - (before - lines)) | (lines - before)
+        if wanted == known:
             return ()
         added = tuple(sorted(wanted - known))
         allowed = rebind if isinstance(rebind, bool) else all(

@@ -70,7 +70,7 @@ class Pump:
         content, line = None, ""
         if ask.form:
             headers["Content-Type"] = FORM
-            content, line = form(ask.form), self._grant.token_line
+            content, line = form(ask.form), self._grant.line_of(ask.url)
         if ask.basic is not None:
             headers["Authorization"] = basic(ask.basic.user, ask.basic.password)
         answer = await self._clients.to(origin).ask(

@@ -5,7 +5,9 @@
     in one transaction   what it gave is sealed, the claim released
 
 A refresh token that rotates is stored in the transaction that releases the claim; the one before it
-stays until the new one has worked.  Whoever loses the claim stores nothing.
+stays until the new one has worked.  Whoever loses the claim stores nothing.  Where the room cannot be
+written (a full disk, a busy room), what the server gave is owed, and the claim stays ours until it is
+written: a refresh token that was rotated and then dropped would end the sign-in.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from postroom.clock import monotonic, rfc3339, timestamp
 from postroom.credentials import proofs
@@ -26,8 +28,8 @@ from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept, Use, check_signed_in, required
 from postroom.credentials.tokens.pump import Pump
 from postroom.credentials.tokens.rows import REQUIRED, SIGNED_IN, Access
-from postroom.db import Claim, Database, Queue, Row, Seat, Tx
-from postroom.errors import PostroomError, Refused, SignInError
+from postroom.db import Claim, Database, Queue, Row, Seat, Tx, write_or_owe
+from postroom.errors import PostroomError, Refused, RoomError, SignInError
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
 from postroom.oauth.client import Client
@@ -37,6 +39,8 @@ from postroom.oauth.tokens import TokenGrant, client_credentials, refresh
 from postroom.secret import Secret
 
 __all__ = ["KEEP_ALIVE", "LOOK", "SIGN_INS", "WAIT", "Renewal"]
+
+T = TypeVar("T")
 
 SIGN_INS: Final = Queue("sign_ins", among="id")
 """The claims of sign-ins: who asks the authorization server for one."""
@@ -77,7 +81,7 @@ class _Record(NamedTuple):
 
 
 class Renewal:
-    """Asks authorization servers for the tokens of one room."""
+    """Asks authorization servers for the tokens of one room; ``seat`` as :class:`Keeper` has it."""
 
     def __init__(
         self,
@@ -89,7 +93,7 @@ class Renewal:
     ) -> None:
         self._db = db
         self._kept = kept
-        self._seat = seat
+        self.seat = seat
         self._policy = policy
         self._http = HttpClients()
 
@@ -103,11 +107,11 @@ class Renewal:
 
     async def renew(self, grant: Grant, use: Use, refused: int = 0, *, proving: str = "") -> Access:
         """As :meth:`Keeper.renew`, for one of all who want it; with ``proving`` as :meth:`Keeper.prove`."""
-        owner = await self.owner()
+        seat = await self.seat()
         deadline = monotonic() + WAIT
         while monotonic() <= deadline:
             found = await self._db.write(
-                lambda tx: self._begin(tx, owner, grant, use, refused, proving)
+                lambda tx: self._begin(tx, seat.owner, grant, use, refused, proving)
             )
             if isinstance(found, Access):
                 return found
@@ -115,7 +119,7 @@ class Renewal:
                 await asyncio.sleep(LOOK)
                 continue
             try:
-                return await self._fetch(owner, grant, use, found)
+                return await self._fetch(seat, grant, use, found)
             except Refused as error:
                 if error.code != "claim_lost":
                     raise  # else somebody signed in anew, or out, meanwhile: it is looked at again
@@ -124,21 +128,37 @@ class Renewal:
             code="deferred", temporary=True, hint="It is tried again.",
         )  # fmt: skip
 
-    async def owner(self) -> str:
-        """Who claims for this process."""
-        return (await self._seat()).owner
-
-    async def _fetch(self, owner: str, grant: Grant, use: Use, work: _Work) -> Access:
+    async def _fetch(self, seat: Seat, grant: Grant, use: Use, work: _Work) -> Access:
         """Ask with what was claimed, and store what comes.  Raises Refused(``claim_lost``)."""
+        owner = seat.owner
         try:
             version, granted = await self._ask(grant, work)
-        except PostroomError as error:
+        except BaseException as error:
             failure = error
-            await self._db.write(lambda tx: self._failed(tx, owner, grant, work, failure))
+            await self._settle(seat, work, lambda tx: self._failed(tx, owner, grant, work, failure))
             raise
-        return await self._db.write(
-            lambda tx: self._store_it(tx, owner, grant, use, work, version, granted)
+        return await self._settle(
+            seat, work, lambda tx: self._store_it(tx, owner, grant, use, work, version, granted)
         )
+
+    async def _settle(self, seat: Seat, work: _Work, body: Callable[[Tx], T]) -> T:
+        """Write what gives the claim back, or owe it; what the room refuses gives it back bare."""
+
+        def back(tx: Tx) -> None:
+            if SIGN_INS.holds(tx, work.claim, owner=seat.owner):
+                SIGN_INS.release(tx, work.claim, owner=seat.owner, due_at=work.due_at)
+
+        def owe(owed: Callable[[Tx], object]) -> None:
+            seat.owe(owed)
+            seat.owe(back)
+
+        try:
+            return await write_or_owe(self._db, body, owe)
+        except RoomError:
+            raise
+        except BaseException:
+            await write_or_owe(self._db, back, seat.owe)
+            raise
 
     def _begin(
         self, tx: Tx, owner: str, grant: Grant, use: Use, refused: int, proving: str
@@ -254,9 +274,13 @@ class Renewal:
         )  # fmt: skip
         return access._replace(note=note)
 
-    def _failed(self, tx: Tx, owner: str, grant: Grant, work: _Work, error: PostroomError) -> None:
+    def _failed(self, tx: Tx, owner: str, grant: Grant, work: _Work, error: BaseException) -> None:
         """Give the claim back.  Nothing is deleted: only a definite refusal asks for a person."""
         if not SIGN_INS.holds(tx, work.claim, owner=owner):
+            return
+        if isinstance(error, RoomError) or not isinstance(error, PostroomError):
+            # it was not the server that failed: nobody has to wait for it
+            SIGN_INS.release(tx, work.claim, owner=owner, due_at=work.due_at)
             return
         labels = error.facts.get("refused") or ()
         if work.record is not None and labels:

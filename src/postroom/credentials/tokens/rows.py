@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postroom.credentials.tokens.grant import Grant
 from postroom.db import Row, Tx
-from postroom.oauth.claims import Claims
 from postroom.secret import Secret
 from postroom.vault import Binding, Keyring
+
+if TYPE_CHECKING:
+    from postroom.oauth.claims import Claims
 
 __all__ = [
     "REQUIRED",
@@ -95,9 +97,14 @@ def ensure(tx: Tx, grant: Grant, *, now: float) -> Row:
     return row
 
 
-def hurry(tx: Tx, *, now: float) -> None:
-    """Let every sign-in that failed be tried at once."""
-    tx.execute("UPDATE sign_ins SET failures = 0, due_at = :now WHERE failures > 0", now=now)
+def hurry(tx: Tx, *, now: float, sign_in: str | None = None) -> None:
+    """Let a sign-in that failed be tried at once; None: every one."""
+    tx.execute(
+        "UPDATE sign_ins SET failures = 0, due_at = :now "
+        "WHERE failures > 0 AND id = COALESCE(:sign_in, id)",
+        now=now,
+        sign_in=sign_in,
+    )
 
 
 def make_due(tx: Tx, sign_in: str, *, now: float) -> None:

@@ -29,24 +29,29 @@ from postroom.oauth.code import LIFETIME, Pending, begin, callback
 from postroom.oauth.device import DeviceCode, device_authorization, poll
 from postroom.oauth.discovery import Endpoints, is_entra, tenant_of
 from postroom.oauth.identity import Outcome, SignedIn, check_account, same_address, signed_in
-from postroom.oauth.scopes import compare, with_identity
-from postroom.oauth.tokens import TokenGrant, exchange_code, revoke
+from postroom.oauth.scopes import by_resource, compare, with_identity
+from postroom.oauth.tokens import TokenGrant, exchange_code, refresh, revoke
 
-__all__ = ["Asked", "Done", "Prove", "SigningIn"]
+__all__ = ["Asked", "Done", "Given", "Prove", "SigningIn"]
 
-Prove = Callable[[Access], Awaitable[None]]
+Given = Callable[[Grant], Access]
+"""The new token for a grant of this sign-in: a server may give one for each service."""
+Prove = Callable[[Given], Awaitable[None]]
 """Uses a new token where it is meant for, before an earlier sign-in is given up; raises WireError."""
 
 
 class Asked(NamedTuple):
     """A sign-in that is wanted: ``lines`` are all destinations its tokens may go to (the
-    authorization server's own, and ``bearer+...``), ``scopes`` all that any connection needs.
+    authorization server's own, and ``bearer+...``), ``scopes`` all that any connection needs: of
+    several services of Entra the person is asked for the first, whose refresh token gives the others.
+    ``openid``: the server is known to say who signed in, should it not list its scopes.
     """
 
     grant: Grant
     lines: tuple[str, ...]
     scopes: tuple[str, ...]
     actor: str
+    openid: bool = False
 
 
 class Done(NamedTuple):
@@ -73,7 +78,10 @@ class SigningIn:
         self._renewal = renewal
         self._asked = asked
         self._prove = prove
-        self._grant = dataclasses.replace(asked.grant, scopes=with_identity(asked.scopes))
+        grant = asked.grant
+        self._entra = is_entra(grant.authority) if grant.entra is None else grant.entra
+        self._groups = by_resource(asked.scopes, entra=self._entra)
+        self._grant = dataclasses.replace(grant, scopes=self._groups[0])
 
     async def by_device(self, tell: Callable[[DeviceCode], None]) -> Done:
         """The device flow (RFC 8628): ``tell`` is given the code, then we wait for the person.
@@ -102,7 +110,8 @@ class SigningIn:
             account=self._grant.account, extra=extra,
         )  # fmt: skip
         code = callback(pending, await answer(pending), at=timestamp(), lifetime=lifetime)
-        flow = exchange_code(client, endpoints, pending, code, at=timestamp())
+        said = self._grant.scopes if self._entra else ()
+        flow = exchange_code(client, endpoints, pending, code, said, at=timestamp())
         new = await self._renewal.pump(self._grant).run(flow)
         return await self._finish(client, endpoints, new)
 
@@ -110,10 +119,16 @@ class SigningIn:
 
     async def _begin(self) -> tuple[Client, Endpoints]:
         """The client, opened and written down, and the server as it is today."""
-        client = await self._db.write(self._open_client)
-        return client, await self._renewal.looked_up(self._grant)
+        client = await self._db.write(lambda tx: self._open_client(tx, self._grant.token_line))
+        endpoints = await self._renewal.looked_up(self._grant)
+        scopes = self._scopes(self._groups[0], endpoints)
+        self._grant = dataclasses.replace(self._grant, scopes=scopes)
+        return client, endpoints
 
-    def _open_client(self, tx: Tx) -> Client:
+    def _scopes(self, group: tuple[str, ...], endpoints: Endpoints) -> tuple[str, ...]:
+        return with_identity(group, endpoints, openid=self._asked.openid)
+
+    def _open_client(self, tx: Tx, line: str) -> Client:
         grant, actor = self._grant, self._asked.actor
         _ = self._kept.keyring  # a locked room signs nobody in
         if not grant.credential:
@@ -121,7 +136,7 @@ class SigningIn:
         opened = self._kept.store.open(
             tx,
             grant.credential,
-            line=grant.token_line,
+            line=line,
             actor=actor,
             purpose=f"sign in {grant.label}",
         )
@@ -134,13 +149,32 @@ class SigningIn:
         except SignInError:
             await self._give_back(client, endpoints, new, who)
             raise
-        difference = compare(self._asked.scopes, new.scope, renewable=new.refresh_token is not None)
-        if difference.missing:
+        self._check_granted(self._groups[0], new)
+        tokens = [new]
+        for group in self._groups[1:]:
+            tokens.append(await self._also(client, endpoints, tokens[-1], group))
+        given = [
+            Access(each.access_token, who.name, each.expires_at, 0, each.scope) for each in tokens
+        ]
+        known = await self._db.read(lambda tx: rows.find(tx, self._grant.sign_in))
+        before = known is not None and bool(known["version"])
+        nameless = outcome == "unknown" and bool(self._grant.account)  # the mail server will know
+        if self._prove is not None and (before or nameless or self._always):
+            await self._prove(lambda grant: given[self._group_of(grant)])
+        await self._db.write(lambda tx: self._keep(tx, endpoints, tokens, given))
+        granted = tuple(dict.fromkeys(scope for each in tokens for scope in each.scope))
+        extra = compare(self._asked.scopes, granted, renewable=True).extra
+        return Done(who.name, granted, extra)
+
+    def _check_granted(self, group: tuple[str, ...], new: TokenGrant) -> None:
+        """Raise SignInError unless the group was granted, and can be renewed."""
+        missing = compare(group, new.scope, renewable=new.refresh_token is not None).missing
+        if missing:
             raise SignInError(
-                f"The sign-in was not granted {', '.join(difference.missing)}; nothing was stored.",
+                f"The sign-in was not granted {', '.join(missing)}; nothing was stored.",
                 hint="Grant the app these permissions (an administrator may have to consent), and "
                 "sign in again.",
-                missing=list(difference.missing),
+                missing=list(missing),
             )
         if new.refresh_token is None:
             raise SignInError(
@@ -148,19 +182,33 @@ class SigningIn:
                 "hours; nothing was stored.",
                 hint="Ask for the scope offline_access, and allow it to the app.",
             )
-        access = Access(new.access_token, who.name, new.expires_at, 0, new.scope)
-        known = await self._db.read(lambda tx: rows.find(tx, self._grant.sign_in))
-        before = known is not None and bool(known["version"])
-        nameless = outcome == "unknown" and bool(self._grant.account)  # the mail server will know
-        if self._prove is not None and (before or nameless or self._always):
-            await self._prove(access)
-        await self._db.write(lambda tx: self._keep(tx, endpoints, new, access))
-        return Done(who.name, new.scope, difference.extra)
+
+    async def _also(
+        self, client: Client, endpoints: Endpoints, before: TokenGrant, group: tuple[str, ...]
+    ) -> TokenGrant:
+        """A token for a further service, with the refresh token of the one before."""
+        assert before.refresh_token is not None  # noqa: S101  # it was checked
+        flow = refresh(
+            client, endpoints, before.refresh_token, self._scopes(group, endpoints), at=timestamp(),
+            prove=bool(before.proof),
+        )  # fmt: skip
+        try:
+            new = await self._renewal.pump(self._grant).run(flow)
+        except SignInError as error:
+            if error.code == "sign_in_required":  # that is what somebody is doing
+                error.code = "sign_in_failed"
+            error.hint = f"Nothing was stored: {', '.join(group)} is wanted too. {error.hint}"
+            raise
+        self._check_granted(group, new)
+        return new
+
+    def _group_of(self, grant: Grant) -> int:
+        wanted = {*grant.scopes}
+        return max(range(len(self._groups)), key=lambda one: len(wanted & {*self._groups[one]}))
 
     def _checked(self, who: SignedIn) -> Outcome:
         """Whether it is the expected account.  Raises SignInError for another."""
-        entra = is_entra(self._grant.authority) if self._grant.entra is None else self._grant.entra
-        tenant = tenant_of(self._grant.authority) if entra else ""
+        tenant = tenant_of(self._grant.authority) if self._entra else ""
         return check_account(who, self._grant.account, tenant=tenant)
 
     async def _give_back(
@@ -175,10 +223,13 @@ class SigningIn:
             token, hint = new.refresh_token or new.access_token, "refresh_token"
             if new.refresh_token is None:
                 hint = "access_token"
-            flow = revoke(
-                client, endpoints, token, hint=hint, at=timestamp(), prove=bool(new.proof)
-            )
             with contextlib.suppress(PostroomError):
+                line = self._grant.revocation_line
+                if line != self._grant.token_line:
+                    client = await self._db.write(lambda tx: self._open_client(tx, line))
+                flow = revoke(
+                    client, endpoints, token, hint=hint, at=timestamp(), prove=bool(new.proof)
+                )
                 revoked = await self._renewal.pump(self._grant).run(flow)
         await self._db.write(
             lambda tx: self._kept.record(
@@ -194,8 +245,11 @@ class SigningIn:
             for row in rows.find_all(tx)
         )
 
-    def _keep(self, tx: Tx, endpoints: Endpoints, new: TokenGrant, access: Access) -> None:
+    def _keep(
+        self, tx: Tx, endpoints: Endpoints, tokens: list[TokenGrant], given: list[Access]
+    ) -> None:
         keyring, grant, now = self._kept.keyring, self._asked.grant, timestamp()
+        new, refresh_token = tokens[0], tokens[-1].refresh_token
         row = rows.ensure(tx, grant, now=now)
         remember(tx, grant, endpoints, now=now, anew=True)
         # whoever refreshes the sign-in before this one loses his claim with the epoch
@@ -203,7 +257,7 @@ class SigningIn:
             "UPDATE sign_ins SET flow = :flow, identity = :identity, state = :state, note = '', "
             "proof = :proof, signed_in_at = :now, signed_in_by = :actor, refreshed_at = :now, "
             "failures = 0, owner = NULL, epoch = epoch + 1, due_at = :due WHERE id = :id",
-            flow=grant.flow, identity=access.identity, state=SIGNED_IN, proof=new.proof, now=now,
+            flow=grant.flow, identity=given[0].identity, state=SIGNED_IN, proof=new.proof, now=now,
             actor=self._asked.actor, due=now + KEEP_ALIVE, id=row["id"],
         )  # fmt: skip
         if new.proof:
@@ -211,11 +265,13 @@ class SigningIn:
         rows.drop_access(tx, keyring, row["id"])
         rows.forget_others(tx, keyring, row["id"], 0)
         whole = rows.ensure(tx, grant, now=now)
-        assert new.refresh_token is not None  # noqa: S101  # asked above
-        rows.keep_refresh(tx, keyring, whole, new.refresh_token, self._asked.lines)
-        if set(grant.scopes) == set(self._asked.scopes):
-            rows.keep_access(tx, keyring, whole, grant, access, self._asked.lines, now=now)
+        assert refresh_token is not None  # noqa: S101  # asked above
+        rows.keep_refresh(tx, keyring, whole, refresh_token, self._asked.lines)
+        for group, access in zip(self._groups, given, strict=True):
+            if {*grant.scopes} == {*group}:
+                rows.keep_access(tx, keyring, whole, grant, access, self._asked.lines, now=now)
         self._kept.record(
-            tx, self._asked.actor, "sign in", grant, identity=access.identity, flow=grant.flow,
-            granted=list(new.scope), lines=list(self._asked.lines),
+            tx, self._asked.actor, "sign in", grant, identity=given[0].identity, flow=grant.flow,
+            granted=[scope for each in given for scope in each.granted],
+            lines=list(self._asked.lines),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from postroom.credentials.tokens.clients import client_of
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.tokens.renewal import LOOK, SIGN_INS, WAIT, Renewal
-from postroom.db import Claim, Database, Tx
+from postroom.db import Claim, Database, Tx, write_or_owe
 from postroom.errors import InvalidValue, Locked, PostroomError, Unreadable
 from postroom.oauth.client import Client
 from postroom.oauth.tokens import revoke
@@ -30,25 +30,29 @@ async def sign_out(db: Database, kept: Kept, renewal: Renewal, grant: Grant, *, 
     that do not open keep nobody from signing out here.  Raises InvalidValue when nobody is signed
     in, Locked.
     """
-    owner, deadline = await renewal.owner(), monotonic() + WAIT
-    while (claim := await db.write(lambda tx: _claimed(tx, grant, owner))) is None:
+    seat, deadline = await renewal.seat(), monotonic() + WAIT
+    while (claim := await db.write(lambda tx: _claimed(tx, grant, seat.owner))) is None:
         if monotonic() > deadline:
             break  # whoever has it stores nothing any more once the row is gone
         await asyncio.sleep(LOOK)
-    try:
-        tokens = await db.write(lambda tx: _tokens(tx, kept, grant, actor))
-        revoked = await _revoked(db, kept, renewal, grant, tokens, actor)
-    except BaseException:
-        if claim is not None:
-            held = claim
-            await db.write(lambda tx: SIGN_INS.release(tx, held, owner=owner, due_at=timestamp()))
-        raise
 
     def gone(tx: Tx) -> None:
         rows.destroy(tx, kept.keyring, grant.sign_in)
         kept.record(tx, actor, "sign out", grant, revoked=revoked)
 
-    await db.write(gone)
+    try:
+        tokens = await db.write(lambda tx: _tokens(tx, kept, grant, actor))
+        revoked = await _revoked(db, kept, renewal, grant, tokens, actor)
+        await db.write(gone)
+    except BaseException:
+        if claim is not None:
+            held = claim
+            await write_or_owe(
+                db,
+                lambda tx: SIGN_INS.release(tx, held, owner=seat.owner, due_at=timestamp()),
+                seat.owe,
+            )
+        raise
     return revoked
 
 
@@ -66,12 +70,12 @@ def _tokens(tx: Tx, kept: Kept, grant: Grant, actor: str) -> list[Secret]:
     """The refresh tokens that open, newest first; none where they may not go to that server."""
     row = rows.find(tx, grant.sign_in)
     found: list[Secret] = []
-    if row is None or grant.token_line not in json.loads(row["destinations"]):
+    if row is None or grant.revocation_line not in json.loads(row["destinations"]):
         return found
     for version in rows.refresh_versions(tx, row["id"]):
         with contextlib.suppress(Unreadable):
             found.append(rows.open_refresh(tx, kept.keyring, row, version))
-    kept.record(tx, actor, "open", grant, line=grant.token_line, purpose="sign out")
+    kept.record(tx, actor, "open", grant, line=grant.revocation_line, purpose="sign out")
     return found
 
 
@@ -81,7 +85,7 @@ async def _revoked(
     def opened(tx: Tx) -> Client:
         if not grant.credential:
             return client_of(grant, None)
-        line = grant.token_line
+        line = grant.revocation_line
         found = kept.store.open(tx, grant.credential, line=line, actor=actor, purpose="sign out")
         return client_of(grant, found.fields, proofs.standing(tx, found.credential.id))
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from postroom.credentials.types.oneline import check_one_line
 from postroom.credentials.types.pem import check_pair, read_certificates, read_key
 from postroom.errors import InvalidValue
 from postroom.fields import Date, Fields, field
@@ -27,12 +28,13 @@ class ClientSecret(Fields):
 def check_client(
     secrets: Mapping[str, ClientSecret], certificate: str, private_key: Secret | None
 ) -> None:
-    """Raise InvalidValue for a secret's id in place of its value, or a key that does not fit."""
+    """Raise InvalidValue for what is no value of a secret, or a key that does not fit."""
     for label, secret in secrets.items():
         if secret.value is not None and _GUID.fullmatch(secret.value.reveal()):
             raise InvalidValue(
                 f"client_secrets.{label}.value", "this is the Secret ID; copy the Value"
             )
+        check_one_line(f"client_secrets.{label}.value", secret.value)
     if certificate:
         read_certificates(certificate)
     if private_key is not None:

@@ -49,6 +49,9 @@ class OAuthClient(CredentialType):
     authorization_endpoint: HttpsUrl = field(
         "", label="Authorization endpoint", help="Empty: discovered"
     )
+    revocation_endpoint: HttpsUrl = field(
+        "", label="Revocation endpoint", help="Empty: discovered (RFC 7009)"
+    )
     trust: str = field(
         "",
         label="Trusted certificate",
@@ -68,12 +71,10 @@ class OAuthClient(CredentialType):
         check_client({}, self.next_certificate, self.next_private_key)
 
     def own_destinations(self, trusted: Trusted = no_trust) -> set[str]:
-        """The token endpoint, or the authority while it is not known yet."""
-        url = self.token_endpoint or self.authority
-        if not url:
-            return set()
+        """The token endpoint, or the authority while it is not known yet; where tokens are revoked."""
+        urls = (self.token_endpoint or self.authority, self.revocation_endpoint)
         tls = Tls(trust=(trusted(self.trust),) if self.trust else ())
-        return {https_line(*origin(url), tls, proxy_of(self.proxy))}
+        return {https_line(*origin(url), tls, proxy_of(self.proxy)) for url in urls if url}
 
     @classmethod
     def present(cls, plain: dict[str, Any]) -> dict[str, Any]:

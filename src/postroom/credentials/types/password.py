@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from postroom.credentials.types.base import CredentialType
+from postroom.credentials.types.oneline import check_one_line
 from postroom.fields import field
 from postroom.secret import Secret
 
@@ -20,3 +21,8 @@ class Password(CredentialType):
 
     user_name: str = field("", label="User name", needed=True, help="Often the whole email address")
     password: Secret | None = field(None, label="Password", needed=True)
+
+    def check(self) -> None:
+        """Both go out in one line."""
+        check_one_line("user_name", self.user_name)
+        check_one_line("password", self.password)

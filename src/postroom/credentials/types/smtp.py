@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from postroom.credentials.types.addresses import Address, Host, Port, Proxy, Senders, proxy_of
 from postroom.credentials.types.base import CredentialType, Trusted, no_trust
+from postroom.credentials.types.oneline import check_one_line
 from postroom.errors import InvalidValue
 from postroom.fields import field
 from postroom.net.destination import wire_line
@@ -81,7 +82,11 @@ class Smtp(CredentialType):
         return "tls" if self.dial_port == IMPLICIT_TLS_PORT else "starttls"
 
     def check(self) -> None:
-        """No password crosses a network in the clear (RFC 8314 section 3.3)."""
+        """User name and password go out in one line each, and no password crosses a network in the
+        clear (RFC 8314 section 3.3).
+        """
+        check_one_line("user_name", self.user_name)
+        check_one_line("password", self.password)
         here = not self.proxy and is_loopback(self.host)
         if self.password and self.security == "none" and self.host and not here:
             raise InvalidValue(

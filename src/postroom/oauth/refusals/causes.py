@@ -35,6 +35,8 @@ CAUSES: Final[dict[str, str]] = {
     "5.7.60": "From is not the mailbox that signed in, nor one it has Send As for.",
     "454 4.7.0": "Many processes sign in at once, or one that fails signs in again without a pause.",
     "535 5.7.0 (#AUTH005)": "The account's own password was given.",
+    "AADSTS28000": "Scopes of Graph and of Exchange (outlook.office.com) were asked for together.",
+    "AADSTS28003": "The code was asked for with scopes of several services, and redeemed without any.",
     "AADSTS7000215": _WRONG_SECRET,
     "AADSTS70002": _WRONG_SECRET,
     "AADSTS7000222": "A client secret lives 24 months at most, and this one's are over.",

@@ -92,8 +92,8 @@ _ROWS: Final[tuple[tuple[int, str, str, str], ...]] = (
     # ---------------------------------------------------------------- consent and permissions
     (65001, "Nobody has consented to these permissions of the app.",
      "Let an administrator grant consent (API permissions), or sign in again and consent.",
-     "sign in"),
-    (65004, "The person declined to consent.", "Sign in again and accept.", "sign in"),
+     "scopes"),
+    (65004, "The person declined to consent.", "Sign in again and accept.", "scopes"),
     (65005, "The app asks for a service that its registration does not name.",
      "Add the permission under API permissions, then grant admin consent.", ""),
     (650052, "The organisation does not have the service that the app asks for.",
@@ -111,7 +111,11 @@ _ROWS: Final[tuple[tuple[int, str, str, str], ...]] = (
      "Check the scopes (https://graph.microsoft.com/..., https://outlook.office365.com/...) and "
      "the tenant.", ""),
     (50001, "The service in the scopes does not exist or is disabled.", "Check the scopes.", ""),
+    (28000, "The scopes name more than one service, and a token is for one.",
+     "Ask for Graph and for Exchange's wires by two connections; one sign-in serves both.", ""),
     (28002, "A scope is not valid.", "Check the scopes, letter by letter.", ""),
+    (28003, "The scopes were left out where the code was redeemed, and the server wants them there.",
+     "Give the program that asked the scopes of one service; Postroom sends them.", ""),
     (70011, "A scope is not valid.",
      "Check the scopes; client credentials take one that ends in /.default.", ""),
     (700022, "The scopes name more than one service.",
@@ -219,7 +223,9 @@ _ROWS: Final[tuple[tuple[int, str, str, str], ...]] = (
 )  # fmt: skip
 
 ENTRA: Final = {
-    number: Meaning(f"AADSTS{number}", sentence, action, how == "later", how == "sign in")
+    number: Meaning(
+        f"AADSTS{number}", sentence, action, how == "later", how == "sign in", how == "scopes"
+    )
     for number, sentence, action, how in _ROWS
 }
 """By the number."""

@@ -110,7 +110,7 @@ STANDARD: Final = (
         "consent_required",
         "The person, or an administrator, has not consented to what is asked for.",
         "Sign in again and consent, or let an administrator consent for everybody.",
-        sign_in=True,
+        of_scopes=True,
     ),
     Meaning(
         "invalid_token",

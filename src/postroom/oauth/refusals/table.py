@@ -12,7 +12,8 @@ class Meaning(NamedTuple):
 
     ``key`` is the code or name that the server says.  ``sign_in``: the grant of a person has ended
     for certain, so that only a new sign-in helps; a refusal that an administrator or a setting can
-    lift is permanent, but the stored sign-in may still be good afterwards.
+    lift is permanent, but the stored sign-in may still be good afterwards.  ``of_scopes``: it is
+    these scopes that nobody consented to; others of the same sign-in are as good as before.
     """
 
     key: str
@@ -20,3 +21,4 @@ class Meaning(NamedTuple):
     action: str
     temporary: bool = False
     sign_in: bool = False
+    of_scopes: bool = False

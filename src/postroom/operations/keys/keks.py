@@ -14,9 +14,8 @@ from postroom.operations.keys.findings import Finding, Level
 from postroom.vault import Kek, Start, another_kek, keks
 from postroom.vault.kek import Ask
 from postroom.vault.keks import Known
-from postroom.vault.keyring import Keyring
 
-__all__ = ["Keks"]
+__all__ = ["Keks", "within_reach"]
 
 
 class Keks:
@@ -55,7 +54,7 @@ class Keks:
         The others go on opening it.  ``make`` makes a key file that is not there.  Raises Locked
         when that key cannot be used, Refused when it opens the room already.
         """
-        keyring = self.keyring()
+        keyring = self._start.opened()
         kek = await another_kek(self._desk.db, source, make=make, ask=ask)
 
         def body(tx: Tx) -> str:
@@ -71,7 +70,7 @@ class Keks:
         Raises NotThere, or Refused (``in_use``): it is the last, this process was opened with it,
         or a living worker was, which is named.
         """
-        self.keyring()
+        self._start.opened()
         if kek_id == self._desk.kek:
             raise Refused(
                 f"This command itself opened the room with the key {kek_id}; nothing was changed.",
@@ -95,26 +94,6 @@ class Keks:
 
         await self._desk.write(body)
 
-    async def all(self, also: Sequence[str] = (), *, ask: Ask | None = None) -> builtins.list[Kek]:
-        """Every key that opens the room and can be had: this process's, those in ``also``, and
-        those that still are where they were added."""
-        own = self.keyring().terms.kek
-        found = {own.id: own}
-        for source in also:
-            kek = await another_kek(self._desk.db, source, ask=ask)
-            found[kek.id] = kek
-        for one in await self._desk.db.read(keks.known):
-            if one.id in found or not one.source:
-                continue
-            try:
-                kek = await another_kek(self._desk.db, one.source)
-            except Locked:
-                continue
-            if kek.id == one.id:
-                found[one.id] = kek
-        wanted = {one.id for one in await self._desk.db.read(keks.known)}
-        return [kek for kek in found.values() if kek.id in wanted]
-
     async def look(self, known: Sequence[Known]) -> builtins.list[Finding]:
         """Whether the other keys of the room still are, and safely, where they were added."""
         found = []
@@ -135,11 +114,27 @@ class Keks:
                 found.append(Finding("note", "key", text))
         return found
 
-    def keyring(self) -> Keyring:
-        """The opened keyring; raises why the room is locked."""
-        if self._start.keyring is None:
-            raise self._desk.locked or Locked("The room is locked.")
-        return self._start.keyring
+
+async def within_reach(
+    desk: Desk, own: Kek, also: Sequence[str] = (), *, ask: Ask | None = None
+) -> list[Kek]:
+    """Every key that opens the room and can be had: ``own``, those in ``also``, and those that
+    still are where they were added.  Raises Locked for one of ``also`` that cannot be used."""
+    found = {own.id: own}
+    for source in also:
+        kek = await another_kek(desk.db, source, ask=ask)
+        found[kek.id] = kek
+    for one in await desk.db.read(keks.known):
+        if one.id in found or not one.source:
+            continue
+        try:
+            kek = await another_kek(desk.db, one.source)
+        except Locked:
+            continue
+        if kek.id == one.id:
+            found[one.id] = kek
+    wanted = {one.id for one in await desk.db.read(keks.known)}
+    return [kek for kek in found.values() if kek.id in wanted]
 
 
 def _workers(tx: Tx, kek_id: str) -> list[Any]:

@@ -13,7 +13,7 @@ from postroom.db import Tx
 from postroom.errors import NotThere
 from postroom.operations.desk import Desk
 from postroom.operations.keys.findings import Finding, findings
-from postroom.operations.keys.keks import Keks
+from postroom.operations.keys.keks import Keks, within_reach
 from postroom.operations.keys.rotating import Rotated, Tell, rotate
 from postroom.vault import Keyring, Start, keks, rotation
 from postroom.vault.kek import Ask
@@ -77,7 +77,7 @@ class Keys:
 
         Raises InvalidValue for a file that is there or a place in the room's directory.
         """
-        keyring = self.kek.keyring()
+        keyring = self._start.opened()
         kek = keyring.terms.kek
         path = kit_place(to, data_dir=self._desk.data_dir)
         # written down first, so that there is no copy of the key that nobody is said to have made
@@ -98,8 +98,9 @@ class Keys:
         An interrupted rotation is finished instead.  ``also`` are the sources of further keys that
         open the room and are not where they were added; ``tell`` hears how far it is.
         """
-        terms = self.kek.keyring().terms
-        return await rotate(self._desk, terms, await self.kek.all(also, ask=ask), tell=tell)
+        terms = self._start.opened().terms
+        keys = await within_reach(self._desk, terms.kek, also, ask=ask)
+        return await rotate(self._desk, terms, keys, tell=tell)
 
     async def finish(self) -> None:
         """Finish a rotation that was interrupted, if there is one; nothing on a locked room."""
@@ -109,7 +110,7 @@ class Keys:
 
     async def damaged(self) -> list[dict[str, Any]]:
         """Every version of every credential that does not open; the check is written down first."""
-        keyring = self.kek.keyring()
+        keyring = self._start.opened()
         await self._desk.write(lambda tx: self._desk.record(tx, "check", "keys", "vault"))
         found: list[dict[str, Any]] = []
         for name in await self._desk.db.read(checking.names):

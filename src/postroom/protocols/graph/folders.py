@@ -144,6 +144,19 @@ class FolderVerbs(Session):
         told = {key: value for key, value in flags.items() if key not in gone}
         return Changes(since.cursor, list(gone), told, lost=not leaves[-1].last)
 
+    async def _listed(self, query: dict[str, str], most: int = 0) -> list[dict[str, Any]]:
+        """The messages of the open folder that a query gives, page after page; at most so many."""
+        path = f"mailFolders/{quoted(self._folder().id)}/messages"
+        target, followed = self._requests.path(path, query), set[str]()
+        rows: list[dict[str, Any]] = []
+        while target and target not in followed and not 0 < most <= len(rows):
+            followed.add(target)
+            said = await self._requests.get(target, step="folder")
+            rows += said.get("value") or ()
+            link = said.get("@odata.nextLink")
+            target = self._requests.link(str(link)) if link else ""
+        return rows[:most] if most else rows
+
     async def _leaf(self, target: str, page: int) -> Leaf:
         return leaf_of(await self._requests.get(target, step="folder", page=page))
 

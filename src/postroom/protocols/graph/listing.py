@@ -14,6 +14,8 @@ from postroom.protocols.graph.refusals import SyncLost
 
 __all__ = ["ListingVerbs"]
 
+_MOST: Final = 1000  # messages that Graph lists in one answer
+
 _SAME_LINK: Final = 3
 """How often one link is followed in a round: a server that repeats one is asked again, not for ever."""
 
@@ -91,8 +93,21 @@ class ListingVerbs(FolderVerbs):
             return list(found)
         return [summary_of(row, headers) for row in rows]
 
+    async def newest(self, limit: int, *, headers: Sequence[str] = ()) -> list[Summary]:
+        """The newest messages, newest first, at most ``limit`` (0: all): one request for a thousand."""
+        select = _selection(headers)
+        query = {"$orderby": "receivedDateTime desc", "$select": select}
+        query["$top"] = str(min(limit, _MOST) if limit else _MOST)
+        rows = await self._listed(query, limit)
+        return [summary_of(row, headers) for row in rows]
+
     async def summaries(self, ids: Sequence[str], *, headers: Sequence[str] = ()) -> list[Summary]:
         """The summaries of these messages that are still in the folder."""
-        known = all(name.lower() in HEADERS_KNOWN for name in headers)
-        select = SELECT if known else f"{SELECT},internetMessageHeaders"
-        return [summary_of(row, headers) for row in await self._there(ids, select, step="folder")]
+        rows = await self._there(ids, _selection(headers), step="folder")
+        return [summary_of(row, headers) for row in rows]
+
+
+def _selection(headers: Sequence[str]) -> str:
+    """What is asked of a message whose header fields are wanted."""
+    known = all(name.lower() in HEADERS_KNOWN for name in headers)
+    return SELECT if known else f"{SELECT},internetMessageHeaders"

@@ -9,7 +9,14 @@ from postroom.errors import FolderError, ProtocolError, SendError, SignInError, 
 from postroom.net.http_message import HttpAnswer
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["SyncLost", "code_of", "gone", "refusal"]
+__all__ = ["MEANINGS", "SEEN", "SOURCES", "Meaning", "SyncLost", "code_of", "gone", "refusal"]
+
+SEEN: Final = "2026-11-29"
+SOURCES: Final = (
+    "https://learn.microsoft.com/graph/errors",
+    "https://learn.microsoft.com/graph/throttling",
+    "https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode",
+)
 
 _SAID: Final = 300  # characters of their text that are kept
 
@@ -21,7 +28,9 @@ class SyncLost(WireError):
     step = "folder"
 
 
-class _Meaning(NamedTuple):
+class Meaning(NamedTuple):
+    """What a code of Graph's means: the error it becomes, a sentence, what to do, whether it passes."""
+
     kind: type[WireError]
     code: str
     sentence: str
@@ -35,68 +44,74 @@ _RIGHTS: Final = (
     "credentials, delegated ones for a person, with .Shared for another's mailbox), give admin "
     "consent, and let the app into this mailbox. Exchange may take an hour until it knows."
 )
-_MEANINGS: Final[dict[str, _Meaning]] = {
-    "ErrorItemNotFound": _Meaning(
+MEANINGS: Final[dict[str, Meaning]] = {
+    "ErrorItemNotFound": Meaning(
         FolderError, "folder_missing", "There is no such folder or message.", "List the folders."
     ),
-    "ErrorFolderNotFound": _Meaning(
+    "ErrorFolderNotFound": Meaning(
         FolderError, "folder_missing", "There is no such folder.", "List the folders."
     ),
-    "ErrorInvalidIdMalformed": _Meaning(
+    "ErrorInvalidIdMalformed": Meaning(
         FolderError, "folder_missing", "That is no id of this mailbox.", "List the messages again."
     ),
-    "ErrorAccessDenied": _Meaning(
+    "ErrorAccessDenied": Meaning(
         WireError, "wire_error", "The app may not do this in this mailbox.", _RIGHTS
     ),
-    "Authorization_RequestDenied": _Meaning(
+    "Authorization_RequestDenied": Meaning(
         WireError, "wire_error", "The app may not do this.", _RIGHTS
     ),
-    "MailboxNotEnabledForRESTAPI": _Meaning(
+    "MailboxNotEnabledForRESTAPI": Meaning(
         WireError, "wire_error",
         "That account has no mailbox in Exchange Online: it has no licence, or lies on premises.",
         "Give it a mailbox, or use IMAP and SMTP of the server it lies on.",
     ),
-    "ErrorInvalidUser": _Meaning(
+    "ErrorInvalidUser": Meaning(
         WireError, "wire_error", "There is no such mailbox in this tenant.",
         "Check the mailbox: it is an address of the tenant that the token is for.",
     ),
-    "ResourceNotFound": _Meaning(
+    "ResourceNotFound": Meaning(
         WireError, "wire_error", "There is no such mailbox in this tenant.",
         "Check the mailbox: it is an address of the tenant that the token is for.",
     ),
-    "SyncStateNotFound": _Meaning(
+    "SyncStateNotFound": Meaning(
         SyncLost, "wire_error", "The server has forgotten how far the folder was listed.",
         "It is listed anew by itself.", temporary=True,
     ),
-    "ResyncRequired": _Meaning(
+    "ResyncRequired": Meaning(
         SyncLost, "wire_error", "The server has forgotten how far the folder was listed.",
         "It is listed anew by itself.", temporary=True,
     ),
-    "ErrorQuotaExceeded": _Meaning(
+    "ErrorQuotaExceeded": Meaning(
         FolderError, "over_quota", "The mailbox is full.", "Make room in it."
     ),
-    "ErrorSendAsDenied": _Meaning(
+    "ErrorSendAsDenied": Meaning(
         SendError, "rejected", "The app or account may not send as that address.",
         "Send from the mailbox itself, or have Send As or Send on behalf granted.",
     ),
-    "ErrorMessageSizeExceeded": _Meaning(
+    "ErrorMessageSizeExceeded": Meaning(
         SendError, "too_large", "The message is larger than the mailbox may send.",
         f"Send less at once. {_ADMINISTRATOR}",
     ),
-    "ErrorInvalidRecipients": _Meaning(
+    "ErrorInvalidRecipients": Meaning(
         SendError, "rejected", "An address of the message is not one that can be sent to.",
         "Check the recipients.",
     ),
-    "ErrorMessageSubmissionBlocked": _Meaning(
+    "ErrorMessageSubmissionBlocked": Meaning(
         SendError, "rejected", "The account is blocked from sending, as after sending junk mail.",
         _ADMINISTRATOR,
     ),
-    "ErrorExceededMessageLimit": _Meaning(
+    "ErrorExceededMessageLimit": Meaning(
         SendError, "rejected", "The mailbox has sent as many messages as it may for now.",
         "It goes on when the day is over.", temporary=True,
     ),
-    "ErrorFolderExists": _Meaning(
-        FolderError, "wire_error", "There is a folder of that name already.", ""
+    "ErrorFolderExists": Meaning(
+        FolderError, "wire_error", "There is a folder of that name already.",
+        "Use it, or take another name.",
+    ),
+    "ApplicationThrottled": Meaning(
+        WireError, "wire_error", "The app has asked more of this mailbox than it may at a time.",
+        "It is tried again by itself, when the server says. If it stays so, look who else uses the app "
+        "for this mailbox.", temporary=True,
     ),
 }  # fmt: skip
 
@@ -128,9 +143,9 @@ def refusal(answer: HttpAnswer, *, step: str, late: bool = False) -> WireError:
             temporary=late,
             **facts | ({"worn_out": True} if late else {}),  # of this connection, of no message
         )
-    known = _MEANINGS.get(code)
+    known = MEANINGS.get(code)
     if known is None and answer.status == 410:
-        known = _MEANINGS["SyncStateNotFound"]
+        known = MEANINGS["SyncStateNotFound"]
     if known is not None:
         return known.kind(
             known.sentence, code=known.code, hint=known.hint, temporary=known.temporary,

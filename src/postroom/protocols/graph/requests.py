@@ -28,13 +28,25 @@ from postroom.protocols.graph.refusals import refusal
 from postroom.protocols.opening import OnStep
 from postroom.secret import Secret
 
-__all__ = ["PATIENCE", "Requests", "Single", "http_limits", "quoted"]
+__all__ = [
+    "AGAIN",
+    "PATIENCE",
+    "Requests",
+    "Single",
+    "http_limits",
+    "quoted",
+    "told_later",
+    "wait_of",
+]
 
 PATIENCE: Final = 30.0
 """Seconds that one request waits, all its waits together, when it is told to come later."""
 
-_AGAIN: Final = frozenset({429, 503})
+AGAIN: Final = frozenset({429, 503})
+"""Statuses that say: the same, later."""
+
 _UNSAID: Final = 2.0  # seconds to wait when the answer does not say how long
+_LONGEST_WAIT: Final = 3600.0  # Exchange says seconds or minutes; every process waits with us
 _STREAM_SECONDS: Final = 3600.0
 _BATCH: Final = 20
 IMMUTABLE: Final = 'IdType="ImmutableId"'
@@ -186,10 +198,10 @@ class Requests:
             now = waiting[:_BATCH]
             waits = 0.0
             for number, answer in (await self._batched(singles, now, step)).items():
-                if answer.status in _AGAIN:
-                    waits = max(waits, _wait(answer))
+                if answer.status in AGAIN:
+                    waits = max(waits, wait_of(answer))
                     if monotonic() + waits > until:
-                        raise self._told_later(answer, step, waits)
+                        raise told_later(answer, step, waits)
                 else:
                     found[number] = answer
             waiting = [number for number in waiting if number not in found]
@@ -245,30 +257,18 @@ class Requests:
         while True:
             if (wait := self.gate.closed_for) > 0:
                 if monotonic() + wait > until:
-                    raise self._told_later(None, step, wait)
+                    raise told_later(None, step, wait)
                 await asyncio.sleep(wait)
             async with self.gate.passing(places):
                 answer: HttpAnswer = await once()
             if 200 <= answer.status < 300 or answer.status in lets:
                 return answer
-            if answer.status not in _AGAIN:
+            if answer.status not in AGAIN:
                 raise refusal(answer, step=step, late=self._accepted)
-            wait = _wait(answer)
+            wait = wait_of(answer)
             await self.gate.close_for(wait)
             if monotonic() + wait > until:
-                raise self._told_later(answer, step, wait)
-
-    def _told_later(self, answer: HttpAnswer | None, step: str, wait: float) -> WireError:
-        said = f"{answer.status}" if answer is not None else ""
-        return WireError(
-            f"Microsoft Graph wants no request for this mailbox for {wait:.0f} s.",
-            code="deferred",
-            step=step,
-            said=said,
-            temporary=True,
-            hint="It goes on by itself then. It is asked too much, or is overloaded.",
-            retry_after=wait,
-        )
+                raise told_later(answer, step, wait)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -282,9 +282,24 @@ class Requests:
             self._closing = asyncio.get_running_loop().create_task(self._client.close())
 
 
-def _wait(answer: HttpAnswer) -> float:
+def wait_of(answer: HttpAnswer) -> float:
+    """For how many seconds an answer says to wait; an hour at most, whatever is written there."""
     said = answer.retry_after()
-    return _UNSAID if said is None else max(said, 0.05)
+    return _UNSAID if said is None else min(max(said, 0.05), _LONGEST_WAIT)
+
+
+def told_later(answer: HttpAnswer | None, step: str, wait: float) -> WireError:
+    """The error of who is told to come later than :data:`PATIENCE` allows; ``retry_after`` says when."""
+    said = f"{answer.status}" if answer is not None else ""
+    return WireError(
+        f"Microsoft Graph wants no request for this mailbox for {wait:.0f} s.",
+        code="deferred",
+        step=step,
+        said=said,
+        temporary=True,
+        hint="It goes on by itself then. It is asked too much, or is overloaded.",
+        retry_after=wait,
+    )
 
 
 def _object(answer: HttpAnswer) -> dict[str, Any]:

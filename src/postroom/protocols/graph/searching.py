@@ -9,7 +9,6 @@ from typing import Any, Final
 from postroom.errors import WireError
 from postroom.protocols.graph.described import SELECT, flags_of, header_lines, time_of
 from postroom.protocols.graph.folders import FolderVerbs
-from postroom.protocols.graph.requests import quoted
 from postroom.protocols.memory.search import matches, tokens
 from postroom.protocols.memory.server import MemoryMessage
 
@@ -60,18 +59,6 @@ class SearchVerb(FolderVerbs):
         plain = word.replace('"', " ").replace("\\", " ")
         text = f'"body:{plain}"' if where == "BODY" else f'"{plain}"'
         return await self._listed({"$search": text, "$select": "id", "$top": _PAGE})
-
-    async def _listed(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        path = f"mailFolders/{quoted(self._folder().id)}/messages"
-        target, followed = self._requests.path(path, query), set[str]()
-        rows: list[dict[str, Any]] = []
-        while target and target not in followed:
-            followed.add(target)
-            said = await self._requests.get(target, step="folder")
-            rows += said.get("value") or ()
-            link = said.get("@odata.nextLink")
-            target = self._requests.link(str(link)) if link else ""
-        return rows
 
 
 def narrowed(found: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from postroom.protocols.smtp.transaction import Transaction
 __all__ = ["Sending", "reply_of"]
 
 _TAKEN: Final = Reply("accepted", 250, "2.0.0", "202 Accepted by Microsoft Graph", "end-of-data")
+_LEAVING: Final = 10.0  # seconds in which who is called off takes the draft away
 _LOOKS: Final = (0.5, 1.0, 2.0)  # seconds before each look for what became of a draft
 
 _REPLIES: Final = {
@@ -66,20 +67,30 @@ class Sending:
         self._mailbox = mailbox
         self._drafts = drafts
         self._draft = ""
+        self._message_id = ""
+        self._making = False  # a draft may have been made whose id is not known
         self._begun = False  # the send itself may have reached Graph
+        self._going = False  # a draft of an earlier try left while it was looked at
 
     async def run(self) -> Outcome:
-        """The outcome; a 202 is never asked for twice."""
+        """The outcome; a 202 is never asked for twice.
+
+        Graph's DATA is the send alone: whoever dies before it leaves a draft, and the next try
+        takes that away and begins anew.
+        """
         before = self._made.submission.before_data
         try:
-            if before is not None:
-                await before()
             ready = await self._ready()
             if before is not None:
                 await before()
             await self._send(ready)
         except PostroomError as error:
             return await self._failed(error)
+        except BaseException:
+            if not self._begun:
+                leaving = asyncio.ensure_future(self._forget())
+                await asyncio.wait([leaving], timeout=_LEAVING)
+            raise
         return self._said(_TAKEN)
 
     def _said(self, reply: Reply) -> Outcome:
@@ -91,7 +102,7 @@ class Sending:
         unknown = self._begun and (
             status in (500, 502, 504) or (not status and bool(error.facts.get("sent")))
         )
-        if unknown:
+        if unknown or self._going:
             if self._draft and await self._went() == "sent":
                 return self._said(_TAKEN)
             self._made.dotted = True
@@ -111,6 +122,9 @@ class Sending:
             known = zip(submission.envelope.recipients, self._made.replies, strict=True)
             wanted = [address for address, reply in known if reply is None]
             said = outgoing(taken.fields, submission.envelope, wanted, self._mailbox)
+            self._message_id = said.message_id
+            if submission.again and self._drafts:
+                await self._clear()
             if said.exact and submission.content.size <= IN_ONE - 64 * len(said.hidden):
                 file.seek(0)
                 return await self._as_mime(with_bcc(file.read(), said.hidden), said)
@@ -134,28 +148,61 @@ class Sending:
                     hint="Send from the mailbox itself, or grant Mail.ReadWrite too.",
                 )
             return encoded
+        self._making = True
         target = self._requests.path("messages")
         answer = await self._requests.ask("POST", target, body=encoded, step="send")
-        self._draft = str(answer.json()["id"])
+        made = answer.json()
+        self._draft = str(made["id"])
+        body: dict[str, object] = {}
         if said.sender is not None:
+            body["from"] = person(said.sender)
+        if said.message_id and made.get("internetMessageId") != said.message_id:
+            body["internetMessageId"] = said.message_id  # what it is found by, later
+        if body:
             target = self._requests.path(f"messages/{quoted(self._draft)}")
-            body = {"from": person(said.sender)}
             await self._requests.ask("PATCH", target, body=body, step="send")
         return None
 
     async def _structured(self, taken: Taken, file: IO[bytes], said: Outgoing) -> None:
         message, files = structured(taken, file, said)
+        self._making = True
         made = await self._requests.post("messages", message, step="send")
         self._draft = str(made["id"])
         for number, leaf in enumerate(files, 1):
             await attach(self._requests, self._draft, leaf, number, file)
 
+    async def _left(self) -> list[str]:
+        """The ids of the drafts with our Message-ID."""
+        if not self._message_id:
+            return []
+        value = self._message_id.replace("'", "''")
+        query = {"$filter": f"internetMessageId eq '{value}'", "$select": "id,isDraft"}
+        target = self._requests.path("mailFolders/drafts/messages", query)
+        rows = (await self._requests.get(target, step="send")).get("value") or ()
+        return [str(row["id"]) for row in rows if row.get("isDraft")]
+
+    async def _clear(self) -> None:
+        """Take away what earlier tries have left.  One that is gone by then is on its way out."""
+        for draft in await self._left():
+            if not await self._delete(draft):
+                self._going = True
+                raise WireError(
+                    "The draft of an earlier try has just left; this one was not begun.",
+                    step="send",
+                    temporary=True,
+                )
+
+    async def _delete(self, draft: str) -> bool:
+        """Whether it was there."""
+        target = self._requests.path(f"messages/{quoted(draft)}")
+        return (await self._requests.ask("DELETE", target, step="send", lets=(404,))).status != 404
+
     async def _forget(self) -> None:
         """A draft that will not be sent is not left behind, as far as it can be helped."""
-        if self._draft:
-            with contextlib.suppress(PostroomError):
-                target = self._requests.path(f"messages/{quoted(self._draft)}")
-                await self._requests.ask("DELETE", target, step="send", lets=(404,))
+        with contextlib.suppress(PostroomError):
+            drafts = [self._draft] if self._draft else await self._left() if self._making else []
+            for draft in drafts:
+                await self._delete(draft)
 
     # ------------------------------------------------------------------- the send
 

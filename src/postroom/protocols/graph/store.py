@@ -20,7 +20,7 @@ class GraphStore(ChangeVerbs, SearchVerb):
     size is not told.  ``wait`` is a poll, so it hears of a change within seconds.
     """
 
-    features = Features(append=False)
+    features = Features(append=False, newest=True, sizes=False)
 
 
 async def open_store(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
+from postroom.clock import monotonic
 from postroom.errors import InvalidValue, PostroomError, ProtocolError, WireError
 from postroom.net.http import HttpClient
 from postroom.net.http_message import HttpAnswer
@@ -13,7 +15,15 @@ from postroom.net.origin import Origin, split_url
 from postroom.protocols.graph.composing import IN_ONE
 from postroom.protocols.graph.parts import Leaf
 from postroom.protocols.graph.refusals import refusal
-from postroom.protocols.graph.requests import Requests, http_limits, quoted
+from postroom.protocols.graph.requests import (
+    AGAIN,
+    PATIENCE,
+    Requests,
+    http_limits,
+    quoted,
+    told_later,
+    wait_of,
+)
 
 __all__ = ["LARGEST", "attach"]
 
@@ -78,21 +88,29 @@ async def _put(client: HttpClient, url: str, piece: bytes, at: int, size: int) -
         "Content-Type": "application/octet-stream",
         "Content-Range": f"bytes {at}-{at + len(piece) - 1}/{size}",
     }
-    failure: PostroomError = ProtocolError("An upload went wrong.", step="send")
-    for attempt in range(_TRIES):
-        if attempt and await _expects(client, url) == at + len(piece):
+    failure: PostroomError | None = None
+    until, tries = monotonic() + PATIENCE, 0
+    while True:
+        if failure is not None and await _expects(client, url) == at + len(piece):
             return  # the piece had come, its answer had not
         try:
             answer = await client.ask("PUT", url, headers=headers, content=piece, step="send")
         except WireError as error:
             failure = error
-            continue
-        if answer.status in (200, 201, 202):
-            return
-        failure = refusal(answer, step="send", late=True)
-        if answer.status < 500 and answer.status != 429:
-            break
-    raise failure
+        else:
+            if answer.status in (200, 201, 202):
+                return
+            failure = refusal(answer, step="send", late=True)
+            if answer.status in AGAIN:
+                if monotonic() + (wait := wait_of(answer)) > until:
+                    raise told_later(answer, "send", wait)
+                await asyncio.sleep(wait)
+                continue
+            if answer.status < 500:
+                raise failure
+        tries += 1
+        if tries == _TRIES:
+            raise failure
 
 
 async def _expects(client: HttpClient, url: str) -> int:

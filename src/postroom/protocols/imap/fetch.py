@@ -68,18 +68,16 @@ class Bodies:
         return False
 
     def _body(self, fetch: Fetch) -> None:
-        key = self.wanted.pop(fetch.uid, None)
         body = fetch.body
-        if key is None:  # twice, or never asked for
+        if body is None or fetch.uid not in self.wanted:  # NIL; twice, or never asked for
             self.discard()
         else:
+            key = self.wanted.pop(fetch.uid)
             self.ready.append(Fetched(key, self._content(body), _summary(key, fetch)))
 
-    def _content(self, body: bytes | Large | None) -> Content | None:
+    def _content(self, body: bytes | Large) -> Content:
         if isinstance(body, bytes):
             return Held(body)
-        if body is None:
-            return None
         if self._spool is None or body is not self._large:
             raise ProtocolError("The server sent two large texts in one answer.", step="fetch")
         spool, self._spool = self._spool, None
@@ -102,8 +100,8 @@ def _summary(key: str, fetch: Fetch) -> Summary | None:
 class Pipeline:
     """Windows on their way: sent ahead, and settled in the order they were sent.
 
-    ``refused`` are the windows that were not given whole, with what is missing.  ``strict``: an OK
-    does not mean that what is missing is gone, and the first such window is the last one.
+    ``refused`` are the windows that were not given whole, with what is missing: whatever the server
+    said, that does not mean that it is gone.  ``strict``: the first such window is the last one.
     """
 
     def __init__(
@@ -144,18 +142,15 @@ class Pipeline:
             self._awaited += window.size
 
     async def step(self) -> list[Fetched]:
-        """What came next; at the end of a window also what is gone."""
+        """What came next."""
         if self._flight:
             await self._session.step()
         bodies = self._bodies
         while self._flight and (done := self._flight[0][0].done) is not None:
             _, window = self._flight.popleft()
             self._awaited -= window.size
-            missing = [uid for uid in window.uids if uid in bodies.wanted]
-            if missing and (self.strict or done.state != "OK"):
+            if missing := [uid for uid in window.uids if uid in bodies.wanted]:
                 self.refused.append((done, missing))
-            else:
-                bodies.ready += [Fetched(bodies.wanted.pop(uid), None) for uid in missing]
         ready, bodies.ready = bodies.ready, []
         return ready
 
@@ -213,8 +208,8 @@ class FetchVerb(Opened):
     ) -> AsyncGenerator[list[Fetched], None]:
         """The messages, in batches as they arrive; see base.MessageStore.
 
-        What the server no longer has comes as ``Fetched(id, None)`` at the end of its window.
-        Raises WireError: also when the server refused to give a message that is still there.
+        What the server no longer has comes as ``Fetched(id, None)``, once it was asked for that.
+        Raises WireError: also when the server does not give a message that is still there.
         """
         state = self._opened()
         uids = self._uids(ids)
@@ -259,7 +254,10 @@ class FetchVerb(Opened):
             pipeline.leave()
 
     async def _present(self, uids: list[int]) -> set[int]:
-        """Which of these are still there: a NO also comes when some are gone (RFC 2180, 4.1)."""
+        """Which of these are still there.
+
+        A NO also comes when some are gone (RFC 2180, 4.1), and an OK without a message that is there.
+        """
         present: set[int] = set()
 
         def take(event: Event) -> bool:

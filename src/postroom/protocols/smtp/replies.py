@@ -122,6 +122,10 @@ _BY_ENHANCED: Final[dict[str, tuple[str, str]]] = {
     "7.26": ("The message failed the checks of its sender's domain (DMARC).", _SENDER_RECORDS),
     "7.27": ("The sender's domain says that it takes no mail.", _SENDER),
     "7.28": ("Too many messages in a short time.", "Lower the throttle of the service."),
+    "7.60": (  # Exchange's own
+        "The account may not send as this sender.",
+        "Grant it Send As on that mailbox; that can take an hour to work.",
+    ),
 }
 
 _BY_SUBJECT: Final[dict[str, tuple[str, str]]] = {

@@ -1,0 +1,132 @@
+"""Drafts of the Graph transport: none that could be sent stays behind, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+import os
+
+import pytest
+
+from postroom.protocols.base import Submission
+from postroom.protocols.graph import GraphTransport, open_transport
+from tests.ground import GraphServer, Ground, User, arrived, read
+from tests.journeys.incoming import soon
+from tests.wire.graph import graph_target
+from tests.wire.outgoing import send, states, submission
+
+__all__: list[str] = []
+
+TAKEN = [("accepted", 250, "end-of-data")]
+
+
+@pytest.fixture
+def graph(ground: Ground) -> GraphServer:
+    ground.graph.mend()
+    return ground.graph
+
+
+@pytest.fixture
+def user(ground: Ground) -> User:
+    return ground.user()
+
+
+async def _opened(ground: Ground, user: User) -> GraphTransport:
+    return await open_transport(*graph_target(ground, user.address))
+
+
+def _message(user: User, size: int = 0) -> bytes:
+    head = (
+        f"From: {user.address}\r\nTo: {user.address}\r\nSubject: One\r\nMessage-ID: <1@ground.test>\r\n"
+        "Content-Type: application/octet-stream; name=a.bin\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    )
+    return head.encode() + base64.encodebytes(os.urandom(size or 9)).replace(b"\n", b"\r\n")
+
+
+def _again(user: User) -> Submission:
+    one = submission(1, user.address, user.address, content=_message(user))
+    return dataclasses.replace(one, again=True)
+
+
+async def test_whoever_is_called_off_takes_the_draft_away(
+    ground: Ground, graph: GraphServer, user: User
+):
+    transport = await _opened(ground, user)
+    one = submission(1, user.address, user.address, content=_message(user, 4_000_000))
+    graph.fault("createUploadSession", delay=0.5)
+    sending = asyncio.create_task(send(transport, one))
+    await soon(lambda: graph.count("createUploadSession") == 1, seconds=10)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await transport.close()
+    assert read(user.maildir, "Drafts") == []
+    assert graph.count("/send") == 0
+
+
+async def test_a_draft_whose_answer_was_lost_is_taken_away(
+    ground: Ground, graph: GraphServer, user: User
+):
+    """Made, and its id never heard of: it is found by its Message-ID."""
+    transport = await _opened(ground, user)
+    graph.fault("/messages", lose=True)
+    [outcome] = await send(
+        transport, submission(1, user.address, user.address, content=_message(user))
+    )
+    assert outcome.state == "untouched"
+    assert read(user.maildir, "Drafts") == []
+    await transport.close()
+
+
+async def test_what_a_killed_process_left_is_taken_away_by_the_next_try(
+    ground: Ground, graph: GraphServer, user: User
+):
+    """Nothing of an earlier try can be sent any more; a first try asks no such question."""
+    transport = await _opened(ground, user)
+    for _ in range(2):
+        await transport._requests.ask(
+            "POST", transport._requests.path("messages"), step="send",
+            body={"subject": "One", "internetMessageId": "<1@ground.test>"},
+        )  # fmt: skip
+    other = {"subject": "Mine", "internetMessageId": "<2@ground.test>"}
+    await transport._requests.post("messages", other, step="send")
+    [outcome] = await send(transport, _again(user))
+    assert states(outcome) == TAKEN
+    left = read(user.maildir, "Drafts")
+    assert len(left) == 1
+    assert b"<2@ground.test>" in left[0]
+    assert len(await asyncio.to_thread(arrived, user.maildir)) == 1
+    graph.mend()
+    first = submission(2, user.address, user.address, content=_message(user))
+    assert states((await send(transport, first))[0]) == TAKEN
+    assert graph.count("drafts/messages") == 0
+    await transport.close()
+
+
+async def test_a_draft_that_leaves_while_it_is_looked_at_makes_a_doubt(
+    ground: Ground, graph: GraphServer, user: User
+):
+    """It was there, and is not there to be taken away: it may have gone, so nothing else is sent."""
+    transport = await _opened(ground, user)
+    made = {"subject": "One", "internetMessageId": "<1@ground.test>"}
+    await transport._requests.post("messages", made, step="send")
+    graph.fault("drafts/messages")
+    graph.fault(status=404, code="ErrorItemNotFound")
+    [outcome] = await send(transport, _again(user))
+    assert outcome.state == "ambiguous"
+    assert graph.count("/send") == 0
+    await transport.close()
+
+
+async def test_a_draft_has_the_message_id_that_it_was_given(
+    ground: Ground, graph: GraphServer, user: User, monkeypatch: pytest.MonkeyPatch
+):
+    """Where the server gives MIME an id of its own, ours is said beside it: what it is found by."""
+    monkeypatch.setattr(graph.api, "own_ids", True)
+    transport = await _opened(ground, user)
+    one = submission(1, user.address, user.address, content=_message(user))
+    assert states((await send(transport, one))[0]) == TAKEN
+    await transport.close()
+    (got,) = await asyncio.to_thread(arrived, user.maildir)
+    assert b"Message-ID: <1@ground.test>" in got
