@@ -44,6 +44,7 @@ LEAST: Final = 16
 _VARIED: Final = 8  # different bytes in it, at least
 _MUCH: Final = 30_000_000  # bytes times needles: what takes longer than to start grep
 _BODY: Final = re.compile(rb"[a-z_]+=[^&]*&")  # a form: what is secret in it is wrapped by itself
+_COMMENTS: Final = re.compile(rb"^#.*\n", re.MULTILINE)
 _ARMOUR: Final = b"-----"
 _AROUND: Final = 16  # bytes beside a secret in a file of its own: a header, a name
 _PUBLIC: Final = b"-----BEGIN CERTIFICATE"  # whatever comes from a file is wrapped at first
@@ -144,8 +145,7 @@ def _is_given(path: Path, data: bytes, needles: set[bytes]) -> bool:
     """A file beside the room that holds a secret and nothing else: one given to it, or its key."""
     if path.with_name("room.db").exists():
         return False
-    lines = [line for line in data.splitlines() if not line.startswith(b"#")]
-    text = b"\n".join(lines).strip()
+    text = _COMMENTS.sub(b"", data).strip()
     return text.startswith(_ARMOUR) or any(
         needle in text and len(needle) + _AROUND >= len(text) for needle in needles
     )
