@@ -12,6 +12,7 @@ import pytest
 from postroom.protocols.base import Submission
 from postroom.protocols.graph import GraphTransport, open_transport
 from tests.ground import GraphServer, Ground, User, arrived, read
+from tests.ground.graphfacts import complaints
 from tests.journeys.incoming import soon
 from tests.wire.graph import graph_target
 from tests.wire.outgoing import send, states, submission
@@ -130,3 +131,50 @@ async def test_a_draft_has_the_message_id_that_it_was_given(
     await transport.close()
     (got,) = await asyncio.to_thread(arrived, user.maildir)
     assert b"Message-ID: <1@ground.test>" in got
+
+
+async def test_every_request_that_sends_is_one_that_microsoft_describes(
+    ground: Ground, graph: GraphServer, user: User
+):
+    """MIME, another From, a file by itself and one in pieces, what was left, and Mail.Send alone."""
+    team = ground.user().address
+    graph.let_send_as(user.address, team)
+    transport = await _opened(ground, user)
+    await transport.check()
+    await transport.try_sender(user.address)
+    other = _message(user).replace(f"From: {user.address}".encode(), f"From: T <{team}>".encode())
+    for one in (
+        _again(user),
+        submission(2, team, user.address, team, content=other),
+        submission(3, user.address, user.address, content=_files(user)),
+    ):
+        assert (await send(transport, one))[0].recipients[0].reply.state == "accepted"
+    graph.fault("/send", status=400, code="ErrorInvalidRecipients")
+    await send(transport, submission(4, user.address, user.address, content=_message(user)))
+    await transport.close()
+    alone = await open_transport(*graph_target(ground, user.address, rights=["Mail.Send"]))
+    last = submission(5, user.address, user.address, content=_message(user))
+    assert states((await send(alone, last))[0]) == TAKEN
+    await alone.close()
+    asked = [one for one in graph.seen if not one[1].startswith("/upload/")]
+    for ending in ("/messages", "/attachments", "createUploadSession", "/send", "sendMail"):
+        assert graph.count(ending), ending
+    assert {"PATCH", "DELETE"} <= {method for method, *_ in asked}
+    assert [odd for one in asked for odd in complaints(*one)] == []
+
+
+def _files(user: User) -> bytes:
+    """A body, a picture in it, a small file and one of 3.5 MB, and fields of every kind."""
+    parts = [
+        b"Content-Type: text/html\r\n\r\n<img src='cid:logo'>",
+        b"Content-Type: image/png\r\nContent-ID: <logo>\r\n\r\npicture",
+        b"Content-Type: text/csv; name=a.csv\r\n\r\n1;2",
+        b"Content-Type: application/pdf; name=b.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(os.urandom(3_500_000)).replace(b"\n", b"\r\n"),
+    ]
+    head = (
+        f"From: {user.address}\r\nTo: {user.address}\r\nReply-To: {user.address}\r\nSubject: x\r\n"
+        "Message-ID: <3@ground.test>\r\nIn-Reply-To: <0@ground.test>\r\nReferences: <0@ground.test>\r\n"
+        "X-Order: 17\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    ).encode()
+    return head + b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"

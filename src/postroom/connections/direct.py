@@ -77,13 +77,13 @@ def _smtp(credential: Credential, trusted: Trusted) -> EffectiveSide:
 def _graph(tx: Tx, credential: Credential, trusted: Trusted) -> tuple[EffectiveSide, EffectiveSide]:
     """The application by itself, in the mailbox of its record."""
     # few credentials are of that type, and OAuth is slow to load
+    from postroom.connections.granting import Clients
     from postroom.connections.microsoft365 import graph_sides
 
     auth = Auth(type="oauth_client_credentials", credential=credential.name)
     whole = Connection(name=credential.name, type="microsoft365", auth=auth)
-    sides = graph_sides(
-        tx, whole, lambda _where, value: value or "", trusted, tls=Tls(), proxy=None
-    )
+    clients = Clients(tx, trusted)
+    sides = graph_sides(clients, whole, lambda _where, value: value or "", tls=Tls(), proxy=None)
     if not sides[0].user:
         raise InvalidValue(
             f"credential {credential.name}: mailbox",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.connections import store
 from postroom.connections.connection import Auth, Connection, Side
@@ -19,6 +20,9 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.net.names import canonical_host, is_loopback, parse_port, parse_proxy
 from postroom.net.tls import Tls
+
+if TYPE_CHECKING:
+    from postroom.connections.granting import Clients
 
 __all__ = ["Destinations", "Resolver", "destinations_of"]
 
@@ -48,6 +52,13 @@ class Resolver:
         self._tx = tx
         self._expand = expand
         self._trusted = trusted
+
+    @functools.cached_property
+    def _clients(self) -> Clients:
+        # few connections sign in by OAuth, and it is slow to load
+        from postroom.connections.granting import Clients
+
+        return Clients(self._tx, self._trusted)
 
     def effective(self, name: str) -> Effective:
         """The connection of that name (``acme`` or ``connection:acme``) as it works.
@@ -111,16 +122,11 @@ class Resolver:
                 found.problems[connection.name] = error
         return found
 
-    def all_destinations(self) -> dict[str, set[str]]:
-        """The lines of every credential that a connection names, by its name in lower case.
-
-        Taken before and after a change, it says whose lists the change moved.  Connections that
-        cannot be resolved contribute nothing.
-        """
-        return destinations_of(self.all_sides())
-
     def all_sides(self) -> dict[str, tuple[EffectiveSide, ...]]:
-        """The sides of every connection, by its name; none of those that cannot be resolved."""
+        """The sides of every connection, by its name; none of those that cannot be resolved.
+
+        Taken before and after a change, they say what secrets the change moved.
+        """
         found = {}
         for connection in store.load_all(self._tx):
             with contextlib.suppress(PostroomError):
@@ -145,7 +151,7 @@ class Resolver:
 
         where, side = f"connection {whole.name}", whole.sides()["incoming"]
         return graph_sides(
-            self._tx, whole, self._text, self._trusted,
+            self._clients, whole, self._text,
             tls=self._tls(where, side), proxy=self._proxy(where, side),
         )  # fmt: skip
 
@@ -172,7 +178,7 @@ class Resolver:
         if auth.by_oauth:
             account = self._text(f"{where}.account", side.account)
             grant = _grant(
-                self._tx, where, auth, self._text, self._trusted,
+                self._clients, where, auth, self._text,
                 wires=wires, user=user, account=account, tls=tls, proxy=proxy,
             )  # fmt: skip
         return EffectiveSide(
@@ -222,20 +228,13 @@ def destinations_of(sides: Mapping[str, Iterable[EffectiveSide]]) -> dict[str, s
 
 
 def _grant(
-    tx: Tx, where: str, auth: Auth, text: Callable[[str, str], str], trusted: TrustedCertificate,
-    **side: Any,
-) -> Grant:  # fmt: skip
+    clients: Clients, where: str, auth: Auth, text: Callable[[str, str], str], **side: Any
+) -> Grant:
     """The grant of a side that signs in by OAuth, the macros of its settings expanded."""
     # few connections have one, and it is slow to load
-    from postroom.connections.granting import Asked, grant_of
+    from postroom.connections.granting import Asked, expanded, grant_of
 
-    place = f"{where}.auth"
-    values: dict[str, object] = {
-        name: text(f"{place}.{name}", getattr(auth, name))
-        for name in ("authority", "client_id", "redirect_uri")
-    }
-    values["scopes"] = [text(f"{place}.scopes", scope) for scope in auth.scopes]
-    return grant_of(tx, Asked(where, auth.model_copy(update=values), **side), trusted)
+    return grant_of(clients, Asked(where, expanded(auth, where, text), **side))
 
 
 def _effective(

@@ -22,6 +22,11 @@ class SignInUse:
     scopes: dict[str, None] = dataclasses.field(default_factory=dict)
     connections: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
+    def asked_by(self, grant: Grant) -> SignInUse:
+        """The same as one of its sides asks for it: by its flow, its own scopes first."""
+        scopes = dict.fromkeys(grant.scopes) | self.scopes
+        return dataclasses.replace(self, grant=grant, scopes=scopes)
+
 
 def sign_ins(sides: Mapping[str, Iterable[EffectiveSide]]) -> dict[str, SignInUse]:
     """Every sign-in that the sides of connections ask for, by the id that grants share (pure)."""

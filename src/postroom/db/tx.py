@@ -12,6 +12,8 @@ from postroom.errors import RoomError
 
 __all__ = ["UNSYNCED", "Conflict", "Row", "Tx", "translate"]
 
+_AT_ONCE = 1024 * 1024  # bytes
+
 Row = sqlite3.Row
 """One row: read by column name, ``row["name"]``."""
 
@@ -83,6 +85,28 @@ class Tx:
         """The first column of the first row, or None."""
         row = self.one(sql, **values)
         return None if row is None else row[0]
+
+    def piece(self, table: str, column: str, rowid: int, *, start: int, size: int) -> bytes:
+        """Some bytes of one value, the rest of which stays where it is.
+
+        A query would read the whole value; what lies before ``start`` is still walked over.
+        """
+        try:
+            with self._connection.blobopen(table, column, rowid, readonly=True) as blob:
+                blob.seek(start)
+                return blob.read(size)
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+
+    def fill(self, table: str, column: str, rowid: int, data: bytes) -> None:
+        """Write the bytes of one value for which there is room already, some at a time."""
+        whole = memoryview(data)
+        try:
+            with self._connection.blobopen(table, column, rowid) as blob:
+                for start in range(0, len(data), _AT_ONCE):
+                    blob.write(whole[start : start + _AT_ONCE])
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
 
     def _run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
         try:

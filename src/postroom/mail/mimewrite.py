@@ -15,6 +15,7 @@ __all__ = ["Entity", "File", "body"]
 LINE = 78
 QUOTED_LINE = 76
 """RFC 2045, 6.7, rule 5."""
+_AT_ONCE = 57 * 16 * 1024  # bytes of a file in base64 at once: whole lines
 _NEWLINE = re.compile("\r\n|\r|\n")
 _RAW_NEWLINE = re.compile(b"\r\n|\r|\n")
 _LONG_LINE = re.compile(rb"[^\n]{999}")
@@ -105,7 +106,7 @@ def _encoded(data: bytes) -> tuple[str, bytes]:
         return "7bit", crlf
     high = sum(map(len, re.findall(rb"[\x80-\xff]+", data)))
     if high * 6 > len(data):
-        return "base64", _base64(crlf)
+        return "base64", b"".join(_base64(crlf))
     quoted = binascii.b2a_qp(crlf, istext=True)
     while _RISKY_START.search(quoted):
         quoted = _RISKY_START.sub(_spelled, quoted)
@@ -118,9 +119,13 @@ def _spelled(start: re.Match[bytes]) -> bytes:
     return spelled + start[2] if len(start[0]) <= QUOTED_LINE - 2 else spelled + b"=\r\n" + start[2]
 
 
-def _base64(data: bytes) -> bytes:
-    text = binascii.b2a_base64(data, newline=False)
-    return b"".join(text[at : at + 76] + b"\r\n" for at in range(0, len(text), 76))
+def _base64(data: bytes) -> list[bytes]:
+    """In pieces: the lines of a large file, all at once, would take twice its room again."""
+    pieces = []
+    for start in range(0, len(data), _AT_ONCE):
+        text = binascii.b2a_base64(data[start : start + _AT_ONCE], newline=False)
+        pieces.append(b"".join(text[at : at + 76] + b"\r\n" for at in range(0, len(text), 76)))
+    return pieces
 
 
 def _file(file: File, disposition: str) -> Entity:
@@ -137,7 +142,7 @@ def _file(file: File, disposition: str) -> Entity:
     ]
     if file.inline_id is not None:
         fields.append(fold("Content-ID", [f"<{file.inline_id}>"]))
-    return Entity(fields, [content or _base64(file.data)])
+    return Entity(fields, [content] if content else _base64(file.data))
 
 
 def _disposition(kind: str, name: str) -> list[str]:

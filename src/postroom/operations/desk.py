@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
 from postroom.connections.open import Opener, no_side
-from postroom.connections.resolver import Resolver
+from postroom.connections.resolver import Resolver, destinations_of
 from postroom.connections.scope import expander, templates
+from postroom.connections.signins import sign_ins
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.credentials.tokens import Keeper
 from postroom.credentials.trust import trusted_in
@@ -188,18 +189,18 @@ class Desk:
         request.  Gives those that were used before and go elsewhere now.
         """
         moved = []
-        after = used_in(self.resolver(tx))
-        for key in sorted(before.credentials.keys() | after.credentials.keys()):
-            old, new = before.credentials.get(key, set()), after.credentials.get(key, set())
+        sides = self.resolver(tx).all_sides()
+        after = destinations_of(sides)
+        for key in sorted(before.credentials.keys() | after.keys()):
+            old, new = before.credentials.get(key, set()), after.get(key, set())
             if new != old and self.credentials.exists(tx, key):
                 allowed = True if key in typed else rebind
                 self.credentials.bind(tx, key, new, actor=self.actor, rebind=allowed)
                 if old and new:
                     name = self.credentials.get(tx, key).name
                     moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
-        for key, use in after.sign_ins.items():
-            was, kept = before.sign_ins.get(key), self.tokens.kept
-            old = set() if was is None else was.lines
+        for key, use in sign_ins(sides).items():
+            old, kept = before.sign_ins.get(key, set()), self.tokens.kept
             if added := kept.rebind(tx, use.grant, old, use.lines, actor=self.actor, rebind=rebind):
                 moved.append(Moved(use.grant.label, added, ()))
         return tuple(moved)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from postroom.connections.resolver import Resolver, destinations_of
-from postroom.connections.signins import SignInUse, sign_ins
+from postroom.connections.signins import sign_ins
 
 __all__ = ["Moved", "Used", "used_in"]
 
@@ -19,17 +19,18 @@ class Moved(NamedTuple):
 
 
 class Used(NamedTuple):
-    """Where secrets and tokens go by the settings: lines by credential (its key); the sign-ins."""
+    """Where secrets and tokens go by the settings: lines by credential (its key), and by sign-in."""
 
     credentials: dict[str, set[str]]
-    sign_ins: dict[str, SignInUse]
+    sign_ins: dict[str, set[str]]
 
 
 def used_in(resolver: Resolver) -> Used:
-    """Where everything goes as the transaction of that resolver sees it.
+    """Where everything goes as this transaction sees it.
 
     What cannot be resolved here, such as a host in an environment that this process does not have,
     goes nowhere.  So what was is only ever held against what is, both as one process sees them.
     """
     sides = resolver.all_sides()
-    return Used(destinations_of(sides), sign_ins(sides))
+    tokens = {key: use.lines for key, use in sign_ins(sides).items()}
+    return Used(destinations_of(sides), tokens)

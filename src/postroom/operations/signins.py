@@ -11,11 +11,13 @@ from postroom.connections import store
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
-from postroom.credentials.tokens import BEARER, Use, rows
+from postroom.credentials.tokens import BEARER, Grant, Use, rows
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
+from postroom.operations import usage
 from postroom.operations.desk import Desk
 from postroom.operations.personal import How, Paste, Tell, Way, sign_in_once
+from postroom.operations.waking import wake
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
     from postroom.credentials.tokens.signing_in import Given, Prove
@@ -62,6 +64,7 @@ class SignIns:
                 self._desk, use, way, self._proving(use), device_flow=self._device_flow
             )
             served = tuple(use.connections)
+            await self._desk.write(lambda tx: _wake(tx, served))  # noqa: B023
             account = use.grant.account
             done.append(SignedInAs(account, found.identity, served, found.granted, found.extra))
         return done
@@ -133,15 +136,14 @@ class SignIns:
         return bool(left)
 
     def _wanted(self, tx: Tx, name: str) -> builtins.list[SignInUse]:
-        """The sign-ins by a person that a connection needs."""
+        """The sign-ins by a person that a connection needs: by its own flow, its own scopes first."""
         connection = store.get(tx, name).name
         effective = self._desk.resolver(tx).effective(connection)
-        keys = {
-            side.grant.sign_in: None
-            for side in effective.sides
-            if side.grant is not None and side.grant.personal
-        }
-        if not keys:
+        grants: dict[str, Grant] = {}
+        for side in effective.sides:
+            if side.grant is not None and side.grant.personal:
+                grants.setdefault(side.grant.sign_in, side.grant)
+        if not grants:
             raise Refused(
                 f"Nobody signs in for connection {connection}: it has no side with a device flow or "
                 "an authorization code.",
@@ -149,7 +151,7 @@ class SignIns:
                 hint=f"See how it signs in: postroom connection show {connection}",
             )
         found = sign_ins(self._desk.resolver(tx).all_sides())
-        return [found[key] for key in keys]
+        return [found[key].asked_by(grant) for key, grant in grants.items()]
 
     def _proving(self, use: SignInUse) -> Prove:
         """Opens one side with a new token: only then is the sign-in of before given up."""
@@ -190,6 +192,12 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
 
     for use in await desk.db.read(alone):
         await _sign_out(desk, use)
+
+
+def _wake(tx: Tx, connections: tuple[str, ...]) -> None:
+    """What waited for a person to sign in goes on."""
+    for name in connections:
+        wake(tx, usage.of_connection(tx, name).uses, failing=True)
 
 
 def forget_sign_ins(desk: Desk, tx: Tx, wanted: Callable[[SignInUse], bool]) -> None:

@@ -12,7 +12,7 @@ from postroom import audit
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Row, Tx, is_living
 from postroom.errors import NotThere, Refused
-from postroom.services.contents import content_of
+from postroom.services.contents import content_of, keep
 from postroom.services.retention import KEEP_CONTENT_SECONDS
 from postroom.services.service import Service
 from postroom.services.states import ASKING, FINISHED, may_follow
@@ -182,11 +182,7 @@ def _insert_parts(tx: Tx, item: str, parcel: Parcel) -> None:
             for position, address in enumerate(parcel.recipients)
         ],
     )
-    tx.execute(
-        "INSERT INTO outbox_content (item, content) VALUES (:item, :content)",
-        item=item,
-        content=parcel.content,
-    )
+    keep(tx, item, parcel.content)
 
 
 def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:

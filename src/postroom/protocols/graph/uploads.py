@@ -127,7 +127,9 @@ def _pieces(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
     for chunk in chunks:
         kept += chunk
         while len(kept) >= most:
-            yield bytes(kept[:most])
+            with memoryview(kept) as whole:  # one copy, and nothing held twice while it is sent
+                piece = bytes(whole[:most])
             del kept[:most]
+            yield piece
     if kept:
         yield bytes(kept)
