@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -180,7 +181,9 @@ class Worker:
             await asyncio.sleep(TIDY_SECONDS)
 
     async def _keep_signed_in(self) -> None:
-        """Refresh the sign-ins that nobody uses, before their servers forget them."""
+        """Refresh the sign-ins that nobody uses, before their servers forget them, and prove the
+        client secrets that wait.
+        """
         while True:
             await asyncio.sleep(SIGN_IN_SECONDS)
             try:
@@ -188,6 +191,12 @@ class Worker:
                     _log.warning("sign-in %s: %s", label, error, extra=about(code=error.code))
             except PostroomError as error:
                 _log.warning("sign-ins: %s", error)
+            try:
+                for proof in await self._room.client_secrets.prove_waiting():
+                    level = logging.INFO if proof.proven else logging.WARNING
+                    _log.log(level, "%s", proof.told, extra=about(credential=proof.credential))
+            except PostroomError as error:
+                _log.warning("client secrets: %s", error)
 
     async def _vouch(self) -> None:
         """State every minute how far the audit record goes: what is cut off it later shows."""

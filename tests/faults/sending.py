@@ -119,7 +119,7 @@ class _Killing:
     async def rounds(self, count: int) -> None:
         """So many workers, each killed at the next of the places; what they left is then sent."""
         for number in range(count):
-            while self.post.states().get("queued", 0) < _LEVEL:
+            while self._to_send() < _LEVEL:
                 item = await self.post.store(subject=f"m{len(self.stored)}")
                 self.stored[(await self.post.show(item)).message_id] = item
             await self._kill(_PLACES[number % len(_PLACES)])
@@ -131,6 +131,11 @@ class _Killing:
                     while self.post.due_now():
                         await asyncio.sleep(0.05)
         await asyncio.to_thread(self.post.ground.postfix.idle)
+
+    def _to_send(self) -> int:
+        """How many the next worker finds: what the dead had claimed is among them."""
+        states = self.post.states()
+        return states.get("queued", 0) + states.get("claimed", 0)
 
     def _worker(self) -> Victim:
         room, kek = self.where
@@ -158,7 +163,7 @@ async def _killed(
 ) -> AsyncIterator[_Killing]:
     async with posting(stage) as post:
         async with FaultProxy(post.ground.postfix.plain, record=False) as proxy:
-            await post.through(proxy, on_ambiguous=policy, queue_size=100_000)
+            await post.through(proxy, on_ambiguous=policy)
             if policy == "resend":  # nowhere to look, so what is in doubt is sent again
                 side = {"incoming": {"protocol": "none"}}
                 await post.room.connections.set("acme", side, rebind=True)

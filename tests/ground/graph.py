@@ -106,7 +106,8 @@ class GraphServer:
 
         `how`: `status` with `code`, `retry_after` (seconds) and `as_date`; `cut=True` the connection
         ends unanswered; `lose=True` done, but the answer is lost; `delay` (seconds); `next` (a link
-        that takes the place of nextLink); `again=True` nextLink leads to the same page.
+        that takes the place of nextLink); `again=True` nextLink leads to the same page; `says` (JSON)
+        in the place of what it would say.
         """
         self._faults += [{"what": what, **how} for _ in range(times)]
 
@@ -254,7 +255,9 @@ def _told(how: dict[str, Any]) -> Fault:
 
 
 def _bent(answer: Answer, how: dict[str, Any], here: str) -> Answer:
-    """The answer with another link to the next page, where a fault says so."""
+    """The answer with another link to the next page, or another altogether, where a fault says so."""
+    if "says" in how:
+        answer.body = json.dumps(how["says"]).encode()
     if "next" in how or how.get("again"):
         said = json.loads(answer.body)
         said.pop("@odata.deltaLink", None)

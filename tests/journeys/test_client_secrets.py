@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import logging
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from postroom.app import Room
+from postroom import worker
+from postroom.app import Room, open_room
 from postroom.clock import now
-from postroom.errors import PostroomError
+from postroom.errors import Locked, PostroomError
 from postroom.secret import Secret
+from postroom.settings import Settings
 from tests.ground import Client, Ground, User
 from tests.ground.oauth import OUTLOOK
 from tests.journeys.conftest import Cli
@@ -119,6 +122,63 @@ async def test_a_server_that_fails_proves_nothing_and_delays_nobody(
     assert (done.proven, done.state) == (False, "next")
     await room.desk.opener.prepare("acme", "incoming", anew=True)  # at once, with the old one
     assert await _states(room) == {"one": "current", "two": "next"}
+
+
+async def test_what_is_told_of_one_that_works_and_could_not_be_asked_about(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """A fault of the server takes nothing out of use, and neither does a person who is missing."""
+    client = await _app(room, ground, fresh_user)
+    await _sign_in_anew(room)
+    ground.oauth.fault("token:client_credentials", client=client, status=503, headers={}, body="")
+    done = await room.client_secrets.prove("app", "one")
+    assert (done.proven, done.state, done.what) == (False, "current", "client secret one")
+    await room.connections.delete("acme")
+    alone = await room.client_secrets.prove("app", "one")
+    assert (alone.proven, alone.state) == (False, "current")
+
+
+async def test_a_locked_room_proves_nothing_and_says_that_it_is_locked(
+    room: Room, ground: Ground, fresh_user: User, settings: Settings, tmp_path: Path
+) -> None:
+    """It is the room that wants mending, not the secret."""
+    await _app(room, ground, fresh_user)
+    kek = str(tmp_path / "another.key")
+    await room.close()
+    locked = await open_room(settings._replace(kek=f"file:{kek}"))
+    with pytest.raises(Locked):
+        await locked.client_secrets.prove("app", "one")
+    await locked.close()
+
+
+async def test_a_worker_proves_what_waits_once_the_server_answers(
+    room: Room, ground: Ground, fresh_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a minute at most, however often it looks; nobody has to come back for it."""
+    monkeypatch.setattr(worker, "SIGN_IN_SECONDS", 0.05)
+    client = await _app(room, ground, fresh_user)
+    await _sign_in_anew(room)
+    ground.oauth.change(client, secrets=[ONE, TWO])
+    ground.oauth.fault("token:client_credentials", client=client, times=2, cut=True)
+    assert not (await room.client_secrets.add("app", Secret(TWO), "two")).proven
+    asked = ground.oauth.counts(client)["token:client_credentials"]
+    working = asyncio.create_task(worker.Worker(room).run())
+    while ground.oauth.counts(client)["token:client_credentials"] == asked:
+        assert not working.done()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
+    assert ground.oauth.counts(client)["token:client_credentials"] == asked + 1
+    assert await _states(room) == {"one": "current", "two": "next"}
+    await room.desk.db.write(  # a minute later
+        lambda tx: tx.execute("UPDATE limits SET updated_at = 1 WHERE name LIKE 'prove %'")
+    )
+    while await _states(room) != {"one": "fallback", "two": "current"}:
+        assert not working.done()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    assert ground.oauth.counts(client)["token:client_credentials"] == asked + 2
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
 
 
 async def test_a_current_one_that_is_refused_falls_back_once_and_is_reported(
@@ -311,6 +371,10 @@ def test_on_the_command_line(
     assert "2099-01-31" in listed[2]
     assert "made by Ann" in listed[2]
     ground.oauth.change(client, secrets=[ONE, TWO])
+    ground.oauth.fault("token:client_credentials", client=client, status=503, headers={}, body="")
+    busy = cli(*secret, "prove", "app", "one")
+    assert busy.status == 3
+    assert "The client secret one of app stays the current one" in busy.out
     proven = cli(*secret, "prove", "app", "--json")
     assert proven.status == 0
     assert {key: proven.json[key] for key in ("label", "state", "proven", "served")} == {

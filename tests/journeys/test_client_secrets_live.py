@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,9 @@ from tests.journeys.oauth import connect, register
 
 ONE, TWO = "value-of-the-first-secret-0001", "value-of-the-second-secret-0002"
 RATE = 200  # messages a second
+BACKLOG = 500  # messages that wait, always
 WRITERS = 8
+LINES = 2  # that one service sends over, at most
 TTL = 2  # seconds an access token lasts: each opening of the outgoing side soon wants a new one
 LONGEST = 50.0
 
@@ -31,7 +32,7 @@ LONGEST = 50.0
 async def test_a_secret_is_changed_under_load_without_an_error_or_a_reconnect(
     room: Room, ground: Ground, fresh_user: User, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Added, proven, the old one refused by the server: 200 sends a second and IDLE go on."""
+    """Added, proven, the old one refused by the server: 200 sends a second are offered, and IDLE goes on."""
     client = ground.oauth.client(secrets=[ONE], mailbox=fresh_user.address, access_ttl=TTL)
     await register(room, ground, client)
     await connect(room, ground, fresh_user, "oauth_client_credentials")
@@ -49,42 +50,50 @@ async def test_a_secret_is_changed_under_load_without_an_error_or_a_reconnect(
     owner = (account.uid, account.gid)
     came = _counting(tmp_path / "orders")
     with caplog.at_level(logging.WARNING):
-        async with _working(room):
-            arrived = 0
+        async with _sending(room, fresh_user.address) as load:
+            await _until(lambda: load.stored > BACKLOG)
+            began = time.monotonic()
+            async with _working(room):
+                arrived = 0
 
-            async def collected() -> None:
-                """One more message comes over the connection that is in IDLE."""
-                nonlocal arrived
-                arrived += 1
-                maildir.fill(fresh_user.maildir, [letter(f"order-{arrived}")], owner=owner)
-                await _until(lambda: came() == arrived)
+                async def collected() -> None:
+                    """One more message comes over the connection that is in IDLE."""
+                    nonlocal arrived
+                    arrived += 1
+                    maildir.fill(fresh_user.maildir, [letter(f"order-{arrived}")], owner=owner)
+                    await _until(lambda: came() == arrived)
 
-            await collected()
-            async with _sending(room, fresh_user.address) as stored:
-                await _until(lambda: stored() > RATE)
+                await collected()
                 ground.oauth.change(client, secrets=[ONE, TWO])
                 done = await room.client_secrets.add("app", Secret(TWO), "two")
                 assert (done.proven, done.state) == (True, "current"), done
                 changed = len(ground.oauth.seen(client))
                 ground.oauth.change(client, secrets=[TWO])
-                since = stored()
-                # more than two tokens' lives on the new secret alone: the line that sends stays open,
+                since, own = load.sent, 0
+                # more than two tokens' lives on the new secret alone: the lines that send stay open,
                 # and others open theirs
                 while len(ground.oauth.seen(client)) < changed + 3:
                     transport = await room.desk.opener.open_transport("acme")
                     await transport.close()
+                    own += 1
                     await asyncio.sleep(0.2)
-                await _until(lambda: stored() > since + 3 * RATE)
+                await _until(lambda: load.sent > since + RATE)
                 await collected()
-            total = stored()
-            await _until_sent(room, total)
-            await collected()
+                await load.end()
+                offered = load.stored / (time.monotonic() - load.began)
+                await _until_sent(room, load.stored)
+                sent = load.stored / (time.monotonic() - began)
+                await collected()
+    print(f"{load.stored} messages: {offered:.0f} a second offered, {sent:.0f} a second sent")
+    assert load.stored > BACKLOG + RATE
     assert {one["status"] for one in ground.oauth.seen(client)} == {200}
     assert not caplog.records, caplog.text
     events = await room.connections.log("acme")
     assert {one["event"] for one in events} == {"signed in"}
     opened = [one["times"] for one in events if one["side"] == "incoming"]
     assert opened == [1]  # the source has one connection, from the beginning to the end
+    outgoing = sum(one["times"] for one in events if one["side"] == "outgoing")
+    assert 1 <= outgoing - own <= LINES, "a line that sends was opened anew"
     states = {one["label"]: one["state"] for one in await room.client_secrets.list("app")}
     assert states == {"two": "current", "one": "fallback"}
 
@@ -102,31 +111,51 @@ async def _working(room: Room) -> AsyncIterator[None]:
             await task
 
 
-@contextlib.asynccontextmanager
-async def _sending(room: Room, sender: str) -> AsyncIterator[Callable[[], int]]:
-    """Stores so many messages a second as long as it is open; gives how many there are.
+class Load:
+    """Stores messages: so many a second, and never fewer than a backlog that two lines share, since a
+    line that finds nothing to send is closed.
 
-    Several at once, so that they share commits: one alone would wait for the disk each time.
+    Several at once store, so that they share commits: one alone would wait for the disk each time.
     """
-    stored, open_ = 0, True
-    began = time.monotonic()
 
-    async def store() -> None:
-        nonlocal stored
-        while open_:
+    def __init__(self, room: Room, sender: str) -> None:
+        self._room, self._sender = room, sender
+        self.stored = self.sent = 0
+        self.began = time.monotonic()
+        self._open = True
+        self._tasks = [asyncio.create_task(self._store()) for _ in range(WRITERS)]
+        self._tasks.append(asyncio.create_task(self._count()))
+
+    async def end(self) -> None:
+        """Store no more."""
+        self._open = False
+        await asyncio.gather(*self._tasks)
+
+    async def _store(self) -> None:
+        while self._open:
+            early = self.began + self.stored / RATE - time.monotonic()
+            if early > 0 and self.stored - self.sent > BACKLOG:
+                await asyncio.sleep(min(early, 0.1))
+                continue
+            self.stored += 1
             draft = draft_of(
-                from_=sender, to="reader@example.com", subject=f"Order {stored}", text="A line."
+                from_=self._sender, to="reader@example.com", subject="Order", text="A line."
             )
-            await room.email.store("orders-out", draft)
-            stored += 1
-            await asyncio.sleep(max(0.0, began + stored / RATE - time.monotonic()))
+            await self._room.email.store("orders-out", draft)
 
-    tasks = [asyncio.create_task(store()) for _ in range(WRITERS)]
+    async def _count(self) -> None:
+        while self._open:
+            self.sent = (await _states(self._room)).get("sent", 0)
+            await asyncio.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def _sending(room: Room, sender: str) -> AsyncIterator[Load]:
+    load = Load(room, sender)
     try:
-        yield lambda: stored
+        yield load
     finally:
-        open_ = False
-        await asyncio.gather(*tasks)
+        await load.end()
 
 
 async def _until(true: Callable[[], bool]) -> None:
@@ -139,16 +168,21 @@ async def _until(true: Callable[[], bool]) -> None:
 async def _until_sent(room: Room, total: int) -> None:
     """Every message that was stored is sent: none failed, none is in doubt, none waits."""
     deadline = time.monotonic() + LONGEST
-    counts: dict[str, Any] = {}
+    counts: dict[str, int] = {}
     while counts != {"sent": total}:
         assert time.monotonic() < deadline, counts
         await asyncio.sleep(0.1)
-        counts = await room.desk.db.read(
-            lambda tx: {
-                row["state"]: row["number"]
-                for row in tx.all("SELECT state, count(*) AS number FROM outbox GROUP BY state")
-            }
-        )
+        counts = await _states(room)
+
+
+async def _states(room: Room) -> dict[str, int]:
+    """How many messages the outbox has of each state."""
+    return await room.desk.db.read(
+        lambda tx: {
+            row["state"]: row["number"]
+            for row in tx.all("SELECT state, count(*) AS number FROM outbox GROUP BY state")
+        }
+    )
 
 
 def _counting(folder: Path) -> Callable[[], int]:

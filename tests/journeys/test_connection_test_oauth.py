@@ -11,6 +11,7 @@ from postroom.app import Room, open_room
 from postroom.connections.doctor import Report, SideReport
 from postroom.errors import PostroomError
 from tests.ground import Client, Ground, User
+from tests.ground.oauth import OUTLOOK
 from tests.journeys.conftest import Cli
 from tests.journeys.oauth import CA, approving, connect, register
 
@@ -72,6 +73,35 @@ async def test_a_person_is_named_with_the_scopes(
     assert f"signed in as {fresh_user.address}" in detail
     assert "SMTP.Send" in detail
     assert "a person, by device flow" in detail
+
+
+@pytest.mark.parametrize("type", [CLIENT, DEVICE])
+async def test_pop3_is_tested_with_tokens_too(
+    room: Room, ground: Ground, fresh_user: User, type: str
+) -> None:
+    """What is in the token, the sign-in with it, and what is missing when the server refuses it."""
+    client = ground.oauth.client(mailbox=fresh_user.address, public=type == DEVICE)
+    await register(room, ground, client)
+    scopes = [f"{OUTLOOK}/{one}" for one in ("POP.AccessAsUser.All", "SMTP.Send")]
+    more: dict[str, Any] = {"scopes": ["offline_access", *scopes]} if type == DEVICE else {}
+    await connect(room, ground, fresh_user, type, **more)
+    port = str(ground.oauth_dovecot.pop3s)
+    pop3 = {"incoming": {"protocol": "pop3", "port": port}}
+    await room.connections.set("acme", pop3, rebind=True)
+    if type == DEVICE:
+        await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    report = await room.connections.test("acme")
+    assert report.ok, report.error
+    incoming = _side(report, "incoming")
+    assert incoming.steps[0].name == "token"
+    assert "POP.AccessAs" in incoming.steps[0].detail
+    assert {"sign-in", "folder"} <= {step.name for step in incoming.steps}
+    other = ground.user().address
+    ground.oauth.change(client, mailbox=other, mailbox_of_person=other)
+    report = await room.connections.test("acme")
+    incoming = _side(report, "incoming")
+    assert [(step.name, step.ok) for step in incoming.steps][-1] == ("sign-in", False)
+    assert "POP.AccessAs" in _told(incoming)
 
 
 async def test_a_token_without_roles_works_where_the_server_says_so(

@@ -12,16 +12,18 @@ from postroom.app import Room, open_room
 from postroom.clock import timestamp
 from postroom.db import Tx
 from postroom.errors import PostroomError
+from postroom.oauth.code import Pending
 from postroom.operations.census import census
 from postroom.operations.converting import Conversion
-from postroom.operations.personal import Way
+from postroom.operations.personal import How, Way
 from postroom.secret import Secret
 from tests.ground import Client, Ground, User
 from tests.ground.oauth import OUTLOOK
 from tests.journeys.conftest import Cli
-from tests.journeys.oauth import CA, approving, register
+from tests.journeys.oauth import CA, approving, browsing, register
 
 CLIENT, DEVICE = "oauth_client_credentials", "oauth_device_flow"
+CODE = "oauth_authorization_code"
 APP_SCOPES = (f"{OUTLOOK}/.default",)
 SCOPES = ("offline_access", f"{OUTLOOK}/IMAP.AccessAsUser.All", f"{OUTLOOK}/SMTP.Send")
 TODAY = dt.date(2026, 11, 29)
@@ -101,6 +103,32 @@ async def test_a_person_takes_over_from_a_password(
     assert (row["state"], row["connections"]) == ("signed in", ["acme"])
     transport = await room.desk.opener.open_transport("acme")
     await transport.close()
+
+
+@pytest.mark.parametrize("how", [None, "link"])
+async def test_a_person_takes_over_in_a_browser_or_by_an_address(
+    with_password: Room, ground: Ground, fresh_user: User, how: How | None
+) -> None:
+    """The authorization code: on this machine, or pasted by somebody who was sent the address."""
+    room, visits, shown = with_password, list[asyncio.Task[Any]](), list[str]()
+    client = ground.oauth.client(public=True, redirect_uris=["http://localhost"])
+    await _app(room, ground, client, client_secrets=None)
+
+    async def paste(pending: Pending) -> str:
+        assert shown == [pending.url]
+        return await asyncio.to_thread(ground.oauth.visit, pending.url, fresh_user.address)
+
+    here = browsing(ground.oauth, fresh_user.address, visits)
+    way = Way(lambda step: shown.append(step.url), how, paste) if how else Way(here)  # type: ignore[union-attr]  # of a code
+    done = await room.converting.convert(
+        "acme", Conversion(CODE, "app", scopes=SCOPES), way, rebind=True
+    )
+    await asyncio.gather(*visits)
+    assert (done.auth, done.identity, done.unused) == (CODE, fresh_user.address, ("login",))
+    store = await room.desk.opener.open_store("acme")
+    await store.close()
+    asked = ground.oauth.counts(client)
+    assert (asked["token:authorization_code"], asked.get("device", 0)) == (1, 0)
 
 
 @pytest.mark.parametrize("why", ["secret", "mail server", "somebody else", "denied"])
@@ -227,9 +255,11 @@ def test_the_census_by_command_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -
     found = cli("connection", "census")
     assert found.status == 1
     assert "ann" in found.out
-    assert "postroom connection convert ann" in found.err
+    advised = "postroom connection convert ann --auth oauth_authorization_code --credential APP"
+    assert advised in found.err
     listed = cli("connection", "census", "--json").json
     assert (listed["due"], {one["provider"] for one in listed["items"]}) == (True, {"Google"})
+    assert {one["convert"] for one in listed["items"]} == {advised}
 
 
 def test_a_conversion_by_command_line(cli: Cli, ground: Ground, fresh_user: User) -> None:

@@ -143,6 +143,8 @@ async def test_the_verbs_of_reading_work_on_it(tenant: Tenant, tmp_path: Path) -
         assert two.id != one.id
         await mailbox.copy([one.id], "Archive")
         await mailbox.delete([two.id])
+        with pytest.raises(Refused, match="Microsoft Graph would make a draft of it"):
+            await mailbox.append(letter("copied"), "Archive")
         assert [s.id for s in await mailbox.list()] == [one.id]
     assert len(read(tenant.user.maildir, "Trash")) == 1
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
 from postroom.app import Room
+from postroom.clock import timestamp
 from postroom.credentials.types.pem import generate_pair
 from postroom.errors import PostroomError
+from postroom.mail import Draft
 from tests.ground import Ground, User
 from tests.journeys.oauth import approving, browsing, connect, expire, register
 
@@ -70,6 +73,32 @@ async def test_a_person_signs_in_with_a_code_on_another_device(
     assert ground.oauth.counts(client).get("token:refresh_token", 0) == 0
 
 
+async def test_what_waits_for_a_person_goes_on_when_they_have_signed_in(
+    room: Room, ground: Ground, fresh_user: User, tmp_path: Path
+) -> None:
+    """A source and mail: not at the end of the quarter of an hour that a refusal costs."""
+    client = ground.oauth.client(public=True)
+    await register(room, ground, client, client_secrets=None)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    sink = {"type": "directory", "path": str(tmp_path / "orders")}
+    await room.sources.add({"name": "orders-in", "connection": "acme", "sink": sink})
+    await room.services.add({"name": "orders-out", "connection": "acme"})
+    with pytest.raises(PostroomError):
+        await room.collecting.run("orders-in")
+    sent = await room.email.send("orders-out", Draft(from_=None, to=[fresh_user.address], text="x"))
+    assert sent.state == "deferred"
+
+    def due() -> list[bool]:
+        tables = ("sources", "outbox")
+        rows = [room.desk.db.read_now(lambda tx: tx.value(f"SELECT due_at FROM {table}"))  # noqa: B023
+                for table in tables]  # fmt: skip
+        return [row <= timestamp() for row in rows]
+
+    assert due() == [False, False]
+    await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    assert due() == [True, True]
+
+
 async def test_a_person_signs_in_with_a_browser(
     room: Room, ground: Ground, fresh_user: User
 ) -> None:
@@ -80,6 +109,44 @@ async def test_a_person_signs_in_with_a_browser(
     [done] = await room.signins.sign_in("acme", browsing(ground.oauth, fresh_user.address, visits))
     await asyncio.gather(*visits)
     assert done.identity == fresh_user.address
+    assert await _opens(room) == fresh_user.address
+
+
+async def test_two_directions_and_five_connections_sign_in_once(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """DESIGN 4.2: with the same client, authority and account, whichever of them asks."""
+    client = ground.oauth.client(public=True)
+    await register(room, ground, client, client_secrets=None)
+    names = ("acme", "two", "three", "four", "five")
+    for name in names:
+        await connect(room, ground, fresh_user, "oauth_device_flow", name=name)
+    [done] = await room.signins.sign_in("three", approving(ground.oauth, fresh_user.address))
+    assert set(done.connections) == set(names)
+    for name in names:
+        store = await room.desk.opener.open_store(name)
+        await store.close()
+        transport = await room.desk.opener.open_transport(name)
+        await transport.close()
+    [row] = await room.signins.list()
+    assert row["connections"] == sorted(names)
+    asked = ground.oauth.counts(client)
+    assert (asked["device"], asked.get("token:refresh_token", 0)) == (1, 0)
+
+
+async def test_the_flow_is_that_of_the_connection_that_is_named(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """Another one of the same sign-in may name another: here a code on another device."""
+    client = ground.oauth.client(public=True, redirect_uris=["http://localhost"])
+    await register(room, ground, client, client_secrets=None)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    await connect(room, ground, fresh_user, "oauth_authorization_code", name="other")
+    visits: list[asyncio.Task[Any]] = []
+    [done] = await room.signins.sign_in("other", browsing(ground.oauth, fresh_user.address, visits))
+    await asyncio.gather(*visits)
+    assert set(done.connections) == {"acme", "other"}
+    assert ground.oauth.counts(client).get("device", 0) == 0
     assert await _opens(room) == fresh_user.address
 
 

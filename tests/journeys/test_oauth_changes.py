@@ -179,3 +179,57 @@ async def test_who_signed_in_is_asked_of_a_server_that_can_say(
     assert asked & identity == identity & set(listed or identity)
     store = await room.desk.opener.open_store("acme")
     await store.close()
+
+
+async def test_signing_out_shows_the_secret_that_the_server_wants(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """It was asked for when the person signed in, so nothing is refused first."""
+    client = ground.oauth.client()
+    await register(room, ground, client)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    assert await room.signins.sign_out("acme")
+    assert [one["status"] for one in ground.oauth.seen(client) if one["kind"] == "revoke"] == [200]
+
+
+async def test_two_who_prove_one_secret_ask_once(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    client = ground.oauth.client()
+    await register(room, ground, client)
+    await connect(room, ground, fresh_user, "oauth_client_credentials")
+    found = await asyncio.gather(*(room.client_secrets.prove("app", "one") for _ in range(3)))
+    assert [one.proven for one in found] == [True] * 3
+    assert ground.oauth.counts(client)["token:client_credentials"] == 1
+
+
+async def test_a_secret_that_a_person_s_sign_in_has_shown_was_presented(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """From then on nobody corrects unasked where it goes."""
+    client = ground.oauth.client()
+    await register(room, ground, client)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    assert (await room.credentials.show("app"))["presented_at"] is None
+    await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    assert (await room.credentials.show("app"))["presented_at"] is not None
+    assert [one["state"] for one in await room.client_secrets.list("app")] == ["current"]
+
+
+async def test_an_id_token_that_is_not_believed_stands_in_the_audit(
+    room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """The token is good all the same: what was stored before may be used up already."""
+    client = ground.oauth.client(public=True)
+    await register(room, ground, client, client_secrets=None)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    given = {"access_token": "at", "token_type": "Bearer", "expires_in": 600, "id_token": "none"}
+    ground.oauth.fault(
+        "token:refresh_token", client=client, status=200, body=given,
+        headers={"content-type": "application/json"},
+    )  # fmt: skip
+    await room.desk.opener.prepare("acme", "incoming", anew=True)
+    [row] = await room.audit.list(noun="sign-in", action="refresh")
+    assert "id token" in row["detail"]["problem"]

@@ -76,6 +76,9 @@ async def test_one_sign_in_serves_graph_and_the_wires(
     [done] = await room.signins.sign_in(name, person(ground, fresh_user, visits))
     assert (done.connections, done.extra) == (("graph", "wires"), ())
     assert {one.split("/")[-1] for one in done.granted} > {"Mail.Send", "SMTP.Send"}
+    # the person is asked for what the connection needs that they sign in for: they may have to consent
+    first = next(one for one in done.granted if "/" in one)
+    assert first.startswith("https://graph." if name == "graph" else "https://outlook.")
     await opens(room)
     await expire(room)
     await opens(room)

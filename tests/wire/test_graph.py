@@ -114,6 +114,25 @@ async def test_throttled_for_ten_minutes_nobody_asks_meanwhile(
     await other.close()
 
 
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("mailFolders", {"value": [{"displayName": "x"}]}),
+        ("mailFolders", {"value": "none"}),
+        ("delta", {"value": [{"subject": "x"}], "@odata.deltaLink": "https://localhost/delta"}),
+    ],
+)
+async def test_a_strange_answer_is_an_error_that_says_so(
+    ground: Ground, graph: GraphServer, user: User, what: str, says: dict[str, Any]
+):
+    store, _, _ = await _known(ground, user, 1)
+    graph.fault(what, says=says)
+    asking = listed(store, "") if what == "delta" else store.folders()
+    with pytest.raises(ProtocolError, match="as its description says"):
+        await asking
+    await store.close()
+
+
 @pytest.mark.parametrize("what", ["$batch", "mailFolders"])
 async def test_no_answer_shuts_a_mailbox_for_years(
     ground: Ground, graph: GraphServer, user: User, what: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from urllib.parse import urlsplit
 
@@ -43,6 +44,19 @@ async def test_the_answer_is_heard_at_its_host_and_path(uri: str) -> None:
         answer = await ask(heard.port, head, host=at)
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"code=x" not in answer
+        assert await query == "code=x&state=right"
+
+
+async def test_a_browser_that_hangs_up_at_once_has_brought_the_answer() -> None:
+    """The code is good once: who asks the person to sign in again throws it away."""
+    async with Loopback("http://localhost") as heard:
+        query = asyncio.create_task(heard.query(5, fits))
+        browser = socket.create_connection(("127.0.0.1", heard.port))
+        await asyncio.sleep(0.1)  # it is accepted
+        browser.sendall(get("/?code=x&state=right", heard.port).encode())
+        # no FIN: the other side's writing fails
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        browser.close()
         assert await query == "code=x&state=right"
 
 
@@ -119,5 +133,5 @@ async def test_a_port_that_somebody_else_has_on_one_of_its_addresses_is_not_shar
 
 async def test_only_this_machine_is_listened_on() -> None:
     for uri in ("http://example.com", "https://localhost", "http://0.0.0.0"):
-        with pytest.raises(InvalidValue):
+        with pytest.raises(InvalidValue, match="with --link any address does"):
             Loopback(uri)

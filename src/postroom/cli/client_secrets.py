@@ -92,10 +92,10 @@ def list_(name: Name) -> None:
 @app.verb()
 def retire(name: Name, label: Annotated[str, typer.Argument(help=_ANY)]) -> None:
     """Take a client secret out of use; refused for the last one that works."""
-    agreed(f"Retire the client secret {label} of {name}?", otherwise="Nothing was changed.")
+    agreed(f"Retire {label} of {name}?", otherwise="Nothing was changed.")
     in_room(lambda room: room.client_secrets.retire(name, label))
     show.say(
-        f"The client secret {label} of {name} is not used any more. Delete it at the provider too.",
+        f"{label} of {name} is not used any more. Delete it at the provider too.",
         credential=name,
         retired=label,
     )
@@ -120,21 +120,19 @@ def _value(variable: str, path: str, from_stdin: bool) -> Secret:
 def _told(done: Proof) -> int:
     """What came of it; status 3 while it is stored and not proven."""
     facts: dict[str, Any] = done.as_json()
+    what = f"{done.what} of {done.credential}"
     if done.proven:
         then = "is the current one" if done.state == "current" else f"is {done.state}"
-        show.say(
-            f"The server gave a token for the client secret {done.label} of {done.credential}: it "
-            f"{then}.",
-            **facts,
-        )
+        show.say(f"The server gave a token for the {what}: it {then}.", **facts)
         show.note(
             f"The others stay until they are retired: postroom credential secret list {done.credential}"
         )
         return OK
-    show.say(
-        f"The client secret {done.label} of {done.credential} is stored and not in use: {done.why}",
-        **facts,
-    )
+    stands = {
+        "current": "stays the current one, and was not proven now",
+        "fallback": "has worked before, and was not proven now",
+    }.get(done.state, "is stored and not in use")
+    show.say(f"The {what} {stands}: {done.why}", **facts)
     if done.hint and not OPTIONS.json:
         show.note(done.hint)
     return UNFINISHED

@@ -56,12 +56,9 @@ def census(
         show.note(f"Note: {sentence}")
     for name in found.unread:
         show.note(f"Note: {name} cannot be resolved, so it was not looked at.")
-    due = [each.name for each in found.passwords if each.due and each.noun == "connection"]
+    due = [each.convert for each in found.passwords if each.due and each.convert]
     if due:
-        show.note(
-            f"Change one to OAuth, in place: postroom connection convert {due[0]} --auth "
-            "oauth_client_credentials --credential APP"
-        )
+        show.note(f"Change one to OAuth, in place: {due[0]}")
     return FAILED if found.due else OK
 
 

@@ -103,7 +103,7 @@ async def reaching(link: bool, answer_from_stdin: bool = False) -> AsyncIterator
 
         def tell(step: Any) -> None:
             if not link:
-                told.append(_ends(step))
+                told.append(step.expires_at)
             _show_step(step, link=link)
 
         async def paste(step: Any) -> str:
@@ -155,19 +155,14 @@ def signins() -> None:
     )
 
 
-def _ends(step: Any) -> float:
-    """When a step is over, in seconds since 1970."""
-    expires: float | None = getattr(step, "expires_at", None)
-    return expires if expires is not None else step.begun_at + 600.0
-
-
 def _show_step(step: Any, *, link: bool = False) -> None:
     """What the person has to do.  It goes to standard error: the answer is what comes in the end."""
-    until = rfc3339(_ends(step))
+    until = rfc3339(step.expires_at)
     who = f" as {step.account}" if step.account else ""
     if link:
         show.note(
-            f"Send this address to the owner of {step.account}. It is good once, for 30 minutes:"
+            f"Send this address to the owner of {step.account}. It is good once, for "
+            f"{step.lifetime / 60:.0f} minutes:"
         )
         show.note(f"  {step.url}")
         show.note(

@@ -85,14 +85,15 @@ def _graph(
 ) -> tuple[EffectiveSide, EffectiveSide]:
     """The application by itself, in the mailbox of its record or of a command."""
     # few credentials are of that type, and OAuth is slow to load
+    from postroom.connections.granting import Clients
     from postroom.connections.microsoft365 import graph_sides
 
     auth = Auth(type="oauth_client_credentials", credential=credential.name)
     whole = Connection(name=credential.name, type="microsoft365", auth=auth)
+    clients = Clients(tx, trusted)
     sides = graph_sides(
-        tx, whole, lambda _where, value: value or "", trusted,
-        tls=Tls(), proxy=None, box=box,
-    )  # fmt: skip
+        clients, whole, lambda _where, value: value or "", tls=Tls(), proxy=None, box=box
+    )
     if not sides[0].user:
         raise InvalidValue(
             f"credential {credential.name}: mailbox",

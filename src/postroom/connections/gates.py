@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from postroom.clock import timestamp
+from postroom.clock import monotonic, timestamp
 from postroom.connections.effective import EffectiveSide
 from postroom.db import (
     Database,
@@ -22,7 +22,7 @@ from postroom.db import (
     take_places,
 )
 from postroom.errors import RoomError
-from postroom.protocols.gate import Gate
+from postroom.protocols.gate import Crowded, Gate
 
 __all__ = ["AT_ONCE", "Gates", "SharedGate"]
 
@@ -30,7 +30,8 @@ AT_ONCE: Final = 4
 """Requests at a time from one app to one mailbox (Microsoft's "Outlook service limits")."""
 
 _LINGER_SECONDS: Final = 0.25  # a place that nobody wants: the next request then costs no commit
-_LOOK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.05  # at first: each look is a write
+_LONGEST_LOOK_SECONDS: Final = 0.5
 
 SeatOf = Callable[[], Awaitable[Seat]]
 
@@ -77,10 +78,10 @@ class SharedGate(Gate):
         self._giving: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def passing(self, places: int = 1) -> AsyncIterator[None]:
+    async def passing(self, places: int, *, until: float) -> AsyncIterator[None]:
         """Wait for so many free places, here and in the whole room, and hold them."""
-        async with super().passing(places):
-            await self._take(places)
+        async with super().passing(places, until=until):
+            await self._take(places, until)
             try:
                 yield
             finally:
@@ -102,22 +103,26 @@ class SharedGate(Gate):
             return max(super().closed_for, said)
         return super().closed_for
 
-    async def _take(self, places: int) -> None:
+    async def _take(self, places: int, until: float) -> None:
         async with self._changing:
             if self._held - self._busy < places:
                 try:
-                    await self._wait_for(places)
+                    await self._wait_for(places, until)
                 except BaseException:
                     self._give_in(0.0)  # or who comes later would wait behind us for ever
                     raise
             self._busy += places
 
-    async def _wait_for(self, places: int) -> None:
+    async def _wait_for(self, places: int, until: float) -> None:
         with contextlib.suppress(RoomError):
             self._owner = (await self._seat()).owner
+            pause = _LOOK_SECONDS
             while not await self._db.write(self._taking(self._busy, places)):
                 self._held = self._busy
-                await asyncio.sleep(_LOOK_SECONDS)
+                if monotonic() + pause > until:
+                    raise Crowded
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_LOOK_SECONDS)
 
     def _taking(self, busy: int, places: int) -> Callable[[Tx], bool]:
         # others of this process leave meanwhile: what it is busy in is counted now

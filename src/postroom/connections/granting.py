@@ -7,6 +7,8 @@ error: a token for another client than the one that was meant helps nobody.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Final
 
 from postroom.connections.connection import Auth
@@ -22,7 +24,7 @@ from postroom.errors import InvalidValue, NotThere
 from postroom.net.tls import Tls
 from postroom.oauth.scopes import SignInFlow, check_sign_in, default_scopes
 
-__all__ = ["CLIENT_TYPES", "Asked", "Client", "check_grant", "client_of", "grant_of"]
+__all__ = ["CLIENT_TYPES", "Asked", "Client", "Clients", "check_grant", "expanded", "grant_of"]
 
 CLIENT_TYPES: Final = ("oauth_client", "msgraph")
 """The types of credential that hold a client of an authorization server."""
@@ -72,10 +74,20 @@ class Client:
     way: tuple[Tls, tuple[str, int] | None] | None = None
 
 
-def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
+def expanded(auth: Auth, where: str, text: Callable[[str, str], str]) -> Auth:
+    """A sign-in by OAuth with its macros expanded; ``text`` is told the place of a value."""
+    values: dict[str, object] = {
+        name: text(f"{where}.auth.{name}", getattr(auth, name))
+        for name in ("authority", "client_id", "redirect_uri")
+    }
+    values["scopes"] = [text(f"{where}.auth.scopes", scope) for scope in auth.scopes]
+    return auth.model_copy(update=values)
+
+
+def grant_of(clients: Clients, asked: Asked) -> Grant:
     """The grant of one side.  Raises InvalidValue with the field in the sentence."""
     auth, where = asked.auth, f"{asked.where}.auth"
-    client = client_of(tx, asked, trusted)
+    client = clients.of(asked)
     authority = _agreed(f"{where}.authority", auth.authority.rstrip("/"), client, client.authority)
     client_id = _agreed(f"{where}.client_id", auth.client_id, client, client.client_id)
     if not client.name and auth.type == "oauth_client_credentials":
@@ -105,9 +117,52 @@ def grant_of(tx: Tx, asked: Asked, trusted: Trusted) -> Grant:
     )  # fmt: skip
 
 
-def client_of(tx: Tx, asked: Asked, trusted: Trusted) -> Client:
-    """The record of a side's client: the one it names, or the one that fits.  Raises InvalidValue."""
-    return _named(tx, asked, trusted) if asked.auth.credential else _fitting(tx, asked, trusted)
+class Clients:
+    """The clients that a transaction's records hold; ``trusted`` gives certificates by their name."""
+
+    def __init__(self, tx: Tx, trusted: Trusted) -> None:
+        self._tx = tx
+        self._trusted = trusted
+
+    def of(self, asked: Asked) -> Client:
+        """The record of a side's client: the one it names, or the one that fits.  Raises InvalidValue."""
+        return self._named(asked) if asked.auth.credential else self._fitting(asked)
+
+    def _named(self, asked: Asked) -> Client:
+        place = f"{asked.where}.auth.credential"
+        try:
+            record = credential_of(find(self._tx, asked.auth.credential), None)
+        except NotThere as error:
+            raise InvalidValue(place, str(error)) from None
+        if record.type not in CLIENT_TYPES:
+            wanted = " or ".join(CLIENT_TYPES)
+            raise InvalidValue(
+                place, f"{record.name} is of type {record.type}; OAuth needs one of {wanted}"
+            )
+        return _client(record, self._trusted)
+
+    def _fitting(self, asked: Asked) -> Client:
+        """The one record of this authority and client id; none is a public client."""
+        wanted = (asked.auth.authority.rstrip("/").casefold(), asked.auth.client_id.casefold())
+        found = [
+            client
+            for client in self._all
+            if (client.authority.casefold(), client.client_id.casefold()) == wanted
+        ]
+        if len(found) > 1:
+            names = " and ".join(client.name for client in found)
+            raise InvalidValue(
+                f"{asked.where}.auth.credential",
+                f"is needed: {names} have the same authority and client id",
+            )
+        return found[0] if found else Client()
+
+    @functools.cached_property
+    def _all(self) -> list[Client]:
+        """Every one; read once, however many connections name none."""
+        rows = find_all(self._tx, hints=False)
+        records = (credential_of(row, None) for row in rows if row["type"] in CLIENT_TYPES)
+        return [_client(record, self._trusted) for record in records if record.plain]
 
 
 def _check_mailbox(asked: Asked, client: Client) -> None:
@@ -134,38 +189,6 @@ def _agreed(place: str, given: str, client: Client, own: str) -> str:
     if not (given or own):
         raise InvalidValue(place, f"is needed: credential {client.name} does not say it")
     return own or given
-
-
-def _named(tx: Tx, asked: Asked, trusted: Trusted) -> Client:
-    place = f"{asked.where}.auth.credential"
-    try:
-        record = credential_of(find(tx, asked.auth.credential), None)
-    except NotThere as error:
-        raise InvalidValue(place, str(error)) from None
-    if record.type not in CLIENT_TYPES:
-        wanted = " or ".join(CLIENT_TYPES)
-        raise InvalidValue(
-            place, f"{record.name} is of type {record.type}; OAuth needs one of {wanted}"
-        )
-    return _client(record, trusted)
-
-
-def _fitting(tx: Tx, asked: Asked, trusted: Trusted) -> Client:
-    """The one record of this authority and client id; none is a public client."""
-    wanted = (asked.auth.authority.rstrip("/").casefold(), asked.auth.client_id.casefold())
-    records = (credential_of(row, None) for row in find_all(tx) if row["type"] in CLIENT_TYPES)
-    found = [
-        client
-        for client in (_client(record, trusted) for record in records if record.plain)
-        if (client.authority.casefold(), client.client_id.casefold()) == wanted
-    ]
-    if len(found) > 1:
-        names = " and ".join(client.name for client in found)
-        raise InvalidValue(
-            f"{asked.where}.auth.credential",
-            f"is needed: {names} have the same authority and client id",
-        )
-    return found[0] if found else Client()
 
 
 def _client(record: Credential, trusted: Trusted) -> Client:

@@ -203,7 +203,10 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         Raises FolderError(``folder_missing``, ``over_quota``).
         """
         if not self._store.features.append:
-            raise _not_supported("This wire (POP3) can put no message into a folder.")
+            raise _not_supported(
+                "This wire can put no message into a folder: POP3 knows none, and Microsoft Graph "
+                "would make a draft of it."
+            )
         await self._store.append(to, message, flags=list(flags))
 
     async def delete(self, ids: Sequence[str], folder: str = "INBOX") -> Deleted:

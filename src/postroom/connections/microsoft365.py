@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from postroom.connections.connection import Auth, Connection
+from postroom.connections.connection import Connection
 from postroom.connections.effective import EffectiveSide
-from postroom.connections.granting import Asked, Client, client_of, grant_of
+from postroom.connections.granting import Asked, Client, Clients, expanded, grant_of
 from postroom.credentials.types.addresses import origin
-from postroom.credentials.types.base import Trusted
 from postroom.credentials.types.msgraph import GRAPH
-from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.net.tls import Tls
 
@@ -24,10 +22,9 @@ _VERSION: Final = "/v1.0"
 
 
 def graph_sides(
-    tx: Tx,
+    clients: Clients,
     whole: Connection,
     text: Callable[[str, str | None], str],
-    trusted: Trusted,
     *,
     tls: Tls,
     proxy: tuple[str, int] | None,
@@ -41,13 +38,13 @@ def graph_sides(
     where = f"connection {whole.name}"
     if whole.auth is None:
         raise InvalidValue(f"{where}: auth", "is needed: Microsoft 365 is signed in to by OAuth")
-    auth = _expanded(whole.auth, where, text)
+    auth = expanded(whole.auth, where, text)
     asked = Asked(
         where, auth, _WIRES, user=text(f"{where}.mailbox", whole.mailbox),
         account=text(f"{where}.account", whole.account), tls=tls, proxy=proxy,
         mailbox="mailbox",
     )  # fmt: skip
-    client = client_of(tx, asked, trusted)
+    client = clients.of(asked)
     url = text(f"{where}.graph_url", whole.graph_url) or client.graph_url or GRAPH
     mailbox = asked.user or client.mailbox
     if box:
@@ -57,7 +54,7 @@ def graph_sides(
             _check_named(where, box, mailbox, client)
         mailbox = box
     asked = dataclasses.replace(asked, user=mailbox, graph_url=url)
-    grant = grant_of(tx, asked, trusted)
+    grant = grant_of(clients, asked)
     host, port, path = _place(where, url)
     incoming = EffectiveSide(
         place="incoming", protocol="graph", host=host, port=port, path=path, security="tls",
@@ -75,15 +72,6 @@ def _check_named(where: str, box: str, own: str, client: Client) -> None:
             f"{box} is another than {own or 'its own'}, and credential {client.name} lists no mailboxes; "
             "put it, or *@domain, into the credential's mailboxes",
         )
-
-
-def _expanded(auth: Auth, where: str, text: Callable[[str, str | None], str]) -> Auth:
-    values: dict[str, Any] = {
-        name: text(f"{where}.auth.{name}", getattr(auth, name))
-        for name in ("authority", "client_id", "redirect_uri")
-    }
-    values["scopes"] = [text(f"{where}.auth.scopes", scope) for scope in auth.scopes]
-    return auth.model_copy(update=values)
 
 
 def _place(where: str, url: str) -> tuple[str, int, str]:

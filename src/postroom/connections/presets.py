@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
+
+from postroom.errors import InvalidValue
 
 __all__ = [
     "PRESETS",
@@ -15,6 +17,7 @@ __all__ = [
     "asks_of",
     "lacks_endpoint",
     "of_authority",
+    "of_server",
 ]
 
 SEEN: Final = "2026-11-29"
@@ -33,10 +36,10 @@ class Wire(NamedTuple):
 class Preset(NamedTuple):
     """What a provider has, so that only an account and a sign-in are left to give.
 
-    ``flows``: the types of ``auth`` that work there, the best first.  ``endpoints``: those that a record
-    has to name, some on another origin than the authority: who names the token endpoint names all
-    that its flows ask.  ``scopes``: of a person's sign-in by wire;
-    empty where they follow from the authority.  ``asks``: what the address of a sign-in says besides.
+    ``flows``: the types of ``auth`` that work there, the best first.  ``endpoints``: those that a
+    record has to name, some on another origin than the authority: who names the token endpoint names
+    all that its flows ask.  ``scopes``: of a person's sign-in by wire; empty where they follow from
+    the authority.  ``asks``: what the address of a sign-in says besides.
     ``openid``: whether the server says who signed in when it is asked for.  ``refresh_days``: after
     how many days without use it ends a refresh token; None where it does not say.
     """
@@ -57,6 +60,24 @@ class Preset(NamedTuple):
     domains: tuple[str, ...] = ()
     quirks: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+
+    @property
+    def by_oauth(self) -> tuple[str, ...]:
+        """The flows of OAuth that work there, the best first."""
+        return tuple(flow for flow in self.flows if flow.startswith("oauth_"))
+
+    def authority_of(self, tenant: str) -> str:
+        """The authority, of this tenant where each has its own.  Raises InvalidValue without one."""
+        if TENANT not in self.authority:
+            return self.authority
+        if not tenant:
+            raise InvalidValue("tenant", "is needed: the Directory (tenant) ID, from Overview")
+        return self.authority.replace(TENANT, tenant)
+
+    def scopes_of(self, wires: Iterable[str]) -> tuple[str, ...]:
+        """The scopes of a person's sign-in that is for these wires."""
+        known = dict(self.scopes)
+        return tuple(dict.fromkeys(scope for wire in wires for scope in known.get(wire, ())))
 
 
 _CLIENT, _DEVICE, _CODE, _SECRET = (
@@ -223,6 +244,17 @@ def lacks_endpoint(authority: str, named: Mapping[str, str]) -> Preset | None:
     known = dict(preset.endpoints).get("token_endpoint", "") if preset else ""
     elsewhere = urlsplit(known).netloc not in ("", urlsplit(authority).netloc)
     return preset if elsewhere and not named.get("token_endpoint") else None
+
+
+def of_server(protocol: str, host: str, user: str) -> Preset | None:
+    """The preset of a mail server, or None; who shares hosts is told apart by the domain of the user."""
+    domain = user.rpartition("@")[2].lower()
+    found = [
+        each
+        for each in PRESETS.values()
+        if (wire := getattr(each, protocol, None)) is not None and wire.host == host
+    ]
+    return next((each for each in found if domain in each.domains), found[0] if found else None)
 
 
 def of_authority(authority: str) -> Preset | None:

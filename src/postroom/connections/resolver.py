@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from postroom.connections import store
 from postroom.connections.boxed import no_mailboxes, parted
@@ -20,7 +22,10 @@ from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.net.names import canonical_host, is_loopback, parse_port, parse_proxy
 from postroom.net.tls import Tls
 
-__all__ = ["Destinations", "Resolver"]
+if TYPE_CHECKING:
+    from postroom.connections.granting import Clients
+
+__all__ = ["Destinations", "Resolver", "destinations_of"]
 
 Expand = Callable[[str, str], str]
 """Expands the macros of one value; the second text is its field, for the sentence of an error.
@@ -48,6 +53,13 @@ class Resolver:
         self._tx = tx
         self._expand = expand
         self._trusted = trusted
+
+    @functools.cached_property
+    def _clients(self) -> Clients:
+        # few connections sign in by OAuth, and it is slow to load
+        from postroom.connections.granting import Clients
+
+        return Clients(self._tx, self._trusted)
 
     def effective(self, name: str) -> Effective:
         """The connection of that name (``acme`` or ``connection:acme``) as it works.
@@ -115,17 +127,15 @@ class Resolver:
                 found.problems[connection.name] = error
         return found
 
-    def all_destinations(self) -> dict[str, set[str]]:
-        """The lines of every credential that a connection names, by its name in lower case.
+    def all_sides(self) -> dict[str, tuple[EffectiveSide, ...]]:
+        """The sides of every connection, by its name; none of those that cannot be resolved.
 
-        Taken before and after a change, it says whose lists the change moved.  Connections that
-        cannot be resolved contribute nothing.
+        Taken before and after a change, they say what secrets the change moved.
         """
-        found: dict[str, set[str]] = {}
+        found = {}
         for connection in store.load_all(self._tx):
-            for side in self.sides_of(connection):
-                for key, lines in side.presents.items():
-                    found.setdefault(key, set()).update(lines)
+            with contextlib.suppress(PostroomError):
+                found[connection.name] = self.of(connection).sides
         return found
 
     def problems(self) -> dict[str, PostroomError]:
@@ -138,13 +148,6 @@ class Resolver:
                 found[connection.name] = error
         return found
 
-    def sides_of(self, connection: Connection) -> tuple[EffectiveSide, ...]:
-        """The sides of a connection; none when it cannot be resolved right now."""
-        try:
-            return self.of(connection).sides
-        except PostroomError:
-            return ()
-
     # ------------------------------------------------------------------ one side
 
     def _on_graph(self, whole: Connection, box: str) -> tuple[EffectiveSide, EffectiveSide]:
@@ -153,7 +156,7 @@ class Resolver:
 
         where, side = f"connection {whole.name}", whole.sides()["incoming"]
         return graph_sides(
-            self._tx, whole, self._text, self._trusted,
+            self._clients, whole, self._text,
             tls=self._tls(where, side), proxy=self._proxy(where, side), box=box,
         )  # fmt: skip
 
@@ -180,7 +183,7 @@ class Resolver:
         if auth.by_oauth:
             account = self._text(f"{where}.account", side.account)
             grant = _grant(
-                self._tx, where, auth, self._text, self._trusted,
+                self._clients, where, auth, self._text,
                 wires=wires, user=user, account=account, tls=tls, proxy=proxy,
             )  # fmt: skip
         return EffectiveSide(
@@ -219,21 +222,24 @@ class Resolver:
         return self._expand(value, where)
 
 
+def destinations_of(sides: Mapping[str, Iterable[EffectiveSide]]) -> dict[str, set[str]]:
+    """The lines of every credential that these sides name, by its name in lower case (pure)."""
+    found: dict[str, set[str]] = {}
+    for each in sides.values():
+        for side in each:
+            for key, lines in side.presents.items():
+                found.setdefault(key, set()).update(lines)
+    return found
+
+
 def _grant(
-    tx: Tx, where: str, auth: Auth, text: Callable[[str, str], str], trusted: TrustedCertificate,
-    **side: Any,
-) -> Grant:  # fmt: skip
+    clients: Clients, where: str, auth: Auth, text: Callable[[str, str], str], **side: Any
+) -> Grant:
     """The grant of a side that signs in by OAuth, the macros of its settings expanded."""
     # few connections have one, and it is slow to load
-    from postroom.connections.granting import Asked, grant_of
+    from postroom.connections.granting import Asked, expanded, grant_of
 
-    place = f"{where}.auth"
-    values: dict[str, object] = {
-        name: text(f"{place}.{name}", getattr(auth, name))
-        for name in ("authority", "client_id", "redirect_uri")
-    }
-    values["scopes"] = [text(f"{place}.scopes", scope) for scope in auth.scopes]
-    return grant_of(tx, Asked(where, auth.model_copy(update=values), **side), trusted)
+    return grant_of(clients, Asked(where, expanded(auth, where, text), **side))
 
 
 def _effective(

@@ -32,6 +32,7 @@ __all__ = [
     "refused",
     "refused_ones",
     "standing",
+    "waiting",
     "worked",
 ]
 
@@ -102,6 +103,18 @@ def refused_ones(tx: Tx) -> dict[str, list[Row]]:
     ):
         found.setdefault(row["credential"], []).append(row)
     return found
+
+
+def waiting(tx: Tx) -> list[Row]:
+    """The client secrets that were added and that nothing is known of yet, with ``name``, the
+    credential's.  A next key pair is none of them: somebody has to upload its certificate first.
+    """
+    return tx.all(
+        "SELECT client_proofs.credential, label, name FROM client_proofs "
+        "JOIN credentials ON credentials.id = client_proofs.credential "
+        "WHERE state = 'next' AND label <> :pair ORDER BY name, label",
+        pair=NEXT_CERTIFICATE,
+    )
 
 
 def begin(tx: Tx, credential: str, label: str) -> None:

@@ -42,7 +42,9 @@ class Loopback:
         parts = urlsplit(redirect_uri)
         if parts.scheme != "http" or parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             raise InvalidValue(
-                "redirect_uri", "only http://localhost or http://127.0.0.1 is heard here"
+                "redirect_uri",
+                "only http://localhost or http://127.0.0.1 is heard here; with --link any address "
+                "does, since where the browser ends is pasted",
             )
         self._path = parts.path or "/"
         self._hosts = {"localhost": ["127.0.0.1", "::1"]}.get(parts.hostname, [parts.hostname])
@@ -126,10 +128,12 @@ class Loopback:
             status, text = (404, _NOTHING) if found is None else (200, _DONE)
             if found is not None and not self._fits(found):
                 found, status, text = None, 400, _OTHER
-            writer.write(_answer(status, text))
-            await writer.drain()
-            if found is not None and not self._heard.done():
-                self._heard.set_result(found)
+            try:
+                writer.write(_answer(status, text))
+                await writer.drain()
+            finally:  # a browser that hangs up before it has read the page has brought it too
+                if found is not None and not self._heard.done():
+                    self._heard.set_result(found)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever it was, it was no answer
         finally:

@@ -40,21 +40,26 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 class Pending:
     """A sign-in that was begun: what the callback is held against.
 
-    It is stored (sealed: the verifier is a secret) under ``key``, the SHA-256 of its state, and
-    taken out and deleted in one step when a callback comes, so that a state is good once.
-    ``account`` is who is expected to sign in.
+    It lives in the process that began it and is stored nowhere: with that process the sign-in ends,
+    and its state is good once.  ``key`` is the SHA-256 of that state, ``account`` who is expected to
+    sign in; ``lifetime`` how many seconds it is open from the begin.
     """
 
     key: str
     verifier: Secret
     issuer: str
-    client_id: str
     redirect_uri: str
     scopes: tuple[str, ...]
     begun_at: float
+    lifetime: float
     account: str = ""
     says_issuer: bool = False
     url: str = field(default="", repr=False)
+
+    @property
+    def expires_at(self) -> float:
+        """Until when its answer is taken, in seconds since 1970."""
+        return self.begun_at + self.lifetime
 
 
 def begin(
@@ -66,6 +71,7 @@ def begin(
     at: float,
     account: str = "",
     extra: tuple[tuple[str, str], ...] = (),
+    lifetime: float = LIFETIME,
 ) -> Pending:
     """Begin a sign-in; its ``url`` is the address the person opens.
 
@@ -96,10 +102,10 @@ def begin(
         key=key_of_state(state),
         verifier=Secret(verifier),
         issuer=endpoints.issuer,
-        client_id=client.client_id,
         redirect_uri=redirect_uri,
         scopes=scopes,
         begun_at=at,
+        lifetime=lifetime,
         account=account,
         says_issuer=endpoints.says_issuer,
         url=urlunsplit(parts._replace(query=query)),
@@ -113,7 +119,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def key_of_state(state: str) -> str:
-    """Under which name a pending sign-in is kept: whoever reads the table cannot end it."""
+    """What a pending sign-in is known by: whoever sees it cannot end the sign-in with it."""
     return hashlib.sha256(whole(state).encode()).hexdigest()
 
 
@@ -134,20 +140,20 @@ def answers(pending: Pending, query: str) -> bool:
     return hmac.compare_digest(key.encode(), pending.key.encode())
 
 
-def callback(pending: Pending, query: str, *, at: float, lifetime: float = LIFETIME) -> Secret:
+def callback(pending: Pending, query: str, *, at: float) -> Secret:
     """The code in a callback, after everything about it was held against what was begun.
 
     In this order: the state (compared in constant time), the time, the issuer (RFC 9207; a server
     that announced it has to say it), then the error or the code.  ``query`` is as it came, without
-    ``?``; ``lifetime`` in seconds from the begin.  Raises SignInError; the pending sign-in is over
+    ``?``.  Raises SignInError; the pending sign-in is over
     then too.
     """
     given = _parameters(query)
     key = key_of_state(given.get("state", ""))
     if not hmac.compare_digest(key.encode(), pending.key.encode()):
         _refused("belongs to another sign-in")
-    if not -60.0 <= at - pending.begun_at <= lifetime:
-        _refused(f"comes too late: a sign-in is open for {lifetime / 60:.0f} minutes")
+    if not -60.0 <= at - pending.begun_at <= pending.lifetime:
+        _refused(f"comes too late: this sign-in was open for {pending.lifetime / 60:.0f} minutes")
     issuer = given.get("iss", "")
     known = bool(pending.issuer)  # not of a server without metadata
     if known and (issuer or pending.says_issuer) and not _same_issuer(pending.issuer, issuer):

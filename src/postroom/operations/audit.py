@@ -21,7 +21,7 @@ __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
     "audit", "backup", "connection", "credential", "environment", "keys", "outbox", "room",
-    "service", "source", "variable",
+    "service", "sign-in", "source", "variable",
 )  # fmt: skip
 """What rows of the record may be about."""
 _log: Final = logger("audit")

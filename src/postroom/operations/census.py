@@ -11,6 +11,7 @@ from postroom.connections import store
 from postroom.connections.direct import effective_of_credential
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.ending import SEEN, Ending, ending_of
+from postroom.connections.presets import of_server
 from postroom.credentials.record import Credential
 from postroom.credentials.trust import trusted_in
 from postroom.db import Tx
@@ -48,16 +49,19 @@ class Password(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """As doors show it."""
         worked = None if self.last_worked is None else rfc3339(self.last_worked)
-        return {**self._asdict(), "since": self.since.isoformat(), "last_worked": worked}
+        told = {"since": self.since.isoformat(), "last_worked": worked, "convert": self.convert}
+        return {**self._asdict(), **told}
 
     @property
     def convert(self) -> str:
-        """The command that ends it; empty for a credential, which no OAuth fits."""
-        return (
-            f"postroom connection convert {self.name} --auth ..."
-            if self.noun == "connection"
-            else ""
-        )
+        """The command that ends it; empty where there is no OAuth for it: for a credential, and at
+        some providers.
+        """
+        preset = of_server(self.protocol, self.host, self.user)
+        if self.noun != "connection" or preset is None or not preset.by_oauth:
+            return ""
+        flow = preset.by_oauth[0]
+        return f"postroom connection convert {self.name} --auth {flow} --credential APP"
 
 
 class Census(NamedTuple):

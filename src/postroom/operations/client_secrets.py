@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from postroom.clock import now, rfc3339
+from postroom.clock import now, rfc3339, timestamp
 from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.granting import CLIENT_TYPES
 from postroom.connections.signins import SignInUse, sign_ins
@@ -21,8 +21,8 @@ from postroom.credentials.proofs import (
 )
 from postroom.credentials.store import Credential
 from postroom.credentials.tokens import BEARER, Use, rows
-from postroom.db import Row, Tx
-from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
+from postroom.db import Row, Tx, take_tokens
+from postroom.errors import InvalidValue, NotThere, PostroomError, Refused, RoomError
 from postroom.fields import check_name, nearest
 from postroom.operations import usage
 from postroom.operations.desk import Desk
@@ -58,6 +58,19 @@ class Proof(NamedTuple):
     hint: str = ""
     wait: int | None = None
     served: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """What it is, as people say it: ``client secret 2026a``, or ``certificate``."""
+        return proofs.named(self.label)
+
+    @property
+    def told(self) -> str:
+        """The same as a sentence."""
+        secret = f"Credential {self.credential}: {self.what}"
+        if self.proven:
+            return f"{secret} has worked, and is the {self.state} one."
+        return f"{secret} could not be proven. {self.why} {self.hint}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
         """As doors show it."""
@@ -96,19 +109,35 @@ class ClientSecrets:
         A client that serves persons only is proven by refreshing a stored sign-in.  ``label`` may be
         left out where one secret waits.  Raises NotThere, InvalidValue, Refused, Locked.
         """
+        return await self._prove(name, label, self._desk.actor)
+
+    async def prove_waiting(self) -> builtins.list[Proof]:
+        """Prove the secrets that wait, each once a minute at most, whichever workers ask.
+
+        One that was added while the server could not be reached, or before anybody had signed in,
+        becomes the current one by that.  Gives those that were shown to a server.
+        """
+        found = []
+        for one in await self._desk.db.read(proofs.waiting):
+            if await self._desk.db.write(lambda tx: self._has_turn(tx, one)):  # noqa: B023
+                found.append(await self._prove(one["name"], one["label"], "postroom"))
+        return found
+
+    async def _prove(self, name: str, label: str, actor: str) -> Proof:
         record, label, use, waits = await self._desk.db.read(
             lambda tx: self._wanted(tx, name, label)
         )
         if use is None:
-            return Proof(record.name, label, NEXT, False, waits, _how(record.name, label))
+            state = await self._state(record, label)
+            return Proof(record.name, label, state, False, waits, _how(record.name, label))
         served = tuple(use.connections)
         line = next(line for line in sorted(use.lines) if line.startswith(BEARER))
-        wanted = Use(line, self._desk.actor, f"prove client secret {label} of {record.name}")
+        wanted = Use(line, actor, f"prove {proofs.named(label)} of {record.name}")
         try:
             await self._desk.tokens.prove(use.grant, wanted, label)
+        except RoomError:
+            raise  # it is the room that has to be mended, and nothing is known of the secret
         except PostroomError as error:
-            if error.code in ("locked", "unreadable"):
-                raise
             return await self._not_proven(record, label, error, served)
         await self._desk.change(
             lambda tx: wake(tx, usage.of_credential(tx, record.name).uses, failing=True)
@@ -139,7 +168,8 @@ class ClientSecrets:
             proven = {one for one, row in known.items() if row["state"] in _PROVEN}
             if proven == {label}:
                 raise Refused(
-                    f"{label} is the last proven client secret of {record.name}; it was not retired.",
+                    f"The {proofs.named(label)} is the last proven one of {record.name}; it was not "
+                    "retired.",
                     code="in_use",
                     hint="Add another one first: postroom credential secret add "
                     f"{record.name} --valid-until DATE",
@@ -154,6 +184,13 @@ class ClientSecrets:
         await self._desk.change(body)
 
     # ------------------------------------------------------------------ inside
+
+    def _has_turn(self, tx: Tx, waiting: Row) -> bool:
+        """Whether something can prove it, and nobody has tried for a minute."""
+        if self._wanted(tx, waiting["name"], waiting["label"])[2] is None:
+            return False
+        bucket = f"prove {waiting['credential']} {waiting['label']}"
+        return bool(take_tokens(tx, bucket, wanted=1, most=1, per=_SECONDS, now=timestamp())[0])
 
     def _client(self, tx: Tx, name: str) -> Credential:
         record = self._desk.credentials.get(tx, name)
@@ -213,7 +250,7 @@ class ClientSecrets:
         _there(record, label)
         found = [
             use
-            for use in sign_ins(tx, self._desk.resolver(tx)).values()
+            for use in sign_ins(self._desk.resolver(tx).all_sides()).values()
             if use.grant.credential.casefold() == record.name.casefold()
         ]
         for use in found:

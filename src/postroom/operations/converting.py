@@ -16,7 +16,7 @@ from postroom.connections import store
 from postroom.connections.connection import Connection
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
-from postroom.connections.presets import PRESETS, TENANT, Preset
+from postroom.connections.presets import Preset, of_server
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import Access, Grant
 from postroom.db import Tx
@@ -142,7 +142,7 @@ class Converting:
         return _Plan(
             connection.name, before, after,
             tuple(side for side in now.sides if side.place in places),
-            sign_ins(tx, self._desk.resolver(tx)),
+            sign_ins(self._desk.resolver(tx).all_sides()),
             tuple(dict.fromkeys(side.auth.credential for side in passwords)),
         )  # fmt: skip
 
@@ -150,9 +150,12 @@ class Converting:
         self, tx: Tx, passwords: builtins.list[EffectiveSide], asked: Conversion
     ) -> dict[str, Any]:
         auth: dict[str, Any] = {"type": asked.auth}
-        known = _preset_at(passwords[0], self._user(tx, passwords[0]))
+        first = passwords[0]
+        known = of_server(first.protocol, first.host, self._user(tx, first))
         authority = asked.authority or (_authority(known, asked) if asked.client_id else "")
-        scopes = asked.scopes or _scopes(known, passwords)
+        scopes = asked.scopes
+        if known is not None:
+            scopes = scopes or known.scopes_of(side.protocol for side in passwords)
         given = {
             "credential": asked.credential, "client_id": asked.client_id, "authority": authority,
             "scopes": list(scopes),
@@ -200,7 +203,8 @@ class Converting:
                 side for side in plan.sides if side.grant is not None and side.grant.sign_in == key
             ]
             if grant.personal:
-                identity = await self._by_person(plan, plan.uses[key], sides, way)
+                use = plan.uses[key].asked_by(grant)
+                identity = await self._by_person(plan, use, sides, way)
                 continue
             for side in sides:
                 await self._open(plan, side, await self._client_token(plan, side.grant or grant))
@@ -239,30 +243,7 @@ class Converting:
         opened.abandon()
 
 
-# ------------------------------------------------------------------ what the presets know
-
-
-def _preset_at(side: EffectiveSide, user: str) -> Preset | None:
-    """The preset of a side's server; who shares hosts is told apart by the domain of the user."""
-    domain = user.rpartition("@")[2].lower()
-    found = [
-        each
-        for each in PRESETS.values()
-        if (wire := getattr(each, side.protocol, None)) is not None and wire.host == side.host
-    ]
-    return next((each for each in found if domain in each.domains), found[0] if found else None)
-
-
-def _scopes(preset: Preset | None, sides: builtins.list[EffectiveSide]) -> tuple[str, ...]:
-    known = dict(preset.scopes) if preset is not None else {}
-    return tuple(dict.fromkeys(scope for side in sides for scope in known.get(side.protocol, ())))
-
-
 def _authority(preset: Preset | None, asked: Conversion) -> str:
     if preset is None or not preset.authority:
         raise InvalidValue("authority", "is needed: this server is none that is known here")
-    if TENANT not in preset.authority:
-        return preset.authority
-    if not asked.tenant:
-        raise InvalidValue("tenant", "is needed: the Directory (tenant) ID, from Overview")
-    return preset.authority.replace(TENANT, asked.tenant)
+    return preset.authority_of(asked.tenant)

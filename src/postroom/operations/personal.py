@@ -105,7 +105,7 @@ def _other_ways(name: str) -> str:
 
 async def _by_browser(signing: SigningIn, use: SignInUse, way: Way) -> Done:
     from postroom.net.loopback import Loopback
-    from postroom.oauth.code import LIFETIME, answers, loopback
+    from postroom.oauth.code import answers, loopback
 
     registered = use.grant.redirect_uri or _LOOPBACK
     async with Loopback(registered) as heard:
@@ -113,7 +113,7 @@ async def _by_browser(signing: SigningIn, use: SignInUse, way: Way) -> Done:
 
         async def answer(pending: Pending) -> str:
             way.tell(pending)
-            return await heard.query(LIFETIME, lambda query: answers(pending, query))
+            return await heard.query(pending.lifetime, lambda query: answers(pending, query))
 
         return await signing.by_code(redirect, answer, extra=asks_of(use.grant.authority))
 

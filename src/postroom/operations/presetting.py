@@ -67,7 +67,7 @@ def shown_preset(preset: Preset) -> dict[str, Any]:
         **{protocol: at(protocol) for protocol in PROTOCOLS},
         "sign_in": list(preset.flows), "authority": preset.authority,
         "endpoints": dict(preset.endpoints),
-        "scopes": list(_scopes(preset, PROTOCOLS)), "domains": list(preset.domains),
+        "scopes": list(preset.scopes_of(PROTOCOLS)), "domains": list(preset.domains),
         "quirks": list(preset.quirks), "seen": SEEN, "sources": list(preset.sources),
     }  # fmt: skip
 
@@ -87,7 +87,7 @@ def filled(
         said = data.get(place) or {}
         wires[place] = str(said.get("protocol") or usual)
     used = [wire for wire in wires.values() if wire in PROTOCOLS]
-    scopes = _scopes(preset, used) if auth.get("type", "").startswith("oauth_") else ()
+    scopes = preset.scopes_of(used) if auth.get("type", "").startswith("oauth_") else ()
     if scopes:
         auth = auth | {"scopes": list(scopes)}
     made = dict(data)
@@ -135,15 +135,14 @@ def _auth(tx: Tx, store: CredentialStore, preset: Preset, given: FromPreset) -> 
     of_client = False
     if given.credential:
         of_client = store.get(tx, given.credential).type in CLIENT_TYPES
-    flows = [flow for flow in preset.flows if flow.startswith("oauth_")]
     if not given.auth and not given.credential and not given.client_id:
         raise InvalidValue(
             "auth",
             f"how {preset.label} is signed in to is needed: --credential NAME, which is "
-            f"{_fits(preset, flows)}",
+            f"{_fits(preset)}",
         )
     by_client = of_client or bool(given.client_id)
-    kind = given.auth or (_first(preset, flows) if by_client else "secret")
+    kind = given.auth or (_first(preset) if by_client else "secret")
     if kind not in preset.flows:
         raise InvalidValue(
             "auth", f"{preset.label} has no {kind}; it has {', '.join(preset.flows)}"
@@ -152,33 +151,20 @@ def _auth(tx: Tx, store: CredentialStore, preset: Preset, given: FromPreset) -> 
     if given.credential:
         auth["credential"] = given.credential
     if given.client_id:
-        auth |= {"client_id": given.client_id, "authority": _authority(preset, given.tenant)}
+        auth |= {"client_id": given.client_id, "authority": preset.authority_of(given.tenant)}
     return auth
 
 
-def _first(preset: Preset, flows: builtins.list[str]) -> str:
-    if not flows:
+def _first(preset: Preset) -> str:
+    if not preset.by_oauth:
         raise InvalidValue(
             "auth", f"{preset.label} has no OAuth for mail: name a credential of type password"
         )
-    return flows[0]
+    return preset.by_oauth[0]
 
 
-def _authority(preset: Preset, tenant: str) -> str:
-    if TENANT not in preset.authority:
-        return preset.authority
-    if not tenant:
-        raise InvalidValue("tenant", "is needed: the Directory (tenant) ID, from Overview")
-    return preset.authority.replace(TENANT, tenant)
-
-
-def _fits(preset: Preset, flows: builtins.list[str]) -> str:
+def _fits(preset: Preset) -> str:
     kinds = ["password"] if "secret" in preset.flows else []
-    kinds += ["oauth_client"] if flows else []
+    kinds += ["oauth_client"] if preset.by_oauth else []
     kinds += ["msgraph"] if TENANT in preset.authority else []
     return f"of type {' or '.join(kinds)} (postroom explain {preset.key})"
-
-
-def _scopes(preset: Preset, wires: builtins.list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    known = dict(preset.scopes)
-    return tuple(dict.fromkeys(scope for wire in wires for scope in known.get(wire, ())))

@@ -11,11 +11,13 @@ from postroom.connections import store
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
-from postroom.credentials.tokens import BEARER, Use, rows
+from postroom.credentials.tokens import BEARER, Grant, Use, rows
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
+from postroom.operations import usage
 from postroom.operations.desk import Desk
 from postroom.operations.personal import How, Paste, Tell, Way, sign_in_once
+from postroom.operations.waking import wake
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
     from postroom.credentials.tokens.signing_in import Given, Prove
@@ -62,6 +64,7 @@ class SignIns:
                 self._desk, use, way, self._proving(use), device_flow=self._device_flow
             )
             served = tuple(use.connections)
+            await self._desk.write(lambda tx: _wake(tx, served))  # noqa: B023
             account = use.grant.account
             done.append(SignedInAs(account, found.identity, served, found.granted, found.extra))
         return done
@@ -81,7 +84,7 @@ class SignIns:
         """Every sign-in: for whom, who it was, its state, when a token came last, and whom it serves."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            uses = sign_ins(tx, self._desk.resolver(tx))
+            uses = sign_ins(self._desk.resolver(tx).all_sides())
             return [_shown(row, uses.get(row["id"])) for row in rows.find_all(tx)]
 
         return await self._desk.db.read(body)
@@ -106,7 +109,7 @@ class SignIns:
     def _idle(self, tx: Tx) -> builtins.list[tuple[SignInUse, int]]:
         """The sign-ins that are due, each with the version of its access token (0: it has none)."""
         found = []
-        for key, use in sign_ins(tx, self._desk.resolver(tx)).items():
+        for key, use in sign_ins(self._desk.resolver(tx).all_sides()).items():
             row = rows.find(tx, key)
             if row is None or row["state"] != rows.SIGNED_IN or row["due_at"] > timestamp():
                 continue
@@ -119,7 +122,7 @@ class SignIns:
         """Destroy the sign-ins of an account that serve nothing; whether there was one."""
         if store.exists(tx, account):
             return False
-        used, kept = sign_ins(tx, self._desk.resolver(tx)), self._desk.tokens.kept
+        used, kept = sign_ins(self._desk.resolver(tx).all_sides()), self._desk.tokens.kept
         left = [
             row
             for row in rows.find_all(tx)
@@ -133,23 +136,22 @@ class SignIns:
         return bool(left)
 
     def _wanted(self, tx: Tx, name: str) -> builtins.list[SignInUse]:
-        """The sign-ins by a person that a connection needs."""
+        """The sign-ins by a person that a connection needs: by its own flow, its own scopes first."""
         connection = store.get(tx, name).name
         effective = self._desk.resolver(tx).effective(connection)
-        keys = {
-            side.grant.sign_in: None
-            for side in effective.sides
-            if side.grant is not None and side.grant.personal
-        }
-        if not keys:
+        grants: dict[str, Grant] = {}
+        for side in effective.sides:
+            if side.grant is not None and side.grant.personal:
+                grants.setdefault(side.grant.sign_in, side.grant)
+        if not grants:
             raise Refused(
                 f"Nobody signs in for connection {connection}: it has no side with a device flow or "
                 "an authorization code.",
                 code="not_supported",
                 hint=f"See how it signs in: postroom connection show {connection}",
             )
-        found = sign_ins(tx, self._desk.resolver(tx))
-        return [found[key] for key in keys]
+        found = sign_ins(self._desk.resolver(tx).all_sides())
+        return [found[key].asked_by(grant) for key, grant in grants.items()]
 
     def _proving(self, use: SignInUse) -> Prove:
         """Opens one side with a new token: only then is the sign-in of before given up."""
@@ -181,7 +183,7 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
         name = store.spelled(tx, connection)
         return [
             use
-            for key, use in sign_ins(tx, desk.resolver(tx)).items()
+            for key, use in sign_ins(desk.resolver(tx).all_sides()).items()
             if use.grant.personal
             and [*use.connections] == [name]
             and (row := rows.find(tx, key)) is not None
@@ -192,13 +194,19 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
         await _sign_out(desk, use)
 
 
+def _wake(tx: Tx, connections: tuple[str, ...]) -> None:
+    """What waited for a person to sign in goes on."""
+    for name in connections:
+        wake(tx, usage.of_connection(tx, name).uses, failing=True)
+
+
 def forget_sign_ins(desk: Desk, tx: Tx, wanted: Callable[[SignInUse], bool]) -> None:
     """Destroy the tokens of these sign-ins: what they were for is removed in this transaction.
 
     The authorization server is not told; whoever can wait for it signs out before.
     """
     kept = desk.tokens.kept
-    for key, use in sign_ins(tx, desk.resolver(tx)).items():
+    for key, use in sign_ins(desk.resolver(tx).all_sides()).items():
         if wanted(use) and rows.find(tx, key) is not None:
             rows.destroy(tx, kept.keyring, key)
             kept.record(tx, desk.actor, "sign out", use.grant, revoked=False)

@@ -8,7 +8,11 @@ from collections.abc import AsyncIterator
 
 from postroom.clock import monotonic
 
-__all__ = ["Gate"]
+__all__ = ["Crowded", "Gate"]
+
+
+class Crowded(Exception):
+    """No place came free in time; nothing was asked."""
 
 
 class Gate:
@@ -25,11 +29,17 @@ class Gate:
         self._closed_until = 0.0
 
     @contextlib.asynccontextmanager
-    async def passing(self, places: int = 1) -> AsyncIterator[None]:
-        """Wait for so many free places (at most ``width``) and hold them."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= places)
-            self._free -= places
+    async def passing(self, places: int, *, until: float) -> AsyncIterator[None]:
+        """Wait for so many free places (at most ``width``) and hold them.
+
+        ``until`` is an instant of the monotonic clock.  Raises Crowded when none came free before.
+        """
+        try:
+            async with asyncio.timeout(max(0.0, until - monotonic())), self._changed:
+                await self._changed.wait_for(lambda: self._free >= places)
+                self._free -= places
+        except TimeoutError:
+            raise Crowded from None
         try:
             yield
         finally:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from postroom.connections.signins import sign_ins
+from postroom.credentials.record import find_all
 from postroom.credentials.tokens import Grant
+from postroom.db import Tx
 from postroom.errors import Refused, WrongUse
 from tests.unit.connections.rooms import SmallRoom, open_small_room
 
@@ -63,6 +65,25 @@ async def test_the_one_record_that_fits_is_found_without_its_name(room: SmallRoo
         await room.effective("acme")
 
 
+async def test_the_records_are_read_once_for_all_connections_that_name_none(
+    room: SmallRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await room.credential("app", "msgraph", APP)
+    auth = {"type": "oauth_client_credentials", "authority": ENTRA, "client_id": "app-1"}
+    for number in range(5):
+        await room.connect(f"acme-{number}", incoming=_imap(**auth))
+    looks: list[bool] = []
+
+    def counted(tx: Tx, *, hints: bool = True) -> Any:
+        looks.append(hints)
+        return find_all(tx, hints=hints)
+
+    monkeypatch.setattr("postroom.connections.granting.find_all", counted)
+    found = await room.db.read(lambda tx: sign_ins(room.resolver(tx).all_sides()))
+    assert [len(use.connections) for use in found.values()] == [5]
+    assert looks == [False], "once, and without what secrets are shown by"
+
+
 async def test_what_contradicts_the_record_is_an_error(room: SmallRoom) -> None:
     await room.credential("app", "msgraph", APP)
     auth = {"type": "oauth_device_flow", "credential": "app", "client_id": "another"}
@@ -103,7 +124,7 @@ async def test_both_directions_and_every_connection_share_one_sign_in(room: Smal
     incoming, outgoing = await _grant(room), await _grant(room, place="outgoing")
     assert incoming.sign_in == outgoing.sign_in == (await _grant(room, "other")).sign_in
     assert "https://outlook.office.com/SMTP.Send" in incoming.scopes
-    uses = await room.db.read(lambda tx: sign_ins(tx, room.resolver(tx)))
+    uses = await room.db.read(lambda tx: sign_ins(room.resolver(tx).all_sides()))
     assert uses[incoming.sign_in].connections == {
         "acme": ["incoming", "outgoing"],
         "other": ["incoming"],

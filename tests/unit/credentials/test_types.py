@@ -199,6 +199,22 @@ def test_a_key_belongs_to_its_certificate(
         made("trusted_certificate", {"certificate": own + key.reveal()})
 
 
+@pytest.mark.parametrize("kind", ["msgraph", "oauth_client"])
+def test_what_is_wrong_with_the_next_key_pair_names_its_fields(
+    kind: str, pair: tuple[Secret, str], certificates: tuple[str, str]
+) -> None:
+    key, own = pair
+    good = {"certificate": own, "private_key": key}
+    for wrong, field in (
+        ({"next_certificate": certificates[1], "next_private_key": key}, "next_private_key"),
+        ({"next_private_key": "no key"}, "next_private_key"),
+        ({"next_certificate": "no certificate"}, "next_certificate"),
+    ):
+        with pytest.raises(InvalidValue) as caught:
+            made(kind, good | wrong)
+        assert caught.value.field == field
+
+
 def test_an_encrypted_key_needs_its_passphrase(pair: tuple[Secret, str]) -> None:
     key = serialization.load_pem_private_key(pair[0].reveal_bytes(), None)
     locked = key.private_bytes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from postroom.clock import timestamp
 from postroom.credentials import proofs
+from postroom.credentials.tokens.clients import Shown
 from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.types.msgraph import MsGraph
 from postroom.credentials.types.oauth_client import OAuthClient
@@ -18,18 +19,20 @@ _log = logger("tokens")
 
 
 def accepted(
-    tx: Tx, kept: Kept, credential: str, new: TokenGrant, *, actor: str, was: str | None
+    tx: Tx, kept: Kept, record: Shown, new: TokenGrant, *, actor: str, anew: bool = False
 ) -> str:
-    """Write down which proof worked and which were refused; gives what somebody should know of it.
+    """Write down that the server took this client, by which proof, and which it refused; gives what
+    somebody should know of it.
 
-    ``was`` is what was current when the token was asked for; None: whatever is now.
+    ``anew``: this proof becomes current whatever was when the token was asked for.
     """
-    record, now, proof = kept.store.get(tx, credential), timestamp(), new.proof
+    now, proof = timestamp(), new.proof
+    kept.store.presented(tx, record.name, record.version, now)
     fresh = proofs.refused(tx, record.id, new.refused, why=new.why, now=now)
     if proof == NEXT_CERTIFICATE:
         _move_up(tx, kept, record.name, actor)
         proof = CERTIFICATE
-    current = proofs.standing(tx, record.id).current if was is None else was
+    current = proofs.standing(tx, record.id).current if anew else record.standing.current
     proofs.worked(tx, record.id, proof, was=current, now=now)
     if not fresh:
         return ""

@@ -4,19 +4,48 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import NamedTuple
 
+from postroom.credentials import proofs
 from postroom.credentials.proofs import Standing
 from postroom.credentials.tokens.grant import Grant
+from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.types.base import CredentialType
 from postroom.credentials.types.msgraph import MsGraph
 from postroom.credentials.types.oauth_client import OAuthClient
 from postroom.credentials.types.pem import read_certificates, read_key
+from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.oauth.assertion import SigningKey
 from postroom.oauth.client import CERTIFICATE, NEXT_CERTIFICATE, Client, ClientSecret
 from postroom.secret import Secret
 
-__all__ = ["client_of", "only"]
+__all__ = ["Shown", "client_of", "only", "opened"]
+
+
+class Shown(NamedTuple):
+    """The record of a client as it was opened, and how its proofs stood then."""
+
+    id: str
+    name: str
+    version: int
+    standing: Standing
+
+
+def opened(
+    tx: Tx, kept: Kept, grant: Grant, *, actor: str, purpose: str, line: str = ""
+) -> tuple[Client, Shown | None]:
+    """The client of a grant, its secrets opened for ``line`` (empty: the token endpoint) and that
+    written down; None for a public one.  Raises as :meth:`CredentialStore.open`.
+    """
+    if not grant.credential:
+        return client_of(grant, None), None
+    found = kept.store.open(
+        tx, grant.credential, line=line or grant.token_line, actor=actor, purpose=purpose
+    )
+    of = found.credential
+    shown = Shown(of.id, of.name, found.version, proofs.standing(tx, of.id))
+    return client_of(grant, found.fields, shown.standing), shown
 
 
 def client_of(

@@ -95,10 +95,12 @@ class Keeper:
         For a person's grant their stored sign-in is refreshed with it.  A refusal is written down
         and delays nobody else.  Raises as :meth:`renew`; InvalidValue for a label that is not there.
         """
-        task = asyncio.create_task(self.renewal.renew(grant, use, proving=label))
         key = (grant.sign_in, rows.scopes_key(grant), label)
-        self._asking[key] = task
-        task.add_done_callback(lambda _task: self._asking.pop(key, None))
+        task = self._asking.get(key)
+        if task is None:  # else somebody asks already, for the very same
+            task = asyncio.create_task(self.renewal.renew(grant, use, proving=label))
+            self._asking[key] = task
+            task.add_done_callback(lambda _task: self._asking.pop(key, None))
         return await asyncio.shield(task)
 
     @property

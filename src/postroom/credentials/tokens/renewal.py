@@ -19,10 +19,9 @@ from typing import Final, NamedTuple, TypeVar
 
 from postroom.clock import monotonic, rfc3339, timestamp
 from postroom.credentials import proofs
-from postroom.credentials.proofs import Standing
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.accepting import accepted
-from postroom.credentials.tokens.clients import client_of, only
+from postroom.credentials.tokens.clients import Shown, only, opened
 from postroom.credentials.tokens.endpoints import pinned, remember
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept, Use, check_signed_in, required
@@ -66,18 +65,9 @@ class _Work(NamedTuple):
     client: Client
     endpoints: Endpoints | None
     kept: tuple[tuple[int, Secret], ...]
-    record: _Record | None
+    record: Shown | None
     proving: str
     due_at: float
-
-
-class _Record(NamedTuple):
-    """The credential of a client as it was opened, and how its proofs stood then."""
-
-    id: str
-    name: str
-    version: int
-    standing: Standing
 
 
 class Renewal:
@@ -178,15 +168,9 @@ class Renewal:
         if not claims:
             return None
         self._kept.check_line(tx, row, grant, use.line)
-        record, client = None, client_of(grant, None)
-        if grant.credential:
-            opened = self._kept.store.open(
-                tx, grant.credential, line=grant.token_line, actor=use.actor, purpose=use.purpose
-            )
-            of = opened.credential
-            record = _Record(of.id, of.name, opened.version, proofs.standing(tx, of.id))
-            client = client_of(grant, opened.fields, record.standing)
-            client = only(client, proving) if proving else client
+        client, record = opened(tx, self._kept, grant, actor=use.actor, purpose=use.purpose)
+        if proving:
+            client = only(client, proving)
         kept: tuple[tuple[int, Secret], ...] = ()
         if grant.personal:
             versions = rows.refresh_versions(tx, row["id"])
@@ -265,12 +249,13 @@ class Renewal:
         SIGN_INS.release(tx, work.claim, owner=owner, due_at=now + KEEP_ALIVE)
         note = ""
         if work.record is not None and new.proof:
-            self._kept.store.presented(tx, work.record.name, work.record.version, now)
-            was = None if work.proving else work.record.standing.current
-            note = accepted(tx, self._kept, work.record.name, new, actor=use.actor, was=was)
+            note = accepted(
+                tx, self._kept, work.record, new, actor=use.actor, anew=bool(work.proving)
+            )
         self._kept.record(
             tx, use.actor, "refresh", grant, proof=new.proof, refused=list(new.refused),
             rotated=new.rotated, until=rfc3339(new.expires_at),
+            **({"problem": new.problem} if new.problem else {}),
         )  # fmt: skip
         return access._replace(note=note)
 

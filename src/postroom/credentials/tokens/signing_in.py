@@ -13,10 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from postroom.clock import timestamp
-from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.accepting import accepted
-from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.clients import Shown, opened
 from postroom.credentials.tokens.endpoints import remember
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept
@@ -82,6 +81,7 @@ class SigningIn:
         self._entra = is_entra(grant.authority) if grant.entra is None else grant.entra
         self._groups = by_resource(asked.scopes, entra=self._entra)
         self._grant = dataclasses.replace(grant, scopes=self._groups[0])
+        self._shown: Shown | None = None
 
     async def by_device(self, tell: Callable[[DeviceCode], None]) -> Done:
         """The device flow (RFC 8628): ``tell`` is given the code, then we wait for the person.
@@ -107,9 +107,9 @@ class SigningIn:
         client, endpoints = await self._begin()
         pending = begin(
             client, endpoints, self._grant.scopes, redirect_uri=redirect_uri, at=timestamp(),
-            account=self._grant.account, extra=extra,
+            account=self._grant.account, extra=extra, lifetime=lifetime,
         )  # fmt: skip
-        code = callback(pending, await answer(pending), at=timestamp(), lifetime=lifetime)
+        code = callback(pending, await answer(pending), at=timestamp())
         said = self._grant.scopes if self._entra else ()
         flow = exchange_code(client, endpoints, pending, code, said, at=timestamp())
         new = await self._renewal.pump(self._grant).run(flow)
@@ -119,7 +119,9 @@ class SigningIn:
 
     async def _begin(self) -> tuple[Client, Endpoints]:
         """The client, opened and written down, and the server as it is today."""
-        client = await self._db.write(lambda tx: self._open_client(tx, self._grant.token_line))
+        client, self._shown = await self._db.write(
+            lambda tx: self._open_client(tx, self._grant.token_line)
+        )
         endpoints = await self._renewal.looked_up(self._grant)
         scopes = self._scopes(self._groups[0], endpoints)
         self._grant = dataclasses.replace(self._grant, scopes=scopes)
@@ -128,19 +130,11 @@ class SigningIn:
     def _scopes(self, group: tuple[str, ...], endpoints: Endpoints) -> tuple[str, ...]:
         return with_identity(group, endpoints, openid=self._asked.openid)
 
-    def _open_client(self, tx: Tx, line: str) -> Client:
+    def _open_client(self, tx: Tx, line: str) -> tuple[Client, Shown | None]:
         grant, actor = self._grant, self._asked.actor
         _ = self._kept.keyring  # a locked room signs nobody in
-        if not grant.credential:
-            return client_of(grant, None)
-        opened = self._kept.store.open(
-            tx,
-            grant.credential,
-            line=line,
-            actor=actor,
-            purpose=f"sign in {grant.label}",
-        )
-        return client_of(grant, opened.fields, proofs.standing(tx, opened.credential.id))
+        purpose = f"sign in {grant.label}"
+        return opened(tx, self._kept, grant, actor=actor, purpose=purpose, line=line)
 
     async def _finish(self, client: Client, endpoints: Endpoints, new: TokenGrant) -> Done:
         who = signed_in(new)
@@ -197,7 +191,10 @@ class SigningIn:
         except SignInError as error:
             if error.code == "sign_in_required":  # that is what somebody is doing
                 error.code = "sign_in_failed"
-            error.hint = f"Nothing was stored: {', '.join(group)} is wanted too. {error.hint}"
+            error.hint = (
+                f"Nothing was stored: {', '.join(group)} is wanted too. {error.hint} Who may consent "
+                "by themselves does so by signing in for a connection that uses it, then again for this."
+            )
             raise
         self._check_granted(group, new)
         return new
@@ -226,7 +223,7 @@ class SigningIn:
             with contextlib.suppress(PostroomError):
                 line = self._grant.revocation_line
                 if line != self._grant.token_line:
-                    client = await self._db.write(lambda tx: self._open_client(tx, line))
+                    client, _ = await self._db.write(lambda tx: self._open_client(tx, line))
                 flow = revoke(
                     client, endpoints, token, hint=hint, at=timestamp(), prove=bool(new.proof)
                 )
@@ -260,8 +257,8 @@ class SigningIn:
             flow=grant.flow, identity=given[0].identity, state=SIGNED_IN, proof=new.proof, now=now,
             actor=self._asked.actor, due=now + KEEP_ALIVE, id=row["id"],
         )  # fmt: skip
-        if new.proof:
-            accepted(tx, self._kept, grant.credential, new, actor=self._asked.actor, was=None)
+        if new.proof and self._shown is not None:
+            accepted(tx, self._kept, self._shown, new, actor=self._asked.actor, anew=True)
         rows.drop_access(tx, keyring, row["id"])
         rows.forget_others(tx, keyring, row["id"], 0)
         whole = rows.ensure(tx, grant, now=now)

@@ -7,9 +7,8 @@ import contextlib
 import json
 
 from postroom.clock import monotonic, timestamp
-from postroom.credentials import proofs
 from postroom.credentials.tokens import rows
-from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.clients import opened
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.tokens.renewal import LOOK, SIGN_INS, WAIT, Renewal
@@ -82,17 +81,22 @@ def _tokens(tx: Tx, kept: Kept, grant: Grant, actor: str) -> list[Secret]:
 async def _revoked(
     db: Database, kept: Kept, renewal: Renewal, grant: Grant, tokens: list[Secret], actor: str
 ) -> bool:
-    def opened(tx: Tx) -> Client:
-        if not grant.credential:
-            return client_of(grant, None)
+    def body(tx: Tx) -> tuple[Client, bool]:
+        row = rows.find(tx, grant.sign_in)
+        proven = row is not None and bool(
+            row["proof"]
+        )  # else a secret is shown when it is asked for
         line = grant.revocation_line
-        found = kept.store.open(tx, grant.credential, line=line, actor=actor, purpose="sign out")
-        return client_of(grant, found.fields, proofs.standing(tx, found.credential.id))
+        client, _ = opened(tx, kept, grant, actor=actor, purpose="sign out", line=line)
+        return client, proven
 
     try:
-        client, endpoints = await db.write(opened), await renewal.discovered(grant)
+        client, proven = await db.write(body)
+        endpoints = await renewal.discovered(grant)
         told = [
-            await renewal.pump(grant).run(revoke(client, endpoints, token, at=timestamp()))
+            await renewal.pump(grant).run(
+                revoke(client, endpoints, token, at=timestamp(), prove=proven)
+            )
             for token in tokens
         ]
     except Locked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from postroom.clock import timestamp
-from postroom.credentials.tokens.clients import client_of
+from postroom.credentials.tokens.clients import opened
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.tokens.renewal import Renewal
@@ -21,12 +21,7 @@ async def try_client(
 
     Raises SignInError, WireError, Refused (``destination_not_bound``, ``incomplete``), Locked.
     """
-    opened = await db.write(
-        lambda tx: kept.store.open(
-            tx, grant.credential, line=grant.token_line, actor=actor, purpose=purpose
-        )
-    )
-    client = client_of(grant, opened.fields)
+    client, _ = await db.write(lambda tx: opened(tx, kept, grant, actor=actor, purpose=purpose))
     endpoints = await renewal.discovered(grant)
     flow = client_credentials(client, endpoints, grant.scopes, at=timestamp())
     given = await renewal.pump(grant).run(flow)

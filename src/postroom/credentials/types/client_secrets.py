@@ -12,7 +12,7 @@ from postroom.errors import InvalidValue
 from postroom.fields import Date, Fields, field
 from postroom.secret import Secret
 
-__all__ = ["ClientSecret", "check_client", "lacking_proof"]
+__all__ = ["ClientSecret", "check_keys", "check_secrets", "lacking_proof"]
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -25,22 +25,25 @@ class ClientSecret(Fields):
     valid_until: Date | None = field(None, label="Valid until")
 
 
-def check_client(
-    secrets: Mapping[str, ClientSecret], certificate: str, private_key: Secret | None
-) -> None:
-    """Raise InvalidValue for what is no value of a secret, or a key that does not fit."""
+def check_secrets(secrets: Mapping[str, ClientSecret]) -> None:
+    """Raise InvalidValue for what is no value of a secret."""
     for label, secret in secrets.items():
         if secret.value is not None and _GUID.fullmatch(secret.value.reveal()):
             raise InvalidValue(
                 f"client_secrets.{label}.value", "this is the Secret ID; copy the Value"
             )
         check_one_line(f"client_secrets.{label}.value", secret.value)
+
+
+def check_keys(certificate: str, private_key: Secret | None, *, before: str = "") -> None:
+    """Raise InvalidValue for a key pair that is none; ``before`` stands before the fields' names."""
     if certificate:
-        read_certificates(certificate)
+        read_certificates(certificate, f"{before}certificate")
     if private_key is not None:
-        read_key(private_key, None)
+        field = f"{before}private_key"
+        read_key(private_key, None, field)
         if certificate:
-            check_pair(certificate, private_key)
+            check_pair(certificate, private_key, field=field)
 
 
 def lacking_proof(plain: Mapping[str, Any], sealed: Collection[str]) -> list[str]:

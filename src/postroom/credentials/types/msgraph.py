@@ -10,7 +10,12 @@ from pydantic import AfterValidator
 
 from postroom.credentials.types.addresses import Address, HttpsUrl, Senders, origin
 from postroom.credentials.types.base import CredentialType, Trusted, no_trust
-from postroom.credentials.types.client_secrets import ClientSecret, check_client, lacking_proof
+from postroom.credentials.types.client_secrets import (
+    ClientSecret,
+    check_keys,
+    check_secrets,
+    lacking_proof,
+)
 from postroom.credentials.types.pem import describe_certificate
 from postroom.fields import field
 from postroom.net.destination import https_line
@@ -83,8 +88,9 @@ class MsGraph(CredentialType):
 
     def check(self) -> None:
         """Secrets are values, not ids, and the key fits the certificate."""
-        check_client(self.client_secrets, self.certificate, self.private_key)
-        check_client({}, self.next_certificate, self.next_private_key)
+        check_secrets(self.client_secrets)
+        check_keys(self.certificate, self.private_key)
+        check_keys(self.next_certificate, self.next_private_key, before="next_")
 
     def own_destinations(self, trusted: Trusted = no_trust) -> set[str]:
         """The authority for the secret, Graph for the tokens, and the mailboxes it is meant for."""

@@ -65,11 +65,13 @@ def read_key(key: Secret, passphrase: Secret | None, field: str = "private_key")
         raise InvalidValue(field, what) from None
 
 
-def check_pair(certificate: str, key: Secret, passphrase: Secret | None = None) -> None:
+def check_pair(
+    certificate: str, key: Secret, passphrase: Secret | None = None, field: str = "private_key"
+) -> None:
     """Raise InvalidValue unless the private key belongs to the first certificate of the text."""
     leaf = read_certificates(certificate)[0]
     if _spki(read_key(key, passphrase).public_key()) != _spki(leaf.public_key()):
-        raise InvalidValue("private_key", "it does not belong to this certificate")
+        raise InvalidValue(field, "it does not belong to this certificate")
 
 
 def describe_certificate(text: str) -> str:

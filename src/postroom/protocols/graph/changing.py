@@ -10,7 +10,7 @@ from postroom.clock import monotonic
 from postroom.errors import WireError
 from postroom.protocols.base import OpenSpool, Page
 from postroom.protocols.graph.fetching import FetchVerb
-from postroom.protocols.graph.requests import Single, quoted
+from postroom.protocols.graph.requests import Single, id_of, quoted
 
 __all__ = ["ChangeVerbs"]
 
@@ -57,7 +57,7 @@ class ChangeVerbs(FetchVerb):
         asked = [Single("POST", f"messages/{quoted(one)}/{verb}", body) for one in found]
         answers = await self._requests.batch(asked, step="folder")
         return {
-            one: str(answer.json()["id"])
+            one: id_of(answer.json())
             for one, answer in zip(found, answers, strict=True)
             if not self._left(answer, "folder")
         }

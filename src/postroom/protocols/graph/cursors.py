@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from postroom.errors import ProtocolError
+from postroom.protocols.graph.requests import id_of
 
 __all__ = ["Cursor", "Leaf", "leaf_of"]
 
@@ -73,7 +74,7 @@ def leaf_of(said: dict[str, Any]) -> Leaf:
     rows: dict[str, dict[str, Any]] = {}
     gone: dict[str, None] = {}
     for each in values:
-        key = str(each.get("id", ""))
+        key = id_of(each)
         if "@removed" in each:
             rows.pop(key, None)
             gone[key] = None

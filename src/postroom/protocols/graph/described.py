@@ -10,6 +10,7 @@ from email.header import Header
 from typing import Any, Final
 
 from postroom.protocols.base import Summary
+from postroom.protocols.graph.requests import id_of, strange
 
 __all__ = ["HEADERS_KNOWN", "SELECT", "flags_of", "header_lines", "summary_of", "time_of"]
 
@@ -26,23 +27,28 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def summary_of(row: dict[str, Any], headers: Sequence[str] = ()) -> Summary:
-    """A summary; its size is 0, since Graph does not tell one."""
+    """A summary; its size is 0, since Graph does not tell one.  Raises ProtocolError."""
+    try:
+        lines = header_lines(row, headers) if headers else b""
+    except (AttributeError, LookupError, TypeError):  # people and header fields of another shape
+        raise strange("folder") from None
     return Summary(
-        str(row["id"]),
+        id_of(row),
         flags=flags_of(row),
         received=time_of(row.get("receivedDateTime")),
-        headers=header_lines(row, headers) if headers else b"",
+        headers=lines,
     )
 
 
 def flags_of(row: dict[str, Any]) -> frozenset[str]:
     """isRead, flag and isDraft as our flags, categories as keywords."""
-    found = {str(name) for name in row.get("categories") or ()}
+    categories, flag = row.get("categories"), row.get("flag")
+    found = {str(name) for name in categories} if isinstance(categories, list) else set[str]()
     if row.get("isRead"):
         found.add("seen")
     if row.get("isDraft"):
         found.add("draft")
-    if (row.get("flag") or {}).get("flagStatus") == "flagged":
+    if isinstance(flag, dict) and flag.get("flagStatus") == "flagged":
         found.add("flagged")
     return frozenset(found)
 

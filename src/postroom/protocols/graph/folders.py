@@ -10,7 +10,7 @@ from postroom.protocols.base import Changes, Folder, FolderState, Since
 from postroom.protocols.graph.cursors import Cursor, Leaf, leaf_of
 from postroom.protocols.graph.described import SELECT, flags_of
 from postroom.protocols.graph.refusals import SyncLost
-from postroom.protocols.graph.requests import Single, quoted
+from postroom.protocols.graph.requests import Single, id_of, quoted, rows_of
 from postroom.protocols.graph.session import WELL_KNOWN, Session, known_of
 
 __all__ = ["FolderVerbs"]
@@ -34,7 +34,7 @@ class FolderVerbs(Session):
         uses: dict[str, str] = {}
         for answer, use in zip(answers, ("INBOX", *WELL_KNOWN.values()), strict=True):
             if not self._left(answer, "folder"):
-                uses[str(answer.json()["id"])] = use
+                uses[id_of(answer.json())] = use
         found: list[Folder] = []
         waiting: list[tuple[str, str]] = [("", "")]  # id and name of those to look below
         for above, prefix in waiting:  # grows while it is walked
@@ -108,7 +108,7 @@ class FolderVerbs(Session):
         }
         path = f"mailFolders/{quoted(self._folder().id)}/messages"
         said = await self._requests.get(self._requests.path(path, query), step="folder")
-        rows: list[dict[str, Any]] = said.get("value") or []
+        rows = rows_of(said)
         last = str(rows[0].get("receivedDateTime", "")) if rows else ""
         same = tuple(str(row["id"]) for row in rows if row.get("receivedDateTime") == last)
         return str(Cursor(self._folder().id, "", last, same))
@@ -152,7 +152,7 @@ class FolderVerbs(Session):
         while target and target not in followed and not 0 < most <= len(rows):
             followed.add(target)
             said = await self._requests.get(target, step="folder")
-            rows += said.get("value") or ()
+            rows += rows_of(said)
             link = said.get("@odata.nextLink")
             target = self._requests.link(str(link)) if link else ""
         return rows[:most] if most else rows

@@ -23,7 +23,7 @@ from postroom.net.http import HttpClient, Into
 from postroom.net.http_message import HttpAnswer, HttpLimits, bearer
 from postroom.net.origin import Origin
 from postroom.protocols.base import Limits, SignIn, WireTarget
-from postroom.protocols.gate import Gate
+from postroom.protocols.gate import Crowded, Gate
 from postroom.protocols.graph.refusals import refusal
 from postroom.protocols.opening import OnStep
 from postroom.secret import Secret
@@ -34,7 +34,10 @@ __all__ = [
     "Requests",
     "Single",
     "http_limits",
+    "id_of",
     "quoted",
+    "rows_of",
+    "strange",
     "told_later",
     "wait_of",
 ]
@@ -246,7 +249,7 @@ class Requests:
             }
             return {number: answers[number] for number in numbers}
         except (LookupError, TypeError, ValueError):
-            raise _strange(step) from None
+            raise strange(step) from None
 
     async def _patiently(
         self, once: Callable[[], Any], step: str, lets: tuple[int, ...], places: int = 1
@@ -259,8 +262,11 @@ class Requests:
                 if monotonic() + wait > until:
                     raise told_later(None, step, wait)
                 await asyncio.sleep(wait)
-            async with self.gate.passing(places):
-                answer: HttpAnswer = await once()
+            try:
+                async with self.gate.passing(places, until=until):
+                    answer: HttpAnswer = await once()
+            except Crowded:
+                raise _crowded(step) from None
             if 200 <= answer.status < 300 or answer.status in lets:
                 return answer
             if answer.status not in AGAIN:
@@ -302,14 +308,45 @@ def told_later(answer: HttpAnswer | None, step: str, wait: float) -> WireError:
     )
 
 
-def _object(answer: HttpAnswer) -> dict[str, Any]:
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise _strange("request")
+def _crowded(step: str) -> WireError:
+    """As :func:`told_later`: it is ourselves who keep to what the service allows."""
+    return WireError(
+        "As many requests of this room as Microsoft Graph takes are under way for this mailbox.",
+        code="deferred",
+        step=step,
+        temporary=True,
+        hint="It goes on by itself when they are answered.",
+        retry_after=_UNSAID,
+    )
+
+
+def id_of(row: object, step: str = "folder") -> str:
+    """The id of a message or a folder.  Raises ProtocolError where there is none."""
+    found = row.get("id") if isinstance(row, dict) else None
+    if not isinstance(found, str) or not found:
+        raise strange(step)
     return found
 
 
-def _strange(step: str) -> PostroomError:
+def rows_of(said: Mapping[str, Any], step: str = "folder") -> list[dict[str, Any]]:
+    """What a page lists, each with an id.  Raises ProtocolError for anything else."""
+    rows = said.get("value")
+    if not isinstance(rows, list):
+        raise strange(step)
+    for row in rows:
+        id_of(row, step)
+    return rows
+
+
+def _object(answer: HttpAnswer) -> dict[str, Any]:
+    found = answer.json()
+    if not isinstance(found, dict):
+        raise strange("request")
+    return found
+
+
+def strange(step: str) -> PostroomError:
+    """The error of an answer that is not what Graph's description says."""
     return ProtocolError(
         "Microsoft Graph did not answer as its description says.",
         step=step,

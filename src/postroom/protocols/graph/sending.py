@@ -18,7 +18,7 @@ from postroom.protocols.graph.composing import (
     with_bcc,
 )
 from postroom.protocols.graph.parts import Taken, take_apart
-from postroom.protocols.graph.requests import Requests, quoted
+from postroom.protocols.graph.requests import Requests, id_of, quoted, rows_of
 from postroom.protocols.graph.uploads import attach
 from postroom.protocols.smtp.replies import refusal
 from postroom.protocols.smtp.transaction import Transaction
@@ -152,7 +152,7 @@ class Sending:
         target = self._requests.path("messages")
         answer = await self._requests.ask("POST", target, body=encoded, step="send")
         made = answer.json()
-        self._draft = str(made["id"])
+        self._draft = id_of(made, "send")
         body: dict[str, object] = {}
         if said.sender is not None:
             body["from"] = person(said.sender)
@@ -167,7 +167,7 @@ class Sending:
         message, files = structured(taken, file, said)
         self._making = True
         made = await self._requests.post("messages", message, step="send")
-        self._draft = str(made["id"])
+        self._draft = id_of(made, "send")
         for number, leaf in enumerate(files, 1):
             await attach(self._requests, self._draft, leaf, number, file)
 
@@ -178,7 +178,7 @@ class Sending:
         value = self._message_id.replace("'", "''")
         query = {"$filter": f"internetMessageId eq '{value}'", "$select": "id,isDraft"}
         target = self._requests.path("mailFolders/drafts/messages", query)
-        rows = (await self._requests.get(target, step="send")).get("value") or ()
+        rows = rows_of(await self._requests.get(target, step="send"), "send")
         return [str(row["id"]) for row in rows if row.get("isDraft")]
 
     async def _clear(self) -> None:

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
-from postroom.errors import FolderError, WireError
+from postroom.errors import FolderError
 from postroom.net.http_message import HttpAnswer
 from postroom.protocols.graph.refusals import gone, refusal
-from postroom.protocols.graph.requests import Requests, Single, quoted
+from postroom.protocols.graph.requests import Requests, Single, id_of, quoted, rows_of, strange
 
 __all__ = ["WELL_KNOWN", "Known", "Session", "known_of"]
 
@@ -74,6 +74,7 @@ class Session:
             if self._left(answer, step):
                 continue
             row = answer.json()
+            id_of(row, step)
             if row.get("parentFolderId") == folder:
                 rows.append(row)
         return rows
@@ -130,10 +131,10 @@ class Session:
     async def _below(self, above: str, like: str) -> list[Known]:
         """The folders below one (``""``: the topmost), named beside ``like``."""
         prefix = like.rpartition("/")[0]
-        return [
-            known_of(row, f"{prefix}/{row['displayName']}" if prefix else "")
-            for row in await self._rows(above)
-        ]
+        found = [known_of(row) for row in await self._rows(above)]
+        for one in found if prefix else ():
+            one.name = f"{prefix}/{one.name}"
+        return found
 
     async def _rows(self, above: str) -> list[dict[str, Any]]:
         path = f"mailFolders/{quoted(above)}/childFolders" if above else "mailFolders"
@@ -144,7 +145,7 @@ class Session:
         while target and target not in followed:
             followed.add(target)
             said = await self._requests.get(target, step="folder")
-            rows += said.get("value") or ()
+            rows += rows_of(said)
             link = said.get("@odata.nextLink")
             target = self._requests.link(str(link)) if link else ""
         return rows
@@ -163,16 +164,12 @@ def known_of(row: dict[str, Any], name: str = "") -> Known:
     try:
         return Known(
             name or str(row["displayName"]),
-            str(row["id"]),
+            id_of(row),
             int(row.get("totalItemCount") or 0),
             int(row.get("unreadItemCount") or 0),
         )
     except (LookupError, TypeError, ValueError):
-        raise WireError(
-            "Microsoft Graph described a folder in a way that is not known here.",
-            code="protocol_error",
-            step="folder",
-        ) from None
+        raise strange("folder") from None
 
 
 def _missing(name: str) -> FolderError:
