@@ -14,7 +14,7 @@ from postroom.cli import show
 from postroom.cli.helping import helping
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import agreed, in_room
-from postroom.cli.send import body_text, seconds_of, sending
+from postroom.cli.send import Box, body_text, seconds_of, sending
 from postroom.cli.verbs import Verbs
 from postroom.errors import OK, UNFINISHED, PostroomError, WrongUse
 
@@ -45,26 +45,28 @@ SendVia = Annotated[
 Wait = Annotated[str, typer.Option(metavar="TIME", help="How long to wait for the outcome.")]
 
 
-def _in_box(via: str, body: Callable[[Any], Awaitable[T]], folder: str = "INBOX") -> T:
+def _in_box(
+    via: str, body: Callable[[Any], Awaitable[T]], folder: str = "INBOX", *, mailbox: str
+) -> T:
     async def whole(room: Room) -> T:
-        async with _box(room, via, folder) as box:
+        async with _box(room, via, folder, mailbox) as box:
             return await body(box)
 
     return in_room(whole)
 
 
 @contextlib.asynccontextmanager
-async def _box(room: Room, via: str, folder: str) -> AsyncIterator[Any]:
+async def _box(room: Room, via: str, folder: str, mailbox: str) -> AsyncIterator[Any]:
     """The mailbox of a connection; what goes wrong in it says the whole command that helps."""
     with helping(via, folder):
-        async with await room.email.mailbox(via) as box:
+        async with await room.email.mailbox(via, mailbox) as box:
             yield box
 
 
 @app.verb()
-def folders(via: Via) -> None:
+def folders(via: Via, mailbox: Box = "") -> None:
     """The folders of a connection."""
-    found = _in_box(via, lambda box: box.folders())
+    found = _in_box(via, lambda box: box.folders(), mailbox=mailbox)
     show.items(
         [{"name": one.name, "use": one.special_use} for one in found],
         (("name", "NAME"), ("use", "USE")),
@@ -73,9 +75,11 @@ def folders(via: Via) -> None:
 
 
 @app.verb("list")
-def list_(via: Via, folder: Folder = "INBOX", limit: Limit = 50) -> None:
+def list_(via: Via, folder: Folder = "INBOX", mailbox: Box = "", limit: Limit = 50) -> None:
     """The newest messages of a folder."""
-    _summaries(_in_box(via, lambda box: box.lines(folder=folder, limit=limit), folder))
+    _summaries(
+        _in_box(via, lambda box: box.lines(folder=folder, limit=limit), folder, mailbox=mailbox)
+    )
 
 
 @app.verb()
@@ -89,11 +93,16 @@ def search(
         ),
     ],
     folder: Folder = "INBOX",
+    mailbox: Box = "",
     limit: Limit = 0,
 ) -> None:
     """The messages that meet a search."""
     text = " ".join(words)
-    _summaries(_in_box(via, lambda box: box.lines(text, folder=folder, limit=limit), folder))
+    _summaries(
+        _in_box(
+            via, lambda box: box.lines(text, folder=folder, limit=limit), folder, mailbox=mailbox
+        )
+    )
 
 
 def _summaries(rows: list[dict[str, Any]]) -> None:
@@ -117,12 +126,13 @@ def read(
     via: Via,
     id: Id,
     folder: Folder = "INBOX",
+    mailbox: Box = "",
     raw: Annotated[
         bool, typer.Option("--raw", help="The exact bytes, to standard output.")
     ] = False,
 ) -> None:
     """One message: its headers, its text, its attachments."""
-    message = _in_box(via, lambda box: box.read_message(id, folder), folder)
+    message = _in_box(via, lambda box: box.read_message(id, folder), folder, mailbox=mailbox)
     if raw and not OPTIONS.json:
         sys.stdout.buffer.write(message.raw)
         return
@@ -159,6 +169,7 @@ def save(
         Path, typer.Option("--to", metavar="DIRECTORY", help="Made when missing.")
     ] = Path(),
     folder: Folder = "INBOX",
+    mailbox: Box = "",
     attachments: Annotated[
         bool, typer.Option("--attachments", help="Their attachments instead.")
     ] = False,
@@ -171,23 +182,31 @@ def save(
         return [path for one in ids for path in await box.save_attachments(one, to, folder)]
 
     show.items(
-        [{"path": str(path)} for path in _in_box(via, body, folder)],
+        [{"path": str(path)} for path in _in_box(via, body, folder, mailbox=mailbox)],
         (("path", "WRITTEN"),),
         empty="Nothing to write.",
     )
 
 
 @app.verb()
-def move(via: Via, ids: Ids, to: To, folder: Folder = "INBOX", create: Create = False) -> None:
+def move(
+    via: Via, ids: Ids, to: To, folder: Folder = "INBOX", mailbox: Box = "", create: Create = False
+) -> None:
     """Move messages to another folder."""
-    new = _in_box(via, lambda box: box.move(ids, to, folder, create=create), folder)
+    new = _in_box(
+        via, lambda box: box.move(ids, to, folder, create=create), folder, mailbox=mailbox
+    )
     show.say(f"{_count(ids)} moved to {to}.", moved=len(ids), to=to, ids=new)
 
 
 @app.verb()
-def copy(via: Via, ids: Ids, to: To, folder: Folder = "INBOX", create: Create = False) -> None:
+def copy(
+    via: Via, ids: Ids, to: To, folder: Folder = "INBOX", mailbox: Box = "", create: Create = False
+) -> None:
     """Copy messages to another folder."""
-    new = _in_box(via, lambda box: box.copy(ids, to, folder, create=create), folder)
+    new = _in_box(
+        via, lambda box: box.copy(ids, to, folder, create=create), folder, mailbox=mailbox
+    )
     show.say(f"{_count(ids)} copied to {to}.", copied=len(ids), to=to, ids=new)
 
 
@@ -196,6 +215,7 @@ def flag(
     via: Via,
     ids: Ids,
     folder: Folder = "INBOX",
+    mailbox: Box = "",
     add: Annotated[
         list[str] | None,
         typer.Option(metavar="FLAG", help="seen, answered, flagged, draft, or a keyword."),
@@ -205,7 +225,12 @@ def flag(
     """Set and clear flags."""
     if not (add or remove):
         raise WrongUse("No flag was given.", hint="Such as --add seen, or --remove flagged.")
-    _in_box(via, lambda box: box.flag(ids, folder, add=add or (), remove=remove or ()), folder)
+    _in_box(
+        via,
+        lambda box: box.flag(ids, folder, add=add or (), remove=remove or ()),
+        folder,
+        mailbox=mailbox,
+    )
     told = [
         f"{word} {', '.join(names)}" for word, names in (("set", add), ("cleared", remove)) if names
     ]
@@ -231,6 +256,7 @@ def reply(
     send_via: SendVia = "",
     wait: Wait = "60s",
     folder: Folder = "INBOX",
+    mailbox: Box = "",
 ) -> int:
     """Answer a message and mark it as answered; exit statuses as those of postroom send."""
     words = body_text("text", text, text_file)
@@ -240,16 +266,17 @@ def reply(
 
     async def body(room: Room) -> int:
         through = send_via or f"connection:{via}"
-        async with _box(room, via, folder) as box:
+        box_of = "" if send_via else mailbox
+        async with _box(room, via, folder, mailbox) as box:
             draft = await room.email.reply(
                 through,
                 await box.read_message(id, folder),
                 text=words,
-                from_=from_ or None,
+                from_=from_ or box_of or None,
                 to_all=to_all,
                 quote=not no_quote,
             )
-            status = await sending(room, through, draft, wait=seconds)
+            status = await sending(room, through, draft, wait=seconds, mailbox=box_of)
             if status in (OK, UNFINISHED):
                 await _mark_answered(box, id, folder)
             return status
@@ -278,6 +305,7 @@ def forward(
     send_via: SendVia = "",
     wait: Wait = "60s",
     folder: Folder = "INBOX",
+    mailbox: Box = "",
 ) -> int:
     """Pass a message on, with its attachments; exit statuses as those of postroom send."""
     words = body_text("text", text, text_file) or ""
@@ -285,26 +313,27 @@ def forward(
 
     async def body(room: Room) -> int:
         through = send_via or f"connection:{via}"
-        async with _box(room, via, folder) as box:
+        box_of = "" if send_via else mailbox
+        async with _box(room, via, folder, mailbox) as box:
             message = await box.read_message(id, folder)
         draft = await room.email.forward(
             through,
             message,
             to="; ".join(to),
             text=words,
-            from_=from_ or None,
+            from_=from_ or box_of or None,
             as_attachment=as_attachment,
         )
-        return await sending(room, through, draft, wait=seconds)
+        return await sending(room, through, draft, wait=seconds, mailbox=box_of)
 
     return in_room(body)
 
 
 @app.verb()
-def delete(via: Via, ids: Ids, folder: Folder = "INBOX") -> None:
+def delete(via: Via, ids: Ids, folder: Folder = "INBOX", mailbox: Box = "") -> None:
     """Delete exactly these messages."""
     agreed(f"Delete {_count(ids)} of {folder} from the server?")
-    done = _in_box(via, lambda box: box.delete(ids, folder), folder)
+    done = _in_box(via, lambda box: box.delete(ids, folder), folder, mailbox=mailbox)
     what = (
         "deleted"
         if done.gone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.operations.drafts import Draft
 
-__all__ = ["app", "body_text", "seconds_of", "sending"]
+__all__ = ["Box", "app", "body_text", "seconds_of", "sending"]
 
 app = Verbs()
 
 Many = list[str] | None
+Box = Annotated[
+    str,
+    typer.Option("--mailbox", metavar="ADDRESS", help="Another than its own, on Microsoft 365."),
+]
 
 
 @app.verb()
@@ -46,6 +50,7 @@ def send(
     from_: Annotated[
         str, typer.Option("--from", metavar="ADDRESS", help="Empty: the account's own.")
     ] = "",
+    mailbox: Box = "",
     reply_to: Annotated[str, typer.Option(metavar="ADDRESS", help="Where answers go.")] = "",
     subject: Annotated[str, typer.Option(metavar="TEXT", help="One line.")] = "",
     text: Annotated[str | None, typer.Option(help="Plain text; - reads standard input.")] = None,
@@ -68,9 +73,8 @@ def send(
     """Send a message: 0 sent to all, 1 failed or ambiguous, 3 stored and not finished."""
     from postroom.operations.drafts import draft_of  # not for the help
 
-    given = bool(subject or text_file or html_file or attach)
-    nothing = not given and text is None and html is None  # --text '' is how one says it
-    if nothing and not confirm("The message is empty. Send it?"):
+    nothing = text is None and html is None and not (subject or text_file or html_file or attach)
+    if nothing and not confirm("The message is empty. Send it?"):  # --text '' says so too
         raise WrongUse(
             "The message is empty; nothing was sent.",
             hint="Give --text, --html, a file or an attachment (or --text '' for an empty one).",
@@ -87,14 +91,16 @@ def send(
         attachments=attach or [],
     )
     seconds = 0.0 if forget else seconds_of(wait)
-    return in_room(lambda room: sending(room, via, draft, wait=seconds, key=key, forget=forget))
+    told: dict[str, Any] = {"key": key, "forget": forget, "mailbox": mailbox}
+    return in_room(lambda room: sending(room, via, draft, wait=seconds, **told))
 
 
 async def sending(
-    room: Room, via: str, draft: Draft, *, wait: float, key: str = "", forget: bool = False
-) -> int:
+    room: Room, via: str, draft: Draft, *, wait: float, key: str = "", forget: bool = False,
+    mailbox: str = "",
+) -> int:  # fmt: skip
     """Send a draft, show the item, and give the exit status of ``postroom send``."""
-    stored = await room.email.store(via, draft, idempotency_key=key or None)
+    stored = await room.email.store(via, draft, idempotency_key=key or None, mailbox=mailbox)
     try:
         if forget:
             return await _left(room, stored)

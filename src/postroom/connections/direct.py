@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from postroom.connections.boxed import no_mailboxes
 from postroom.connections.connection import Auth, Connection
 from postroom.connections.effective import Effective, EffectiveSide
 from postroom.credentials.record import Credential, check_complete
@@ -25,10 +26,13 @@ DIRECT_TYPES: Final = ("smtp", "msgraph")
 """The types that can send by themselves; ``msgraph`` can read too."""
 
 
-def effective_of_credential(tx: Tx, credential: Credential, trusted: Trusted) -> Effective:
+def effective_of_credential(
+    tx: Tx, credential: Credential, trusted: Trusted, box: str = ""
+) -> Effective:
     """The sides of an ``smtp`` or ``msgraph`` credential; their lines are the record's own.
 
-    Raises Refused (``not_supported`` for another type, ``incomplete``), InvalidValue.
+    ``box`` is a mailbox that a command names.  Raises Refused (``not_supported`` for another type,
+    ``incomplete``), InvalidValue.
     """
     if credential.type not in DIRECT_TYPES:
         raise Refused(
@@ -40,9 +44,11 @@ def effective_of_credential(tx: Tx, credential: Credential, trusted: Trusted) ->
     check_complete(credential)
     incoming: EffectiveSide | None = None
     if credential.type == Smtp.type_name:
+        if box:
+            raise no_mailboxes(f"Credential {credential.name}")
         outgoing = _smtp(credential, trusted)
     else:
-        incoming, outgoing = _graph(tx, credential, trusted)
+        incoming, outgoing = _graph(tx, credential, trusted, box)
     return Effective(
         name=DIRECT + credential.name, description=credential.description, type=credential.type,
         incoming=incoming, outgoing=outgoing, worker_roles=(), allowed_senders=(), chain=(),
@@ -74,8 +80,10 @@ def _smtp(credential: Credential, trusted: Trusted) -> EffectiveSide:
     )
 
 
-def _graph(tx: Tx, credential: Credential, trusted: Trusted) -> tuple[EffectiveSide, EffectiveSide]:
-    """The application by itself, in the mailbox of its record."""
+def _graph(
+    tx: Tx, credential: Credential, trusted: Trusted, box: str
+) -> tuple[EffectiveSide, EffectiveSide]:
+    """The application by itself, in the mailbox of its record or of a command."""
     # few credentials are of that type, and OAuth is slow to load
     from postroom.connections.granting import Clients
     from postroom.connections.microsoft365 import graph_sides
@@ -83,7 +91,9 @@ def _graph(tx: Tx, credential: Credential, trusted: Trusted) -> tuple[EffectiveS
     auth = Auth(type="oauth_client_credentials", credential=credential.name)
     whole = Connection(name=credential.name, type="microsoft365", auth=auth)
     clients = Clients(tx, trusted)
-    sides = graph_sides(clients, whole, lambda _where, value: value or "", tls=Tls(), proxy=None)
+    sides = graph_sides(
+        clients, whole, lambda _where, value: value or "", tls=Tls(), proxy=None, box=box
+    )
     if not sides[0].user:
         raise InvalidValue(
             f"credential {credential.name}: mailbox",

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from postroom.connections.connection import Connection
 from postroom.connections.effective import EffectiveSide
-from postroom.connections.granting import Asked, Clients, expanded, grant_of
+from postroom.connections.granting import Asked, Client, Clients, expanded, grant_of
 from postroom.credentials.types.addresses import origin
 from postroom.credentials.types.msgraph import GRAPH
 from postroom.errors import InvalidValue
@@ -28,11 +28,12 @@ def graph_sides(
     *,
     tls: Tls,
     proxy: tuple[str, int] | None,
+    box: str = "",
 ) -> tuple[EffectiveSide, EffectiveSide]:
     """The incoming and the outgoing side.  ``text`` expands macros, told the place of a value.
 
-    The mailbox is the connection's, else the credential's, else that of whoever signs in.  Raises
-    InvalidValue with the field in the sentence.
+    The mailbox is that of a command (``box``), else the connection's, else the credential's, else
+    that of whoever signs in.  Raises InvalidValue with the field in the sentence.
     """
     where = f"connection {whole.name}"
     if whole.auth is None:
@@ -46,6 +47,12 @@ def graph_sides(
     client = clients.of(asked)
     url = text(f"{where}.graph_url", whole.graph_url) or client.graph_url or GRAPH
     mailbox = asked.user or client.mailbox
+    if box:
+        # who signs in stays who it is; an application needs to have been let into that mailbox
+        asked = dataclasses.replace(asked, account=asked.account or mailbox)
+        if auth.type == "oauth_client_credentials":
+            _check_named(where, box, mailbox, client)
+        mailbox = box
     asked = dataclasses.replace(asked, user=mailbox, graph_url=url)
     grant = grant_of(clients, asked)
     host, port, path = _place(where, url)
@@ -55,6 +62,16 @@ def graph_sides(
         trust=whole.trust or "", proxy=proxy, read_only=bool(whole.read_only),
     )  # fmt: skip
     return incoming, dataclasses.replace(incoming, place="outgoing", read_only=False)
+
+
+def _check_named(where: str, box: str, own: str, client: Client) -> None:
+    """Without a list, an application is for its own mailbox: its grant may be the whole tenant's."""
+    if not client.mailboxes and box.casefold() not in (own.casefold(), client.mailbox.casefold()):
+        raise InvalidValue(
+            f"{where}.mailbox",
+            f"{box} is another than {own or 'its own'}, and credential {client.name} lists no mailboxes; "
+            "put it, or *@domain, into the credential's mailboxes",
+        )
 
 
 def _place(where: str, url: str) -> tuple[str, int, str]:

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from postroom.clock import timestamp
-from postroom.connections import events, store
+from postroom.connections import boxed, events, store
 from postroom.connections.alerts import alerts_of, note_alerts
 from postroom.connections.direct import DIRECT
 from postroom.connections.effective import EffectiveSide
@@ -239,7 +239,7 @@ class Opener:
 
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
-        bare = name.removeprefix("connection:")
+        bare = boxed.bare(name).removeprefix("connection:")
         wire = error if isinstance(error, WireError) else None
         told = f"{error.sentence} They said: {wire.said}" if wire and wire.said else error.sentence
 
@@ -295,7 +295,7 @@ class Opener:
 
     def _prepare(self, tx: Tx, name: str, place: Place) -> Prepared:
         noun, side = self._side(tx, name, place)
-        bare = name.rpartition(":")[2]
+        bare = boxed.bare(name).rpartition(":")[2]
         purpose = f"open the {place} side of {noun} {bare}"
         opened: list[Opened] = []
 

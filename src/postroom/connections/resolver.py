@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from postroom.connections import store
+from postroom.connections.boxed import no_mailboxes, parted
 from postroom.connections.connection import Auth, Connection, Side
 from postroom.connections.defaults import port_and_security, wires_of
 from postroom.connections.direct import DIRECT, effective_of_credential
@@ -63,20 +64,24 @@ class Resolver:
     def effective(self, name: str) -> Effective:
         """The connection of that name (``acme`` or ``connection:acme``) as it works.
 
-        ``credential:mailer`` is one that is used directly.  Raises NotThere; InvalidValue or
-        WrongUse with the connection and field in the sentence.
+        ``credential:mailer`` is one that is used directly, ``acme/box@x.example`` one with the
+        mailbox that a command names.  Raises NotThere, Refused; InvalidValue or WrongUse with the
+        connection and field in the sentence.
         """
+        name, box = parted(name)
         if name.startswith(DIRECT):
             record = credential_of(find(self._tx, name.removeprefix(DIRECT)), None)
-            return effective_of_credential(self._tx, record, self._trusted)
-        return self.of(store.get(self._tx, name.removeprefix("connection:")))
+            return effective_of_credential(self._tx, record, self._trusted, box)
+        return self.of(store.get(self._tx, name.removeprefix("connection:")), box)
 
-    def of(self, connection: Connection) -> Effective:
+    def of(self, connection: Connection, box: str = "") -> Effective:
         """The same for a connection that is not saved yet."""
         merged = merge(connection, lambda name: store.get(self._tx, name))
         whole = merged.connection
         if whole.type == "microsoft365":
-            return _effective(merged, *self._on_graph(whole))
+            return _effective(merged, *self._on_graph(whole, box))
+        if box:
+            raise no_mailboxes(f"Connection {whole.name}")
         wires = frozenset(
             side.protocol
             for side in (whole.incoming, whole.outgoing)
@@ -145,14 +150,14 @@ class Resolver:
 
     # ------------------------------------------------------------------ one side
 
-    def _on_graph(self, whole: Connection) -> tuple[EffectiveSide, EffectiveSide]:
+    def _on_graph(self, whole: Connection, box: str) -> tuple[EffectiveSide, EffectiveSide]:
         # few connections are of that type, and OAuth is slow to load
         from postroom.connections.microsoft365 import graph_sides
 
         where, side = f"connection {whole.name}", whole.sides()["incoming"]
         return graph_sides(
             self._clients, whole, self._text,
-            tls=self._tls(where, side), proxy=self._proxy(where, side),
+            tls=self._tls(where, side), proxy=self._proxy(where, side), box=box,
         )  # fmt: skip
 
     def _side(

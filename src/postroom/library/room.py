@@ -113,9 +113,9 @@ class AsyncRoom:
         """The service, connection or smtp credential to send with."""
         return AsyncService(self._room, name)
 
-    def connection(self, name: str) -> AsyncConnection:
-        """A connection, to read its folders or test it."""
-        return AsyncConnection(self._room, name)
+    def connection(self, name: str, *, mailbox: str = "") -> AsyncConnection:
+        """A connection, to read its folders or test it; ``mailbox``: another than its own (Graph)."""
+        return AsyncConnection(self._room, name, mailbox)
 
 
 class AsyncService:
@@ -196,18 +196,19 @@ class AsyncService:
 class AsyncConnection:
     """A connection: its folders, and the test that walks it step by step."""
 
-    def __init__(self, room: Room, name: str) -> None:
+    def __init__(self, room: Room, name: str, mailbox: str = "") -> None:
         self._room = room
         self._name = name
+        self._mailbox = mailbox
 
     async def folders(self) -> list[str]:
         """The names of its folders."""
-        async with await self._room.email.mailbox(self._name) as box:
+        async with await self._room.email.mailbox(self._name, self._mailbox) as box:
             return [folder.name for folder in await box.folders()]
 
     def folder(self, name: str = "INBOX") -> AsyncFolder:
         """One folder, by name or by special use (``\\Archive``)."""
-        return AsyncFolder(self._room, self._name, name)
+        return AsyncFolder(self._room, self._name, name, self._mailbox)
 
     async def test(self) -> Report:
         """Walk both sides step by step, from resolving the name to signing in."""
@@ -226,13 +227,14 @@ class FolderMessage(Message):
 class AsyncFolder:
     """A folder.  Each call opens the connection anew and closes it; reading leaves messages unseen."""
 
-    def __init__(self, room: Room, connection: str, folder: str) -> None:
+    def __init__(self, room: Room, connection: str, folder: str, mailbox: str = "") -> None:
         self._room = room
         self._connection = connection
         self._folder = folder
+        self._mailbox = mailbox
 
     async def _box(self) -> Mailbox:
-        return await self._room.email.mailbox(self._connection)
+        return await self._room.email.mailbox(self._connection, self._mailbox)
 
     async def search(self, text: str = "all", *, limit: int = 0) -> AsyncIterator[FolderMessage]:
         """The messages that meet a search, newest first, each read when it is asked for."""

@@ -12,6 +12,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from postroom.clock import monotonic, timestamp
+from postroom.connections.boxed import in_mailbox
 from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.mail import AddressInput, Draft, Message
@@ -44,15 +45,17 @@ class Email:
     # ------------------------------------------------------------------ send
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float = 60.0, idempotency_key: str | None = None
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float = 60.0, idempotency_key: str | None = None,
+        mailbox: str = "",
+    ) -> Item:  # fmt: skip
         """Store a message and send it; gives the item as it is after at most ``wait`` seconds.
 
         The caller's own process sends it through the same queue and throttle as everybody's.
         An item that is not finished by then stays in the outbox and is sent by a worker.
         """
         return await self.follow(
-            await self.store(via, draft, idempotency_key=idempotency_key), wait=wait
+            await self.store(via, draft, idempotency_key=idempotency_key, mailbox=mailbox),
+            wait=wait,
         )
 
     async def follow(self, item: str, *, wait: float = 60.0) -> Item:
@@ -74,9 +77,15 @@ class Email:
                     await self.dispatch([found.service], item=item, within=deadline - monotonic())
             await asyncio.sleep(min(POLL_SECONDS, max(0.0, deadline - monotonic())))
 
-    async def store(self, via: str, draft: Draft, *, idempotency_key: str | None = None) -> str:
-        """Store a message durably in the outbox and return at once; gives the item's id."""
-        route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, via))
+    async def store(
+        self, via: str, draft: Draft, *, idempotency_key: str | None = None, mailbox: str = ""
+    ) -> str:
+        """Store a message durably in the outbox and return at once; gives the item's id.
+
+        ``mailbox``: from another than the own one of a connection or credential (Microsoft 365).
+        """
+        name = in_mailbox(via, mailbox)
+        route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, name))
         # before the transaction, and off the event loop where it takes its time: large attachments
         write = functools.partial(write_out, route, draft, repeatable=idempotency_key is not None)
         parcel, digest = write() if is_small(draft) else await asyncio.to_thread(write)
@@ -228,11 +237,14 @@ class Email:
 
     # ------------------------------------------------------------------ read
 
-    async def mailbox(self, connection: str) -> Mailbox:
-        """Open the incoming side of a connection: ``async with await email.mailbox("acme") as box``."""
+    async def mailbox(self, connection: str, mailbox: str = "") -> Mailbox:
+        """Open the incoming side of a connection: ``async with await email.mailbox("acme") as box``.
+
+        ``mailbox`` is another than its own, on Microsoft 365.
+        """
         from postroom.operations.mailboxes import open_mailbox
 
-        return await open_mailbox(self._desk, connection)
+        return await open_mailbox(self._desk, connection, mailbox)
 
 
 def _seen(tx: Tx, item: str) -> tuple[Item, bool]:

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from postroom.connections import store as connections
+from postroom.connections.boxed import in_mailbox, parted
 from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.open import no_side
 from postroom.credentials.record import check_complete
 from postroom.db import Tx
-from postroom.errors import InvalidValue, NotThere
+from postroom.errors import InvalidValue, NotThere, Refused
 from postroom.mail import Draft, compose, new_message_id, parse_address
 from postroom.operations.desk import Desk
 from postroom.operations.fits import check_outgoing
@@ -60,8 +61,9 @@ class Route:
 def route_of(desk: Desk, tx: Tx, name: str) -> Route:
     """The service, connection or credential of that name, ready to write messages for.
 
-    ``service:``, ``connection:`` or ``credential:`` in front decides where a name is not unique.
-    Raises NotThere, InvalidValue, Refused(``incomplete``).
+    ``service:``, ``connection:`` or ``credential:`` in front decides where a name is not unique; the
+    mailbox that a command names stands behind it (connections/boxed).  Raises NotThere, InvalidValue,
+    Refused(``incomplete``, ``not_supported``).
     """
     service, row_name = _via(desk, tx, name)
     own, allowed, signs_in = _account(desk, tx, service)
@@ -108,6 +110,7 @@ def is_small(draft: Draft) -> bool:
 
 
 def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
+    name, box = parted(name)
     noun, _, bare = name.rpartition(":")
     found = [each for each in _candidates(desk, tx, bare) if not noun or each[0] == noun]
     if len(found) > 1:
@@ -121,8 +124,15 @@ def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
         )
     kind, real, service = found[0]
     if service is not None:
+        if box:
+            raise Refused(
+                f"Service {real} sends from the mailbox of its connection alone.",
+                code="not_supported",
+                hint=f"Send by the connection: --via {service.connection} --mailbox {box}",
+            )
         return service, real
-    return services.implicit(f"{kind}:{real}"), f"{kind}:{real}"
+    row_name = in_mailbox(f"{kind}:{real}", box)
+    return services.implicit(row_name), row_name
 
 
 def _check_able(desk: Desk, tx: Tx, noun: str, name: str) -> None:
@@ -151,8 +161,11 @@ def _candidates(desk: Desk, tx: Tx, name: str) -> list[tuple[str, str, Service |
 def _account(desk: Desk, tx: Tx, service: Service) -> tuple[str, tuple[str, ...], bool]:
     """The account's own address, who else it may send as, and whether it signs in."""
     if service.connection.startswith("credential:"):
-        fields = _usable(desk, tx, service.connection.partition(":")[2])
-        own = fields.get("email_address") or fields.get("mailbox")
+        name, box = parted(service.connection.partition(":")[2])
+        if box:
+            desk.resolver(tx).effective(service.connection)  # is it for that mailbox?
+        fields = _usable(desk, tx, name)
+        own = box or fields.get("email_address") or fields.get("mailbox")
         allowed = service.allowed_senders or fields.get("allowed_senders") or ()
         signs_in = bool(fields.get("user_name") or fields.get("client_id"))
         return str(own or _address_in(fields.get("user_name"))), tuple(allowed), signs_in

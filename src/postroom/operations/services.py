@@ -110,7 +110,7 @@ class Services:
         if ":" not in name:
             over = (await self._desk.db.read(lambda tx: store.get(tx, name))).connection
         noun, _, bare = over.rpartition(":")
-        return f"postroom {noun or 'connection'} test {bare}"
+        return f"postroom {noun or 'connection'} test {bare.partition('/')[0]}"
 
     async def list(self) -> builtins.list[dict[str, Any]]:
         """Every service and what it is doing: ``waiting`` messages, ``held`` by an operator or not,

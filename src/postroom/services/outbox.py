@@ -229,10 +229,15 @@ def waiting_count(tx: Tx, service: str) -> int:
 
 
 def waiting(tx: Tx, service: str | None) -> dict[str, int]:
-    """How many messages of a service (None: of all) are stored and not finished, by state."""
+    """How many messages of a service (None: of all) are stored and not finished, by state.
+
+    Those of a connection count with whichever mailbox a command named.
+    """
     rows = tx.all(
         "SELECT state, count(*) AS n FROM outbox WHERE finished_at IS NULL "
-        "AND (:service IS NULL OR service = :service COLLATE NOCASE) GROUP BY state ORDER BY state",
+        "AND (:service IS NULL OR service = :service COLLATE NOCASE "
+        "OR substr(service, 1, length(:service) + 1) = :service || '/' COLLATE NOCASE) "
+        "GROUP BY state ORDER BY state",
         service=service,
     )
     return {row["state"]: row["n"] for row in rows}

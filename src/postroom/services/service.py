@@ -102,10 +102,11 @@ _ROWS: Final = Named("service", Service)
 def implicit(name: str) -> Service:
     """The service of a connection or smtp credential that is used without one.
 
-    ``name`` is what its outbox rows carry: ``connection:NAME`` or ``credential:NAME``.
+    ``name`` is what its outbox rows carry: ``connection:NAME`` or ``credential:NAME``, each with
+    ``/MAILBOX`` where a command named one.
     """
     noun, _, bare = name.partition(":")
-    return Service(name=bare, connection=bare if noun == "connection" else name)
+    return Service(name=bare.partition("/")[0], connection=bare if noun == "connection" else name)
 
 
 def add(tx: Tx, service: Service) -> None:
