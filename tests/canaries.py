@@ -41,6 +41,7 @@ PLACES: Final = ("output", "log", "error", "process", "file")
 LEAST: Final = 16
 """Bytes of a canary: what is shorter may stand somewhere by chance."""
 
+_HALVED: Final = 24  # bytes of one that is known by its beginning or end; of others they are words
 _VARIED: Final = 8  # different bytes in it, at least
 _MUCH: Final = 30_000_000  # bytes times needles: what takes longer than to start grep
 _BODY: Final = re.compile(rb"[a-z_]+=[^&]*&")  # a form: what is secret in it is wrapped by itself
@@ -79,14 +80,14 @@ class Watch:
         canaries = self.canaries()
         if not canaries:
             return []
-        needles = {needle for each in canaries for needle in forms(each).values()}
+        needles = {needle for each in canaries for needle in _dresses(each).values()}
         found = Sweep()
         suspects = self._suspects(needles, bared)
         files = [] if folder is None or "file" in bared else _holding(needles, _files(folder))
         if not suspects and not files:
             return []
         for number, canary in enumerate(canaries):
-            found.plant(f"secret {number} ({len(canary)} bytes)", canary)
+            found.plant(f"secret {number} ({len(canary)} bytes)", canary, _dresses(canary))
         for place, text in suspects:
             data = text.encode("utf-8", "surrogateescape")
             found.look(f"{place}: {_masked(data, needles)[:300]!r}", data)
@@ -104,6 +105,13 @@ class Watch:
             if any(needle in whole for needle in needles):
                 found += [(place, text) for text in dict.fromkeys(texts)]
         return found
+
+
+def _dresses(secret: bytes) -> dict[str, bytes]:
+    found = forms(secret)
+    if len(secret) < _HALVED:
+        del found["beginning"], found["end"]
+    return found
 
 
 def _tells(secret: bytes) -> bool:

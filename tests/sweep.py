@@ -116,10 +116,10 @@ class Sweep:
         self._seen: dict[object, tuple[object, int]] = {}
         self._parents: dict[int, int] = {}
 
-    def plant(self, name: str, secret: str | bytes) -> str:
-        """Look for this secret too; gives it back as text."""
+    def plant(self, name: str, secret: str | bytes, dresses: dict[str, bytes] | None = None) -> str:
+        """Look for this secret too, in these dresses or in all; gives it back as text."""
         value = secret.encode() if isinstance(secret, str) else secret
-        found = forms(value)
+        found = forms(value) if dresses is None else dresses
         for form, needle in found.items():
             assert len(needle) >= 8, (name, form)
             if needle not in self._known:
