@@ -10,7 +10,7 @@ from postroom.app import Room
 from tests.ground import AuthorizationServer, Client, Ground, User
 from tests.ground.oauth import OUTLOOK
 
-__all__ = ["CA", "approving", "browsing", "connect", "expire", "register"]
+__all__ = ["CA", "approving", "asking", "browsing", "connect", "expire", "register"]
 
 CA = "ground-ca"
 
@@ -59,6 +59,14 @@ async def expire(room: Room) -> None:
     await room.desk.db.write(
         lambda tx: tx.execute("UPDATE access_tokens SET obtained_at = 1, expires_at = 2")
     )
+
+
+async def asking(room: Room, task: asyncio.Task[Any]) -> None:
+    """Wait until this task has claimed a sign-in, and asks for its token."""
+    owner = "SELECT owner FROM sign_ins WHERE owner IS NOT NULL"
+    while await room.desk.db.read(lambda tx: tx.value(owner)) is None:
+        assert not task.done(), task
+        await asyncio.sleep(0.02)
 
 
 def approving(server: AuthorizationServer, user: str) -> Any:

@@ -21,8 +21,7 @@ from postroom.errors import PostroomError, ProtocolError
 from tests.child import Child
 from tests.ground import Client, Ground, User
 from tests.ground.oauth import OUTLOOK, TENANT
-from tests.journeys.incoming import soon
-from tests.journeys.oauth import CA, approving, browsing, connect, expire, register
+from tests.journeys.oauth import CA, approving, asking, browsing, connect, expire, register
 
 __all__: list[str] = []
 
@@ -362,7 +361,7 @@ async def test_signing_in_during_a_refresh_gives_the_new_token_to_whoever_waits(
     ground.oauth.change(client, access_ttl=600)
     ground.oauth.fault("token:refresh_token", client=client, delay=4)
     waiting = asyncio.create_task(room.desk.opener.prepare("acme", "incoming"))
-    await soon(lambda: "token:refresh_token" in ground.oauth.counts(client))
+    await asking(room, waiting)
     await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
     assert not waiting.done(), "the refresh ended before the sign-in: nothing was shown"
     prepared = await waiting
@@ -381,7 +380,7 @@ async def test_signing_out_waits_for_a_refresh_and_revokes_what_came_of_it(
     await expire(room)
     ground.oauth.fault("token:refresh_token", client=client, delay=1)
     waiting = asyncio.create_task(room.desk.opener.prepare("acme", "incoming"))
-    await soon(lambda: "token:refresh_token" in ground.oauth.counts(client))
+    await asking(room, waiting)
     assert await room.signins.sign_out("acme")
     await waiting
     kinds = [one["kind"] for one in ground.oauth.seen(client)]

@@ -15,7 +15,7 @@ from postroom.app import Room
 from postroom.clock import timestamp
 from postroom.errors import PostroomError, RoomError, SignInError
 from tests.ground import Client, Ground, User
-from tests.journeys.oauth import approving, connect, expire, register
+from tests.journeys.oauth import approving, asking, connect, expire, register
 
 
 async def signed_in(room: Room, ground: Ground, user: User, **settings: Any) -> Client:
@@ -36,14 +36,6 @@ def busy(room: Room) -> Iterator[None]:
         yield
     finally:
         other.close()
-
-
-async def asking(room: Room, task: asyncio.Task[Any]) -> None:
-    """Wait until a token is being asked for."""
-    owner = "SELECT owner FROM sign_ins WHERE owner IS NOT NULL"
-    while await room.desk.db.read(lambda tx: tx.value(owner)) is None:
-        assert not task.done(), task
-        await asyncio.sleep(0.02)
 
 
 async def unwritten(room: Room, ground: Ground, client: Client, **fault: Any) -> None:
