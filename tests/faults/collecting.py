@@ -75,6 +75,7 @@ ARRIVING: Final = (
     "postroom.sources.arriving:Arriving._take before",
     "postroom.sources.ledger:record before 2",
     "postroom.sources.ledger:record after 2",
+    "postroom.sources.ledger:record before 3",
     "postroom.sources.arriving:Arriving._take after",
     "postroom.sources.reading:open_message after 8",
     "postroom.sinks.files:Batch.commit before",

@@ -118,6 +118,12 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "is not in the sink",
         "the cursor moves before what was listed is recorded",
     ),
+    "cursor before store, with contents": Mutant(
+        mailmutants.cursor_before_store,
+        "tests.faults.collecting:killed_while_arriving",
+        "is not in the sink",
+        "the cursor moves before what came with its listing is recorded",
+    ),
     "skip fsync": Mutant(
         mailmutants.skip_fsync,
         "tests.faults.collecting:durable_before_recorded",

@@ -344,7 +344,7 @@ def _bound(room: Room) -> Callable[[Any], set[str]]:
     def body(tx: Any) -> set[str]:
         from postroom.connections.signins import sign_ins
 
-        uses = sign_ins(tx, room.desk.resolver(tx))
+        uses = sign_ins(room.desk.resolver(tx).all_sides())
         return {line for use in uses.values() for line in use.lines}
 
     return body

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from postroom.connections import store
@@ -23,7 +24,7 @@ from postroom.net.tls import Tls
 if TYPE_CHECKING:
     from postroom.connections.granting import Clients
 
-__all__ = ["Destinations", "Resolver"]
+__all__ = ["Destinations", "Resolver", "destinations_of"]
 
 Expand = Callable[[str, str], str]
 """Expands the macros of one value; the second text is its field, for the sentence of an error.
@@ -121,17 +122,15 @@ class Resolver:
                 found.problems[connection.name] = error
         return found
 
-    def all_destinations(self) -> dict[str, set[str]]:
-        """The lines of every credential that a connection names, by its name in lower case.
+    def all_sides(self) -> dict[str, tuple[EffectiveSide, ...]]:
+        """The sides of every connection, by its name; none of those that cannot be resolved.
 
-        Taken before and after a change, it says whose lists the change moved.  Connections that
-        cannot be resolved contribute nothing.
+        Taken before and after a change, they say what secrets the change moved.
         """
-        found: dict[str, set[str]] = {}
+        found = {}
         for connection in store.load_all(self._tx):
-            for side in self.sides_of(connection):
-                for key, lines in side.presents.items():
-                    found.setdefault(key, set()).update(lines)
+            with contextlib.suppress(PostroomError):
+                found[connection.name] = self.of(connection).sides
         return found
 
     def problems(self) -> dict[str, PostroomError]:
@@ -143,13 +142,6 @@ class Resolver:
             except PostroomError as error:
                 found[connection.name] = error
         return found
-
-    def sides_of(self, connection: Connection) -> tuple[EffectiveSide, ...]:
-        """The sides of a connection; none when it cannot be resolved right now."""
-        try:
-            return self.of(connection).sides
-        except PostroomError:
-            return ()
 
     # ------------------------------------------------------------------ one side
 
@@ -223,6 +215,16 @@ class Resolver:
         if not value or "${" not in value:
             return value or ""
         return self._expand(value, where)
+
+
+def destinations_of(sides: Mapping[str, Iterable[EffectiveSide]]) -> dict[str, set[str]]:
+    """The lines of every credential that these sides name, by its name in lower case (pure)."""
+    found: dict[str, set[str]] = {}
+    for each in sides.values():
+        for side in each:
+            for key, lines in side.presents.items():
+                found.setdefault(key, set()).update(lines)
+    return found
 
 
 def _grant(

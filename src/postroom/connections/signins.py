@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 
-from postroom.connections import store
-from postroom.connections.resolver import Resolver
+from postroom.connections.effective import EffectiveSide
 from postroom.credentials.tokens import Grant
-from postroom.db import Tx
 
 __all__ = ["SignInUse", "sign_ins"]
 
@@ -29,17 +28,14 @@ class SignInUse:
         return dataclasses.replace(self, grant=grant, scopes=scopes)
 
 
-def sign_ins(tx: Tx, resolver: Resolver) -> dict[str, SignInUse]:
-    """Every sign-in that connections ask for, by the id that grants share.
-
-    Connections that cannot be resolved contribute nothing.
-    """
+def sign_ins(sides: Mapping[str, Iterable[EffectiveSide]]) -> dict[str, SignInUse]:
+    """Every sign-in that the sides of connections ask for, by the id that grants share (pure)."""
     found: dict[str, SignInUse] = {}
-    for connection in store.load_all(tx):
-        for side in resolver.sides_of(connection):
+    for connection, each in sides.items():
+        for side in each:
             if side.grant is not None:
                 use = found.setdefault(side.grant.sign_in, SignInUse(side.grant))
                 use.lines |= side.token_lines
                 use.scopes.update(dict.fromkeys(side.grant.scopes))
-                use.connections.setdefault(connection.name, []).append(side.place)
+                use.connections.setdefault(connection, []).append(side.place)
     return found

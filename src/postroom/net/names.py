@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -38,6 +39,13 @@ def canonical_host(text: str, *, field: str = "host") -> str:
     accept (``127.1``, ``0x7f000001``, ``2130706433``, ``0177.0.0.1``): what is checked must be what
     is dialled.  The ASCII form may hold underscores, which names inside container networks have.
     """
+    try:
+        return _known_host(text)
+    except InvalidValue:
+        return _host(text, field)  # which names the field
+
+
+def _host(text: str, field: str) -> str:
     if not text or text != text.strip():
         raise InvalidValue(field, "give a host name or an address, without spaces around it.")
     if ":" in text:
@@ -53,6 +61,11 @@ def canonical_host(text: str, *, field: str = "host") -> str:
     return name
 
 
+@functools.lru_cache(4096)  # whatever moves a destination reads the host of every connection
+def _known_host(text: str) -> str:
+    return _host(text, "host")
+
+
 def address_of(host: str) -> Address | None:
     """The address a canonical host is, or None when it is a name."""
     try:
@@ -61,6 +74,7 @@ def address_of(host: str) -> Address | None:
         return None
 
 
+@functools.lru_cache(4096)
 def is_loopback(host: str) -> bool:
     """Whether a canonical host is this machine itself: what is sent there passes no network."""
     address = address_of(host)

@@ -250,7 +250,7 @@ class ClientSecrets:
         _there(record, label)
         found = [
             use
-            for use in sign_ins(tx, self._desk.resolver(tx)).values()
+            for use in sign_ins(self._desk.resolver(tx).all_sides()).values()
             if use.grant.credential.casefold() == record.name.casefold()
         ]
         for use in found:

@@ -142,7 +142,7 @@ class Converting:
         return _Plan(
             connection.name, before, after,
             tuple(side for side in now.sides if side.place in places),
-            sign_ins(tx, self._desk.resolver(tx)),
+            sign_ins(self._desk.resolver(tx).all_sides()),
             tuple(dict.fromkeys(side.auth.credential for side in passwords)),
         )  # fmt: skip
 

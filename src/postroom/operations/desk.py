@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
 from postroom.connections.open import Opener, no_side
-from postroom.connections.resolver import Resolver
+from postroom.connections.resolver import Resolver, destinations_of
 from postroom.connections.scope import expander, templates
 from postroom.connections.signins import sign_ins
 from postroom.credentials.store import CredentialStore, Rebind
@@ -174,7 +174,7 @@ class Desk:
         """As :meth:`change`; gives besides which secrets it moved."""
 
         def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
-            before = used_in(tx, self.resolver(tx))
+            before = used_in(self.resolver(tx))
             result = body(tx)
             return result, self.rebind(tx, before, rebind=rebind)
 
@@ -189,8 +189,8 @@ class Desk:
         request.  Gives those that were used before and go elsewhere now.
         """
         moved = []
-        resolver = self.resolver(tx)
-        after = resolver.all_destinations()
+        sides = self.resolver(tx).all_sides()
+        after = destinations_of(sides)
         for key in sorted(before.credentials.keys() | after.keys()):
             old, new = before.credentials.get(key, set()), after.get(key, set())
             if new != old and self.credentials.exists(tx, key):
@@ -199,7 +199,7 @@ class Desk:
                 if old and new:
                     name = self.credentials.get(tx, key).name
                     moved.append(Moved(name, tuple(sorted(new - old)), tuple(sorted(old - new))))
-        for key, use in sign_ins(tx, resolver).items():
+        for key, use in sign_ins(sides).items():
             old, kept = before.sign_ins.get(key, set()), self.tokens.kept
             if added := kept.rebind(tx, use.grant, old, use.lines, actor=self.actor, rebind=rebind):
                 moved.append(Moved(use.grant.label, added, ()))

@@ -45,7 +45,7 @@ def ending(tx: Tx, desk: Desk, within: float) -> list[dict[str, Any]]:
         for due in record.due:
             if due.days <= days:
                 found.append(_of_record(tx, record, due))
-    uses = sign_ins(tx, desk.resolver(tx))
+    uses = sign_ins(desk.resolver(tx).all_sides())
     for row in rows.find_all(tx):
         item = _of_sign_in(tx, row, uses.get(row["id"]), days)
         if item is not None:

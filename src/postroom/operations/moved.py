@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from postroom.connections.resolver import Resolver
+from postroom.connections.resolver import Resolver, destinations_of
 from postroom.connections.signins import sign_ins
-from postroom.db import Tx
 
 __all__ = ["Moved", "Used", "used_in"]
 
@@ -26,11 +25,12 @@ class Used(NamedTuple):
     sign_ins: dict[str, set[str]]
 
 
-def used_in(tx: Tx, resolver: Resolver) -> Used:
+def used_in(resolver: Resolver) -> Used:
     """Where everything goes as this transaction sees it.
 
     What cannot be resolved here, such as a host in an environment that this process does not have,
     goes nowhere.  So what was is only ever held against what is, both as one process sees them.
     """
-    tokens = {key: use.lines for key, use in sign_ins(tx, resolver).items()}
-    return Used(resolver.all_destinations(), tokens)
+    sides = resolver.all_sides()
+    tokens = {key: use.lines for key, use in sign_ins(sides).items()}
+    return Used(destinations_of(sides), tokens)

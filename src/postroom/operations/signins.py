@@ -81,7 +81,7 @@ class SignIns:
         """Every sign-in: for whom, who it was, its state, when a token came last, and whom it serves."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            uses = sign_ins(tx, self._desk.resolver(tx))
+            uses = sign_ins(self._desk.resolver(tx).all_sides())
             return [_shown(row, uses.get(row["id"])) for row in rows.find_all(tx)]
 
         return await self._desk.db.read(body)
@@ -106,7 +106,7 @@ class SignIns:
     def _idle(self, tx: Tx) -> builtins.list[tuple[SignInUse, int]]:
         """The sign-ins that are due, each with the version of its access token (0: it has none)."""
         found = []
-        for key, use in sign_ins(tx, self._desk.resolver(tx)).items():
+        for key, use in sign_ins(self._desk.resolver(tx).all_sides()).items():
             row = rows.find(tx, key)
             if row is None or row["state"] != rows.SIGNED_IN or row["due_at"] > timestamp():
                 continue
@@ -119,7 +119,7 @@ class SignIns:
         """Destroy the sign-ins of an account that serve nothing; whether there was one."""
         if store.exists(tx, account):
             return False
-        used, kept = sign_ins(tx, self._desk.resolver(tx)), self._desk.tokens.kept
+        used, kept = sign_ins(self._desk.resolver(tx).all_sides()), self._desk.tokens.kept
         left = [
             row
             for row in rows.find_all(tx)
@@ -147,7 +147,7 @@ class SignIns:
                 code="not_supported",
                 hint=f"See how it signs in: postroom connection show {connection}",
             )
-        found = sign_ins(tx, self._desk.resolver(tx))
+        found = sign_ins(self._desk.resolver(tx).all_sides())
         return [found[key].asked_by(grant) for key, grant in grants.items()]
 
     def _proving(self, use: SignInUse) -> Prove:
@@ -180,7 +180,7 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
         name = store.spelled(tx, connection)
         return [
             use
-            for key, use in sign_ins(tx, desk.resolver(tx)).items()
+            for key, use in sign_ins(desk.resolver(tx).all_sides()).items()
             if use.grant.personal
             and [*use.connections] == [name]
             and (row := rows.find(tx, key)) is not None
@@ -197,7 +197,7 @@ def forget_sign_ins(desk: Desk, tx: Tx, wanted: Callable[[SignInUse], bool]) -> 
     The authorization server is not told; whoever can wait for it signs out before.
     """
     kept = desk.tokens.kept
-    for key, use in sign_ins(tx, desk.resolver(tx)).items():
+    for key, use in sign_ins(desk.resolver(tx).all_sides()).items():
         if wanted(use) and rows.find(tx, key) is not None:
             rows.destroy(tx, kept.keyring, key)
             kept.record(tx, desk.actor, "sign out", use.grant, revoked=False)

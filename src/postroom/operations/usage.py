@@ -153,7 +153,7 @@ def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
 def _fitting(tx: Tx) -> Iterator[tuple[str, Use]]:
     """The connections that name no client, and find its record by authority and client id."""
     resolver = Resolver(tx, expand=expander(tx), trusted=trusted_in(tx))
-    for use in sign_ins(tx, resolver).values():
+    for use in sign_ins(resolver.all_sides()).values():
         for connection, places in use.connections.items():
             for place in places:
                 if use.grant.credential and _names_no_client(tx, connection, place):

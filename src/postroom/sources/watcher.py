@@ -22,7 +22,7 @@ from postroom.sources.naming import Naming
 from postroom.sources.source import Backoff, Source
 from postroom.sources.standing import Kept
 
-__all__ = ["Watcher", "give_up", "wait_after"]
+__all__ = ["OpenStore", "Watcher", "give_up", "wait_after"]
 
 OnLost = Callable[[str, WireError], Awaitable[None]]
 """Hears of what went wrong on a connection after it was opened."""

@@ -15,7 +15,7 @@ from postroom.connections import store
 from postroom.connections.connection import Connection
 from postroom.connections.effective import Effective
 from postroom.connections.open import Opener
-from postroom.connections.resolver import Resolver
+from postroom.connections.resolver import Resolver, destinations_of
 from postroom.connections.scope import expander
 from postroom.credentials.store import CredentialStore
 from postroom.credentials.tokens import Keeper, Kept
@@ -53,7 +53,7 @@ class SmallRoom:
             save = store.replace if store.exists(tx, name) else store.create
             save(tx, record)
             if bind:
-                for key, lines in self.resolver(tx).all_destinations().items():
+                for key, lines in destinations_of(self.resolver(tx).all_sides()).items():
                     self.credentials.bind(tx, key, lines, actor=ACTOR, rebind=True)
 
         await self.db.write(write)

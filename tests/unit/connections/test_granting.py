@@ -79,7 +79,7 @@ async def test_the_records_are_read_once_for_all_connections_that_name_none(
         return find_all(tx, hints=hints)
 
     monkeypatch.setattr("postroom.connections.granting.find_all", counted)
-    found = await room.db.read(lambda tx: sign_ins(tx, room.resolver(tx)))
+    found = await room.db.read(lambda tx: sign_ins(room.resolver(tx).all_sides()))
     assert [len(use.connections) for use in found.values()] == [5]
     assert looks == [False], "once, and without what secrets are shown by"
 
@@ -124,7 +124,7 @@ async def test_both_directions_and_every_connection_share_one_sign_in(room: Smal
     incoming, outgoing = await _grant(room), await _grant(room, place="outgoing")
     assert incoming.sign_in == outgoing.sign_in == (await _grant(room, "other")).sign_in
     assert "https://outlook.office.com/SMTP.Send" in incoming.scopes
-    uses = await room.db.read(lambda tx: sign_ins(tx, room.resolver(tx)))
+    uses = await room.db.read(lambda tx: sign_ins(room.resolver(tx).all_sides()))
     assert uses[incoming.sign_in].connections == {
         "acme": ["incoming", "outgoing"],
         "other": ["incoming"],

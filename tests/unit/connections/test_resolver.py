@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from postroom.connections.references import check_references
+from postroom.connections.resolver import destinations_of
 from postroom.credentials.types.addresses import proxy_of
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
@@ -164,7 +165,7 @@ async def test_destinations_of_a_credential(room: SmallRoom) -> None:
         f"smtp://smtp.example.com:465;security=tls;{system}",
     }
     assert list(found.problems) == ["broken"]
-    everything = await room.db.read(lambda tx: room.resolver(tx).all_destinations())
+    everything = await room.db.read(lambda tx: destinations_of(room.resolver(tx).all_sides()))
     assert everything["login"] == found.lines
     assert set(everything) == {"login", "else"}
     assert list(await room.db.read(lambda tx: room.resolver(tx).problems())) == ["broken"]
@@ -175,9 +176,9 @@ async def test_a_variable_moves_the_host(room: SmallRoom) -> None:
     await _save(room, "acme", incoming=imap(host="${HOST}"))
 
     def change(tx: Tx) -> tuple[set[str], set[str]]:
-        before = room.resolver(tx).all_destinations()["login"]
+        before = destinations_of(room.resolver(tx).all_sides())["login"]
         variables.set_variable(tx, "HOST", "two.example.com")
-        return before, room.resolver(tx).all_destinations()["login"]
+        return before, destinations_of(room.resolver(tx).all_sides())["login"]
 
     before, after = await room.db.write(change)
     assert before != after
