@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.canaries import Canaries
+
 if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.settings import Settings
@@ -27,6 +29,11 @@ hypothesis.settings.register_profile(
     "postroom", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("postroom")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every secret of every test is a canary."""
+    config.pluginmanager.register(Canaries(), "canaries")
 
 
 @pytest.hookimpl(wrapper=True)

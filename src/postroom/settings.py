@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from postroom.clock import parse_duration
 from postroom.errors import RoomError
 
-__all__ = ["Settings", "settings_of"]
+__all__ = ["Settings", "served_elsewhere", "settings_of"]
 
 
 _KEEP: Final = 400 * 86400.0
@@ -56,11 +56,10 @@ def settings_of(
             hint="Unset it, or install a release with PostgreSQL.",
         )
     chosen = room or env.get("POSTROOM_ROOM") or _default_room(env)
-    if str(chosen).startswith(("http://", "https://")) or env.get("POSTROOM_URL"):
-        raise RoomError(
-            "Rooms that are served elsewhere are not part of this release.",
-            hint="Give the directory of a room on this machine, and unset POSTROOM_URL.",
-        )
+    if str(chosen).startswith(("http://", "https://")):
+        raise served_elsewhere("" if room else "POSTROOM_ROOM")
+    if env.get("POSTROOM_URL"):
+        raise served_elsewhere("POSTROOM_URL")
     if not kek and env.get("POSTROOM_KEK"):
         _check_kek(env["POSTROOM_KEK"])
     return Settings(
@@ -78,6 +77,19 @@ def settings_of(
             env,
             "Set it to 0 to forbid the device flow, to 1 or not at all to permit it.",
         ),
+    )
+
+
+def served_elsewhere(variable: str = "") -> RoomError:
+    """What to say of the address of a room; ``variable`` is the one that it stands in."""
+    here = "the directory of a room on this machine."
+    hints = {
+        "POSTROOM_ROOM": f"Set POSTROOM_ROOM to {here}",
+        "POSTROOM_URL": f"Unset POSTROOM_URL, and give {here}",
+    }
+    return RoomError(
+        "Rooms that are served elsewhere come with a later release.",
+        hint=hints.get(variable, f"Give {here}"),
     )
 
 

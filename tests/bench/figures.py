@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
+import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 __all__ = ["Figure", "Samples", "table"]
@@ -14,6 +16,12 @@ Better = Literal["rate", "time", "memory", "small memory", "count"]
 
 _UNITS: dict[Better, str] = {
     "rate": "/s", "time": " ms", "memory": " MB", "small memory": " KB", "count": "",
+}  # fmt: skip
+_AIM = re.compile(
+    r"(?:time )?(?P<sign>[<>]=?|) ?(?P<number>[\d.,]*\d) ?(?P<unit>x|/s|ms more|ms|s|MB|KB|)(?:,|$)"
+)
+_SIGNS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "": operator.eq,
 }  # fmt: skip
 _HEAD = ("what", "Postroom", "beside it, in the same run", "ratio", "aim")
 
@@ -35,7 +43,9 @@ class Samples:
 class Figure:
     """What was measured, of us and of one peer; without a peer it stands alone.
 
-    ``as_time`` tells a ratio of rates as how many times the peer's time we take.
+    ``as_time`` tells a ratio of rates as how many times the peer's time we take.  ``aim`` is
+    ``faster`` (than the peer), a number that it has to be, or a bound of our value or of the ratio:
+    ``< 200 ms``, ``>= 10,000/s``, ``<= 20 ms more`` (than the peer), ``time <= 2.5 x``.
     """
 
     what: str
@@ -54,6 +64,28 @@ class Figure:
             return statistics.median(theirs / ours for ours, theirs in pairs)
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
+    def missed(self) -> bool:
+        """Whether there is an aim, and the medians do not meet it.  Raises ValueError for one that
+        is no aim.
+        """
+        if not self.aim:
+            return False
+        ours, ratio = statistics.median(self.ours), self.ratio() or 0.0
+        if self.aim == "faster":
+            return ratio <= 1
+        found = _AIM.match(self.aim)
+        if found is None:
+            raise ValueError(f"{self.aim!r} is no aim")
+        sign, number, unit = found["sign"], float(found["number"].replace(",", "")), found["unit"]
+        value = ours
+        if unit == "x":
+            value = ratio
+        elif unit == "ms more" and self.peer is not None:
+            value = ours - statistics.median(self.peer.values)
+        elif unit == "s":
+            value = ours / 1000
+        return not _SIGNS[sign](value, number)
+
     def row(self) -> tuple[str, ...]:
         """The cells of the table."""
         ratio = self.ratio()
@@ -63,7 +95,8 @@ class Figure:
             times = times or ("its rate" if self.kind == "rate" else "its memory")
             said = f"{ratio:.{2 if ratio < 10 else 0}f} x {times}"
         beside = f"{self.peer.name}: {self.peer.shown(self.kind)}" if self.peer else ""
-        return (self.what, Samples("", self.ours).shown(self.kind), beside, said, self.aim)
+        aim = f"{self.aim}: missed" if self.missed() else self.aim
+        return (self.what, Samples("", self.ours).shown(self.kind), beside, said, aim)
 
 
 def table(figures: Sequence[Figure]) -> str:

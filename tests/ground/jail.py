@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.ground.daemons import RunFolder, unavailable
+from tests.ground.handed import hand_out, unique
 from tests.ground.users import DOMAIN, Account, User, service_account
 
 __all__ = ["Jail"]
@@ -88,7 +89,8 @@ class Jail:
     def person(self, name: str, password: str | None = None) -> User:
         """A home for somebody; the server must still be told of them."""
         home = self.folder(f"home/{name}")
-        return User(f"{name}@{DOMAIN}", password or f"pw-{name}", home / "Maildir")
+        password = hand_out(password or unique(f"pw-{name}"))
+        return User(f"{name}@{DOMAIN}", password, home / "Maildir")
 
     def start(self, argv: list[str], log: str, environment: dict[str, str] | None = None) -> None:
         """Start a program in the jail as its root, with this environment alone."""

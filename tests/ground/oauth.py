@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.ground.daemons import RunFolder, unavailable
+from tests.ground.handed import hand_out, unique
 from tests.ground.pki import Pki
 from tests.ground.users import DOMAIN
 
@@ -96,7 +97,8 @@ class AuthorizationServer:
         file.write_text(json.dumps(settings))
         run.start([node, str(_FILES / "server.mjs"), str(file)], self.log)
         self._wait(run)
-        self.introspector = self.client(_INTROSPECTOR)
+        # Dovecot's configuration wants it in an address, where no sign may need an escape.
+        self.introspector = self.client(_INTROSPECTOR, secrets=[f"secret-of-{_INTROSPECTOR}"])
 
     # ------------------------------------------------------------------- addresses
 
@@ -143,7 +145,7 @@ class AuthorizationServer:
         """
         number = next(self._numbers)
         name = id or f"app-{number}"
-        given = tuple(secrets) or (f"secret-of-{name}-0123456789",)
+        given = tuple(map(hand_out, secrets or (unique(f"secret-of-{name}"),)))
         self._tell(
             "client",
             id=name,
@@ -164,6 +166,8 @@ class AuthorizationServer:
         **settings: Any,
     ) -> None:
         """Change the settings or the secrets of an app; what is not named stays."""
+        for each in (*(secrets or ()), *(expired or ())):
+            hand_out(each)
         self._tell("change", id=client.id, secrets=secrets, expired=expired, settings=settings)
 
     # ------------------------------------------------------------------- people

@@ -10,6 +10,8 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ground.handed import hand_out, unique
+
 __all__ = ["DOMAIN", "Account", "User", "Users", "service_account"]
 
 DOMAIN = "ground.test"
@@ -83,7 +85,7 @@ class Users:
         """
         name = name or f"u{next(self._numbers)}"
         address = f"{name}@{DOMAIN}"
-        password = f"pw-{name}" if password is None else password
+        password = hand_out(unique(f"pw-{name}") if password is None else password)
         # Base64 lets a password hold a colon, quotes and UTF-8 in a file of colons.
         secret = "{PLAIN.b64}" + base64.b64encode(password.encode()).decode()
         quota = f"userdb_quota_rule=*:storage={quota_kib}k" if quota_kib else ""

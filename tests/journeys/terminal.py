@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 import postroom
+from tests.canaries import told
 
 __all__ = ["Terminal"]
 
@@ -55,6 +56,7 @@ class Terminal:
             self._process.kill()
             self._process.wait()
         os.close(self._ours)
+        told("process", self.seen)
 
     def until(self, text: str) -> None:
         """Wait until this text has appeared."""

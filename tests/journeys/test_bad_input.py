@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,11 @@ def says(answer: Answer, status: int, *words: str) -> None:
         assert word in told
 
 
+def prints(messages: Iterable[bytes]) -> list[str]:
+    """What tells whole messages apart, in an order: 60 MB are not to be shown where they differ."""
+    return sorted(hashlib.sha256(one).hexdigest() for one in messages)
+
+
 def change(cli: Cli, **fields: object) -> None:
     """Change the incoming side of the connection."""
     words = [part for key, value in fields.items() for part in ("--set", f"{IN}{key}={value}")]
@@ -41,7 +48,7 @@ def change(cli: Cli, **fields: object) -> None:
 def test_an_unknown_host_is_named(cli: Cli, wired: User) -> None:
     change(cli, host="no-such-host.invalid")
     says(cli("connection", "test", "acme"), 1, "no-such-host.invalid", "resolve", "spelled")
-    assert cli("source", "run", "orders-in").status in (1, 75)
+    says(cli("source", "run", "orders-in"), 1, "no-such-host.invalid")
 
 
 def test_a_refused_port_is_named(cli: Cli, wired: User) -> None:
@@ -183,10 +190,9 @@ def test_hostile_and_broken_messages_are_collected_whole(
     answer = cli("source", "run", "orders-in", "--json")
     assert answer.status == 0, answer.err
     assert answer.json["delivered"] == len(hostile)
-    stored = {path.read_bytes() for path in (tmp_path / "orders/INBOX").glob("*.eml")}
+    stored = [path.read_bytes() for path in (tmp_path / "orders/INBOX").glob("*.eml")]
     # Dovecot sends NUL as 0x80: IMAP has no way to send it in a literal (RFC 9051, 4.3)
-    assert {one[:200] for one in stored} == {one[:200].replace(b"\0", b"\x80") for one in hostile}
-    assert max(map(len, stored)) == max(map(len, hostile))
+    assert prints(stored) == prints(one.replace(b"\0", b"\x80") for one in hostile)
     listed = cli("source", "ledger", "orders-in")
     assert "\x1b" not in listed.out
 

@@ -28,8 +28,8 @@ from postroom.credentials.types.pem import generate_pair
 from postroom.fields import describe
 from tests.ground.oauth import OUTLOOK
 from tests.ground.scripted import ScriptedServer
-from tests.journeys.sweep import SEALED, Hit, Sweep, forms, sealed_columns
 from tests.journeys.test_security import scripts, serving
+from tests.sweep import SEALED, Hit, Sweep, forms, sealed_columns
 
 if TYPE_CHECKING:
     from tests.ground import Ground, User
@@ -525,6 +525,7 @@ def test_the_sweep_sees_what_sign_in_makes_of_a_password() -> None:
         assert sweep.hits, around
 
 
+@pytest.mark.bares("file", "process", why="a column and what is printed are among the leaks")
 def test_the_sweep_sees_leaks_that_are_seeded(scene: Scene, wired: User) -> None:
     """T31: a log line at DEBUG, a column, a file that is gone, an argument, an environment."""
     scene.run([["connection", "test", "acme", "--verbose"]], code=LEAK)

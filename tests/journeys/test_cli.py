@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import re
 import sqlite3
@@ -12,12 +14,13 @@ import pytest
 import yaml
 
 from postroom.cli import main
+from tests.ground.maildir import arrived
 from tests.journeys.conftest import Account, Cli
 from tests.journeys.incoming import letter
 from tests.journeys.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tests.ground import User
+    from tests.ground import Ground, User
 
 
 @pytest.fixture
@@ -179,55 +182,6 @@ def test_tables_fit_a_terminal(mail: Cli, screen: Any) -> None:
 # ------------------------------------------------------------------ for programs
 
 
-def test_every_verb_answers_with_one_json_document(mail: Cli, tmp_path: Path) -> None:
-    """An object with "v": 1, lists as items; nothing on standard error."""
-    first = _messages(mail, "subject:4711")[0]["id"]
-    item = mail("outbox", "list", "--json").json["items"][0]["id"]
-    via = ("--via", "acme")
-    lists = [
-        ("credential", "list"), ("credential", "usage", "acme-login"), ("connection", "list"),
-        ("connection", "usage", "acme"), ("source", "usage", "orders-in"),
-        ("service", "usage", "orders-out"), ("source", "list"), ("connection", "log", "acme"),
-        ("source", "ledger", "orders-in"),
-        ("service", "list"), ("outbox", "list"), ("variable", "list"), ("audit", "list"),
-        ("explain",), ("explain", "source"), ("mail", "folders", *via), ("mail", "list", *via),
-        ("mail", "search", "all", *via), ("mail", "save", first, *via, "--to", str(tmp_path / "s")),
-    ]  # fmt: skip
-    assert mail("variable", "set", "USED", "x").status == 0
-    lists.append(("variable", "usage", "USED"))
-    objects = [
-        ("--version",), ("init",), ("credential", "show", "acme-login"),
-        ("credential", "set", "acme-login", "--description", "x"),
-        ("credential", "copy", "ground-ca", "copied"),
-        ("credential", "delete", "copied", "--yes"),
-        ("connection", "show", "acme"), ("connection", "test", "acme"),
-        ("connection", "set", "acme", "--description", "x"),
-        ("connection", "restart", "acme"), ("connection", "copy", "acme", "other"),
-        ("connection", "delete", "other", "--yes"),
-        ("source", "run", "orders-in"), ("source", "show", "orders-in"),
-        ("source", "copy", "orders-in", "more"), ("source", "delete", "more", "--yes"),
-        ("source", "reset", "orders-in", "--yes"), ("source", "release", "orders-in"),
-        ("service", "show", "orders-out"), ("service", "copy", "orders-out", "more"),
-        ("service", "set", "more", "--queue-size", "7"),
-        ("service", "delete", "more", "--yes"),
-        ("outbox", "show", item), ("outbox", "drain"), ("variable", "set", "A", "b"),
-        ("variable", "show", "A"), ("variable", "delete", "A", "--yes"),
-        ("variable", "allow-env", "HOME"),
-        ("variable", "forbid-env", "HOME"), ("keys", "status"), ("audit", "verify"), ("export",),
-        ("explain", "timed_out"), ("mail", "read", first, *via),
-        ("mail", "flag", first, *via, "--add", "flagged"),
-        ("mail", "copy", first, *via, "--to", "Kept", "--create"),
-        ("mail", "move", first, *via, "--to", "Kept"),
-    ]  # fmt: skip
-    for words in [*lists, *objects]:
-        answer = mail(*words, "--json")
-        assert answer.status == 0, (words, answer)
-        assert answer.err == "", words
-        assert answer.out.count("\n") == 1, words
-        assert answer.json["v"] == 1, words
-        assert ("items" in answer.json) == (words in lists), words
-
-
 def test_an_error_is_a_json_document_on_standard_output(cli: Cli) -> None:
     for words, status, code in (
         (("credential", "show", "nobody"), 2, "not_found"),
@@ -336,6 +290,29 @@ def test_a_forwarded_message_has_its_attachments(mail: Cli, wired: User) -> None
 
 
 # ------------------------------------------------------------------ the outbox and the room file
+
+
+def test_texts_come_from_files_and_nobody_sees_the_blind_copy(
+    cli: Cli, wired: User, ground: Ground, tmp_path: Path
+) -> None:
+    """Both forms of the text as they stand in their files; Bcc is in the envelope alone."""
+    blind = ground.user()
+    (tmp_path / "text").write_text("Grüße, as plain text.\n")
+    (tmp_path / "html").write_text("<p>Grüße, as <b>HTML</b>.</p>\n")
+    sent = cli("send", "--via", "orders-out", "--to", wired.address, "--bcc", blind.address,
+               "--subject", "Both", "--text-file", str(tmp_path / "text"),
+               "--html-file", str(tmp_path / "html"), "--json")  # fmt: skip
+    assert sent.status == 0, sent.out + sent.err
+    assert {one["address"] for one in sent.json["recipients"]} == {wired.address, blind.address}
+    for user in (wired, blind):
+        [raw] = arrived(user.maildir)
+        read = email.message_from_bytes(raw, policy=email.policy.default)
+        bodies = {part: read.get_body((part,)) for part in ("plain", "html")}
+        told = {part: body.get_content() for part, body in bodies.items() if body is not None}
+        assert told["plain"].strip() == "Grüße, as plain text."
+        assert "<b>HTML</b>" in told["html"]
+        assert "bcc" not in {name.lower() for name in read.keys()}  # noqa: SIM118
+    assert blind.address.encode() not in arrived(wired.maildir)[0]
 
 
 def test_an_operator_holds_releases_and_cancels(cli: Cli, wired: User) -> None:

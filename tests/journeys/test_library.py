@@ -90,6 +90,15 @@ def test_errors_come_through_as_they_are(cli: Cli) -> None:
     assert caught.value.code == "not_found"
 
 
+def test_a_served_room_is_refused_in_words(tmp_path: Path) -> None:
+    """The call of a later release is no TypeError; and a token is not taken and ignored."""
+    for where in ("https://mail.example.com", tmp_path):
+        with pytest.raises(
+            postroom.PostroomError, match="served elsewhere come with a later release"
+        ):
+            postroom.open(where, token="t")
+
+
 async def test_messages_are_moved_flagged_and_deleted(account: Account) -> None:
     """Reading leaves a message unseen; changes touch exactly the named ids."""
     account.ground.dovecot.fill(account.user, [b"Subject: %d\r\n\r\nx\r\n" % n for n in range(3)])

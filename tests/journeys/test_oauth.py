@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
 from postroom.app import Room
+from postroom.clock import timestamp
 from postroom.credentials.types.pem import generate_pair
 from postroom.errors import PostroomError
+from postroom.mail import Draft
 from tests.ground import Ground, User
 from tests.journeys.oauth import approving, browsing, connect, expire, register
 
@@ -68,6 +71,32 @@ async def test_a_person_signs_in_with_a_code_on_another_device(
     assert (done.identity, done.connections) == (fresh_user.address, ("acme",))
     assert await _opens(room) == fresh_user.address
     assert ground.oauth.counts(client).get("token:refresh_token", 0) == 0
+
+
+async def test_what_waits_for_a_person_goes_on_when_they_have_signed_in(
+    room: Room, ground: Ground, fresh_user: User, tmp_path: Path
+) -> None:
+    """A source and mail: not at the end of the quarter of an hour that a refusal costs."""
+    client = ground.oauth.client(public=True)
+    await register(room, ground, client, client_secrets=None)
+    await connect(room, ground, fresh_user, "oauth_device_flow")
+    sink = {"type": "directory", "path": str(tmp_path / "orders")}
+    await room.sources.add({"name": "orders-in", "connection": "acme", "sink": sink})
+    await room.services.add({"name": "orders-out", "connection": "acme"})
+    with pytest.raises(PostroomError):
+        await room.collecting.run("orders-in")
+    sent = await room.email.send("orders-out", Draft(from_=None, to=[fresh_user.address], text="x"))
+    assert sent.state == "deferred"
+
+    def due() -> list[bool]:
+        tables = ("sources", "outbox")
+        rows = [room.desk.db.read_now(lambda tx: tx.value(f"SELECT due_at FROM {table}"))  # noqa: B023
+                for table in tables]  # fmt: skip
+        return [row <= timestamp() for row in rows]
+
+    assert due() == [False, False]
+    await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))
+    assert due() == [True, True]
 
 
 async def test_a_person_signs_in_with_a_browser(

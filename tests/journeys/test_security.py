@@ -284,6 +284,7 @@ def steering(told: bytes) -> list[str]:
 # ------------------------------------------------------------------ every verb
 
 
+@pytest.mark.bares("file", why="room files that are refused hold some in the clear")
 def test_no_verb_shows_a_secret(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """T25, T31: canaries in every kind of sealed field, every verb that shows, and what is wrong."""
     monkeypatch.setenv("PW", CANARY)

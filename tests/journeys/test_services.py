@@ -275,6 +275,7 @@ async def test_a_worker_sends_what_another_process_stored(
     """Stored here, sent there, within a moment; SIGTERM ends it tidily and its seat is free."""
     await post.service()
     with worker(settings) as child:
+        assert await asyncio.to_thread(child.complaint) != "", "it has begun"
         for number in range(3):
             item = await post.store(subject=f"m{number}")
             await soon(lambda: set(post.states()) == {"sent"}, seconds=5.0)
@@ -354,14 +355,49 @@ async def test_a_mass_of_mail_is_stopped_while_a_worker_sends_it(
 
 
 async def test_what_was_deferred_is_hurried_when_the_cause_is_gone(post: Outgoing) -> None:
-    """After an outage a restart of the connection, or another secret, brings it forward."""
-    await post.service()
-    port = (await post.room.connections.show("acme"))["outgoing"]["port"]
-    await post.room.connections.set("acme", {"outgoing": {"port": "1"}}, rebind=True)
-    item = await post.store()
-    await post.drain()
-    assert (await post.show(item)).state == "deferred"
-    await post.room.connections.set("acme", {"outgoing": {"port": port}}, rebind=True)
-    assert (await post.drain()).sent == 0, "it waits for its time"
-    await post.room.connections.restart("acme")
-    assert (await post.drain()).sent == 1
+    """After an outage a restart of the connection, an edit or another secret brings it forward."""
+    async with FaultProxy(post.ground.postfix.submission, record=False) as proxy:
+        side = {"outgoing": {"port": str(proxy.port)}}
+        await post.room.connections.set("acme", side, rebind=True)
+        await post.room.services.add({"name": "orders-out", "connection": "acme"})
+        await proxy.down()
+        item = await post.store()
+        await post.drain()
+        assert (await post.show(item)).state == "deferred"
+        await proxy.up()
+        assert (await post.drain()).sent == 0, "it waits for its time"
+        await post.room.connections.restart("acme")
+        assert (await post.drain()).sent == 1
+        await post.room.connections.set("acme", {"outgoing": {"port": "1"}}, rebind=True)
+        await post.store()
+        assert (await post.drain()).deferred == 1
+        await post.room.connections.set("acme", side, rebind=True)
+        assert (await post.drain()).sent == 1
+
+
+async def test_a_refused_password_is_shown_to_the_server_once(post: Outgoing) -> None:
+    """Every try counts towards a lock: what waits, and what is sent meanwhile, wait together
+    until somebody mends it; whoever sends hears at once why.
+    """
+    async with FaultProxy(post.ground.postfix.submission, record=False) as proxy:
+        await post.room.connections.set(
+            "acme", {"outgoing": {"port": str(proxy.port)}}, rebind=True
+        )
+        await post.room.credentials.set("acme-login", {"password": Secret("wrong")})
+        await post.service()
+        first, *_ = [await post.store(subject=f"m{number}") for number in range(3)]
+        for _ in range(3):
+            await post.drain()
+        began = monotonic()
+        sent = await post.send(subject="m3")
+        assert monotonic() - began < 8.0, "it does not wait for what will not come"
+        assert (sent.state, sent.attempts) == ("queued", 0)
+        assert "refused a moment ago" in sent.reason
+        assert len(proxy.connections) == 1
+        await post.room.outbox.retry(first)
+        await post.drain()
+        assert len(proxy.connections) == 2, "whoever says retry means now"
+        await post.room.credentials.set("acme-login", {"password": Secret(post.user.password)})
+        assert (await post.drain()).sent == 4
+        assert len(proxy.connections) == 3
+    post.arrived(4)

@@ -266,6 +266,20 @@ async def test_polling_where_the_server_cannot_push(
         assert box.state() != "listening"
 
 
+async def test_a_fixed_rate(box: Incoming) -> None:
+    """``{every: 1s}``: what comes is there with one of the next looks, which keep their distance."""
+    await box.source(schedule={"every": "1s"})
+    async with box.watching():
+        for number in range(2):
+            box.fill(letter(f"m{number}"))
+            await soon(lambda n=number: len(box.files()) == n + 1, seconds=15.0)  # type: ignore[misc]
+            assert box.state() != "listening", "this server could push; nobody asked it to"
+        before, begun = box.row()["successes"], monotonic()
+        await soon(lambda: box.row()["successes"] >= before + 3, seconds=15.0)
+        assert monotonic() - begun > 1.9
+    assert box.counts() == {"done": 2}
+
+
 async def test_a_throttle_spreads_the_messages(box: Incoming) -> None:
     """At most so many in that time; the rest waits its turn, without new mail having to come."""
     box.fill(*(letter(f"m{n}") for n in range(6)))

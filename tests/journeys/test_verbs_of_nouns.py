@@ -18,13 +18,16 @@ from tests.journeys.conftest import Cli
 EVERY = {name for name, _ in commands()}
 NAMED = {
     "credential": "list show add set copy delete usage test generate",
-    "connection": "list show add set copy delete usage test log restart",
+    "credential secret": "add list retire",
+    "connection": "list show add set copy delete usage test signin signout signins census convert "
+    "log restart",
     "source": "list show add set copy delete usage run watch reset release",
     "service": "list show add set copy delete usage hold release",
     "outbox": "list show drain hold release retry cancel",
     "mail": "folders list search read save move copy flag delete reply forward",
     "variable": "list show add set delete usage allow-env",
-    "keys": "status",
+    "keys": "status rotate doctor kit",
+    "keys kek": "list add retire",
     "audit": "list verify",
 }
 """The verbs of DESIGN 4.8 that this release has; a variable has nothing to copy but its text."""

@@ -141,6 +141,26 @@ def test_ratios_are_of_the_same_run() -> None:
     assert "| work | 20/s     | peer: 10.0/s" in table([faster])
 
 
+@pytest.mark.parametrize(
+    ("aim", "missed"),
+    [
+        ("faster", True), (">= 0.5 x", False), (">= 0.51 x", True), ("< 30 ms", False),
+        ("< 20 ms", True), ("<= 20 ms", False), ("< 20 ms, < 2 KB", True), ("< 1 s", False),
+        ("<= 10 ms more", False), (">= 10,000/s", True), ("20", False), ("2", True), ("", False),
+        ("time <= 0.5 x", False), ("time <= 0.4 x", True),
+    ],
+)  # fmt: skip
+def test_an_aim_that_is_missed_says_so(aim: str, missed: bool) -> None:
+    figure = Figure("work", "time", [19.0, 20.0, 90.0], Samples("peer", [38.0, 40.0, 180.0]), aim)
+    assert figure.missed() == missed
+    assert (f"{aim}: missed" in table([figure])) == missed
+
+
+def test_what_is_no_aim_is_refused() -> None:
+    with pytest.raises(ValueError, match="is no aim"):
+        Figure("work", "time", [1.0], None, "soon").missed()
+
+
 def test_listing(scratch: Scratch) -> None:
     figures = listing(30, 1, scratch, quiet)
     assert len(lines(figures)) == 2

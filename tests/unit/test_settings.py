@@ -23,3 +23,21 @@ def test_a_word_that_is_neither_is_not_taken_for_no(text: str) -> None:
     with pytest.raises(RoomError, match="neither yes nor no") as refused:
         settings_of(environ={"POSTROOM_PUBLIC_ONLY": text})
     assert refused.value.exit_status == 78
+
+
+@pytest.mark.parametrize(
+    ("said", "environ", "hint"),
+    [
+        (None, {"POSTROOM_ROOM": "https://mail.example.com"}, "Set POSTROOM_ROOM to the directory"),
+        (None, {"POSTROOM_URL": "https://mail.example.com"}, "Unset POSTROOM_URL, and give"),
+        ("http://mail.example.com", {}, "Give the directory"),
+        ("https://mail.example.com", {"POSTROOM_ROOM": "/srv/room"}, "Give the directory"),
+    ],
+)
+def test_a_room_served_elsewhere_is_told_by_what_names_it(
+    said: str | None, environ: dict[str, str], hint: str
+) -> None:
+    with pytest.raises(RoomError, match="come with a later release") as refused:
+        settings_of(room=said, environ=environ)
+    assert refused.value.hint.startswith(hint)
+    assert ("POSTROOM_URL" in refused.value.hint) is ("POSTROOM_URL" in environ)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import os
 import shutil
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -33,7 +30,6 @@ from tests.ground import Pki, Unavailable, User
 
 __all__ = [
     "FileContent",
-    "memory_growth",
     "message",
     "password",
     "send",
@@ -108,31 +104,6 @@ class FileContent:
 
     def discard(self) -> None:
         self.path.unlink()
-
-
-@contextlib.contextmanager
-def memory_growth() -> Iterator[Callable[[], int]]:
-    """Gives a function that tells, after the block, by how many bytes this process grew in it."""
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    gc.collect()
-    before = peak = resident()
-    over = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not over.wait(0.01):
-            peak = max(peak, resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield lambda: peak - before
-    finally:
-        over.set()
-        watcher.join()
 
 
 @contextlib.contextmanager

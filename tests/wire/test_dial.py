@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from postroom.connections import doctor
 from postroom.errors import DialError, InvalidValue
 from postroom.net.dial import Policy, Route, dial, steps_before
 from tests.ground.scripted import Close, Expect, ScriptedServer, Send, Silence
+from tests.unit.connections.rooms import open_small_room
 
 Resolver = Callable[..., Any]
 
@@ -90,22 +94,25 @@ async def test_the_next_address_is_tried_when_one_refuses() -> None:
         assert time.monotonic() - began < 0.2  # a refusal is not waited out
 
 
-@pytest.fixture
-def deaf() -> Any:
+@contextlib.contextmanager
+def silence(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """A port whose queue is full: connecting to it hangs, as behind a firewall."""
-    server = socket.socket()
-    server.bind(("127.0.0.1", 0))
-    server.listen(0)
-    port = server.getsockname()[1]
-    clients = []
-    for _ in range(3):
-        client = socket.socket()
-        client.setblocking(False)
-        client.connect_ex(("127.0.0.1", port))
-        clients.append(client)
-    yield port
-    for sock in (server, *clients):
-        sock.close()
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind((host, port))
+        server.listen(0)
+        port = server.getsockname()[1]
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((host, port))
+        yield port
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    with silence() as port:
+        yield port
 
 
 async def test_a_hanging_address_is_overtaken_after_a_quarter_of_a_second(deaf: int) -> None:
@@ -277,6 +284,25 @@ async def test_a_refused_port_names_host_port_and_each_address() -> None:
     assert error.facts["steps"][0]["name"] == "resolve"
     assert [step.name for step in steps_before(error)] == ["resolve"]
     assert "993" in error.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="binding port 25 needs root")
+async def test_a_time_out_at_port_25_is_told_with_the_other_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What networks do that let only mail servers use it: nothing answers."""
+    monkeypatch.setattr(doctor, "_CONNECT_SECONDS", 0.5)
+    side = {"protocol": "smtp", "host": "127.0.0.9", "port": "25"}
+    with silence("127.0.0.9", 25):
+        async with open_small_room(tmp_path) as room:
+            await room.connect("acme", outgoing=side)
+            report = await doctor.test_connection(room.opener, "acme")
+    [walked] = report.sides
+    assert walked.error is not None
+    assert (walked.steps[-1].name, walked.error.code) == ("connect", "timed_out")
+    assert walked.advice is not None
+    assert "Most networks block port 25" in walked.advice.text
+    assert walked.advice.commands == ("postroom connection set acme --set outgoing.port=587",)
 
 
 async def test_a_time_out_is_temporary_and_keeps_to_its_time(deaf: int) -> None:

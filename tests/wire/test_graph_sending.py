@@ -208,7 +208,7 @@ def measured() -> None:
     from postroom.net.tls import Tls
     from postroom.protocols.base import Limits, SignIn, WireTarget
     from postroom.secret import Secret
-    from tests.wire.outgoing import memory_growth
+    from tests.memory import memory_growth
 
     port, ca, mailbox, path = sys.argv[1:]
     target = WireTarget(

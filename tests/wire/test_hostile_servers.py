@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -29,6 +28,7 @@ from tests.ground.scripted import (
     Silence,
     Step,
 )
+from tests.memory import MIB, memory_growth
 
 OPENERS: dict[str, Callable[..., Awaitable[Any]]] = {
     "imap": open_imap,
@@ -155,14 +155,14 @@ ENDLESS: dict[str, list[Step]] = {
 @pytest.mark.parametrize("name", ENDLESS)
 async def test_no_server_keeps_us_or_fills_our_memory(name: str) -> None:
     """T67: the time-out of a reply and the limits of lines and lists end it, for each wire."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()
-    async with ScriptedServer([*ENDLESS[name], Silence()], record=False) as server:
-        with pytest.raises(WireError) as caught:
-            await OPENERS[name.partition(" ")[0]](target(server), USER)
+    with memory_growth() as growth:
+        async with ScriptedServer([*ENDLESS[name], Silence()], record=False) as server:
+            with pytest.raises(WireError) as caught:
+                await OPENERS[name.partition(" ")[0]](target(server), USER)
     assert caught.value.code in {"timed_out", "too_large", "protocol_error", "sign_in_failed"}
     assert time.monotonic() - began < 20
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 1024
+    assert growth() < 16 * MIB
 
 
 # ------------------------------------------------------------------- T68: sizes and depths
@@ -198,15 +198,15 @@ async def test_a_literal_bomb_is_an_error_of_the_protocol(name: str) -> None:
         Send(BOMBS[name]),
         Close(),
     ]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    async with ScriptedServer(script, record=False) as server:
-        store = await open_imap(target(server), USER)
-        await store.open("INBOX")
-        with pytest.raises(WireError) as caught:
-            await store.search("ALL")
-        store.abandon()
+    with memory_growth() as growth:
+        async with ScriptedServer(script, record=False) as server:
+            store = await open_imap(target(server), USER)
+            await store.open("INBOX")
+            with pytest.raises(WireError) as caught:
+                await store.search("ALL")
+            store.abandon()
     assert isinstance(caught.value, ProtocolError), caught.value
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 1024
+    assert growth() < 16 * MIB
 
 
 async def test_a_list_of_pop3_is_bounded_too() -> None:
@@ -225,11 +225,11 @@ async def test_a_list_of_pop3_is_bounded_too() -> None:
         Send(b"+OK\r\n"),
         Repeat((b"1 " + b"x" * 70 + b"\r\n") * 1000),
     ]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    async with ScriptedServer(script, record=False) as server:
-        store = await open_pop3(target(server), USER)
-        await store.open("INBOX")
-        with pytest.raises(WireError):
-            await asyncio.wait_for(anext(store.newer("")), 20)
-        store.abandon()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+    with memory_growth() as growth:
+        async with ScriptedServer(script, record=False) as server:
+            store = await open_pop3(target(server), USER)
+            await store.open("INBOX")
+            with pytest.raises(WireError):
+                await asyncio.wait_for(anext(store.newer("")), 20)
+            store.abandon()
+    assert growth() < 16 * MIB

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tests.ground.scripted import (
     Silence,
     Step,
 )
+from tests.memory import MIB, memory_growth
 from tests.wire.imap_ground import Spools, collect, listing, sign_in, target
 
 USER = SignIn("password", "user", Secret("pass-word-1"))
@@ -76,14 +76,14 @@ def spools(tmp_path: Path) -> Spools:
 )
 async def test_no_server_takes_our_time_or_memory(script: list[Step]) -> None:
     """T67, T68: slow, silent, endless, and sizes that are only announced."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()
-    async with ScriptedServer(script, record=False) as server:
-        where = target(None, server.port, host="127.0.0.1", limits=QUICK)
-        with pytest.raises(WireError):
-            await (await open_store(where, USER)).open("INBOX")
+    with memory_growth() as growth:
+        async with ScriptedServer(script, record=False) as server:
+            where = target(None, server.port, host="127.0.0.1", limits=QUICK)
+            with pytest.raises(WireError):
+                await (await open_store(where, USER)).open("INBOX")
     assert time.monotonic() - began < 20
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 24 * 1024
+    assert growth() < 16 * MIB
 
 
 # ------------------------------------------------------------------- answers in disorder (F12)

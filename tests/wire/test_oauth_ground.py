@@ -449,7 +449,8 @@ def test_what_is_to_go_wrong_goes_wrong_once_for_that_app(server: AuthorizationS
     assert token(server, client, **asked)[0] == 429
     status, said = token(server, client, **asked)
     assert (status, said["error"], said["error_codes"]) == (400, "invalid_grant", [50076])
-    assert client.secret in token(server, client, **asked)[1]["error_description"]
+    said = token(server, client, **asked)[1]["error_description"]
+    assert urllib.parse.quote_plus(client.secret) in said
     began = time.monotonic()
     assert token(server, client, **asked)[0] == 200
     assert time.monotonic() - began >= 0.5

@@ -37,7 +37,8 @@ from tests.ground.scripted import (
     Silence,
     StartTls,
 )
-from tests.wire.outgoing import memory_growth, password, target
+from tests.memory import memory_growth
+from tests.wire.outgoing import password, target
 
 __all__: list[str] = []
 

@@ -20,9 +20,9 @@ from tests.ground.faults import Cut, Insert, Replace, Rule, Stall
 from tests.ground.maildir import read
 from tests.ground.proxy import FaultProxy
 from tests.ground.scripted import Answer, Close, Expect, Repeat, ScriptedServer, Send, Silence
+from tests.memory import memory_growth
 from tests.wire.outgoing import (
     FileContent,
-    memory_growth,
     message,
     password,
     send,

@@ -209,7 +209,8 @@ def walk(
     if from_ and not send_to:
         raise WrongUse("--from goes with --send-to ADDRESS.")
     report = in_room(
-        lambda room: room.connections.test(name, on_step=on_step(), send_to=send_to, from_=from_)
+        lambda room: room.connections.test(name, on_step=on_step(), send_to=send_to, from_=from_),
+        tells_state=True,
     )
     return show_report(report)
 

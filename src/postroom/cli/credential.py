@@ -25,6 +25,7 @@ from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.errors import FAILED, OK, InvalidValue, WrongUse
+from postroom.fields import describe
 from postroom.operations.declared import credential_fields, credential_types
 from postroom.operations.presetting import client_details
 
@@ -322,7 +323,7 @@ def trust(
 @app.verb()
 def test(name: Name) -> int:
     """Walk the sign-in of an smtp credential step by step, sending nothing."""
-    report = in_room(lambda room: room.credentials.test(name, on_step=on_step()))
+    report = in_room(lambda room: room.credentials.test(name, on_step=on_step()), tells_state=True)
     return show_report(report)
 
 
@@ -343,7 +344,9 @@ def _clear_head(given: Given, own: set[str]) -> list[str]:
 
 def _how_to_complete(type: str, missing: list[str]) -> str:
     if not missing:
-        return "See: postroom credential set --help"
+        secrets = [one.name for one in describe(credential_fields(type)) if one.sealed]
+        such = f"Such as {flags_of(type, secrets[:1])}. " if secrets or type == "generic" else ""
+        return f"{such}See: postroom credential set --help"
     return f"What is missing comes by {flags_of(type, missing)}"
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from postroom.cli.wronguse import common_flags
+from postroom.cli import show
+from postroom.cli.wronguse import common_flags, near_flags
 from postroom.errors import InvalidValue, UnknownField, WrongUse
-from postroom.fields import Described, Fields, assign, describe, nearest, sealed_in
+from postroom.fields import Described, Fields, assign, describe, sealed_in
 from postroom.secret import Secret
 
 __all__ = ["Given", "changes_of", "flag_for", "read_flags", "secret_from"]
@@ -116,7 +117,17 @@ def _flag(
             if not open_names and _secret_place(base, fields) != base:
                 raise _whole_map(base, fields)
             source = "" if way == "-stdin" else value if value is not None else _next(word, rest)
-            _put(given, base, fields, secret_from(way, source))
+            secret = secret_from(way, source, flag=word.removesuffix(way))
+            if not secret:
+                where = {
+                    "-from-env": f"the environment variable {source}",
+                    "-stdin": "standard input",
+                }
+                show.note(
+                    f"Note: {where.get(way, source)} is empty: nothing was given for {base}, and what is "
+                    "stored stays."
+                )
+            _put(given, base, fields, secret)
             return
     negated = name.removeprefix("no_")
     if name not in fields and negated in fields and fields[negated].type == "yes or no":
@@ -172,7 +183,7 @@ def _near(word: str, flags: Sequence[str]) -> str:
     """The flag that was meant; a secret's name alone means the flag that takes it."""
     way = _SECRET_WAYS[0]
     bare = [flag.removesuffix(way) for flag in flags if flag.endswith(way)]
-    close = nearest(word, [*flags, *bare, "--set", "--clear", *common_flags()])
+    close = next(iter(near_flags(word, [*flags, *bare, "--set", "--clear", *common_flags()])), "")
     return close + way if close in bare else close
 
 
@@ -232,18 +243,26 @@ def _put(given: Given, name: str, fields: dict[str, Described], secret: Secret) 
         given.values[name] = secret if field.sealed else str(secret.reveal())
 
 
-def secret_from(way: str, source: str) -> Secret:
+def secret_from(way: str, source: str, *, flag: str = "--value") -> Secret:
     """A secret as a flag that ends in ``-from-env``, ``-from-file`` or ``-stdin`` says where it is."""
     if way == "-from-env":
         if source not in os.environ:
-            raise InvalidValue("", f"the environment variable {source} is not set")
+            raise InvalidValue(
+                "",
+                f"the environment variable {source} is not set",
+                hint=f"Set it for this command, or use {flag}-from-file PATH or {flag}-stdin.",
+            )
         return Secret(os.environ[source])
     if way == "-stdin":
         return Secret(sys.stdin.buffer.read().removesuffix(b"\n"))
     try:
         return Secret(Path(source).expanduser().read_bytes().removesuffix(b"\n"))
     except OSError as error:
-        raise InvalidValue("", f"{source} cannot be read: {error.strerror}") from error
+        raise InvalidValue(
+            "",
+            f"{source} cannot be read: {error.strerror}",
+            hint=f"Check the path and who may read it, or use {flag}-from-env NAME or {flag}-stdin.",
+        ) from error
 
 
 def _in_argv(name: str) -> WrongUse:

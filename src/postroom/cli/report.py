@@ -35,9 +35,13 @@ def show_report(report: Any) -> int:
     if OPTIONS.json:
         print(show.document(report.as_json()))
     else:
+        failures: dict[tuple[str, ...], list[Any]] = {}
         for side in report.sides:
             if side.error is not None:
-                _failure(side)
+                failures.setdefault(_told(side), []).append(side)
+        for told, sides in failures.items():
+            places = " and ".join(side.place for side in sides)
+            _failure(places, told, temporary=sides[0].error.temporary)
         if report.ok:
             what = "one message was sent" if report.sent else "nothing was sent"
             print(f"Everything works; nothing was changed and {what}.")
@@ -45,20 +49,30 @@ def show_report(report: Any) -> int:
     return 0 if error is None else int(error.exit_status)
 
 
-def _failure(side: Any) -> None:
-    error = side.error
+def _told(side: Any) -> tuple[str, ...]:
+    """What is said of a failure: the sentence, what they said, what to do, and by which commands.
+
+    Both sides may fail for one reason (a locked room): it is said once.
+    """
+    error, advice = side.error, side.advice
+    said = str(getattr(error, "said", ""))
+    if advice is not None and advice.text:
+        return (error.sentence, said, advice.text, *advice.commands)
+    return (error.sentence, said, error.hint)
+
+
+def _failure(places: str, told: tuple[str, ...], *, temporary: bool) -> None:
+    sentence, said, todo, *commands = told
     print()
-    print(show.said(f"{side.place} failed: {error.sentence}", indent=2))
-    if getattr(error, "said", ""):
-        print(show.said(f"  They said: {error.said}", indent=4))
+    print(show.said(f"{places} failed: {sentence}", indent=2))
+    if said:
+        print(show.said(f"  They said: {said}", indent=4))
     print(
         "  Trying again later may help."
-        if error.temporary
+        if temporary
         else "  Trying again will not help until something changes."
     )
-    if side.advice is not None and side.advice.text:
-        print(show.said(f"  What to do: {side.advice.text}", indent=4))
-        for command in side.advice.commands:
-            print(f"    {show.plain(command)}")
-    elif error.hint:
-        print(show.said(f"  What to do: {error.hint}", indent=4))
+    if todo:
+        print(show.said(f"  What to do: {todo}", indent=4))
+    for command in commands:
+        print(f"    {show.plain(command)}")

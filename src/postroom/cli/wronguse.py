@@ -9,7 +9,7 @@ from typing import Any
 from postroom.cli.options import EVERY_OPTION
 from postroom.errors import WrongUse
 
-__all__ = ["common_flags", "no_such_verb", "wrong_use"]
+__all__ = ["common_flags", "near_flags", "no_such_verb", "wrong_use"]
 
 
 def common_flags() -> list[str]:
@@ -41,7 +41,7 @@ def wrong_use(error: Any) -> WrongUse:
     if kind == "BadOptionUsage":
         return WrongUse(f"{error.option_name} needs a value.", hint=help_)
     if kind == "BadParameter" and param is not None:
-        return WrongUse(f"{_name(param)}: {str(error.message).rstrip('.')}.", hint=help_)
+        return WrongUse(f"{_name(param)}: {_plain(str(error.message))}.", hint=help_)
     said = str(error.format_message())
     return WrongUse(said if said.endswith(("?", "!")) else said.rstrip(".") + ".", hint=help_)
 
@@ -49,10 +49,24 @@ def wrong_use(error: Any) -> WrongUse:
 def _no_such_flag(flag: str, context: Any, help_: str) -> WrongUse:
     own = [] if context is None else [word for one in context.command.params for word in one.opts]
     flags = [word for word in (*own, *common_flags(), "--help") if word.startswith("--")]
-    close = difflib.get_close_matches(flag, flags, n=1)
+    close = near_flags(flag, flags)
     return WrongUse(
         f"There is no flag {flag}.", hint=f"Did you mean {close[0]}? {help_}" if close else help_
     )
+
+
+def near_flags(word: str, flags: Iterable[str]) -> list[str]:
+    """The flag most like ``word``, if one is near: what they all begin with says nothing."""
+    by_name = {flag.lstrip("-"): flag for flag in flags}
+    close = difflib.get_close_matches(word.lstrip("-"), by_name, n=1)
+    return [by_name[one] for one in close]
+
+
+def _plain(message: str) -> str:
+    """The parser's words, but for its jargon."""
+    kinds = {"valid integer": "give a whole number", "valid number": "give a number"}
+    words = next((told for said, told in kinds.items() if said in message), message)
+    return words.replace("Input should be", "give a number").rstrip(".")
 
 
 def _name(param: Any) -> str:

@@ -193,7 +193,11 @@ def _password_refused(error: PostroomError, about: About) -> Advice:
     else:
         what = APP_PASSWORD if provider.app_password else ""
         also = " ".join(filter(None, (provider.wants, what, f"See {provider.link}")))
-    return Advice(f"{worked} {also}", commands)
+    by_script = (
+        " The command asks for it; a script gives --password-from-env NAME (a credential of type secret: "
+        "--value-from-env NAME)."
+    )
+    return Advice(f"{worked} {also}{by_script if commands else ''}", commands)
 
 
 def _wants_certificate(error: PostroomError, about: About) -> Advice:

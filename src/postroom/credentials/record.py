@@ -17,7 +17,7 @@ from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, NotThere, Refused, Unreadable
-from postroom.fields import nearest
+from postroom.fields import describe, nearest
 from postroom.vault import Binding, Hints
 
 __all__ = [
@@ -229,8 +229,20 @@ def check_complete(credential: Credential) -> None:
             f"{', '.join(credential.missing)} missing.",
             code="incomplete",
             missing=credential.missing,
-            hint=f"Give it with: postroom credential set {credential.name}",
+            hint=f"Give it with: postroom credential set {credential.name}, which asks for it; a script "
+            f"gives it by {_flag_of(credential)}.",
         )
+
+
+def _flag_of(credential: Credential) -> str:
+    """The flag that gives the first field that is missing."""
+    name = credential.missing[0]
+    sealed = {one.name for one in describe(type_named(credential.type)) if one.sealed}
+    top, dot, below = name.partition(".")
+    flag = f"--{top.replace('_', '-')}{dot}{below}"
+    if credential.type == "generic":
+        return "--FIELD-from-env NAME"
+    return f"{flag}-from-env NAME" if name in sealed or dot else f"{flag} VALUE"
 
 
 def check_usable(credential: Credential, line: str | None) -> None:

@@ -10,6 +10,7 @@ from postroom.db.places import (
     close_gate,
     gate_closed_for,
     give_places,
+    open_gate,
     places_wanted,
     take_places,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "is_living",
     "moved_away",
     "open_database",
+    "open_gate",
     "places_wanted",
     "seated",
     "take_places",

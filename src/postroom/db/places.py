@@ -5,7 +5,14 @@ from __future__ import annotations
 from postroom.db.claims import LEASE_SECONDS
 from postroom.db.tx import Tx
 
-__all__ = ["close_gate", "gate_closed_for", "give_places", "places_wanted", "take_places"]
+__all__ = [
+    "close_gate",
+    "gate_closed_for",
+    "give_places",
+    "open_gate",
+    "places_wanted",
+    "take_places",
+]
 
 
 def take_places(
@@ -71,6 +78,11 @@ def close_gate(tx: Tx, gate: str, *, seconds: float, now: float) -> None:
         now=now,
         until=now + seconds,
     )
+
+
+def open_gate(tx: Tx, gate: str) -> None:
+    """Let everybody in again."""
+    tx.execute("DELETE FROM gate_closings WHERE gate = :gate", gate=gate)
 
 
 def gate_closed_for(tx: Tx, gate: str, *, now: float) -> float:

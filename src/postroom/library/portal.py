@@ -42,6 +42,7 @@ from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 from postroom.operations.versions import Versions
+from postroom.secret import Secret
 
 __all__ = ["SyncRoom", "open", "restore_backup", "verify_backup"]
 
@@ -185,11 +186,11 @@ class SyncRoom(_GENERATED[AsyncRoom]):  # type: ignore[misc,valid-type]  # gener
 
 
 def open(  # noqa: A001  # postroom.open is the library's own verb
-    room: str | Path | None = None, *, kek: str | None = None
+    room: str | Path | None = None, *, kek: str | None = None, token: str | Secret | None = None
 ) -> SyncRoom:
     """Open a room for synchronous use; the arguments are those of :func:`aopen`."""
     portal = _Portal()
-    opening = aopen(room, kek=kek)
+    opening = aopen(room, kek=kek, token=token)
     try:
         opened = portal.call(opening.__aenter__())
     except BaseException:

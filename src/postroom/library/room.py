@@ -31,8 +31,9 @@ from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 from postroom.operations.versions import Versions
 from postroom.protocols.base import Summary
+from postroom.secret import Secret
 from postroom.services.outbox import Item
-from postroom.settings import settings_of
+from postroom.settings import served_elsewhere, settings_of
 
 __all__ = [
     "AsyncConnection",
@@ -48,13 +49,16 @@ __all__ = [
 
 @contextlib.asynccontextmanager
 async def aopen(
-    room: str | Path | None = None, *, kek: str | None = None
+    room: str | Path | None = None, *, kek: str | None = None, token: str | Secret | None = None
 ) -> AsyncIterator[AsyncRoom]:
     """Open a room: ``async with postroom.aopen() as room``.
 
     ``room`` is the data directory (default: ``POSTROOM_ROOM``, else the user's data directory),
-    ``kek`` the source of its key.  Raises RoomError when there is no room.  No key is ever made.
+    ``kek`` the source of its key.  ``token`` is for a room that is served elsewhere, which comes with
+    a later release.  Raises RoomError when there is no room.  No key is ever made.
     """
+    if token is not None:
+        raise served_elsewhere()
     opened = await open_room(settings_of(room=room, kek=kek))
     try:
         yield AsyncRoom(opened)

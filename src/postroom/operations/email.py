@@ -63,7 +63,8 @@ class Email:
         deadline = monotonic() + wait
         while True:
             found, held = await self._desk.db.read(lambda tx: _seen(tx, item))
-            waits = held or found.state in ("held", "deferred", "ambiguous")
+            parked = found.state == "queued" and found.reason and found.due_at > timestamp()
+            waits = held or parked or found.state in ("held", "deferred", "ambiguous")
             if found.finished or waits or monotonic() >= deadline:
                 if found.sent_copy is not None and found.sent_copy.state == "waiting":
                     self._copy_later(found)

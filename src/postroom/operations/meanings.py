@@ -116,7 +116,7 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
     "incomplete": Meaning(
         "The credential lacks fields and cannot be used yet. The list says which.",
         "It was saved before every field was given, or is a copy: copies hold no secret.",
-        "`postroom credential set NAME` asks for what is missing.",
+        "`postroom credential set NAME` asks for it; a script gives `--password-from-env NAME`.",
     ),
     "read_only": Meaning(
         "The connection, or the folder as it was opened, may not be changed.",

@@ -13,7 +13,7 @@ from postroom.errors import InvalidValue, NotThere, Refused, RoomError
 from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.page import Page
-from postroom.services import finding, outbox
+from postroom.services import finding, outbox, parking
 from postroom.services.contents import content_of
 from postroom.services.finding import Found, Wanted
 from postroom.services.held import AT_ONCE, shift_held
@@ -148,7 +148,10 @@ class Outbox:
         return await _shift(self._desk, item, "release", "queued", "", only=("held",))
 
     async def retry(self, item: str) -> Item:
-        """Try a failed, deferred or ambiguous message again, for those who have not got it."""
+        """Try a failed, deferred or ambiguous message again, for those who have not got it.
+
+        After a refused sign-in too: whoever asks for that wants it tried now.
+        """
         only = ("failed", "deferred", "ambiguous")
         return await _shift(self._desk, item, "retry", "queued", "", only=only)
 
@@ -248,6 +251,8 @@ async def _shift(
                 f"{' or '.join(only)}."
             )
         found = outbox.shift(tx, item, state, reason=reason)
+        if verb == "retry":
+            parking.leave(tx, found.service)
         desk.record(tx, verb, "outbox", found.id, service=found.service)
         return found
 

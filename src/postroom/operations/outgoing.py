@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from postroom.connections import store as connections
-from postroom.connections.direct import DIRECT_TYPES
+from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.open import no_side
 from postroom.credentials.record import check_complete
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere
 from postroom.mail import Draft, compose, new_message_id, parse_address
 from postroom.operations.desk import Desk
+from postroom.operations.fits import check_outgoing
 from postroom.services import service as services
 from postroom.services.outbox import Parcel
 from postroom.services.senders import Sender, choose_sender
@@ -113,6 +114,7 @@ def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
         nouns = " or ".join(f"{each[0]}:{bare}" for each in found)
         raise InvalidValue("via", f"{bare} is the name of several things; say {nouns}")
     if not found:
+        _check_able(desk, tx, noun, bare)
         raise NotThere(
             f"There is no service, connection or credential that can send called {name!r}.",
             hint="List them: postroom service list",
@@ -121,6 +123,14 @@ def _via(desk: Desk, tx: Tx, name: str) -> tuple[Service, str]:
     if service is not None:
         return service, real
     return services.implicit(f"{kind}:{real}"), f"{kind}:{real}"
+
+
+def _check_able(desk: Desk, tx: Tx, noun: str, name: str) -> None:
+    """Raise Refused where there is a record of that name, and it cannot send."""
+    if noun in ("", "connection") and connections.exists(tx, name):
+        check_outgoing(desk, tx, connections.get(tx, name).name, "sending")
+    if noun in ("", "credential") and desk.credentials.exists(tx, name):
+        check_outgoing(desk, tx, DIRECT + name, "sending")
 
 
 def _candidates(desk: Desk, tx: Tx, name: str) -> list[tuple[str, str, Service | None]]:

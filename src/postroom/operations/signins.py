@@ -14,8 +14,10 @@ from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import BEARER, Grant, Use, rows
 from postroom.db import Tx
 from postroom.errors import PostroomError, Refused, WireError
+from postroom.operations import usage
 from postroom.operations.desk import Desk
 from postroom.operations.personal import How, Paste, Tell, Way, sign_in_once
+from postroom.operations.waking import wake
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
     from postroom.credentials.tokens.signing_in import Given, Prove
@@ -62,6 +64,7 @@ class SignIns:
                 self._desk, use, way, self._proving(use), device_flow=self._device_flow
             )
             served = tuple(use.connections)
+            await self._desk.write(lambda tx: _wake(tx, served))  # noqa: B023
             account = use.grant.account
             done.append(SignedInAs(account, found.identity, served, found.granted, found.extra))
         return done
@@ -189,6 +192,12 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
 
     for use in await desk.db.read(alone):
         await _sign_out(desk, use)
+
+
+def _wake(tx: Tx, connections: tuple[str, ...]) -> None:
+    """What waited for a person to sign in goes on."""
+    for name in connections:
+        wake(tx, usage.of_connection(tx, name).uses, failing=True)
 
 
 def forget_sign_ins(desk: Desk, tx: Tx, wanted: Callable[[SignInUse], bool]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Queue, Tx, write_or_owe
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.services import contents
+from postroom.services import contents, parking
 from postroom.services import settle as rows
 from postroom.services.service import Service
 
@@ -63,16 +63,19 @@ async def make_copies(
     open_sent: OpenSent,
     owe: Owe | None = None,
 ) -> PostroomError | None:
-    """Make the copies of one connection that are due; gives the first error.
+    """Make the copies of one connection that are due, as long as it serves; gives the first error.
 
     The claim is only settled after the copy is there, and whoever takes it over looks first: so a
     copy is made once, as far as can be known.
     """
-    named: dict[str, Any] = {"names": by_name, "item": item}
+
+    def claim(tx: Tx) -> list[Claim]:
+        now = timestamp()
+        names = parking.may_go(tx, "sent_copies", by_name, now=now)
+        return COPIES.claim(tx, owner=owner, now=now, limit=_BATCH, names=names, item=item)
+
     first: PostroomError | None = None
-    while claims := await db.write(
-        lambda tx: COPIES.claim(tx, owner=owner, now=timestamp(), limit=_BATCH, **named)
-    ):
+    while claims := await db.write(claim):
         left = list(claims)
         try:
             async with open_sent(connection) as put:
@@ -84,6 +87,7 @@ async def make_copies(
             failed, left, cause = left, [], error
             first = first or error
             await write_or_owe(db, lambda tx: _failed(tx, failed, by_name, owner, cause), owe)  # noqa: B023
+            break  # what else is due would knock at the same door: it is asked again later
         finally:
             if left:  # cancelled: somebody else may take them at once
                 await write_or_owe(db, lambda tx: _give_back(tx, left, owner), owe)  # noqa: B023
@@ -133,8 +137,9 @@ def _failed(
         service = by_name[one.row["service"]]
         over = now - one.row["created_at"] >= service.retry.for_
         state = after(error, service.sent_copy, over=over)
-        due_at = now + rows.backoff(service.retry, one.row["attempts"] + 1)
-        _settle(tx, one, owner, state, error.sentence, due_at)
+        wait = parking.wait_after(error, rows.backoff(service.retry, one.row["attempts"] + 1))
+        _settle(tx, one, owner, state, error.sentence, now + wait)
+    parking.park(tx, "sent_copies", by_name, error, now=now)
 
 
 def _settle(tx: Tx, one: Claim, owner: str, state: State, said: str, due_at: float) -> None:

@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Tx, take_tokens
-from postroom.errors import PostroomError, WireError
+from postroom.errors import PostroomError, SignInError, WireError
 from postroom.log import logger
 from postroom.protocols.base import Transport
+from postroom.services import parking
 from postroom.services import service as services
 from postroom.services import settle as rows
 from postroom.services.copies import COPIES, OpenSent, make_copies
 from postroom.services.doubts import DOUBTS, Evidence, Look, resolve
 from postroom.services.lanes import CopyWanted, Lane, RolesOf, due, lanes
 from postroom.services.service import Service
-from postroom.services.settling import Drained
+from postroom.services.settling import Drained, all_of
 from postroom.services.submitting import Line, give_back
 
 __all__ = ["Dispatcher", "Drained"]
@@ -122,15 +123,19 @@ class Dispatcher:
                 done.error = done.error or error
 
         async def doubts(connection: str, group: Lane) -> None:
-            again = await resolve(
-                self._db, connection, group,
-                owner=self._owner, item=item, look=self._look, done=done, owe=self._owe,
-            )  # fmt: skip
+            try:
+                again = await resolve(
+                    self._db, connection, group,
+                    owner=self._owner, item=item, look=self._look, done=done, owe=self._owe,
+                )  # fmt: skip
+            except PostroomError as error:
+                done.error = done.error or error
+                return
             if again:
                 await lane(connection, group)
 
         # beside each other: a server that does not answer holds up nobody else's messages
-        await asyncio.gather(
+        await all_of(
             *(lane(*each) for each in due(found, to_send).items()),
             *(doubts(*each) for each in due(found, in_doubt).items()),
         )
@@ -153,7 +158,7 @@ class Dispatcher:
                 self._lanes(tx, names, roles), COPIES.names_due(tx, now=timestamp(), item=item)
             )
 
-        errors = await asyncio.gather(
+        errors = await all_of(
             *(
                 make_copies(
                     self._db, connection, group,
@@ -274,22 +279,28 @@ class Dispatcher:
     async def _claim(self, by_name: Lane, item: str, done: Drained, most: int) -> list[Claim]:
         """Rows to send now; none: nothing more is due.  What is found in doubt is counted."""
         while most > 0:
-            taken = await self._db.write(lambda tx: self._take(tx, by_name, item, most))
+            taken, parked = await self._db.write(lambda tx: self._take(tx, by_name, item, most))
             done.ambiguous += taken.doubted
+            if parked:
+                done.error = done.error or _not_tried(by_name)
             if taken.claims or not taken.doubted:
                 return taken.claims
         return []
 
-    def _take(self, tx: Tx, by_name: Lane, item: str, most: int) -> rows.Taken:
-        """Rows of what may be sent over this connection now: it may have been held meanwhile."""
+    def _take(self, tx: Tx, by_name: Lane, item: str, most: int) -> tuple[rows.Taken, bool]:
+        """Rows of what may be sent over this connection now: it may have been held meanwhile; and
+        whether something is parked instead."""
         now, known = timestamp(), services.sending(tx, by_name)
         by_name = {
             name: known[name]
             for name, service in by_name.items()
             if name in known and known[name].connection == service.connection
         }
+        there = len(by_name)
+        by_name = parking.may_go(tx, "outbox", by_name, now=now)
+        parked = len(by_name) < there
         if not by_name:
-            return rows.Taken([], 0)
+            return rows.Taken([]), parked
         taken = rows.claim(
             tx,
             owner=self._owner,
@@ -305,7 +316,7 @@ class Dispatcher:
                 tx, name, service, now, [c for c in taken.claims if c.row["service"] == name]
             )
         ]
-        return taken._replace(claims=let)
+        return taken._replace(claims=let), parked
 
     def _throttled(
         self, tx: Tx, name: str, service: Service, now: float, taken: list[Claim]
@@ -332,7 +343,8 @@ class Dispatcher:
         error: PostroomError,
         done: Drained,
     ) -> None:
-        """No connection: that is nobody's fault among the messages, so they wait and are tried again."""
+        """No connection: that is nobody's fault among the messages, so they wait and are tried again;
+        after a refused sign-in so does what nobody has claimed."""
 
         def body(tx: Tx) -> None:
             now = timestamp()
@@ -344,14 +356,22 @@ class Dispatcher:
                     tx,
                     one,
                     owner=self._owner,
-                    due_at=now + wait,
+                    due_at=now + parking.wait_after(error, wait),
                     now=now,
                     said=error.reason,
                     service=service,
                 )
+            parking.park(tx, "outbox", by_name, error, now=now)
 
         await self._db.write(body)
         done.deferred += len(claims)
+
+
+def _not_tried(lane: Lane) -> PostroomError:
+    """What is told of a lane for which no connection was opened."""
+    connection = next(iter(lane.values())).connection
+    hint = "Mend what it signs in with: an edit is tried at once."
+    return SignInError(parking.PARKED, hint=hint, connection=connection)
 
 
 def _next_due(tx: Tx, served: Sequence[str], item: str) -> float | None:

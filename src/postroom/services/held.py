@@ -6,7 +6,7 @@ from typing import Final
 
 from postroom.clock import timestamp
 from postroom.db import Tx, is_living
-from postroom.services import outbox
+from postroom.services import outbox, parking
 from postroom.services.restored import RESTORED
 
 __all__ = ["AT_ONCE", "hurry", "shift_held"]
@@ -16,12 +16,23 @@ AT_ONCE: Final = 500
 
 
 def hurry(tx: Tx, service: str) -> int:
-    """Try at once what a service deferred: what stood in the way may be gone; gives how many."""
+    """Try at once what waits of a service, copies too: what stood in the way may be gone.
+
+    Gives how many messages there were.
+    """
+    now = timestamp()
+    parking.leave(tx, service)
+    tx.execute(
+        "UPDATE sent_copies SET due_at = :now WHERE service = :service COLLATE NOCASE "
+        "AND state = 'waiting' AND due_at > :now",
+        service=service,
+        now=now,
+    )
     return tx.execute(
         "UPDATE outbox SET due_at = :now WHERE service = :service COLLATE NOCASE "
-        "AND state = 'deferred' AND finished_at IS NULL AND due_at > :now",
+        "AND state IN ('queued', 'deferred') AND finished_at IS NULL AND due_at > :now",
         service=service,
-        now=timestamp(),
+        now=now,
     )
 
 

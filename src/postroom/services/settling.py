@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Tx, write_or_owe
@@ -15,6 +15,8 @@ from postroom.services import settle as rows
 from postroom.services.service import Service
 
 __all__ = ["Drained", "Settler", "all_of"]
+
+T = TypeVar("T")
 
 _MOST: Final = 8
 _SECONDS: Final = 0.005
@@ -119,11 +121,11 @@ class Settler:
                 self._done.error = self._done.error or each.outcome.error
 
 
-async def all_of(*work: Awaitable[None]) -> None:
-    """Wait for all of it, whatever becomes of one; raises the first error."""
-    for ended in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(ended, BaseException):
-            raise ended
+async def all_of(*work: Awaitable[T]) -> list[T]:
+    """Wait for all of it, whatever becomes of one; gives what each gave, or raises the first error."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]
 
 
 def _ending(each: _Known, now: float) -> rows.Ending:

@@ -48,12 +48,25 @@ def cannot_write(path: Path, error: OSError) -> PostroomError:
             temporary=True,
             hint="Free some space; nothing was lost, they wait.",
         )
+    in_the_way = _no_directory(path) if error.errno in (errno.EEXIST, errno.ENOTDIR) else None
+    if in_the_way is not None:
+        return Refused(
+            f"{in_the_way} is a file, not a directory.",
+            hint="Give the source another path: postroom source set NAME --set sink.path=PATH; or "
+            "move the file away.",
+        )
     reason = error.strerror or type(error).__name__
     return Refused(
         f"Messages cannot be written to {path}: {reason}.",
         temporary=True,
         hint="Check the path, its owner and its permissions.",
     )
+
+
+def _no_directory(path: Path) -> Path | None:
+    """What stands where a directory would: the path itself, or something above it."""
+    there = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
+    return None if there.is_dir() or not there.exists() else there
 
 
 class _File(NamedTuple):

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from postroom.clock import timestamp
+from postroom.connections.refused import REFUSED_SECONDS, is_refused
 from postroom.db import Claim, Database, Owe, Row, Tx, write_or_owe
-from postroom.errors import PostroomError, Refused, SignInError, WireError
+from postroom.errors import PostroomError, Refused, WireError
 from postroom.log import about, logger
 from postroom.protocols.base import MessageStore, OpenSpool
 from postroom.sinks import Sink
@@ -135,9 +136,7 @@ class Watcher:
             due = timestamp()
         except PostroomError:
             raise
-        except (
-            Exception
-        ) as error:  # a mistake of ours: whoever claims the source next must not spin
+        except Exception as error:  # a mistake of ours: whoever claims it next must not spin
             due = timestamp() + self._source.backoff.max
             await self._mistaken(error)
             raise
@@ -263,7 +262,7 @@ class Watcher:
         if was_open and self._on_lost is not None and isinstance(error, WireError):
             await self._on_lost(self._source.connection, error)
         backoff = self._source.backoff
-        permanent = isinstance(error, SignInError) and not error.temporary
+        permanent = is_refused(error)
         state = "failed" if permanent or not isinstance(error, WireError) else "backing off"
 
         def body(tx: Tx) -> float:
@@ -316,8 +315,6 @@ class Watcher:
 
 KEEP_OPEN_SECONDS: Final = 300.0
 """A connection that is not wanted for longer than this is closed between two looks."""
-REFUSED_SECONDS: Final = 900.0
-"""After a refused sign-in: asking every minute is how accounts get locked.  An edit wakes it."""
 _UNUSABLE_SECONDS: Final = 60.0
 """When a source that could not be used as it is defined is looked at again.  An edit wakes it."""
 _FOREVER: Final = 86400.0

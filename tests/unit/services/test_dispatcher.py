@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
 from postroom.db import Database
-from postroom.errors import PostroomError, WireError
+from postroom.errors import PostroomError, RoomError, WireError
 from postroom.protocols.base import Outcome, Recipient, Submission
+from postroom.services import outbox
+from postroom.services import service as services
 from postroom.services.dispatcher import Dispatcher
-from tests.unit.services.desk import Desk, reply
+from tests.unit.services.desk import Desk, parcel, reply, service_of
 
 
 class Broken:
@@ -74,6 +78,76 @@ async def test_a_mistake_of_ours_leaves_no_row_behind(desk: Desk, db: Database) 
     by_state = sorted(one.state for one in found)
     assert by_state == ["ambiguous", "queued", "queued", "sent"]
     assert len(await desk.claim("me")) == 2, "and can be taken again by the same process"
+
+
+@pytest.mark.parametrize("copying", [False, True])
+async def test_a_mistake_in_one_lane_leaves_no_other_running(
+    desk: Desk, db: Database, copying: bool
+) -> None:
+    """It is raised once the others have ended: nobody goes on sending behind the caller's back."""
+    other = service_of(name="other-out", connection="other", sent_copy="append")
+    await db.write(lambda tx: services.add(tx, other))
+    ended = asyncio.Event()
+
+    async def opening(name: str) -> Broken:
+        if name == "acme":
+            raise LookupError("a mistake of ours")
+        await asyncio.sleep(0.2)
+        ended.set()
+        raise WireError("Nobody listens there.", code="connect_refused", temporary=True)
+
+    @contextlib.asynccontextmanager
+    async def sent(name: str) -> AsyncIterator[Callable[[str, bytes], Awaitable[None]]]:
+        await opening(name)
+        yield lambda message_id, content: asyncio.sleep(0)
+
+    sending = Dispatcher(
+        db, owner="me", open_transport=opening, open_sent=sent, copies=lambda tx, service: True
+    )
+    for one in (desk.service, other):
+        item = await db.write(lambda tx: outbox.add(tx, one, parcel(), actor="test"))  # noqa: B023
+        if copying:
+            await db.write(
+                lambda tx: tx.execute(
+                    "INSERT INTO sent_copies (id, service, state, said, attempts, created_at, due_at, "
+                    "epoch) VALUES (:id, :service, 'waiting', '', 0, 0, 0, 0)",
+                    id=item,  # noqa: B023
+                    service=one.name,  # noqa: B023
+                )
+            )
+    with pytest.raises(LookupError):
+        await (sending.copy() if copying else sending.drain())
+    assert ended.is_set()
+    table = "sent_copies" if copying else "outbox"
+    owned = f"SELECT count(*) FROM {table} WHERE owner IS NOT NULL AND service = 'other-out'"
+    assert db.read_now(lambda tx: tx.value(owned)) == 0
+
+
+async def test_a_room_that_fails_while_doubts_are_looked_at_is_an_error_not_an_end(
+    desk: Desk, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is beside it is sent all the same, and the error is in the result."""
+    item = await desk.add("a@x.example")
+    [one] = await desk.claim()
+    await desk.submitting(one)
+    lost = WireError("The connection was lost.", code="connection_lost", temporary=True)
+    assert await desk.settle(one, Outcome(one.id, "ambiguous", [], lost)) == "ambiguous"
+    await db.write(
+        lambda tx: tx.execute(
+            "UPDATE outbox SET finished_at = NULL, due_at = 0 WHERE id = :id", id=item
+        )
+    )
+    full = RoomError("The disk that holds the room is full.", code="room_full", temporary=True)
+
+    async def failing(*given: Any, **named: Any) -> int:
+        raise full
+
+    monkeypatch.setattr("postroom.services.dispatcher.resolve", failing)
+    later = await desk.add("a@x.example")
+    server = Lines(db, 9)
+    done = await Dispatcher(db, owner="me", open_transport=server.connect).drain()
+    assert (done.sent, done.error) == (1, full)
+    assert (await desk.show(later)).state == "sent"
 
 
 async def test_a_cancelled_drain_ends_between_two_messages(desk: Desk, db: Database) -> None:

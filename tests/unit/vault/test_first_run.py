@@ -12,24 +12,24 @@ from pathlib import Path
 import pytest
 
 import postroom
-from postroom.db import open_database
+from postroom.db import Database, open_database
 from postroom.errors import Locked
 from postroom.vault import Keyring, open_vault
 from postroom.vault.first_run import STEPS
 from tests.unit.vault.rooms import ALICE, Room
 
 
-def counts(room: Room) -> list[int]:
+def counts(db: Database) -> list[int]:
     tables = ("vault_keys", "vault_key_wraps", "data_keys", "sealed", "credentials", "audit")
     texts = [f"SELECT count(*) FROM {table}" for table in tables]
-    return room.db.read_now(lambda tx: [tx.value(text) for text in texts])
+    return db.read_now(lambda tx: [tx.value(text) for text in texts])
 
 
-def digest(room: Room) -> str:
-    room.db.read_now(lambda tx: None)
+def digest(db: Database) -> str:
+    db.read_now(lambda tx: None)
     return "\n".join(
         hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(room.db.path.parent.iterdir())
+        for path in sorted(db.path.parent.iterdir())
         if not path.name.endswith("-shm")
     )
 
@@ -50,7 +50,7 @@ async def test_a_wrong_key_locks_the_room_and_changes_nothing(room: Room) -> Non
     other = room.key_file.with_name("other.key")
     other.write_text(base64.b64encode(b"x" * 32).decode())
     other.chmod(0o600)
-    before, rows = digest(room), counts(room)
+    before, rows = digest(room.db), counts(room.db)
     for make in (False, True) * 5:
         start = await open_vault(room.db, f"file:{other}", make=make)
         assert start.keyring is None
@@ -59,8 +59,8 @@ async def test_a_wrong_key_locks_the_room_and_changes_nothing(room: Room) -> Non
         assert start.locked.exit_status == 78
         assert room.keyring.kek_id in str(start.locked)
         assert start.locked.facts["given"] in str(start.locked)
-    assert counts(room) == rows
-    assert digest(room) == before
+    assert counts(room.db) == rows
+    assert digest(room.db) == before
     assert await room.password("acme") == "hunter2hunter2"
 
 
@@ -74,7 +74,7 @@ async def test_a_missing_key_is_not_made_anew(room: Room) -> None:
         assert room.keyring.kek_id in str(start.locked)
         assert str(room.key_file) in str(start.locked)
     assert not room.key_file.exists()
-    assert counts(room)[0] == 1
+    assert counts(room.db)[0] == 1
 
 
 async def test_nobody_makes_keys_without_being_told(tmp_path: Path) -> None:
@@ -136,6 +136,30 @@ async def test_a_room_made_with_a_passphrase(
     weak = await open_vault(db, "passphrase:")
     assert weak.locked is not None, "T24: a lowered row must not be used"
     assert weak.locked.code == "key_unsafe"
+    await db.close()
+
+
+async def test_a_wrong_passphrase_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T18: ten of them, one told to make a room as well; the right one opens what there was."""
+    (tmp_path / "data").mkdir()
+    db = open_database(tmp_path / "data" / "room.db", create=True)
+    monkeypatch.setenv("POSTROOM_PASSPHRASE", "correct horse battery")
+    made = await open_vault(db, "passphrase:", make=True)
+    before, rows = digest(db), counts(db)
+    assert min(rows[:4]) >= 1
+    for number in range(10):
+        monkeypatch.setenv("POSTROOM_PASSPHRASE", f"correct horse batteries {number}")
+        wrong = await open_vault(db, "passphrase:", make=number % 2 == 0)
+        assert wrong.locked is not None
+        assert wrong.locked.code == "key_wrong"
+        assert counts(db) == rows
+    assert digest(db) == before
+    monkeypatch.setenv("POSTROOM_PASSPHRASE", "correct horse battery")
+    again = await open_vault(db, "passphrase:")
+    assert again.locked is None
+    assert again.room_id == made.room_id
     await db.close()
 
 

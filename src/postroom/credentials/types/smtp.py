@@ -93,8 +93,8 @@ class Smtp(CredentialType):
                 "tls",
                 f"without it the password would go to {self.host} unencrypted.",
                 code="cleartext_sign_in",
-                hint="Set tls: true. If that server has no TLS, use a password credential and a "
-                "connection with cleartext_sign_in: true.",
+                hint="Require TLS: --tls on the command line, tls: true in a room file. If that server "
+                "has no TLS, use a password credential and a connection with cleartext_sign_in: true.",
             )
 
     def own_destinations(self, trusted: Trusted = no_trust) -> set[str]:

@@ -10,16 +10,20 @@ import os
 import quopri
 import sqlite3
 import stat
+import subprocess
 import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["Hit", "Sweep", "forms", "sealed_columns"]
+__all__ = ["Hit", "Sweep", "forms", "holding", "sealed_columns"]
 
 PAUSE: Final = 0.1
 """Seconds between two looks at what is running and what lies about."""
+
+_PART: Final = 24
+"""Bytes of a needle that are looked for in files at first; hundreds of whole ones cost more."""
 
 SEALED: Final = {("sealed", "blob"), ("data_keys", "wrapped"), ("vault_key_wraps", "wrapped")}
 """The columns that hold ciphertext, by their table; everything else is in the clear."""
@@ -71,6 +75,23 @@ def forms(secret: bytes) -> dict[str, bytes]:
     return found
 
 
+def holding(needles: Iterable[bytes], files: Iterable[Path]) -> list[Path]:
+    """Those of the files that may hold a needle: grep looks for hundreds at once, for a part of each.
+
+    A file that is gone holds none.
+    """
+    paths = [str(path) for path in files]
+    parts = {max(needle.split(b"\n"), key=len)[:_PART] for needle in needles}
+    if not paths or not parts:
+        return []
+    done = subprocess.run(
+        ["grep", "-lasZF", "-f", "-", "--", *paths], input=b"\n".join(parts), capture_output=True,
+        env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, check=False,
+    )  # fmt: skip
+    assert not done.stderr, done.stderr
+    return [Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name]
+
+
 def sealed_columns(database: Path) -> set[tuple[str, str]]:
     """Table and column of everything binary in a room: what must be sealed, or be no secret."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
@@ -91,38 +112,54 @@ class Sweep:
         self.looked: dict[str, int] = {}
         self.modes: set[str] = set()
         self._needles: list[tuple[str, str, bytes]] = []
-        self._seen: dict[Path, tuple[int, int, int]] = {}
+        self._known: set[bytes] = set()
+        self._seen: dict[object, tuple[object, int]] = {}
+        self._parents: dict[int, int] = {}
 
     def plant(self, name: str, secret: str | bytes) -> str:
         """Look for this secret too; gives it back as text."""
         value = secret.encode() if isinstance(secret, str) else secret
-        self._seen.clear()
-        known = {needle for _, _, needle in self._needles}
-        for form, needle in forms(value).items():
+        found = forms(value)
+        for form, needle in found.items():
             assert len(needle) >= 8, (name, form)
-            if needle not in known:
+            if needle not in self._known:
                 self._needles.append((name, form, needle))
+        self._known.update(found.values())
         return value.decode("utf-8", "surrogateescape")
 
-    def look(self, where: str, data: bytes) -> None:
-        """Look through these bytes; ``where`` says what they are, up to the first colon its kind."""
+    def look(self, where: str, data: bytes, *, after: int = 0) -> None:
+        """Look through these bytes; ``where`` says what they are, up to the first colon its kind.
+
+        They were looked through for the needles before number ``after`` already.
+        """
         kind = where.partition(":")[0]
         self.looked[kind] = self.looked.get(kind, 0) + len(data)
-        for name, form, needle in self._needles:
+        for name, form, needle in self._needles[after:]:
             if needle in data:
                 self.hits.add(Hit(name, form, where))
 
+    def _done(self, what: object, as_it_is: object) -> int:
+        """For how many needles this was looked through, as it is now; from now on for all."""
+        before, done = self._seen.get(what, (None, 0))
+        self._seen[what] = as_it_is, len(self._needles)
+        return done if before == as_it_is else 0
+
     def look_at_files(self, kind: str, folder: Path) -> None:
         """Every file below a folder: its name, its bytes, and who may read it; changed ones only."""
+        changed: dict[Path, int] = {}
         for path in _below(folder):
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            with contextlib.suppress(FileNotFoundError):
                 found = path.lstat()
                 if stat.S_IMODE(found.st_mode) & 0o077:
                     self.modes.add(f"{path} is {stat.filemode(found.st_mode)}")
-                as_it_was = (found.st_ino, found.st_mtime_ns, found.st_size)
-                if stat.S_ISREG(found.st_mode) and self._seen.get(path) != as_it_was:
-                    self._seen[path] = as_it_was
-                    self.look(f"{kind}: {path}", str(path).encode() + b"\n" + path.read_bytes())
+                if stat.S_ISREG(found.st_mode):
+                    as_it_is = (found.st_ino, found.st_mtime_ns, found.st_size)
+                    if (done := self._done(path, as_it_is)) < len(self._needles):
+                        changed[path] = done
+                        self.look(f"{kind}: {path}", str(path).encode(), after=done)
+        for path in holding((needle for _, _, needle in self._needles), changed):
+            with contextlib.suppress(FileNotFoundError):
+                self.look(f"{kind}: {path}", path.read_bytes(), after=changed[path])
 
     def look_at_rows(self, database: Path) -> None:
         """Every row of a room's database but its sealed columns, as text: one place a column."""
@@ -131,20 +168,36 @@ class Sweep:
             tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master "
                                                    "WHERE type = 'table'")]  # fmt: skip
             for table in tables:
+                columns: dict[str, list[bytes]] = {}
                 for row in db.execute(f'SELECT * FROM "{table}"'):
                     for column in row.keys():  # noqa: SIM118  # a sqlite3.Row is no dict
                         value = row[column]
                         if (table, column) not in SEALED and value is not None:
                             data = value if isinstance(value, bytes) else str(value).encode()
-                            self.look(f"column: {table}.{column}", data)
+                            columns.setdefault(column, []).append(data)
+                for column, values in columns.items():
+                    self.look(f"column: {table}.{column}", b"\n".join(values))
 
     def look_at_processes(self, known: Iterable[int]) -> None:
         """Arguments and environment of every process that these ones have started, themselves too."""
-        for pid in _descendants(set(known)):
+        for pid in self._descendants(set(known)):
             for what in ("cmdline", "environ"):
                 with contextlib.suppress(OSError):
                     data = Path(f"/proc/{pid}/{what}").read_bytes()
-                    self.look(f"{what}: {pid}", data.replace(b"\0", b"\n"))
+                    if (done := self._done((pid, what), data)) < len(self._needles):
+                        self.look(f"{what}: {pid}", data.replace(b"\0", b"\n"), after=done)
+
+    def _descendants(self, ancestors: set[int]) -> set[int]:
+        there = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+        self._parents = {pid: above for pid, above in self._parents.items() if pid in there}
+        for pid in there - set(self._parents):
+            with contextlib.suppress(OSError):
+                after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                self._parents[pid] = int(after_name[1])
+        found = set(ancestors)
+        while more := {pid for pid, above in self._parents.items() if above in found} - found:
+            found |= more
+        return found & set(self._parents)
 
     @contextlib.contextmanager
     def watching(self, folders: dict[str, Path], processes: set[int]) -> Iterator[None]:
@@ -174,16 +227,3 @@ def _below(folder: Path) -> Iterator[Path]:
     """All that lies below; a directory that goes away meanwhile is passed over."""
     for top, folders, files in os.walk(folder):
         yield from (Path(top, name) for name in (*folders, *files))
-
-
-def _descendants(ancestors: set[int]) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                after_name = (entry / "stat").read_text().rpartition(")")[2].split()
-                parents[int(entry.name)] = int(after_name[1])
-    found = set(ancestors)
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found & set(parents)
