@@ -11,7 +11,7 @@ from pathlib import Path
 from postroom.app import open_room
 from postroom.settings import Settings
 from tests.journeys.test_microsoft365 import Tenant, tenant
-from tests.wire.outgoing import memory_growth
+from tests.memory import memory_growth
 
 __all__ = ["dispatched", "stored", "tenant"]
 
