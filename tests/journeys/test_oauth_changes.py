@@ -14,7 +14,7 @@ from postroom.app import Room
 from postroom.errors import PostroomError
 from tests.ground import Ground, User
 from tests.ground.oauth import OUTLOOK
-from tests.journeys.oauth import CA, approving, browsing, connect, register
+from tests.journeys.oauth import CA, approving, browsing, connect, expire, register
 
 __all__: list[str] = []
 
@@ -122,9 +122,14 @@ async def test_scopes_that_nobody_consented_to_stop_no_others(
     assert (await room.desk.opener.prepare("reading", "incoming")).access is not None
     [row] = await room.signins.list()
     assert row["state"] == "signed in"
+    asked = ground.oauth.counts(client)["token:refresh_token"]
+    with pytest.raises(PostroomError):
+        await room.desk.opener.prepare("sending", "outgoing")
+    assert ground.oauth.counts(client)["token:refresh_token"] == asked  # it is not asked to death
     ground.oauth.mend()  # somebody has consented
-    await room.connections.restart("sending")
-    assert (await room.desk.opener.prepare("sending", "outgoing")).access is not None
+    await expire(room)
+    assert (await room.desk.opener.prepare("reading", "incoming")).access is not None
+    assert (await room.desk.opener.prepare("sending", "outgoing", anew=True)).access is not None
 
 
 async def test_a_test_of_one_connection_asks_no_other_server_again(

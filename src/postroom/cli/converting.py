@@ -102,7 +102,6 @@ def convert(
     side is opened with it. Whatever fails before leaves the connection as it is.
     """
     from postroom.operations.converting import Conversion
-    from postroom.operations.personal import Way
 
     if answer_from_stdin and not link:
         raise WrongUse("--answer-from-stdin goes with --link.")
@@ -112,8 +111,7 @@ def convert(
     )  # fmt: skip
 
     async def body(room: Room) -> Converted:
-        async with reaching(link, answer_from_stdin) as reach:
-            way = Way(reach.tell, "link" if link else None, reach.paste)
+        async with reaching("link" if link else None, answer_from_stdin) as way:
             return await rebinding(
                 lambda rebind: room.converting.convert(name, asked, way, rebind=rebind),
                 rebind=rebind,

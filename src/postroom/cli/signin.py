@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import io
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -20,9 +20,10 @@ from postroom.errors import WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
+    from postroom.operations.personal import How, Way
     from postroom.operations.signins import SignedInAs
 
-__all__ = ["Reach", "app", "reaching", "show_signed_in", "signed_in"]
+__all__ = ["app", "reaching", "show_signed_in", "signed_in"]
 
 app = Verbs()
 
@@ -72,11 +73,11 @@ def signin(
 
 
 async def signed_in(
-    room: Room, name: str, how: Any, answer_from_stdin: bool = False
+    room: Room, name: str, how: How | None, answer_from_stdin: bool = False
 ) -> list[SignedInAs]:
     """Sign in for a connection, with a terminal that counts the time down."""
-    async with reaching(how == "link", answer_from_stdin) as way:
-        return await room.signins.sign_in(name, way.tell, how=how, paste=way.paste)
+    async with reaching(how, answer_from_stdin) as way:
+        return await room.signins.sign_in(name, way.tell, how=way.how, paste=way.paste)
 
 
 def show_signed_in(found: Iterable[SignedInAs]) -> None:
@@ -89,16 +90,12 @@ def show_signed_in(found: Iterable[SignedInAs]) -> None:
             show.note(f"Note: granted besides, without being asked for: {', '.join(done.extra)}.")
 
 
-class Reach(NamedTuple):
-    """What shows a person what to do, and what asks where their browser ended."""
-
-    tell: Callable[[Any], None]
-    paste: Callable[[Any], Awaitable[str]]
-
-
 @contextlib.asynccontextmanager
-async def reaching(link: bool, answer_from_stdin: bool = False) -> AsyncIterator[Reach]:
+async def reaching(how: How | None, answer_from_stdin: bool = False) -> AsyncIterator[Way]:
     """The way to a person at this terminal, while it is open."""
+    from postroom.operations.personal import Way
+
+    link = how == "link"
     async with _counting() as told:
 
         def tell(step: Any) -> None:
@@ -109,7 +106,7 @@ async def reaching(link: bool, answer_from_stdin: bool = False) -> AsyncIterator
         async def paste(step: Any) -> str:
             return _pasted(answer_from_stdin)  # nothing else runs that could not wait
 
-        yield Reach(tell, paste)
+        yield Way(tell, how, paste)
 
 
 def _pasted(from_stdin: bool) -> str:

@@ -31,7 +31,6 @@ class Claims:
     audience: tuple[str, ...] = ()
     client: str = ""
     tenant: str = ""
-    object_id: str = ""
     preferred_username: str = ""
     upn: str = ""
     email: str = ""
@@ -62,7 +61,6 @@ def _claims(found: dict[str, Any]) -> Claims:
         audience=texts_of(found, "aud"),
         client=text_of(found, "azp") or text_of(found, "appid") or text_of(found, "client_id"),
         tenant=text_of(found, "tid").lower(),
-        object_id=text_of(found, "oid").lower(),
         preferred_username=text_of(found, "preferred_username"),
         upn=text_of(found, "upn"),
         email=text_of(found, "email"),

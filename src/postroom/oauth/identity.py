@@ -25,15 +25,11 @@ Outcome = Literal["same", "other", "unknown"]
 class SignedIn:
     """Who signed in, as far as the tokens say.
 
-    ``names`` are the addresses the account goes by, the most trustworthy first; ``proven`` whether
-    they stand in an id token, and not only in an access token, which is a hint.
+    ``names`` are the addresses the account goes by, the most trustworthy first.
     """
 
     names: tuple[str, ...] = ()
     tenant: str = ""
-    object_id: str = ""
-    subject: str = ""
-    proven: bool = False
 
     @property
     def name(self) -> str:
@@ -43,12 +39,11 @@ class SignedIn:
 
 def signed_in(grant: TokenGrant) -> SignedIn:
     """Who signed in: by the id token, else by what the access token says."""
-    proven = grant.claims is not None
     claims = grant.claims or grant.hints
     if claims is None:
         return SignedIn()
     names = tuple(name for name in _names(claims) if "@" in name)
-    return SignedIn(names, claims.tenant, claims.object_id, claims.subject, proven)
+    return SignedIn(names, claims.tenant)
 
 
 def _names(claims: Claims) -> Iterable[str]:

@@ -43,7 +43,6 @@ class TokenGrant:
     """
 
     access_token: Secret
-    token_type: str
     expires_in: float
     received_at: float
     refresh_token: Secret | None = None
@@ -202,7 +201,6 @@ def _grant(proven: Proven, asked: tuple[str, ...], *, keep: Secret | None) -> To
     scope = text_of(found, "scope").split()
     return TokenGrant(
         access_token=Secret(access),
-        token_type="Bearer",
         expires_in=UNSAID if lasts is None else min(lasts, LONGEST),
         received_at=proven.answer.at,
         refresh_token=Secret(renewed) if renewed else keep,

@@ -57,6 +57,8 @@ class Keeper:
     def hurry(self, tx: Tx, grant: Grant) -> None:
         """Let a sign-in not wait after a failure."""
         rows.hurry(tx, now=timestamp(), sign_in=grant.sign_in)
+        if self._made is not None:
+            self._made.hurry(grant)
 
     async def renew(self, grant: Grant, use: Use, *, refused: int = 0) -> Access:
         """Ask for a new token, once in this process and once in the fleet, however many want it.

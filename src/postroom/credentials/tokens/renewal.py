@@ -51,6 +51,7 @@ WAIT: Final = 60.0
 LOOK: Final = 0.1
 _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 900.0
+_SCOPES_PAUSE: Final = 60.0  # an administrator may consent meanwhile
 
 
 class _Work(NamedTuple):
@@ -86,6 +87,7 @@ class Renewal:
         self.seat = seat
         self._policy = policy
         self._http = HttpClients()
+        self._denied: dict[tuple[str, str], tuple[float, SignInError]] = {}
 
     def pump(self, grant: Grant) -> Pump:
         """Runs the flows of a grant over this room's connections."""
@@ -97,6 +99,8 @@ class Renewal:
 
     async def renew(self, grant: Grant, use: Use, refused: int = 0, *, proving: str = "") -> Access:
         """As :meth:`Keeper.renew`, for one of all who want it; with ``proving`` as :meth:`Keeper.prove`."""
+        if not proving:
+            self._check_denied(grant)
         seat = await self.seat()
         deadline = monotonic() + WAIT
         while monotonic() <= deadline:
@@ -118,6 +122,16 @@ class Renewal:
             code="deferred", temporary=True, hint="It is tried again.",
         )  # fmt: skip
 
+    def hurry(self, grant: Grant) -> None:
+        """Let scopes be asked for at once that were refused before."""
+        self._denied.pop(_key(grant), None)
+
+    def _check_denied(self, grant: Grant) -> None:
+        """Scopes that were refused are not asked for again at once; others of the sign-in are."""
+        until, error = self._denied.get(_key(grant), (0.0, None))
+        if error is not None and until > monotonic():
+            raise SignInError(error.sentence, said=error.said, hint=error.hint, **error.facts)
+
     async def _fetch(self, seat: Seat, grant: Grant, use: Use, work: _Work) -> Access:
         """Ask with what was claimed, and store what comes.  Raises Refused(``claim_lost``)."""
         owner = seat.owner
@@ -125,6 +139,8 @@ class Renewal:
             version, granted = await self._ask(grant, work)
         except BaseException as error:
             failure = error
+            if isinstance(error, SignInError) and error.facts.get("of_scopes"):
+                self._denied[_key(grant)] = (monotonic() + _SCOPES_PAUSE, error)
             await self._settle(seat, work, lambda tx: self._failed(tx, owner, grant, work, failure))
             raise
         return await self._settle(
@@ -270,8 +286,9 @@ class Renewal:
         labels = error.facts.get("refused") or ()
         if work.record is not None and labels:
             proofs.refused(tx, work.record.id, labels, why=error.reason, now=timestamp())
-        if work.proving and error.code != "sign_in_required":
-            # what is not proven yet delays nobody who has what is
+        of_scopes = bool(error.facts.get("of_scopes"))
+        if of_scopes or (work.proving and error.code != "sign_in_required"):
+            # neither scopes that nobody consented to nor what is not proven yet delay others
             SIGN_INS.release(tx, work.claim, owner=owner, due_at=work.due_at)
             return
         failures = work.claim.row["failures"] + 1
@@ -286,6 +303,10 @@ class Renewal:
         SIGN_INS.release(tx, work.claim, owner=owner, due_at=timestamp() + pause)
         if ended:
             self._kept.record(tx, "postroom", "sign-in required", grant, why=error.reason)
+
+
+def _key(grant: Grant) -> tuple[str, str]:
+    return grant.sign_in, rows.scopes_key(grant)
 
 
 def _check_pause(row: Row, now: float) -> None:
