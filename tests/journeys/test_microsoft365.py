@@ -84,6 +84,25 @@ async def test_a_source_collects_moves_and_polls_with_one_request(
     assert tenant.ground.oauth.counts(tenant.client)["token:client_credentials"] == 1
 
 
+async def test_what_is_too_large_is_held_once_it_was_read_and_delivered_when_released(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    """Graph tells no size before."""
+    await tenant.connect()
+    box = Incoming(tenant.room, tenant.ground, tenant.user, tmp_path / "orders")
+    box.fill(letter("small"), letter("large", size=50_000))
+    await box.source(max_size="20KiB")
+    tally = await box.run()
+    assert (tally.delivered, tally.held, tally.failed) == (1, 1, 0)
+    assert box.counts() == {"done": 1, "held": 1}
+    [row] = await tenant.room.ledger.list("orders-in", states=["held"])
+    assert row.reason.startswith("too large: 5")
+    assert (await box.run()).delivered == 0
+    await tenant.room.ledger.release("orders-in", [row.id])
+    assert (await box.run()).delivered == 1
+    assert box.counts() == {"done": 2}
+
+
 async def test_faults_of_every_kind_converge_without_a_duplicate(
     tenant: Tenant, tmp_path: Path
 ) -> None:

@@ -359,7 +359,7 @@ async def test_signing_in_during_a_refresh_gives_the_new_token_to_whoever_waits(
     client = await _signed_in(room, ground, fresh_user, access_ttl=1)
     await expire(room)
     ground.oauth.change(client, access_ttl=600)
-    ground.oauth.fault("token:refresh_token", client=client, delay=4)
+    ground.oauth.fault("token:refresh_token", client=client, delay=8)
     waiting = asyncio.create_task(room.desk.opener.prepare("acme", "incoming"))
     await asking(room, waiting)
     await room.signins.sign_in("acme", approving(ground.oauth, fresh_user.address))

@@ -18,7 +18,7 @@ from postroom.sources.naming import Naming
 from postroom.sources.reading import open_message, wire_id
 from postroom.sources.settling import Write
 from postroom.sources.source import Source
-from postroom.sources.verdict import retry_after
+from postroom.sources.verdict import retry_after, too_large
 
 __all__ = ["Batch", "Hands", "Progress", "Tally", "discard"]
 
@@ -138,7 +138,7 @@ class Hands:
 
     async def _hand_over(self, batch: Batch) -> None:
         """Give a batch to the sink; once it is durable there, the ledger says so."""
-        rows, tally = batch.rows, self._tally
+        rows, tally = await self._not_too_large(batch), self._tally
         ids = [row["id"] for row in rows]
         try:
             reads = await asyncio.to_thread(self._take, rows, batch.contents)
@@ -167,6 +167,23 @@ class Hands:
         tally.vanished += len(gone)
         tally.bytes += sum(row["size"] for row in rows)
         self._progress(tally)
+
+    async def _not_too_large(self, batch: Batch) -> Sequence[Row]:
+        """The rows to give to the sink: what the wire told no size of is held back only here."""
+        large: dict[int, tuple[int, str]] = {}
+        for row in batch.rows if self._source.max_size is not None else ():
+            content = batch.contents.get(wire_id(row["message"]))
+            size = 0 if row["size"] or content is None else content.size
+            if why := too_large(self._source, size):
+                large[row["id"]] = (size, why)
+        if large:
+            try:
+                await self._write(lambda tx: ledger.hold_read(tx, large, now=timestamp()))
+            except BaseException:
+                discard(batch.contents)
+                raise
+            self._tally.held += len(large)
+        return [row for row in batch.rows if row["id"] not in large]
 
     def _take(
         self, rows: Sequence[Row], contents: Mapping[str, Content | None]

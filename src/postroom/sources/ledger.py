@@ -15,7 +15,7 @@ transaction that carries the claim's fence.  So a crash at any point replays fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from postroom.db import Row, Tx
@@ -289,6 +289,21 @@ def strike(tx: Tx, ids: Sequence[int], *, now: float) -> None:
         "reason = CASE WHEN attempts >= :most THEN 'third failure' ELSE reason END, "
         "updated_at = :now WHERE id = :id AND state = 'acquired'",
         [{"id": one, "now": now, "most": MOST_ATTEMPTS} for one in ids],
+    )
+
+
+def hold_read(tx: Tx, found: Mapping[int, tuple[int, str]], *, now: float) -> None:
+    """Messages that turned out to be held back when they were read: by id the size and the reason.
+
+    Their size is known from now on, so that whoever releases one has it delivered.
+    """
+    tx.many(
+        "UPDATE ledger SET state = 'held', reason = :reason, size = :size, attempts = attempts - 1, "
+        "updated_at = :now WHERE id = :id AND state = 'acquired'",
+        [
+            {"id": one, "size": size, "reason": why, "now": now}
+            for one, (size, why) in found.items()
+        ],
     )
 
 

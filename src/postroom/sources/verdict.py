@@ -22,6 +22,7 @@ __all__ = [
     "needs_headers",
     "retry_after",
     "returned",
+    "too_large",
 ]
 
 
@@ -62,13 +63,18 @@ def judge(source: Source, facts: Facts) -> Verdict:
         reason = _ignored(rule, text)
         if reason:
             return Verdict("ignored", f"{label} {reason}")
-    if source.max_size is not None and facts.size > source.max_size:
-        return Verdict(
-            "held", f"too large: {facts.size} bytes, the limit is {format_size(source.max_size)}"
-        )
+    if reason := too_large(source, facts.size):
+        return Verdict("held", reason)
     if source.clearance:
         return Verdict("held", "waits for clearance")
     return Verdict("pending")
+
+
+def too_large(source: Source, size: int) -> str:
+    """Why a message of so many bytes is held back; empty where it is not."""
+    if source.max_size is None or size <= source.max_size:
+        return ""
+    return f"too large: {size} bytes, the limit is {format_size(source.max_size)}"
 
 
 class Earlier(NamedTuple):
