@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["configuration", "fresh_user", "ground", "pki", "room", "settings"]
 
-# a busy machine is no failure: no example is timed
-hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
-hypothesis.settings.load_profile("untimed")
-
-
 # how long an example takes on a busy machine says nothing of what is tested
 hypothesis.settings.register_profile(
-    "postroom", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "postroom",
+    hypothesis.settings(),  # on a build machine: that of such
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("postroom")
 
