@@ -29,6 +29,7 @@ __all__ = [
     "acquire",
     "delivered",
     "give_back",
+    "hold_read",
     "known",
     "later",
     "left",
