@@ -13,6 +13,7 @@ from postroom.connections.readonly import READS, read_only_store
 from postroom.errors import PostroomError, Refused
 from postroom.protocols import memory
 from postroom.protocols.base import MessageStore
+from postroom.protocols.newest import Newest
 from tests.ground import Ground
 from tests.journeys.conftest import connect
 from tests.journeys.incoming import Incoming, letter
@@ -82,7 +83,10 @@ async def test_every_verb_of_a_store_reads_or_is_refused() -> None:
     server = memory.MemoryServer()
     store = read_only_store(await memory.open_store(server))
     verbs = {
-        name for name, _ in inspect.getmembers(MessageStore, inspect.isfunction) if name[0] != "_"
+        name
+        for kind in (MessageStore, Newest)
+        for name, _ in inspect.getmembers(kind, inspect.isfunction)
+        if name[0] != "_"
     }
     assert READS - {"features"} <= verbs
     for name in verbs - READS - {"open"}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from postroom.connections import store as connections
 from postroom.connections.direct import DIRECT, DIRECT_TYPES
@@ -12,8 +12,9 @@ from postroom.errors import Refused
 from postroom.operations.desk import Desk
 from postroom.operations.sentfolder import check_copy
 from postroom.services import service as services
-from postroom.sources import store as sources
-from postroom.sources.source import Source
+
+if TYPE_CHECKING:
+    from postroom.sources.source import Source
 
 __all__ = ["check_incoming", "check_outgoing", "check_users"]
 
@@ -25,6 +26,8 @@ def check_users(desk: Desk, tx: Tx, connection: str) -> None:
 
     Those of connections that extend it are asked too.  Raises Refused, which names the first.
     """
+    from postroom.sources import store as sources  # who only sends needs none of it
+
     family = {name.casefold() for name in desk.resolver(tx).family(connection)}
     for source in sources.load_all(tx):
         if source.connection.casefold() in family:
