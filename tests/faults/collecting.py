@@ -142,10 +142,12 @@ async def killed_collectors(stage: Stage, mutant: str = "") -> list[str]:
 
 async def killed_while_arriving(stage: Stage, mutant: str = "") -> list[str]:
     """The same where messages come with their listing."""
-    return await _killed_at(ARRIVING, "server", stage, mutant)
+    return await _killed_at(ARRIVING, "server", stage, mutant, size=8000)  # not all in one read
 
 
-async def _killed_at(spots: Sequence[str], order: str, stage: Stage, mutant: str = "") -> list[str]:
+async def _killed_at(
+    spots: Sequence[str], order: str, stage: Stage, mutant: str = "", *, size: int = 40
+) -> list[str]:
     wrong: list[str] = []
     async with mailbox(stage) as box:
         for number, spot in enumerate([*spots] * dose(1, 3, 20)):
@@ -153,7 +155,7 @@ async def _killed_at(spots: Sequence[str], order: str, stage: Stage, mutant: str
                 break
             kind = KINDS[number % len(KINDS)]
             name, sink = f"spot-{number}", stage.path / f"spot-{number}"
-            sent = [letter(f"m{n}", size=n * 40) for n in range(COUNT)]
+            sent = [letter(f"m{n}", size=n * size) for n in range(COUNT)]
             box.fill(*sent, folder=name)
             await box.source(
                 name,
