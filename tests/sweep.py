@@ -24,6 +24,8 @@ PAUSE: Final = 0.1
 
 _PART: Final = 24
 """Bytes of a needle that are looked for in files at first; hundreds of whole ones cost more."""
+_FILES: Final = 1000
+"""Names in one command: more do not fit, and a room has a file for each message of its sink."""
 
 SEALED: Final = {("sealed", "blob"), ("data_keys", "wrapped"), ("vault_key_wraps", "wrapped")}
 """The columns that hold ciphertext, by their table; everything else is in the clear."""
@@ -84,12 +86,16 @@ def holding(needles: Iterable[bytes], files: Iterable[Path]) -> list[Path]:
     parts = {max(needle.split(b"\n"), key=len)[:_PART] for needle in needles}
     if not paths or not parts:
         return []
-    done = subprocess.run(
-        ["grep", "-lasZF", "-f", "-", "--", *paths], input=b"\n".join(parts), capture_output=True,
-        env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, check=False,
-    )  # fmt: skip
-    assert not done.stderr, done.stderr
-    return [Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name]
+    found: list[Path] = []
+    for start in range(0, len(paths), _FILES):
+        done = subprocess.run(
+            ["grep", "-lasZF", "-f", "-", "--", *paths[start : start + _FILES]],
+            input=b"\n".join(parts), capture_output=True,
+            env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, check=False,
+        )  # fmt: skip
+        assert not done.stderr, done.stderr
+        found += [Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name]
+    return found
 
 
 def sealed_columns(database: Path) -> set[tuple[str, str]]:

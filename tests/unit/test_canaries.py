@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.canaries import PLACES, Watch
+from tests.sweep import holding
 
 ROOT = Path(__file__).parents[2]
 CONFTEST = "from tests.conftest import pytest_configure\n"
@@ -110,3 +111,15 @@ def test_it_is_told_where(tmp_path: Path) -> None:
     assert {hit.canary for hit in found} == {"secret 0 (24 bytes)"}
     assert any(str(file) in hit.where for hit in found)
     assert not watch.leaks(tmp_path, PLACES)
+
+
+def test_more_files_than_one_command_can_name_are_looked_through(tmp_path: Path) -> None:
+    folder = tmp_path / ("d" * 200)
+    folder.mkdir()
+    files = [folder / f"{number:0200}" for number in range(6000)]
+    files[5432].write_bytes(b"before a-needle-of-the-tests after")
+    for file in files[5433:5436]:
+        file.write_bytes(b"nothing")
+    there = [file for file in files if file.exists()]
+    missing = [file for file in files if not file.exists()]
+    assert holding([b"a-needle-of-the-tests"], [*missing, *there]) == [files[5432]]
