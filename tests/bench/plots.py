@@ -101,7 +101,7 @@ def draw(title: str, across: str, up: str, lines: Sequence[Line]) -> str:
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
         _text(_LEFT, 20, title, size=15),
         _text(_WIDTH / 2, _HEIGHT - 10, across, anchor="middle"),
-        _text(_LEFT - 10, _TOP - 12, up, anchor="end"),
+        _text(4, _TOP - 12, up),
     ]
     for value in _ticks(min(ys), max(ys)):
         y = y_of(value)
