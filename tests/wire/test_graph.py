@@ -15,24 +15,13 @@ from postroom.protocols.graph import GraphStore, open_store
 from postroom.secret import Secret
 from tests.ground import GraphServer, Ground, User, messages
 from tests.ground.graphfacts import complaints
-from tests.wire.graph import graph_target
+from tests.wire.graph import graph, graph_target, user
 from tests.wire.test_store_contract import Spooled, fetched, listed
 from tests.wire.web import web_server
 
-__all__: list[str] = []
+__all__ = ["graph", "user"]
 
 SMALL = [messages.small(n) for n in range(12)]
-
-
-@pytest.fixture
-def graph(ground: Ground) -> GraphServer:
-    ground.graph.mend()
-    return ground.graph
-
-
-@pytest.fixture
-def user(ground: Ground) -> User:
-    return ground.user()
 
 
 async def _opened(ground: Ground, whose: User, **token: Any) -> GraphStore:

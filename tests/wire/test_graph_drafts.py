@@ -10,31 +10,14 @@ import os
 import pytest
 
 from postroom.protocols.base import Submission
-from postroom.protocols.graph import GraphTransport, open_transport
+from postroom.protocols.graph import open_transport
 from tests.ground import GraphServer, Ground, User, arrived, read
 from tests.ground.graphfacts import complaints
 from tests.journeys.incoming import soon
-from tests.wire.graph import graph_target
+from tests.wire.graph import TAKEN, graph, graph_target, opened, user
 from tests.wire.outgoing import send, states, submission
 
-__all__: list[str] = []
-
-TAKEN = [("accepted", 250, "end-of-data")]
-
-
-@pytest.fixture
-def graph(ground: Ground) -> GraphServer:
-    ground.graph.mend()
-    return ground.graph
-
-
-@pytest.fixture
-def user(ground: Ground) -> User:
-    return ground.user()
-
-
-async def _opened(ground: Ground, user: User) -> GraphTransport:
-    return await open_transport(*graph_target(ground, user.address))
+__all__ = ["graph", "user"]
 
 
 def _message(user: User, size: int = 0) -> bytes:
@@ -53,7 +36,7 @@ def _again(user: User) -> Submission:
 async def test_whoever_is_called_off_takes_the_draft_away(
     ground: Ground, graph: GraphServer, user: User
 ):
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     one = submission(1, user.address, user.address, content=_message(user, 4_000_000))
     graph.fault("createUploadSession", delay=0.5)
     sending = asyncio.create_task(send(transport, one))
@@ -70,7 +53,7 @@ async def test_a_draft_whose_answer_was_lost_is_taken_away(
     ground: Ground, graph: GraphServer, user: User
 ):
     """Made, and its id never heard of: it is found by its Message-ID."""
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     graph.fault("/messages", lose=True)
     [outcome] = await send(
         transport, submission(1, user.address, user.address, content=_message(user))
@@ -84,7 +67,7 @@ async def test_what_a_killed_process_left_is_taken_away_by_the_next_try(
     ground: Ground, graph: GraphServer, user: User
 ):
     """Nothing of an earlier try can be sent any more; a first try asks no such question."""
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     for _ in range(2):
         await transport._requests.ask(
             "POST", transport._requests.path("messages"), step="send",
@@ -109,7 +92,7 @@ async def test_a_draft_that_leaves_while_it_is_looked_at_makes_a_doubt(
     ground: Ground, graph: GraphServer, user: User
 ):
     """It was there, and is not there to be taken away: it may have gone, so nothing else is sent."""
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     made = {"subject": "One", "internetMessageId": "<1@ground.test>"}
     await transport._requests.post("messages", made, step="send")
     graph.fault("drafts/messages")
@@ -125,7 +108,7 @@ async def test_a_draft_has_the_message_id_that_it_was_given(
 ):
     """Where the server gives MIME an id of its own, ours is said beside it: what it is found by."""
     monkeypatch.setattr(graph.api, "own_ids", True)
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     one = submission(1, user.address, user.address, content=_message(user))
     assert states((await send(transport, one))[0]) == TAKEN
     await transport.close()
@@ -139,7 +122,7 @@ async def test_every_request_that_sends_is_one_that_microsoft_describes(
     """MIME, another From, a file by itself and one in pieces, what was left, and Mail.Send alone."""
     team = ground.user().address
     graph.let_send_as(user.address, team)
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     await transport.check()
     await transport.try_sender(user.address)
     other = _message(user).replace(f"From: {user.address}".encode(), f"From: T <{team}>".encode())

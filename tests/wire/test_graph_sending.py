@@ -19,28 +19,10 @@ from postroom.errors import SignInError, WireError
 from postroom.protocols.base import Outcome
 from postroom.protocols.graph import GraphTransport, open_transport
 from tests.ground import GraphServer, Ground, User, arrived, read
-from tests.wire.graph import graph_target
+from tests.wire.graph import TAKEN, graph, graph_target, opened, user
 from tests.wire.outgoing import FileContent, send, states, submission
 
-__all__: list[str] = []
-
-TAKEN = [("accepted", 250, "end-of-data")]
-
-
-@pytest.fixture
-def graph(ground: Ground) -> GraphServer:
-    ground.graph.mend()
-    return ground.graph
-
-
-@pytest.fixture
-def user(ground: Ground) -> User:
-    return ground.user()
-
-
-async def _opened(ground: Ground, whose: User, **token: Any) -> GraphTransport:
-    there, sign_in = graph_target(ground, whose.address, **token)
-    return await open_transport(there, sign_in)
+__all__ = ["graph", "user"]
 
 
 def _message(user: User, *, to: str = "", sender: str = "", more: str = "") -> bytes:
@@ -78,7 +60,7 @@ async def _one(transport: GraphTransport, *args: Any, **more: Any) -> Outcome:
 async def test_a_small_message_goes_as_it_is_and_lies_in_sent_items(
     ground: Ground, graph: GraphServer, user: User
 ):
-    transport, other = await _opened(ground, user), ground.user()
+    transport, other = await opened(ground, user), ground.user()
     content = _message(user, to=other.address)
     hidden = ground.user()
     outcome = await _one(transport, 1, user.address, other.address, hidden.address, content=content)
@@ -94,7 +76,7 @@ async def test_a_small_message_goes_as_it_is_and_lies_in_sent_items(
 
 
 async def test_another_from_needs_the_right_to_it(ground: Ground, graph: GraphServer, user: User):
-    transport, team = await _opened(ground, user), ground.user()
+    transport, team = await opened(ground, user), ground.user()
     content = _message(user, sender=team.address)
     refused = await _one(transport, 1, team.address, user.address, content=content)
     assert [(s, c) for s, c, _ in states(refused)] == [("rejected", 550)]
@@ -110,7 +92,7 @@ async def test_another_from_needs_the_right_to_it(ground: Ground, graph: GraphSe
 async def test_some_of_the_recipients_alone_go_structured(
     ground: Ground, graph: GraphServer, user: User
 ):
-    transport, other = await _opened(ground, user), ground.user()
+    transport, other = await opened(ground, user), ground.user()
     content = _message(user, to=f"{user.address}>, <{other.address}")
     assert states(await _one(transport, 1, user.address, other.address, content=content)) == TAKEN
     await transport.close()
@@ -123,7 +105,7 @@ async def test_a_file_of_20_mb_goes_by_upload_session(
     ground: Ground, graph: GraphServer, user: User
 ):
     data = os.urandom(20_000_000)
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     graph.fault("/upload/", lose=True)  # one answer is lost on the way: it goes on from there
     outcome = await _one(transport, 1, user.address, user.address, content=_with_file(user, data))
     await transport.close()
@@ -150,7 +132,7 @@ async def test_a_piece_that_is_put_off_waits_as_long_as_it_is_told(
     ground: Ground, graph: GraphServer, user: User, status: int
 ):
     """F14: Retry-After of the server that takes the pieces, within what an attempt waits."""
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     content = _with_file(user, os.urandom(4_000_000))
     graph.fault("/upload/", status=status, retry_after=2)
     began = monotonic()
@@ -235,7 +217,7 @@ async def test_a_lost_answer_is_looked_up_and_nothing_is_sent_twice(
     ground: Ground, graph: GraphServer, user: User, how: dict[str, Any]
 ):
     """F14: a 202 that never came: what became of the draft says that it went."""
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     graph.fault("/send", **how)
     outcome = await _one(transport, 1, user.address, user.address, content=_message(user))
     await transport.close()
@@ -249,7 +231,7 @@ async def test_a_lost_answer_is_looked_up_and_nothing_is_sent_twice(
 
 
 async def test_what_was_not_begun_is_untouched(ground: Ground, graph: GraphServer, user: User):
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     graph.fault("messages", cut=True)
     outcomes = await send(
         transport,
@@ -258,7 +240,7 @@ async def test_what_was_not_begun_is_untouched(ground: Ground, graph: GraphServe
     )
     assert [o.state for o in outcomes] == ["untouched", "untouched"]
     await transport.close()
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     graph.fault("/send", status=429, retry_after=600)
     outcome = await _one(transport, 3, user.address, user.address, content=_message(user))
     assert outcome.state == "untouched"
@@ -271,7 +253,7 @@ async def test_what_was_not_begun_is_untouched(ground: Ground, graph: GraphServe
 async def test_an_app_that_may_only_send_sends_without_a_draft(
     ground: Ground, graph: GraphServer, user: User
 ):
-    transport = await _opened(ground, user, rights=["Mail.Send"])
+    transport = await opened(ground, user, rights=["Mail.Send"])
     await transport.check()
     await transport.try_sender(user.address)
     outcome = await _one(transport, 1, user.address, user.address, content=_message(user))
@@ -287,7 +269,7 @@ async def test_an_app_that_may_only_send_sends_without_a_draft(
 async def test_an_app_that_may_not_send_is_told_which_right_is_missing(
     ground: Ground, graph: GraphServer, user: User
 ):
-    transport = await _opened(ground, user, rights=["Mail.ReadWrite"])
+    transport = await opened(ground, user, rights=["Mail.ReadWrite"])
     with pytest.raises(WireError) as caught:
         await transport.try_sender(user.address)
     assert "Mail.Send" in caught.value.hint
@@ -303,7 +285,7 @@ async def test_an_upload_address_without_tls_gets_nothing(
     ground: Ground, graph: GraphServer, user: User
 ):
     """T58: the address of an upload is another host's, and the way to it is verified all the same."""
-    transport = await _opened(ground, user)
+    transport = await opened(ground, user)
     base, graph.api.base = graph.api.base, "http://127.0.0.1:9/v1.0"
     try:
         content = _with_file(user, os.urandom(4_000_000))

@@ -150,7 +150,7 @@ class Seat:
         while self._owed:
             try:
                 await self._db.write(self._owed[0])
-            except Refused:
+            except Refused:  # another worker has taken it over: nothing is owed
                 pass
             except (RoomError, OSError):
                 raise
