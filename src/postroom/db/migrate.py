@@ -12,7 +12,7 @@ from postroom.errors import RoomError
 
 __all__ = ["SCHEMA", "check_schema", "make_schema", "migrate", "schema_of"]
 
-SCHEMA: Final = 6
+SCHEMA: Final = 7
 """The schema number this release reads and writes."""
 
 

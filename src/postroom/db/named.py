@@ -14,22 +14,25 @@ from postroom.fields import Fields, nearest, parse
 __all__ = ["Named"]
 
 F = TypeVar("F", bound=Fields)
-Noun = Literal["connection", "source", "service"]
+Noun = Literal["connection", "source", "service", "job"]
 
 ALL: Final[dict[Noun, str]] = {
     "connection": "SELECT * FROM connections ORDER BY name_key",
     "source": "SELECT * FROM sources ORDER BY name_key",
     "service": "SELECT * FROM services ORDER BY name_key",
+    "job": "SELECT * FROM jobs ORDER BY name_key",
 }
 ONE: Final[dict[Noun, str]] = {
     "connection": "SELECT * FROM connections WHERE name_key = :key",
     "source": "SELECT * FROM sources WHERE name_key = :key",
     "service": "SELECT * FROM services WHERE name_key = :key",
+    "job": "SELECT * FROM jobs WHERE name_key = :key",
 }
 NAMES: Final[dict[Noun, str]] = {
     "connection": "SELECT name FROM connections",
     "source": "SELECT name FROM sources",
     "service": "SELECT name FROM services",
+    "job": "SELECT name FROM jobs",
 }
 
 

@@ -8,6 +8,7 @@ repeat the input), :func:`describe` lists what was declared, :func:`shown` write
 from postroom.fields.declare import Fields, field
 from postroom.fields.described import Described, describe, model_of, sealed_in
 from postroom.fields.record import assign, nearest, parse, shown
+from postroom.fields.timetable import next_time
 from postroom.fields.values import (
     Date,
     Duration,
@@ -38,6 +39,7 @@ __all__ = [
     "format_size",
     "model_of",
     "nearest",
+    "next_time",
     "parse",
     "parse_size",
     "sealed_in",

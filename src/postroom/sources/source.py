@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import zoneinfo
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -19,6 +17,7 @@ from postroom.fields import (
     Size,
     check_waits,
     field,
+    next_time,
 )
 from postroom.sinks import AnySink
 
@@ -67,19 +66,9 @@ class Schedule(Fields):
 
         For push it is the poll that backs it up, should the server never push.
         """
-        if self.every is not None:
-            return instant + self.every
-        if not self.cron:
+        if self.push:
             return instant + PUSH_POLL
-        from cronsim import CronSim, CronSimError
-
-        try:
-            zone = zoneinfo.ZoneInfo(self.timezone)
-            return next(CronSim(self.cron, dt.datetime.fromtimestamp(instant, zone))).timestamp()
-        except CronSimError:
-            raise ValueError("cron: give five fields, such as */5 * * * *") from None
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"timezone: there is no time zone {self.timezone!r}") from None
+        return next_time(instant, every=self.every, cron=self.cron, timezone=self.timezone)
 
 
 PUSH_POLL = 60.0

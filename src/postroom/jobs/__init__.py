@@ -1,0 +1,1 @@
+"""Jobs: definitions of work with stored credentials and mail, and their executions."""

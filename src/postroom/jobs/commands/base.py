@@ -1,0 +1,71 @@
+"""The contract of a built-in command: its parameters, declared once, and the one way it is done."""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from postroom.connections.mailbox import Mailbox
+from postroom.fields import Fields
+from postroom.mail import Draft
+from postroom.services.outbox import Item
+
+__all__ = ["Bench", "Command", "Result"]
+
+Result = dict[str, Any]
+"""What a command gives: what JSON can hold, by the names that :attr:`Command.gives` declares."""
+
+
+class Bench(Protocol):
+    """What a command works with.  It is made for a run, or for one command on its own."""
+
+    base: Path
+    """Where relative paths begin."""
+    message: bytes | None
+    """The message that started the run, if one did."""
+
+    async def box(self, via: str, mailbox: str = "") -> Mailbox:
+        """The mailbox of a connection or ``msgraph`` credential: opened once, and left open for what
+        comes after; nobody but the bench closes it.  Raises as opening it does.
+        """
+        ...
+
+    async def sender(self, via: str) -> str | None:
+        """Whom a message through ``via`` is from when nobody says."""
+        ...
+
+    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
+        """Store a message in the outbox; gives the item's id.  In a run it is held under the run."""
+        ...
+
+    async def send(
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
+    ) -> Item:
+        """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
+        ...
+
+    async def test(self, name: str) -> Result:
+        """Walk a connection or credential step by step, as ``postroom connection test`` does."""
+        ...
+
+
+class Command(Fields, abc.ABC):
+    """A command's declared parameters; the same object does the work."""
+
+    name: ClassVar[str]
+    """``move-email``: as a step, a page and ``--help`` call it."""
+    about: ClassVar[str]
+    """One sentence for people: what it does."""
+    gives: ClassVar[dict[str, str]]
+    """The names of its result, each with a few words about it."""
+    many: ClassVar[str] = ""
+    """The parameter that takes several ids: what differs in it alone is done in one go."""
+
+    @abc.abstractmethod
+    async def run(self, bench: Bench) -> Result:
+        """Do it.  Raises PostroomError; what can be refused is refused before anything is touched."""
+
+    @abc.abstractmethod
+    def plan(self) -> str:
+        """What it would do, in a sentence, for a dry run."""

@@ -1,0 +1,533 @@
+BEGIN TRANSACTION;
+CREATE TABLE access_tokens (
+    sign_in TEXT NOT NULL REFERENCES sign_ins (id),
+    scopes TEXT NOT NULL,              
+    version INTEGER NOT NULL,
+    granted TEXT NOT NULL,             
+    destinations TEXT NOT NULL,
+    obtained_at REAL NOT NULL,
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (sign_in, scopes)
+) STRICT;
+INSERT INTO "access_tokens" VALUES('1afc1c734b5389952e58fcf334c59d26','offline_access Mail.ReadWrite Mail.Send',1,'Mail.ReadWrite','["bearer+https://graph.microsoft.com:443;trust=system;proxy=none", "https://login.microsoftonline.com:443;trust=system;proxy=none"]',1780000000.0,1780003600.0);
+CREATE TABLE allowed_environment (
+    name TEXT PRIMARY KEY
+) STRICT;
+INSERT INTO "allowed_environment" VALUES('HOME_DOMAIN');
+CREATE TABLE "audit" (
+    position INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at REAL NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    noun TEXT NOT NULL,
+    name TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    mac BLOB NOT NULL,
+    record TEXT,                       
+    version INTEGER,
+    UNIQUE (stream, seq)
+) STRICT;
+INSERT INTO "audit" VALUES(1,'45d85c9c64e100b9',1,1.79595718780328893662e+09,'postroom','checkpoint','audit','checkpoint','{"heads":{},"why":"opened"}',X'C4FEB3D169AEEA4D89EAAB39093036C18B10E9E7D1B68BDE1E5CD8A160002037',NULL,NULL);
+INSERT INTO "audit" VALUES(2,'45d85c9c64e100b9',2,1.79595718780348777773e+09,'local:alice','create','credential','ground-ca','{"id":"5c7ec2b332e3f054c8322a1b176dff5e","type":"trusted_certificate","version":0}',X'6FAFB33FFF6E62FC988F4F12533D62C74495C70822F8799B342940771D3DD852','5c7ec2b332e3f054c8322a1b176dff5e',0);
+INSERT INTO "audit" VALUES(3,'45d85c9c64e100b9',3,1.79595718780528521537e+09,'local:alice','set','credential','ground-ca','{"added":[],"changed":["certificate"],"id":"5c7ec2b332e3f054c8322a1b176dff5e","rebind":false,"version":1}',X'2159E39654C3AC65DA035AAFCE100956E8A119861A468FDBDCDB3175F5CC651F','5c7ec2b332e3f054c8322a1b176dff5e',1);
+INSERT INTO "audit" VALUES(4,'45d85c9c64e100b9',4,1.79595718780710244177e+09,'local:alice','create','credential','acme-login','{"id":"dfc43791434a0b348d391ca89a2e91ac","type":"password","version":0}',X'7BB1191EA6CFB5B778052E7F9B65DB44E185E918A2CA1378DE2C482981452CDD','dfc43791434a0b348d391ca89a2e91ac',0);
+INSERT INTO "audit" VALUES(5,'45d85c9c64e100b9',5,1.79595718780939483643e+09,'local:alice','set','credential','acme-login','{"added":[],"changed":["password","user_name"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":false,"version":1}',X'02511B4E016D17B3B0AB266B9DFAD7C373F910CBBAD4B132A30FF2E18A1F2351','dfc43791434a0b348d391ca89a2e91ac',1);
+INSERT INTO "audit" VALUES(6,'45d85c9c64e100b9',6,1.79595718781185913082e+09,'local:alice','set','credential','acme-login','{"added":[],"changed":["password"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":false,"version":2}',X'0E78C7D5D2BFD6C6BFD5BAE6B0773C9FC3522FCAF0AE81939C541C9B6D5C00B7','dfc43791434a0b348d391ca89a2e91ac',2);
+INSERT INTO "audit" VALUES(7,'45d85c9c64e100b9',7,1.79595718781481194495e+09,'local:alice','set','credential','acme-login','{"added":[],"changed":["password"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":false,"version":3}',X'7143E36F5132179EBB3941CFC612D60905D3CAD5B580EE81C17948A4055301EF','dfc43791434a0b348d391ca89a2e91ac',3);
+INSERT INTO "audit" VALUES(8,'45d85c9c64e100b9',8,1.79595718781705021853e+09,'local:alice','set','credential','acme-login','{"added":[],"changed":["password"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":false,"version":4}',X'A353841D446AF764D6B7F682A92EE0CE467CC5DB393218B8397337AABC6150EA','dfc43791434a0b348d391ca89a2e91ac',4);
+INSERT INTO "audit" VALUES(9,'45d85c9c64e100b9',9,1.79595718781913948058e+09,'local:alice','set','credential','acme-login','{"added":[],"changed":["password"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":false,"version":5}',X'5081E21FFA2661AE5A776DC59C8ED3B6910B048020C9AEF437D729137490F315','dfc43791434a0b348d391ca89a2e91ac',5);
+INSERT INTO "audit" VALUES(10,'45d85c9c64e100b9',10,1.79595718782140278818e+09,'local:alice','set','credential','acme-login','{"added":[],"changed":["password"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":false,"version":6}',X'59453F0E43DEF1114A5D94E7CC0F197AD4F9B4BE4CD712C3E04AEA30D1B2B147','dfc43791434a0b348d391ca89a2e91ac',6);
+INSERT INTO "audit" VALUES(11,'45d85c9c64e100b9',11,1.79595718782371568684e+09,'local:alice','set','credential','acme-login','{"added":[],"changed":["password"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":false,"version":7}',X'27AE0CD0B1DB9F1C174B662F94400B32FA01BB6F534E4A029112D5506F500007','dfc43791434a0b348d391ca89a2e91ac',7);
+INSERT INTO "audit" VALUES(12,'45d85c9c64e100b9',12,1.79595718782640600204e+09,'local:alice','destroy','credential','acme-login','{"destroyed":5,"id":"dfc43791434a0b348d391ca89a2e91ac","version":7}',X'01A2BDAEE9C8791951CB1AA1EB09562B63C50279A0A6E3B0BD4E0093188F24F2','dfc43791434a0b348d391ca89a2e91ac',7);
+INSERT INTO "audit" VALUES(13,'45d85c9c64e100b9',13,1.79595718782787132266e+09,'local:alice','create','credential','relay','{"id":"03ba8e3ba38afa891982281ab280fd45","type":"smtp","version":0}',X'4FAAA0263B07CB38735C2D501E87878A11E5B84FE64DBE72C20758A9CD87D52B','03ba8e3ba38afa891982281ab280fd45',0);
+INSERT INTO "audit" VALUES(14,'45d85c9c64e100b9',14,1.79595718783092689512e+09,'local:alice','set','credential','relay','{"added":["smtp://smtp.example.com:587;security=starttls;trust=system;name=checked;proxy=none"],"changed":["email_address","host","password","port","tls","user_name"],"id":"03ba8e3ba38afa891982281ab280fd45","rebind":false,"version":1}',X'EF03846DD20A0E345B25B42C0E2C72D98D82A33503248C38CE79D82AF00DB131','03ba8e3ba38afa891982281ab280fd45',1);
+INSERT INTO "audit" VALUES(15,'45d85c9c64e100b9',15,1.79595718783251404766e+09,'local:alice','create','credential','entra','{"id":"ae2b67703a174f7f7e8e01d2e09daedc","type":"msgraph","version":0}',X'EDA9FE268F0EDB1D0097251FDA3996265FE94BBCBA6F8551220008CF37019C2B','ae2b67703a174f7f7e8e01d2e09daedc',0);
+INSERT INTO "audit" VALUES(16,'45d85c9c64e100b9',16,1.79595718783571457865e+09,'local:alice','set','credential','entra','{"added":["bearer+https://graph.microsoft.com:443;trust=system;proxy=none","https://login.microsoftonline.com:443;trust=system;proxy=none"],"changed":["client_id","client_secrets","client_secrets/2026a/value","tenant_id"],"id":"ae2b67703a174f7f7e8e01d2e09daedc","rebind":false,"version":1}',X'EE4DC48A4141EDB38C1F824BD6A104B4D0D51DC85699919587DD96CAC5D3E629','ae2b67703a174f7f7e8e01d2e09daedc',1);
+INSERT INTO "audit" VALUES(17,'45d85c9c64e100b9',17,1.79595718783744978902e+09,'local:alice','create','credential','partner','{"id":"b0df85b541b4c5bb620897813fd85e9f","type":"oauth_client","version":0}',X'E38E8CE56A6480175FFA17A0BE4396E2493C8887D6E0DD626F50ACF1666E3368','b0df85b541b4c5bb620897813fd85e9f',0);
+INSERT INTO "audit" VALUES(18,'45d85c9c64e100b9',18,1.79595718784059476852e+09,'local:alice','set','credential','partner','{"added":["https://login.example.com:443;trust=system;proxy=none"],"changed":["authority","client_id","client_secrets","client_secrets/2026a/value","token_endpoint"],"id":"b0df85b541b4c5bb620897813fd85e9f","rebind":false,"version":1}',X'D9F30F6CBA3DF28D3EB7DCBFA31EA20ED0D6500FA31EC30A55A5CC513808FC0F','b0df85b541b4c5bb620897813fd85e9f',1);
+INSERT INTO "audit" VALUES(19,'45d85c9c64e100b9',19,1.79595718784207129476e+09,'local:alice','create','credential','client-pair','{"id":"76107303c173fe766ee6cd1db0b2aef0","type":"certificate","version":0}',X'8836E3513797E837CDF91B5D28757C0B0D7E05E2EA6FAF449E78FA2CC9F497B4','76107303c173fe766ee6cd1db0b2aef0',0);
+INSERT INTO "audit" VALUES(20,'45d85c9c64e100b9',20,1.79595718818776392934e+09,'local:alice','set','credential','client-pair','{"added":[],"changed":["certificate","private_key"],"id":"76107303c173fe766ee6cd1db0b2aef0","rebind":false,"version":1}',X'062B320C18436981A3DBDA7381C6EF5A1022F7F9495DCD33E61555E150E0042E','76107303c173fe766ee6cd1db0b2aef0',1);
+INSERT INTO "audit" VALUES(21,'45d85c9c64e100b9',21,1.79595718818991661068e+09,'local:alice','create','credential','token','{"id":"b7cb7374f7dfa1e8b289d36758b09046","type":"secret","version":0}',X'14EE9DDC6396DB8143F2949F19552CCBBDBC89ED03D40F8FC8BAE77CCE40149B','b7cb7374f7dfa1e8b289d36758b09046',0);
+INSERT INTO "audit" VALUES(22,'45d85c9c64e100b9',22,1.79595718819135069846e+09,'local:alice','set','credential','token','{"added":[],"changed":["value"],"id":"b7cb7374f7dfa1e8b289d36758b09046","rebind":false,"version":1}',X'98D8D0BCCAAD7C7BACBF4527CC5A1D2134F11CD498EF2A060D0EA13459BDFF27','b7cb7374f7dfa1e8b289d36758b09046',1);
+INSERT INTO "audit" VALUES(23,'45d85c9c64e100b9',23,1.79595718819284439092e+09,'local:alice','create','credential','shop','{"id":"031a044b5017c2791883c7d293381202","type":"generic","version":0}',X'B410EDB457CAAB61CA74496BF7A35A11C320EB7777150F64D9EDA16FFDE574C7','031a044b5017c2791883c7d293381202',0);
+INSERT INTO "audit" VALUES(24,'45d85c9c64e100b9',24,1.79595718819442033763e+09,'local:alice','set','credential','shop','{"added":[],"changed":["api_key","pin","url"],"id":"031a044b5017c2791883c7d293381202","rebind":false,"version":1}',X'83552292B1D6CC53C31B76120DCB7FE99DD5972CC354C2B9DB1532A19B8EC9F4','031a044b5017c2791883c7d293381202',1);
+INSERT INTO "audit" VALUES(25,'45d85c9c64e100b9',25,1.79595718819611835479e+09,'local:alice','create','credential','half-made','{"id":"9f627d1f93508f561d478679282a8fd1","type":"password","version":0}',X'8880FFE938647F4FC46C563968CCB5D11DC201AEDC3DF0A19E12AD3BDCA3B4BD','9f627d1f93508f561d478679282a8fd1',0);
+INSERT INTO "audit" VALUES(26,'45d85c9c64e100b9',26,1.7959571881967687606e+09,'local:alice','set','credential','half-made','{"added":[],"changed":["user_name"],"id":"9f627d1f93508f561d478679282a8fd1","rebind":false,"version":1}',X'6F30BBD8B2072E583F89C14E105099ABF703D7C1600A839E554D3D34C060ACB6','9f627d1f93508f561d478679282a8fd1',1);
+INSERT INTO "audit" VALUES(27,'45d85c9c64e100b9',27,1.79595718819865322107e+09,'postroom','checkpoint','audit','checkpoint','{"before":["45d85c9c64e100b9",1,"c4feb3d169aeea4d89eaab39093036c18b10e9e7d1b68bde1e5cd8a160002037"],"heads":{"45d85c9c64e100b9":[26,"6f30bbd8b2072e583f89c14e105099abf703d7c1600a839e554d3d34c060acb6"]},"why":"closed"}',X'85A46074079B8892407518DBB1FB2455CE8944D988E26EB6763F2A7442B12DBC',NULL,NULL);
+INSERT INTO "audit" VALUES(28,'5c0b1f43cfa652ef',1,1.79595718821530103683e+09,'postroom','checkpoint','audit','checkpoint','{"before":["45d85c9c64e100b9",27,"85a46074079b8892407518dbb1fb2455ce8944d988e26eb6763f2a7442b12dbc"],"heads":{},"why":"opened"}',X'BEA4A6C56E45C484EF85F9D20176DAD191B45601C47C4FAEB53CFF8E76B0F2DF',NULL,NULL);
+INSERT INTO "audit" VALUES(29,'5c0b1f43cfa652ef',2,1.79595718821541166306e+09,'local:bob','set','variable','MAIL_HOST','{}',X'FDE9B817557BD2D8FD31B7B187AC33C90AAF792A20C6BC3949C2612616BA5646',NULL,NULL);
+INSERT INTO "audit" VALUES(30,'5c0b1f43cfa652ef',3,1.79595718821698760989e+09,'local:bob','allow','environment','HOME_DOMAIN','{}',X'10AC1B000AC746AD97E7431468BAF8A655B76711F5BE6BF2D65606373AA6C488',NULL,NULL);
+INSERT INTO "audit" VALUES(31,'5c0b1f43cfa652ef',4,1.79595718824159646031e+09,'local:bob','add','connection','acme','{}',X'27B69915AD6A4AF702191B6119FF715F1D1328E8BD9EF9C47338486CDF484CB9',NULL,NULL);
+INSERT INTO "audit" VALUES(32,'5c0b1f43cfa652ef',5,1.7959571882438039779e+09,'local:bob','bind','credential','acme-login','{"added":["imap://imap.example.com:993;security=tls;trust=sha256:6598ad3c9754e1418a0090efd6e3672225b45ee325f7572efab5dd0c9190c114;name=checked;proxy=none","smtp://smtp.example.com:587;security=starttls;trust=system;name=checked;proxy=none"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":true,"version":8}',X'97664087931DA57767070411F2496298977F9D2154D2671CB274B7FEAB934A37','dfc43791434a0b348d391ca89a2e91ac',8);
+INSERT INTO "audit" VALUES(33,'5c0b1f43cfa652ef',6,1795957188.24763,'local:bob','add','connection','acme-billing','{}',X'6EBFA1235A7985C231CC153B5F5743B7CE400B97CD41F9A1AE1665C0533C5526',NULL,NULL);
+INSERT INTO "audit" VALUES(34,'5c0b1f43cfa652ef',7,1.79595718825094699858e+09,'local:bob','add','connection','old-pop','{}',X'A6555045C31548B22C8D7CD2D51A6969475F46AFC51F78608EBFE965FFECFF41',NULL,NULL);
+INSERT INTO "audit" VALUES(35,'5c0b1f43cfa652ef',8,1.79595718825267982483e+09,'local:bob','bind','credential','acme-login','{"added":["pop3://pop.example.com:995;security=tls;trust=system;name=checked;proxy=none"],"id":"dfc43791434a0b348d391ca89a2e91ac","rebind":true,"version":9}',X'0138693C1F5AA0F1EEC51416093DCEB88210698599FCE072C959C3245165517B','dfc43791434a0b348d391ca89a2e91ac',9);
+INSERT INTO "audit" VALUES(36,'5c0b1f43cfa652ef',9,1.79595718827051973338e+09,'local:bob','add','source','orders-in','{}',X'6D0FCE2E5EF4DD02CCDEC5384A7FD7232FB0B7BFB91EAA659AEB74D1711A9B40',NULL,NULL);
+INSERT INTO "audit" VALUES(37,'5c0b1f43cfa652ef',10,1.79595718827522683137e+09,'local:bob','add','source','bills','{}',X'A59028CBA60C4F8268A660C107F5BD72FD80EF48ABBC0BDC30673D9561A0F11F',NULL,NULL);
+INSERT INTO "audit" VALUES(38,'5c0b1f43cfa652ef',11,1.79595718828379464146e+09,'local:bob','add','service','orders-out','{}',X'C61E1A4728DB7DFA2C84798E937937F00E8F44269A2FC9714EAA1B8E3218C709',NULL,NULL);
+INSERT INTO "audit" VALUES(39,'5c0b1f43cfa652ef',12,1.79595718828585028652e+09,'local:bob','add','service','via-relay','{}',X'ACD43FAE005377EE0B755589E5492323CE2BC64818360AF147D985649B746D8E',NULL,NULL);
+INSERT INTO "audit" VALUES(40,'5c0b1f43cfa652ef',13,1.79595718828840494158e+09,'postroom','checkpoint','audit','checkpoint','{"before":["5c0b1f43cfa652ef",1,"bea4a6c56e45c484ef85f9d20176dad191b45601c47c4faeb53cff8e76b0f2df"],"heads":{"5c0b1f43cfa652ef":[12,"acd43fae005377ee0b755589e5492323ce2bc64818360af147d985649b746d8e"]},"why":"closed"}',X'B3D4B0BE699103BEC2A6FED09C0CAFF3B20F0E5306A152E55C97D8F1AA918B76',NULL,NULL);
+INSERT INTO "audit" VALUES(41,'9b2b56f0a1f3e5d5',1,1.79595718833282446853e+09,'postroom','checkpoint','audit','checkpoint','{"before":["5c0b1f43cfa652ef",13,"b3d4b0be699103bec2a6fed09c0caff3b20f0e5306a152e55c97d8f1aa918b76"],"heads":{},"why":"opened"}',X'AB2E9F25E59F7EDA4FBBD1E1A861CCA247F9A94DBB715EB4EB8A805A8B9E518F',NULL,NULL);
+INSERT INTO "audit" VALUES(42,'9b2b56f0a1f3e5d5',2,1.79595718833293890954e+09,'local:alice','add','connection','eve','{}',X'B5CFCCE6E8F8EA37FE88BE0C64CA2ED2FC3D1C82F162A8BDD2F6EADFF3896838',NULL,NULL);
+INSERT INTO "audit" VALUES(43,'9b2b56f0a1f3e5d5',3,1.79595718838400292393e+09,'local:alice','rotate','keys','vault','{"term":2,"vault_key":"7cfa4a35f014e8b4"}',X'B8B66D370B3DF0D9D3ECE3C47A4ACAE111002FBD51BCAB6C9057C5B69D98C0AC',NULL,NULL);
+INSERT INTO "audit" VALUES(44,'9b2b56f0a1f3e5d5',4,1.79595718839817523959e+09,'local:alice','destroy','keys','vault','{"rewrapped":15,"term":1}',X'5A7909C28D4A46C45B058D1096B5564E41680742DFF3EDCA3EFB32E6C36462B5',NULL,NULL);
+INSERT INTO "audit" VALUES(45,'9b2b56f0a1f3e5d5',5,1.79595718840439248081e+09,'local:test','open','credential','acme-login','{"id":"dfc43791434a0b348d391ca89a2e91ac","line":null,"purpose":"a test","version":9}',X'4EC9B1B2EF6F91FA4E8BC2839D71966B6F9104DFEA1819A845C2965D827D6BAC',NULL,NULL);
+INSERT INTO "audit" VALUES(46,'9b2b56f0a1f3e5d5',6,1.79595718840492606159e+09,'local:test','open','credential','client-pair','{"id":"76107303c173fe766ee6cd1db0b2aef0","line":null,"purpose":"a test","version":1}',X'5518F4A48DAEBB1EDC8E0CFA9859C70F80572A87B834B159D97F16A924662513',NULL,NULL);
+INSERT INTO "audit" VALUES(47,'9b2b56f0a1f3e5d5',7,1.79595718840522336956e+09,'local:test','open','credential','entra','{"id":"ae2b67703a174f7f7e8e01d2e09daedc","line":null,"purpose":"a test","version":1}',X'5CE46F31AD662C04379B7C2FBA04186C4381BA56E0EC10C784CF17D3A7A6043C',NULL,NULL);
+INSERT INTO "audit" VALUES(48,'9b2b56f0a1f3e5d5',8,1.79595718840545129782e+09,'local:test','open','credential','ground-ca','{"id":"5c7ec2b332e3f054c8322a1b176dff5e","line":null,"purpose":"a test","version":1}',X'4C80EE525628C7EA03E1F74535F5AC16492A0E7EB652D4E18FC0737067B0CA33',NULL,NULL);
+INSERT INTO "audit" VALUES(49,'9b2b56f0a1f3e5d5',9,1.79595718840574383734e+09,'local:test','open','credential','partner','{"id":"b0df85b541b4c5bb620897813fd85e9f","line":null,"purpose":"a test","version":1}',X'AC26B1A6B9EE6A60AEB38FD879C6F4A9E42208429058D7FAAA93649A7AFCD081',NULL,NULL);
+INSERT INTO "audit" VALUES(50,'9b2b56f0a1f3e5d5',10,1.7959571884061319828e+09,'local:test','open','credential','relay','{"id":"03ba8e3ba38afa891982281ab280fd45","line":null,"purpose":"a test","version":1}',X'FED9A4ED0B76CD9C5610C047B38B1606C3523C39F2FA36CA301B39DFCB0B487B',NULL,NULL);
+INSERT INTO "audit" VALUES(51,'9b2b56f0a1f3e5d5',11,1.79595718840644168849e+09,'local:test','open','credential','shop','{"id":"031a044b5017c2791883c7d293381202","line":null,"purpose":"a test","version":1}',X'A908531EB739B3890A884005EF1AD3433AD75256A6FB5B40DA3FCD4512875ABE',NULL,NULL);
+INSERT INTO "audit" VALUES(52,'9b2b56f0a1f3e5d5',12,1.79595718840666031842e+09,'local:test','open','credential','token','{"id":"b7cb7374f7dfa1e8b289d36758b09046","line":null,"purpose":"a test","version":1}',X'F2F9578AAA3A68C73063A6D6D41C81B935DE3B96E64CE2BD5898805BF30378E9',NULL,NULL);
+INSERT INTO "audit" VALUES(53,'9b2b56f0a1f3e5d5',13,1.79595718841500568392e+09,'postroom','checkpoint','audit','checkpoint','{"before":["9b2b56f0a1f3e5d5",1,"ab2e9f25e59f7eda4fbbd1e1a861cca247f9a94dbb715eb4eb8a805a8b9e518f"],"heads":{"9b2b56f0a1f3e5d5":[12,"f2f9578aaa3a68c73063a6d6d41c81b935de3b96e64ce2bd5898805bf30378e9"]},"why":"closed"}',X'2677FA84A8A4CCDE552971EE8020587114ABC16E8AE0DFFF7117EC311EF30AB2',NULL,NULL);
+CREATE TABLE authorities (             
+    authority TEXT NOT NULL,
+    way TEXT NOT NULL,                 
+    endpoints TEXT NOT NULL,           
+    discovered_at REAL NOT NULL,
+    PRIMARY KEY (authority, way)
+) STRICT;
+INSERT INTO "authorities" VALUES('https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555','system','{}',1780000000.0);
+CREATE TABLE client_proofs (
+    credential TEXT NOT NULL REFERENCES credentials (id),
+    label TEXT NOT NULL,               
+    state TEXT NOT NULL,               
+    worked_at REAL,        
+    refused_at REAL,       
+    why TEXT NOT NULL,                 
+    PRIMARY KEY (credential, label)
+) STRICT;
+INSERT INTO "client_proofs" VALUES('ae2b67703a174f7f7e8e01d2e09daedc','2026a','current',1780000000.0,NULL,'');
+CREATE TABLE connection_events (
+    id INTEGER PRIMARY KEY,
+    connection TEXT NOT NULL,          
+    since REAL NOT NULL,
+    at REAL NOT NULL,      
+    times INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    side TEXT NOT NULL,                
+    event TEXT NOT NULL,               
+    step TEXT NOT NULL,
+    code TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+INSERT INTO "connection_events" VALUES(1,'acme',1780000000.0,1780000000.0,3,'local:test','incoming','failed','tls','wire_error','the certificate ended');
+CREATE TABLE connections (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,                
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    used_at REAL,
+    used_by TEXT
+) STRICT;
+INSERT INTO "connections" VALUES('acme','acme','acme','{"description": "Äpfel & Co", "worker_roles": ["inside"], "incoming": {"protocol": "imap", "host": "${MAIL_HOST}", "auth": {"type": "secret", "credential": "acme-login"}, "trust": "ground-ca"}, "outgoing": {"protocol": "smtp", "host": "smtp.example.com", "port": "587", "auth": {"type": "secret", "credential": "acme-login"}}}',1.79595718824043679238e+09,1.79595718824043679238e+09,NULL,NULL);
+INSERT INTO "connections" VALUES('acme-billing','acme-billing','acme-billing','{"extends": "acme", "incoming": {"user": "b@example.com"}}',1.79595718824700927734e+09,1.79595718824700927734e+09,NULL,NULL);
+INSERT INTO "connections" VALUES('old-pop','old-pop','old-pop','{"incoming": {"protocol": "pop3", "host": "pop.example.com", "auth": {"type": "secret", "credential": "acme-login"}}}',1.79595718825058960912e+09,1.79595718825058960912e+09,NULL,NULL);
+INSERT INTO "connections" VALUES('eve','eve','eve','{"type": "microsoft365", "mailbox": "eve@example.com", "auth": {"type": "oauth_device_flow", "credential": "entra"}}',1.79595718832952404029e+09,1.79595718832952404029e+09,NULL,NULL);
+CREATE TABLE credential_versions (
+    credential TEXT NOT NULL REFERENCES credentials (id),
+    version INTEGER NOT NULL,
+    plain TEXT NOT NULL,               
+    secrets TEXT NOT NULL,             
+    destinations TEXT NOT NULL,        
+    typed_by TEXT NOT NULL,
+    typed_at REAL NOT NULL,
+    presented_at REAL,     
+    destroyed_at REAL,
+    PRIMARY KEY (credential, version)
+) STRICT;
+INSERT INTO "credential_versions" VALUES('5c7ec2b332e3f054c8322a1b176dff5e',1,'{"certificate": "-----BEGIN CERTIFICATE-----\nMIIByjCCAW+gAwIBAgIUIuS5qT6hSHmon4AsSNm9P9in0HcwCgYIKoZIzj0EAwIw\nQDEXMBUGA1UECgwOdHJ1c3RtZSB2MS4yLjExJTAjBgNVBAsMHFRlc3RpbmcgQ0Eg\nI2l6Q2Z4Z1ZGOWZGRHhNa0gwIBcNMDAwMTAxMDAwMDAwWhgPMzAwMDAxMDEwMDAw\nMDBaMEAxFzAVBgNVBAoMDnRydXN0bWUgdjEuMi4xMSUwIwYDVQQLDBxUZXN0aW5n\nIENBICNpekNmeGdWRjlmRkR4TWtIMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\nO6OzsJvbhW61LxHPcR7Z6ArRAVsiYzxSFpPAxo7Pg73S29FcWBHb+A7llEbrSdQu\nM1NnaOt+HF8W+Y3Hte4uSqNFMEMwHQYDVR0OBBYEFJCKFuK6XD3/FDA9kzk4+fsl\nKqXBMBIGA1UdEwEB/wQIMAYBAf8CAQkwDgYDVR0PAQH/BAQDAgGGMAoGCCqGSM49\nBAMCA0kAMEYCIQDle34/2CB3pKzeMD/E0lq90IKI4oY/uMmltgP5iBMzswIhALnH\nVyRVOXVfdrgD6cEkOqeLsWopgdj07jS/yOTlHwX0\n-----END CERTIFICATE-----"}','[]','[]','local:alice',1.7959571878047614098e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',1,'{}','[]','[]','local:alice',1.79595718780838894848e+09,NULL,1.79595718782133531568e+09);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',2,'{}','[]','[]','local:alice',1.79595718781139802931e+09,NULL,1.79595718782367610934e+09);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',3,'{}','[]','[]','local:alice',1.79595718781437182426e+09,NULL,1.79595718824376177785e+09);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',4,'{}','[]','[]','local:alice',1.7959571878166429997e+09,NULL,1.79595718825265812873e+09);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',5,'{}','[]','[]','local:alice',1.79595718781865143782e+09,NULL,1.79595718782616543774e+09);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',6,'{"user_name": "orders@example.com"}','["password"]','[]','local:alice',1.79595718782069373132e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',7,'{"user_name": "orders@example.com"}','["password"]','[]','local:alice',1.79595718782323551182e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('03ba8e3ba38afa891982281ab280fd45',1,'{"host": "smtp.example.com", "port": 587, "email_address": "relay@example.com", "user_name": "relay", "tls": true}','["password"]','["smtp://smtp.example.com:587;security=starttls;trust=system;name=checked;proxy=none"]','local:alice',1.79595718783007502559e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('ae2b67703a174f7f7e8e01d2e09daedc',1,'{"tenant_id": "11111111-2222-4333-8444-555555555555", "client_id": "11111111-2222-4333-8444-555555555555", "client_secrets": {"2026a": {"valid_until": "2099-01-31"}}}','["client_secrets/2026a/value"]','["bearer+https://graph.microsoft.com:443;trust=system;proxy=none", "https://login.microsoftonline.com:443;trust=system;proxy=none"]','local:alice',1.79595718783493161208e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('b0df85b541b4c5bb620897813fd85e9f',1,'{"authority": "https://login.example.com", "client_id": "postroom", "client_secrets": {"2026a": {"valid_until": "2099-01-31"}}, "token_endpoint": "https://login.example.com/token"}','["client_secrets/2026a/value"]','["https://login.example.com:443;trust=system;proxy=none"]','local:alice',1.79595718783990955349e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('76107303c173fe766ee6cd1db0b2aef0',1,'{"certificate": "-----BEGIN CERTIFICATE-----\nMIIDuDCCAiCgAwIBAgIUDeyXYP+zMq0r3JkpjkzeOnasAFIwDQYJKoZIhvcNAQEL\nBQAwFjEUMBIGA1UEAwwLY2xpZW50LXBhaXIwHhcNMjYxMTI5MTI1NDQ3WhcNMjgx\nMTI4MTI1OTQ3WjAWMRQwEgYDVQQDDAtjbGllbnQtcGFpcjCCAaIwDQYJKoZIhvcN\nAQEBBQADggGPADCCAYoCggGBAL2fWJoIED07RpBKtFlMgb+EcGE63j8bV5pff+hi\noV/CTMwtLh4D6GNz5jDeAZpzyWnqHSDofky+yxxLyqRjpjjKLzKpf4Y2NK7bz+tX\nEdUZgYKv6OMWLB7XZChaILhmlAOh5enhi3SayhxEHc4533JV9RetZq97Dyc073DR\nRzWsbCWb689HUG5FkhHu4C5x0/eV9MCzqoxjIIHs5sQCGvmAxyCjsJgdseRPYslB\nHS/WLDjUldOy0OvbfjhGy+8C3lligSDBQIRi+iK4Sclf4vHindXLeL043zrtNx6r\nISnZYvebjLqEW2733RPLRXCzvvRfxfuaORrXkd10BxDb0GKW5QfWHoHqd8BgiynW\nFKwx6jfMRQoSpZyC4TBeQcUkEWTbEy3zFZpf+XWTZ9o/26XNf/TcAVfyT++MTJy/\nc6J7szpOpFaRuiIY+vYRIVCgkebJg92fGNZ+CehdAHGoeUnFXnzeZF03bqI05K1f\na8e6qnMW7XIITrVBTTGl4aeYSQIDAQABMA0GCSqGSIb3DQEBCwUAA4IBgQC69O0S\nXSqc1AEEwrV8lYoqEr3Lo4uTDlqFcWqCvke9vOX3788BQNz4j06CdtyXNT8mCoCf\n8tklLWMakWWT9LX5z+PtDYqjpSyarNXocoSts5kivDuSOvy7mnWViC8R4ia9s3q6\nafKAvK9d8sjLk4L28xTs21k275J4CJENI01svy/CCU8jo3fNcbCE0a7DyZIqBqtt\nHKsItKKbI7vXJoxmoF2sJZq7cvE1a6c4O+zoRqwcZhdJyP4S9RgYImFX4BRyofbq\nVw0ca/sj/MipaAGyMwgXBVgaunVhRZcLg24tzMCW/bJCBAS/vxsa1yRxyk5ldyxn\n+qT2rN3oJAjnIwZzehHOV7e7zDHIpY6w+9rtyeAl5ldRuruYxdjP1p1CkX+mi8Xe\nTDk7gMO97mYQhBYI1rsYlSQ9vHVKzu3uXLmRfFG1OWK757Lb5m+hYtKKyiiXTWtJ\nDB8pI4A8WORoyesd2bHgjKdeQpK+nYxCsvQBIPEJtieI5hbrhgaEFKD3Mvk=\n-----END CERTIFICATE-----"}','["private_key"]','[]','local:alice',1.79595718818674588207e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('b7cb7374f7dfa1e8b289d36758b09046',1,'{}','["value"]','[]','local:alice',1.79595718819068694109e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('031a044b5017c2791883c7d293381202',1,'{"url": "https://shop.example.com"}','["api_key", "pin"]','[]','local:alice',1.79595718819382333753e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('9f627d1f93508f561d478679282a8fd1',1,'{"user_name": "nobody"}','[]','[]','local:alice',1.79595718819646596908e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',8,'{"user_name": "orders@example.com"}','["password"]','["imap://imap.example.com:993;security=tls;trust=sha256:6598ad3c9754e1418a0090efd6e3672225b45ee325f7572efab5dd0c9190c114;name=checked;proxy=none", "smtp://smtp.example.com:587;security=starttls;trust=system;name=checked;proxy=none"]','local:alice',1.79595718782323551182e+09,NULL,NULL);
+INSERT INTO "credential_versions" VALUES('dfc43791434a0b348d391ca89a2e91ac',9,'{"user_name": "orders@example.com"}','["password"]','["imap://imap.example.com:993;security=tls;trust=sha256:6598ad3c9754e1418a0090efd6e3672225b45ee325f7572efab5dd0c9190c114;name=checked;proxy=none", "pop3://pop.example.com:995;security=tls;trust=system;name=checked;proxy=none", "smtp://smtp.example.com:587;security=starttls;trust=system;name=checked;proxy=none"]','local:alice',1.79595718782323551182e+09,NULL,NULL);
+CREATE TABLE credentials (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    description TEXT NOT NULL,
+    expires_at TEXT,
+    rotate_after TEXT,
+    version INTEGER NOT NULL,           
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+) STRICT;
+INSERT INTO "credentials" VALUES('5c7ec2b332e3f054c8322a1b176dff5e','ground-ca','ground-ca','trusted_certificate','',NULL,NULL,1,1.79595718780259728433e+09,1.79595718780519580841e+09);
+INSERT INTO "credentials" VALUES('dfc43791434a0b348d391ca89a2e91ac','acme-login','acme-login','password','Orders account',NULL,NULL,9,1.79595718780698013301e+09,1.79595718825257015223e+09);
+INSERT INTO "credentials" VALUES('03ba8e3ba38afa891982281ab280fd45','relay','relay','smtp','The relay of the office',NULL,NULL,1,1.79595718782779479021e+09,1.79595718783080744739e+09);
+INSERT INTO "credentials" VALUES('ae2b67703a174f7f7e8e01d2e09daedc','entra','entra','msgraph','',NULL,NULL,1,1.79595718783242630956e+09,1.79595718783560466761e+09);
+INSERT INTO "credentials" VALUES('b0df85b541b4c5bb620897813fd85e9f','partner','partner','oauth_client','',NULL,NULL,1,1795957187.83738,1.79595718784054231642e+09);
+INSERT INTO "credentials" VALUES('76107303c173fe766ee6cd1db0b2aef0','client-pair','client-pair','certificate','',NULL,NULL,1,1.79595718784199738504e+09,1.79595718818769264218e+09);
+INSERT INTO "credentials" VALUES('b7cb7374f7dfa1e8b289d36758b09046','token','token','secret','','2099-12-31',NULL,1,1.79595718818983316423e+09,1.79595718819131064413e+09);
+INSERT INTO "credentials" VALUES('031a044b5017c2791883c7d293381202','shop','shop','generic','',NULL,'2099-06-30',1,1.79595718819277024263e+09,1.79595718819438266754e+09);
+INSERT INTO "credentials" VALUES('9f627d1f93508f561d478679282a8fd1','half-made','half-made','password','',NULL,NULL,1,1.79595718819598674769e+09,1.79595718819672822957e+09);
+CREATE TABLE cursors (
+    source TEXT NOT NULL REFERENCES sources (id),
+    store TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,       
+    cursor TEXT NOT NULL,
+    updated_at REAL NOT NULL,
+    swept_at REAL NOT NULL, 
+    swept_to INTEGER NOT NULL,          
+    PRIMARY KEY (source, store, folder)
+) STRICT;
+INSERT INTO "cursors" VALUES('c7362d5a2bd8f526','52cc0f394d8fc267','INBOX',7,'42',1780000000.0,1780000000.0,0);
+INSERT INTO "cursors" VALUES('04b9df027932f7de','ce6a636ec5bcd814','INBOX',7,'42',1780000000.0,1780000000.0,0);
+CREATE TABLE data_keys (
+    id TEXT PRIMARY KEY,
+    vault_key TEXT NOT NULL REFERENCES vault_keys (id),
+    wrapped BLOB NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+INSERT INTO "data_keys" VALUES('ba29e78642e480ec02e34aacfc9e072b','7cfa4a35f014e8b4',X'5052574B010161C2CE5ED8AB7456121D71C33D73283D06E8C3A648ED5A1C08CE61E8A07226F073168E8BFC80703394D85FB1D81B464FB2F5AAE6DBA19AAA81104288',1.79595718771742773054e+09);
+INSERT INTO "data_keys" VALUES('89d23d7785071da16242b780e65a6ae5','7cfa4a35f014e8b4',X'5052574B0101DC2C852FC698381589C7227B635E571D17FD4413E5148E2CF28156C58E3DCB3D9FB6DAC2085939D32FA5BF13A2568CE5C0AF57D7650439627A59BCB4',1.79595718771760940552e+09);
+INSERT INTO "data_keys" VALUES('e385a353e7110e9da9787e06f5bb7e97','7cfa4a35f014e8b4',X'5052574B01013561F37239935A41417473F1E8698FCD1D5C4DDED2EF8FF4DAAEE84BF3E4286F83AB8838E05FC2A4AFD8A6FE91D83E132FEF5C74111D5EAB373268E0',1.79595718782090520851e+09);
+INSERT INTO "data_keys" VALUES('02ff78799033693ce52fa0973d60ef60','7cfa4a35f014e8b4',X'5052574B0101327336C0591F62F5288448F8A628FC832C58EBFF3B6BCF2F457B80E3754095E0ECC1ECA75EC25FF75E820EAA14E21E1A44A28AFBD42BB4639EC28A3E',1.79595718782344675058e+09);
+INSERT INTO "data_keys" VALUES('b36532a1e69a286feeaf97eda2ef0121','7cfa4a35f014e8b4',X'5052574B0101C8172C368ED47DD082B2E28EDA295596DFFB65DD33700D985E6464EE244B291F86C5BEFAAC97C2E8A6087680440759A1D43EEFD901E75C35A6FAC895',1.79595718783059382431e+09);
+INSERT INTO "data_keys" VALUES('f742074f57993c941972147432dbaee2','7cfa4a35f014e8b4',X'5052574B010144E78E70C9AB95226B90192A08A21E1AD01BAE5B08DC19693E1C4ADDE449A379E429FDDD137B986019E87D4117909ECBF1B48444036D6CDB127A1945',1.79595718783532905574e+09);
+INSERT INTO "data_keys" VALUES('85f86f55038a013fa66561afdd1c93d2','7cfa4a35f014e8b4',X'5052574B010118BC03C03802774DDB0F5D942384E92C4C660CEB8A308CFD9B2D7E6FA085007AC9E724DCC235EE3937ECAE1FF5971BB35BC700DBC0AED60FDF2DC9DB',1.79595718784032773972e+09);
+INSERT INTO "data_keys" VALUES('1995a29e9477b96ba7390ee6e7c5b59f','7cfa4a35f014e8b4',X'5052574B0101E41B1E94447AB6023EA954790569304B9A8FB00F31EA33E9D604FC6EF537F93D16C42EBE3C184FF4F25811AA7DDD4E513B798FA84925DBDE329C9484',1.79595718818736505505e+09);
+INSERT INTO "data_keys" VALUES('0f60e059bd61e1308a49f0c1c3cab161','7cfa4a35f014e8b4',X'5052574B0101AE9FECD739BE12A599CD56D1730A26A6878A8515262290496657FBE3BAB460E282BE2346220011832763E727F878BFBC0DF4819542A92A2DA4EB8BEC',1.79595718819113755225e+09);
+INSERT INTO "data_keys" VALUES('af1ffe1beb87f9e8255ac6edaaa6f392','7cfa4a35f014e8b4',X'5052574B010121FA3FA5B013E696B4CFF2832E135A37A295360BC4DB7ED2872F14E3390D82B17642C3D6C9F48CC36B2BCF88DE3AD5C76D1743F47676605BCC3E88A7',1.79595718819414877894e+09);
+INSERT INTO "data_keys" VALUES('09aa7fc4474dba60006e0ed6efd32417','7cfa4a35f014e8b4',X'5052574B0101FBF8C35062D65CFA6ECDCD5756C4B0C18B33A0BDA53874428F4AD24CDB69BB338BA306D1521B55E1390A20707EC70031FEF1779D5B8AB12B5B831C38',1.7959571882432901859e+09);
+INSERT INTO "data_keys" VALUES('90e0cf55678b2cc7224367e723427874','7cfa4a35f014e8b4',X'5052574B01016E0C9F323BD9D8219E82980205DAC4047BDBD6A4202975022C0355DAD3C3AD2D587CD575D783C695C48FC45323820C06F57C30399801C3B5C9EF4F16',1.79595718825240778927e+09);
+INSERT INTO "data_keys" VALUES('0d3629bddcf6fd049c37ebc26ab31d64','7cfa4a35f014e8b4',X'5052574B01010CA9CCADB9BD7C10C3860B654EA9B74694315BBDBD2F2DB4B3CB8AE47C79D649CDF03ACC73B800AFB29A0426246DBB5EF39FD6297A9CB5BEAB1527FE',1.79595718833963203433e+09);
+INSERT INTO "data_keys" VALUES('dba46d92414a818e55b11abefc4ca9c9','7cfa4a35f014e8b4',X'5052574B010144D8EDDD3D1AD83FFA6C1DFD2DEDBFA65C40A864C1E6BC179ED001E1D2773F66B726A5E627D902095EFCDE41B61815F4F77BD6E66D9C621B9D98A1AA',1.7959571883401477337e+09);
+INSERT INTO "data_keys" VALUES('0f97789c931aa4b8ac0a62169a701971','7cfa4a35f014e8b4',X'5052574B0101DB456F39DBA275975E5002804BBADC48C3758250AF21CBE7230A69B9CEB53461C2DCA1ADE21A8E11CA87C4E211B2C89D0D3D2143634A3237E85B264D',1.79595718834060931205e+09);
+CREATE TABLE gate_closings (
+    gate TEXT PRIMARY KEY,
+    closed_at REAL NOT NULL,
+    closed_until REAL NOT NULL
+) STRICT;
+CREATE TABLE gate_places (
+    gate TEXT NOT NULL,
+    owner TEXT NOT NULL,               
+    held INTEGER NOT NULL,              
+    wanted INTEGER NOT NULL,            
+    since REAL NOT NULL,   
+    PRIMARY KEY (gate, owner)
+) STRICT;
+CREATE TABLE keks (                    
+    id TEXT PRIMARY KEY,
+    source TEXT NOT NULL,              
+    created_at REAL NOT NULL,
+    kit_at REAL            
+) STRICT;
+INSERT INTO "keks" VALUES('1ae870293037623d','file:/tmp/tmprq3m74uk/room.key',1.79595718771726322172e+09,NULL);
+CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL REFERENCES sources (id),
+    store TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    message TEXT NOT NULL,             
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    received_at REAL,
+    subject TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    sha256 BLOB,
+    delivered_to TEXT NOT NULL,
+    after_due TEXT NOT NULL,           
+    due_at REAL NOT NULL,  
+    retries INTEGER NOT NULL,           
+    gone_at REAL,          
+    first_seen_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    UNIQUE (source, store, folder, message)
+) STRICT;
+INSERT INTO "ledger" VALUES(1,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/1','pending','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(2,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/2','held','clearance',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(3,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/3','acquired','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(4,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/4','delivered','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(5,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/5','done','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(6,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/6','ignored','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(7,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/7','failed','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(8,'c7362d5a2bd8f526','52cc0f394d8fc267','INBOX','7/8','vanished','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,1780000000.0,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(9,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/1','pending','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(10,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/2','held','clearance',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(11,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/3','acquired','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(12,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/4','delivered','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(13,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/5','done','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(14,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/6','ignored','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(15,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/7','failed','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,NULL,1780000000.0,1780000000.0);
+INSERT INTO "ledger" VALUES(16,'04b9df027932f7de','ce6a636ec5bcd814','INBOX','7/8','vanished','',1,2048,1780000000.0,'Bestellung №1','eve@example.com','<m@x>',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','','',0.0,0,1780000000.0,1780000000.0,1780000000.0);
+CREATE TABLE limits (
+    name TEXT PRIMARY KEY,
+    tokens REAL NOT NULL,
+    updated_at REAL NOT NULL
+) STRICT;
+INSERT INTO "limits" VALUES('service orders-out',12.5,1780000000.0);
+CREATE TABLE outbox (
+    id TEXT PRIMARY KEY,
+    service TEXT NOT NULL,             
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    sender TEXT NOT NULL,              
+    size INTEGER NOT NULL,
+    utf8 INTEGER NOT NULL,
+    idempotency_key TEXT,
+    digest BLOB NOT NULL,             
+    attempts INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    queued_at REAL NOT NULL, 
+    updated_at REAL NOT NULL,
+    finished_at REAL,
+    due_at REAL NOT NULL,
+    owner TEXT,                        
+    epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO "outbox" VALUES('1a22763e6cda40ea0200d','orders-out','ambiguous','','<d850803b881e32fbf814b554d7f301bb@example.com>','Grüße','orders@example.com',302,0,'k0',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718830135226253e+09,1.79595718830135226253e+09,1.79595718830135226253e+09,1780000000.0,1.79595718830135226253e+09,NULL,0);
+INSERT INTO "outbox" VALUES('1a22763e6d077041db353','orders-out','cancelled','','<4c358e886d8feafe5d36c1768029ec3c@example.com>','Grüße','orders@example.com',302,0,'k1',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718830413508416e+09,1.79595718830413508416e+09,1.79595718830413508416e+09,1780000000.0,1.79595718830413508416e+09,NULL,0);
+INSERT INTO "outbox" VALUES('1a22763e6d2ace5225559','orders-out','claimed','','<fcbbdcee4aafc4898f04650ebe4ca096@example.com>','Grüße','orders@example.com',302,0,'k2',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718830623984332e+09,1.79595718830623984332e+09,1.79595718830623984332e+09,NULL,1.79595718830623984332e+09,'gone-1-x',0);
+INSERT INTO "outbox" VALUES('1a22763e6d35ecfa91d4c','orders-out','deferred','','<6d028ec4c110fd6cc08a2057987c32d0@example.com>','Grüße','orders@example.com',302,0,'k3',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718830790328983e+09,1.79595718830790328983e+09,1.79595718830790328983e+09,NULL,1.79595718830790328983e+09,NULL,0);
+INSERT INTO "outbox" VALUES('1a22763e6d567fe8c6eb8','orders-out','failed','','<325bcdbeba2d463eee3dfdd66e8127f7@example.com>','Grüße','orders@example.com',302,0,'k4',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718830990242961e+09,1.79595718830990242961e+09,1.79595718830990242961e+09,1780000000.0,1.79595718830990242961e+09,NULL,0);
+INSERT INTO "outbox" VALUES('1a22763e6d7b5fd14df51','orders-out','held','','<15be436d34dfa298ce7acadd5e3fa521@example.com>','Grüße','orders@example.com',302,0,'k5',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718831187605856e+09,1.79595718831187605856e+09,1.79595718831187605856e+09,NULL,1.79595718831187605856e+09,NULL,0);
+INSERT INTO "outbox" VALUES('1a22763e6da1088d3adf1','orders-out','queued','','<0889420219dab144923268b4a4144f12@example.com>','Grüße','orders@example.com',302,0,'k6',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718831411314004e+09,1.79595718831411314004e+09,1.79595718831411314004e+09,NULL,1.79595718831411314004e+09,NULL,0);
+INSERT INTO "outbox" VALUES('1a22763e6dcf49cd9c5d0','orders-out','sent','','<66ed8712f3fab27dda07dce0e1f51f2f@example.com>','Grüße','orders@example.com',302,0,'k7',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718831643915173e+09,1.79595718831643915173e+09,1.79595718831643915173e+09,1780000000.0,1.79595718831643915173e+09,NULL,0);
+INSERT INTO "outbox" VALUES('1a22763e6e14b7b7bb67f','orders-out','submitting','','<cad700d970bc150a35de7f8311f298e2@example.com>','Grüße','orders@example.com',302,0,'k8',X'A02419D1D6A962D83C6728C62F14DB5DB89AFE26012A4D5F0679E075AE3FC3E0',1,'local:alice',1.79595718832162666318e+09,1.79595718832162666318e+09,1.79595718832162666318e+09,NULL,1.79595718832162666318e+09,'gone-1-x',0);
+INSERT INTO "outbox" VALUES('1a22763e6e34fc103996b','via-relay','queued','','<de54511b4a081dacbf9e7f57616bc6fb@example.com>','','relay@example.com',250,0,NULL,X'A454153BCA27C482B5CABEE94A5EEDAF08492F1E02A66A25AF96E6686B08AE4D',0,'local:alice',1.79595718832387971877e+09,1.79595718832387971877e+09,1.79595718832387971877e+09,NULL,1.79595718832387971877e+09,NULL,0);
+CREATE TABLE outbox_attempts (
+    item TEXT NOT NULL REFERENCES outbox (id),
+    attempt INTEGER NOT NULL,
+    at REAL NOT NULL,
+    outcome TEXT NOT NULL,
+    said TEXT NOT NULL,
+    PRIMARY KEY (item, attempt)
+) STRICT;
+INSERT INTO "outbox_attempts" VALUES('1a22763e6cda40ea0200d',1,1780000000.0,'ambiguous','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6d077041db353',1,1780000000.0,'cancelled','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6d2ace5225559',1,1780000000.0,'claimed','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6d35ecfa91d4c',1,1780000000.0,'deferred','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6d567fe8c6eb8',1,1780000000.0,'failed','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6d7b5fd14df51',1,1780000000.0,'held','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6da1088d3adf1',1,1780000000.0,'queued','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6dcf49cd9c5d0',1,1780000000.0,'sent','smtp.example.com: 250 Ok');
+INSERT INTO "outbox_attempts" VALUES('1a22763e6e14b7b7bb67f',1,1780000000.0,'submitting','smtp.example.com: 250 Ok');
+CREATE TABLE outbox_content (
+    item TEXT PRIMARY KEY REFERENCES outbox (id),
+    content BLOB NOT NULL
+) STRICT;
+INSERT INTO "outbox_content" VALUES('1a22763e6cda40ea0200d',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C6438353038303362383831653332666266383134623535346437663330316262406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6d077041db353',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C3463333538653838366438666561666535643336633137363830323965633363406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6d2ace5225559',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C6663626264636565346161666334383938663034363530656265346361303936406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6d35ecfa91d4c',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C3664303238656334633131306664366363303861323035373938376333326430406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6d567fe8c6eb8',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C3332356263646265626132643436336565653364666464363665383132376637406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6d7b5fd14df51',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C3135626534333664333464666132393863653761636164643565336661353231406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6da1088d3adf1',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C3038383934323032313964616231343439323332363862346134313434663132406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6dcf49cd9c5d0',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C3636656438373132663366616232376464613037646365306531663531663266406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6e14b7b7bb67f',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A206F7264657273406578616D706C652E636F6D0D0A546F3A2061406578616D706C652E636F6D2C2062406578616D706C652E6E65740D0A5375626A6563743A203D3F7574662D383F623F52334C44764D4F665A513D3D3F3D0D0A4D6573736167652D49443A203C6361643730306439373062633135306133356465376638333131663239386532406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A4F6E65206C696E652E0D0A');
+INSERT INTO "outbox_content" VALUES('1a22763e6e34fc103996b',X'446174653A2053756E2C203239204E6F7620323032362031323A35393A3438202B303030300D0A46726F6D3A2072656C6179406578616D706C652E636F6D0D0A546F3A2063406578616D706C652E636F6D0D0A5375626A6563743A0D0A4D6573736167652D49443A203C6465353435313162346130383164616362663965376635373631366263366662406578616D706C652E636F6D3E0D0A4D494D452D56657273696F6E3A20312E300D0A436F6E74656E742D547970653A20746578742F706C61696E3B20636861727365743D227574662D38220D0A436F6E74656E742D5472616E736665722D456E636F64696E673A20376269740D0A0D0A');
+CREATE TABLE outbox_recipients (
+    item TEXT NOT NULL REFERENCES outbox (id),
+    position INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code INTEGER NOT NULL,
+    enhanced TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    PRIMARY KEY (item, position)
+) STRICT;
+INSERT INTO "outbox_recipients" VALUES('1a22763e6cda40ea0200d',0,'a@example.com','ambiguous',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6cda40ea0200d',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d077041db353',0,'a@example.com','cancelled',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d077041db353',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d2ace5225559',0,'a@example.com','queued',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d2ace5225559',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d35ecfa91d4c',0,'a@example.com','deferred',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d35ecfa91d4c',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d567fe8c6eb8',0,'a@example.com','failed',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d567fe8c6eb8',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d7b5fd14df51',0,'a@example.com','queued',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6d7b5fd14df51',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6da1088d3adf1',0,'a@example.com','queued',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6da1088d3adf1',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6dcf49cd9c5d0',0,'a@example.com','sent',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6dcf49cd9c5d0',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6e14b7b7bb67f',0,'a@example.com','queued',250,'2.0.0','Ok: queued');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6e14b7b7bb67f',1,'b@example.net','queued',0,'','');
+INSERT INTO "outbox_recipients" VALUES('1a22763e6e34fc103996b',0,'c@example.com','queued',0,'','');
+CREATE TABLE room (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+INSERT INTO "room" VALUES('id','e2595e0b78d28875');
+INSERT INTO "room" VALUES('hints_key','ba29e78642e480ec02e34aacfc9e072b');
+CREATE TABLE sealed (
+    kind TEXT NOT NULL,                
+    record TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    field TEXT NOT NULL,
+    data_key TEXT NOT NULL REFERENCES data_keys (id),
+    blob BLOB NOT NULL,
+    PRIMARY KEY (kind, record, version, field)
+) STRICT;
+INSERT INTO "sealed" VALUES('audit-key','audit',1,'key','89d23d7785071da16242b780e65a6ae5',X'50525356010189D23D7785071DA16242B780E65A6AE5059C4091406543AF0BEA8133302CDA7012A0CB06948604D6EFED4401298C7C11CD61AABAE0190A8100713FD0758E685192113382D3D545D4C2B9C11AABF66EC9F94C35E47D970EF93C8AA587F0643B57B5EA569FB65231A4DFF31D76');
+INSERT INTO "sealed" VALUES('credential','dfc43791434a0b348d391ca89a2e91ac',6,'password','e385a353e7110e9da9787e06f5bb7e97',X'505253560101E385A353E7110E9DA9787E06F5BB7E976850021365548912B50B71A6051DA4709BAB1ED6C8670446746AF23100BEC7CFA7BB5CC9FAAD2CD80802FF1FA3F7CAD58600D7F7C93F20B6D830A430B0BF9D0B527A9C2C33508B72864C2C9BC9E5957DE61F0849A3A4D723323DBB0B');
+INSERT INTO "sealed" VALUES('hint','dfc43791434a0b348d391ca89a2e91ac',6,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072B54D4DC13EFCF008BFE7C20B8E1EE87370181D7AB242C457E10DD09B0B950784A7EC484AC6E73B053B545630EE24ED82F33874B889773D1DF53C81B028F03B03665C8AAB762AFD2F4D7284EB5A5F8824109265920A6632B71DEA8A755');
+INSERT INTO "sealed" VALUES('credential','dfc43791434a0b348d391ca89a2e91ac',7,'password','02ff78799033693ce52fa0973d60ef60',X'50525356010102FF78799033693CE52FA0973D60EF6072A3924CA4D1B560D4D8BB57D5C0F4FF00D2261F8FCE25FF5A4E6E42416758E156D21251BF149D8954F4060C7C80AA2290BDEDBAC56992753CB72BBC0DB17494F3C17020671290EE7B47117F10C43494EABCC276CED51AC8D9AA5B40');
+INSERT INTO "sealed" VALUES('hint','dfc43791434a0b348d391ca89a2e91ac',7,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072B497C520372387C5A3D0CF43E0147634631FA82E561390B09475F45E2822AA93894F488CBBEB50DC79FB691B31DAA80E35BE8EF389110BD700695EACC73A258A254DC11C308490FAF8CE1EA8C79A75603B8F0FF313246B4F0996A55D9');
+INSERT INTO "sealed" VALUES('credential','03ba8e3ba38afa891982281ab280fd45',1,'password','b36532a1e69a286feeaf97eda2ef0121',X'505253560101B36532A1E69A286FEEAF97EDA2EF0121966BDE1737E9BDE33031366AF9D3B9D43107DD05CF49355C7BB4CF3D3B6D6B32CAEA5A7443BA11E1D4ACFD6003D2F0C66545FE43134F29D5F349867E9D7D534FDB8AEFB4F2046D7A655357A07791AED1FC712A8D4A5A853025F916E9');
+INSERT INTO "sealed" VALUES('hint','03ba8e3ba38afa891982281ab280fd45',1,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072BCE08BDC45AB7999C4CA7D06FBE3653C5B0135E6DF1058A55E8C3402473924FAA8255B07082A8F2174EE7E3D137955F3AED617813BF485F2B25E3A3D393A864813B0ECAE9E36FCF0958F83DB8F62AA1437FFD402C64F53844CF088463');
+INSERT INTO "sealed" VALUES('credential','ae2b67703a174f7f7e8e01d2e09daedc',1,'client_secrets/2026a/value','f742074f57993c941972147432dbaee2',X'505253560101F742074F57993C941972147432DBAEE25EE355BE4E6845E8DC210BB3333E1680D64E1EE85ABE4D06C0C8A0DD2013B8107FEF0911804B5986EF4BF0BA07B3798D59F7FE06D0AEB0F67AA502B177DDE69F9EBE4284C733BC5C16FA79D2DB862FCAEB5E670A9096CD2A5AE70374');
+INSERT INTO "sealed" VALUES('hint','ae2b67703a174f7f7e8e01d2e09daedc',1,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072B7C46C238EABCE323D9EE59582F2B935929E546D9ED50C691818B771459792BFD3E2F8D5B617901BA2A3DBB5323154496688957207AFC2E178CCB8CABBE4F51817FDC5E257E583511F900DEB4D05B67D180E920AF44ACFCB806A801D8');
+INSERT INTO "sealed" VALUES('credential','b0df85b541b4c5bb620897813fd85e9f',1,'client_secrets/2026a/value','85f86f55038a013fa66561afdd1c93d2',X'50525356010185F86F55038A013FA66561AFDD1C93D27F26C42C4EEF4B510C9AA690183A90EFE00EFBA74B4CFAD13825F4A6F188054F6E808876AC901107ADB3A00C8E35B030CBF05FC1C202F798107398203752F9DC4E9A991FED44F07EAC311C497CC8415F99E617FD7AFA182146A4D828');
+INSERT INTO "sealed" VALUES('hint','b0df85b541b4c5bb620897813fd85e9f',1,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072B975A51D2304370ECE34BAF16F05E616A7BA882EE013EC1D64EFEBEE5F9830C85E729A01013EF36FC90466DBB616450DF5CF35F02D5ED123AB50A2D755C0B6C06A0F24F41D450D895A7AD6E841003FA1E506954C849F6E2243D70E8C3');
+INSERT INTO "sealed" VALUES('credential','76107303c173fe766ee6cd1db0b2aef0',1,'private_key','1995a29e9477b96ba7390ee6e7c5b59f',X'5052535601011995A29E9477B96BA7390EE6E7C5B59F653AB8770959517C245D2787B65147D1D2031BEDBBCD3DF5CC3FA09E1DEFDF633D532F333921BB604C6A520B6C173723B0AECA5A757013A352A2CC589A5D16B69AEA8AB15643088489AC569F51A8502719B54B40A4771F84C7C9CB3ED37AA979FA8ECA8894EA8D59243F96EA888221C0349EA7446B57935647DA774D9626D2660FCDF85353DA7A9B8772C91F592E6538668427F905399B642DCFC6C37BC2E564218FE064AEBDFCAB59FDAC5969925525E153C63AAC2BD0E51218E19418763841A86E0EA9B03E19F63BC22F8A1091391BD15D290B488F477A4C0CEAD14371B1A960B2224C22796208134A121BD0E2EEE4A58F6A29D02EBB5A6CE598DDB485D2B689535519796C6649161DEAF18FDC89DEB045A54ACF0B014BB50817DDE77CE9853C1EFB01C745FBF3241AAA688D72177D1460936163D8E32E35CD6E49FFEFA5AE4E3B2F9B7155DB5AF742D283D15B2ABD9D6FADF91C23BE9EE3ED64887F9BA376C16723BA6AF61B69723482BC14F0CC4D17FA615F9EF9335CB4FE7232B912C35433E95C3ECF175F6216AFE4D53C955D04BFF4A21E230DC1CD6902A0554F730F861BD10E3B9B56A3A28CC32723E68F3E44F854889DD93F8AD00F1510F6B6FF4E766E042D9B0600DADE0EC58BAAF09007A4D524A2C2586145DEAE480EAA0EB5772F1E06DCA52669E42DDC9ADDB2ED3A6B06184C41D416B7D28683897185503CA57B229C9AB00ECD73D162095C759868C9F3127FBC86C8A1FD7A76B25892BA46A5BF1D17B5357A756F17919F95EFE90FA97FADAAE8017EDA5E112070CF2755D04216D5A720D9CBC884FA160834883EFE724435A5E2425AA65A001CAFB982B4E5B650E83C8E03559967677DB87E68B0D718B8AB14CEBF3357C2D458863C76C714E710DD5A0D4EB3109C1FD3765250E2C3192B0CFA043D9A99251D42674B6DBCC994F6CD6F636F8814D211B88972B36D0E8954AC85CAF9CDA3403A5037FE4D8A3C7B87AC4EC9940BEB23C3505743C124FA8EC99BC222D2CEAC0CDD26ED7138DEB4F52E638C8B28F3B4F871A699C5D1997EDE8D3320F3D35E6F86826FBB1523352896AB760BE45336EEA5F348B40345407A287C06E41E94319F15ECF28473690360B28FBFDEEB4138CBC1891E213AD80A52EC05D41B7DE9756633D66B879594E9A72A21A14CC704C54258C73C67E31C93F7CE4EEDB52A13DCABF229AC859495C31FBB6783817FB69C898A3A86185510F5B03EA80FF411B8645CC3458C9A70C5AE688CA59DF76C00CD579E551AF7288FC1329FEAFB0C205F8FA45CE992FB10144A17CF6F06B9BE080CEA6B2E221E2C1C8DBDC84C7D02E4A6FCEB14D2F4322432426372AC00689EAF038BD1C6A8AFD20C5E2D09C062B32813B5D4C3161E19892F75791FE3AED7C4DBD2E4B7CB72FB386899241211DF4B596F2FEBCB7876FE7803C8507984D9BFEFA0CED7E8A7C2C029DDCEAA0581CC7801D9408CD672105847F2D5DDEE5AE64D460F090E10D03DF6CC2F4275056EDC741261EE3FC013CBBC029864985067F050C262932E08E3E53C96B7386341F47B05C324769411B47FF8F553236BB0F52A66A9ECADD4F35FE4247EE6EDB6D71956596FC0F155CE4DC59141D72030256AEF31CB22BF158EC5FF6292F79F7195E0AF171915AB14751E5772EDC5C38AA43168F94507D5AADB255FA4B4A1C806674FAE6389CA05EB56EBA303FBAAB0B53DD5EB7F8D8B5D201158E18DD113AB92C2A384E2541AB82140D07632A9CCCC5EEE3A0AF9E0ACDB9562CA5FB298086B826BB26E49FBD29EE7C794FAC176818075A02E4A70C1726E898797F0A5CF6F7F4F7D96F6D5B310861AFCB46C0BF2710E71EBC5A4281D8B2888C6F866A859BFAEEA7BFB9D1C73C2A38DBCFFA00A16E966567E13C5367AFE09BD0CD3CF7355207540AB571561D6F1FB2E0936C724C72B82E6E595CE6A28B3F374CD06267C3F2D72E6FA107095827D20396A8435861FD2352DAFA7E6FA9EF9F48D473AB0285DF50B1CA61120390F7B7179881A768F852CA8088DABFB00802912CE59008AFB9A58982DA3054C5BA8A948F154E9DD3B25A10293C30E56FA12D8BD2A455E557ADE9BDE0F56F956C3C43489070545CEA97805607D204F5813C5A6BC8CA426D5FFE0A3C7DD77317F6844A5FB7A9E231A6E5648C666769C6A131304B7C541B2E93E474F9B2054AFD49BC6CF37812097CB921FB5076C31E2ADCC84C25FFB4A2D1676D072ACF8C57096A16D2F538A9ACCEA33CD3AFE13CBD3DE2E26EE96F7505632CA62B6577B5FF6B80A02830C9FE6C74480AF6BBE9B7E2073280D13364E4F328BE7D159DEA267CA09F3C844B579178777B3B45C7123462C86DC0212D6AC67B931937D7418C1D1C004E06DF1ABD7623CC26E39A32B0E27EEC649628D10FC882D015B22C3F737F205EABB3D8294AEBA8A86BD13C0AE60ADFF164D02E5A26EAA0B3274DBAB6EEBE950F80E9783AE450AC04970A46CD3A636C251BD7E4BE3CF67A8285981CB2512F9868662FFC8F934E8ED10303F5BD19078F4A7B4C6BBD11EE98DBD176359101025D10EDAE0A2118619A8DF2BEAA9488F43CF6966D88028EF5F80944A42FB4A72D1B9D1289BD1D2D1B7741AE2A38EF76A18DB86103C10F69AF5AE02C7CF94CDB82CB1AB3E74AAB6DC64203153E95EF89458A7DDA693821687071CC4AA2D041F25E423461CB65935F6446081507EBF88A87FC0EEBD0AEAC35A3C0A1A07592B1A46EF19FE87DB16DA4A74E428CA222179FEF9B4152632A0E329DF8D2E48D8ED84052FCBFE9AD905EF1DA2D05A9797531BD55F2285BCC3D9AABDDA41B5D97F61026502BBB5F2EA6C704602BB4DC2CDADD3A9963DA748DFA506D1063A3270E9CD769BB2EA3FD2C39B5F25314A94341D2182F42A231556F976849C0D579728EEB152C84EEBB614F1642B3F13602DE72384E7EAFAE3ECEA1A076DC36F26D5A52C5E839DD7E539F2AABC9BAFC7C2F410B6A59D2212F85613E5E60401BFB15959BDEA738DC59924DBD2F150C56A3F51CC0D78FA0E153A11FF175FCE15CAD5E8FFB6BDABDEB8C9CF521DA31F70AA1DA18431A09091F36D857058DAFFB91A20D44406CDDD54BE25904054D59E5D84044C0580867BC694156C626A70E2687BBBCDDE78C8E5ED0CEACD61531FB4735A08D87161BBD290D0637DF7DEAFFCB4F0FEE43CE5CFD46C648CD69D39F09CFAE41CA47D8F3ADAB16B93DC34576922A77173A14803D98C940B7142B22FCE458E75ADD3648018D05E3D35792D569D16D81D559D1F718D716ADC4A036000B65C836D801BF4782C7DD581AA941C0672D21A761E080CB5FBCC0B568DA0D4003001334B4E62DBE119CB1A43EE2973D5390F07DE7FD220031B080C00B59347DB2CE07D3AB01567991635D72DCC7FF09FFB4AA716A27F1E0969CE2678B10EFD00FEAA7C30D13AADC58341140A360E4AB0E20A5B6FAF425F76A62B99DA6150CA65BC154626B72A134F8B9BAD48E26FD44C49C79F3963B7C8D2BE2136D21EA56DB7F0A63465C008E25BAB3E35A50A040830AE8CCB13AD41161FF97B642864754FDA132997E429E02E8095');
+INSERT INTO "sealed" VALUES('hint','76107303c173fe766ee6cd1db0b2aef0',1,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072B4E713710290E6F190EA9A0F95523E81A90DD83BED2C0865F4C05704F628F2701340C584877CEAE22DA8DF1DDD629FDDA763639B6240127BE5D131DE963A373347297A8FA3C48965473B543C90FC858A1BAEDDAE1472D5B88B26F0AA8');
+INSERT INTO "sealed" VALUES('credential','b7cb7374f7dfa1e8b289d36758b09046',1,'value','0f60e059bd61e1308a49f0c1c3cab161',X'5052535601010F60E059BD61E1308A49F0C1C3CAB1618C6932290332035650A9F55E003BD2FA9FA3F024249AB477E4AB4EFF5FB2E503FE35DA830B075F0A1CB830CC94B04E67878E8EF1E111565CF74266FD47BB134184170FECDA4C2362CD1311757EE5559BE7BCF13AFA7DA5CAB740EB7D');
+INSERT INTO "sealed" VALUES('hint','b7cb7374f7dfa1e8b289d36758b09046',1,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072BDA5CC43A873B907643DB6931E1E8753C20EA15D76A41B570B0D367E04921D94A684BB854C06E1C9539223B6B26D65846726A7219DC7A4A5A09077F3980D4EE5FCC886B0FAA811481649B34D09328D7C34698EFB3F25BA603CDDBF3AE');
+INSERT INTO "sealed" VALUES('credential','031a044b5017c2791883c7d293381202',1,'api_key','af1ffe1beb87f9e8255ac6edaaa6f392',X'505253560101AF1FFE1BEB87F9E8255AC6EDAAA6F392221BCD9513A06741F3D217B18EC4063CDF914ED3202C73CF6F7C29598965FC9A8BF4D21B548DFCEB166159B3E338F78E599397E77EC0BE4C9907FA5CEE9FA25B4C15E929D14CD566A89D44B764389490337D3EEA809034CEFD3A579B');
+INSERT INTO "sealed" VALUES('credential','031a044b5017c2791883c7d293381202',1,'pin','af1ffe1beb87f9e8255ac6edaaa6f392',X'505253560101AF1FFE1BEB87F9E8255AC6EDAAA6F392E7C5B151160A3C4F0DB6BC6231A24C25D0B23A1788CC2B7EC0DA22100DEFF078FC33A3CEE1F487F633F39DE8844EF8EBC3F8B9CC38061AABBE352581037C25A389BE2E96DEA0265CE198FDA188FA0DA04E4454ABFC41C9B0B86DB16F');
+INSERT INTO "sealed" VALUES('hint','031a044b5017c2791883c7d293381202',1,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072B77F2A4379B632C4B71DAE7865329F1027728A0B909DDA8CFD037C838A2BD37B737AB415FC3AB6CD9CA72163AB75AF8E6D5764783ECBC67AC57851EEB168B2291764895BFBE1EB92A2927746844818B0E06E75943088CA979B2CEAC29');
+INSERT INTO "sealed" VALUES('credential','dfc43791434a0b348d391ca89a2e91ac',8,'password','09aa7fc4474dba60006e0ed6efd32417',X'50525356010109AA7FC4474DBA60006E0ED6EFD32417E0F0F228394415401E51FC8E33354744B6414FEE764623C1F47F06D761AFAE89674D1EBB3E80EC89033BB10C2393B58EBEDCD10EB6CDE6F037E86C613544C826CE461D107F01ACE793BE8E5525A89A85C2701CFD71C7E31586DD0852');
+INSERT INTO "sealed" VALUES('hint','dfc43791434a0b348d391ca89a2e91ac',8,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072B2F1B56C0D043AABCD71C4687903522C7F29FAE7C16CDCC15E14753C9F301C698F0C9877D7B0A5E5A048ED45D09B9839C39524A6C7C15B0799D1080F644451E9CC7CE7C361AE64B0F247919912D8A9E8CBDF63A69F1CBF6FFCBFCBDAC');
+INSERT INTO "sealed" VALUES('credential','dfc43791434a0b348d391ca89a2e91ac',9,'password','90e0cf55678b2cc7224367e723427874',X'50525356010190E0CF55678B2CC7224367E7234278748683EAE371960ADE5BD171851A5C2AACEAEA529DB3AED7BABBEAEC0F5126E9D9E9CA6C4E1C8519FECD8E380291BAFC0E10D927D923AB7777849735D4774017674EC51CBE411421F48055C3536DDDC9BA4BE45D6201D4843A7E3777FC');
+INSERT INTO "sealed" VALUES('hint','dfc43791434a0b348d391ca89a2e91ac',9,'hints','ba29e78642e480ec02e34aacfc9e072b',X'505253560101BA29E78642E480EC02E34AACFC9E072BEAAD5253DA68E3D95735743C7A879ADB1958B3898C9EB46A9668147CE6FC0F769B3570087CC0B95054C1151A44B95BB096C2B4866A996409D445515AEFB42F208EBC8BC109FC3969F3274EE6B04ECC0D3854280F38072469BFCFB632');
+INSERT INTO "sealed" VALUES('refresh-token','1afc1c734b5389952e58fcf334c59d26',1,'token','0d3629bddcf6fd049c37ebc26ab31d64',X'5052535601010D3629BDDCF6FD049C37EBC26AB31D645D6BD748440A66956B1A4C7A4BDE93B82B5657888E1E71DBED8D13CD4B3C59A2C8B8CB8CB5B0BD4E7097DFED2A8D256E666D985F9821794BA3795939EF8F8C9FA2B55A26BD90DA960A4D2D521AD4A67064C2BF2ADE14C6A4FA9B09E1');
+INSERT INTO "sealed" VALUES('refresh-token','1afc1c734b5389952e58fcf334c59d26',2,'token','dba46d92414a818e55b11abefc4ca9c9',X'505253560101DBA46D92414A818E55B11ABEFC4CA9C94C30F3F7244A27B856F9F204CFE6A14A5C3C9E0912255CAE139E50FC3D5CA5A7B1E004CA6E1E73752275CE1ACAC804AEF05590AD013CD3D6B54FD91A6EAF24F2339CE1B9066E506C548E4A28E8404D64327DAA0AC77084997E2AFFF9');
+INSERT INTO "sealed" VALUES('access-token','1afc1c734b5389952e58fcf334c59d26-4cfc6d66471fc961',1,'token','0f97789c931aa4b8ac0a62169a701971',X'5052535601010F97789C931AA4B8AC0A62169A701971017D743023271B1CA4C77941F5020BED0E23E7064E310C61C6B594F0BA65529B501A151E9D4EEFE172AFDE737F8F3CBC842BEB09AC0CEF7A55A79EF6EE1556D6376CD818FE56F0FE5210DE83931025572D14221C1E7CF7E947723CF2');
+CREATE TABLE sent_copies (               
+    id TEXT PRIMARY KEY REFERENCES outbox (id),
+    service TEXT NOT NULL,
+    state TEXT NOT NULL,               
+    said TEXT NOT NULL,                
+    attempts INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    due_at REAL NOT NULL,
+    owner TEXT,                        
+    epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO "sent_copies" VALUES('1a22763e6cda40ea0200d','orders-out','waiting','',0,1780000000.0,1780000000.0,NULL,0);
+INSERT INTO "sent_copies" VALUES('1a22763e6d077041db353','orders-out','kept','',0,1780000000.0,1780000000.0,NULL,0);
+INSERT INTO "sent_copies" VALUES('1a22763e6d2ace5225559','orders-out','failed','',0,1780000000.0,1780000000.0,NULL,0);
+INSERT INTO "sent_copies" VALUES('1a22763e6d35ecfa91d4c','orders-out','none','',0,1780000000.0,1780000000.0,NULL,0);
+CREATE TABLE services (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    held INTEGER NOT NULL               
+) STRICT;
+INSERT INTO "services" VALUES('orders-out','orders-out','orders-out','{"name": "orders-out", "connection": "acme", "throttle": {"max": 30}}',1.79595718828359293935e+09,1.79595718828359293935e+09,0);
+INSERT INTO "services" VALUES('via-relay','via-relay','via-relay','{"name": "via-relay", "connection": "credential:relay"}',1.79595718828575158119e+09,1.79595718828575158119e+09,0);
+CREATE TABLE sign_ins (
+    id TEXT PRIMARY KEY,               
+    authority TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    account TEXT NOT NULL,             
+    flow TEXT NOT NULL,
+    identity TEXT NOT NULL,            
+    state TEXT NOT NULL,               
+    note TEXT NOT NULL,                
+    proof TEXT NOT NULL,               
+    version INTEGER NOT NULL,           
+    destinations TEXT NOT NULL,        
+    signed_in_at REAL,
+    signed_in_by TEXT NOT NULL,
+    refreshed_at REAL,     
+    failures INTEGER NOT NULL,
+    due_at REAL NOT NULL,  
+    owner TEXT,                        
+    epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO "sign_ins" VALUES('1afc1c734b5389952e58fcf334c59d26','https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555','11111111-2222-4333-8444-555555555555','eve@example.com','device_flow','','signed in','','',2,'["bearer+https://graph.microsoft.com:443;trust=system;proxy=none", "https://login.microsoftonline.com:443;trust=system;proxy=none"]',1780000000.0,'local:bob',1780000000.0,0,1780000000.0,NULL,0);
+CREATE TABLE sources (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    store TEXT NOT NULL,               
+    mailbox TEXT NOT NULL,             
+    state TEXT NOT NULL,               
+    state_since REAL NOT NULL,
+    note TEXT NOT NULL,                
+    last_message_at REAL,
+    failures INTEGER NOT NULL,
+    successes INTEGER NOT NULL,
+    failed_at REAL,
+    due_at REAL NOT NULL,
+    owner TEXT,                        
+    epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO "sources" VALUES('c7362d5a2bd8f526','orders-in','orders-in','{"name": "orders-in", "connection": "acme", "folders": {"done": "Done", "error": "Error"}, "ignore": {"from": {"deny": ["spam@.*"]}}, "failure": {"retry": {"max": 3}}, "sink": {"type": "directory", "path": "/var/mail/orders/${mail:from}"}}',1.79595718826922082908e+09,1.79595718826922082908e+09,'52cc0f394d8fc267','','idle',1.79595718826922082908e+09,'',NULL,0,0,NULL,1.79595718826922082908e+09,NULL,0);
+INSERT INTO "sources" VALUES('04b9df027932f7de','bills','bills','{"name": "bills", "connection": "acme-billing", "clearance": true, "sink": {"type": "maildir", "path": "/var/mail/billing"}}',1.79595718827494740484e+09,1.79595718827494740484e+09,'ce6a636ec5bcd814','','idle',1.79595718827494740484e+09,'',NULL,0,0,NULL,1.79595718827494740484e+09,NULL,0);
+CREATE TABLE variables (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    updated_at REAL NOT NULL
+) STRICT;
+INSERT INTO "variables" VALUES('MAIL_HOST','imap.example.com',1.79595718821203470232e+09);
+CREATE TABLE vault_key_wraps (
+    vault_key TEXT NOT NULL REFERENCES vault_keys (id),
+    kek TEXT NOT NULL,
+    wrapped BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (vault_key, kek)
+) STRICT;
+INSERT INTO "vault_key_wraps" VALUES('7cfa4a35f014e8b4','1ae870293037623d',X'5052574B0101F4BF90A1C83F86823575FC2577B82DF6B964B6CAB6B230A729F9D9DB53527A57EC6DC4758558AC44E7883280CAC9F97B453610FD9758C024BC4E2CF0',1.79595718838379240036e+09);
+CREATE TABLE vault_keys (
+    id TEXT PRIMARY KEY,
+    term INTEGER NOT NULL UNIQUE,
+    state TEXT NOT NULL,               
+    created_at REAL NOT NULL
+) STRICT;
+INSERT INTO "vault_keys" VALUES('7cfa4a35f014e8b4',2,'active',1.79595718838359618189e+09);
+CREATE TABLE workers (
+    owner TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    kek TEXT NOT NULL DEFAULT '',      
+    started_at REAL NOT NULL,
+    heartbeat_at REAL NOT NULL
+) STRICT;
+INSERT INTO "workers" VALUES('gone-1-x',1,'gone','',1780000000.0,1780000000.0);
+CREATE INDEX data_keys_by_vault_key ON data_keys (vault_key);
+CREATE INDEX sealed_by_data_key ON sealed (data_key);
+CREATE INDEX connection_events_newest ON connection_events (connection, id);
+CREATE INDEX ledger_open ON ledger (source, state, id);
+CREATE INDEX ledger_after ON ledger (source, after_due) WHERE after_due <> '';
+CREATE INDEX ledger_gone ON ledger (source, received_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX ledger_forget ON ledger (gone_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX outbox_waiting ON outbox (service, finished_at) WHERE finished_at IS NULL;
+CREATE INDEX outbox_by_service ON outbox (service, created_at);
+CREATE UNIQUE INDEX outbox_by_key ON outbox (service, idempotency_key);
+CREATE INDEX sent_copies_due ON sent_copies (due_at, id) WHERE state = 'waiting';
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_name ON audit (noun, name, position);
+CREATE INDEX audit_by_record ON audit (record, version) WHERE record IS NOT NULL;
+CREATE INDEX sources_free ON sources (due_at) WHERE owner IS NULL;
+CREATE INDEX sources_owned ON sources (owner, due_at) WHERE owner IS NOT NULL;
+CREATE INDEX outbox_free ON outbox (due_at, id) WHERE owner IS NULL AND finished_at IS NULL;
+CREATE INDEX outbox_owned ON outbox (owner, due_at, id) WHERE owner IS NOT NULL;
+CREATE INDEX sent_copies_owned ON sent_copies (owner, due_at, id) WHERE owner IS NOT NULL;
+CREATE INDEX sign_ins_free ON sign_ins (due_at) WHERE owner IS NULL;
+COMMIT;
+PRAGMA user_version = 6;
