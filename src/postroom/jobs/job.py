@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from postroom.clock import timestamp
-from postroom.fields import Duration, Fields, Name, Size, check_name, field, next_time
+from postroom.fields import (
+    Duration,
+    Fields,
+    Name,
+    Size,
+    check_name,
+    field,
+    made_absolute,
+    next_time,
+)
 from postroom.jobs.step import Again, Step
 
 __all__ = ["HandOver", "Job", "Limits", "Parameter", "Program", "Python", "Schedule"]
@@ -73,7 +83,9 @@ class Python(Fields):
     """A function that is given a ``context``: of a module, or of a script file."""
 
     call: str = field("", label="Function", help="module:function, as Python imports it.")
-    file: str = field("", label="Script", help="A file; its function is called main, or named here.")
+    file: str = field(
+        "", label="Script", help="A file; its function is called main, or named here."
+    )
     function: str = field("main", label="Function of the script")
 
     @model_validator(mode="after")
@@ -117,7 +129,9 @@ class Program(Fields):
 
     words: list[str] = field(label="Command", help="The program and its arguments.", default=...)
     hand_over: HandOver = field(default_factory=HandOver, label="Hand over")
-    directory: str = field("", label="Working directory", help="Empty: one of its own, removed after.")
+    directory: str = field(
+        "", label="Working directory", help="Empty: one of its own, removed after."
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -168,7 +182,9 @@ class Job(Fields):
     worker_roles: list[str] = field(
         default_factory=list, label="Worker roles", help="Empty: any worker may run it."
     )
-    steps: list[Step] = field(default_factory=list, label="Steps", help="Built-in commands, in order.")
+    steps: list[Step] = field(
+        default_factory=list, label="Steps", help="Built-in commands, in order."
+    )
     python: Annotated[Python | None, BeforeValidator(_python)] = field(
         None, label="Python", help="module:function, or a file that ends in .py."
     )
@@ -182,7 +198,27 @@ class Job(Fields):
         label="If its worker is killed",
         help="again: the run is begun anew. lost: it is marked as lost, and nothing follows.",
     )
-    keep: Duration = field("30d", label="Keep", help="How long finished runs and their logs are kept.")
+    keep: Duration = field(
+        "30d", label="Keep", help="How long finished runs and their logs are kept."
+    )
+
+    def resolved(self, base: Path) -> Job:
+        """The same job, with paths made absolute from ``base`` (the room file's directory).
+
+        A program that is named without a slash is looked for where programs are.
+        """
+        changes: dict[str, Any] = {}
+        if self.python is not None and self.python.file:
+            file = made_absolute(self.python.file, base)
+            changes["python"] = self.python.model_copy(update={"file": file})
+        if self.command is not None:
+            first, *rest = self.command.words
+            words = [made_absolute(first, base) if "/" in first else first, *rest]
+            directory = self.command.directory and made_absolute(self.command.directory, base)
+            changes["command"] = self.command.model_copy(
+                update={"words": words, "directory": directory}
+            )
+        return self.model_copy(update=changes)
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Self:
