@@ -73,7 +73,9 @@ class Python(Fields):
     """A function that is given a ``context``: of a module, or of a script file."""
 
     call: str = field("", label="Function", help="module:function, as Python imports it.")
-    file: str = field("", label="Script", help="A file; its function is called main, or named here.")
+    file: str = field(
+        "", label="Script", help="A file; its function is called main, or named here."
+    )
     function: str = field("main", label="Function of the script")
 
     @model_validator(mode="after")
@@ -117,7 +119,9 @@ class Program(Fields):
 
     words: list[str] = field(label="Command", help="The program and its arguments.", default=...)
     hand_over: HandOver = field(default_factory=HandOver, label="Hand over")
-    directory: str = field("", label="Working directory", help="Empty: one of its own, removed after.")
+    directory: str = field(
+        "", label="Working directory", help="Empty: one of its own, removed after."
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -168,7 +172,9 @@ class Job(Fields):
     worker_roles: list[str] = field(
         default_factory=list, label="Worker roles", help="Empty: any worker may run it."
     )
-    steps: list[Step] = field(default_factory=list, label="Steps", help="Built-in commands, in order.")
+    steps: list[Step] = field(
+        default_factory=list, label="Steps", help="Built-in commands, in order."
+    )
     python: Annotated[Python | None, BeforeValidator(_python)] = field(
         None, label="Python", help="module:function, or a file that ends in .py."
     )
@@ -182,7 +188,9 @@ class Job(Fields):
         label="If its worker is killed",
         help="again: the run is begun anew. lost: it is marked as lost, and nothing follows.",
     )
-    keep: Duration = field("30d", label="Keep", help="How long finished runs and their logs are kept.")
+    keep: Duration = field(
+        "30d", label="Keep", help="How long finished runs and their logs are kept."
+    )
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Self:

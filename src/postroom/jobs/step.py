@@ -32,13 +32,15 @@ class OnError(Fields):
     """What follows a step that failed: it is done again, or other steps are done."""
 
     retry: Again | None = field(None, label="Retry", help="Then the job stops.")
-    steps: list[Step] = field(default_factory=list, label="Steps", help="Done instead; then it goes on.")
+    steps: list[Step] = field(
+        default_factory=list, label="Steps", help="Done instead; then it goes on."
+    )
 
 
 class Step(Fields):
     """One step.  As people write it, its command is a key of its own::
 
-        {move-email: {via: acme, ids: "${step:found.ids}", to: Done}, name: moved, when: ...}
+    {move-email: {via: acme, ids: "${step:found.ids}", to: Done}, name: moved, when: ...}
     """
 
     name: str = field("", label="Name", help="Later steps find its result as ${step:NAME.FIELD}.")
