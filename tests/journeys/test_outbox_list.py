@@ -177,7 +177,7 @@ def test_a_page_is_read_in_the_order_of_the_ids(cli: Cli, oldest: bool) -> None:
     """However many rows there are: no page sorts them, and a cursor goes straight to its place."""
     values = dict.fromkeys(
         ("above", "below", "service", "states", "message_id", "sender", "sender_part", "to",
-         "to_part", "limit"), "",
+         "to_part", "run", "limit"), "",
     )  # fmt: skip
     with sqlite3.connect(cli.settings.room / DATABASE) as db:
         steps = db.execute(f"EXPLAIN QUERY PLAN {finding.ROWS[False, oldest]}", values)

@@ -56,6 +56,9 @@ def list_(
     message_id: Annotated[
         str, typer.Option("--message-id", metavar="ID", help="With or without < and >.")
     ] = "",
+    run: Annotated[
+        str, typer.Option(metavar="RUN", help="Sent by that run: its id, or the beginning of it.")
+    ] = "",
     since: Annotated[
         str, typer.Option(metavar="WHEN", help="Stored since then: 1h, 5d, 2027-01-31.")
     ] = "",
@@ -69,7 +72,7 @@ def list_(
     states = [part.strip() for part in state.split(",") if part.strip()]
     wanted: dict[str, Any] = {
         "service": service or None, "states": states, "unsettled": unsettled,
-        "to": to, "from_": from_, "message_id": message_id,
+        "to": to, "from_": from_, "message_id": message_id, "run": run,
         "since": since or None, "before": before or None, "oldest": oldest,
     }  # fmt: skip
 
@@ -220,6 +223,8 @@ def release(item: Some = "", service: Service = "", restored: Restored = False) 
         show.say(f"{_many(done)} let go.", released=done)
         if done:
             show.note(await nobody_sends(room, service or None) or A_WORKER)
+        if not restored and (kept := await room.outbox.waiting(service or None, under_runs=True)):
+            show.note(f"{kept:,} stay held until their runs are over: postroom outbox list")
         return done
 
     in_room(body)

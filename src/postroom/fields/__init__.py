@@ -19,6 +19,7 @@ from postroom.fields.values import (
     check_name,
     check_waits,
     format_size,
+    made_absolute,
     parse_size,
 )
 
@@ -37,6 +38,7 @@ __all__ = [
     "describe",
     "field",
     "format_size",
+    "made_absolute",
     "model_of",
     "nearest",
     "next_time",

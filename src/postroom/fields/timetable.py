@@ -21,8 +21,9 @@ def next_time(instant: float, *, every: float | None, cron: str, timezone: str) 
     try:
         zone = zoneinfo.ZoneInfo(timezone)
         return next(CronSim(cron, dt.datetime.fromtimestamp(instant, zone))).timestamp()
-    except CronSimError:
-        raise ValueError("cron: give five fields, such as */5 * * * *") from None
+    except CronSimError as error:
+        why = str(error).lower()  # such as "bad minute", "bad day-of-month"
+        raise ValueError(f"cron: {why}; give five fields, such as */5 * * * *") from None
     except StopIteration:
         raise ValueError("cron: there is no such day, in any year") from None
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
@@ -21,6 +22,7 @@ __all__ = [
     "check_name",
     "check_waits",
     "format_size",
+    "made_absolute",
     "parse_size",
 ]
 
@@ -102,6 +104,11 @@ def _size(value: object) -> object:
 
 Size = Annotated[int, BeforeValidator(_size), PlainSerializer(format_size, return_type=str)]
 """Bytes in Python, ``2MiB`` everywhere else."""
+
+
+def made_absolute(path: str, base: Path) -> str:
+    """A path as it is stored: from ``base``, unless it begins with a macro that says from where."""
+    return path if path.startswith("${") else str(base / Path(path).expanduser())
 
 
 def _date(value: object) -> object:

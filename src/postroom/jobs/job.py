@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from postroom.clock import timestamp
-from postroom.fields import Duration, Fields, Name, Size, check_name, field, next_time
+from postroom.fields import (
+    Duration,
+    Fields,
+    Name,
+    Size,
+    check_name,
+    field,
+    made_absolute,
+    next_time,
+)
 from postroom.jobs.step import Again, Step
 
 __all__ = ["HandOver", "Job", "Limits", "Parameter", "Program", "Python", "Schedule"]
@@ -191,6 +201,24 @@ class Job(Fields):
     keep: Duration = field(
         "30d", label="Keep", help="How long finished runs and their logs are kept."
     )
+
+    def resolved(self, base: Path) -> Job:
+        """The same job, with paths made absolute from ``base`` (the room file's directory).
+
+        A program that is named without a slash is looked for where programs are.
+        """
+        changes: dict[str, Any] = {}
+        if self.python is not None and self.python.file:
+            file = made_absolute(self.python.file, base)
+            changes["python"] = self.python.model_copy(update={"file": file})
+        if self.command is not None:
+            first, *rest = self.command.words
+            words = [made_absolute(first, base) if "/" in first else first, *rest]
+            directory = self.command.directory and made_absolute(self.command.directory, base)
+            changes["command"] = self.command.model_copy(
+                update={"words": words, "directory": directory}
+            )
+        return self.model_copy(update=changes)
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Self:

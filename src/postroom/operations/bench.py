@@ -37,10 +37,11 @@ class Workbench:
 
     def __init__(
         self, desk: Desk, *, base: Path | None = None, message: bytes | None = None,
-        patient: bool = False,
+        patient: bool = False, run: str = "", run_epoch: int | None = None,
     ) -> None:  # fmt: skip
         """``base`` is where relative paths begin (the working directory); ``patient``: nobody sits
-        and waits for it, so it stands in line where a server takes only so many.
+        and waits for it, so it stands in line where a server takes only so many.  What is stored is
+        held under ``run``, by the attempt whose claim has ``run_epoch``.
         """
         self.base = base or Path()
         self.message = message
@@ -48,6 +49,8 @@ class Workbench:
         self._desk = desk
         self._email = Email(desk)
         self._patient = patient
+        self._run = run
+        self._run_epoch = run_epoch
         self._boxes: dict[str, Mailbox] = {}
         self._opening = asyncio.Lock()
 
@@ -105,17 +108,28 @@ class Workbench:
         return route.default_from or route.own or None
 
     async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
-        """Store a message in the outbox; gives the item's id."""
-        item = await self._email.store(via, draft, idempotency_key=key or None, mailbox=mailbox)
-        self.stored.append(item)
-        return item
+        """Store a message in the outbox; gives the item's id.  In a run it is held under the run."""
+        return await self._store(via, draft, key, mailbox, self._run)
 
     async def send(
         self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
     ) -> Item:
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
-        stored = await self.store(via, draft, key=key, mailbox=mailbox)
-        return await self._email.follow(stored, wait=wait)
+        return await self._email.follow(
+            await self._store(via, draft, key, mailbox, run=""), wait=wait
+        )
+
+    async def _store(self, via: str, draft: Draft, key: str, mailbox: str, run: str) -> str:
+        item = await self._email.store(
+            via,
+            draft,
+            idempotency_key=key or None,
+            mailbox=mailbox,
+            run=run,
+            run_epoch=self._run_epoch if run else None,
+        )
+        self.stored.append(item)
+        return item
 
     # ------------------------------------------------------------------ testing
 

@@ -10,6 +10,7 @@ from postroom.connections.connection import Connection
 from postroom.credentials.intake import Intake
 from postroom.credentials.types import TYPES, type_named
 from postroom.fields import Fields
+from postroom.jobs.job import Job
 from postroom.services.service import Service
 from postroom.sinks import SINKS, TWICE, Sink
 from postroom.sources.source import Source
@@ -27,8 +28,8 @@ __all__ = [
 
 
 def nouns() -> Mapping[str, type[Fields]]:
-    """The declarations of connection, source and service."""
-    return {"connection": Connection, "source": Source, "service": Service}
+    """The declarations of connection, source, service and job."""
+    return {"connection": Connection, "source": Source, "service": Service, "job": Job}
 
 
 def credential_types() -> Mapping[str, type[Fields]]:

@@ -78,11 +78,20 @@ class Email:
             await asyncio.sleep(min(POLL_SECONDS, max(0.0, deadline - monotonic())))
 
     async def store(
-        self, via: str, draft: Draft, *, idempotency_key: str | None = None, mailbox: str = ""
+        self,
+        via: str,
+        draft: Draft,
+        *,
+        idempotency_key: str | None = None,
+        mailbox: str = "",
+        run: str = "",
+        run_epoch: int | None = None,
     ) -> str:
         """Store a message durably in the outbox and return at once; gives the item's id.
 
         ``mailbox``: from another than the own one of a connection or credential (Microsoft 365).
+        ``run``: it is held under that run, whose attempt's claim says ``run_epoch``
+        (:func:`postroom.services.outbox.add`).
         """
         name = in_mailbox(via, mailbox)
         route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, name))
@@ -98,6 +107,8 @@ class Email:
                 actor=self._desk.actor,
                 idempotency_key=idempotency_key,
                 digest=digest,
+                run=run,
+                run_epoch=run_epoch,
             )
         )
 
@@ -228,8 +239,12 @@ class Email:
 
     async def purge(self) -> None:
         """Remove what the outbox need not keep any longer, some at a time: senders come in between."""
-        from postroom.services import retention  # what only stores and sends needs none of it
+        from postroom.services import (
+            ofrun,
+            retention,
+        )  # what only stores and sends needs none of it
 
+        await self._desk.write(lambda tx: ofrun.tidy(tx, now=timestamp()))
         while await self._desk.write(lambda tx: retention.purge(tx, now=timestamp())) >= (
             retention.PURGE_ROWS
         ):

@@ -13,7 +13,7 @@ from postroom.errors import InvalidValue, NotThere, Refused, RoomError
 from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.page import Page
-from postroom.services import finding, outbox, parking
+from postroom.services import finding, ofrun, outbox, parking
 from postroom.services.contents import content_of
 from postroom.services.finding import Found, Wanted
 from postroom.services.held import AT_ONCE, shift_held
@@ -57,6 +57,7 @@ class Outbox:
         since: str | None = None,
         before: str | None = None,
         unsettled: bool = False,
+        run: str = "",
         after: str | None = None,
         oldest: bool = False,
         limit: int = 50,
@@ -65,8 +66,9 @@ class Outbox:
 
         ``to`` and ``from_`` (the envelope's sender) are an address or a part of one, ``since`` and
         ``before`` when a message was stored: a duration back from now (``1h``, ``5d``), a date or an
-        instant.  ``unsettled``: only what failed or is in doubt and nobody has settled.  The page's
-        ``next`` is what to give as ``after`` for the next one, its ``total`` counts all pages.
+        instant.  ``unsettled``: only what failed or is in doubt and nobody has settled.  ``run``:
+        what that run has sent, by its id or the beginning of it.  The page's ``next`` is what to give
+        as ``after`` for the next one, its ``total`` counts all pages.
 
         Raises InvalidValue, and NotThere for a service that there is not.
         """
@@ -83,6 +85,7 @@ class Outbox:
             since=instant("since", since),
             before=instant("before", before),
             unsettled=unsettled,
+            run=run.strip(),
         )
 
         def body(tx: Tx) -> Found:
@@ -92,15 +95,21 @@ class Outbox:
 
         return OutboxPage(await self._desk.db.read(body))
 
-    async def waiting(self, service: str | None = None) -> int:
+    async def waiting(self, service: str | None = None, *, under_runs: bool = False) -> int:
         """How many messages are sent as soon as they are due; held ones do not count.
 
-        Raises NotThere for a service that there is not.
+        ``under_runs``: instead, how many go when the runs that hold them are over.  Raises NotThere for
+        a service that there is not.
         """
-        states = await self._desk.db.read(
-            lambda tx: outbox.waiting(tx, known_service(tx, service) if service else None)
-        )
-        return sum(states.get(state, 0) for state in ("queued", "deferred"))
+
+        def body(tx: Tx) -> int:
+            exact = known_service(tx, service) if service else None
+            if under_runs:
+                return ofrun.waiting(tx, exact)
+            states = outbox.waiting(tx, exact)
+            return sum(states.get(state, 0) for state in ("queued", "deferred"))
+
+        return await self._desk.db.read(body)
 
     async def unattended(
         self, service: str | None = None, *, roles: Sequence[str] | None = None
@@ -144,7 +153,7 @@ class Outbox:
         return await _shift(self._desk, item, "hold", "held", "held by an operator")
 
     async def release(self, item: str) -> Item:
-        """Let a held message go."""
+        """Let a held message go.  Raises Refused while a run holds it that is not over."""
         return await _shift(self._desk, item, "release", "queued", "", only=("held",))
 
     async def retry(self, item: str) -> Item:
@@ -189,7 +198,8 @@ class Outbox:
     async def release_held(self, *, service: str | None = None, restored: bool = False) -> int:
         """Let every held message of a service (None: of all) go; gives how many.
 
-        ``restored``: only those that a restore holds, not what somebody held before.
+        ``restored``: only those that a restore holds, not what somebody held before.  What runs hold
+        that are not over stays: see :meth:`waiting`.
         """
         return await _shift_held(self._desk, "release", "queued", "", service, restored=restored)
 
@@ -245,6 +255,8 @@ async def _shift(
 ) -> Item:
     def body(tx: Tx) -> Item:
         before = outbox.show(tx, item)
+        if state == "queued":
+            ofrun.check_over(tx, before.id)
         if only and before.state not in only:
             raise Refused(
                 f"Outbox item {before.id} is {before.state}; {verb} is for what is "

@@ -14,11 +14,13 @@ from postroom.credentials.types import type_named
 from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
 from postroom.fields import describe, parse, shown
+from postroom.jobs import store as jobs
 from postroom.operations import usage
 from postroom.operations.connections import Connections, merge
 from postroom.operations.credentials import Credentials, check_type
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
+from postroom.operations.jobs import Jobs
 from postroom.operations.roomplan import Lacking, Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
@@ -57,6 +59,8 @@ class Application:
             self._at("connections", name, functools.partial(self._connection, tx, record))
         for name, record in self._wanted.records["services"].items():
             self._at("services", name, functools.partial(self._service, tx, record))
+        for name, record in self._wanted.records["jobs"].items():
+            self._at("jobs", name, functools.partial(self._job, tx, name, record))
         for name, record in self._wanted.records["sources"].items():
             self._at("sources", name, functools.partial(self._source, tx, record))
         self._prune(tx, prune)
@@ -143,6 +147,16 @@ class Application:
             Services(self._desk).save(tx, service, new=old is None)
         self._step("service", service.name, old, shown(service))
 
+    def _job(self, tx: Tx, key: str, record: dict[str, Any]) -> None:
+        operations, (document, _) = Jobs(self._desk), self._wanted.places["jobs", key]
+        old = _or_none(lambda: shown(jobs.get(tx, record["name"])))
+        job = operations.declared(
+            operations.merged(old or {}, record), document.path.parent.resolve()
+        )
+        if old != shown(job):
+            operations.save(tx, job, new=old is None)
+        self._step("job", job.name, old, shown(job))
+
     def _source(self, tx: Tx, record: dict[str, Any]) -> None:
         operations = Sources(self._desk)
         old = _or_none(lambda: shown(sources.get(tx, record["name"])))
@@ -177,6 +191,10 @@ class Application:
             "sources": (
                 (row["name"] for row in sources.rows(tx)),
                 Sources(self._desk).remove,
+            ),
+            "jobs": (
+                (*(one.name for one in jobs.load_all(tx)), *jobs.unreadable(tx)),
+                Jobs(self._desk).remove,
             ),
             "services": (
                 (*(one.name for one in services.load_all(tx)), *services.unreadable(tx)),

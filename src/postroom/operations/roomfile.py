@@ -13,6 +13,7 @@ from postroom.connections import store as connections
 from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.fields import shown
+from postroom.jobs import store as jobs
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.moved import used_in
 from postroom.operations.roomapply import Application
@@ -125,7 +126,7 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         if one.plain:
             record["fields"] = one.plain
         credentials.append(record)
-    for store in (connections, sources, services):
+    for store in (connections, sources, services, jobs):
         for error in store.unreadable(tx).values():
             raise error  # a file that lacks it would be applied one day
     return {
@@ -134,4 +135,5 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         "connections": [shown(one) for one in connections.load_all(tx)],
         "sources": [shown(one) for one in sources.load_all(tx)],
         "services": [shown(one) for one in services.load_all(tx)],
+        "jobs": [shown(one) for one in jobs.load_all(tx)],
     }

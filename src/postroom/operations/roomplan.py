@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from postroom.errors import InvalidValue, PostroomError, UnknownField
-from postroom.fields import nearest
+from postroom.fields import made_absolute, nearest
 from postroom.operations.moved import Moved
 from postroom.operations.yamlfile import Document, secret_of
 from postroom.secret import Secret
-from postroom.sinks.base import made_absolute
 
 __all__ = ["NOUNS", "Lacking", "Plan", "Prompt", "Step", "Wanted"]
 
-NOUNS: Final = ("variables", "credentials", "connections", "sources", "services")
+NOUNS: Final = ("variables", "credentials", "connections", "services", "jobs", "sources")
 _CREDENTIAL: Final = ("name", "type", "description", "expires_at", "rotate_after", "fields")
 Prompt = Callable[[str], Secret]
 """Asks a person for a secret; is given what it is for."""

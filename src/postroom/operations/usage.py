@@ -19,6 +19,8 @@ from postroom.credentials.trust import certificates_named, trusted_in
 from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import describe
+from postroom.jobs import runs
+from postroom.jobs.states import OPEN
 from postroom.services import outbox
 from postroom.services import service as services
 from postroom.sources import store as sources
@@ -31,6 +33,7 @@ __all__ = [
     "in_use",
     "of_connection",
     "of_credential",
+    "of_job",
     "of_service",
     "of_source",
     "of_variable",
@@ -60,6 +63,8 @@ class Use(NamedTuple):
         if self.noun in ("outbox", "ledger"):
             messages = "message" if self.number == 1 else "messages"
             return f"{self.number} {self.place} {messages} in the {self.noun} of {self.name}"
+        if self.noun == "runs":
+            return f"{self.number} {self.place} run{'s' * (self.number > 1)} of job {self.name}"
         return f"{self.noun} {self.name} ({self.place}{f' of {self.via}' if self.via else ''})"
 
 
@@ -193,6 +198,18 @@ def of_service(tx: Tx, name: str) -> Usage:
     last = outbox.newest(tx, name)
     used = (last["created_at"], last["created_by"], "a message was stored") if last else ()
     return Usage(tuple(_waiting(tx, name)), *used)
+
+
+def of_job(tx: Tx, name: str) -> Usage:
+    """The runs of a job that are not finished."""
+    found = [
+        Use("runs", name, state, number=number)
+        for state, number in runs.counts(tx, name).items()
+        if state in OPEN
+    ]
+    last = runs.listed(tx, job=name, states=(), since=None, limit=1)
+    used = (last[0].created_at, last[0].created_by, "a run was begun") if last else ()
+    return Usage(tuple(found), *used)
 
 
 def of_variable(tx: Tx, name: str) -> Usage:

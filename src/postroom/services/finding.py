@@ -20,7 +20,7 @@ class Wanted:
     ``to`` and ``sender`` are a whole address, or a part of one (``@example.com``), compared without
     regard to case; ``message_id`` has its angle brackets; ``since`` (inclusive) and ``before`` are
     seconds since 1970 and mean when it was stored.  ``unsettled``: only what failed or is in doubt
-    for good, and nobody has settled.
+    for good, and nobody has settled.  ``run``: sent by that run, given by its id or the beginning of it.
     """
 
     service: str | None = None
@@ -31,6 +31,7 @@ class Wanted:
     since: float | None = None
     before: float | None = None
     unsettled: bool = False
+    run: str = ""
 
 
 _EVERY: Final = Wanted()
@@ -56,6 +57,7 @@ _MET: Final = (
     "id > :above AND id < :below "
     "AND (:service IS NULL OR service = :service) "
     "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
+    "AND (:run = '' OR substr(run, 1, length(:run)) = :run) "
     "AND (:message_id = '' OR message_id = :message_id) "
     "AND (:sender = '' OR lower(sender) = :sender) "
     "AND (:sender_part = '' OR instr(lower(sender), :sender_part) > 0) "
@@ -143,6 +145,7 @@ def _values(wanted: Wanted) -> dict[str, Any]:
         "service": wanted.service,
         "states": f",{','.join(wanted.states)}," if wanted.states else "",
         "message_id": wanted.message_id,
+        "run": wanted.run,
         "to": to if _is_whole(to) else "",
         "to_part": "" if _is_whole(to) else to,
         "sender": sender if _is_whole(sender) else "",

@@ -7,6 +7,7 @@ from typing import Final
 from postroom.clock import timestamp
 from postroom.db import Tx, is_living
 from postroom.services import outbox, parking
+from postroom.services.ofrun import HELD_UNDER
 from postroom.services.restored import RESTORED
 
 __all__ = ["AT_ONCE", "hurry", "shift_held"]
@@ -43,17 +44,14 @@ def shift_held(
 
     ``restored``: only those that a restore holds, not what somebody held before.  ``waiting``: also
     what waits under services that are held themselves, and what a worker that is gone had claimed.
+    What runs hold that are not over may be ended, and is not let go.
     """
     now = timestamp()
     owners = tx.all("SELECT DISTINCT owner FROM outbox WHERE owner IS NOT NULL")
     gone = [row["owner"] for row in owners if not is_living(tx, row["owner"], now=now)]
     rows = tx.all(
-        "SELECT id FROM outbox WHERE finished_at IS NULL AND (state = 'held' OR (:waiting "
-        "AND (state IN ('queued', 'deferred') "
-        "OR (state = 'claimed' AND instr(:gone, ',' || owner || ',') > 0)) "
-        "AND service IN (SELECT name FROM services WHERE held = 1))) "
-        "AND (:service IS NULL OR service = :service COLLATE NOCASE) "
-        "AND (:why IS NULL OR reason = :why) ORDER BY id LIMIT :most",
+        _NEXT,
+        state=state,
         service=service,
         waiting=int(waiting and not restored),
         gone=f",{','.join(gone)},",
@@ -61,3 +59,14 @@ def shift_held(
         most=AT_ONCE,
     )
     return [outbox.shift(tx, row["id"], state, reason=reason).id for row in rows]
+
+
+_NEXT: Final = (
+    "SELECT id FROM outbox WHERE finished_at IS NULL AND (state = 'held' OR (:waiting "
+    "AND (state IN ('queued', 'deferred') "
+    "OR (state = 'claimed' AND instr(:gone, ',' || owner || ',') > 0)) "
+    "AND service IN (SELECT name FROM services WHERE held = 1))) "
+    "AND (:service IS NULL OR service = :service COLLATE NOCASE) "
+    f"AND NOT (:state = 'queued' AND {HELD_UNDER}) "
+    "AND (:why IS NULL OR reason = :why) ORDER BY id LIMIT :most"
+)

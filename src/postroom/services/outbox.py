@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import hmac
 import secrets
 from typing import Any
 
@@ -12,8 +11,9 @@ from postroom import audit
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Row, Tx, is_living
 from postroom.errors import NotThere, Refused
+from postroom.services import ofrun
 from postroom.services.contents import content_of, keep
-from postroom.services.retention import KEEP_CONTENT_SECONDS
+from postroom.services.repeats import stored_by
 from postroom.services.service import Service
 from postroom.services.states import ASKING, FINISHED, may_follow
 
@@ -97,6 +97,7 @@ class Item:
     recipients: tuple[ItemRecipient, ...]
     sent_copy: ItemCopy | None = None  # None: none was wanted, or it is not sent yet
     settled: ItemSettled | None = None  # only of what failed or is in doubt
+    run: str | None = None  # the run that has sent it; while it is held, under that one
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -116,6 +117,7 @@ class Item:
             "recipients": recipients,
             "sent_copy": dataclasses.asdict(self.sent_copy) if self.sent_copy else None,
             "settled": self.settled.as_json() if self.settled else None,
+            "run": self.run,
         }
 
 
@@ -128,24 +130,31 @@ def add(
     actor: str,
     idempotency_key: str | None = None,
     digest: bytes = b"",
+    run: str = "",
+    run_epoch: int | None = None,
 ) -> str:
     """Store one message; gives its id.  Durable once the transaction is.
 
     ``name`` is what the row carries instead of the service's own name, for an implicit service.
+    ``run``: it is held until that run is over; ``run_epoch`` is of the attempt that sends, as its
+    claim says, and one that was taken over can send nothing.
 
     With an ``idempotency_key`` known for this service, the stored item's id comes back and nothing
     is added; if its ``digest`` (of the request, before dates and ids are made) differs, that is
-    Refused(``idempotency_conflict``).  Raises Refused(``queue_full``).
+    Refused(``idempotency_conflict``).  Raises Refused(``queue_full``, ``claim_lost``),
+    and a temporary Refused where another run holds the message of that key.
     """
     name = name or service.name
     digest = digest or hashlib.sha256(parcel.content).digest()
+    reason = ofrun.under(tx, run, epoch=run_epoch) if run else ""
     if idempotency_key is not None:
-        known = _by_key(tx, name, idempotency_key, digest)
+        known = stored_by(tx, name, idempotency_key, digest, run=run)
         if known is not None:
             return known
     if _at_most(tx, name, service.queue_size) >= service.queue_size:
         raise Refused(
-            f"The queue of service {name} is full ({service.queue_size} messages wait).",
+            f"The queue of service {name} is full ({service.queue_size} messages wait"
+            f"{', those that this run has sent too: they go when it is over' if run else ''}).",
             code="queue_full",
             temporary=True,
             hint=f"See what holds it up: postroom outbox list --service {name}",
@@ -155,9 +164,10 @@ def add(
     tx.execute(
         "INSERT INTO outbox (id, service, state, reason, message_id, subject, sender, size, utf8, "
         "idempotency_key, digest, attempts, created_by, created_at, queued_at, updated_at, due_at, "
-        "epoch) VALUES (:id, :service, 'queued', '', :message_id, :subject, :sender, :size, :utf8, "
-        ":key, :digest, 0, :actor, :now, :now, :now, :now, 0)",
-        id=item, service=name, message_id=parcel.message_id, subject=parcel.subject,
+        "epoch, run) VALUES (:id, :service, :state, :reason, :message_id, :subject, :sender, :size, "
+        ":utf8, :key, :digest, 0, :actor, :now, :now, :now, :now, 0, :run)",
+        id=item, state="held" if run else "queued", reason=reason, run=run or None,
+        service=name, message_id=parcel.message_id, subject=parcel.subject,
         sender=parcel.sender, size=len(parcel.content), utf8=int(parcel.utf8),
         key=idempotency_key, digest=digest, actor=actor, now=now,
     )  # fmt: skip
@@ -183,27 +193,6 @@ def _insert_parts(tx: Tx, item: str, parcel: Parcel) -> None:
         ],
     )
     keep(tx, item, parcel.content)
-
-
-def _by_key(tx: Tx, service: str, key: str, digest: bytes) -> str | None:
-    row = tx.one(
-        "SELECT id, digest, finished_at FROM outbox WHERE service = :service "
-        "AND idempotency_key = :key", service=service, key=key,
-    )  # fmt: skip
-    if row is None:
-        return None
-    if (row["finished_at"] or timestamp()) < timestamp() - KEEP_CONTENT_SECONDS:
-        # nobody has tidied up: a room may be used by the library alone
-        tx.execute("UPDATE outbox SET idempotency_key = NULL WHERE id = :id", id=row["id"])
-        return None
-    if not hmac.compare_digest(row["digest"], digest):
-        raise Refused(
-            f"The idempotency key {key!r} was used for another message of service {service}.",
-            code="idempotency_conflict",
-            item=row["id"],
-            hint="Use a new key for a new message; the same key only repeats the same request.",
-        )
-    return str(row["id"])
 
 
 def _at_most(tx: Tx, service: str, size: int) -> int:
@@ -292,6 +281,7 @@ def item_of(tx: Tx, row: Row) -> Item:
         recipients=tuple(ItemRecipient(*each) for each in recipients),
         sent_copy=ItemCopy(*copy) if copy else None,
         settled=_settled(tx, row["id"]) if finished and row["state"] in ASKING else None,
+        run=row["run"],
     )
 
 
@@ -307,9 +297,12 @@ def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
     """An operator's change of state: hold, release, retry or cancel, by the table of states.
 
     Retrying sends again to the recipients that were not accepted.  Raises Refused when the table
-    does not allow it, or while a living worker has the item; what a dead one had is free.
+    does not allow it, while a living worker has the item (what a dead one had is free), and where a
+    run holds it that is not over: it may be cancelled, and not sent before.
     """
     found, now = show(tx, item), timestamp()
+    if state == "queued":
+        ofrun.check_over(tx, found.id)
     owner = tx.value("SELECT owner FROM outbox WHERE id = :id", id=found.id)
     busy = is_living(tx, owner, now=now)
     if busy or not may_follow(found.state, state):

@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 from postroom.fields import Fields
 from postroom.protocols.base import Content
 
-__all__ = ["TWICE", "Attachment", "Delivery", "Directory", "Item", "Sink", "made_absolute"]
+__all__ = ["TWICE", "Attachment", "Delivery", "Directory", "Item", "Sink"]
 
 
 def _named(path: str) -> str:
@@ -24,11 +24,6 @@ def _named(path: str) -> str:
 
 Directory = Annotated[str, AfterValidator(_named)]
 """A path that is not empty: an empty one would be made absolute, and be whatever is current."""
-
-
-def made_absolute(path: str, base: Path) -> str:
-    """A path as it is stored: from ``base``, unless it begins with a macro that says from where."""
-    return path if path.startswith("${") else str(base / Path(path).expanduser())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

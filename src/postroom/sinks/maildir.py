@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from postroom.fields import field
-from postroom.sinks.base import Delivery, Directory, Item, Sink, made_absolute
+from postroom.fields import field, made_absolute
+from postroom.sinks.base import Delivery, Directory, Item, Sink
 from postroom.sinks.files import Batch, make_directory
 from postroom.sinks.portions import take_in_portions
 

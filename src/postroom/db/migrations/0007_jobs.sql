@@ -35,9 +35,9 @@ CREATE TABLE runs (
     owner TEXT,                        -- the claim: see db/claims.py
     epoch BIGINT NOT NULL
 );
-CREATE INDEX runs_free ON runs (due_at, id) WHERE owner IS NULL AND state = 'queued';
+CREATE INDEX runs_free ON runs (due_at, id) WHERE owner IS NULL AND finished_at IS NULL;
 CREATE INDEX runs_owned ON runs (owner, due_at, id) WHERE owner IS NOT NULL;
-CREATE INDEX runs_open ON runs (job_key, id) WHERE finished_at IS NULL;
+CREATE INDEX runs_open ON runs (job_key, state, id) WHERE finished_at IS NULL;
 CREATE INDEX runs_of_job ON runs (job_key, id);
 CREATE INDEX runs_finished ON runs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE TABLE run_log (

@@ -1,0 +1,412 @@
+"""The rows of runs: begun, claimed, settled, cancelled.  What a run sends is settled with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from postroom.clock import rfc3339
+from postroom.db import Claim, Queue, Row, Tx
+from postroom.errors import NotThere, Refused
+from postroom.jobs.job import Job
+from postroom.jobs.states import FINISHED
+from postroom.services import ofrun
+from postroom.services.outbox import first_id
+
+__all__ = [
+    "DEEPEST",
+    "RUNS",
+    "Outcome",
+    "Run",
+    "add",
+    "busy",
+    "cancel",
+    "claim",
+    "counts",
+    "listed",
+    "next_due",
+    "open_count",
+    "orphans",
+    "purge",
+    "run_of",
+    "settle",
+    "show",
+    "unminded",
+    "wanted_ended",
+]
+
+NEVER: Final = 1e15
+"""The due time of a run that waits for another one: no clock comes there."""
+DEEPEST: Final = 8
+"""So many runs may stand above one, each begun by the next: a circle of jobs ends there."""
+KILLS: Final = 3
+"""A run whose worker was gone so often is not begun again: it may be what ends them."""
+PURGE_ROWS: Final = 200
+
+_COUNT: Final = itertools.count()
+"""Ids that are made in the same millisecond sort as they were made: so a message does not overtake."""
+
+RUNS: Final = Queue(
+    "runs",
+    ready="finished_at IS NULL AND (:run = '' OR id = :run)",
+    order="due_at, id",
+    among="job_key",
+    taken="killed = killed + CASE WHEN state = 'running' THEN 1 ELSE 0 END, "
+    "reason = CASE WHEN state = 'running' THEN 'killed' ELSE '' END, "
+    "attempts = attempts + 1, state = 'running', started_at = :now",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """A run as people see it.  Instants are seconds since 1970."""
+
+    id: str
+    job: str
+    state: str
+    reason: str
+    cause: str
+    parameters: Mapping[str, Any]
+    above: str | None
+    attempts: int
+    created_by: str
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    due_at: float | None  # of what waits for its time
+    result: Any
+    error: str
+    owner: str | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINISHED
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` and the library show it."""
+        shown = dataclasses.asdict(self)
+        for key in ("created_at", "started_at", "finished_at", "due_at"):
+            shown[key] = None if shown[key] is None else rfc3339(shown[key])
+        return shown
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended: a state of the table, why, and what it gave.
+
+    ``again_at`` is when it is tried again (then the state is ``queued``).
+    """
+
+    state: str
+    reason: str = ""
+    error: str = ""
+    result: Any = None
+    again_at: float = 0.0
+
+
+def add(
+    tx: Tx,
+    job: Job,
+    *,
+    cause: str,
+    parameters: Mapping[str, Any],
+    actor: str,
+    now: float,
+    above: Run | None = None,
+) -> str:
+    """Begin a run as soon as a worker takes it; gives its id.
+
+    ``cause`` is manual, schedule, message or job; ``above`` the run that asks for it.  Unless its job
+    lets runs be ``beside`` each other it waits for those before it.  Raises Refused where
+    :data:`DEEPEST` runs stand above it.
+    """
+    depth = 0
+    if above is not None:
+        depth = 1 + int(tx.value("SELECT depth FROM runs WHERE id = :id", id=above.id) or 0)
+        if depth > DEEPEST:
+            raise Refused(
+                f"Job {job.name} is not begun: {DEEPEST} runs stand above it, each begun by the one "
+                "before. Jobs that begin each other go on for ever.",
+            )
+    waits = job.overlap != "beside" and busy(tx, job.name)
+    run = f"{first_id(now)}{next(_COUNT) % 0x100000:05x}{secrets.token_hex(3)}"
+    tx.execute(
+        "INSERT INTO runs (id, job, job_key, state, reason, cause, parameters, above, depth, attempts, "
+        "killed, created_by, created_at, result, error, cancelled_by, due_at, epoch) VALUES (:id, "
+        ":job, :key, :state, '', :cause, :parameters, :above, :depth, 0, 0, :actor, :now, '', '', '', "
+        ":due, 0)",
+        id=run,
+        job=job.name,
+        key=job.name.casefold(),
+        state="waiting" if waits else "queued",
+        cause=cause,
+        parameters=json.dumps(dict(parameters), ensure_ascii=False),
+        above=None if above is None else above.id,
+        depth=depth,
+        actor=actor,
+        now=now,
+        due=NEVER if waits else now,
+    )
+    return run
+
+
+# ------------------------------------------------------------------ claims
+
+
+def claim(
+    tx: Tx, *, owner: str, now: float, limit: int, jobs: Iterable[Job], run: str = ""
+) -> list[Claim]:
+    """Take runs of these jobs that are due, or that one ``run``.
+
+    Of one that is begun anew, what its last attempt had sent is cancelled in the same transaction.
+    One whose worker was killed, and that is not to be begun anew, is settled in it.
+    """
+    known = {job.name.casefold(): job for job in jobs}
+    taken = RUNS.claim(tx, owner=owner, now=now, limit=limit, names=known, run=run)
+    begun = []
+    for one in taken:
+        ofrun.cancel(tx, one.id, reason="its run was begun anew", now=now)
+        over = _not_again(one.row, known[one.row["job_key"]])
+        if over is None:
+            begun.append(one)
+        else:
+            settle(tx, one, over, owner=owner, now=now)
+    return begun
+
+
+def _not_again(row: Row, job: Job) -> Outcome | None:
+    """How a run ends that its job, or what became of it, keeps from being begun."""
+    if row["cancelled_by"]:
+        return Outcome("cancelled", f"by {row['cancelled_by']}")
+    if row["reason"] != "killed":
+        return None
+    if job.if_killed == "lost":
+        return Outcome("lost", "its worker was killed while it ran", "lost")
+    if row["killed"] >= KILLS:
+        return Outcome("failed", f"its worker was killed {KILLS} times while it ran", "lost")
+    return None
+
+
+def settle(tx: Tx, claim: Claim, outcome: Outcome, *, owner: str, now: float) -> None:
+    """End an attempt: the run, what it sent, and whoever waits behind it, in one transaction.
+
+    Raises ``claim_lost`` where another worker has taken it over: then nothing is changed.
+    """
+    RUNS.guard(tx, claim, owner=owner)
+    again = outcome.state == "queued"
+    tx.execute(
+        "UPDATE runs SET state = :state, reason = :reason, error = :error, result = :result, "
+        "owner = NULL, due_at = :due, finished_at = :finished WHERE id = :id",
+        state=outcome.state,
+        reason=outcome.reason,
+        error=outcome.error,
+        result="" if outcome.result is None else json.dumps(outcome.result, ensure_ascii=False),
+        due=outcome.again_at if again else claim.row["due_at"],
+        finished=None if again else now,
+        id=claim.id,
+    )
+    if outcome.state == "succeeded":
+        ofrun.let_go(tx, claim.id, now=now)
+    else:
+        reason = "its run is begun anew" if again else f"its run {_ended(outcome.state)}"
+        ofrun.cancel(tx, claim.id, reason=reason, now=now)
+    if not again:
+        _next(tx, claim.row["job_key"], now)
+
+
+def _ended(state: str) -> str:
+    return {"failed": "failed", "cancelled": "was cancelled", "lost": "was lost"}[state]
+
+
+def _next(tx: Tx, key: str, now: float) -> None:
+    """Whoever waits first of a job is due, if no other run of it is."""
+    busy = tx.value(
+        "SELECT 1 FROM runs WHERE job_key = :key AND finished_at IS NULL "
+        "AND state IN ('queued', 'running') LIMIT 1",
+        key=key,
+    )
+    if busy is None:
+        tx.execute(
+            "UPDATE runs SET state = 'queued', due_at = :now WHERE id = (SELECT id FROM runs WHERE "
+            "job_key = :key AND finished_at IS NULL AND state = 'waiting' ORDER BY id LIMIT 1)",
+            key=key,
+            now=now,
+        )
+
+
+def unminded(tx: Tx, job: Job, *, now: float) -> None:
+    """After a change of a job: runs that may be beside each other wait no longer."""
+    if job.overlap == "beside":
+        tx.execute(
+            "UPDATE runs SET state = 'queued', due_at = :now WHERE job_key = :key "
+            "AND finished_at IS NULL AND state = 'waiting'",
+            key=job.name.casefold(),
+            now=now,
+        )
+
+
+def cancel(tx: Tx, run: str, *, actor: str, now: float) -> Run:
+    """End a run: at once where nobody has begun it, else its worker is asked to.
+
+    Raises NotThere, and Refused for one that is finished.
+    """
+    found = show(tx, run)
+    if found.finished:
+        raise Refused(f"Run {found.id} cannot be cancelled: it is {found.state}.")
+    tx.execute("UPDATE runs SET cancelled_by = :actor WHERE id = :id", actor=actor, id=found.id)
+    if found.state != "running":
+        tx.execute(
+            "UPDATE runs SET state = 'cancelled', reason = :reason, finished_at = :now WHERE id = :id",
+            reason=f"by {actor}",
+            now=now,
+            id=found.id,
+        )
+        ofrun.cancel(tx, found.id, reason="its run was cancelled", now=now)
+        _next(tx, found.job.casefold(), now)
+    return show(tx, found.id)
+
+
+def wanted_ended(tx: Tx, owner: str) -> dict[str, str]:
+    """Those of the owner's runs that somebody wants to end, and who that is."""
+    rows = tx.all(
+        "SELECT id, cancelled_by FROM runs WHERE owner = :owner AND cancelled_by <> ''", owner=owner
+    )
+    return {row["id"]: row["cancelled_by"] for row in rows}
+
+
+def next_due(tx: Tx, *, now: float, jobs: Iterable[str]) -> float | None:
+    """When the next run that nobody living has is due (seconds since 1970), or None."""
+    keys = [name.casefold() for name in jobs]
+    found = RUNS.next_due(tx, now=now, names=keys, run="")
+    return None if found is None or found >= NEVER else found
+
+
+# ------------------------------------------------------------------ look
+
+
+def show(tx: Tx, run: str) -> Run:
+    """One run by its id, or by the beginning of it when that is enough.  Raises NotThere."""
+    rows = tx.all(
+        "SELECT * FROM runs WHERE id >= :run AND id < :end LIMIT 2", run=run, end=run + "\x7f"
+    )
+    if len(rows) != 1 or not run:
+        raise NotThere(
+            f"There is no run {run!r}." if not rows else f"Several runs begin with {run!r}.",
+            hint="List them: postroom job runs",
+        )
+    return run_of(rows[0])
+
+
+def listed(
+    tx: Tx, *, job: str | None, states: Sequence[str], since: float | None, limit: int
+) -> list[Run]:
+    """Runs, newest first: of a job (None: of all), in these states (empty: any), made since then."""
+    rows = tx.all(
+        "SELECT * FROM runs WHERE (:job IS NULL OR job_key = :job) AND id >= :since "
+        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) ORDER BY id DESC LIMIT :limit",
+        job=None if job is None else job.casefold(),
+        since="" if since is None else first_id(since),
+        states=f",{','.join(states)}," if states else "",
+        limit=limit,
+    )
+    return [run_of(row) for row in rows]
+
+
+def run_of(row: Row) -> Run:
+    """What people see of a row."""
+    waits = row["state"] == "queued"
+    return Run(
+        id=row["id"],
+        job=row["job"],
+        state=row["state"],
+        reason=row["reason"],
+        cause=row["cause"],
+        parameters=json.loads(row["parameters"]),
+        above=row["above"],
+        attempts=row["attempts"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        due_at=row["due_at"] if waits else None,
+        result=json.loads(row["result"]) if row["result"] else None,
+        error=row["error"],
+        owner=row["owner"],
+    )
+
+
+def busy(tx: Tx, job: str) -> bool:
+    """Whether a run of a job is not finished."""
+    found = tx.value(
+        "SELECT 1 FROM runs WHERE job_key = :key AND finished_at IS NULL LIMIT 1",
+        key=job.casefold(),
+    )
+    return found is not None
+
+
+def open_count(tx: Tx, job: str) -> int:
+    """How many runs of a job are not finished."""
+    count: int = tx.value(
+        "SELECT count(*) FROM runs WHERE job_key = :key AND finished_at IS NULL", key=job.casefold()
+    )
+    return count
+
+
+def counts(tx: Tx, job: str) -> dict[str, int]:
+    """How many runs of a job there are, by state."""
+    rows = tx.all(
+        "SELECT state, count(*) AS n FROM runs WHERE job_key = :key GROUP BY state ORDER BY state",
+        key=job.casefold(),
+    )
+    return {row["state"]: row["n"] for row in rows}
+
+
+# ------------------------------------------------------------------ retention
+
+
+def purge(tx: Tx, keep: Mapping[str, float], *, default: float, now: float) -> int:
+    """Remove finished runs and their logs, some at a time; gives how many.
+
+    ``keep`` says for how many seconds, by the casefolded name of the job; ``default`` for jobs that
+    are gone.
+    """
+    rows = tx.all(
+        "SELECT id, job_key, finished_at FROM runs WHERE finished_at < :now ORDER BY finished_at "
+        "LIMIT :most",
+        now=now - min([default, *keep.values()]),
+        most=PURGE_ROWS * 10,
+    )
+    old = [
+        {"id": row["id"]}
+        for row in rows
+        if row["finished_at"] < now - keep.get(row["job_key"], default)
+    ][:PURGE_ROWS]
+    for text in (
+        "DELETE FROM run_log WHERE run = :id",
+        "DELETE FROM run_messages WHERE run = :id",
+        "DELETE FROM runs WHERE id = :id",
+    ):
+        tx.many(text, old)
+    return len(old)
+
+
+def orphans(tx: Tx, *, now: float) -> int:
+    """End the runs that are not finished and whose job is gone; gives how many."""
+    rows = tx.all(
+        "SELECT id FROM runs WHERE finished_at IS NULL AND owner IS NULL "
+        "AND job_key NOT IN (SELECT name_key FROM jobs) LIMIT :most",
+        most=PURGE_ROWS,
+    )
+    for row in rows:
+        tx.execute(
+            "UPDATE runs SET state = 'cancelled', reason = 'its job is gone', finished_at = :now "
+            "WHERE id = :id",
+            now=now,
+            id=row["id"],
+        )
+        ofrun.cancel(tx, row["id"], reason="its run was cancelled", now=now)
+    return len(rows)

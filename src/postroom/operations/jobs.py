@@ -1,0 +1,185 @@
+"""Operations on jobs: their definitions, when they are due, and whether they are held."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from postroom.clock import rfc3339, timestamp
+from postroom.db import Tx
+from postroom.errors import InvalidValue, NotThere
+from postroom.fields import parse, shown
+from postroom.jobs import runs, store
+from postroom.jobs.arguments import check_defaults
+from postroom.jobs.job import Job
+from postroom.operations import usage
+from postroom.operations.connections import merge
+from postroom.operations.desk import Desk, Rebind
+from postroom.operations.usage import Usage
+
+__all__ = ["Jobs"]
+
+NEXT_TIMES: Final = 3
+"""Times of its schedule that a job shows."""
+_DOES: Final = {"steps", "python", "command"}
+_REPLACED: Final = _DOES | {"schedule", "parameters"}
+"""What a change replaces as a whole."""
+
+
+class Jobs:
+    """What a person may do with the definitions of jobs."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def add(
+        self, data: Mapping[str, Any], *, base: Path | None = None, rebind: Rebind = False
+    ) -> dict[str, Any]:
+        """Make a job; relative paths are taken from ``base`` (default: here).
+
+        Raises what is wrong with it, or ``secret_reentry_required`` where it would be handed stored
+        secrets.
+        """
+        job = self.declared(data, base or Path.cwd())
+        await self._desk.change(lambda tx: self.save(tx, job, new=True), rebind=rebind)
+        return await self.show(job.name)
+
+    async def set(
+        self,
+        name: str,
+        changes: Mapping[str, Any],
+        *,
+        base: Path | None = None,
+        rebind: Rebind = False,
+    ) -> dict[str, Any]:
+        """Change fields of a job; what it does, its schedule and its parameters are replaced whole."""
+
+        def body(tx: Tx) -> None:
+            merged = self.merged(shown(store.get(tx, name)), changes)
+            self.save(tx, self.declared(merged, base or Path.cwd()), new=False)
+
+        await self._desk.change(body, rebind=rebind)
+        return await self.show(name)
+
+    def merged(self, old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+        """A definition with changes; what it does is one thing, so another one takes its place."""
+        replaced = {key for key in _REPLACED if key in changes}
+        if any(changes.get(key) for key in _DOES):
+            replaced |= _DOES
+        return merge({key: value for key, value in old.items() if key not in replaced}, changes)
+
+    def declared(self, data: Mapping[str, Any], base: Path) -> Job:
+        """The definition in input, with absolute paths.  Raises what is wrong with it."""
+        return parse(Job, data, where=f"job {data.get('name', '')}".strip()).resolved(base)
+
+    def save(self, tx: Tx, job: Job, *, new: bool) -> None:
+        """Store it, check what it refers to, and write it down."""
+        where = f"job {job.name}"
+        try:
+            check_defaults(job)
+        except InvalidValue as error:
+            raise InvalidValue(
+                f"{where}: {error.field}", error.sentence.partition(": ")[2]
+            ) from None
+        for name in job.credentials:
+            if not self._desk.credentials.exists(tx, name):
+                raise NotThere(f"{where}: credentials: there is no credential called {name!r}.")
+        if new:
+            store.add(tx, job)
+        else:
+            store.replace(tx, job)
+            runs.unminded(tx, job, now=timestamp())
+        self._desk.record(tx, "add" if new else "set", "job", job.name)
+
+    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
+        """Make another job with the same settings under a new name; it keeps nothing yet."""
+        data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
+        return await self.add({**data, "name": new_name}, rebind=rebind)
+
+    async def delete(self, name: str, *, force: bool = False, dry_run: bool = False) -> None:
+        """Remove a job; its runs stay.  Refused while runs are not finished, unless forced: then those
+        that nobody has begun are cancelled.
+        """
+        await self._desk.change(lambda tx: self.remove(tx, name, force=force), dry_run=dry_run)
+
+    def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
+        """As :meth:`delete`, inside a transaction."""
+        found = store.spelled(tx, name)
+        uses = usage.of_job(tx, found).uses
+        if uses and not force:
+            hint = (
+                f"See them: postroom job runs {found}. Let them end, cancel them, or use --force."
+            )
+            raise usage.in_use(f"Job {found}", uses, hint)
+        store.delete(tx, found)
+        while runs.orphans(tx, now=timestamp()):
+            pass
+        self._desk.record(tx, "delete", "job", found)
+
+    async def hold(self, name: str) -> dict[str, Any]:
+        """Begin no run of a job until it is released; its schedule passes by."""
+        return await self._switch(name, held=True)
+
+    async def release(self, name: str) -> dict[str, Any]:
+        """Begin runs again of a job that was held."""
+        return await self._switch(name, held=False)
+
+    async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
+        def body(tx: Tx) -> None:
+            found = store.spelled(tx, name)
+            if store.hold(tx, found, held=held):
+                self._desk.record(tx, "hold" if held else "release", "job", found)
+
+        await self._desk.write(body)
+        return await self.show(name)
+
+    async def usage(self, name: str) -> Usage:
+        """The sources that hand messages to a job, the jobs that begin it, its unfinished runs."""
+        return await self._desk.db.read(lambda tx: usage.of_job(tx, store.get(tx, name).name))
+
+    async def list(self) -> builtins.list[dict[str, Any]]:
+        """Every job: what it does, when it is due next, how its last run ended, what is unfinished.
+
+        Of one whose settings cannot be read, ``error`` says why.
+        """
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            found = [{**shown(one), **_status(tx, one)} for one in store.load_all(tx)]
+            for name, error in store.unreadable(tx).items():
+                found.append({"name": name, "error": str(error)})
+            return sorted(found, key=lambda one: one["name"].casefold())
+
+        return await self._desk.db.read(body)
+
+    async def show(self, name: str) -> dict[str, Any]:
+        """One job with every setting, its next times, and how it stands, as in :meth:`list`."""
+
+        def body(tx: Tx) -> dict[str, Any]:
+            one = store.get(tx, name)
+            return {**shown(one, defaults=True), **_status(tx, one)}
+
+        return await self._desk.db.read(body)
+
+
+def _status(tx: Tx, job: Job) -> dict[str, Any]:
+    row = store.row_of(tx, job.name)
+    last = runs.listed(tx, job=job.name, states=(), since=None, limit=1)
+    return {
+        "does": next(one for one in _DOES if getattr(job, one)),
+        "held": bool(row["held"]),
+        "next_times": _next_times(job, row["next_at"], held=bool(row["held"])),
+        "last_run": None if not last else last[0].as_json(),
+        "runs": runs.counts(tx, job.name),
+    }
+
+
+def _next_times(job: Job, due: float | None, *, held: bool) -> list[str]:
+    """The next times of its schedule, the first being when it is due."""
+    if job.schedule is None or due is None or held:
+        return []
+    times = [due]
+    while len(times) < NEXT_TIMES:
+        times.append(job.schedule.after(times[-1]))
+    return [rfc3339(each) for each in times]
