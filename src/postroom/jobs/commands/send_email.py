@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from postroom.fields import field
-from postroom.jobs.commands.base import Bench, Result
+from postroom.jobs.commands.base import Bench, ReadAgain, Result
 from postroom.jobs.commands.sending import Files, People, Sending, addresses, attachments_of
 from postroom.mail import Draft
 
@@ -21,6 +21,7 @@ class SendEmail(Sending):
 
     name: ClassVar[str] = "send-email"
     about: ClassVar[str] = "Send a message through the outbox."
+    read_again: ClassVar[ReadAgain] = {"attachments": "path"}
 
     via: str = field(
         label="Via", help="Service, connection, or smtp or msgraph credential.", metavar="NAME"
