@@ -116,9 +116,12 @@ def add(
     parameters: Mapping[str, Any],
     actor: str,
     now: float,
+    due: float | None = None,
     above: Run | None = None,
 ) -> str:
     """Begin a run as soon as a worker takes it; gives its id.
+
+    ``due`` is the time for which it is, if that is not ``now``.
 
     ``cause`` is manual, schedule, message or job; ``above`` the run that asks for it.  Unless its job
     lets runs be ``beside`` each other it waits for those before it.  Raises Refused where
@@ -149,7 +152,7 @@ def add(
         depth=depth,
         actor=actor,
         now=now,
-        due=NEVER if waits else now,
+        due=NEVER if waits else now if due is None else due,
     )
     return run
 
