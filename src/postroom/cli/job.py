@@ -222,13 +222,13 @@ def _parameters(given: list[str]) -> dict[str, str]:
     return found
 
 
-def _show_plan(lines: list[dict[str, Any]]) -> None:
-    show.items(
-        lines,
-        (("step", "STEP"), ("does", "WOULD"), ("when", "WHEN"), ("for_each", "FOR EACH")),
-        empty="It does nothing.",
-        give=("does",),
-    )
+def _show_plan(lines: list[str]) -> None:
+    """What it would do: lines for people, a list for programs."""
+    if OPTIONS.json:
+        show.items([{"does": line.strip()} for line in lines], (("does", "DOES"),), empty="")
+        return
+    for line in lines:
+        print(show.said(line))
 
 
 @app.verb()

@@ -24,6 +24,7 @@ _log = logger("jobs")
 
 RESULT_BYTES: Final = 256 * 1024
 """What is kept of what a run gives, as JSON."""
+LOOK_AGAIN_SECONDS: Final = 1.0
 STOPPED: Final = "its worker was stopped"
 
 
@@ -33,6 +34,7 @@ class Attempt:
 
     job: Job
     run: Run
+    epoch: int
     log: Logbook
     kept: dict[str, Any]
     standing: Callable[[], bool]
@@ -69,7 +71,9 @@ class Runner:
         kept = await self._db.read(lambda tx: store.kept(tx, job.name))
         try:
             async with Logbook(run.id, self._write, first=first) as log:
-                attempt = Attempt(job, run, log, dict(kept), functools.partial(self._stands, claim))
+                attempt = Attempt(
+                    job, run, claim.epoch, log, dict(kept), functools.partial(self._stands, claim)
+                )
                 log.say("info", _beginning(run))
                 outcome = await self._attempt(attempt)
                 log.say("info" if outcome.state == "succeeded" else "error", _ending(outcome))
@@ -153,6 +157,8 @@ def check_result(result: Any) -> None:
 
 def _failed(attempt: Attempt, said: str, code: str, error: PostroomError | None) -> Outcome:
     """Failed, or tried again where the job says so and it may help."""
+    if code == "claim_lost":  # its program is still being ended elsewhere, or it is not ours any more
+        return Outcome("queued", said, again_at=timestamp() + LOOK_AGAIN_SECONDS)
     retry, made = attempt.job.retry, attempt.run.attempts
     if retry is None or made > retry.max or isinstance(error, WrongUse):
         return Outcome("failed", said, code)

@@ -19,9 +19,10 @@ from postroom.jobs.runner import Runner
 from postroom.jobs.runs import Run
 from postroom.jobs.states import FINISHED, OPEN
 from postroom.jobs.ticking import AT_ONCE, tick
+from postroom.jobs.values import Scope
 from postroom.operations.collecting import has_role
 from postroom.operations.desk import Desk, check_states, instant
-from postroom.operations.doing import do_in
+from postroom.operations.doing import do_in, expander_now, plan_of
 
 __all__ = ["Running"]
 
@@ -144,6 +145,21 @@ class Running:
             return found
 
         return await self._desk.write(body)
+
+    async def plan(
+        self, name: str, parameters: Mapping[str, Any] | None = None
+    ) -> builtins.list[str]:
+        """What a run would do, a line a step; nothing is done.  Raises as :meth:`begin`."""
+
+        def body(tx: Tx) -> builtins.list[str]:
+            job = store.get(tx, name)
+            scope = Scope(
+                parameters=arguments(job, parameters or {}),
+                expand=expander_now(tx, self._desk.environ),
+            )
+            return plan_of(job, scope)
+
+        return await self._desk.db.read(body)
 
     # ------------------------------------------------------------------ for workers
 
