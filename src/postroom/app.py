@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from postroom.operations.backup import Keys as CopyKeys
     from postroom.operations.client_secrets import ClientSecrets
     from postroom.operations.collecting import Collecting
+    from postroom.operations.commands import Commands
     from postroom.operations.connections import Connections
     from postroom.operations.converting import Converting
     from postroom.operations.credentials import Credentials
@@ -66,6 +67,7 @@ _NOUNS: Final = {
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
     "collecting": ("collecting", "Collecting"),
+    "commands": ("commands", "Commands"),
     "connections": ("connections", "Connections"),
     "converting": ("converting", "Converting"),
     "credentials": ("credentials", "Credentials"),
@@ -99,6 +101,7 @@ class Room:
     backup: Backup
     client_secrets: ClientSecrets
     collecting: Collecting
+    commands: Commands
     connections: Connections
     converting: Converting
     credentials: Credentials

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
+from postroom import clock
 from postroom.connections.criteria import parse_criteria
 from postroom.connections.fitting import fitting
-from postroom.connections.saving import write_new
-from postroom.errors import InvalidValue, NotThere, Refused
+from postroom.connections.saving import write_attachments, write_new
+from postroom.errors import FolderError, InvalidValue, NotThere, PostroomError, Refused, WireError
 from postroom.mail import Message, safe_name
 from postroom.protocols.base import Content, Folder, MessageStore, OpenSpool, Summary
 from postroom.protocols.content import chunks
@@ -29,6 +33,9 @@ _Paths = list[Path]
 _Lines = list[dict[str, Any]]
 _Ids = list[str]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Deleted:
@@ -42,6 +49,19 @@ class Deleted:
     gone: bool
 
 
+def _alone(
+    verb: Callable[Concatenate[Mailbox, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Mailbox, P], Coroutine[Any, Any, T]]:
+    """A verb that has the store for itself: a store does one thing at a time."""
+
+    @functools.wraps(verb)
+    async def alone(self: Mailbox, /, *args: P.args, **named: P.kwargs) -> T:
+        async with self._using():
+            return await verb(self, *args, **named)
+
+    return alone
+
+
 class Mailbox:  # gauge: one method a verb of the incoming side; two halves would be one object twice
     """An open message store with the verbs people use.  ``spool`` takes large messages.
 
@@ -52,24 +72,59 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
     def __init__(self, store: MessageStore, spool: OpenSpool) -> None:
         self._store = store
         self._spool = spool
+        self._turn = asyncio.Lock()
+        self._used = clock.monotonic()
+        self._lost = False
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *reason: object) -> None:
         if reason[0] is None:
-            await self._store.close()
+            await self.close()
         else:
             self._store.abandon()
 
+    async def close(self) -> None:
+        """Close it, where its connection was lost without a word; deletions on POP3 happen now."""
+        if self._lost:
+            self._store.abandon()
+        else:
+            await self._store.close()
+
+    @contextlib.asynccontextmanager
+    async def _using(self) -> AsyncIterator[None]:
+        """One verb at a time; what a verb leaves half done behind it ends the use of the store."""
+        async with self._turn:
+            try:
+                yield
+            except PostroomError as error:
+                self._lost |= isinstance(error, WireError) and not isinstance(error, FolderError)
+                raise
+            except BaseException:  # cancelled in the middle of an answer
+                self._lost = True
+                raise
+            finally:
+                self._used = clock.monotonic()
+
+    async def alive(self, idle: float) -> bool:
+        """Whether it can be used further; after ``idle`` seconds without use the server is asked."""
+        if not self._lost and clock.monotonic() - self._used >= idle:
+            with contextlib.suppress(WireError):
+                async with self._using():
+                    await self._store.check()
+        return not self._lost
+
     # ------------------------------------------------------------------ looking
 
+    @_alone
     async def folders(self) -> Sequence[Folder]:
         """Every folder, in the server's order; on POP3 the one there is, INBOX."""
         if not self._store.features.folders:
             return [Folder("INBOX")]
         return await self._store.folders()
 
+    @_alone
     async def list(self, folder: str = "INBOX", *, limit: int = 50) -> _Summaries:
         """The newest messages of a folder, newest first, with :data:`LISTED_HEADERS`.
 
@@ -83,6 +138,7 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         newest = ids[-limit:] if limit else ids
         return await _described(self._store, newest)
 
+    @_alone
     async def search(
         self, text: str = "all", folder: str = "INBOX", *, limit: int = 0
     ) -> _Summaries:
@@ -107,13 +163,15 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
     async def lines(self, text: str = "", *, folder: str = "INBOX", limit: int = 0) -> _Lines:
         """As :meth:`search`, or :meth:`list` without a text: one mapping a message, for doors.
 
-        Keys: id, received (a datetime or None), from, subject, size (bytes), flags.
+        Keys: id, received (a datetime or None), from, address (of the author), subject, size (bytes),
+        flags, message_id.
         """
         found = await (
             self.search(text, folder, limit=limit) if text else self.list(folder, limit=limit)
         )
         return [_line(each) for each in found]
 
+    @_alone
     async def read(self, id: str, folder: str = "INBOX") -> Content:
         """The exact bytes of a message; discard the content when done.  It stays unseen.
 
@@ -135,6 +193,7 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         finally:
             content.discard()
 
+    @_alone
     async def save(self, ids: Sequence[str], directory: Path, folder: str = "INBOX") -> _Paths:
         """Write the exact bytes of each message to ``ID.eml`` in a directory; nothing there is
         overwritten.  Raises NotThere after the messages that were there are written.
@@ -158,14 +217,11 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
 
     async def save_attachments(self, id: str, directory: Path, folder: str = "INBOX") -> _Paths:
         """Write the attachments of a message under safe names; nothing there is overwritten."""
-        message = await self.read_message(id, folder)
-        return [
-            write_new(directory, safe_name(part.name), [part.data()])
-            for part in message.attachments
-        ]
+        return write_attachments(directory, await self.read_message(id, folder))
 
     # ------------------------------------------------------------------ changing
 
+    @_alone
     async def move(
         self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
     ) -> dict[str, str]:
@@ -173,6 +229,7 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         await _open_to_change(self._store, ids, folder, to=to, create=create)
         return await self._store.move(list(ids), to)
 
+    @_alone
     async def copy(
         self, ids: Sequence[str], to: str, folder: str = "INBOX", *, create: bool = False
     ) -> dict[str, str]:
@@ -180,6 +237,7 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         await _open_to_change(self._store, ids, folder, to=to, create=create)
         return await self._store.copy(list(ids), to)
 
+    @_alone
     async def flag(
         self,
         ids: Sequence[str],
@@ -197,6 +255,7 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         await _open_to_change(self._store, ids, folder)
         await self._store.flag(list(ids), add=list(add), remove=list(remove))
 
+    @_alone
     async def append(self, message: bytes, to: str, *, flags: Sequence[str] = ()) -> None:
         """Put a message into a folder (a name, or a special use such as ``\\Sent``).
 
@@ -209,6 +268,7 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
             )
         await self._store.append(to, message, flags=list(flags))
 
+    @_alone
     async def delete(self, ids: Sequence[str], folder: str = "INBOX") -> Deleted:
         """Delete exactly these messages.  On POP3 they are gone once the mailbox is closed."""
         await _open_to_change(self._store, ids, folder)
@@ -265,9 +325,11 @@ def _line(summary: Summary) -> dict[str, Any]:
         "id": summary.id,
         "received": summary.received or message.date,
         "from": ", ".join(each.name or each.address for each in message.from_),
+        "address": message.from_[0].address if message.from_ else "",
         "subject": message.subject,
         "size": summary.size,
         "flags": sorted(summary.flags),
+        "message_id": message.message_id,
     }
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from postroom.errors import InvalidValue, RoomError
+from postroom.mail import Message, safe_name
 
-__all__ = ["write_new"]
+__all__ = ["write_attachments", "write_new"]
 
 _MOST_NUMBERS: Final = 10_000
 
@@ -34,6 +35,13 @@ def write_new(directory: Path, name: str, pieces: Iterable[bytes]) -> Path:
     except OSError as error:
         raise _translated(error, directory) from error
     return path
+
+
+def write_attachments(directory: Path, message: Message) -> list[Path]:
+    """Write the attachments of a message under safe names.  Raises as :func:`write_new`."""
+    return [
+        write_new(directory, safe_name(part.name), [part.data()]) for part in message.attachments
+    ]
 
 
 def _create(directory: Path, name: str) -> tuple[int, Path]:

@@ -33,6 +33,9 @@ def field(
     alias: str | None = None,
     refers_to: str = "",
     default_factory: Any = None,
+    flag: str = "",
+    metavar: str = "",
+    argument: bool = False,
 ) -> Any:
     """Declare a field.
 
@@ -40,6 +43,9 @@ def field(
     made; until they are given it is incomplete.  ``macro`` fields may hold ``${...}``.
     ``refers_to`` names the noun whose records may be chosen.  A field of type :class:`Secret` is
     sealed; nothing else needs saying.
+
+    Of a command's parameters: ``flag`` is its flag where that is not its name, ``metavar`` what stands
+    for its value in the help, and an ``argument`` is a word behind the verb, without a flag.
     """
     facts: Any = {
         "label": label,
@@ -47,6 +53,9 @@ def field(
         "needed": needed,
         "macro": macro,
         "refers": refers_to,
+        "flag": flag,
+        "metavar": metavar,
+        "argument": argument,
     }
     if default_factory is not None:
         return Field(

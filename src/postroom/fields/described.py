@@ -34,6 +34,9 @@ class Described:
     macro: bool
     refers_to: str
     options: tuple[str, ...]
+    flag: str = ""
+    metavar: str = ""
+    argument: bool = False
 
     @property
     def default_text(self) -> str:
@@ -97,6 +100,9 @@ def _one(
         macro=bool(facts.get("macro")),
         refers_to=str(facts.get("refers", "")),
         options=options,
+        flag=str(facts.get("flag", "")),
+        metavar=str(facts.get("metavar", "")),
+        argument=bool(facts.get("argument")),
     )
 
 

@@ -1,0 +1,1 @@
+"""Tests of services: states, senders, settling, the outbox, the dispatcher."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import abc
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from postroom.connections.mailbox import Mailbox
-from postroom.fields import Fields
-from postroom.mail import Draft
-from postroom.services.outbox import Item
+from pydantic import ValidationError
+
+from postroom.fields import Fields, parse
+
+if TYPE_CHECKING:  # the help of a verb knows its parameters without what does the work
+    from pathlib import Path
+
+    from postroom.connections.mailbox import Mailbox
+    from postroom.mail import Draft
+    from postroom.services.outbox import Item
 
 __all__ = ["Bench", "Command", "Result"]
 
@@ -31,7 +36,14 @@ class Bench(Protocol):
         """
         ...
 
-    async def sender(self, via: str) -> str | None:
+    async def reads(self, via: str) -> str:
+        """What ``via`` names to read from, with its noun: ``connection:acme``, ``credential:app``.
+
+        Raises NotThere; InvalidValue where it is the name of both.
+        """
+        ...
+
+    async def sender(self, via: str, mailbox: str = "") -> str | None:
         """Whom a message through ``via`` is from when nobody says."""
         ...
 
@@ -61,6 +73,17 @@ class Command(Fields, abc.ABC):
     """The names of its result, each with a few words about it."""
     many: ClassVar[str] = ""
     """The parameter that takes several ids: what differs in it alone is done in one go."""
+
+    def __init__(self, **given: Any) -> None:
+        """Of parameters, by their names.  Raises UnknownField with the nearest, InvalidValue."""
+        try:
+            super().__init__(**given)
+        except ValidationError:
+            parse(type(self), given)  # says it as it does of all that is declared
+            raise
+
+    # it is no other way to be made than pydantic's own: what is parsed does not come by here
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @abc.abstractmethod
     async def run(self, bench: Bench) -> Result:

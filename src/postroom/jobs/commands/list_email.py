@@ -1,0 +1,62 @@
+"""``list-email``: the messages of a folder, or those that meet a search."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import Field
+
+from postroom.clock import rfc3339
+from postroom.fields import field
+from postroom.jobs.commands.base import Bench, Result
+from postroom.jobs.commands.reading import InFolder
+
+__all__ = ["ListEmail"]
+
+NEWEST: Final = 50
+"""Messages that are listed where neither a limit nor a search is given."""
+
+
+class ListEmail(InFolder):
+    """The newest messages of a folder, or those that meet a search, newest first."""
+
+    name: ClassVar[str] = "list-email"
+    about: ClassVar[str] = "The newest messages of a folder, or those that meet a search."
+    gives: ClassVar[dict[str, str]] = {
+        "items": "Of each message: id, received, from (the name, or else the address), address "
+        "(that of the author), subject, size (bytes), flags, message_id.",
+        "ids": "The ids of the same messages.",
+        "count": "How many there are.",
+    }
+
+    search: str = field(
+        "",
+        label="Search",
+        help="Such as: unseen from:ann not has:attachment since:2026-01-31",
+        metavar="WORDS",
+    )
+    limit: Annotated[int, Field(ge=0)] | None = field(
+        None,
+        label="Limit",
+        help=f"The newest of them; 0: all. When it is not said, {NEWEST}, and of a search all.",
+        metavar="N",
+    )
+
+    async def run(self, bench: Bench) -> Result:
+        """List them.  Raises InvalidValue for a search that is not understood."""
+        limit = self.limit if self.limit is not None else 0 if self.search else NEWEST
+        box = await self.box(bench)
+        items = [
+            _line(one) for one in await box.lines(self.search, folder=self.folder, limit=limit)
+        ]
+        return {"items": items, "ids": [one["id"] for one in items], "count": len(items)}
+
+    def plan(self) -> str:
+        """Of what."""
+        which = f"the messages that meet {self.search!r}" if self.search else "the newest messages"
+        return f"list {which} in {self.folder} ({self.via})"
+
+
+def _line(given: dict[str, Any]) -> dict[str, Any]:
+    received = given["received"]
+    return {**given, "received": None if received is None else rfc3339(received)}

@@ -1,0 +1,138 @@
+"""What the commands that send have in common: people, attachments, and what becomes of a message."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import mimetypes
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator
+
+from postroom.errors import InvalidValue
+from postroom.fields import Duration, Fields, field, parse
+from postroom.jobs.commands.base import Bench, Command, Result
+from postroom.mail import Address, Attachment, Draft, parse_addresses
+
+__all__ = ["Attached", "Files", "People", "Sending", "addresses", "attachments_of"]
+
+
+def _people(value: object) -> object:
+    """Addresses as a list of what JSON can hold; what they are is looked at when they are used."""
+    if value is None:
+        return []
+    if isinstance(value, str | Address | Mapping):
+        value = [value]
+    if not isinstance(value, Iterable):
+        return value
+    return [
+        {"name": one.name, "address": one.address} if isinstance(one, Address) else one
+        for one in value
+    ]
+
+
+People = Annotated[list[str | dict[str, str]], BeforeValidator(_people)]
+"""Addresses: a text, also a list with ; or , between, {address, name}, or a list of these."""
+
+
+def addresses(people: Sequence[str | dict[str, str]], name: str) -> list[Address]:
+    """The addresses that a field holds.  Raises InvalidValue with its name."""
+    return [one for each in people for one in parse_addresses(each, name)]
+
+
+class Attached(Fields):
+    """A file to attach whose content is said here."""
+
+    name: str = field(label="Name", help="As the recipient sees it.")
+    type: str = field("", label="Type", help="Such as application/pdf; empty: by the name.")
+    content: str = field(label="Content", help="Its bytes in base64.")
+    inline_id: str | None = field(None, label="Inline id", help="The HTML shows it as cid:ID.")
+
+
+def _files(value: object) -> object:
+    """Paths and attachments of a program as what JSON can hold."""
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        return value
+    return [_file(one, at) for at, one in enumerate(value)]
+
+
+def _file(one: object, at: int) -> object:
+    if isinstance(one, Attachment):
+        content = base64.b64encode(one.data).decode("ascii")
+        return Attached(
+            name=one.name, type=one.content_type, content=content, inline_id=one.inline_id
+        )
+    if isinstance(one, Mapping):
+        return parse(Attached, one, where=f"attachments.{at}")
+    return str(one) if isinstance(one, Path) else one
+
+
+Files = Annotated[list[str | Attached], BeforeValidator(_files)]
+"""Attachments: paths, or {name, type, content}."""
+
+
+class Sending(Command):
+    """A command that sends a message."""
+
+    gives: ClassVar[dict[str, str]] = {
+        "id": "Of the outbox item: postroom outbox show ID.",
+        "state": "stored where nobody waited; else as the outbox has it: sent, deferred, failed ...",
+        "recipients": "Of each recipient, when it was waited for: address, state, code, reply.",
+        "message_id": "Its Message-ID, when it was waited for.",
+    }
+
+    wait: Duration | None = field(
+        None,
+        label="Wait",
+        help="Send now, and wait so long for the outcome. Not given: it is stored, and a worker "
+        "sends it; in a job once the run has succeeded.",
+        metavar="TIME",
+    )
+    key: str = field("", label="Key", help="Idempotency key: the same key sends once.")
+
+    async def sent(self, bench: Bench, via: str, draft: Draft, *, mailbox: str = "") -> Result:
+        """Store the message, or send it now where its outcome is waited for."""
+        if self.wait is None:
+            stored = await bench.store(via, draft, key=self.key, mailbox=mailbox)
+            return {"id": stored, "state": "stored", "recipients": [], "message_id": ""}
+        item = await bench.send(via, draft, wait=self.wait, key=self.key, mailbox=mailbox)
+        return item.as_json()
+
+
+async def attachments_of(given: Sequence[str | Attached], base: Path) -> list[Attachment]:
+    """The attachments; files are read here, relative paths from ``base``.  Raises InvalidValue."""
+    return [
+        _decoded(one, at)
+        if isinstance(one, Attached)
+        else await asyncio.to_thread(_read, base / one)
+        for at, one in enumerate(given)
+    ]
+
+
+def _decoded(given: Attached, at: int) -> Attachment:
+    try:
+        data = base64.b64decode(given.content, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidValue(f"attachments.{at}.content", "is not base64") from None
+    return Attachment(given.name, given.type or _type_of(given.name), data, given.inline_id)
+
+
+def _read(path: Path) -> Attachment:
+    try:
+        if not path.is_file():
+            raise InvalidValue(
+                "attachments",
+                f"{path} is not a file" if path.exists() else f"there is no file {path}",
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidValue("attachments", f"{path} cannot be read: {error.strerror}") from error
+    return Attachment(path.name, _type_of(path.name), data)
+
+
+def _type_of(name: str) -> str:
+    kind, encoding = mimetypes.guess_type(name)
+    return kind if kind and not encoding else "application/octet-stream"

@@ -1,0 +1,65 @@
+"""Operations on built-in commands: do one on its own, and say what there are, for doors and docs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from postroom.fields import describe, parse
+from postroom.jobs.commands import COMMANDS, Command, Result, command_named
+
+if TYPE_CHECKING:
+    from postroom.operations.desk import Desk
+
+__all__ = ["Command", "Commands", "Result", "command_named", "commands"]
+
+
+class Commands:
+    """Built-in commands, each on a bench of its own."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def do(self, command: Command) -> Result:
+        """Do a command: ``do(MoveEmail(via="acme", ids=[...], to="Done"))``; gives what it gives.
+
+        Raises PostroomError; what can be refused is refused before anything is touched.
+        """
+        from postroom.operations.bench import Workbench  # what describes commands needs none
+
+        async with Workbench(self._desk) as bench:
+            return await command.run(bench)
+
+    async def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> Result:
+        """As :meth:`do`, by the command's name and parameters: ``run("move-email", {"via": ...})``.
+
+        Raises UnknownField with the nearest command or parameter, InvalidValue.
+        """
+        kind = command_named(name)
+        return await self.do(parse(kind, parameters or {}, where=kind.name))
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Every command: name, about, parameters, gives."""
+        return commands()
+
+
+def commands() -> list[dict[str, Any]]:
+    """Every command: its name, a sentence about it, its parameters, and what it gives."""
+    return [
+        {
+            "name": one.name,
+            "about": one.about,
+            "parameters": [
+                {
+                    "name": each.name,
+                    "type": each.type,
+                    "needed": each.needed,
+                    "default": each.default_text,
+                    "about": each.help or each.label,
+                }
+                for each in describe(one)
+            ],
+            "gives": dict(one.gives),
+        }
+        for one in COMMANDS
+    ]
