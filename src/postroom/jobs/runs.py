@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 from postroom.clock import rfc3339
 from postroom.db import Claim, Queue, Row, Tx
 from postroom.errors import NotThere, Refused
+from postroom.jobs import store
+from postroom.jobs.arguments import arguments
 from postroom.jobs.job import Job
 from postroom.jobs.states import FINISHED
 from postroom.services import ofrun
@@ -27,7 +29,9 @@ __all__ = [
     "cancel",
     "claim",
     "counts",
+    "follow_on",
     "listed",
+    "may_follow_on",
     "next_due",
     "open_count",
     "orphans",
@@ -117,7 +121,7 @@ def add(
     actor: str,
     now: float,
     due: float | None = None,
-    above: Run | None = None,
+    above: str | None = None,
 ) -> str:
     """Begin a run as soon as a worker takes it; gives its id.
 
@@ -127,14 +131,7 @@ def add(
     lets runs be ``beside`` each other it waits for those before it.  Raises Refused where
     :data:`DEEPEST` runs stand above it.
     """
-    depth = 0
-    if above is not None:
-        depth = 1 + int(tx.value("SELECT depth FROM runs WHERE id = :id", id=above.id) or 0)
-        if depth > DEEPEST:
-            raise Refused(
-                f"Job {job.name} is not begun: {DEEPEST} runs stand above it, each begun by the one "
-                "before. Jobs that begin each other go on for ever.",
-            )
+    depth = 0 if above is None else _below(tx, above, job.name)
     waits = job.overlap != "beside" and busy(tx, job.name)
     run = f"{first_id(now)}{next(_COUNT) % 0x100000:05x}{secrets.token_hex(3)}"
     tx.execute(
@@ -148,13 +145,42 @@ def add(
         state="waiting" if waits else "queued",
         cause=cause,
         parameters=json.dumps(dict(parameters), ensure_ascii=False),
-        above=None if above is None else above.id,
+        above=above,
         depth=depth,
         actor=actor,
         now=now,
         due=NEVER if waits else now if due is None else due,
     )
     return run
+
+
+def follow_on(
+    tx: Tx, run: Run, following: Sequence[tuple[str, dict[str, Any]]], now: float
+) -> None:
+    """Begin the jobs that a run asked for; one that is gone meanwhile is passed over."""
+    for name, values in following:
+        row = store.find(tx, name)
+        if row is not None:
+            add(tx, store.job_of(row), cause="job", parameters=values, actor=run.created_by,
+                now=now, above=run.id)  # fmt: skip
+
+
+def may_follow_on(tx: Tx, name: str, parameters: Mapping[str, Any], above: str) -> dict[str, Any]:
+    """The parameters with which a job may be begun by a run.  Raises NotThere, Refused, InvalidValue."""
+    job = store.get(tx, name)
+    _below(tx, above, job.name)
+    return arguments(job, parameters)
+
+
+def _below(tx: Tx, above: str, job: str) -> int:
+    """How many runs stand above one that this run begins.  Raises Refused where those are too many."""
+    depth = 1 + int(tx.value("SELECT depth FROM runs WHERE id = :id", id=above) or 0)
+    if depth > DEEPEST:
+        raise Refused(
+            f"Job {job} is not begun: {DEEPEST} runs stand above it, each begun by the one before. "
+            "Jobs that begin each other go on for ever.",
+        )
+    return depth
 
 
 # ------------------------------------------------------------------ claims

@@ -49,6 +49,7 @@ async def do_in(desk: Desk, attempt: Attempt) -> Any:
             raise claim_lost()
         return await command.run(bench)
 
+    attempt.following = bench.following
     async with bench:
         scope = Scope(
             parameters=attempt.run.parameters,
@@ -56,9 +57,7 @@ async def do_in(desk: Desk, attempt: Attempt) -> Any:
             message=facts,
             expand=expand,
         )
-        return await run_steps(
-            attempt.job.steps, scope, execute, attempt.log.say, asyncio.sleep
-        )
+        return await run_steps(attempt.job.steps, scope, execute, attempt.log.say, asyncio.sleep)
 
 
 def plan_of(job: Job, scope: Scope) -> list[str]:

@@ -136,9 +136,9 @@ async def test_a_killed_run_that_somebody_cancels_is_not_begun_again(desk: Desk)
 
 async def test_jobs_that_begin_each_other_end(desk: Desk) -> None:
     job = await desk.job(overlap="beside")
-    above = await desk.show(await desk.begin(job))
+    above = await desk.begin(job)
     for _ in range(DEEPEST):
-        above = await desk.show(await desk.begin(job, cause="job", above=above))
+        above = await desk.begin(job, cause="job", above=above)
     with pytest.raises(Refused, match="go on for ever"):
         await desk.begin(job, cause="job", above=above)
 

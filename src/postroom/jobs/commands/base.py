@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from postroom.fields import Fields, parse
 
 if TYPE_CHECKING:  # the help of a verb knows its parameters without what does the work
+    from collections.abc import Mapping
     from pathlib import Path
 
     from postroom.connections.mailbox import Mailbox
@@ -59,6 +60,12 @@ class Bench(Protocol):
 
     async def test(self, name: str) -> Result:
         """Walk a connection or credential step by step, as ``postroom connection test`` does."""
+        ...
+
+    async def begin(self, job: str, parameters: Mapping[str, Any]) -> str:
+        """Begin another job; gives the id of its run.  In a run it begins in the transaction in which
+        that run succeeds, and the id is empty.
+        """
         ...
 
 
