@@ -17,6 +17,7 @@ from postroom.jobs.job import Job
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.fits import check_handed
 from postroom.operations.usage import Usage
 
 __all__ = ["Jobs"]
@@ -89,6 +90,7 @@ class Jobs:
         if new:
             store.add(tx, job)
         else:
+            check_handed(tx, job)
             store.replace(tx, job)
             runs.unminded(tx, job, now=timestamp())
         self._desk.record(tx, "add" if new else "set", "job", job.name)
