@@ -19,6 +19,7 @@ from postroom.jobs.job import Job
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.fits import check_handed
 from postroom.operations.jobnames import check_names, check_no_circle
 from postroom.operations.usage import Usage
 
@@ -93,6 +94,7 @@ class Jobs:
         if new:
             store.add(tx, job)
         else:
+            check_handed(tx, job)
             store.replace(tx, job)
             runs.unminded(tx, job, now=timestamp())
         self._desk.record(tx, "add" if new else "set", "job", job.name)

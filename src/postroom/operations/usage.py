@@ -209,8 +209,13 @@ def of_service(tx: Tx, name: str) -> Usage:
 
 
 def of_job(tx: Tx, name: str) -> Usage:
-    """The runs of a job that are not finished."""
+    """The sources that hand messages to it, and its runs that are not finished."""
     found = [
+        Use("source", one.name, "sink.job")
+        for one in sources.load_all(tx)
+        if one.sink.type == "job" and one.sink.job.casefold() == name.casefold()
+    ]
+    found += [
         Use("runs", name, state, number=number)
         for state, number in runs.counts(tx, name).items()
         if state in OPEN
@@ -244,7 +249,7 @@ def of_variable(tx: Tx, name: str) -> Usage:
     over = _over(tx, [use.name for use in (*own, *inherited)])
     for source in sources.load_all(tx):
         texts = {f"folders.{key}": text for key, text in source.folders}
-        texts["sink.path"] = source.sink.path
+        texts["sink.path"] = source.sink.place
         own += [Use("source", source.name, place) for place, text in texts.items() if uses(text)]
     own += [Use("service", one.name, "from") for one in services.load_all(tx) if uses(one.from_)]
     return Usage((*own, *inherited, *over))
