@@ -32,7 +32,7 @@ class Saving(OnReceived):
         argument=True,
     )
     to: str = field(
-        "", label="To", help="The directory; made when missing. Empty: the current one.",
+        "", label="To", help="A directory, made when missing. Default: the current directory.",
         metavar="DIRECTORY",
     )  # fmt: skip
 
