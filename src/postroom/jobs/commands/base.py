@@ -80,6 +80,8 @@ class Command(Fields, abc.ABC):
     """The names of its result, each with a few words about it."""
     many: ClassVar[str] = ""
     """The parameter that takes several ids: what differs in it alone is done in one go."""
+    paths: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are paths: in a job they begin where its room file lies."""
 
     def __init__(self, **given: Any) -> None:
         """Of parameters, by their names.  Raises UnknownField with the nearest, InvalidValue."""

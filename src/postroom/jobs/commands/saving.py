@@ -19,6 +19,7 @@ class Saving(OnReceived):
     """A command that writes files of messages; nothing that is there is overwritten."""
 
     many: ClassVar[str] = "ids"
+    paths: ClassVar[tuple[str, ...]] = ("to",)
     gives: ClassVar[dict[str, str]] = {
         "paths": "The files that were written.",
         "count": "How many there are.",

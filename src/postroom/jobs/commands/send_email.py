@@ -69,6 +69,7 @@ class SendEmail(Sending, _Letter):
 
     name: ClassVar[str] = "send-email"
     about: ClassVar[str] = "Send a message through the outbox."
+    paths: ClassVar[tuple[str, ...]] = ("attachments",)
 
     async def run(self, bench: Bench) -> Result:
         """Send it.  Raises InvalidValue with the field, Refused (``sender_not_allowed``)."""
