@@ -101,7 +101,9 @@ def test_its_worker_is_killed_and_all_of_it_ends(worker: Child, runs: Path) -> N
 
 
 @pytest.mark.slow
-def test_its_worker_is_frozen_and_all_of_it_ends_before_the_lease(worker: Child, runs: Path) -> None:
+def test_its_worker_is_frozen_and_all_of_it_ends_before_the_lease(
+    worker: Child, runs: Path
+) -> None:
     """F16: a frozen worker loses its claim after the lease; its program is gone by then."""
     pids = processes(worker)
     os.kill(worker.pid, signal.SIGSTOP)
@@ -114,6 +116,6 @@ def test_its_worker_is_frozen_and_all_of_it_ends_before_the_lease(worker: Child,
         assert asyncio.run(begun_anew(runs, wait=20.0)) == []
     finally:
         os.kill(worker.pid, signal.SIGCONT)
-    assert 8 < took  # not at the first beat that is late
+    assert took > 8  # not at the first beat that is late
     assert took < LEASE_SECONDS + 3  # of which a busy machine may take some
     assert worker.line() == "Ended(status=None, signal=15, why='lost', left=())"

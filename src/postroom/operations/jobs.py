@@ -13,6 +13,7 @@ from postroom.errors import InvalidValue, NotThere
 from postroom.fields import parse, shown
 from postroom.jobs import runs, store
 from postroom.jobs.arguments import check_defaults
+from postroom.jobs.code import saved
 from postroom.jobs.job import Job
 from postroom.operations import usage
 from postroom.operations.connections import merge
@@ -71,8 +72,12 @@ class Jobs:
         return merge({key: value for key, value in old.items() if key not in replaced}, changes)
 
     def declared(self, data: Mapping[str, Any], base: Path) -> Job:
-        """The definition in input, with absolute paths.  Raises what is wrong with it."""
-        return parse(Job, data, where=f"job {data.get('name', '')}".strip()).resolved(base)
+        """The definition in input, with absolute paths and the digest of its script.
+
+        Raises what is wrong with it, and where others may change what it runs.
+        """
+        job = parse(Job, data, where=f"job {data.get('name', '')}".strip())
+        return saved(job.resolved(base))
 
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
