@@ -101,7 +101,9 @@ def test_its_worker_is_killed_and_all_of_it_ends(worker: Child, runs: Path) -> N
 
 
 @pytest.mark.slow
-def test_its_worker_is_frozen_and_all_of_it_ends_before_the_lease(worker: Child, runs: Path) -> None:
+def test_its_worker_is_frozen_and_all_of_it_ends_before_the_lease(
+    worker: Child, runs: Path
+) -> None:
     """F16: a frozen worker loses its claim after the lease; its program is gone by then."""
     pids = processes(worker)
     os.kill(worker.pid, signal.SIGSTOP)

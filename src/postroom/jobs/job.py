@@ -87,6 +87,9 @@ class Python(Fields):
         "", label="Script", help="A file; its function is called main, or named here."
     )
     function: str = field("main", label="Function of the script")
+    sha256: str = field(
+        "", label="Content", help="The SHA-256 of the script: taken when it is saved, never typed."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

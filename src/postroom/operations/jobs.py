@@ -15,6 +15,7 @@ from postroom.fields import parse, shown
 from postroom.jobs import runs, store
 from postroom.jobs.arguments import check_defaults
 from postroom.jobs.checks import check_steps
+from postroom.jobs.code import saved
 from postroom.jobs.job import Job
 from postroom.operations import usage
 from postroom.operations.connections import merge
@@ -75,8 +76,12 @@ class Jobs:
         return merge({key: value for key, value in old.items() if key not in replaced}, changes)
 
     def declared(self, data: Mapping[str, Any], base: Path) -> Job:
-        """The definition in input, with absolute paths.  Raises what is wrong with it."""
-        return parse(Job, data, where=f"job {data.get('name', '')}".strip()).resolved(base)
+        """The definition in input, with absolute paths and the digest of its script.
+
+        Raises what is wrong with it, and where others may change what it runs.
+        """
+        job = parse(Job, data, where=f"job {data.get('name', '')}".strip())
+        return saved(job.resolved(base))
 
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
@@ -85,7 +90,7 @@ class Jobs:
             check_defaults(job)
         if job.steps:
             with _placed(where):
-                check_steps(job, expand=self._desk.expander(tx))
+                check_steps(job, expand=expander_now(tx, self._desk.environ))
             check_names(self._desk, tx, job)
             check_no_circle(tx, job)
         for name in job.credentials:

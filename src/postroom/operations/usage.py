@@ -20,6 +20,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import describe
 from postroom.jobs import runs
+from postroom.jobs import store as jobs
 from postroom.jobs.states import OPEN
 from postroom.operations.jobnames import namings
 from postroom.services import outbox
@@ -94,7 +95,7 @@ class Usage:
 
 
 def of_credential(tx: Tx, name: str, *, since: float = 0.0) -> Usage:
-    """Connections, credentials and services that name it, what works over those, messages waiting.
+    """Connections, credentials, services and jobs that name it, what works over, messages waiting.
 
     ``since`` is when the record was made: what another of its name was opened for is not its use.
     """
@@ -157,6 +158,9 @@ def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
             noun, _, credential = one.connection.casefold().partition(":")
             if noun == "credential":
                 yield credential, Use(kind, one.name, "connection")
+    for job in jobs.load_all(tx):
+        for credential in job.credentials:
+            yield credential.casefold(), Use("job", job.name, "credentials")
     for certificate, trusting in certificates_named(tx):
         yield certificate, Use("credential", trusting, "trust")
     yield from _fitting(tx)
