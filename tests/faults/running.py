@@ -104,8 +104,8 @@ class _Jobs:
 
     async def fill(self) -> None:
         for name in ("sends", "writes"):
-            open_ = sum((await self.counts(name)).get(state, 0) for state in ("queued", "running"))
-            for _ in range(_LEVEL - open_):
+            counts = await self.counts(name)
+            for _ in range(_LEVEL - counts.get("queued", 0) - counts.get("running", 0)):
                 number = {"number": len(self.runs)} if name == "sends" else {}
                 self.runs[await self.room.running.begin(name, number)] = name
 
@@ -130,7 +130,9 @@ class _Jobs:
         wrong += [f"run {run} is gone" for run in self.runs.keys() - {one.id for one in found}]
         sent = sum(name == "sends" for name in self.runs.values())
         arrived = message_ids(self.post.other)
-        wrong += [f"{key} arrived {times} times" for key, times in Counter(arrived).items() if times > 1]
+        wrong += [
+            f"{key} arrived {times} times" for key, times in Counter(arrived).items() if times > 1
+        ]
         if len(arrived) != sent:
             wrong.append(f"{len(arrived)} messages arrived of {sent} runs that succeeded")
         lines = self.trace.read_text().split("\n")[:-1] if self.trace.exists() else []

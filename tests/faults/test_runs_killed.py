@@ -11,7 +11,9 @@ from tests.faults.stage import Stage
 pytestmark = pytest.mark.timeout(minutes(3, 30, 600))
 
 
-async def test_killed_again_and_again_every_run_is_done_and_none_twice_at_once(stage: Stage) -> None:
+async def test_killed_again_and_again_every_run_is_done_and_none_twice_at_once(
+    stage: Stage,
+) -> None:
     """F8: what a run sends arrives once; a program of a killed worker has ended before the next."""
     assert await running.killed_workers(stage) == []
 

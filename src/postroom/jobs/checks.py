@@ -12,10 +12,10 @@ from postroom.jobs.commands import command_named
 from postroom.jobs.job import Job
 from postroom.jobs.prepared import Named, Prepared, prepare
 from postroom.jobs.step import Step
-from postroom.jobs.values import MESSAGE, RUN, Expand, Scope, Value
+from postroom.jobs.values import MESSAGE, RUN, Expand, Scope, Value, read_value
 from postroom.macros import SETTING, Reference
 
-__all__ = ["NameUsed", "check_steps", "names_used"]
+__all__ = ["NameUsed", "check_steps", "check_words", "names_used"]
 
 EVERY: Final = frozenset({"count", "failed", "errors"})
 """What a ``for_each`` gives."""
@@ -41,6 +41,19 @@ def check_steps(job: Job, *, expand: Expand | None = None, named: Named = comman
     """
     steps = prepare(job.steps, named)
     _Checker(job, expand).row(steps, {}, in_loop=False)
+
+
+def check_words(job: Job, *, expand: Expand | None = None) -> None:
+    """Check the words of a ``command`` job: what its macros stand for; the program is named outright.
+
+    Raises InvalidValue with the place, and what ``expand`` raises.
+    """
+    checker = _Checker(job, expand)
+    for at, word in enumerate(job.command.words if job.command else ()):
+        value = read_value(word, f"command.words.{at}")
+        if not at and not value.fixed:
+            raise InvalidValue(value.where, "is the program: it is named, and no macro chooses it")
+        checker.macros(value, {}, in_loop=False)
 
 
 def names_used(
@@ -101,12 +114,12 @@ class _Checker:
             step.check_fixed()
         inside = in_loop or step.for_each is not None
         if step.for_each:
-            self._macros(step.for_each, seen, in_loop=in_loop)
+            self.macros(step.for_each, seen, in_loop=in_loop)
         if step.when:
             for one in step.when.references:
                 self._macro(one, step.when.where, seen, in_loop=inside)
         for value in step.parameters.values():
-            self._macros(value, seen, in_loop=inside)
+            self.macros(value, seen, in_loop=inside)
         for value in _naming(step):
             _check_naming(value)
         self.row(step.steps, seen, in_loop=inside)
@@ -127,7 +140,7 @@ class _Checker:
             raise InvalidValue(where, f"{other} is called {step.name} already")
         self._names[step.name.casefold()] = step.place
 
-    def _macros(self, value: Value, seen: Gives, *, in_loop: bool) -> None:
+    def macros(self, value: Value, seen: Gives, *, in_loop: bool) -> None:
         for one in value.references:
             self._macro(one, value.where, seen, in_loop=in_loop)
 

@@ -14,12 +14,13 @@ from postroom.errors import NotThere, WrongUse
 from postroom.fields import parse, shown
 from postroom.jobs import runs, store
 from postroom.jobs.arguments import check_defaults
-from postroom.jobs.checks import check_steps
+from postroom.jobs.checks import check_steps, check_words
 from postroom.jobs.code import saved
 from postroom.jobs.job import Job
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.doing import expander_now
 from postroom.operations.fits import check_handed
 from postroom.operations.jobnames import check_names, check_no_circle
 from postroom.operations.usage import Usage
@@ -86,11 +87,13 @@ class Jobs:
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
+        expand = expander_now(tx, self._desk.environ)
         with _placed(where):
             check_defaults(job)
+            check_words(job, expand=expand)
+            if job.steps:
+                check_steps(job, expand=expand)
         if job.steps:
-            with _placed(where):
-                check_steps(job, expand=expander_now(tx, self._desk.environ))
             check_names(self._desk, tx, job)
             check_no_circle(tx, job)
         for name in job.credentials:
