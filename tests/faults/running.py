@@ -123,12 +123,19 @@ class _Jobs:
         await asyncio.to_thread(self.post.ground.postfix.idle)
 
     async def wrong(self) -> list[str]:
-        """What is not as it must be: each run succeeded, and each did what it does once."""
+        """What is not as it must be: each run succeeded, and each did what it does once.
+
+        One that was killed three times has failed; there may be a few of those.
+        """
         found = await self.room.running.list(limit=1_000_000)
+        killed = {one.id for one in found if one.state == "failed" and one.error == "lost"}
         wrong = [f"run {one.id} ended {one.state}: {one.reason}" for one in found
-                 if one.state != "succeeded"]  # fmt: skip
+                 if one.state != "succeeded" and one.id not in killed]  # fmt: skip
+        if len(killed) > len(found) / 20:
+            wrong.append(f"{len(killed)} of {len(found)} runs were killed three times")
         wrong += [f"run {run} is gone" for run in self.runs.keys() - {one.id for one in found}]
-        sent = sum(name == "sends" for name in self.runs.values())
+        done = self.runs.keys() - killed
+        sent = sum(self.runs[run] == "sends" for run in done)
         arrived = message_ids(self.post.other)
         wrong += [
             f"{key} arrived {times} times" for key, times in Counter(arrived).items() if times > 1
@@ -138,8 +145,8 @@ class _Jobs:
         lines = self.trace.read_text().split("\n")[:-1] if self.trace.exists() else []
         wrong += [f"two at once: {line}" for line in lines if line.startswith("clashes")]
         ended = {line.partition(" ")[2] for line in lines if line.startswith("ends")}
-        wrong += [f"run {run} succeeded and never came to its end" for run, name in self.runs.items()
-                  if name == "writes" and run not in ended]  # fmt: skip
+        wrong += [f"run {run} succeeded and never came to its end" for run in done
+                  if self.runs[run] == "writes" and run not in ended]  # fmt: skip
         held = self.post.states()
         if set(held) - {"sent", "cancelled"}:
             wrong.append(f"messages ended {json.dumps(held)}")

@@ -49,6 +49,7 @@ DEEPEST: Final = 8
 """So many runs may stand above one, each begun by the next: a circle of jobs ends there."""
 KILLS: Final = 3
 """A run whose worker was gone so often is not begun again: it may be what ends them."""
+SUSPECT_SECONDS: Final = 0.2
 PURGE_ROWS: Final = 200
 
 _COUNT: Final = itertools.count()
@@ -192,19 +193,38 @@ def claim(
     """Take runs of these jobs that are due, or that one ``run``.
 
     Of one that is begun anew, what its last attempt had sent is cancelled in the same transaction.
-    One whose worker was killed, and that is not to be begun anew, is settled in it.
+    One whose worker was killed, and that is not to be begun anew, is settled in it.  Of those whose
+    worker was killed an owner does one at a time: the one that is to blame takes few with it.
     """
     known = {job.name.casefold(): job for job in jobs}
+    suspect = _has_suspect(tx, owner)
     taken = RUNS.claim(tx, owner=owner, now=now, limit=limit, names=known, run=run)
     begun = []
     for one in taken:
         ofrun.cancel(tx, one.id, reason="its run was begun anew", now=now)
         over = _not_again(one.row, known[one.row["job_key"]])
-        if over is None:
-            begun.append(one)
-        else:
+        if over is not None:
             settle(tx, one, over, owner=owner, now=now)
+        elif one.row["killed"] and suspect:
+            _put_back(tx, one, owner=owner, due=now + SUSPECT_SECONDS)
+        else:
+            suspect = suspect or bool(one.row["killed"])
+            begun.append(one)
     return begun
+
+
+def _has_suspect(tx: Tx, owner: str) -> bool:
+    """Whether an owner does a run whose worker was killed."""
+    found = tx.value("SELECT 1 FROM runs WHERE owner = :owner AND killed > 0 LIMIT 1", owner=owner)
+    return found is not None
+
+
+def _put_back(tx: Tx, claim: Claim, *, owner: str, due: float) -> None:
+    """A run that was taken and is not begun: nothing of it has happened."""
+    RUNS.release(tx, claim, owner=owner, due_at=due)
+    tx.execute(
+        "UPDATE runs SET state = 'queued', attempts = attempts - 1 WHERE id = :id", id=claim.id
+    )
 
 
 def _not_again(row: Row, job: Job) -> Outcome | None:
