@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from postroom.errors import InvalidValue
 from postroom.fields import check_name, describe, nearest
-from postroom.jobs.commands import command_named
+from postroom.jobs.commands import RunJob, command_named
 from postroom.jobs.job import Job
 from postroom.jobs.prepared import Named, Prepared, prepare
 from postroom.jobs.step import Step
-from postroom.jobs.values import MESSAGE, RUN, Expand, Scope, Value
-from postroom.macros import SETTING, Reference
+from postroom.jobs.values import MESSAGE, RECEIVED, RUN, Expand, Scope, Value, read_value
+from postroom.macros import SETTING, STEPS, Reference
 
-__all__ = ["NameUsed", "check_steps", "names_used"]
+__all__ = ["NameUsed", "check_steps", "check_words", "names_used"]
 
 EVERY: Final = frozenset({"count", "failed", "errors"})
 """What a ``for_each`` gives."""
@@ -41,6 +41,19 @@ def check_steps(job: Job, *, expand: Expand | None = None, named: Named = comman
     """
     steps = prepare(job.steps, named)
     _Checker(job, expand).row(steps, {}, in_loop=False)
+
+
+def check_words(job: Job, *, expand: Expand | None = None) -> None:
+    """Check the words of a ``command`` job: what its macros stand for; the program is named outright.
+
+    Raises InvalidValue with the place, and what ``expand`` raises.
+    """
+    checker = _Checker(job, expand)
+    for at, word in enumerate(job.command.words if job.command else ()):
+        value = read_value(word, f"command.words.{at}")
+        if not at and not value.fixed:
+            raise InvalidValue(value.where, "is the program: it is named, and no macro chooses it")
+        checker.macros(value, {}, in_loop=False)
 
 
 def names_used(
@@ -101,14 +114,16 @@ class _Checker:
             step.check_fixed()
         inside = in_loop or step.for_each is not None
         if step.for_each:
-            self._macros(step.for_each, seen, in_loop=in_loop)
+            self.macros(step.for_each, seen, in_loop=in_loop)
         if step.when:
             for one in step.when.references:
                 self._macro(one, step.when.where, seen, in_loop=inside)
         for value in step.parameters.values():
-            self._macros(value, seen, in_loop=inside)
+            self.macros(value, seen, in_loop=inside)
         for value in _naming(step):
-            _check_naming(value)
+            _check_chosen(value, "which connection or credential is used", SETTING)
+        if (job := step.parameters.get("job")) and step.acts is RunJob:
+            _check_chosen(job, "which job begins", STEPS - RECEIVED)
         self.row(step.steps, seen, in_loop=inside)
         failed = {step.name: frozenset({"error"})} if step.name else {}
         self.row(step.instead, {**seen, **failed}, in_loop=inside)
@@ -127,7 +142,7 @@ class _Checker:
             raise InvalidValue(where, f"{other} is called {step.name} already")
         self._names[step.name.casefold()] = step.place
 
-    def _macros(self, value: Value, seen: Gives, *, in_loop: bool) -> None:
+    def macros(self, value: Value, seen: Gives, *, in_loop: bool) -> None:
         for one in value.references:
             self._macro(one, value.where, seen, in_loop=in_loop)
 
@@ -163,14 +178,13 @@ def _check_result(one: Reference, where: str, seen: Gives, names: Mapping[str, s
         _known(one, path[0], sorted(seen[name]), where, f"result of {name}")
 
 
-def _check_naming(value: Value) -> None:
-    """What was received, or is said when a job is begun, does not choose whose secret is used."""
+def _check_chosen(value: Value, what: str, allowed: Collection[str]) -> None:
+    """What was received does not choose whose secret is used, or which job begins; for a secret it is
+    not said when a job is begun either: that would be a grant."""
     for one in value.references:
-        if one.prefix not in SETTING:
+        if one.prefix not in allowed:
             raise InvalidValue(
-                value.where,
-                f"{one} may not say which connection or credential is used; name it, or use a variable "
-                "of the room",
+                value.where, f"{one} may not say {what}; name it, or use a variable of the room"
             )
 
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import ValidationError
 
 from postroom.fields import Fields, parse
 
 if TYPE_CHECKING:  # the help of a verb knows its parameters without what does the work
+    from collections.abc import Mapping
     from pathlib import Path
 
     from postroom.connections.mailbox import Mailbox
     from postroom.mail import Draft
     from postroom.services.outbox import Item
 
-__all__ = ["Bench", "Command", "ReadAgain", "Result"]
+__all__ = ["Bench", "Command", "Result"]
 
 Result = dict[str, Any]
 """What a command gives: what JSON can hold, by the names that :attr:`Command.gives` declares."""
-
-
-ReadAgain = Mapping[str, Literal["directory", "path", "search"]]
-"""What the text of a parameter is read as."""
 
 
 class Bench(Protocol):
@@ -66,6 +62,12 @@ class Bench(Protocol):
         """Walk a connection or credential step by step, as ``postroom connection test`` does."""
         ...
 
+    async def begin(self, job: str, parameters: Mapping[str, Any]) -> str:
+        """Begin another job; gives the id of its run.  In a run it begins in the transaction in which
+        that run succeeds, and the id is empty.
+        """
+        ...
+
 
 class Command(Fields, abc.ABC):
     """A command's declared parameters; the same object does the work."""
@@ -82,8 +84,10 @@ class Command(Fields, abc.ABC):
     When some of them are not there the command raises NotThere with the fact ``ids``, before it
     touches any: it is then done again without them.
     """
-    read_again: ClassVar[ReadAgain] = {}
-    """Parameters whose text is read as something else: what was received is made safe for them."""
+    paths: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are paths: in a job they begin where its room file lies."""
+    searches: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are searches, see :mod:`postroom.connections.criteria`."""
 
     def __init__(self, **given: Any) -> None:
         """Of parameters, by their names.  Raises UnknownField with the nearest, InvalidValue."""
