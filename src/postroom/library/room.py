@@ -26,7 +26,7 @@ from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
-from postroom.operations.running import Running
+from postroom.operations.runs import Runs
 from postroom.operations.services import Services
 from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
@@ -104,7 +104,7 @@ class AsyncRoom:
     jobs: Jobs
     keys: Keys
     roomfile: RoomFile
-    running: Running
+    runs: Runs
     signins: SignIns
     versions: Versions
 
