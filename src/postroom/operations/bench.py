@@ -112,19 +112,24 @@ class Workbench:
         route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, name))
         return route.default_from or route.own or None
 
-    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
+    async def store(
+        self, via: str, draft: Draft, *, key: str = "", mailbox: str = "", once_in: float = 0.0
+    ) -> str:
         """Store a message in the outbox; gives the item's id.  In a run it is held under the run."""
-        return await self._store(via, draft, key, mailbox, self._run)
+        return await self._store(via, draft, key, mailbox, once_in, self._run)
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = "",
+        once_in: float = 0.0,
+    ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
         return await self._email.follow(
-            await self._store(via, draft, key, mailbox, run=""), wait=wait
+            await self._store(via, draft, key, mailbox, once_in, run=""), wait=wait
         )
 
-    async def _store(self, via: str, draft: Draft, key: str, mailbox: str, run: str) -> str:
+    async def _store(
+        self, via: str, draft: Draft, key: str, mailbox: str, once_in: float, run: str
+    ) -> str:
         item = await self._email.store(
             via,
             draft,
@@ -132,6 +137,7 @@ class Workbench:
             mailbox=mailbox,
             run=run,
             run_epoch=self._run_epoch if run else None,
+            once_in=once_in,
         )
         self.stored.append(item)
         return item

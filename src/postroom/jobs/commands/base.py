@@ -53,13 +53,19 @@ class Bench(Protocol):
         """Whom a message through ``via`` is from when nobody says."""
         ...
 
-    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
-        """Store a message in the outbox; gives the item's id.  In a run it is held under the run."""
+    async def store(
+        self, via: str, draft: Draft, *, key: str = "", mailbox: str = "", once_in: float = 0.0
+    ) -> str:
+        """Store a message in the outbox; gives the item's id.  In a run it is held under the run.
+
+        ``once_in``: refused where the same mailbox has answered its recipient within so many seconds.
+        """
         ...
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = "",
+        once_in: float = 0.0,
+    ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
         ...
 
