@@ -16,12 +16,11 @@ from postroom.cli.asking import (
     ask_type,
 )
 from postroom.cli.finished import finished, flags_of
-from postroom.cli.flags import Given, read_flags
+from postroom.cli.flags import Given, read_flags, seconds_of
 from postroom.cli.newfile import new_file
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
 from postroom.cli.run import agreed, confirm, in_room, rebinding
-from postroom.cli.send import seconds_of
 from postroom.cli.usage import last_use, show_usage, uses
 from postroom.cli.verbs import Verbs
 from postroom.errors import FAILED, OK, InvalidValue, WrongUse

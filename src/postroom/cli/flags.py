@@ -10,11 +10,12 @@ from typing import Any
 
 from postroom.cli import show
 from postroom.cli.wronguse import common_flags, near_flags
+from postroom.clock import parse_duration
 from postroom.errors import InvalidValue, UnknownField, WrongUse
 from postroom.fields import Described, Fields, assign, describe, sealed_in
 from postroom.secret import Secret
 
-__all__ = ["Given", "changes_of", "flag_for", "read_flags", "secret_from"]
+__all__ = ["Given", "changes_of", "flag_for", "read_flags", "seconds_of", "secret_from"]
 
 _SECRET_WAYS = ("-from-env", "-from-file", "-stdin")
 
@@ -263,6 +264,14 @@ def secret_from(way: str, source: str, *, flag: str = "--value") -> Secret:
             f"{source} cannot be read: {error.strerror}",
             hint=f"Check the path and who may read it, or use {flag}-from-env NAME or {flag}-stdin.",
         ) from error
+
+
+def seconds_of(text: str, flag: str) -> float:
+    """The seconds that a flag gives.  Raises InvalidValue."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InvalidValue(flag, str(error)) from None
 
 
 def _in_argv(name: str) -> WrongUse:

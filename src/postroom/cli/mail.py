@@ -1,90 +1,64 @@
-"""``postroom mail``: messages in the folders of a connection."""
+"""``postroom mail``: messages in the folders of a connection, by built-in commands."""
 
 from __future__ import annotations
 
-import contextlib
+import base64
+import functools
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from postroom.cli import show
+from postroom.cli.declared import Given, made, verb
 from postroom.cli.helping import helping
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import agreed, in_room
-from postroom.cli.send import Box, body_text, seconds_of, sending
+from postroom.cli.send import WAIT, TextFile, body_text, sending
 from postroom.cli.verbs import Verbs
-from postroom.errors import OK, UNFINISHED, PostroomError, WrongUse
 
 if TYPE_CHECKING:
     from postroom.app import Room
+    from postroom.operations.commands import Result
 
 __all__ = ["app"]
 
-T = TypeVar("T")
 app = Verbs(
     "Messages in folders. IDs are those that list and search print; reading leaves messages unseen."
 )
-
-Via = Annotated[str, typer.Option("--via", metavar="NAME", help="Name of the connection.")]
-Limit = Annotated[int, typer.Option(metavar="N", help="The newest of them; 0: all.", min=0)]
-Id = Annotated[str, typer.Argument(metavar="ID", help="Message id.")]
-Folder = Annotated[str, typer.Option("--folder", help="A folder, or \\Archive and the like.")]
-Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Message ids.")]
-To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="The folder to put them into.")]
-Create = Annotated[bool, typer.Option("--create", help="Make that folder if it is not there.")]
-
-Text = Annotated[str | None, typer.Option(help="Plain text; - reads standard input.")]
-TextFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Plain text from a file.")]
-From = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Empty: the account's own.")]
-SendVia = Annotated[
-    str, typer.Option(metavar="NAME", help="A service to send with; empty: the same connection.")
-]
-Wait = Annotated[str, typer.Option(metavar="TIME", help="How long to wait for the outcome.")]
+_verb = functools.partial(verb, app)
 
 
-def _in_box(
-    via: str, body: Callable[[Any], Awaitable[T]], folder: str = "INBOX", *, mailbox: str
-) -> T:
-    async def whole(room: Room) -> T:
-        async with _box(room, via, folder, mailbox) as box:
-            return await body(box)
+def _do(command: str, given: Given) -> Result:
+    """What a command gives; what goes wrong in it says the whole command line that helps."""
+    ready = made(command, given)
 
-    return in_room(whole)
+    async def body(room: Room) -> Result:
+        with helping(given["via"], given.get("folder", "INBOX")):
+            return await room.commands.do(ready)
 
-
-@contextlib.asynccontextmanager
-async def _box(room: Room, via: str, folder: str, mailbox: str) -> AsyncIterator[Any]:
-    """The mailbox of a connection; what goes wrong in it says the whole command that helps."""
-    with helping(via, folder):
-        async with await room.email.mailbox(via, mailbox) as box:
-            yield box
+    return in_room(body)
 
 
-@app.verb()
-def folders(via: Via, mailbox: Box = "") -> None:
+@_verb("list-folders")
+def folders(given: Given) -> None:
     """The folders of a connection."""
-    found = _in_box(via, lambda box: box.folders(), mailbox=mailbox)
     show.items(
-        [{"name": one.name, "use": one.special_use} for one in found],
+        _do("list-folders", given)["items"],
         (("name", "NAME"), ("use", "USE")),
         empty="There is no folder.",
     )
 
 
-@app.verb("list")
-def list_(via: Via, folder: Folder = "INBOX", mailbox: Box = "", limit: Limit = 50) -> None:
+@_verb("list-email", "list", leave=["search"])
+def list_(given: Given) -> None:
     """The newest messages of a folder."""
-    _summaries(
-        _in_box(via, lambda box: box.lines(folder=folder, limit=limit), folder, mailbox=mailbox)
-    )
+    _summaries(given)
 
 
-@app.verb()
+@_verb("list-email", leave=["search"])
 def search(
-    via: Via,
+    given: Given,
     words: Annotated[
         list[str],
         typer.Argument(
@@ -92,22 +66,14 @@ def search(
             help="Such as: unseen 'from:ann or from:bob' not has:attachment since:2026-01-31",
         ),
     ],
-    folder: Folder = "INBOX",
-    mailbox: Box = "",
-    limit: Limit = 0,
 ) -> None:
     """The messages that meet a search."""
-    text = " ".join(words)
-    _summaries(
-        _in_box(
-            via, lambda box: box.lines(text, folder=folder, limit=limit), folder, mailbox=mailbox
-        )
-    )
+    _summaries({**given, "search": " ".join(words)})
 
 
-def _summaries(rows: list[dict[str, Any]]) -> None:
+def _summaries(given: Given) -> None:
     show.items(
-        rows,
+        _do("list-email", given)["items"],
         (
             ("id", "ID"),
             ("received", "RECEIVED"),
@@ -121,226 +87,107 @@ def _summaries(rows: list[dict[str, Any]]) -> None:
     )
 
 
-@app.verb()
-def read(
-    via: Via,
-    id: Id,
-    folder: Folder = "INBOX",
-    mailbox: Box = "",
-    raw: Annotated[
-        bool, typer.Option("--raw", help="The exact bytes, to standard output.")
-    ] = False,
-) -> None:
+@_verb("read-email")
+def read(given: Given) -> None:
     """One message: its headers, its text, its attachments."""
-    message = _in_box(via, lambda box: box.read_message(id, folder), folder, mailbox=mailbox)
-    if raw and not OPTIONS.json:
-        sys.stdout.buffer.write(message.raw)
-        return
-    found = {
-        "id": id,
-        "from": [str(one) for one in message.from_],
-        "to": [str(one) for one in message.to],
-        "subject": message.subject,
-        "date": message.date,
-        "message_id": message.message_id,
-        "attachments": [
-            {"name": part.name, "type": part.content_type, "size": part.size}
-            for part in message.attachments
-        ],
-        "problems": message.problems,
-    }
+    found = _do("read-email", given)
     if OPTIONS.json:
-        show.record(found | {"text": message.text, "html": message.html})
+        show.record(found)
         return
-    files = [
-        f"{part.name} ({part.content_type}, {show.size(part.size)})" for part in message.attachments
-    ]
-    show.record(found | {"attachments": files})
+    if "raw" in found:
+        sys.stdout.buffer.write(base64.b64decode(found["raw"]))
+        return
+    told = {
+        name: found[name] for name in ("id", "from", "to", "subject", "date", "message_id")
+    } | {
+        "attachments": [
+            f"{part['name']} ({part['type']}, {show.size(part['size'])})"
+            for part in found["attachments"]
+        ],
+        "problems": found["problems"],
+    }  # fmt: skip
+    show.record(told)
     print()
-    body = message.text if message.text is not None else message.html or ""
+    body = found["text"] if found["text"] is not None else found["html"] or ""
     print("".join(char if char.isprintable() or char in "\n\t" else "�" for char in body))
 
 
-@app.verb()
+@_verb("save-email")
 def save(
-    via: Via,
-    ids: Ids,
-    to: Annotated[
-        Path, typer.Option("--to", metavar="DIRECTORY", help="Made when missing.")
-    ] = Path(),
-    folder: Folder = "INBOX",
-    mailbox: Box = "",
+    given: Given,
     attachments: Annotated[
         bool, typer.Option("--attachments", help="Their attachments instead.")
     ] = False,
 ) -> None:
     """Write messages, or their attachments, to files; nothing there is overwritten."""
-
-    async def body(box: Any) -> list[Path]:
-        if not attachments:
-            return list(await box.save(ids, to, folder))
-        return [path for one in ids for path in await box.save_attachments(one, to, folder)]
-
+    done = _do("save-attachments" if attachments else "save-email", given)
     show.items(
-        [{"path": str(path)} for path in _in_box(via, body, folder, mailbox=mailbox)],
+        [{"path": path} for path in done["paths"]],
         (("path", "WRITTEN"),),
         empty="Nothing to write.",
     )
 
 
-@app.verb()
-def move(
-    via: Via, ids: Ids, to: To, folder: Folder = "INBOX", mailbox: Box = "", create: Create = False
-) -> None:
+@_verb("move-email")
+def move(given: Given) -> None:
     """Move messages to another folder."""
-    new = _in_box(
-        via, lambda box: box.move(ids, to, folder, create=create), folder, mailbox=mailbox
-    )
-    show.say(f"{_count(ids)} moved to {to}.", moved=len(ids), to=to, ids=new)
+    done, to = _do("move-email", given), given["to"]
+    show.say(f"{_count(done)} moved to {to}.", moved=done["count"], to=to, ids=done["ids"])
 
 
-@app.verb()
-def copy(
-    via: Via, ids: Ids, to: To, folder: Folder = "INBOX", mailbox: Box = "", create: Create = False
-) -> None:
+@_verb("copy-email")
+def copy(given: Given) -> None:
     """Copy messages to another folder."""
-    new = _in_box(
-        via, lambda box: box.copy(ids, to, folder, create=create), folder, mailbox=mailbox
-    )
-    show.say(f"{_count(ids)} copied to {to}.", copied=len(ids), to=to, ids=new)
+    done, to = _do("copy-email", given), given["to"]
+    show.say(f"{_count(done)} copied to {to}.", copied=done["count"], to=to, ids=done["ids"])
 
 
-@app.verb()
-def flag(
-    via: Via,
-    ids: Ids,
-    folder: Folder = "INBOX",
-    mailbox: Box = "",
-    add: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FLAG", help="seen, answered, flagged, draft, or a keyword."),
-    ] = None,
-    remove: Annotated[list[str] | None, typer.Option(metavar="FLAG", help="As --add.")] = None,
-) -> None:
+@_verb("flag-email")
+def flag(given: Given) -> None:
     """Set and clear flags."""
-    if not (add or remove):
-        raise WrongUse("No flag was given.", hint="Such as --add seen, or --remove flagged.")
-    _in_box(
-        via,
-        lambda box: box.flag(ids, folder, add=add or (), remove=remove or ()),
-        folder,
-        mailbox=mailbox,
-    )
+    done, add, remove = _do("flag-email", given), given.get("add", []), given.get("remove", [])
     told = [
         f"{word} {', '.join(names)}" for word, names in (("set", add), ("cleared", remove)) if names
     ]
-    show.say(
-        f"{_count(ids)}: {'; '.join(told)}.",
-        flagged=len(ids),
-        add=add or [],
-        remove=remove or [],
-    )
+    show.say(f"{_count(done)}: {'; '.join(told)}.", flagged=done["count"], add=add, remove=remove)
 
 
-@app.verb()
-def reply(
-    via: Via,
-    id: Id,
-    text: Text = None,
-    text_file: TextFile = None,
-    to_all: Annotated[bool, typer.Option("--all", help="To everybody who got it.")] = False,
-    no_quote: Annotated[
-        bool, typer.Option("--no-quote", help="Without the text of the message.")
-    ] = False,
-    from_: From = "",
-    send_via: SendVia = "",
-    wait: Wait = "60s",
-    folder: Folder = "INBOX",
-    mailbox: Box = "",
-) -> int:
+@_verb("reply-email", default=WAIT)
+def reply(given: Given, text_file: TextFile = None) -> int:
     """Answer a message and mark it as answered; exit statuses as those of postroom send."""
-    words = body_text("text", text, text_file)
-    if not words:
-        raise WrongUse("An answer needs a text.", hint="Give --text TEXT or --text-file FILE.")
-    seconds = seconds_of(wait)
-
-    async def body(room: Room) -> int:
-        through = send_via or f"connection:{via}"
-        box_of = "" if send_via else mailbox
-        async with _box(room, via, folder, mailbox) as box:
-            draft = await room.email.reply(
-                through,
-                await box.read_message(id, folder),
-                text=words,
-                from_=from_ or box_of or None,
-                to_all=to_all,
-                quote=not no_quote,
-            )
-            status = await sending(room, through, draft, wait=seconds, mailbox=box_of)
-            if status in (OK, UNFINISHED):
-                await _mark_answered(box, id, folder)
-            return status
-
-    return in_room(body)
+    return _answered("reply-email", given, text_file)
 
 
-async def _mark_answered(box: Any, id: str, folder: str) -> None:
-    try:
-        await box.flag([id], folder, add=["answered"])
-    except PostroomError as error:  # the answer is on its way; that is what counts
-        show.note(f"Note: the message is not marked as answered. {error.sentence}")
-
-
-@app.verb()
-def forward(
-    via: Via,
-    id: Id,
-    to: Annotated[list[str], typer.Option(metavar="ADDRESS", help="As of postroom send.")],
-    text: Text = None,
-    text_file: TextFile = None,
-    as_attachment: Annotated[
-        bool, typer.Option("--as-attachment", help="The exact message, as an attachment.")
-    ] = False,
-    from_: From = "",
-    send_via: SendVia = "",
-    wait: Wait = "60s",
-    folder: Folder = "INBOX",
-    mailbox: Box = "",
-) -> int:
+@_verb("forward-email", default=WAIT)
+def forward(given: Given, text_file: TextFile = None) -> int:
     """Pass a message on, with its attachments; exit statuses as those of postroom send."""
-    words = body_text("text", text, text_file) or ""
-    seconds = seconds_of(wait)
+    return _answered("forward-email", given, text_file)
+
+
+def _answered(command: str, given: Given, text_file: Any) -> int:
+    text = body_text("text", given.get("text"), text_file)
+    ready = made(command, {**given, "text": text or ""})
 
     async def body(room: Room) -> int:
-        through = send_via or f"connection:{via}"
-        box_of = "" if send_via else mailbox
-        async with _box(room, via, folder, mailbox) as box:
-            message = await box.read_message(id, folder)
-        draft = await room.email.forward(
-            through,
-            message,
-            to="; ".join(to),
-            text=words,
-            from_=from_ or box_of or None,
-            as_attachment=as_attachment,
-        )
-        return await sending(room, through, draft, wait=seconds, mailbox=box_of)
+        with helping(given["via"], given.get("folder", "INBOX")):
+            return await sending(room, ready)
 
     return in_room(body)
 
 
-@app.verb()
-def delete(via: Via, ids: Ids, folder: Folder = "INBOX", mailbox: Box = "") -> None:
+@_verb("delete-email")
+def delete(given: Given) -> None:
     """Delete exactly these messages."""
-    agreed(f"Delete {_count(ids)} of {folder} from the server?")
-    done = _in_box(via, lambda box: box.delete(ids, folder), folder, mailbox=mailbox)
+    asked = {"count": len(given["ids"])}
+    agreed(f"Delete {_count(asked)} of {given.get('folder', 'INBOX')} from the server?")
+    done = _do("delete-email", given)
     what = (
         "deleted"
-        if done.gone
+        if done["gone"]
         else ("marked as deleted and left: the server cannot delete exactly these")
     )
-    show.say(f"{_count(ids)} {what}.", deleted=done.count, gone=done.gone)
+    show.say(f"{_count(done)} {what}.", deleted=done["count"], gone=done["gone"])
 
 
-def _count(ids: list[str]) -> str:
-    return "1 message" if len(ids) == 1 else f"{len(ids)} messages"
+def _count(done: Result) -> str:
+    return "1 message" if done["count"] == 1 else f"{done['count']} messages"

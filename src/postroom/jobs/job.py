@@ -210,7 +210,7 @@ class Job(Fields):
 
         A program that is named without a slash is looked for where programs are.
         """
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {"steps": [one.resolved(base) for one in self.steps]}
         if self.python is not None and self.python.file:
             file = made_absolute(self.python.file, base)
             changes["python"] = self.python.model_copy(update={"file": file})

@@ -24,6 +24,7 @@ _log = logger("jobs")
 
 RESULT_BYTES: Final = 256 * 1024
 """What is kept of what a run gives, as JSON."""
+LOOK_AGAIN_SECONDS: Final = 1.0
 STOPPED: Final = "its worker was stopped"
 
 
@@ -33,10 +34,13 @@ class Attempt:
 
     job: Job
     run: Run
+    epoch: int
     log: Logbook
     kept: dict[str, Any]
     standing: Callable[[], bool]
     """Whether the run is still this worker's; asked before each command."""
+    following: list[tuple[str, dict[str, Any]]] = dataclasses.field(default_factory=list)
+    """The jobs that begin in the transaction in which it succeeds, with their parameters."""
 
 
 Do = Callable[[Attempt], Awaitable[Any]]
@@ -69,14 +73,15 @@ class Runner:
         kept = await self._db.read(lambda tx: store.kept(tx, job.name))
         try:
             async with Logbook(run.id, self._write, first=first) as log:
-                attempt = Attempt(job, run, log, dict(kept), functools.partial(self._stands, claim))
+                attempt = Attempt(
+                    job, run, claim.epoch, log, dict(kept), functools.partial(self._stands, claim)
+                )
                 log.say("info", _beginning(run))
                 outcome = await self._attempt(attempt)
                 log.say("info" if outcome.state == "succeeded" else "error", _ending(outcome))
         finally:
             self._ends.pop(run.id, None)
-        changed = attempt.kept if attempt.kept != kept and outcome.state == "succeeded" else None
-        return await self._settle(claim, job, outcome, changed)
+        return await self._settle(claim, attempt, outcome)
 
     async def _attempt(self, attempt: Attempt) -> Outcome:
         limit = attempt.job.limits.time
@@ -111,16 +116,17 @@ class Runner:
             return Outcome("lost", f"{STOPPED} while it ran", "lost")
         return Outcome("queued", f"{STOPPED}; it is begun anew", again_at=timestamp())
 
-    async def _settle(
-        self, claim: Claim, job: Job, outcome: Outcome, kept: dict[str, Any] | None
-    ) -> Outcome | None:
+    async def _settle(self, claim: Claim, attempt: Attempt, outcome: Outcome) -> Outcome | None:
+        job = attempt.job
+
         def body(tx: Tx) -> Outcome:
             ended = outcome
             if outcome.state == "queued" and runs.wanted_ended(tx, self._owner).get(claim.id):
                 ended = Outcome("cancelled", outcome.reason)
             runs.settle(tx, claim, ended, owner=self._owner, now=timestamp())
-            if kept is not None:
-                store.keep(tx, job.name, kept)
+            if ended.state == "succeeded":
+                store.keep(tx, job.name, attempt.kept)
+                runs.follow_on(tx, attempt.run, attempt.following, timestamp())
             return ended
 
         try:
@@ -153,6 +159,10 @@ def check_result(result: Any) -> None:
 
 def _failed(attempt: Attempt, said: str, code: str, error: PostroomError | None) -> Outcome:
     """Failed, or tried again where the job says so and it may help."""
+    if (
+        code == "claim_lost"
+    ):  # its program is still being ended elsewhere, or it is not ours any more
+        return Outcome("queued", said, again_at=timestamp() + LOOK_AGAIN_SECONDS)
     retry, made = attempt.job.retry, attempt.run.attempts
     if retry is None or made > retry.max or isinstance(error, WrongUse):
         return Outcome("failed", said, code)

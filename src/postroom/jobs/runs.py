@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 from postroom.clock import rfc3339
 from postroom.db import Claim, Queue, Row, Tx
 from postroom.errors import NotThere, Refused
+from postroom.jobs import store
+from postroom.jobs.arguments import arguments
 from postroom.jobs.job import Job
 from postroom.jobs.states import FINISHED
 from postroom.services import ofrun
@@ -27,7 +29,9 @@ __all__ = [
     "cancel",
     "claim",
     "counts",
+    "follow_on",
     "listed",
+    "may_follow_on",
     "next_due",
     "open_count",
     "orphans",
@@ -45,6 +49,7 @@ DEEPEST: Final = 8
 """So many runs may stand above one, each begun by the next: a circle of jobs ends there."""
 KILLS: Final = 3
 """A run whose worker was gone so often is not begun again: it may be what ends them."""
+SUSPECT_SECONDS: Final = 0.2
 PURGE_ROWS: Final = 200
 
 _COUNT: Final = itertools.count()
@@ -116,22 +121,18 @@ def add(
     parameters: Mapping[str, Any],
     actor: str,
     now: float,
-    above: Run | None = None,
+    due: float | None = None,
+    above: str | None = None,
 ) -> str:
     """Begin a run as soon as a worker takes it; gives its id.
+
+    ``due`` is the time for which it is, if that is not ``now``.
 
     ``cause`` is manual, schedule, message or job; ``above`` the run that asks for it.  Unless its job
     lets runs be ``beside`` each other it waits for those before it.  Raises Refused where
     :data:`DEEPEST` runs stand above it.
     """
-    depth = 0
-    if above is not None:
-        depth = 1 + int(tx.value("SELECT depth FROM runs WHERE id = :id", id=above.id) or 0)
-        if depth > DEEPEST:
-            raise Refused(
-                f"Job {job.name} is not begun: {DEEPEST} runs stand above it, each begun by the one "
-                "before. Jobs that begin each other go on for ever.",
-            )
+    depth = 0 if above is None else _below(tx, above, job.name)
     waits = job.overlap != "beside" and busy(tx, job.name)
     run = f"{first_id(now)}{next(_COUNT) % 0x100000:05x}{secrets.token_hex(3)}"
     tx.execute(
@@ -145,13 +146,42 @@ def add(
         state="waiting" if waits else "queued",
         cause=cause,
         parameters=json.dumps(dict(parameters), ensure_ascii=False),
-        above=None if above is None else above.id,
+        above=above,
         depth=depth,
         actor=actor,
         now=now,
-        due=NEVER if waits else now,
+        due=NEVER if waits else now if due is None else due,
     )
     return run
+
+
+def follow_on(
+    tx: Tx, run: Run, following: Sequence[tuple[str, dict[str, Any]]], now: float
+) -> None:
+    """Begin the jobs that a run asked for; one that is gone meanwhile is passed over."""
+    for name, values in following:
+        row = store.find(tx, name)
+        if row is not None:
+            add(tx, store.job_of(row), cause="job", parameters=values, actor=run.created_by,
+                now=now, above=run.id)  # fmt: skip
+
+
+def may_follow_on(tx: Tx, name: str, parameters: Mapping[str, Any], above: str) -> dict[str, Any]:
+    """The parameters with which a job may be begun by a run.  Raises NotThere, Refused, InvalidValue."""
+    job = store.get(tx, name)
+    _below(tx, above, job.name)
+    return arguments(job, parameters)
+
+
+def _below(tx: Tx, above: str, job: str) -> int:
+    """How many runs stand above one that this run begins.  Raises Refused where those are too many."""
+    depth = 1 + int(tx.value("SELECT depth FROM runs WHERE id = :id", id=above) or 0)
+    if depth > DEEPEST:
+        raise Refused(
+            f"Job {job} is not begun: {DEEPEST} runs stand above it, each begun by the one before. "
+            "Jobs that begin each other go on for ever.",
+        )
+    return depth
 
 
 # ------------------------------------------------------------------ claims
@@ -163,19 +193,38 @@ def claim(
     """Take runs of these jobs that are due, or that one ``run``.
 
     Of one that is begun anew, what its last attempt had sent is cancelled in the same transaction.
-    One whose worker was killed, and that is not to be begun anew, is settled in it.
+    One whose worker was killed, and that is not to be begun anew, is settled in it.  Of those whose
+    worker was killed an owner does one at a time: the one that is to blame takes few with it.
     """
     known = {job.name.casefold(): job for job in jobs}
+    suspect = _has_suspect(tx, owner)
     taken = RUNS.claim(tx, owner=owner, now=now, limit=limit, names=known, run=run)
     begun = []
     for one in taken:
         ofrun.cancel(tx, one.id, reason="its run was begun anew", now=now)
         over = _not_again(one.row, known[one.row["job_key"]])
-        if over is None:
-            begun.append(one)
-        else:
+        if over is not None:
             settle(tx, one, over, owner=owner, now=now)
+        elif one.row["killed"] and suspect:
+            _put_back(tx, one, owner=owner, due=now + SUSPECT_SECONDS)
+        else:
+            suspect = suspect or bool(one.row["killed"])
+            begun.append(one)
     return begun
+
+
+def _has_suspect(tx: Tx, owner: str) -> bool:
+    """Whether an owner does a run whose worker was killed."""
+    found = tx.value("SELECT 1 FROM runs WHERE owner = :owner AND killed > 0 LIMIT 1", owner=owner)
+    return found is not None
+
+
+def _put_back(tx: Tx, claim: Claim, *, owner: str, due: float) -> None:
+    """A run that was taken and is not begun: nothing of it has happened."""
+    RUNS.release(tx, claim, owner=owner, due_at=due)
+    tx.execute(
+        "UPDATE runs SET state = 'queued', attempts = attempts - 1 WHERE id = :id", id=claim.id
+    )
 
 
 def _not_again(row: Row, job: Job) -> Outcome | None:

@@ -10,11 +10,14 @@ from postroom.connections import store as connections
 from postroom.connections.boxed import in_mailbox
 from postroom.connections.direct import DIRECT
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
+from postroom.jobs import runs
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
 from postroom.services import service as services
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from postroom.connections.mailbox import Mailbox
     from postroom.db import Tx
     from postroom.mail import Draft
@@ -46,6 +49,7 @@ class Workbench:
         self.base = base or Path()
         self.message = message
         self.stored: list[str] = []
+        self.following: list[tuple[str, dict[str, Any]]] = []
         self._desk = desk
         self._email = Email(desk)
         self._patient = patient
@@ -130,6 +134,22 @@ class Workbench:
         )
         self.stored.append(item)
         return item
+
+    # ------------------------------------------------------------------ jobs
+
+    async def begin(self, job: str, parameters: Mapping[str, Any]) -> str:
+        """Begin another job; gives the id of its run, or in a run an empty text: then it is among
+        ``following``, and begins if the run succeeds.
+        """
+        from postroom.operations.running import Running
+
+        if not self._run:
+            return await Running(self._desk).begin(job, parameters)
+        values = await self._desk.db.read(
+            lambda tx: runs.may_follow_on(tx, job, parameters, self._run)
+        )
+        self.following.append((job, values))
+        return ""
 
     # ------------------------------------------------------------------ testing
 

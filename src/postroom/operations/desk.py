@@ -129,7 +129,7 @@ class Desk:
         expand = self.expander(tx)
         for source in sources.load_all(tx):
             folders = source.folders.model_dump().values()
-            named = [source.sink.path, source.name_template]
+            named = [source.sink.place, source.name_template]
             if not _expands(expand, folders) or not _expands(self.templates(tx), named):
                 found.add(f"source {source.name}")
         for service in services.load_all(tx):

@@ -15,7 +15,7 @@ from postroom.clock import monotonic, timestamp
 from postroom.connections.boxed import in_mailbox
 from postroom.db import Tx
 from postroom.errors import PostroomError
-from postroom.mail import AddressInput, Draft, Message
+from postroom.mail import Draft
 from postroom.operations.desk import Desk
 from postroom.operations.outgoing import is_small, route_of, write_out
 from postroom.services import outbox
@@ -111,45 +111,6 @@ class Email:
                 run_epoch=run_epoch,
             )
         )
-
-    # ------------------------------------------------------------------ answer
-
-    async def reply(
-        self,
-        via: str,
-        message: Message,
-        *,
-        text: str,
-        from_: str | None = None,
-        to_all: bool = False,
-        quote: bool = True,
-    ) -> Draft:
-        """The draft that answers a message through ``via``.  Raises as :func:`answers.reply`."""
-        from postroom.mail import answers
-
-        sender = from_ or await self._sender(via)
-        return answers.reply(message, from_=sender, text=text, to_all=to_all, quote=quote)
-
-    async def forward(
-        self,
-        via: str,
-        message: Message,
-        *,
-        to: AddressInput,
-        text: str = "",
-        from_: str | None = None,
-        as_attachment: bool = False,
-    ) -> Draft:
-        """The draft that passes a message on through ``via``."""
-        from postroom.mail import answers
-
-        sender = from_ or await self._sender(via)
-        return answers.forward(message, from_=sender, to=to, text=text, as_attachment=as_attachment)
-
-    async def _sender(self, via: str) -> str | None:
-        """Whom a message through ``via`` is from when nobody says."""
-        route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, via))
-        return route.default_from or route.own or None
 
     # ------------------------------------------------------------------ dispatch
 

@@ -93,6 +93,23 @@ async def test_a_run_that_kills_its_workers_is_not_begun_for_ever(desk: Desk) ->
     assert f"{KILLS} times" in found.reason
 
 
+async def test_of_those_whose_worker_was_killed_one_is_done_at_a_time(desk: Desk) -> None:
+    job = await desk.job(overlap="beside")
+    for _ in range(5):
+        await desk.begin(job)
+    assert len(await desk.claim(limit=3)) == 3
+    await desk.gone()
+    taken = await desk.claim("other", limit=5)
+    assert sorted(one.row["killed"] for one in taken) == [0, 0, 1]
+    desk.now += 1
+    assert await desk.claim("other", limit=5) == []
+    (suspect,) = [one for one in taken if one.row["killed"]]
+    await desk.settle(suspect, "succeeded", "other")
+    desk.now += 1
+    (following,) = await desk.claim("other", limit=5)
+    assert following.row["attempts"] == 2
+
+
 async def test_a_run_that_is_tried_again_waits_for_its_time_and_keeps_others_waiting(
     desk: Desk,
 ) -> None:
@@ -136,9 +153,9 @@ async def test_a_killed_run_that_somebody_cancels_is_not_begun_again(desk: Desk)
 
 async def test_jobs_that_begin_each_other_end(desk: Desk) -> None:
     job = await desk.job(overlap="beside")
-    above = await desk.show(await desk.begin(job))
+    above = await desk.begin(job)
     for _ in range(DEEPEST):
-        above = await desk.show(await desk.begin(job, cause="job", above=above))
+        above = await desk.begin(job, cause="job", above=above)
     with pytest.raises(Refused, match="go on for ever"):
         await desk.begin(job, cause="job", above=above)
 

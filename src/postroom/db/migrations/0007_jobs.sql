@@ -52,7 +52,7 @@ CREATE TABLE run_messages (
     run TEXT PRIMARY KEY REFERENCES runs (id),
     ledger BIGINT NOT NULL,            -- the id of the message in the ledger
     facts TEXT NOT NULL,               -- what its source knows of it, as JSON
-    content BYTEA NOT NULL
+    content BYTEA                      -- NULL: removed, some days after the run was over
 );
 
 -- A message that a run sends is held under it, and let go or cancelled in the transaction that settles

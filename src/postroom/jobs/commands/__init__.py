@@ -16,6 +16,7 @@ from postroom.jobs.commands.list_folders import ListFolders
 from postroom.jobs.commands.move_email import MoveEmail
 from postroom.jobs.commands.read_email import ReadEmail
 from postroom.jobs.commands.reply_email import ReplyEmail
+from postroom.jobs.commands.run_job import RunJob
 from postroom.jobs.commands.save_attachments import SaveAttachments
 from postroom.jobs.commands.save_email import SaveEmail
 from postroom.jobs.commands.send_email import SendEmail
@@ -35,6 +36,7 @@ __all__ = [
     "ReadEmail",
     "ReplyEmail",
     "Result",
+    "RunJob",
     "SaveAttachments",
     "SaveEmail",
     "SendEmail",
@@ -56,6 +58,7 @@ COMMANDS: Final[tuple[type[Command], ...]] = (
     ForwardEmail,
     ListFolders,
     TestConnection,
+    RunJob,
 )
 
 

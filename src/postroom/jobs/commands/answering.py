@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Answering"]
 
 
-class Answering(InFolder, Sending):
-    """A command that sends what it makes of a message."""
+class _Answer(InFolder):
+    """What an answer has; how it is sent comes after it."""
 
     id: str | None = field(
         None,
@@ -38,6 +38,10 @@ class Answering(InFolder, Sending):
         "", label="Send via", help="A service to send with; empty: the same connection.",
         metavar="NAME",
     )  # fmt: skip
+
+
+class Answering(Sending, _Answer):
+    """A command that sends what it makes of a message."""
 
     async def through(self, bench: Bench) -> str:
         """What it is sent through: the connection that the message was read from, if nothing else."""

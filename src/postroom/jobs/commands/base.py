@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from postroom.fields import Fields, parse
 
 if TYPE_CHECKING:  # the help of a verb knows its parameters without what does the work
+    from collections.abc import Mapping
     from pathlib import Path
 
     from postroom.connections.mailbox import Mailbox
@@ -61,6 +62,12 @@ class Bench(Protocol):
         """Walk a connection or credential step by step, as ``postroom connection test`` does."""
         ...
 
+    async def begin(self, job: str, parameters: Mapping[str, Any]) -> str:
+        """Begin another job; gives the id of its run.  In a run it begins in the transaction in which
+        that run succeeds, and the id is empty.
+        """
+        ...
+
 
 class Command(Fields, abc.ABC):
     """A command's declared parameters; the same object does the work."""
@@ -73,6 +80,8 @@ class Command(Fields, abc.ABC):
     """The names of its result, each with a few words about it."""
     many: ClassVar[str] = ""
     """The parameter that takes several ids: what differs in it alone is done in one go."""
+    paths: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are paths: in a job they begin where its room file lies."""
 
     def __init__(self, **given: Any) -> None:
         """Of parameters, by their names.  Raises UnknownField with the nearest, InvalidValue."""

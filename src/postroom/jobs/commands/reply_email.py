@@ -27,7 +27,7 @@ class ReplyEmail(Answering):
 
     html: str | None = field(None, label="HTML", help="The text as HTML as well.", metavar="TEXT")
     to_all: bool = field(False, label="To all", help="To everybody who got it.", flag="--all")
-    quote: bool = field(True, label="Quote", help="With the text of the message below.")
+    quote: bool = field(True, label="Quote", help="Quote the message below the text.")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -19,6 +19,7 @@ class Saving(OnReceived):
     """A command that writes files of messages; nothing that is there is overwritten."""
 
     many: ClassVar[str] = "ids"
+    paths: ClassVar[tuple[str, ...]] = ("to",)
     gives: ClassVar[dict[str, str]] = {
         "paths": "The files that were written.",
         "count": "How many there are.",
@@ -32,7 +33,7 @@ class Saving(OnReceived):
         argument=True,
     )
     to: str = field(
-        "", label="To", help="The directory; made when missing. Empty: the current one.",
+        "", label="To", help="A directory, made when missing. Default: the current directory.",
         metavar="DIRECTORY",
     )  # fmt: skip
 

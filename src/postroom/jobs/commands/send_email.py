@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from postroom.fields import field
-from postroom.jobs.commands.base import Bench, Result
+from postroom.jobs.commands.base import Bench, Command, Result
 from postroom.jobs.commands.sending import Files, People, Sending, addresses, attachments_of
 from postroom.mail import Draft
 
 __all__ = ["SendEmail"]
 
 
-class SendEmail(Sending):
-    """Send a message.
-
-    Without ``from`` it is from the service's own address, or from the account's: the email_address
-    of its credential, its mailbox, its user.  Where there is none, it must be given.
-    """
-
-    name: ClassVar[str] = "send-email"
-    about: ClassVar[str] = "Send a message through the outbox."
+class _Letter(Command):
+    """What a message has; how it is sent comes after it."""
 
     via: str = field(
         label="Via", help="Service, connection, or smtp or msgraph credential.", metavar="NAME"
@@ -65,6 +58,18 @@ class SendEmail(Sending):
         flag="--header",
         metavar="NAME=VALUE",
     )
+
+
+class SendEmail(Sending, _Letter):
+    """Send a message.
+
+    Without ``from`` it is from the service's own address, or from the account's: the email_address
+    of its credential, its mailbox, its user.  Where there is none, it must be given.
+    """
+
+    name: ClassVar[str] = "send-email"
+    about: ClassVar[str] = "Send a message through the outbox."
+    paths: ClassVar[tuple[str, ...]] = ("attachments",)
 
     async def run(self, bench: Bench) -> Result:
         """Send it.  Raises InvalidValue with the field, Refused (``sender_not_allowed``)."""

@@ -87,8 +87,8 @@ class Sending(Command):
     wait: Duration | None = field(
         None,
         label="Wait",
-        help="Send now, and wait so long for the outcome. Not given: it is stored, and a worker "
-        "sends it; in a job once the run has succeeded.",
+        help="How long to wait for the outcome of sending it now. In a job without it: it is sent when "
+        "the run has succeeded.",
         metavar="TIME",
     )
     key: str = field("", label="Key", help="Idempotency key: the same key sends once.")
