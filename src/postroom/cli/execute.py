@@ -23,7 +23,8 @@ app = Verbs()
 @app.verb()
 def exec(
     words: Annotated[
-        list[str], typer.Argument(metavar="PROGRAM", help="The program and its arguments, behind --.")
+        list[str],
+        typer.Argument(metavar="PROGRAM", help="The program and its arguments, behind --."),
     ],
     credential: Annotated[
         list[str], typer.Option(metavar="NAME", help="What it is handed. Several times.")

@@ -114,7 +114,9 @@ def _copied(granted: Granted, raw: bool) -> Iterator[tuple[int, int]]:
     if raw:
         yield 1, 2
         return
-    sealed = [one for fields in granted.values() for one in fields.values() if isinstance(one, Secret)]
+    sealed = [
+        one for fields in granted.values() for one in fields.values() if isinstance(one, Secret)
+    ]
     into, threads = [], []
     for target in (1, 2):
         out, end = os.pipe()

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from postroom.fields import Fields, parse
 
 if TYPE_CHECKING:  # the help of a verb knows its parameters without what does the work
-    from collections.abc import Mapping
     from pathlib import Path
 
     from postroom.connections.mailbox import Mailbox
