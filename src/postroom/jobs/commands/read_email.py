@@ -38,7 +38,9 @@ class ReadEmail(OnReceived):
     }
 
     id: str | None = field(None, label="Message", help="Message id.", metavar="ID", argument=True)
-    raw: bool = field(False, label="Raw", help="The exact bytes; on the command line nothing but them.")
+    raw: bool = field(
+        False, label="Raw", help="The exact bytes; on the command line nothing but them."
+    )
 
     async def run(self, bench: Bench) -> Result:
         """Read it.  Raises NotThere."""
