@@ -55,12 +55,15 @@ class Bench:
     async def sender(self, via: str, mailbox: str = "") -> str | None:
         raise NotImplementedError
 
-    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
+    async def store(
+        self, via: str, draft: Draft, *, key: str = "", mailbox: str = "", once_in: float = 0.0
+    ) -> str:
         raise NotImplementedError
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = "",
+        once_in: float = 0.0,
+    ) -> Item:  # fmt: skip
         raise NotImplementedError
 
     async def test(self, name: str) -> Result:

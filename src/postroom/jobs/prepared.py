@@ -17,7 +17,7 @@ from postroom.errors import InvalidValue, UnknownField
 from postroom.fields import Fields, describe, nearest, parse
 from postroom.jobs.commands import Command, command_named
 from postroom.jobs.conditions import Condition, read_condition
-from postroom.jobs.received import guard_of
+from postroom.jobs.received import GUARDS
 from postroom.jobs.step import Again, OnError, Step
 from postroom.jobs.values import Scope, Value, read_value, written
 from postroom.macros import Reference
@@ -87,9 +87,10 @@ class Prepared:
 
     def values(self, scope: Scope) -> dict[str, Any]:
         """Its parameters with their macros looked up; raises as :meth:`Value.fill` does."""
+        again = self.acts.read_again
         found = {}
         for name, value in self.parameters.items():
-            filled = value.fill(scope, guard_of(self.acts, name))
+            filled = value.fill(scope, GUARDS.get(again.get(name, "")))
             found[name] = filled if value.fixed else self._fitted(name, filled)
         return found
 

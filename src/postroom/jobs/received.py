@@ -2,7 +2,8 @@
 
 A command's parameter is read again when the server searches by it or a file is named by it.  What a
 stranger wrote must not be more there than it looks like: ``../..`` in an address is no directory
-above, and ``x" or all`` in a subject is no condition.
+above, and ``x" or all`` in a subject is no condition.  A command says which parameters of it are read
+again (:attr:`postroom.jobs.commands.Command.read_again`).
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from postroom.jobs.commands import Command
 from postroom.jobs.values import Guard
 from postroom.mail import safe_name
 
-__all__ = ["guard_of"]
+__all__ = ["GUARDS"]
 
 
 def _as_name(before: str, text: str) -> str:
@@ -36,16 +36,8 @@ def _as_word(before: str, text: str) -> str:
     return text.replace(quote, " ") if quote else '"{}"'.format(text.replace('"', " "))
 
 
-DIRECTORY: Final = Guard(_as_name)
-FILES: Final = Guard(_as_name, whole=False)  # a path that an earlier step gave is one of ours
-SEARCH: Final = Guard(_as_word)
-
-
-def guard_of(command: type[Command], name: str) -> Guard | None:
-    """What guards that parameter of a command; None: it is read as it is, and no more."""
-    if name in command.searches:
-        return SEARCH
-    if name not in command.paths:
-        return None
-    info = command.model_fields.get(name)
-    return DIRECTORY if info is not None and info.annotation is str else FILES
+GUARDS: Final = {
+    "directory": Guard(_as_name),
+    "path": Guard(_as_name, whole=False),  # one that an earlier step gave is one of ours
+    "search": Guard(_as_word),
+}
