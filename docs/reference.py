@@ -17,7 +17,14 @@ from docs.providers import presets_page, refusals_page, registering_page
 from docs.verbs import cli_page, exits
 from postroom.errors import CODES
 from postroom.fields import Described, Fields, describe, model_of
-from postroom.operations.declared import about_sink, about_type, credential_types, nouns, sinks
+from postroom.operations.declared import (
+    about_sink,
+    about_type,
+    by_word,
+    credential_types,
+    nouns,
+    sinks,
+)
 
 __all__ = ["HERE", "main", "pages"]
 
@@ -30,6 +37,8 @@ _ABOUT = {
     "and what becomes of them on the server.",
     "service": "A service says how messages are sent over a connection: queue, rate, retries, and "
     "who may be the sender.",
+    "job": "A job says what is done with stored credentials and mail - built-in commands, a Python "
+    "function or a program -, when, and with which limits.",
 }
 
 
@@ -223,7 +232,7 @@ def _statuses(code: str) -> str:
 def _macros() -> str:
     places = [
         (f"`{one.name}`", name)
-        for name, model in {**nouns(), **sinks()}.items()
+        for name, model in by_word().items()
         for one in describe(model)
         if one.macro
     ]

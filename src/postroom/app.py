@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
     from postroom.operations.guiding import Guides
+    from postroom.operations.jobs import Jobs
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
     from postroom.operations.outbox import Outbox
     from postroom.operations.roomfile import RoomFile
+    from postroom.operations.running import Running
+    from postroom.operations.runs import Runs
     from postroom.operations.services import Services
     from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
@@ -74,10 +77,13 @@ _NOUNS: Final = {
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
     "guides": ("guiding", "Guides"),
+    "jobs": ("jobs", "Jobs"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
     "outbox": ("outbox", "Outbox"),
     "roomfile": ("roomfile", "RoomFile"),
+    "running": ("running", "Running"),
+    "runs": ("runs", "Runs"),
     "services": ("services", "Services"),
     "signins": ("signins", "SignIns"),
     "sources": ("sources", "Sources"),
@@ -108,10 +114,13 @@ class Room:
     email: Email
     erasing: Erasing
     guides: Guides
+    jobs: Jobs
     keys: Keys
     ledger: Ledger
     outbox: Outbox
     roomfile: RoomFile
+    running: Running
+    runs: Runs
     services: Services
     signins: SignIns
     sources: Sources

@@ -88,6 +88,7 @@ CODES: Final[dict[str, Code]] = {
     "not_supported": Code(FAILED, 409),
     "sign_in_required": Code(FAILED, 409),
     "claim_lost": Code(TRY_AGAIN, 409),
+    "program_failed": Code(FAILED, 502),
     "backup_damaged": Code(FAILED, 422),
     # the room
     "room_missing": Code(CONFIGURATION, 503),

@@ -7,6 +7,8 @@
     ${localhost:canonical-name}         this host
     $${                                 a literal ${
 
+The steps of a job have more of them (STEPS): what they stand for is a value, see jobs/values.py.
+
 Values are never looked into again, and neither is ``${${A}}``: it stays as it is written.  Nothing
 that was received is ever given to :func:`expand` as its text.
 """
@@ -25,12 +27,15 @@ from postroom.errors import InvalidValue, WrongUse
 __all__ = [
     "NAMING",
     "SETTING",
+    "STEPS",
     "Expanded",
     "Reference",
     "Scope",
     "Template",
     "expand",
+    "macro_at",
     "names",
+    "pieces",
     "prepare",
 ]
 
@@ -38,8 +43,11 @@ SETTING: Final = frozenset({"var", "env", "date", "localhost"})
 """The prefixes of a plain setting: host, user, folder ..."""
 NAMING: Final = SETTING | {"mail"}
 """The prefixes of a name template or a sink path."""
+STEPS: Final = SETTING | {"param", "step", "item", "run", "message"}
+"""The prefixes of a step of a job."""
 
 _PREFIXES: Final = ("var", "env", "mail", "date", "localhost")
+_ORDER: Final = (*_PREFIXES, "param", "step", "item", "run", "message")
 _ALIASES: Final = {"lay": "var"}
 _MAIL: Final = ("folder", "from", "subject", "received")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -61,7 +69,8 @@ class Reference:
     name: str
 
     def __str__(self) -> str:
-        return "${" + f"{self.prefix}:{self.name}" + "}"
+        bare = self.prefix == "item" and not self.name
+        return "${item}" if bare else "${" + f"{self.prefix}:{self.name}" + "}"
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,27 @@ def names(text: str) -> list[Reference]:
     prefix, and a date format that is not one.
     """
     return [piece for piece in _pieces(text) if isinstance(piece, Reference)]
+
+
+def pieces(
+    text: str, *, known: Collection[str] = _PREFIXES, name: str = ""
+) -> list[str | Reference]:
+    """The literal texts and macros of a text, in order; raises as :func:`names` does.
+
+    ``known`` are the prefixes there are (STEPS in a step of a job); ``name`` is the field, for the
+    sentence.
+    """
+    return [piece for piece in _pieces(text, name, known) if piece != ""]
+
+
+def macro_at(
+    text: str, at: int, *, known: Collection[str] = _PREFIXES, name: str = ""
+) -> tuple[Reference, int]:
+    """The macro whose ``${`` stands at that place, and where it ends; raises as :func:`names` does."""
+    end, nested = _closing(text, at + 2, name)
+    if nested:
+        raise InvalidValue(name, "a macro cannot stand in a macro")
+    return _reference(text[at + 2 : end - 1], name, known), end
 
 
 def expand(
@@ -169,7 +199,9 @@ def _where(prefix: str) -> str:
 # ------------------------------------------------------------------ reading
 
 
-def _pieces(text: str, name: str = "") -> Iterator[str | Reference]:
+def _pieces(
+    text: str, name: str = "", known: Collection[str] = _PREFIXES
+) -> Iterator[str | Reference]:
     """Literal texts and references, in order."""
     at = 0
     while (opening := _OPENING.search(text, at)) is not None:
@@ -180,7 +212,7 @@ def _pieces(text: str, name: str = "") -> Iterator[str | Reference]:
             continue
         end, nested = _closing(text, at, name)
         inner = text[at : end - 1]
-        yield text[opening.start() : end] if nested else _reference(inner, name)
+        yield text[opening.start() : end] if nested else _reference(inner, name, known)
         at = end
     yield text[at:]
 
@@ -197,15 +229,15 @@ def _closing(text: str, at: int, name: str) -> tuple[int, bool]:
     raise InvalidValue(name, "${ has no end; close it with }, or write $${ for a literal ${")
 
 
-def _reference(inner: str, name: str) -> Reference:
+def _reference(inner: str, name: str, known: Collection[str]) -> Reference:
+    if inner == "item" and "item" in known:
+        return Reference("item", "")
     prefix, colon, rest = inner.partition(":")
     if not colon:
         prefix, rest = "var", inner
     prefix = _ALIASES.get(prefix, prefix)
-    if prefix not in _PREFIXES:
-        near = difflib.get_close_matches(prefix, [*_PREFIXES, *_ALIASES], 1)
-        meant = f"; did you mean {near[0]}:?" if near else f"; there are {', '.join(_PREFIXES)}"
-        raise InvalidValue(name, f"${{{_shown(prefix)}:...}} is no kind of macro{meant}")
+    if prefix not in known:
+        raise InvalidValue(name, f"${{{_shown(prefix)}:...}} {_no_kind(prefix, known)}")
     reference = Reference(prefix, rest)
     if prefix == "date":
         _check_format(rest, name)
@@ -214,6 +246,17 @@ def _reference(inner: str, name: str) -> Reference:
             name, f"{_shown(str(reference))} has no valid name; letters, digits, . _ - are possible"
         )
     return reference
+
+
+def _no_kind(prefix: str, known: Collection[str]) -> str:
+    if prefix in STEPS - set(_PREFIXES):
+        return "stands only in the steps of a job"
+    if prefix in _PREFIXES:
+        return "may not stand in a step; the message that started the run is ${message:...}"
+    near = difflib.get_close_matches(prefix, [*sorted(known), *_ALIASES], 1)
+    words = [one for one in _ORDER if one in known]
+    meant = f"did you mean {near[0]}:?" if near else f"there are {', '.join(words)}"
+    return f"is no kind of macro; {meant}"
 
 
 def _shown(text: str) -> str:

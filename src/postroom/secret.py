@@ -168,6 +168,11 @@ class Scrubber:
         forms = {*self._forms, *found}
         self._forms = sorted(forms, key=len, reverse=True)  # the longest first: it holds others
 
+    @property
+    def forms(self) -> tuple[bytes, ...]:
+        """What is searched for, in lower case, the longest first."""
+        return tuple(self._forms)
+
     def bytes(self, data: bytes) -> bytes:
         """The data with every form of every secret replaced by ``****``.
 

@@ -1,4 +1,4 @@
-"""The worker: loops that claim due sources and due outbox rows, and tidy up now and then."""
+"""The worker: loops that claim due sources, outbox rows and runs, and tidy up now and then."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from postroom.clock import monotonic
 from postroom.db import moved_away
 from postroom.errors import PostroomError, RoomError
 from postroom.log import about, logger
+from postroom.operations.shift import PLACES, Shift
 from postroom.sources.watcher import give_up
 
 __all__ = ["Worker"]
@@ -31,15 +32,16 @@ _log = logger("worker")
 
 
 class Worker:
-    """Collects and sends for a room until it is cancelled.
+    """Collects, sends and runs jobs for a room until it is cancelled.
 
-    ``roles`` are this worker's; sources, services and connections that name roles are used only by
-    workers that have one of them.
+    ``roles`` are this worker's; sources, services, connections and jobs that name roles are used only
+    by workers that have one of them.  ``places`` is how many runs of jobs it does at the same time.
     """
 
-    def __init__(self, room: Room, *, roles: tuple[str, ...] = ()) -> None:
+    def __init__(self, room: Room, *, roles: tuple[str, ...] = (), places: int = PLACES) -> None:
         self._room = room
         self._roles = roles
+        self._shift = Shift(room.running, roles=roles, places=places)
         self._watching: set[asyncio.Task[None]] = set()
         self._full = False
 
@@ -66,6 +68,7 @@ class Worker:
         return [
             self._collect(),
             self._send(),
+            self._shift.work(),
             self._copy(),
             self._tidy(),
             self._vouch(),
@@ -172,6 +175,7 @@ class Worker:
                 room.email.purge,
                 room.collecting.forget,
                 room.collecting.tidy,
+                room.running.tidy,
                 room.audit.retire,
             ):
                 try:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.faults import mailmutants
+from tests.faults import beginning, mailmutants
 from tests.faults.spots import patch
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -129,6 +129,12 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "tests.faults.collecting:durable_before_recorded",
         "before its bytes were durable",
         "messages are recorded as delivered before their bytes are durable",
+    ),
+    "runs before the ledger": Mutant(
+        beginning.apart_from_the_ledger,
+        "tests.faults.beginning:killed_beginners",
+        "runs are too many",
+        "the runs of a batch are begun in a transaction before the one of the ledger",
     ),
     "no CAS in rewrap": Mutant(
         _no_cas_in_rewrap,

@@ -21,7 +21,7 @@ from postroom.cli import main
 from postroom.errors import CODES
 from postroom.fields import describe
 from postroom.macros import _PREFIXES
-from postroom.operations.declared import credential_types, nouns, sinks
+from postroom.operations.declared import by_word
 from postroom.services.states import FOLLOWS
 from tests.unit.house.tree import ROOT, modules
 
@@ -91,9 +91,9 @@ def test_the_reference_is_fresh() -> None:
     assert not stale, f"run `make docs`: {', '.join(stale)}"
 
 
-@pytest.mark.parametrize("name", [*nouns(), *credential_types(), *sinks()])
+@pytest.mark.parametrize("name", [*by_word()])
 def test_every_declared_field_is_on_its_page(name: str) -> None:
-    model = {**nouns(), **credential_types(), **sinks()}[name]
+    model = by_word()[name]
     page = next(
         (DOCS / "reference" / file).read_text("utf-8")
         for file in (f"{name}.md", f"credential-{name}.md", "sinks.md")

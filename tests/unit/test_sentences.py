@@ -19,9 +19,9 @@ SERVICE = {"name": "o2", "connection": "c"}
     [
         ("source", {"sink": {"type": "dirctory", "path": "/x"}},
          "source s: sink: there is no such type; did you mean directory? "
-         "There are directory, maildir"),
+         "There are directory, maildir, job"),
         ("source", {"sink": {"type": "zip"}},
-         "source s: sink: there is no such type; there are directory, maildir"),
+         "source s: sink: there is no such type; there are directory, maildir, job"),
         ("source", {"start": "yesterday"},
          "source s: start: choose 'all' or 'new', or {since: DATE}"),
         ("source", {"start": {"since": "yesterday"}},

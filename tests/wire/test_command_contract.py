@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +55,21 @@ class Bench:
     async def sender(self, via: str, mailbox: str = "") -> str | None:
         raise NotImplementedError
 
-    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
+    async def store(
+        self, via: str, draft: Draft, *, key: str = "", mailbox: str = "", once_in: float = 0.0
+    ) -> str:
         raise NotImplementedError
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = "",
+        once_in: float = 0.0,
+    ) -> Item:  # fmt: skip
         raise NotImplementedError
 
     async def test(self, name: str) -> Result:
+        raise NotImplementedError
+
+    async def begin(self, job: str, parameters: Mapping[str, Any]) -> str:
         raise NotImplementedError
 
 
@@ -259,5 +265,5 @@ def test_every_command_that_reads_is_met_here() -> None:
         "list-email", "read-email", "save-email", "save-attachments", "move-email", "copy-email",
         "flag-email", "delete-email", "list-folders",
     }  # fmt: skip
-    elsewhere = {"send-email", "reply-email", "forward-email", "test-connection"}
+    elsewhere = {"send-email", "reply-email", "forward-email", "test-connection", "run-job"}
     assert {one.name for one in COMMANDS} == met | elsewhere

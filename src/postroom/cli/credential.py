@@ -45,6 +45,10 @@ Expires = Annotated[
     typer.Option(metavar="DATE", help="When it ends: warned of before and after, still used."),
 ]
 Rotate = Annotated[str | None, typer.Option(metavar="DATE", help="When to renew it.")]
+Programs = Annotated[
+    bool | None,
+    typer.Option("--programs/--no-programs", help="Any program may be handed it: postroom exec."),
+]
 Rebind = Annotated[
     bool, typer.Option("--rebind", help="Present stored secrets at new places without asking.")
 ]
@@ -129,6 +133,7 @@ def add(
     description: About = None,
     expires_at: Expires = None,
     rotate_after: Rotate = None,
+    programs: Programs = None,
     preset: Annotated[
         str,
         typer.Option(
@@ -155,6 +160,7 @@ def add(
             description=about or "",
             expires_at=expires_at or None,
             rotate_after=rotate_after or None,
+            programs=bool(programs),
             details=given.values,
         )
         _tell(saved.notes)
@@ -171,6 +177,7 @@ def set_(
     description: About = None,
     expires_at: Expires = None,
     rotate_after: Rotate = None,
+    programs: Programs = None,
     rebind: Rebind = False,
 ) -> int:
     """Change a credential. What is not given stays; --clear FIELD takes it away."""
@@ -178,6 +185,7 @@ def set_(
         "description": description,
         "expires_at": expires_at,
         "rotate_after": rotate_after,
+        "programs": programs,
     }
     head: dict[str, Any] = {key: value for key, value in given_head.items() if value is not None}
 
@@ -211,7 +219,9 @@ def set_(
             )
             _tell(saved.notes)
         elif head:
-            await room.credentials.change(name, **head)
+            await rebinding(
+                lambda rebind: room.credentials.change(name, rebind=rebind, **head), rebind=rebind
+            )
         return await room.credentials.show(name)
 
     return _saved(in_room(body))

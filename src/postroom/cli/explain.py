@@ -17,7 +17,7 @@ from postroom.cli.root import VERBS
 from postroom.cli.verbs import Verbs
 from postroom.errors import CODES, NotThere
 from postroom.fields import Described, Fields, describe
-from postroom.operations.declared import about_sink, about_type, credential_types, nouns, sinks
+from postroom.operations.declared import about_sink, about_type, by_word, credential_types, nouns
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
 from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
@@ -156,7 +156,7 @@ def _macros() -> None:
     rows = [{"macro": form, "stands_for": _bare(about)} for form, about in MACROS.values()]
     places = [
         f"{name} {one.name}"
-        for name, model in {**nouns(), **sinks()}.items()
+        for name, model in by_word().items()
         for one in describe(model)
         if one.macro
     ]
@@ -197,13 +197,13 @@ def _bare(text: str) -> str:
 
 
 def _known() -> Mapping[str, type[Fields]]:
-    return {**nouns(), **credential_types(), **sinks()}
+    return by_word()
 
 
 def _what(name: str) -> str:
     if name in credential_types():
         return f"credential: {about_type(name)[0]}"
-    return "sink" if name in sinks() else "noun"
+    return "noun" if name in nouns() else "sink"
 
 
 def _fields(name: str, fields: list[Described]) -> None:
@@ -223,7 +223,7 @@ def _fields(name: str, fields: list[Described]) -> None:
     if name in credential_types():
         label, about = about_type(name)
         print(show.said(f"{label}: {about}") + "\n")
-    elif name in sinks():
+    elif name not in nouns():
         about, _, twice = about_sink(name)
         print(show.said(f"{_bare(about)} {twice}") + "\n")
     for row in rows:

@@ -122,7 +122,7 @@ def run(
             show.note(f"Until now it is {status['state']}: {status['note']}")
             return TRY_AGAIN
         sink = (await room.sources.show(name))["sink"]
-        _tell(name, tally, counts, sink.get("path", sink["type"]))
+        _tell(name, tally, counts, sink.get("path") or f"job {sink['job']}")
         return _status(counts, tally)
 
     return in_room(body)

@@ -1,4 +1,4 @@
-"""``postroom worker``: collect for every source and send for every service, until stopped."""
+"""``postroom worker``: collect, send and run jobs, until stopped."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def worker(
     role: Annotated[
         list[str] | None, typer.Option(help="A role of this worker; several times.")
     ] = None,
+    runs: Annotated[
+        int, typer.Option(metavar="N", help="Runs of jobs at the same time.", min=1, max=1000)
+    ] = 8,
 ) -> None:
     """Run the loops until Ctrl-C or SIGTERM; several workers of one room share the work.
 
@@ -35,6 +38,6 @@ def worker(
     async def body(room: Room) -> None:
         show.note(f"Working for {room.settings.room}; Ctrl-C ends it.")
         with contextlib.suppress(asyncio.CancelledError):  # SIGTERM is how a worker ends
-            await Worker(room, roles=tuple(role or ())).run()
+            await Worker(room, roles=tuple(role or ()), places=runs).run()
 
     in_room(body, upgrade=True)

@@ -97,6 +97,7 @@ class CredentialStore:
         description: str = "",
         expires_at: Day = None,
         rotate_after: Day = None,
+        programs: bool = False,
     ) -> Credential:
         """Make a record without details.  Raises InvalidValue, Refused (``name_taken``), Locked."""
         self._keys()
@@ -110,8 +111,8 @@ class CredentialStore:
         try:
             tx.execute(
                 "INSERT INTO credentials (id, name, name_key, type, description, expires_at, "
-                "rotate_after, version, created_at, updated_at) VALUES (:id, :name, :name_key, "
-                ":type, :description, :expires_at, :rotate_after, 0, :now, :now)",
+                "rotate_after, programs, version, created_at, updated_at) VALUES (:id, :name, "
+                ":name_key, :type, :description, :expires_at, :rotate_after, :programs, 0, :now, :now)",
                 id=secrets.token_hex(16),
                 name=name,
                 name_key=name.lower(),
@@ -119,6 +120,7 @@ class CredentialStore:
                 description=description.strip(),
                 expires_at=_iso("expires_at", expires_at),
                 rotate_after=_iso("rotate_after", rotate_after),
+                programs=int(programs),
                 now=timestamp(),
             )
         except Conflict:
@@ -183,8 +185,9 @@ class CredentialStore:
         type: str | None = None,
         expires_at: Day | EllipsisType = ...,
         rotate_after: Day | EllipsisType = ...,
+        programs: bool | None = None,
     ) -> Credential:
-        """Change what stands beside the details; ``...`` and None (for texts) leave it.
+        """Change what stands beside the details; ``...`` and None (for others than dates) leave it.
 
         Another type destroys every field of every version; whether it is used is asked above.
         """
@@ -200,16 +203,19 @@ class CredentialStore:
         for column, value in (("expires_at", expires_at), ("rotate_after", rotate_after)):
             if not isinstance(value, EllipsisType) and _iso(column, value) != row[column]:
                 changed[column] = _iso(column, value)
+        if programs is not None and programs != bool(row["programs"]):
+            changed["programs"] = int(programs)
         if changed:
             after = dict(row) | changed
             tx.execute(
                 "UPDATE credentials SET description = :description, expires_at = :expires_at, "
-                "rotate_after = :rotate_after, updated_at = :now WHERE id = :id",
+                "rotate_after = :rotate_after, programs = :programs, updated_at = :now WHERE id = :id",
                 id=row["id"],
                 now=timestamp(),
                 description=after["description"],
                 expires_at=after["expires_at"],
                 rotate_after=after["rotate_after"],
+                programs=after["programs"],
             )
             self._record(tx, find(tx, name), actor, "change", changed=sorted(changed))
         return self.get(tx, name)

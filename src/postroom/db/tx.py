@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
@@ -98,13 +98,12 @@ class Tx:
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
 
-    def fill(self, table: str, column: str, rowid: int, data: bytes) -> None:
+    def fill(self, table: str, column: str, rowid: int, data: IO[bytes]) -> None:
         """Write the bytes of one value for which there is room already, some at a time."""
-        whole = memoryview(data)
         try:
             with self._connection.blobopen(table, column, rowid) as blob:
-                for start in range(0, len(data), _AT_ONCE):
-                    blob.write(whole[start : start + _AT_ONCE])
+                while piece := data.read(_AT_ONCE):
+                    blob.write(piece)
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
 

@@ -87,6 +87,9 @@ class Python(Fields):
         "", label="Script", help="A file; its function is called main, or named here."
     )
     function: str = field("main", label="Function of the script")
+    sha256: str = field(
+        "", label="Content", help="The SHA-256 of the script: taken when it is saved, never typed."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -207,7 +210,7 @@ class Job(Fields):
 
         A program that is named without a slash is looked for where programs are.
         """
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {"steps": [one.resolved(base) for one in self.steps]}
         if self.python is not None and self.python.file:
             file = made_absolute(self.python.file, base)
             changes["python"] = self.python.model_copy(update={"file": file})

@@ -12,10 +12,11 @@ from typing import Any, Final
 from postroom.clock import format_duration, timestamp
 from postroom.db import Claim, Database, Owe, Tx, write_or_owe
 from postroom.errors import InvalidValue, PostroomError, WrongUse
-from postroom.jobs import runs, store
+from postroom.jobs import claiming, runs, store
+from postroom.jobs.claiming import Outcome
 from postroom.jobs.job import Job
 from postroom.jobs.logbook import Logbook, last_line
-from postroom.jobs.runs import Outcome, Run
+from postroom.jobs.runs import Run
 from postroom.log import about, logger
 
 __all__ = ["RESULT_BYTES", "Attempt", "Do", "Runner", "check_result"]
@@ -24,6 +25,7 @@ _log = logger("jobs")
 
 RESULT_BYTES: Final = 256 * 1024
 """What is kept of what a run gives, as JSON."""
+LOOK_AGAIN_SECONDS: Final = 1.0
 STOPPED: Final = "its worker was stopped"
 
 
@@ -33,10 +35,13 @@ class Attempt:
 
     job: Job
     run: Run
+    epoch: int
     log: Logbook
     kept: dict[str, Any]
     standing: Callable[[], bool]
     """Whether the run is still this worker's; asked before each command."""
+    following: list[tuple[str, dict[str, Any]]] = dataclasses.field(default_factory=list)
+    """The jobs that begin in the transaction in which it succeeds, with their parameters."""
 
 
 Do = Callable[[Attempt], Awaitable[Any]]
@@ -69,14 +74,15 @@ class Runner:
         kept = await self._db.read(lambda tx: store.kept(tx, job.name))
         try:
             async with Logbook(run.id, self._write, first=first) as log:
-                attempt = Attempt(job, run, log, dict(kept), functools.partial(self._stands, claim))
+                attempt = Attempt(
+                    job, run, claim.epoch, log, dict(kept), functools.partial(self._stands, claim)
+                )
                 log.say("info", _beginning(run))
                 outcome = await self._attempt(attempt)
                 log.say("info" if outcome.state == "succeeded" else "error", _ending(outcome))
         finally:
             self._ends.pop(run.id, None)
-        changed = attempt.kept if attempt.kept != kept and outcome.state == "succeeded" else None
-        return await self._settle(claim, job, outcome, changed)
+        return await self._settle(claim, attempt, outcome)
 
     async def _attempt(self, attempt: Attempt) -> Outcome:
         limit = attempt.job.limits.time
@@ -111,16 +117,17 @@ class Runner:
             return Outcome("lost", f"{STOPPED} while it ran", "lost")
         return Outcome("queued", f"{STOPPED}; it is begun anew", again_at=timestamp())
 
-    async def _settle(
-        self, claim: Claim, job: Job, outcome: Outcome, kept: dict[str, Any] | None
-    ) -> Outcome | None:
+    async def _settle(self, claim: Claim, attempt: Attempt, outcome: Outcome) -> Outcome | None:
+        job = attempt.job
+
         def body(tx: Tx) -> Outcome:
             ended = outcome
-            if outcome.state == "queued" and runs.wanted_ended(tx, self._owner).get(claim.id):
+            if outcome.state == "queued" and claiming.wanted_ended(tx, self._owner).get(claim.id):
                 ended = Outcome("cancelled", outcome.reason)
-            runs.settle(tx, claim, ended, owner=self._owner, now=timestamp())
-            if kept is not None:
-                store.keep(tx, job.name, kept)
+            claiming.settle(tx, claim, ended, owner=self._owner, now=timestamp())
+            if ended.state == "succeeded":
+                store.keep(tx, job.name, attempt.kept)
+                runs.follow_on(tx, attempt.run, attempt.following, timestamp())
             return ended
 
         try:
@@ -138,7 +145,7 @@ class Runner:
         await self._db.write(body)
 
     def _stands(self, claim: Claim) -> bool:
-        return self._db.read_now(lambda tx: runs.RUNS.holds(tx, claim, owner=self._owner))
+        return self._db.read_now(lambda tx: claiming.RUNS.holds(tx, claim, owner=self._owner))
 
 
 def check_result(result: Any) -> None:
@@ -153,6 +160,10 @@ def check_result(result: Any) -> None:
 
 def _failed(attempt: Attempt, said: str, code: str, error: PostroomError | None) -> Outcome:
     """Failed, or tried again where the job says so and it may help."""
+    if (
+        code == "claim_lost"
+    ):  # its program is still being ended elsewhere, or it is not ours any more
+        return Outcome("queued", said, again_at=timestamp() + LOOK_AGAIN_SECONDS)
     retry, made = attempt.job.retry, attempt.run.attempts
     if retry is None or made > retry.max or isinstance(error, WrongUse):
         return Outcome("failed", said, code)

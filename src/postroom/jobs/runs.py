@@ -1,4 +1,4 @@
-"""The rows of runs: begun, claimed, settled, cancelled.  What a run sends is settled with it."""
+"""The rows of runs: made, looked at, cancelled, removed; who waits behind whom."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import dataclasses
 import itertools
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from postroom.clock import rfc3339
-from postroom.db import Claim, Queue, Row, Tx
+from postroom.db import Row, Tx
 from postroom.errors import NotThere, Refused
+from postroom.jobs import store
+from postroom.jobs.arguments import arguments
 from postroom.jobs.job import Job
 from postroom.jobs.states import FINISHED
 from postroom.services import ofrun
@@ -19,46 +21,30 @@ from postroom.services.outbox import first_id
 
 __all__ = [
     "DEEPEST",
-    "RUNS",
-    "Outcome",
     "Run",
     "add",
+    "begin_next",
     "busy",
     "cancel",
-    "claim",
     "counts",
+    "follow_on",
     "listed",
-    "next_due",
+    "may_follow_on",
     "open_count",
     "orphans",
     "purge",
     "run_of",
-    "settle",
     "show",
-    "unminded",
-    "wanted_ended",
 ]
 
 NEVER: Final = 1e15
 """The due time of a run that waits for another one: no clock comes there."""
 DEEPEST: Final = 8
 """So many runs may stand above one, each begun by the next: a circle of jobs ends there."""
-KILLS: Final = 3
-"""A run whose worker was gone so often is not begun again: it may be what ends them."""
 PURGE_ROWS: Final = 200
 
 _COUNT: Final = itertools.count()
 """Ids that are made in the same millisecond sort as they were made: so a message does not overtake."""
-
-RUNS: Final = Queue(
-    "runs",
-    ready="finished_at IS NULL AND (:run = '' OR id = :run)",
-    order="due_at, id",
-    among="job_key",
-    taken="killed = killed + CASE WHEN state = 'running' THEN 1 ELSE 0 END, "
-    "reason = CASE WHEN state = 'running' THEN 'killed' ELSE '' END, "
-    "attempts = attempts + 1, state = 'running', started_at = :now",
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,19 +81,6 @@ class Run:
         return shown
 
 
-class Outcome(NamedTuple):
-    """How an attempt ended: a state of the table, why, and what it gave.
-
-    ``again_at`` is when it is tried again (then the state is ``queued``).
-    """
-
-    state: str
-    reason: str = ""
-    error: str = ""
-    result: Any = None
-    again_at: float = 0.0
-
-
 def add(
     tx: Tx,
     job: Job,
@@ -116,22 +89,18 @@ def add(
     parameters: Mapping[str, Any],
     actor: str,
     now: float,
-    above: Run | None = None,
+    due: float | None = None,
+    above: str | None = None,
 ) -> str:
     """Begin a run as soon as a worker takes it; gives its id.
+
+    ``due`` is the time for which it is, if that is not ``now``.
 
     ``cause`` is manual, schedule, message or job; ``above`` the run that asks for it.  Unless its job
     lets runs be ``beside`` each other it waits for those before it.  Raises Refused where
     :data:`DEEPEST` runs stand above it.
     """
-    depth = 0
-    if above is not None:
-        depth = 1 + int(tx.value("SELECT depth FROM runs WHERE id = :id", id=above.id) or 0)
-        if depth > DEEPEST:
-            raise Refused(
-                f"Job {job.name} is not begun: {DEEPEST} runs stand above it, each begun by the one "
-                "before. Jobs that begin each other go on for ever.",
-            )
+    depth = 0 if above is None else _below(tx, above, job.name)
     waits = job.overlap != "beside" and busy(tx, job.name)
     run = f"{first_id(now)}{next(_COUNT) % 0x100000:05x}{secrets.token_hex(3)}"
     tx.execute(
@@ -145,108 +114,45 @@ def add(
         state="waiting" if waits else "queued",
         cause=cause,
         parameters=json.dumps(dict(parameters), ensure_ascii=False),
-        above=None if above is None else above.id,
+        above=above,
         depth=depth,
         actor=actor,
         now=now,
-        due=NEVER if waits else now,
+        due=NEVER if waits else now if due is None else due,
     )
     return run
 
 
-# ------------------------------------------------------------------ claims
+def follow_on(
+    tx: Tx, run: Run, following: Sequence[tuple[str, dict[str, Any]]], now: float
+) -> None:
+    """Begin the jobs that a run asked for; one that is gone meanwhile is passed over."""
+    for name, values in following:
+        row = store.find(tx, name)
+        if row is not None:
+            add(tx, store.job_of(row), cause="job", parameters=values, actor=run.created_by,
+                now=now, above=run.id)  # fmt: skip
 
 
-def claim(
-    tx: Tx, *, owner: str, now: float, limit: int, jobs: Iterable[Job], run: str = ""
-) -> list[Claim]:
-    """Take runs of these jobs that are due, or that one ``run``.
-
-    Of one that is begun anew, what its last attempt had sent is cancelled in the same transaction.
-    One whose worker was killed, and that is not to be begun anew, is settled in it.
-    """
-    known = {job.name.casefold(): job for job in jobs}
-    taken = RUNS.claim(tx, owner=owner, now=now, limit=limit, names=known, run=run)
-    begun = []
-    for one in taken:
-        ofrun.cancel(tx, one.id, reason="its run was begun anew", now=now)
-        over = _not_again(one.row, known[one.row["job_key"]])
-        if over is None:
-            begun.append(one)
-        else:
-            settle(tx, one, over, owner=owner, now=now)
-    return begun
+def may_follow_on(tx: Tx, name: str, parameters: Mapping[str, Any], above: str) -> dict[str, Any]:
+    """The parameters with which a job may be begun by a run.  Raises NotThere, Refused, InvalidValue."""
+    job = store.get(tx, name)
+    _below(tx, above, job.name)
+    return arguments(job, parameters)
 
 
-def _not_again(row: Row, job: Job) -> Outcome | None:
-    """How a run ends that its job, or what became of it, keeps from being begun."""
-    if row["cancelled_by"]:
-        return Outcome("cancelled", f"by {row['cancelled_by']}")
-    if row["reason"] != "killed":
-        return None
-    if job.if_killed == "lost":
-        return Outcome("lost", "its worker was killed while it ran", "lost")
-    if row["killed"] >= KILLS:
-        return Outcome("failed", f"its worker was killed {KILLS} times while it ran", "lost")
-    return None
-
-
-def settle(tx: Tx, claim: Claim, outcome: Outcome, *, owner: str, now: float) -> None:
-    """End an attempt: the run, what it sent, and whoever waits behind it, in one transaction.
-
-    Raises ``claim_lost`` where another worker has taken it over: then nothing is changed.
-    """
-    RUNS.guard(tx, claim, owner=owner)
-    again = outcome.state == "queued"
-    tx.execute(
-        "UPDATE runs SET state = :state, reason = :reason, error = :error, result = :result, "
-        "owner = NULL, due_at = :due, finished_at = :finished WHERE id = :id",
-        state=outcome.state,
-        reason=outcome.reason,
-        error=outcome.error,
-        result="" if outcome.result is None else json.dumps(outcome.result, ensure_ascii=False),
-        due=outcome.again_at if again else claim.row["due_at"],
-        finished=None if again else now,
-        id=claim.id,
-    )
-    if outcome.state == "succeeded":
-        ofrun.let_go(tx, claim.id, now=now)
-    else:
-        reason = "its run is begun anew" if again else f"its run {_ended(outcome.state)}"
-        ofrun.cancel(tx, claim.id, reason=reason, now=now)
-    if not again:
-        _next(tx, claim.row["job_key"], now)
-
-
-def _ended(state: str) -> str:
-    return {"failed": "failed", "cancelled": "was cancelled", "lost": "was lost"}[state]
-
-
-def _next(tx: Tx, key: str, now: float) -> None:
-    """Whoever waits first of a job is due, if no other run of it is."""
-    busy = tx.value(
-        "SELECT 1 FROM runs WHERE job_key = :key AND finished_at IS NULL "
-        "AND state IN ('queued', 'running') LIMIT 1",
-        key=key,
-    )
-    if busy is None:
-        tx.execute(
-            "UPDATE runs SET state = 'queued', due_at = :now WHERE id = (SELECT id FROM runs WHERE "
-            "job_key = :key AND finished_at IS NULL AND state = 'waiting' ORDER BY id LIMIT 1)",
-            key=key,
-            now=now,
+def _below(tx: Tx, above: str, job: str) -> int:
+    """How many runs stand above one that this run begins.  Raises Refused where those are too many."""
+    depth = 1 + int(tx.value("SELECT depth FROM runs WHERE id = :id", id=above) or 0)
+    if depth > DEEPEST:
+        raise Refused(
+            f"Job {job} is not begun: {DEEPEST} runs stand above it, each begun by the one before. "
+            "Jobs that begin each other go on for ever.",
         )
+    return depth
 
 
-def unminded(tx: Tx, job: Job, *, now: float) -> None:
-    """After a change of a job: runs that may be beside each other wait no longer."""
-    if job.overlap == "beside":
-        tx.execute(
-            "UPDATE runs SET state = 'queued', due_at = :now WHERE job_key = :key "
-            "AND finished_at IS NULL AND state = 'waiting'",
-            key=job.name.casefold(),
-            now=now,
-        )
+# ------------------------------------------------------------------ end
 
 
 def cancel(tx: Tx, run: str, *, actor: str, now: float) -> Run:
@@ -266,23 +172,24 @@ def cancel(tx: Tx, run: str, *, actor: str, now: float) -> Run:
             id=found.id,
         )
         ofrun.cancel(tx, found.id, reason="its run was cancelled", now=now)
-        _next(tx, found.job.casefold(), now)
+        begin_next(tx, found.job.casefold(), now)
     return show(tx, found.id)
 
 
-def wanted_ended(tx: Tx, owner: str) -> dict[str, str]:
-    """Those of the owner's runs that somebody wants to end, and who that is."""
-    rows = tx.all(
-        "SELECT id, cancelled_by FROM runs WHERE owner = :owner AND cancelled_by <> ''", owner=owner
+def begin_next(tx: Tx, key: str, now: float) -> None:
+    """Whoever waits first of a job is due, if no other run of it is."""
+    busy = tx.value(
+        "SELECT 1 FROM runs WHERE job_key = :key AND finished_at IS NULL "
+        "AND state IN ('queued', 'running') LIMIT 1",
+        key=key,
     )
-    return {row["id"]: row["cancelled_by"] for row in rows}
-
-
-def next_due(tx: Tx, *, now: float, jobs: Iterable[str]) -> float | None:
-    """When the next run that nobody living has is due (seconds since 1970), or None."""
-    keys = [name.casefold() for name in jobs]
-    found = RUNS.next_due(tx, now=now, names=keys, run="")
-    return None if found is None or found >= NEVER else found
+    if busy is None:
+        tx.execute(
+            "UPDATE runs SET state = 'queued', due_at = :now WHERE id = (SELECT id FROM runs WHERE "
+            "job_key = :key AND finished_at IS NULL AND state = 'waiting' ORDER BY id LIMIT 1)",
+            key=key,
+            now=now,
+        )
 
 
 # ------------------------------------------------------------------ look

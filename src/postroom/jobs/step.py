@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import model_serializer, model_validator
 
-from postroom.fields import Duration, Fields, check_waits, field, shown
+from postroom.errors import UnknownField
+from postroom.fields import Duration, Fields, check_waits, field, made_absolute, shown
+from postroom.jobs.commands import Command, command_named
 
 __all__ = ["Again", "OnError", "Step"]
 
@@ -37,6 +41,17 @@ class OnError(Fields):
     )
 
 
+_PATHS = ("directory", "path")
+"""The kinds of parameters that begin where the room file of a job lies."""
+
+
+def _from(base: Path, value: Any) -> Any:
+    """A path, or each of a list of them, from ``base``; what is no text is left as it is."""
+    if isinstance(value, list):
+        return [_from(base, one) for one in value]
+    return made_absolute(value, base) if isinstance(value, str) else value
+
+
 class Step(Fields):
     """One step.  As people write it, its command is a key of its own::
 
@@ -52,6 +67,27 @@ class Step(Fields):
     on_error: Literal["stop", "continue"] | OnError = field(
         "stop", label="On error", help="stop, continue, {retry: ...} or {steps: [...]}."
     )
+
+    def resolved(self, base: Path) -> Step:
+        """The same step, with the paths of its command made absolute from ``base``."""
+        changes: dict[str, Any] = {"steps": [one.resolved(base) for one in self.steps]}
+        if isinstance(self.on_error, OnError):
+            instead = [one.resolved(base) for one in self.on_error.steps]
+            changes["on_error"] = self.on_error.model_copy(update={"steps": instead})
+        with contextlib.suppress(UnknownField):  # the checks tell of it
+            if self.command:
+                changes["parameters"] = self._parameters(command_named(self.command), base)
+        return self.model_copy(update=changes)
+
+    def _parameters(self, command: type[Command], base: Path) -> dict[str, Any]:
+        """With absolute paths; one that may be empty, for the current directory, is ``base``."""
+        given = {
+            name: self.parameters.get(name, "")
+            for name, kind in command.read_again.items()
+            if kind in _PATHS
+            and (name in self.parameters or command.model_fields[name].default == "")
+        }
+        return {**self.parameters, **{name: _from(base, value) for name, value in given.items()}}
 
     @model_validator(mode="before")
     @classmethod

@@ -45,9 +45,10 @@ def _one(tx: Tx, row: Row, *, now: float, most: int, actor: str) -> int:
         return 1
     times, following = _times(job.schedule, row["next_at"], now, most)
     store.put_off(tx, row, following)
-    for _ in times:
+    for due in times:
         if not row["held"] and not (job.overlap == "skip" and runs.busy(tx, job.name)):
-            runs.add(tx, job, cause="schedule", parameters=_defaults(job), actor=actor, now=now)
+            values = _defaults(job)
+            runs.add(tx, job, cause="schedule", parameters=values, actor=actor, now=now, due=due)
     return max(1, len(times))
 
 

@@ -31,10 +31,12 @@ from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
 from postroom.operations.erasing import Erasing
 from postroom.operations.guiding import Guides
+from postroom.operations.jobs import Jobs
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
+from postroom.operations.runs import Runs
 from postroom.operations.services import Services
 from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
@@ -110,8 +112,10 @@ class AsyncRoom:
     audit: Audit
     backup: Backup
     guides: Guides
+    jobs: Jobs
     keys: Keys
     roomfile: RoomFile
+    runs: Runs
     signins: SignIns
     versions: Versions
 

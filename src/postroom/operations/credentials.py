@@ -41,6 +41,7 @@ class Credentials:
         description: str = "",  # the word of the design
         expires_at: str | None = None,
         rotate_after: str | None = None,
+        programs: bool = False,
         details: Mapping[str, Any] | None = None,
     ) -> Saved:
         """Make a record: name, type and description first; the details may come at once or later."""
@@ -55,6 +56,7 @@ class Credentials:
                 description=description,
                 expires_at=expires_at,
                 rotate_after=rotate_after,
+                programs=programs,
             )
             if not details:
                 return Saved(made, [])
@@ -132,11 +134,13 @@ class Credentials:
         details = {f"{place}private_key": key, f"{place}certificate": certificate}
         return await self.set(name, details, clear=clear, wakes=not beside), certificate
 
-    async def change(self, name: str, *, dry_run: bool = False, **changes: Any) -> Credential:
-        """Change description, dates, or - while nothing uses the record - its type."""
+    async def change(
+        self, name: str, *, dry_run: bool = False, rebind: Rebind = False, **changes: Any
+    ) -> Credential:
+        """Change description, dates, whether programs may be handed it, or its type while unused."""
 
         return await self._desk.change(
-            lambda tx: _change(self._desk, tx, name, changes), dry_run=dry_run
+            lambda tx: _change(self._desk, tx, name, changes), rebind=rebind, dry_run=dry_run
         )
 
     async def copy(self, name: str, new_name: str) -> Saved:
@@ -304,6 +308,7 @@ def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:
         "warnings": [*told, *one.warnings],
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
+        "programs": one.programs,
         "due": [
             {"what": end.what, "on": str(end.on), "days": end.days, "says": str(end)}
             for end in one.due

@@ -18,6 +18,7 @@ from postroom.sources.source import Source
 __all__ = [
     "about_sink",
     "about_type",
+    "by_word",
     "credential_fields",
     "credential_types",
     "lacking",
@@ -66,9 +67,17 @@ def sinks() -> Mapping[str, type[Fields]]:
     return _sinks()
 
 
+def by_word() -> dict[str, type[Fields]]:
+    """Every declaration by the word that explains it; of a sink that is called as a noun: ``sink:job``."""
+    named = {**nouns(), **credential_types()}
+    return named | {
+        f"sink:{name}" if name in named else name: kind for name, kind in _sinks().items()
+    }
+
+
 def about_sink(type_name: str) -> tuple[str, str, str]:
     """What a sink makes of a message; what taking one twice does, as a word and as a sentence."""
-    sink = _sinks()[type_name]
+    sink = _sinks()[type_name.removeprefix("sink:")]
     return sink.about, sink.twice, TWICE[sink.twice]
 
 

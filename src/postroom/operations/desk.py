@@ -22,7 +22,7 @@ from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, WrongUse
 from postroom.macros import Template
-from postroom.operations.moved import Moved, Used, used_in
+from postroom.operations.moved import Moved, Used, lines_used, used_in
 
 __all__ = ["Desk", "Rebind", "check_states", "instant"]
 
@@ -129,7 +129,7 @@ class Desk:
         expand = self.expander(tx)
         for source in sources.load_all(tx):
             folders = source.folders.model_dump().values()
-            named = [source.sink.path, source.name_template]
+            named = [source.sink.place, source.name_template]
             if not _expands(expand, folders) or not _expands(self.templates(tx), named):
                 found.add(f"source {source.name}")
         for service in services.load_all(tx):
@@ -174,7 +174,7 @@ class Desk:
         """As :meth:`change`; gives besides which secrets it moved."""
 
         def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
-            before = used_in(self.resolver(tx))
+            before = used_in(tx, self.resolver(tx))
             result = body(tx)
             return result, self.rebind(tx, before, rebind=rebind)
 
@@ -190,7 +190,7 @@ class Desk:
         """
         moved = []
         sides = self.resolver(tx).all_sides()
-        after = destinations_of(sides)
+        after = lines_used(tx, destinations_of(sides))
         for key in sorted(before.credentials.keys() | after.keys()):
             old, new = before.credentials.get(key, set()), after.get(key, set())
             if new != old and self.credentials.exists(tx, key):
@@ -206,8 +206,9 @@ class Desk:
         return tuple(moved)
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
-        """The lines to which connections present this credential's secrets."""
-        return self.resolver(tx).destinations(credential).lines
+        """Where connections present this credential's secrets, and which programs are handed them."""
+        lines = self.resolver(tx).destinations(credential).lines
+        return lines_used(tx, {credential.casefold(): lines})[credential.casefold()]
 
 
 def check_states(given: Iterable[str], known: Collection[str]) -> None:

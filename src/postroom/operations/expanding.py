@@ -40,12 +40,14 @@ def _only_one_changes(desk: Desk, tx: Tx, source: Source) -> None:
 
 def _outside_the_room(desk: Desk, tx: Tx, source: Source) -> None:
     """Among the room's own files messages would be taken for its spool, and restored with it."""
+    if not source.sink.place:
+        return
     room = desk.data_dir.resolve()
-    path = Path(expanded(desk, tx, source).sink.path)
+    path = Path(expanded(desk, tx, source).sink.place)
     if not path.is_absolute():
         raise InvalidValue(
             f"source {source.name}: sink.path",
-            f"{source.sink.path} stands for {path}, which begins nowhere",
+            f"{source.sink.place} stands for {path}, which begins nowhere",
             hint="Begin it with /, or with a variable that does.",
         )
     place = path.resolve()
@@ -98,24 +100,22 @@ def expanded(desk: Desk, tx: Tx, source: Source) -> Source:
     )
     if not folders.input.strip():
         raise InvalidValue(f"{where}: folders.input", "name a folder, such as INBOX")
-    path, _ = desk.templates(tx)(source.sink.path, f"{where}: sink.path").split()
-    return source.model_copy(
-        update={"folders": folders, "sink": source.sink.model_copy(update={"path": path})}
-    )
+    path, _ = desk.templates(tx)(source.sink.place, f"{where}: sink.path").split()
+    return source.model_copy(update={"folders": folders, "sink": source.sink.at(path)})
 
 
 def naming(desk: Desk, tx: Tx, source: Source) -> Naming:
     """What its messages are called: the name for people, and what lies below the sink's path."""
     prepare = desk.templates(tx)
     where = f"source {source.name}"
-    _, below = prepare(source.sink.path, f"{where}: sink.path").split()
+    _, below = prepare(source.sink.place, f"{where}: sink.path").split()
     return Naming(prepare(source.name_template, f"{where}: name_template"), below)
 
 
 def _place(desk: Desk, tx: Tx, source: Source) -> Path | None:
     """The directory in which a source makes everything, links followed; None: it is broken."""
     try:
-        return Path(expanded(desk, tx, source).sink.path).resolve()
+        return Path(expanded(desk, tx, source).sink.place).resolve()
     except WrongUse:
         return None
 

@@ -8,15 +8,17 @@ from postroom.connections import store as connections
 from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.effective import Effective
 from postroom.db import Tx
-from postroom.errors import Refused
+from postroom.errors import InvalidValue, Refused, UnknownField
+from postroom.jobs.arguments import arguments
 from postroom.operations.desk import Desk
 from postroom.operations.sentfolder import check_copy
 from postroom.services import service as services
 
 if TYPE_CHECKING:
+    from postroom.jobs.job import Job
     from postroom.sources.source import Source
 
-__all__ = ["check_incoming", "check_outgoing", "check_users"]
+__all__ = ["check_handed", "check_incoming", "check_outgoing", "check_sink", "check_users"]
 
 _OUTCOMES: Final[tuple[Literal["done", "error", "ignored"], ...]] = ("done", "error", "ignored")
 
@@ -64,6 +66,33 @@ def check_incoming(desk: Desk, tx: Tx, source: Source) -> None:
             code="not_supported",
             hint="Use keep or delete, or an IMAP connection.",
         )
+
+
+def check_sink(tx: Tx, source: Source) -> None:
+    """Refuse a source whose sink refers to what is not there, or does not take what is said to it."""
+    try:
+        source.sink.check(tx)
+    except InvalidValue as error:
+        told = error.sentence.partition(": ")[2]
+        raise InvalidValue(f"source {source.name}: {error.field}", told) from None
+
+
+def check_handed(tx: Tx, job: Job) -> None:
+    """Refuse a change of a job after which a source cannot hand its messages to it any more."""
+    from postroom.sources import store as sources
+
+    for source in sources.load_all(tx):
+        sink = source.sink
+        if sink.type == "job" and sink.job.casefold() == job.name.casefold():
+            try:
+                arguments(job, sink.parameters)
+            except (InvalidValue, UnknownField) as error:
+                raise Refused(
+                    f"Source {source.name} hands its messages to job {job.name}, and could not any more. "
+                    f"{error}",
+                    code="in_use",
+                    hint="Change the source first, or give the parameter a default.",
+                ) from None
 
 
 def check_outgoing(desk: Desk, tx: Tx, connection: str, user: str) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
-from postroom.errors import InvalidValue, NotThere
+from postroom.errors import NotThere, WrongUse
 from postroom.fields import parse, shown
-from postroom.jobs import runs, store
+from postroom.jobs import claiming, runs, store
 from postroom.jobs.arguments import check_defaults
+from postroom.jobs.checks import check_steps, check_words
+from postroom.jobs.code import saved
 from postroom.jobs.job import Job
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.doing import expander_now
+from postroom.operations.fits import check_handed
+from postroom.operations.jobnames import check_names, check_no_circle
 from postroom.operations.usage import Usage
 
 __all__ = ["Jobs"]
@@ -71,26 +77,34 @@ class Jobs:
         return merge({key: value for key, value in old.items() if key not in replaced}, changes)
 
     def declared(self, data: Mapping[str, Any], base: Path) -> Job:
-        """The definition in input, with absolute paths.  Raises what is wrong with it."""
-        return parse(Job, data, where=f"job {data.get('name', '')}".strip()).resolved(base)
+        """The definition in input, with absolute paths and the digest of its script.
+
+        Raises what is wrong with it, and where others may change what it runs.
+        """
+        job = parse(Job, data, where=f"job {data.get('name', '')}".strip())
+        return saved(job.resolved(base))
 
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
-        try:
+        expand = expander_now(tx, self._desk.environ)
+        with _placed(where):
             check_defaults(job)
-        except InvalidValue as error:
-            raise InvalidValue(
-                f"{where}: {error.field}", error.sentence.partition(": ")[2]
-            ) from None
+            check_words(job, expand=expand)
+            if job.steps:
+                check_steps(job, expand=expand)
+        if job.steps:
+            check_names(self._desk, tx, job)
+            check_no_circle(tx, job)
         for name in job.credentials:
             if not self._desk.credentials.exists(tx, name):
                 raise NotThere(f"{where}: credentials: there is no credential called {name!r}.")
         if new:
             store.add(tx, job)
         else:
+            check_handed(tx, job)
             store.replace(tx, job)
-            runs.unminded(tx, job, now=timestamp())
+            claiming.unminded(tx, job, now=timestamp())
         self._desk.record(tx, "add" if new else "set", "job", job.name)
 
     async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
@@ -161,6 +175,16 @@ class Jobs:
             return {**shown(one, defaults=True), **_status(tx, one)}
 
         return await self._desk.db.read(body)
+
+
+@contextlib.contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """What is wrong inside a job says of which one."""
+    try:
+        yield
+    except WrongUse as error:
+        error.sentence = f"{where}: {error.sentence}"
+        raise
 
 
 def _status(tx: Tx, job: Job) -> dict[str, Any]:

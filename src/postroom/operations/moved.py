@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from postroom.connections.resolver import Resolver, destinations_of
 from postroom.connections.signins import sign_ins
+from postroom.db import Tx
 
-__all__ = ["Moved", "Used", "used_in"]
+__all__ = ["Moved", "Used", "lines_used", "used_in"]
 
 
 class Moved(NamedTuple):
@@ -25,7 +26,7 @@ class Used(NamedTuple):
     sign_ins: dict[str, set[str]]
 
 
-def used_in(resolver: Resolver) -> Used:
+def used_in(tx: Tx, resolver: Resolver) -> Used:
     """Where everything goes as this transaction sees it.
 
     What cannot be resolved here, such as a host in an environment that this process does not have,
@@ -33,4 +34,13 @@ def used_in(resolver: Resolver) -> Used:
     """
     sides = resolver.all_sides()
     tokens = {key: use.lines for key, use in sign_ins(sides).items()}
-    return Used(destinations_of(sides), tokens)
+    return Used(lines_used(tx, destinations_of(sides)), tokens)
+
+
+def lines_used(tx: Tx, found: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The lines of connections with those of jobs and programs, by credential (in lower case)."""
+    from postroom.jobs.granting import program_lines  # what only reads or sends needs no jobs
+
+    for name, lines in program_lines(tx).items():
+        found.setdefault(name, set()).update(lines)
+    return found

@@ -35,7 +35,7 @@ from postroom.variables import store as variables
 __all__ = ["Application"]
 
 _DATES: Final = ("expires_at", "rotate_after")
-_SAID: Final = {"description", *_DATES}
+_SAID: Final = {"description", "programs", *_DATES}
 """What is said of a credential; nothing signs in with it."""
 
 
@@ -105,6 +105,7 @@ class Application:
                 name=name,
                 type=record["type"],
                 description=record.get("description") or "",
+                programs=bool(record.get("programs")),
                 **dates,
             )
         before = store.get(tx, name)
@@ -116,6 +117,7 @@ class Application:
                 actor=actor,
                 description=_description(record),
                 type=record.get("type"),
+                programs=bool(record["programs"]) if "programs" in record else None,
                 **dates,
             )
         type_name = record.get("type") or before.type
@@ -225,7 +227,7 @@ def _step_of(before: Credential | None, after: Credential) -> Step:
         return Step("add", "credential", after.name)
     changed = [
         key
-        for key in ("type", "description", "expires_at", "rotate_after", "plain")
+        for key in ("type", "description", "expires_at", "rotate_after", "programs", "plain")
         if getattr(before, key) != getattr(after, key)
     ]
     if before.version != after.version and "plain" not in changed:

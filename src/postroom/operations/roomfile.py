@@ -65,7 +65,7 @@ class RoomFile:
 
         def body(tx: Tx) -> Plan:
             job = Application(self._desk, wanted, rebind=rebind)
-            before = used_in(self._desk.resolver(tx))
+            before = used_in(tx, self._desk.resolver(tx))
             plan = job.run(tx, prune)
             moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
             plan = dataclasses.replace(plan, moved=moved)
@@ -123,6 +123,8 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         for date in ("expires_at", "rotate_after"):
             if getattr(one, date):
                 record[date] = getattr(one, date).isoformat()
+        if one.programs:
+            record["programs"] = True
         if one.plain:
             record["fields"] = one.plain
         credentials.append(record)

@@ -17,7 +17,9 @@ from postroom.secret import Secret
 __all__ = ["NOUNS", "Lacking", "Plan", "Prompt", "Step", "Wanted"]
 
 NOUNS: Final = ("variables", "credentials", "connections", "services", "jobs", "sources")
-_CREDENTIAL: Final = ("name", "type", "description", "expires_at", "rotate_after", "fields")
+_CREDENTIAL: Final = (
+    "name", "type", "description", "expires_at", "rotate_after", "programs", "fields",
+)  # fmt: skip
 Prompt = Callable[[str], Secret]
 """Asks a person for a secret; is given what it is for."""
 
@@ -138,6 +140,9 @@ class Wanted:
                 raise InvalidValue(
                     "", f"{document.at('credentials', index, name)}: {name}: give a text"
                 )
+        if not isinstance(record.get("programs"), bool | None):
+            place_of = document.at("credentials", index, "programs")
+            raise InvalidValue("", f"{place_of}: programs: say true or false")
         fields = record.get("fields")
         if not isinstance(fields, Mapping | None):
             place_of = document.at("credentials", index, "fields")

@@ -13,10 +13,10 @@ from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import check_beside_others, expanded, naming
-from postroom.operations.fits import check_incoming
+from postroom.operations.fits import check_incoming, check_sink
 from postroom.operations.usage import Usage
 from postroom.sources import store
-from postroom.sources.source import Source
+from postroom.sources.source import Source, Start
 from postroom.sources.standing import Status
 
 __all__ = ["Sources"]
@@ -57,6 +57,7 @@ class Sources:
     def save(self, tx: Tx, source: Source, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         check_incoming(self._desk, tx, source)
+        check_sink(tx, source)
         check_beside_others(self._desk, tx, source)
         expanded(self._desk, tx, source)
         naming(self._desk, tx, source)
@@ -101,6 +102,8 @@ class Sources:
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), "status": store.status(tx, name).as_json()}
+            begins = shown(one.begins) if isinstance(one.begins, Start) else one.begins
+            status = store.status(tx, name).as_json()
+            return {**shown(one, defaults=True), "start": begins, "status": status}
 
         return await self._desk.db.read(body)

@@ -20,7 +20,9 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import describe
 from postroom.jobs import runs
+from postroom.jobs import store as jobs
 from postroom.jobs.states import OPEN
+from postroom.operations.jobnames import namings
 from postroom.services import outbox
 from postroom.services import service as services
 from postroom.sources import store as sources
@@ -93,7 +95,7 @@ class Usage:
 
 
 def of_credential(tx: Tx, name: str, *, since: float = 0.0) -> Usage:
-    """Connections, credentials and services that name it, what works over those, messages waiting.
+    """Connections, credentials, services and jobs that name it, what works over, messages waiting.
 
     ``since`` is when the record was made: what another of its name was opened for is not its use.
     """
@@ -102,7 +104,13 @@ def of_credential(tx: Tx, name: str, *, since: float = 0.0) -> Usage:
     inherited = [use for text, use in _inherited(tx, _CREDENTIAL) if text.casefold() == key]
     named = [use.name for use in (*direct, *inherited) if use.noun == "connection"]
     return Usage(
-        (*direct, *inherited, *_over(tx, named), *_waiting(tx, f"credential:{name}")),
+        (
+            *direct,
+            *inherited,
+            *_over(tx, named),
+            *_in_jobs(tx, "credential", name),
+            *_waiting(tx, f"credential:{name}"),
+        ),
         *_opened(tx, name, since),
     )
 
@@ -150,6 +158,9 @@ def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
             noun, _, credential = one.connection.casefold().partition(":")
             if noun == "credential":
                 yield credential, Use(kind, one.name, "connection")
+    for job in jobs.load_all(tx):
+        for credential in job.credentials:
+            yield credential.casefold(), Use("job", job.name, "credentials")
     for certificate, trusting in certificates_named(tx):
         yield certificate, Use("credential", trusting, "trust")
     yield from _fitting(tx)
@@ -178,7 +189,8 @@ def of_connection(tx: Tx, name: str) -> Usage:
     last = connections.last_use(tx, name)
     over = [use._replace(via="") if use.via.casefold() == key else use
             for use in _over(tx, [name, *(use.name for use in family)])]  # fmt: skip
-    return Usage((*family, *over, *_waiting(tx, f"connection:{name}")), last.at, last.by)
+    jobs = _in_jobs(tx, "connection", name)
+    return Usage((*family, *over, *jobs, *_waiting(tx, f"connection:{name}")), last.at, last.by)
 
 
 def of_source(tx: Tx, name: str) -> Usage:
@@ -194,15 +206,20 @@ def of_source(tx: Tx, name: str) -> Usage:
 
 
 def of_service(tx: Tx, name: str) -> Usage:
-    """The messages that wait in its queue."""
+    """The jobs that send through it, and the messages that wait in its queue."""
     last = outbox.newest(tx, name)
     used = (last["created_at"], last["created_by"], "a message was stored") if last else ()
-    return Usage(tuple(_waiting(tx, name)), *used)
+    return Usage((*_in_jobs(tx, "service", name), *_waiting(tx, name)), *used)
 
 
 def of_job(tx: Tx, name: str) -> Usage:
-    """The runs of a job that are not finished."""
+    """The sources that hand messages to it, and its runs that are not finished."""
     found = [
+        Use("source", one.name, "sink.job")
+        for one in sources.load_all(tx)
+        if one.sink.type == "job" and one.sink.job.casefold() == name.casefold()
+    ]
+    found += [
         Use("runs", name, state, number=number)
         for state, number in runs.counts(tx, name).items()
         if state in OPEN
@@ -236,7 +253,7 @@ def of_variable(tx: Tx, name: str) -> Usage:
     over = _over(tx, [use.name for use in (*own, *inherited)])
     for source in sources.load_all(tx):
         texts = {f"folders.{key}": text for key, text in source.folders}
-        texts["sink.path"] = source.sink.path
+        texts["sink.path"] = source.sink.place
         own += [Use("source", source.name, place) for place, text in texts.items() if uses(text)]
     own += [Use("service", one.name, "from") for one in services.load_all(tx) if uses(one.from_)]
     return Usage((*own, *inherited, *over))
@@ -314,6 +331,11 @@ def _texts(connection: Connection, fields: Iterable[str]) -> Iterator[tuple[str,
             for text in named if isinstance(named, list) else [named]:
                 if isinstance(text, str) and text:
                     yield f"{place}.{field}".lstrip("."), text
+
+
+def _in_jobs(tx: Tx, noun: str, name: str) -> list[Use]:
+    """The jobs whose steps name it."""
+    return [Use("job", one.job, one.place) for one in namings(tx, noun, name)]
 
 
 def _waiting(tx: Tx, service: str) -> list[Use]:

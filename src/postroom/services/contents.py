@@ -52,7 +52,7 @@ def keep(tx: Tx, item: str, content: bytes) -> None:
         tx.execute(_KEEP, item=item, content=content)
         return
     rowid = tx.insert(_MAKE_ROOM, item=item, size=len(content))
-    tx.fill("outbox_content", "content", rowid, content)
+    tx.fill("outbox_content", "content", rowid, io.BytesIO(content))
 
 
 _KEEP: Final = "INSERT INTO outbox_content (item, content) VALUES (:item, :content)"

@@ -9,6 +9,7 @@ from pydantic import Field
 from postroom.sinks.base import TWICE, Delivery, Item, Sink
 from postroom.sinks.directory import DirectorySink
 from postroom.sinks.files import cannot_write
+from postroom.sinks.job import JobSink
 from postroom.sinks.maildir import MaildirSink
 
 __all__ = [
@@ -18,13 +19,14 @@ __all__ = [
     "Delivery",
     "DirectorySink",
     "Item",
+    "JobSink",
     "MaildirSink",
     "Sink",
     "cannot_write",
 ]
 
 AnySink = Annotated[
-    DirectorySink | MaildirSink,
+    DirectorySink | MaildirSink | JobSink,
     Field(discriminator="type"),
 ]
 """The declared settings of any sink; ``type`` says which."""

@@ -6,10 +6,11 @@ import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator
 
+from postroom.db import Tx
 from postroom.fields import Fields
 from postroom.protocols.base import Content
 
@@ -41,7 +42,8 @@ class Item(NamedTuple):
     those, else 24 hexadecimal characters.  ``store`` tells the mailbox of a source from others, by
     8 hexadecimal digits.  ``ledger`` is the ledger's id: the idempotency key.
     ``below`` is the relative, safe path that the message's own macros in the sink's path made.
-    ``summary`` gives what a JSON summary beside the message says.
+    ``summary`` gives what a JSON summary beside the message says.  ``source`` is the source's name,
+    ``id`` what the server calls the message.
     """
 
     ledger: int
@@ -53,14 +55,26 @@ class Item(NamedTuple):
     below: str = ""
     attachments: tuple[Attachment, ...] = ()
     summary: Callable[[], dict[str, object]] = dict
+    source: str = ""
+    id: str = ""
 
 
 class Delivery(NamedTuple):
-    """What became of one item: where it lies, or why it was not taken."""
+    """What became of one item: where it lies, or why it was not taken.
+
+    ``write`` is what a sink in the room's own database still has to write: it is called in the
+    transaction in which the ledger says that the message is delivered, and gives where it lies.  So
+    both are there or neither.  It may run more than once, until one is committed.
+    """
 
     ledger: int
     where: str = ""
     error: str = ""
+    write: Callable[[Tx], str] | None = None
+
+    def written(self, tx: Tx) -> Delivery:
+        """With what had to be written, in that transaction."""
+        return self if self.write is None else Delivery(self.ledger, where=self.write(tx))
 
 
 TWICE: Final = {"same": "A message that is taken twice, after a crash, is there once."}
@@ -76,6 +90,28 @@ class Sink(Fields, abc.ABC):
     """What it makes of a message, for people."""
     twice: ClassVar[Literal["same"]]
     """What taking a message twice does, of :data:`TWICE`."""
+    answers: ClassVar[bool] = False
+    """Whether what it begins may answer mail: then a source has to say where it starts."""
+
+    @property
+    def place(self) -> str:
+        """The path it delivers to, macros and all; empty where it has none."""
+        return ""
+
+    @property
+    def begins(self) -> str:
+        """What begins with a message that it takes, in words; empty where it only lies there."""
+        return ""
+
+    def at(self, place: str) -> Self:
+        """The same, delivering to another place: its own with the macros expanded."""
+        return self
+
+    def check(self, tx: Tx) -> None:
+        """Raise PostroomError for what it refers to and is not there, or does not fit; asked when saved."""
+
+    def check_room(self, tx: Tx) -> None:
+        """Raise Refused(``queue_full``) while it takes nothing more; asked before messages are read."""
 
     @abc.abstractmethod
     def resolved(self, base: Path) -> Sink:

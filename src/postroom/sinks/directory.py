@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from postroom.fields import field, made_absolute
 from postroom.sinks.base import Delivery, Directory, Item, Sink
@@ -40,6 +40,13 @@ class DirectorySink(Sink):
         "the mailbox."
     )
     twice: ClassVar[Literal["same"]] = "same"
+
+    @property
+    def place(self) -> str:
+        return self.path
+
+    def at(self, place: str) -> Self:
+        return self.model_copy(update={"path": place})
 
     def resolved(self, base: Path) -> DirectorySink:
         """With an absolute path."""

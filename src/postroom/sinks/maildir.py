@@ -6,7 +6,7 @@ import itertools
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from postroom.fields import field, made_absolute
 from postroom.sinks.base import Delivery, Directory, Item, Sink
@@ -36,6 +36,13 @@ class MaildirSink(Sink):
         "found again."
     )
     twice: ClassVar[Literal["same"]] = "same"
+
+    @property
+    def place(self) -> str:
+        return self.path
+
+    def at(self, place: str) -> Self:
+        return self.model_copy(update={"path": place})
 
     def resolved(self, base: Path) -> MaildirSink:
         """With an absolute path."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Queue, Row, Tx, give_tokens, take_tokens
-from postroom.errors import WireError
+from postroom.errors import Refused, WireError
 from postroom.protocols.base import Content, FolderState, MessageStore, OpenSpool
 from postroom.sinks import Sink
 from postroom.sources import cursors, ledger
@@ -84,19 +84,25 @@ class Collector:
         )
         lister = Lister(self._db, self._claim, self._source, self._write)
         arriving = Arriving(lister, hands, deadline.watched(self._open_spool))
+        full: Refused | None = None
         try:
+            await self._db.read(self._sink.check_room)
             await lister.run(store, folder, tally, deadline.alive, arriving)
             self._progress(tally)
             await self._deliver(store, folder, hands, tally)
-        except BaseException:
+        except BaseException as error:
             await hands.ended()
-            raise
+            if not isinstance(error, Refused) or error.code != "queue_full":
+                raise
+            full = error  # what it has taken is finished with all the same
         settler = Settler(self._db, self._claim.id, self._source, self._write)
         await settler.run(store, folder, deadline.alive)
         await sweeper.run(store, folder, deadline.alive)
         tally.later, tally.next_due = await self._db.read(
             lambda tx: ledger.later(tx, self._claim.id, folder.name, now=timestamp())
         )
+        if full is not None:
+            raise full
         return tally
 
     def _only_reads(self) -> bool:
@@ -136,6 +142,7 @@ class Collector:
         throttle = self._source.throttle
 
         def body(tx: Tx) -> list[Row]:
+            self._sink.check_room(tx)
             now = timestamp()
             most = BATCH
             if throttle is not None:

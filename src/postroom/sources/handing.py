@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from postroom.clock import timestamp
-from postroom.db import Row
+from postroom.db import Row, Tx
 from postroom.errors import PostroomError, WireError
 from postroom.log import logger
 from postroom.protocols.base import Content
@@ -142,6 +142,7 @@ class Hands:
         ids = [row["id"] for row in rows]
         try:
             reads = await asyncio.to_thread(self._take, rows, batch.contents)
+            await self._delivered(reads, ids)
         except PostroomError:
             await self.give_back(rows, None)
             raise
@@ -153,20 +154,27 @@ class Hands:
             return
         finally:
             discard(batch.contents)
+        tally.failed += sum(1 for one in reads if one.delivery.error and not one.again_at)
+        tally.delivered += sum(1 for one in reads if not one.delivery.error)
+        tally.vanished += len(ids) - len(reads)
+        tally.bytes += sum(row["size"] for row in rows)
+        self._progress(tally)
+
+    async def _delivered(self, reads: Sequence[ledger.Read], ids: Sequence[int]) -> None:
+        """The ledger says so; what a sink of this room has to write is in the same transaction."""
         here = {one.delivery.ledger for one in reads}
         gone = [one for one in ids if one not in here]
         done_due = self._source.action("done") != "keep"
         error_due = self._source.action("error") != "keep"
-        await self._write(
-            lambda tx: ledger.delivered(
-                tx, reads, gone, done_due=done_due, error_due=error_due, now=timestamp()
+
+        def body(tx: Tx) -> None:
+            self._sink.check_room(tx)  # a batch may have been read while the one before filled it
+            written = [one._replace(delivery=one.delivery.written(tx)) for one in reads]
+            ledger.delivered(
+                tx, written, gone, done_due=done_due, error_due=error_due, now=timestamp()
             )
-        )
-        tally.failed += sum(1 for one in reads if one.delivery.error and not one.again_at)
-        tally.delivered += sum(1 for one in reads if not one.delivery.error)
-        tally.vanished += len(gone)
-        tally.bytes += sum(row["size"] for row in rows)
-        self._progress(tally)
+
+        await self._write(body)
 
     async def _not_too_large(self, batch: Batch) -> Sequence[Row]:
         """The rows to give to the sink: what the wire told no size of is held back only here."""

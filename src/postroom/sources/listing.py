@@ -175,7 +175,7 @@ class Lister:
     async def _start(self, folder: FolderState, before: Cursor | None) -> str | None:
         """The cursor to go on from; None means "what is there now does not count"."""
         if before is None:
-            return None if self._source.start == "new" else ""
+            return None if self._source.begins == "new" else ""
         if folder.uidvalidity and before.uidvalidity != folder.uidvalidity:
             self._old = before
             await self._reseed(folder)
@@ -221,7 +221,7 @@ class Lister:
             needs_headers(self._source)
             # POP3 does not say when a message arrived; its Date field does
             or (store.features.snapshot and self._source.order != "server")
-            or isinstance(self._source.start, Start)
+            or isinstance(self._source.begins, Start)
             or bool(self._again)
         )
 
@@ -270,7 +270,7 @@ class Lister:
         if same:
             old = same.popleft()
             return old["state"], ANEW, old["after_due"]
-        new_only = self._old is not None and self._source.start == "new"
+        new_only = self._old is not None and self._source.begins == "new"
         if new_only and facts.received is not None and facts.received < self._before:
             # no row was recorded for what was there; its date tells, where it has one
             return "ignored", BEFORE_START, ""

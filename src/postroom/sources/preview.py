@@ -112,7 +112,7 @@ def foresee(
     ``row`` is what the ledger remembers of it; ``fresh`` that it lies behind the cursor; ``entry``
     what it was before it came back.
     """
-    done = _afterwards(source, "done")
+    done = "; ".join(filter(None, (source.sink.begins, _afterwards(source, "done"))))
     if row is not None:
         earlier = Earlier(row["state"], row["size"], row["gone_at"] is not None)
         if again(source, earlier, facts.size):
@@ -163,7 +163,7 @@ async def _fresh(
 ) -> set[str]:
     """Which of them a pass would list as new, were there nothing of them in the ledger."""
     if cursor is None:
-        return set() if source.start == "new" else set(newest)
+        return set() if source.begins == "new" else set(newest)
     if store.features.snapshot or cursor.uidvalidity != folder.uidvalidity:
         return set(newest)
     return {one.id async for page in store.newer(cursor.text) for one in page.summaries}

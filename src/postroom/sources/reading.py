@@ -96,6 +96,8 @@ def open_message(source: Source, row: Row, content: Content, naming: Naming = _U
         below=_below(naming, row, texts),
         attachments=attachments,
         summary=functools.partial(_summary, row, texts, head, attachments, notes),
+        source=source.name,
+        id=wire_id(row["message"]),
     )
     return Opened(item, digest, texts["subject"], texts["from"], texts["message-id"])
 

@@ -184,8 +184,11 @@ class Source(Fields):
         default_factory=list, label="Worker roles", help="Empty: any worker may collect for it."
     )
     schedule: Schedule = field(default_factory=lambda: Schedule(push=True), label="Schedule")
-    start: Literal["all", "new"] | Start = field(
-        "all", label="Start", help="all, new, or {since: DATE}."
+    start: Literal["all", "new"] | Start | None = field(
+        None,
+        label="Start",
+        help="Of the messages already there: all, new (none), or {since: DATE}. Empty: all; where the "
+        "sink is a job, which may answer them, it has to be said.",
     )
     polling_timeout: Duration = field(
         "60s",
@@ -239,6 +242,20 @@ class Source(Fields):
             if action in ("move", "copy") and not folder:
                 raise ValueError(f"after.{outcome} is {action}, but folders.{outcome} names none")
         return self
+
+    @model_validator(mode="after")
+    def _answers_what_it_was_told(self) -> Self:
+        if self.sink.answers and self.start is None:
+            raise ValueError(
+                "start: say which of the messages already there are meant - all, new (none of them) or "
+                "{since: DATE} - for what the sink begins may answer them"
+            )
+        return self
+
+    @property
+    def begins(self) -> Literal["all", "new"] | Start:
+        """What of the messages that are already there is collected."""
+        return "all" if self.start is None else self.start
 
     @model_validator(mode="after")
     def _lets_something_through(self) -> Self:

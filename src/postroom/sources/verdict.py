@@ -54,8 +54,8 @@ def judge(source: Source, facts: Facts) -> Verdict:
     ``skip`` is for what was there before the start date and is not recorded.  Deny lists come
     first, then allow lists; the message is ignored if either field's rules ignore it.
     """
-    if isinstance(source.start, Start) and not _since(source.start.since, facts.received):
-        return Verdict("skip", f"received before {source.start.since}")
+    if isinstance(source.begins, Start) and not _since(source.begins.since, facts.received):
+        return Verdict("skip", f"received before {source.begins.since}")
     for label, rule, text in (
         ("From", source.ignore.from_, facts.sender),
         ("Subject", source.ignore.subject, facts.subject),

@@ -263,7 +263,8 @@ class Watcher:
             await self._on_lost(self._source.connection, error)
         backoff = self._source.backoff
         permanent = is_refused(error)
-        state = "failed" if permanent or not isinstance(error, WireError) else "backing off"
+        waits = isinstance(error, WireError) or error.code == "queue_full"
+        state = "backing off" if waits and not permanent else "failed"
 
         def body(tx: Tx) -> float:
             SOURCES.guard(tx, self._claim, owner=self._owner)

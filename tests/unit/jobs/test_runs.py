@@ -6,8 +6,9 @@ import pytest
 
 from postroom.db import Tx
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.jobs import runs, store
-from postroom.jobs.runs import DEEPEST, KILLS
+from postroom.jobs import claiming, runs, store
+from postroom.jobs.claiming import KILLS
+from postroom.jobs.runs import DEEPEST
 from postroom.jobs.states import FINISHED, FOLLOWS, OPEN, may_follow
 from tests.unit.jobs.desk import Desk
 
@@ -50,7 +51,7 @@ async def test_a_job_that_lets_runs_be_beside_each_other_now_frees_those_that_wa
     for _ in range(3):
         await desk.begin(job)
     changed = job.model_copy(update={"overlap": "beside"})
-    await desk.db.write(lambda tx: runs.unminded(tx, changed, now=desk.now))
+    await desk.db.write(lambda tx: claiming.unminded(tx, changed, now=desk.now))
     assert len(await desk.claim()) == 3
 
 
@@ -93,6 +94,23 @@ async def test_a_run_that_kills_its_workers_is_not_begun_for_ever(desk: Desk) ->
     assert f"{KILLS} times" in found.reason
 
 
+async def test_of_those_whose_worker_was_killed_one_is_done_at_a_time(desk: Desk) -> None:
+    job = await desk.job(overlap="beside")
+    for _ in range(5):
+        await desk.begin(job)
+    assert len(await desk.claim(limit=3)) == 3
+    await desk.gone()
+    taken = await desk.claim("other", limit=5)
+    assert sorted(one.row["killed"] for one in taken) == [0, 0, 1]
+    desk.now += 1
+    assert await desk.claim("other", limit=5) == []
+    (suspect,) = [one for one in taken if one.row["killed"]]
+    await desk.settle(suspect, "succeeded", "other")
+    desk.now += 1
+    (following,) = await desk.claim("other", limit=5)
+    assert following.row["attempts"] == 2
+
+
 async def test_a_run_that_is_tried_again_waits_for_its_time_and_keeps_others_waiting(
     desk: Desk,
 ) -> None:
@@ -118,7 +136,7 @@ async def test_cancelling_ends_at_once_what_nobody_has_begun_and_asks_for_the_re
     await desk.db.write(lambda tx: runs.cancel(tx, first, actor="local:ann", now=desk.now))
     assert await desk.states() == ["running", "cancelled"]
     owner = await desk.seat()
-    wanted = await desk.db.read(lambda tx: runs.wanted_ended(tx, owner))
+    wanted = await desk.db.read(lambda tx: claiming.wanted_ended(tx, owner))
     assert wanted == {first: "local:ann"}
     await desk.settle(claim, "cancelled", reason="by local:ann")
     with pytest.raises(Refused, match="it is cancelled"):
@@ -136,9 +154,9 @@ async def test_a_killed_run_that_somebody_cancels_is_not_begun_again(desk: Desk)
 
 async def test_jobs_that_begin_each_other_end(desk: Desk) -> None:
     job = await desk.job(overlap="beside")
-    above = await desk.show(await desk.begin(job))
+    above = await desk.begin(job)
     for _ in range(DEEPEST):
-        above = await desk.show(await desk.begin(job, cause="job", above=above))
+        above = await desk.begin(job, cause="job", above=above)
     with pytest.raises(Refused, match="go on for ever"):
         await desk.begin(job, cause="job", above=above)
 

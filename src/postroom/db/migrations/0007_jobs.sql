@@ -52,13 +52,24 @@ CREATE TABLE run_messages (
     run TEXT PRIMARY KEY REFERENCES runs (id),
     ledger BIGINT NOT NULL,            -- the id of the message in the ledger
     facts TEXT NOT NULL,               -- what its source knows of it, as JSON
-    content BYTEA NOT NULL
+    content BYTEA                      -- NULL: removed, some days after the run was over
 );
 
 -- A message that a run sends is held under it, and let go or cancelled in the transaction that settles
 -- the run.
 ALTER TABLE outbox ADD COLUMN run TEXT;
 CREATE INDEX outbox_of_run ON outbox (run) WHERE run IS NOT NULL AND finished_at IS NULL;
+
+-- Whom a machine has answered: not more often than its job says.
+CREATE TABLE answered (
+    mailbox TEXT NOT NULL,             -- whose answer it was
+    sender BYTEA NOT NULL,             -- a hash of the address that was answered
+    item TEXT NOT NULL,                -- the answer in the outbox: one that was cancelled is none
+    at DOUBLE PRECISION NOT NULL,
+    forget_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (mailbox, sender)
+);
+CREATE INDEX answered_old ON answered (forget_at);
 
 -- Programs may be handed what is in it (postroom exec).
 ALTER TABLE credentials ADD COLUMN programs BIGINT NOT NULL DEFAULT 0;

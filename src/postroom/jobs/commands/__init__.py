@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from postroom.jobs.commands.move_email import MoveEmail
     from postroom.jobs.commands.read_email import ReadEmail
     from postroom.jobs.commands.reply_email import ReplyEmail
+    from postroom.jobs.commands.run_job import RunJob
     from postroom.jobs.commands.save_attachments import SaveAttachments
     from postroom.jobs.commands.save_email import SaveEmail
     from postroom.jobs.commands.send_email import SendEmail
@@ -45,6 +46,7 @@ __all__ = [
     "ReadEmail",
     "ReplyEmail",
     "Result",
+    "RunJob",
     "SaveAttachments",
     "SaveEmail",
     "SendEmail",
@@ -66,6 +68,7 @@ _TABLE: Final = {
     "forward-email": "ForwardEmail",
     "list-folders": "ListFolders",
     "test-connection": "TestConnection",
+    "run-job": "RunJob",
 }
 """The name of each command, and its class; its module is named as the command is."""
 

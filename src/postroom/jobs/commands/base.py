@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -16,10 +17,14 @@ if TYPE_CHECKING:  # the help of a verb knows its parameters without what does t
     from postroom.mail import Draft
     from postroom.services.outbox import Item
 
-__all__ = ["Bench", "Command", "Result"]
+__all__ = ["Bench", "Command", "ReadAgain", "Result"]
 
 Result = dict[str, Any]
 """What a command gives: what JSON can hold, by the names that :attr:`Command.gives` declares."""
+
+
+ReadAgain = Mapping[str, Literal["directory", "path", "search"]]
+"""What the text of a parameter is read as."""
 
 
 class Bench(Protocol):
@@ -47,18 +52,30 @@ class Bench(Protocol):
         """Whom a message through ``via`` is from when nobody says."""
         ...
 
-    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
-        """Store a message in the outbox; gives the item's id.  In a run it is held under the run."""
+    async def store(
+        self, via: str, draft: Draft, *, key: str = "", mailbox: str = "", once_in: float = 0.0
+    ) -> str:
+        """Store a message in the outbox; gives the item's id.  In a run it is held under the run.
+
+        ``once_in``: refused where the same mailbox has answered its recipient within so many seconds.
+        """
         ...
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = "",
+        once_in: float = 0.0,
+    ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
         ...
 
     async def test(self, name: str) -> Result:
         """Walk a connection or credential step by step, as ``postroom connection test`` does."""
+        ...
+
+    async def begin(self, job: str, parameters: Mapping[str, Any]) -> str:
+        """Begin another job; gives the id of its run.  In a run it begins in the transaction in which
+        that run succeeds, and the id is empty.
+        """
         ...
 
 
@@ -72,7 +89,13 @@ class Command(Fields, abc.ABC):
     gives: ClassVar[dict[str, str]]
     """The names of its result, each with a few words about it."""
     many: ClassVar[str] = ""
-    """The parameter that takes several ids: what differs in it alone is done in one go."""
+    """The parameter that takes several ids: what differs in it alone is done in one go.
+
+    When some of them are not there the command raises NotThere with the fact ``ids``, before it
+    touches any: it is then done again without them.
+    """
+    read_again: ClassVar[ReadAgain] = {}
+    """Parameters whose text is read as something else: what was received is made safe for them."""
 
     def __init__(self, **given: Any) -> None:
         """Of parameters, by their names.  Raises UnknownField with the nearest, InvalidValue."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from postroom.fields import field
-from postroom.jobs.commands.base import Bench, Command, Result
+from postroom.jobs.commands.base import Bench, Command, ReadAgain, Result
 from postroom.jobs.commands.sending import Files, People, Sending, addresses, attachments_of, shown
 from postroom.mail import Draft
 
@@ -69,6 +69,7 @@ class SendEmail(Sending, _Letter):
 
     name: ClassVar[str] = "send-email"
     about: ClassVar[str] = "Send a message through the outbox."
+    read_again: ClassVar[ReadAgain] = {"attachments": "path"}
 
     async def run(self, bench: Bench) -> Result:
         """Send it.  Raises InvalidValue with the field, Refused (``sender_not_allowed``)."""

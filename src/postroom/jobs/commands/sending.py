@@ -111,12 +111,16 @@ class Sending(Command):
     )
     key: str = field("", label="Key", help="Idempotency key: the same key sends once.")
 
-    async def sent(self, bench: Bench, via: str, draft: Draft, *, mailbox: str = "") -> Result:
+    async def sent(
+        self, bench: Bench, via: str, draft: Draft, *, mailbox: str = "", once_in: float = 0.0
+    ) -> Result:
         """Store the message, or send it now where its outcome is waited for."""
         if self.wait is None:
-            stored = await bench.store(via, draft, key=self.key, mailbox=mailbox)
+            stored = await bench.store(via, draft, key=self.key, mailbox=mailbox, once_in=once_in)
             return {"id": stored, "state": "stored", "recipients": [], "message_id": ""}
-        item = await bench.send(via, draft, wait=self.wait, key=self.key, mailbox=mailbox)
+        item = await bench.send(
+            via, draft, wait=self.wait, key=self.key, mailbox=mailbox, once_in=once_in
+        )
         return item.as_json()
 
 

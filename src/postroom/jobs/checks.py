@@ -1,0 +1,200 @@
+"""What can be said of steps when their job is saved: names, order, parameters; and whom they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from postroom.errors import InvalidValue
+from postroom.fields import check_name, describe, nearest
+from postroom.jobs.commands import command_named
+from postroom.jobs.job import Job
+from postroom.jobs.prepared import Named, Prepared, prepare
+from postroom.jobs.step import Step
+from postroom.jobs.values import MESSAGE, RUN, Expand, Scope, Value, read_value
+from postroom.macros import SETTING, Reference
+
+__all__ = ["NameUsed", "check_steps", "check_words", "names_used"]
+
+EVERY: Final = frozenset({"count", "failed", "errors"})
+"""What a ``for_each`` gives."""
+_NAMING: Final = ("via", "send_via", "connection", "credential", "service")
+"""Parameters that name a record; others say so by ``refers_to``."""
+
+
+class NameUsed(NamedTuple):
+    """A connection, service or credential that a step names, and where: ``steps.2.move-email.via``."""
+
+    place: str
+    name: str
+
+
+def check_steps(job: Job, *, expand: Expand | None = None, named: Named = command_named) -> None:
+    """Check the steps of a job before it is saved.
+
+    Every command and parameter is known and has a value it can have, as far as that is seen without
+    a run; names of steps are there once; a macro stands for a parameter of the job, or a part of what
+    an earlier step gives; ``${item}`` stands in a ``for_each``.  ``expand`` is asked for the macros of
+    the room, so that unknown ones are told.  Raises UnknownField and InvalidValue with the place, and
+    what ``expand`` raises.
+    """
+    steps = prepare(job.steps, named)
+    _Checker(job, expand).row(steps, {}, in_loop=False)
+
+
+def check_words(job: Job, *, expand: Expand | None = None) -> None:
+    """Check the words of a ``command`` job: what its macros stand for; the program is named outright.
+
+    Raises InvalidValue with the place, and what ``expand`` raises.
+    """
+    checker = _Checker(job, expand)
+    for at, word in enumerate(job.command.words if job.command else ()):
+        value = read_value(word, f"command.words.{at}")
+        if not at and not value.fixed:
+            raise InvalidValue(value.where, "is the program: it is named, and no macro chooses it")
+        checker.macros(value, {}, in_loop=False)
+
+
+def names_used(
+    steps: Sequence[Step], *, expand: Expand | None = None, named: Named = command_named
+) -> list[NameUsed]:
+    """Every connection, service and credential that steps name, in order.
+
+    With ``expand`` names that come from the room's variables are among them; without, they are left
+    out.  Nothing else may name one, see :func:`check_steps`.  Raises as :func:`prepare` does.
+    """
+    found: list[NameUsed] = []
+    for step in _all(prepare(steps, named)):
+        for value in _naming(step):
+            if value.fixed or (expand and all(one.prefix in SETTING for one in value.references)):
+                name = value.fill(Scope(expand=expand) if expand else Scope())
+                if isinstance(name, str) and name:
+                    found.append(NameUsed(value.where, name))
+    return found
+
+
+def _all(steps: Sequence[Prepared]) -> Iterator[Prepared]:
+    for step in steps:
+        yield step
+        yield from _all((*step.steps, *step.instead))
+
+
+def _naming(step: Prepared) -> list[Value]:
+    """Its parameters that name a record."""
+    if step.command is None:
+        return []
+    refer = {one.name for one in describe(step.command) if one.refers_to}
+    return [value for name, value in step.parameters.items() if name in _NAMING or name in refer]
+
+
+Gives = Mapping[str, frozenset[str]]
+"""What may be asked of each step that came before, by its name."""
+
+
+@dataclass
+class _Checker:
+    job: Job
+    expand: Expand | None
+
+    def __post_init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def row(self, steps: Sequence[Prepared], before: Gives, *, in_loop: bool) -> None:
+        """Steps in order; each sees the names before it."""
+        seen = dict(before)
+        for step in steps:
+            self._one(step, seen, in_loop=in_loop)
+            if step.name:
+                seen[step.name] = _gives(step)
+
+    def _one(self, step: Prepared, seen: Gives, *, in_loop: bool) -> None:
+        self._check_name(step)
+        if step.command:
+            step.check_fixed()
+        inside = in_loop or step.for_each is not None
+        if step.for_each:
+            self.macros(step.for_each, seen, in_loop=in_loop)
+        if step.when:
+            for one in step.when.references:
+                self._macro(one, step.when.where, seen, in_loop=inside)
+        for value in step.parameters.values():
+            self.macros(value, seen, in_loop=inside)
+        for value in _naming(step):
+            _check_naming(value)
+        self.row(step.steps, seen, in_loop=inside)
+        failed = {step.name: frozenset({"error"})} if step.name else {}
+        self.row(step.instead, {**seen, **failed}, in_loop=inside)
+
+    def _check_name(self, step: Prepared) -> None:
+        if not step.name:
+            return
+        where = f"{step.place}.name"
+        try:
+            check_name(step.name)
+        except ValueError as error:
+            raise InvalidValue(where, str(error)) from None
+        if "." in step.name:
+            raise InvalidValue(where, "a step has no dot in its name: ${step:NAME.FIELD} has one")
+        if other := self._names.get(step.name.casefold()):
+            raise InvalidValue(where, f"{other} is called {step.name} already")
+        self._names[step.name.casefold()] = step.place
+
+    def macros(self, value: Value, seen: Gives, *, in_loop: bool) -> None:
+        for one in value.references:
+            self._macro(one, value.where, seen, in_loop=in_loop)
+
+    def _macro(self, one: Reference, where: str, seen: Gives, *, in_loop: bool) -> None:
+        if one.prefix == "item" and not in_loop:
+            raise InvalidValue(where, f"{one} stands only in a for_each")
+        if one.prefix == "param":
+            _known(one, one.name, self.job.parameters, where, "parameter of this job")
+        elif one.prefix == "run":
+            _known(one, one.name, RUN, where, "fact of a run")
+        elif one.prefix == "message":
+            _known(one, one.name, MESSAGE, where, "fact of a message")
+        elif one.prefix == "step":
+            _check_result(one, where, seen, self._names)
+        elif one.prefix in SETTING and self.expand:
+            self.expand(str(one), where)
+
+
+def _gives(step: Prepared) -> frozenset[str]:
+    if step.for_each:
+        return EVERY | ({"results"} if step.command else set())
+    caught = {"error"} if step.goes_on or step.instead else set()
+    return frozenset(step.acts.gives) | caught
+
+
+def _check_result(one: Reference, where: str, seen: Gives, names: Mapping[str, str]) -> None:
+    name, *path = one.name.split(".")
+    if name not in seen:
+        if name.casefold() in names:
+            raise InvalidValue(where, f"{one}: {name} is no earlier step whose result is seen here")
+        _known(one, name, seen, where, "earlier step")
+    if path:
+        _known(one, path[0], sorted(seen[name]), where, f"result of {name}")
+
+
+def _check_naming(value: Value) -> None:
+    """What was received, or is said when a job is begun, does not choose whose secret is used."""
+    for one in value.references:
+        if one.prefix not in SETTING:
+            raise InvalidValue(
+                value.where,
+                f"{one} may not say which connection or credential is used; name it, or use a variable "
+                "of the room",
+            )
+
+
+def _known(
+    one: Reference, name: str, known: Mapping[str, object] | Sequence[str], where: str, what: str
+) -> None:
+    if name in known:
+        return
+    close = nearest(name, known)
+    there = ", ".join(known)
+    meant = (
+        f"did you mean {close}?" if close else f"there is {there}." if there else "there is none."
+    )
+    raise InvalidValue(where, f"{one}: there is no {what} called {name!r}; {meant}")

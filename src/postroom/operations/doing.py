@@ -1,0 +1,139 @@
+"""What a run does: its steps on a bench of its own, its function or its program, with what it is granted."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from postroom import macros
+from postroom.clock import now, rfc3339
+from postroom.connections.scope import scope_of
+from postroom.db import Tx
+from postroom.db.claims import claim_lost
+from postroom.errors import Refused
+from postroom.jobs import messages
+from postroom.jobs.commands import Command, Result
+from postroom.jobs.granting import line_of
+from postroom.jobs.handing import Told, fields_of
+from postroom.jobs.interpreter import run_steps
+from postroom.jobs.job import Job, Program
+from postroom.jobs.plans import plan_steps
+from postroom.jobs.process import run_program, why_it_ended
+from postroom.jobs.runner import Attempt
+from postroom.jobs.values import Scope, read_value, written
+from postroom.operations.bench import Workbench
+from postroom.operations.desk import Desk
+
+__all__ = ["do_in", "expander_now", "granted", "plan_of"]
+
+RUNS: Final = "runs"
+"""The directory of the room in which what runs has its locks and its own directories."""
+
+
+async def do_in(desk: Desk, attempt: Attempt) -> Any:
+    """Do the job of an attempt; gives its result.  Raises PostroomError."""
+
+    def body(tx: Tx) -> tuple[bytes | None, dict[str, Any] | None, Callable[[str, str], str]]:
+        run = attempt.run.id
+        found = messages.content_of(tx, run), messages.facts_of(tx, run)
+        return *found, expander_now(tx, desk.environ)
+
+    message, facts, expand = await desk.db.read(body)
+    bench = Workbench(
+        desk,
+        base=desk.data_dir,
+        message=message,
+        patient=True,
+        run=attempt.run.id,
+        run_epoch=attempt.epoch,
+    )
+
+    async def execute(command: Command) -> Result:
+        if not attempt.standing():
+            raise claim_lost()
+        return await command.run(bench)
+
+    attempt.following = bench.following
+    scope = Scope(
+        parameters=attempt.run.parameters, run=_facts_of(attempt), message=facts, expand=expand
+    )
+    async with bench:
+        if attempt.job.steps:
+            return await run_steps(
+                attempt.job.steps, scope, execute, attempt.log.say, asyncio.sleep
+            )
+        if attempt.job.command is not None:
+            return await _program(desk, attempt, attempt.job.command, scope, message)
+        return None
+
+
+async def _program(
+    desk: Desk, attempt: Attempt, command: Program, scope: Scope, message: bytes | None
+) -> Any:
+    """Run a ``command``; its output becomes lines of the log, and a status other than 0 an error."""
+    job, run, log = attempt.job, attempt.run, attempt.log
+    values = [read_value(word, f"command.words.{at}") for at, word in enumerate(command.words)]
+    ended = await run_program(
+        [written(value.fill(scope)) for value in values],
+        runs=desk.data_dir / RUNS,
+        told=Told(run.id, job.name, run.parameters),
+        on_output=lambda stream, line: log.say("output", line),
+        credentials=await granted(desk, job),
+        how=command.hand_over,
+        stdin=message or b"",
+        directory=command.directory,
+        limits=job.limits,
+    )
+    if ended.why or ended.status != 0:
+        raise Refused(why_it_ended(ended, job.limits), code="program_failed", status=ended.status)
+    return {"status": 0}
+
+
+async def granted(desk: Desk, job: Job) -> dict[str, dict[str, Any]]:
+    """The fields of the credentials that a job is handed, opened for it and written down.
+
+    Raises NotThere, Refused (``incomplete``, ``destination_not_bound``), Unreadable, Locked.
+    """
+    line, purpose = line_of(job), f"hand it to job {job.name}"
+
+    def body(tx: Tx) -> dict[str, dict[str, Any]]:
+        return {
+            name: fields_of(
+                desk.credentials.open(tx, name, line=line, actor=desk.actor, purpose=purpose)
+            )
+            for name in job.credentials
+        }
+
+    return await desk.write(body) if job.credentials else {}
+
+
+def plan_of(job: Job, scope: Scope) -> list[str]:
+    """What a job would do, a line a step; macros that only a run knows stay as they are."""
+    if job.steps:
+        return plan_steps(job.steps, scope)
+    handed = f", handed {', '.join(job.credentials)}" if job.credentials else ""
+    if job.python is not None:
+        return [f"python: call {job.python.call or job.python.file}{handed}"]
+    if job.command is None:
+        return []
+    words = [str(read_value(word, "command.words").shown(scope)) for word in job.command.words]
+    return [f"command: run {shlex.join(words)}{handed} by {job.command.hand_over.by}"]
+
+
+def expander_now(tx: Tx, environ: Mapping[str, str]) -> Callable[[str, str], str]:
+    """Expands macros of the room as of now, for what a run does; it outlives the transaction."""
+    scope = dataclasses.replace(scope_of(tx, environ), now=now())
+
+    def expand(text: str, where: str) -> str:
+        return macros.expand(text, scope, allowed=macros.SETTING, name=where).text
+
+    return expand
+
+
+def _facts_of(attempt: Attempt) -> dict[str, Any]:
+    run = attempt.run
+    began = run.created_at if run.started_at is None else run.started_at
+    return {"id": run.id, "job": run.job, "started": rfc3339(began), "attempt": run.attempts}

@@ -1,0 +1,116 @@
+"""The job sink: each message begins a run of a job, in the transaction of its ledger entry."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from postroom.clock import timestamp
+from postroom.db import Tx
+from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.fields import Name, field
+from postroom.jobs import messages, runs, store
+from postroom.jobs.arguments import arguments
+from postroom.sinks.base import Delivery, Item, Sink
+
+__all__ = ["MOST_WAITING", "JobSink"]
+
+MOST_WAITING: Final = 10_000
+"""Runs of a job that are not finished; while there are as many, its sources read nothing more."""
+
+
+class JobSink(Sink):
+    """A run of a job for each message.
+
+    Run and ledger entry are one transaction: there is never one without the other, so a message has
+    one run however often a process is killed.
+    """
+
+    type: Literal["job"] = field(label="Type")
+    job: Name = field(
+        label="Job", help="Begun once for each message, which it finds as ${message:...}."
+    )
+    parameters: dict[str, Any] = field(
+        default_factory=dict,
+        label="Parameters",
+        help="Of the job, as they stand here: nothing is expanded in them.",
+    )
+
+    about: ClassVar[str] = (
+        "A run of a job begins, with the message (its exact bytes and where it came from) beside it. "
+        "While 10,000 runs of that job are not finished, the source waits."
+    )
+    twice: ClassVar[Literal["same"]] = "same"
+    answers: ClassVar[bool] = True
+
+    @property
+    def begins(self) -> str:
+        return f"a run of job {self.job} begins"
+
+    def resolved(self, base: Path) -> JobSink:
+        """As it is."""
+        return self
+
+    def prepare(self) -> None:
+        """The room is there."""
+
+    def check(self, tx: Tx) -> None:
+        """Raises NotThere for the job, InvalidValue for a parameter that it has not or does not take."""
+        try:
+            arguments(store.get(tx, self.job), self.parameters)
+        except InvalidValue as error:
+            raise InvalidValue(
+                f"sink.parameters.{error.field}", error.sentence.partition(": ")[2]
+            ) from None
+
+    def check_room(self, tx: Tx) -> None:
+        """Raises Refused(``queue_full``) while too many runs are not finished."""
+        waiting = runs.open_count(tx, self.job)
+        if waiting >= MOST_WAITING:
+            raise Refused(
+                f"{waiting:,} runs of job {self.job} are not finished; the source waits until there "
+                "are fewer.",
+                code="queue_full",
+                temporary=True,
+                hint=f"See what holds them up: postroom job runs {self.job}",
+            )
+
+    def take(self, items: Sequence[Item]) -> list[Delivery]:
+        """Nothing is done here: each run is begun where the ledger is written."""
+        return [Delivery(item.ledger, write=functools.partial(self._begin, item)) for item in items]
+
+    def _begin(self, item: Item, tx: Tx) -> str:
+        job = store.get(tx, self.job)
+        try:
+            parameters = arguments(job, self.parameters)
+        except PostroomError as error:
+            raise Refused(f"Job {job.name} cannot be begun: {error}") from error
+        now = timestamp()
+        run = runs.add(
+            tx,
+            job,
+            cause="message",
+            parameters=parameters,
+            actor=f"source:{item.source}",
+            now=now,
+        )
+        told = item.summary()
+        messages.keep(
+            tx,
+            run,
+            ledger=item.ledger,
+            facts=messages.facts(
+                source=item.source,
+                folder=str(told["folder"]),
+                id=item.id,
+                sender=str(told["from"]),
+                subject=str(told["subject"]),
+                received=item.received,
+                message_id=str(told["message_id"]),
+                size=item.content.size,
+            ),
+            content=item.content,
+        )
+        return f"run:{run}"

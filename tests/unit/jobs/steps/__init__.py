@@ -1,0 +1,1 @@
+"""Tests of steps: their values, conditions, checks, and how they are done."""
