@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from postroom.cli import show
-from postroom.cli.declared import Given, made, verb
+from postroom.cli.declared import Given, made
 from postroom.cli.options import OPTIONS
 from postroom.cli.outbox import A_WORKER, nobody_sends, show_item
 from postroom.cli.run import confirm, in_room
@@ -34,7 +34,7 @@ TextFile = Annotated[
 app = Verbs()
 
 
-@verb(app, "send-email", "send", default=WAIT)
+@app.verb(does="send-email", default=WAIT)
 def send(
     given: Given,
     text_file: TextFile = None,

@@ -19,7 +19,7 @@ __all__ = ["NameUsed", "check_steps", "check_words", "names_used"]
 
 EVERY: Final = frozenset({"count", "failed", "errors"})
 """What a ``for_each`` gives."""
-_NAMING: Final = ("via", "connection", "credential", "service")
+_NAMING: Final = ("via", "send_via", "connection", "credential", "service")
 """Parameters that name a record; others say so by ``refers_to``."""
 
 

@@ -56,6 +56,12 @@ _IGNORED: Final = (
 for the guard."""
 
 
+_TO_THE_GROUP: Final = (
+    signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGSTOP, signal.SIGCONT,
+)  # fmt: skip
+"""What a terminal sends to a whole process group."""
+
+
 class _Guard:
     """One program and its tree, from its start until nothing of it lives."""
 
@@ -109,7 +115,8 @@ class _Guard:
             if byte == END:
                 self._end("stopped", self._grace)
             elif byte > SIGNALS and self._status is None:
-                _send(self._main, byte - SIGNALS)
+                group = self._orders["session"] and byte - SIGNALS in _TO_THE_GROUP
+                _send(-self._main if group else self._main, byte - SIGNALS)
 
     def _judge(self, now: float) -> None:
         """What has to be done by the clock, and by how much memory is in use."""

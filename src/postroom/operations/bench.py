@@ -11,6 +11,7 @@ from postroom.connections.boxed import in_mailbox
 from postroom.connections.direct import DIRECT
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
 from postroom.jobs import runs
+from postroom.operations.beginning import begin
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
 from postroom.services import service as services
@@ -147,10 +148,8 @@ class Workbench:
         """Begin another job; gives the id of its run, or in a run an empty text: then it is among
         ``following``, and begins if the run succeeds.
         """
-        from postroom.operations.running import Running
-
         if not self._run:
-            return await Running(self._desk).begin(job, parameters)
+            return await begin(self._desk, job, parameters)
         values = await self._desk.db.read(
             lambda tx: runs.may_follow_on(tx, job, parameters, self._run)
         )
