@@ -20,10 +20,11 @@ __all__ = ["app"]
 app = Verbs()
 
 
-@app.verb()
-def exec(
+@app.verb("exec")
+def exec_(
     words: Annotated[
-        list[str], typer.Argument(metavar="PROGRAM", help="The program and its arguments, behind --.")
+        list[str],
+        typer.Argument(metavar="PROGRAM", help="The program and its arguments, behind --."),
     ],
     credential: Annotated[
         list[str], typer.Option(metavar="NAME", help="What it is handed. Several times.")
