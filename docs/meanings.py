@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
+from postroom.operations.macromeanings import MACROS, STEP_MACROS
+from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 
-__all__ = ["AGAIN", "CODES", "EXITS", "KEK_SOURCES", "MACROS", "VARIABLES", "exit_statuses"]
+__all__ = [
+    "AGAIN",
+    "CODES",
+    "EXITS",
+    "KEK_SOURCES",
+    "MACROS",
+    "STEP_MACROS",
+    "VARIABLES",
+    "exit_statuses",
+]
 
 EXITS: Final = EXIT_MEANINGS
 CODES: Final = CODE_MEANINGS
@@ -21,6 +31,8 @@ VARIABLES: Final[dict[str, str]] = {
     "POSTROOM_AUDIT_KEEP": "How long the audit record is kept, such as `90d`; `400d` if it is not set.",
     "POSTROOM_DEVICE_FLOW": "`0` forbids to sign in by a code that is typed on another device: such codes "
     "are phished. A browser on the machine and `connection signin --link` go on working.",
+    "POSTROOM_FD": "Set for a program that is handed fields by descriptor: the number to read JSON from.",
+    "POSTROOM_DIRECTORY": "Set for a program that is handed fields by files: where they lie.",
     "POSTROOM_URL": "Reserved for rooms that are served elsewhere. This release refuses to start while "
     "it is set.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "

@@ -244,6 +244,12 @@ def _macros() -> str:
             ("Macro", "Stands for"),
             ((f"`{form}`", about) for form, about in meanings.MACROS.values()),
         ),
+        "The [steps](../steps.md) of a job have these as well. There a text that is one macro has the "
+        "value itself, a list or a record too:",
+        table(
+            ("Macro", "Stands for"),
+            ((f"`{form}`", about) for form, about in meanings.STEP_MACROS.values()),
+        ),
         "A name that nobody knows is an error when the setting is saved. A variable whose change "
         "moves a host counts as a change of host: see "
         "[destinations](../concepts.md#destinations).",

@@ -6,8 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
+    "CopyEmail",
+    "DeleteEmail",
+    "FlagEmail",
+    "ForwardEmail",
+    "ListEmail",
+    "ListFolders",
+    "MoveEmail",
     "PostroomError",
+    "ReadEmail",
+    "ReplyEmail",
+    "RunJob",
+    "SaveAttachments",
+    "SaveEmail",
     "Secret",
+    "SendEmail",
+    "TestConnection",
     "aopen",
     "arestore_backup",
     "averify_backup",
@@ -19,6 +33,22 @@ __all__ = [
 
 if TYPE_CHECKING:
     from postroom.errors import PostroomError
+    from postroom.jobs.commands import (
+        CopyEmail,
+        DeleteEmail,
+        FlagEmail,
+        ForwardEmail,
+        ListEmail,
+        ListFolders,
+        MoveEmail,
+        ReadEmail,
+        ReplyEmail,
+        RunJob,
+        SaveAttachments,
+        SaveEmail,
+        SendEmail,
+        TestConnection,
+    )
     from postroom.library import (
         aopen,
         arestore_backup,
@@ -31,8 +61,22 @@ if TYPE_CHECKING:
     from postroom.secret import Secret
 
 _HOMES = {
+    "CopyEmail": "postroom.jobs.commands",
+    "DeleteEmail": "postroom.jobs.commands",
+    "FlagEmail": "postroom.jobs.commands",
+    "ForwardEmail": "postroom.jobs.commands",
+    "ListEmail": "postroom.jobs.commands",
+    "ListFolders": "postroom.jobs.commands",
+    "MoveEmail": "postroom.jobs.commands",
     "PostroomError": "postroom.errors",
+    "ReadEmail": "postroom.jobs.commands",
+    "ReplyEmail": "postroom.jobs.commands",
+    "RunJob": "postroom.jobs.commands",
+    "SaveAttachments": "postroom.jobs.commands",
+    "SaveEmail": "postroom.jobs.commands",
     "Secret": "postroom.secret",
+    "SendEmail": "postroom.jobs.commands",
+    "TestConnection": "postroom.jobs.commands",
     "aopen": "postroom.library",
     "arestore_backup": "postroom.library",
     "averify_backup": "postroom.library",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from postroom.operations.outbox import Outbox
     from postroom.operations.roomfile import RoomFile
     from postroom.operations.running import Running
+    from postroom.operations.runs import Runs
     from postroom.operations.services import Services
     from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
@@ -82,6 +83,7 @@ _NOUNS: Final = {
     "outbox": ("outbox", "Outbox"),
     "roomfile": ("roomfile", "RoomFile"),
     "running": ("running", "Running"),
+    "runs": ("runs", "Runs"),
     "services": ("services", "Services"),
     "signins": ("signins", "SignIns"),
     "sources": ("sources", "Sources"),
@@ -118,6 +120,7 @@ class Room:
     outbox: Outbox
     roomfile: RoomFile
     running: Running
+    runs: Runs
     services: Services
     signins: SignIns
     sources: Sources

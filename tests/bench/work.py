@@ -20,7 +20,6 @@ from postroom.credentials.record import LISTED
 from postroom.credentials.store import Opened
 from postroom.credentials.tokens import BEARER, Use
 from postroom.mail import Draft
-from postroom.operations.drafts import draft_of
 from postroom.protocols import imap, pop3, smtp
 from postroom.settings import settings_of
 from tests.bench.profiling import profiled
@@ -118,7 +117,7 @@ async def send(room: Room, count: int, size: int, writers: int) -> Found:
 def _draft(number: int, size: int) -> Draft:
     line = "A line of an ordinary letter, as long as most of them are in real mail.\n"
     text = line * max(1, (size - 400) // len(line))
-    return draft_of(
+    return Draft(
         from_="bench@example.com",
         to=f"reader{number}@example.com",
         subject=f"Order {number}",

@@ -107,7 +107,7 @@ class _Jobs:
             counts = await self.counts(name)
             for _ in range(_LEVEL - counts.get("queued", 0) - counts.get("running", 0)):
                 number = {"number": len(self.runs)} if name == "sends" else {}
-                self.runs[await self.room.running.begin(name, number)] = name
+                self.runs[await self.room.runs.begin(name, number)] = name
 
     async def counts(self, name: str) -> dict[str, int]:
         found: dict[str, int] = (await self.room.jobs.show(name))["runs"]
@@ -117,7 +117,7 @@ class _Jobs:
         """A worker that nobody kills does the rest, and the messages are sent."""
         with Victim("tests.faults.running:work", *self.stage.where, mutant=self.mutant):
             async with asyncio.timeout(seconds):
-                while await self.room.running.list(states=("queued", "running"), limit=1):
+                while await self.room.runs.list(states=("queued", "running"), limit=1):
                     await asyncio.sleep(0.1)
         await self.post.drain()
         await asyncio.to_thread(self.post.ground.postfix.idle)
@@ -127,7 +127,7 @@ class _Jobs:
 
         One that was killed three times has failed; there may be a few of those.
         """
-        found = await self.room.running.list(limit=1_000_000)
+        found = await self.room.runs.list(limit=1_000_000)
         killed = {one.id for one in found if one.state == "failed" and one.error == "lost"}
         wrong = [f"run {one.id} ended {one.state}: {one.reason}" for one in found
                  if one.state != "succeeded" and one.id not in killed]  # fmt: skip

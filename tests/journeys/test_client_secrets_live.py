@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from postroom.app import Room
-from postroom.operations.drafts import draft_of
+from postroom.mail import Draft
 from postroom.secret import Secret
 from postroom.worker import Worker
 from tests.ground import Ground, User, maildir
@@ -138,7 +138,7 @@ class Load:
                 await asyncio.sleep(min(early, 0.1))
                 continue
             self.stored += 1
-            draft = draft_of(
+            draft = Draft(
                 from_=self._sender, to="reader@example.com", subject="Order", text="A line."
             )
             await self._room.email.store("orders-out", draft)

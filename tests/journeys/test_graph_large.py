@@ -52,16 +52,15 @@ async def _in_a_process(tenant: Tenant, what: str, *words: str) -> int:
 
 def stored() -> None:
     """One message with the file, into the outbox."""
-    from postroom.operations.drafts import draft_of
 
     async def run() -> None:
         room = await open_room(Settings(Path(sys.argv[1]), sys.argv[2]))
         with memory_growth() as grown:
-            draft = draft_of(
-                from_=None, to="you@ground.test", subject="large", text="Text.\n",
-                attachments=[sys.argv[3]],
-            )  # fmt: skip
-            await room.email.store("orders-out", draft)
+            letter = {
+                "via": "orders-out", "to": "you@ground.test", "subject": "large",
+                "text": "Text.\n", "attachments": [sys.argv[3]],
+            }  # fmt: skip
+            await room.commands.run("send-email", letter)
         print(grown())
         await room.close()
 

@@ -8,58 +8,50 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from postroom.cli.verbs import Verbs
 from postroom.errors import InvalidValue, WrongUse
 from postroom.fields import Described, describe, parse
 from postroom.operations.commands import Command, command_named
 
-__all__ = ["Given", "made", "verb"]
+__all__ = ["Given", "made", "taking"]
 
 Given = dict[str, Any]
 """What was said of a command's parameters, by their names: nothing that was not said."""
 
 _GIVEN: Final = "given"
-"""The parameter of a verb's function that takes it; what else it has are flags of the verb alone."""
 
 
-def verb(
-    app: Verbs,
+def taking(
     command: str,
-    name: str | None = None,
+    function: Callable[..., Any],
     *,
     leave: Collection[str] = (),
     default: Mapping[str, str] | None = None,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a function a verb of ``app`` that takes the parameters of a command.
+) -> Callable[..., Any]:
+    """A function that the parser can call, with the parameters of a command.
 
-    ``leave`` are parameters that the function finds out otherwise; ``default`` has what a person at
-    a terminal means who does not say it.
+    ``function`` gets what was said of them as ``given``; what else it takes are flags of the verb
+    alone.  ``leave`` are parameters that it finds out otherwise; ``default`` has what a person at a
+    terminal means who does not say it.
     """
     fields = [one for one in describe(command_named(command)) if one.name not in leave]
     usual = default or {}
+    own = [
+        one.replace(kind=one.KEYWORD_ONLY)
+        for key, one in inspect.signature(function, eval_str=True).parameters.items()
+        if key != _GIVEN
+    ]
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        own = [
-            one.replace(kind=one.KEYWORD_ONLY)
-            for key, one in inspect.signature(function).parameters.items()
-            if key != _GIVEN
-        ]
-        hints = inspect.get_annotations(function, eval_str=True)
+    def called(**words: Any) -> Any:
+        given = {one.name: _value(one, words.pop(_key(one))) for one in fields}
+        said = {key: value for key, value in given.items() if value is not None}
+        return function(said, **words)
 
-        def called(**words: Any) -> Any:
-            given = {one.name: _value(one, words.pop(_key(one))) for one in fields}
-            said = {key: value for key, value in given.items() if value is not None}
-            return function(said, **words)
-
-        made_of = [_parameter(one, usual.get(one.name)) for one in fields]
-        made_of += [one.replace(annotation=hints[one.name]) for one in own]
-        made_of.sort(key=lambda one: one.default is not one.empty)
-        called.__signature__ = inspect.Signature(made_of)  # type: ignore[attr-defined]
-        called.__annotations__ = {one.name: one.annotation for one in made_of}
-        called.__name__, called.__doc__ = function.__name__, function.__doc__
-        return app.verb(name)(called)
-
-    return decorate
+    whole = [*(_parameter(one, usual.get(one.name)) for one in fields), *own]
+    whole.sort(key=lambda one: one.default is not one.empty)
+    called.__signature__ = inspect.Signature(whole)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in whole}
+    called.__name__, called.__doc__ = function.__name__, function.__doc__
+    return called
 
 
 def made(command: str, given: Mapping[str, Any]) -> Command:

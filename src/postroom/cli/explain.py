@@ -20,7 +20,8 @@ from postroom.fields import Described, Fields, describe
 from postroom.operations.declared import about_sink, about_type, by_word, credential_types, nouns
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
-from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, MACROS, exit_statuses
+from postroom.operations.macromeanings import MACROS, STEP_MACROS
+from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 from postroom.operations.presetting import PRESETS, preset_named, presets, shown_preset
 
 __all__ = ["app"]
@@ -153,7 +154,10 @@ def _code(code: str) -> None:
 
 def _macros() -> None:
     """Every form of macro, and the fields in which one may stand."""
-    rows = [{"macro": form, "stands_for": _bare(about)} for form, about in MACROS.values()]
+    rows = [
+        {"macro": form, "stands_for": _bare(about)}
+        for form, about in (*MACROS.values(), *STEP_MACROS.values())
+    ]
     places = [
         f"{name} {one.name}"
         for name, model in by_word().items()

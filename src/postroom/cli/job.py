@@ -165,9 +165,9 @@ def run(
 
     async def body(room: Room) -> int:
         if dry_run:
-            _show_plan(await room.running.plan(name, given))
+            _show_plan(await room.runs.plan(name, given))
             return OK
-        run = await room.running.begin(name, given)
+        run = await room.runs.begin(name, given)
         if forget:
             show.say(f"Run {run} is queued. Follow it: postroom job log {run}", id=run)
             return OK
@@ -178,19 +178,19 @@ def run(
 
 async def _done_here(room: Room, run: str) -> int:
     """Do the run, with its log as it comes; Ctrl-C cancels it."""
-    doing = asyncio.create_task(room.running.here(run))
+    doing = asyncio.create_task(room.runs.here(run))
     try:
         await _follow(room, run, quiet=OPTIONS.json, until=doing)
         await doing
     except asyncio.CancelledError:
-        await room.running.cancel_here(run, doing)
+        await room.runs.cancel_here(run, doing)
         show.note(f"Cancelled run {run}.")
         raise
     return await _ended(room, run)
 
 
 async def _ended(room: Room, run: str) -> int:
-    found = await room.running.show(run)
+    found = await room.runs.show(run)
     shown = found.as_json()
     if OPTIONS.json:
         show.record(shown)
@@ -243,7 +243,7 @@ def runs(
     """Runs, newest first."""
     states = [part.strip() for part in state.split(",") if part.strip()]
     found = in_room(
-        lambda room: room.running.list(name, states=states, since=since or None, limit=limit)
+        lambda room: room.runs.list(name, states=states, since=since or None, limit=limit)
     )
     show.items(
         [one.as_json() for one in found],
@@ -272,12 +272,12 @@ def log(
     """How a run stands, and its log, without secrets."""
 
     async def body(room: Room) -> int:
-        found = await room.running.show(run)
+        found = await room.runs.show(run)
         if follow:
             await _follow(room, found.id, quiet=False)
             return await _ended(room, found.id)
         lines: list[dict[str, Any]] = []
-        while more := await room.running.log(found.id, after=lines[-1]["line"] if lines else 0):
+        while more := await room.runs.log(found.id, after=lines[-1]["line"] if lines else 0):
             lines += more
         if OPTIONS.json:
             show.record({**found.as_json(), "log": lines})
@@ -296,7 +296,7 @@ async def _follow(
     room: Room, run: str, *, quiet: bool, until: asyncio.Task[Any] | None = None
 ) -> None:
     """Print the lines of a run as they come, until it is finished or, if given, ``until`` is done."""
-    async for lines in room.running.follow(run, until=until):
+    async for lines in room.runs.follow(run, until=until):
         for line in () if quiet else lines:
             _print(line)
 
@@ -309,7 +309,7 @@ def _print(line: dict[str, Any]) -> None:
 @app.verb()
 def cancel(run: RunId) -> None:
     """End a run; what it would have sent is cancelled."""
-    found = in_room(lambda room: room.running.cancel(run))
+    found = in_room(lambda room: room.runs.cancel(run))
     told = "is cancelled" if found.finished else "is being ended by its worker"
     show.say(f"Run {found.id} {told}.", **found.as_json())
 

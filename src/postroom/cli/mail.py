@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import functools
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from postroom.cli import show
-from postroom.cli.declared import Given, made, verb
+from postroom.cli.declared import Given, made
 from postroom.cli.helping import helping
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import agreed, in_room
@@ -26,7 +25,6 @@ __all__ = ["app"]
 app = Verbs(
     "Messages in folders. IDs are those that list and search print; reading leaves messages unseen."
 )
-_verb = functools.partial(verb, app)
 
 
 def _do(command: str, given: Given) -> Result:
@@ -40,7 +38,7 @@ def _do(command: str, given: Given) -> Result:
     return in_room(body)
 
 
-@_verb("list-folders")
+@app.verb(does="list-folders")
 def folders(given: Given) -> None:
     """The folders of a connection."""
     show.items(
@@ -50,13 +48,13 @@ def folders(given: Given) -> None:
     )
 
 
-@_verb("list-email", "list", leave=["search"])
+@app.verb("list", does="list-email", leave=["search"])
 def list_(given: Given) -> None:
     """The newest messages of a folder."""
     _summaries(given)
 
 
-@_verb("list-email", leave=["search"])
+@app.verb(does="list-email", leave=["search"])
 def search(
     given: Given,
     words: Annotated[
@@ -87,7 +85,7 @@ def _summaries(given: Given) -> None:
     )
 
 
-@_verb("read-email")
+@app.verb(does="read-email")
 def read(given: Given) -> None:
     """One message: its headers, its text, its attachments."""
     found = _do("read-email", given)
@@ -112,7 +110,7 @@ def read(given: Given) -> None:
     print("".join(char if char.isprintable() or char in "\n\t" else "�" for char in body))
 
 
-@_verb("save-email")
+@app.verb(does="save-email")
 def save(
     given: Given,
     attachments: Annotated[
@@ -128,21 +126,21 @@ def save(
     )
 
 
-@_verb("move-email")
+@app.verb(does="move-email")
 def move(given: Given) -> None:
     """Move messages to another folder."""
     done, to = _do("move-email", given), given["to"]
     show.say(f"{_count(done)} moved to {to}.", moved=done["count"], to=to, ids=done["ids"])
 
 
-@_verb("copy-email")
+@app.verb(does="copy-email")
 def copy(given: Given) -> None:
     """Copy messages to another folder."""
     done, to = _do("copy-email", given), given["to"]
     show.say(f"{_count(done)} copied to {to}.", copied=done["count"], to=to, ids=done["ids"])
 
 
-@_verb("flag-email")
+@app.verb(does="flag-email")
 def flag(given: Given) -> None:
     """Set and clear flags."""
     done, add, remove = _do("flag-email", given), given.get("add", []), given.get("remove", [])
@@ -152,13 +150,13 @@ def flag(given: Given) -> None:
     show.say(f"{_count(done)}: {'; '.join(told)}.", flagged=done["count"], add=add, remove=remove)
 
 
-@_verb("reply-email", default=WAIT)
+@app.verb(does="reply-email", default=WAIT)
 def reply(given: Given, text_file: TextFile = None) -> int:
     """Answer a message and mark it as answered; exit statuses as those of postroom send."""
     return _answered("reply-email", given, text_file)
 
 
-@_verb("forward-email", default=WAIT)
+@app.verb(does="forward-email", default=WAIT)
 def forward(given: Given, text_file: TextFile = None) -> int:
     """Pass a message on, with its attachments; exit statuses as those of postroom send."""
     return _answered("forward-email", given, text_file)
@@ -175,7 +173,7 @@ def _answered(command: str, given: Given, text_file: Any) -> int:
     return in_room(body)
 
 
-@_verb("delete-email")
+@app.verb(does="delete-email")
 def delete(given: Given) -> None:
     """Delete exactly these messages."""
     asked = {"count": len(given["ids"])}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from postroom.cli import show
-from postroom.cli.declared import Given, made, verb
+from postroom.cli.declared import Given, made
 from postroom.cli.options import OPTIONS
 from postroom.cli.outbox import A_WORKER, nobody_sends, show_item
 from postroom.cli.run import confirm, in_room
@@ -34,7 +34,7 @@ TextFile = Annotated[
 app = Verbs()
 
 
-@verb(app, "send-email", "send", default=WAIT)
+@app.verb(does="send-email", default=WAIT)
 def send(
     given: Given,
     text_file: TextFile = None,
@@ -85,6 +85,9 @@ async def _told(room: Room, item: Result) -> int:
     """Show what became of a message that was waited for; gives the exit status."""
     unmarked: Any = item.pop("note", "")
     item.pop("answered", None)
+    if item["state"] == "not answered":  # by a machine, and rightly
+        show.say(unmarked, state=item["state"], note=unmarked)
+        return OK
     show_item(item)
     if unmarked:
         show.note(f"Note: the message is not marked as answered. {unmarked}")

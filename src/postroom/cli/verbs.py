@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,11 +32,26 @@ class Verbs(typer.Typer):
         self.callback()(_nothing)  # a noun with a single verb is still a noun
 
     def verb(
-        self, name: str | None = None, *, fields: str = "", pasted: bool = False
+        self,
+        name: str | None = None,
+        *,
+        fields: str = "",
+        pasted: bool = False,
+        does: str = "",
+        leave: Collection[str] = (),
+        default: Mapping[str, str] | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Make a function a verb; ``fields`` names the noun whose fields are flags of it as well;
         ``pasted``: its argument may be what a server said.
+
+        ``does`` names the built-in command that the verb stands for, whose parameters are its words
+        and flags; for ``leave`` and ``default`` see :func:`postroom.cli.declared.taking`.
         """
+        if does:
+            from postroom.cli.declared import taking  # the declarations are slow to load
+
+            made = self.command(name, cls=_Verb)
+            return lambda function: made(taking(does, function, leave=leave, default=default))
         if not fields:
             return self.command(name, cls=_Pasted if pasted else _Verb)
         return self.command(name, cls=_taking(fields), context_settings=dict(_OWN_FLAGS))

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from postroom.errors import InvalidValue
 from postroom.fields import check_name, describe, nearest
-from postroom.jobs.commands import command_named
+from postroom.jobs.commands import RunJob, command_named
 from postroom.jobs.job import Job
 from postroom.jobs.prepared import Named, Prepared, prepare
 from postroom.jobs.step import Step
-from postroom.jobs.values import MESSAGE, RUN, Expand, Scope, Value, read_value
-from postroom.macros import SETTING, Reference
+from postroom.jobs.values import MESSAGE, RECEIVED, RUN, Expand, Scope, Value, read_value
+from postroom.macros import SETTING, STEPS, Reference
 
 __all__ = ["NameUsed", "check_steps", "check_words", "names_used"]
 
 EVERY: Final = frozenset({"count", "failed", "errors"})
 """What a ``for_each`` gives."""
-_NAMING: Final = ("via", "connection", "credential", "service")
+_NAMING: Final = ("via", "send_via", "connection", "credential", "service")
 """Parameters that name a record; others say so by ``refers_to``."""
 
 
@@ -121,7 +121,9 @@ class _Checker:
         for value in step.parameters.values():
             self.macros(value, seen, in_loop=inside)
         for value in _naming(step):
-            _check_naming(value)
+            _check_chosen(value, "which connection or credential is used", SETTING)
+        if (job := step.parameters.get("job")) and step.acts is RunJob:
+            _check_chosen(job, "which job begins", STEPS - RECEIVED)
         self.row(step.steps, seen, in_loop=inside)
         failed = {step.name: frozenset({"error"})} if step.name else {}
         self.row(step.instead, {**seen, **failed}, in_loop=inside)
@@ -176,14 +178,13 @@ def _check_result(one: Reference, where: str, seen: Gives, names: Mapping[str, s
         _known(one, path[0], sorted(seen[name]), where, f"result of {name}")
 
 
-def _check_naming(value: Value) -> None:
-    """What was received, or is said when a job is begun, does not choose whose secret is used."""
+def _check_chosen(value: Value, what: str, allowed: Collection[str]) -> None:
+    """What was received does not choose whose secret is used, or which job begins; for a secret it is
+    not said when a job is begun either: that would be a grant."""
     for one in value.references:
-        if one.prefix not in SETTING:
+        if one.prefix not in allowed:
             raise InvalidValue(
-                value.where,
-                f"{one} may not say which connection or credential is used; name it, or use a variable "
-                "of the room",
+                value.where, f"{one} may not say {what}; name it, or use a variable of the room"
             )
 
 

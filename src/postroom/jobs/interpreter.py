@@ -46,15 +46,16 @@ async def run_steps(
 
     That is ``done``, ``passed`` and ``failed`` (how many steps of the outermost were done, passed by
     because their ``when`` did not hold, and failed without ending the job) and ``steps``: what each
-    named one gave.  Raises the error of the step that ended the job, with its ``place`` among its
-    facts, and whatever else ``execute`` raises, a cancellation first of all.
+    named one gave.  Raises the error of the step that ended the job, with its ``place`` (and the
+    number of the ``item``, from 0) in its sentence and among its facts; and whatever else
+    ``execute`` raises, a cancellation first of all.
     """
     prepared = prepare(steps, named)
     work = Interpreter(prepared, execute, tell, sleep)
     try:
         await work.row(prepared, scope.within({}))
     except PostroomError as error:
-        tell("error", work.sentence(error))
+        error.sentence = _placed(error)
         raise
     return {**work.tally, "steps": work.report.steps}
 
@@ -164,13 +165,6 @@ class Interpreter:
         elif self._warned[step.place] == WARNINGS + 1:
             self.tell("warning", f"{step.label}: further warnings of this step are not written")
 
-    def sentence(self, error: PostroomError) -> str:
-        """The last line of a run that failed, with the place unless the error names it."""
-        place = str(error.facts.get("place", ""))
-        item = error.facts.get("item")
-        at = "" if item is None else f" (item {item})"
-        return error.reason if error.reason.startswith(place) else f"{place}{at}: {error.reason}"
-
     def _passed(self, step: Prepared, scope: Scope) -> None:
         self.keep(step, Missing(), scope)
         self._count("passed", scope)
@@ -180,6 +174,15 @@ class Interpreter:
     def _count(self, what: str, scope: Scope) -> None:
         if scope.item is NO_ITEM:
             self.tally[what] += 1
+
+
+def _placed(error: PostroomError) -> str:
+    """The sentence of what ended the job, with the place unless it names that itself."""
+    place = str(error.facts.get("place", ""))
+    item = error.facts.get("item")
+    at = "" if item is None else f" (item {item})"
+    named = error.sentence.startswith(place) and not at
+    return error.sentence if named else f"{place}{at}: {error.sentence}"
 
 
 def _wait(again: Again, tries: int) -> float:

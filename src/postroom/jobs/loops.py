@@ -8,9 +8,10 @@ one step after the other.  So each item has its steps in their order, its ``when
 and what an earlier item is to have is done before a later one ends the job; but up to BATCH items may
 have gone through the first steps by then.
 
-When a batch fails because some ids are not there, nothing of it was touched (that is the contract of
-``many``): it is done again without them, and only their items fail.  Any other error of a batch is
-the error of every item in it: what of it was done is not known, so it is not done again.
+When a batch fails because some ids are not there (NotThere with the fact ``ids``), nothing of it was
+touched, which is the contract of ``many``: it is done again without them, and only their items fail.
+Any other error of a batch is the error of every item in it: what of it was done is not known, so it is
+not done again.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class _Call(NamedTuple):
 
     entry: _Entry
     command: Command
-    ids: list[str]
+    ids: list[str] | None
+    """None: it does not go by ids, and is done alone."""
 
 
 def split(body: Sequence[Prepared]) -> tuple[Sequence[Prepared], Sequence[Prepared]]:
@@ -251,30 +253,37 @@ class Loop:
 
 def _call(step: Prepared, entry: _Entry) -> _Call:
     command = step.made(step.values(entry.scope))
-    return _Call(entry, command, list(getattr(command, command.many)))
+    return _Call(entry, command, getattr(command, command.many))
 
 
 def _batches(calls: Sequence[_Call]) -> Iterator[list[_Call]]:
     """Those that differ in their ids alone, up to BATCH ids, none of them twice."""
     alike: dict[str, list[_Call]] = {}
     for call in calls:
+        if call.ids is None:
+            yield [call]
+            continue
         others = call.command.model_dump(mode="json", exclude={call.command.many})
         alike.setdefault(json.dumps(others, sort_keys=True, default=str), []).append(call)
     for group in alike.values():
         batch: list[_Call] = []
         ids: set[str] = set()
         for call in group:
-            if batch and (len(ids) + len(call.ids) > BATCH or not ids.isdisjoint(call.ids)):
+            own = call.ids or ()
+            if batch and (len(ids) + len(own) > BATCH or not ids.isdisjoint(own)):
                 yield batch
                 batch, ids = [], set()
             batch.append(call)
-            ids.update(call.ids)
+            ids.update(own)
         yield batch
 
 
 def _merged(calls: Sequence[_Call]) -> Command:
     command = calls[0].command
-    return command.model_copy(update={command.many: [each for one in calls for each in one.ids]})
+    if len(calls) == 1:
+        return command
+    together = [each for one in calls for each in one.ids or ()]
+    return command.model_copy(update={command.many: together})
 
 
 def _hit(error: PostroomError, calls: Sequence[_Call]) -> list[_Call]:
@@ -282,4 +291,4 @@ def _hit(error: PostroomError, calls: Sequence[_Call]) -> list[_Call]:
     missing = error.facts.get("ids") if isinstance(error, NotThere) else None
     if not isinstance(missing, (list, tuple)):
         return []
-    return [one for one in calls if not set(missing).isdisjoint(one.ids)]
+    return [one for one in calls if not set(missing).isdisjoint(one.ids or ())]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import create_model
 
@@ -16,6 +17,7 @@ from postroom.errors import InvalidValue, UnknownField
 from postroom.fields import Fields, describe, nearest, parse
 from postroom.jobs.commands import Command, command_named
 from postroom.jobs.conditions import Condition, read_condition
+from postroom.jobs.received import GUARDS
 from postroom.jobs.step import Again, OnError, Step
 from postroom.jobs.values import Scope, Value, read_value, written
 from postroom.macros import Reference
@@ -85,10 +87,12 @@ class Prepared:
 
     def values(self, scope: Scope) -> dict[str, Any]:
         """Its parameters with their macros looked up; raises as :meth:`Value.fill` does."""
-        return {
-            name: value.fill(scope) if value.fixed else self._fitted(name, value.fill(scope))
-            for name, value in self.parameters.items()
-        }
+        again = self.acts.read_again
+        found = {}
+        for name, value in self.parameters.items():
+            filled = value.fill(scope, GUARDS.get(again.get(name, "")))
+            found[name] = filled if value.fixed else self._fitted(name, filled)
+        return found
 
     def made(self, values: dict[str, Any]) -> Command:
         """The command with these values.  Raises InvalidValue with the place of the parameter."""
@@ -118,6 +122,8 @@ class Prepared:
         """What a macro gave, as its parameter wants it: written out for a text, one text as a list."""
         kind = self.fields.get(name)
         if kind == "text" and not isinstance(value, str):
+            return written(value)
+        if kind == "text or none" and not isinstance(value, str | None):
             return written(value)
         return [value] if kind == "texts" and isinstance(value, str) else value
 
@@ -223,15 +229,18 @@ def _list(value: Any, where: str) -> Value:
 
 
 def _kinds(command: type[Command]) -> dict[str, str]:
-    """What each parameter wants: ``text``, ``texts`` for a list of them, else anything."""
+    """What each parameter wants: ``text`` (``text or none``), ``texts`` for a list of them, else
+    anything."""
     known = {one.name: one.type for one in describe(command)}
     found = {}
     for name, info in command.model_fields.items():
-        public, kind = info.alias or name, info.annotation
-        if kind is str and known.get(public) == "text":
-            found[public] = "text"
-        elif get_origin(kind) is list and get_args(kind) == (str,):
+        public = info.alias or name
+        parts = {info.annotation}
+        if get_origin(info.annotation) in (Union, UnionType):
+            parts = set(get_args(info.annotation))
+        found[public] = "other"
+        if known.get(public) == "text" and parts - {NoneType} == {str}:
+            found[public] = "text or none" if NoneType in parts else "text"
+        elif parts - {NoneType} == {list[str]}:
             found[public] = "texts"
-        else:
-            found[public] = "other"
     return found

@@ -12,10 +12,11 @@ from typing import Any, Final
 from postroom.clock import format_duration, timestamp
 from postroom.db import Claim, Database, Owe, Tx, write_or_owe
 from postroom.errors import InvalidValue, PostroomError, WrongUse
-from postroom.jobs import runs, store
+from postroom.jobs import claiming, runs, store
+from postroom.jobs.claiming import Outcome
 from postroom.jobs.job import Job
 from postroom.jobs.logbook import Logbook, last_line
-from postroom.jobs.runs import Outcome, Run
+from postroom.jobs.runs import Run
 from postroom.log import about, logger
 
 __all__ = ["RESULT_BYTES", "Attempt", "Do", "Runner", "check_result"]
@@ -121,9 +122,9 @@ class Runner:
 
         def body(tx: Tx) -> Outcome:
             ended = outcome
-            if outcome.state == "queued" and runs.wanted_ended(tx, self._owner).get(claim.id):
+            if outcome.state == "queued" and claiming.wanted_ended(tx, self._owner).get(claim.id):
                 ended = Outcome("cancelled", outcome.reason)
-            runs.settle(tx, claim, ended, owner=self._owner, now=timestamp())
+            claiming.settle(tx, claim, ended, owner=self._owner, now=timestamp())
             if ended.state == "succeeded":
                 store.keep(tx, job.name, attempt.kept)
                 runs.follow_on(tx, attempt.run, attempt.following, timestamp())
@@ -144,7 +145,7 @@ class Runner:
         await self._db.write(body)
 
     def _stands(self, claim: Claim) -> bool:
-        return self._db.read_now(lambda tx: runs.RUNS.holds(tx, claim, owner=self._owner))
+        return self._db.read_now(lambda tx: claiming.RUNS.holds(tx, claim, owner=self._owner))
 
 
 def check_result(result: Any) -> None:

@@ -41,6 +41,10 @@ class OnError(Fields):
     )
 
 
+_PATHS = ("directory", "path")
+"""The kinds of parameters that begin where the room file of a job lies."""
+
+
 def _from(base: Path, value: Any) -> Any:
     """A path, or each of a list of them, from ``base``; what is no text is left as it is."""
     if isinstance(value, list):
@@ -79,8 +83,9 @@ class Step(Fields):
         """With absolute paths; one that may be empty, for the current directory, is ``base``."""
         given = {
             name: self.parameters.get(name, "")
-            for name in command.paths
-            if name in self.parameters or command.model_fields[name].default == ""
+            for name, kind in command.read_again.items()
+            if kind in _PATHS
+            and (name in self.parameters or command.model_fields[name].default == "")
         }
         return {**self.parameters, **{name: _from(base, value) for name, value in given.items()}}
 

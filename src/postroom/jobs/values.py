@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from postroom.errors import InvalidValue
 from postroom.fields import nearest
@@ -19,7 +19,9 @@ from postroom.macros import SETTING, STEPS, Reference, pieces
 __all__ = [
     "MESSAGE",
     "NO_ITEM",
+    "RECEIVED",
     "RUN",
+    "Guard",
     "Missing",
     "Scope",
     "Value",
@@ -32,6 +34,8 @@ RUN: Final = ("id", "job", "started", "attempt")
 """The names of ``${run:...}``."""
 MESSAGE: Final = ("folder", "from", "subject", "received", "id", "message_id")
 """The names of ``${message:...}``."""
+RECEIVED: Final = frozenset({"step", "item", "message"})
+"""The prefixes of what may have been written by a stranger."""
 LONGEST: Final = 16 << 20
 """Characters that a text may have once its macros are written out."""
 DEEPEST: Final = 32
@@ -77,6 +81,17 @@ class Scope:
 Piece = str | Reference
 
 
+class Guard(NamedTuple):
+    """Makes what was received safe for a text that is read again; given the text before it.
+
+    ``make`` raises ValueError for a place where it may not stand.  ``whole``: also for a text that is
+    nothing but the macro.
+    """
+
+    make: Callable[[str, str], str]
+    whole: bool = True
+
+
 @dataclass(frozen=True)
 class Value:
     """What was read: ``node`` is a list, a record, a tuple of the pieces of a text, or as it is."""
@@ -94,13 +109,13 @@ class Value:
         """Whether there is no macro in it."""
         return not self.references
 
-    def fill(self, scope: Scope) -> Any:
-        """The value, with its macros looked up.
+    def fill(self, scope: Scope, guard: Guard | None = None) -> Any:
+        """The value, with its macros looked up; ``guard`` is for what was received.
 
         Raises InvalidValue, with the place of the value, for what is not there; and what ``expand``
         of the scope raises.
         """
-        return _fill(self.node, scope, self.where)
+        return _Filling(scope, self.where, guard).fill(self.node)
 
     def shown(self, scope: Scope | None = None) -> Any:
         """The value with what is known before anything is done; other macros stay as they are.
@@ -175,28 +190,45 @@ def _references(node: Any) -> Iterator[Reference]:
 # ------------------------------------------------------------------ filling
 
 
-def _fill(node: Any, scope: Scope, where: str) -> Any:
-    if isinstance(node, tuple):
-        return _text(node, scope, where)
-    if isinstance(node, dict):
-        return {key: _fill(each, scope, where) for key, each in node.items()}
-    if isinstance(node, list):
-        return [_fill(each, scope, where) for each in node]
-    return node
+@dataclass(frozen=True)
+class _Filling:
+    scope: Scope
+    where: str
+    guard: Guard | None
 
+    def fill(self, node: Any) -> Any:
+        if isinstance(node, tuple):
+            return self._text(node)
+        if isinstance(node, dict):
+            return {key: self.fill(each) for key, each in node.items()}
+        if isinstance(node, list):
+            return [self.fill(each) for each in node]
+        return node
 
-def _text(node: tuple[Piece, ...], scope: Scope, where: str) -> Any:
-    if len(node) == 1 and isinstance(node[0], Reference):
-        return look_up(node[0], scope, where)
-    out: list[str] = []
-    size = 0
-    for piece in node:
-        text = piece if isinstance(piece, str) else written(look_up(piece, scope, where))
-        size += len(text)
-        if size > LONGEST:
-            raise InvalidValue(where, f"with its macros it is longer than {LONGEST} characters")
-        out.append(text)
-    return "".join(out)
+    def _text(self, node: tuple[Piece, ...]) -> Any:
+        if len(node) == 1 and isinstance(node[0], Reference):
+            value = look_up(node[0], self.scope, self.where)
+            guarded = isinstance(value, str) and self.guard and self.guard.whole
+            return self._safe("", node[0], value) if guarded else value
+        out = ""
+        for piece in node:
+            out += piece if isinstance(piece, str) else self._written(out, piece)
+            if len(out) > LONGEST:
+                raise InvalidValue(
+                    self.where, f"with its macros it is longer than {LONGEST} characters"
+                )
+        return out
+
+    def _written(self, before: str, piece: Reference) -> str:
+        return self._safe(before, piece, written(look_up(piece, self.scope, self.where)))
+
+    def _safe(self, before: str, piece: Reference, text: str) -> str:
+        if self.guard is None or piece.prefix not in RECEIVED:
+            return text
+        try:
+            return self.guard.make(before, text)
+        except ValueError as error:
+            raise InvalidValue(self.where, f"{piece}: {error}") from None
 
 
 def _shown(node: Any, scope: Scope | None, where: str) -> Any:

@@ -28,6 +28,7 @@ from postroom.library.room import (
 from postroom.operations.audit import Audit
 from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
+from postroom.operations.commands import Commands
 from postroom.operations.connections import Connections
 from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
@@ -96,6 +97,7 @@ _TARGETS = (
     Audit,
     Backup,
     Collecting,
+    Commands,
     Connections,
     Converting,
     Credentials,

@@ -5,20 +5,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from postroom import app
 from postroom.app import Room, open_room
 from postroom.connections.doctor import Report
 from postroom.connections.mailbox import Mailbox
+from postroom.jobs.commands import (
+    CopyEmail,
+    DeleteEmail,
+    FlagEmail,
+    ListFolders,
+    MoveEmail,
+    SaveEmail,
+    SendEmail,
+)
 from postroom.mail import Attachment, Message
 from postroom.mail.addresses import AddressInput
 from postroom.operations.audit import Audit
 from postroom.operations.backup import Backup, Restored, Verified
 from postroom.operations.collecting import Collecting
+from postroom.operations.commands import Command, Commands, Result
 from postroom.operations.connections import Connections
 from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
-from postroom.operations.drafts import draft_of
 from postroom.operations.erasing import Erasing
 from postroom.operations.guiding import Guides
 from postroom.operations.jobs import Jobs
@@ -26,7 +36,7 @@ from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
-from postroom.operations.running import Running
+from postroom.operations.runs import Runs
 from postroom.operations.services import Services
 from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
@@ -89,6 +99,7 @@ class AsyncRoom:
     """An opened room.  The attributes named like nouns carry that noun's operations."""
 
     credentials: Credentials
+    commands: Commands
     connections: Connections
     converting: Converting
     sources: Sources
@@ -104,7 +115,7 @@ class AsyncRoom:
     jobs: Jobs
     keys: Keys
     roomfile: RoomFile
-    running: Running
+    runs: Runs
     signins: SignIns
     versions: Versions
 
@@ -112,6 +123,14 @@ class AsyncRoom:
         self._room = room
         for noun in AsyncRoom.__annotations__:
             setattr(self, noun, getattr(room, noun))
+
+    async def do(self, command: Command) -> Result:
+        """Do a built-in command: ``do(MoveEmail(via="acme", ids=[...], to="Done"))``.
+
+        Gives what the command says that it gives.  Raises PostroomError; what can be refused is refused
+        before anything is touched.
+        """
+        return await self.commands.do(command)
 
     def service(self, name: str) -> AsyncService:
         """The service, connection or smtp credential to send with."""
@@ -150,7 +169,8 @@ class AsyncService:
         Waits at most ``wait`` seconds; an item that is not finished then stays in the outbox.
         ``attachments`` are paths or :class:`postroom.mail.Attachment`.
         """
-        draft = draft_of(
+        command = SendEmail(
+            via=self._name,
             to=to,
             subject=subject,
             text=text,
@@ -160,11 +180,12 @@ class AsyncService:
             from_=from_,
             reply_to=reply_to,
             attachments=attachments,
-            headers=headers,
+            headers=headers or {},
+            wait=float(wait),
+            key=idempotency_key or "",
         )
-        return await self._room.email.send(
-            self._name, draft, wait=wait, idempotency_key=idempotency_key
-        )
+        sent = await self._room.commands.do(command)
+        return await self._room.outbox.show(sent["id"])
 
     async def send_and_forget(
         self,
@@ -182,7 +203,8 @@ class AsyncService:
         idempotency_key: str | None = None,
     ) -> str:
         """Store a message durably and return at once; gives the outbox item's id."""
-        draft = draft_of(
+        command = SendEmail(
+            via=self._name,
             to=to,
             subject=subject,
             text=text,
@@ -192,9 +214,10 @@ class AsyncService:
             from_=from_,
             reply_to=reply_to,
             attachments=attachments,
-            headers=headers,
+            headers=headers or {},
+            key=idempotency_key or "",
         )
-        return await self._room.email.store(self._name, draft, idempotency_key=idempotency_key)
+        return str((await self._room.commands.do(command))["id"])
 
 
 class AsyncConnection:
@@ -207,8 +230,8 @@ class AsyncConnection:
 
     async def folders(self) -> list[str]:
         """The names of its folders."""
-        async with await self._room.email.mailbox(self._name, self._mailbox) as box:
-            return [folder.name for folder in await box.folders()]
+        command = ListFolders(via=self._name, mailbox=self._mailbox)
+        return [one["name"] for one in (await self._room.commands.do(command))["items"]]
 
     def folder(self, name: str = "INBOX") -> AsyncFolder:
         """One folder, by name or by special use (``\\Archive``)."""
@@ -257,27 +280,29 @@ class AsyncFolder:
 
     async def save(self, ids: Sequence[str], directory: str | Path) -> list[Path]:
         """Write the exact bytes of messages to files; nothing there is overwritten."""
-        async with await self._box() as box:
-            return await box.save(ids, Path(directory), self._folder)
+        saved = await self._do(SaveEmail, ids, to=str(directory))
+        return [Path(path) for path in saved["paths"]]
 
     async def move(self, ids: Sequence[str], to: str, *, create: bool = False) -> dict[str, str]:
         """Move messages; gives the new id of each where the server tells."""
-        async with await self._box() as box:
-            return await box.move(ids, to, self._folder, create=create)
+        moved = await self._do(MoveEmail, ids, to=to, create=create)
+        return dict(moved["ids"])
 
     async def copy(self, ids: Sequence[str], to: str, *, create: bool = False) -> dict[str, str]:
         """Copy messages; gives the new id of each where the server tells."""
-        async with await self._box() as box:
-            return await box.copy(ids, to, self._folder, create=create)
+        copied = await self._do(CopyEmail, ids, to=to, create=create)
+        return dict(copied["ids"])
 
     async def flag(
         self, ids: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()
     ) -> None:
         """Set and clear flags: seen, answered, flagged, deleted, draft, and keywords."""
-        async with await self._box() as box:
-            await box.flag(ids, self._folder, add=add, remove=remove)
+        await self._do(FlagEmail, ids, add=list(add), remove=list(remove))
 
     async def delete(self, ids: Sequence[str]) -> bool:
         """Delete exactly these; False when the server could only mark them as deleted."""
-        async with await self._box() as box:
-            return (await box.delete(ids, self._folder)).gone
+        return bool((await self._do(DeleteEmail, ids))["gone"])
+
+    async def _do(self, command: type[Command], ids: Sequence[str], **more: Any) -> Result:
+        where = {"via": self._connection, "mailbox": self._mailbox, "folder": self._folder}
+        return await self._room.commands.do(command(ids=list(ids), **where, **more))

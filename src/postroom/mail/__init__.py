@@ -3,6 +3,7 @@
     addresses   strict for what we send, flagging for what we read
     draft       Draft -> compose() -> bytes and envelope (folding, mimewrite)
     answers     reply() and forward(): a Message becomes a Draft
+    automatic   whether a machine may answer a message, and what marks its answer
     headers     the fast scanner, RFC 2047, dates
     message     Message, a lazy view over exact bytes (mimeread, charsets)
     filenames   safe names from strangers' text
@@ -19,12 +20,14 @@ from postroom.mail.addresses import (
     read_addresses,
 )
 from postroom.mail.answers import forward, plain_text, reply
+from postroom.mail.automatic import MARKS, answered_to, as_automatic, why_not_answer
 from postroom.mail.draft import Attachment, Composed, Draft, compose, new_message_id
 from postroom.mail.filenames import safe_name, unique
 from postroom.mail.headers import decode_header, header_block, read_date, scan
 from postroom.mail.message import Message, Part
 
 __all__ = [
+    "MARKS",
     "Address",
     "AddressInput",
     "Attachment",
@@ -32,6 +35,8 @@ __all__ = [
     "Draft",
     "Message",
     "Part",
+    "answered_to",
+    "as_automatic",
     "compose",
     "decode_header",
     "envelope",
@@ -47,4 +52,5 @@ __all__ = [
     "safe_name",
     "scan",
     "unique",
+    "why_not_answer",
 ]

@@ -11,6 +11,7 @@ from postroom.connections.boxed import in_mailbox
 from postroom.connections.direct import DIRECT
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
 from postroom.jobs import runs
+from postroom.operations.beginning import begin
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
 from postroom.services import service as services
@@ -111,19 +112,24 @@ class Workbench:
         route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, name))
         return route.default_from or route.own or None
 
-    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
+    async def store(
+        self, via: str, draft: Draft, *, key: str = "", mailbox: str = "", once_in: float = 0.0
+    ) -> str:
         """Store a message in the outbox; gives the item's id.  In a run it is held under the run."""
-        return await self._store(via, draft, key, mailbox, self._run)
+        return await self._store(via, draft, key, mailbox, once_in, self._run)
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = "",
+        once_in: float = 0.0,
+    ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
         return await self._email.follow(
-            await self._store(via, draft, key, mailbox, run=""), wait=wait
+            await self._store(via, draft, key, mailbox, once_in, run=""), wait=wait
         )
 
-    async def _store(self, via: str, draft: Draft, key: str, mailbox: str, run: str) -> str:
+    async def _store(
+        self, via: str, draft: Draft, key: str, mailbox: str, once_in: float, run: str
+    ) -> str:
         item = await self._email.store(
             via,
             draft,
@@ -131,6 +137,7 @@ class Workbench:
             mailbox=mailbox,
             run=run,
             run_epoch=self._run_epoch if run else None,
+            once_in=once_in,
         )
         self.stored.append(item)
         return item
@@ -141,10 +148,8 @@ class Workbench:
         """Begin another job; gives the id of its run, or in a run an empty text: then it is among
         ``following``, and begins if the run succeeds.
         """
-        from postroom.operations.running import Running
-
         if not self._run:
-            return await Running(self._desk).begin(job, parameters)
+            return await begin(self._desk, job, parameters)
         values = await self._desk.db.read(
             lambda tx: runs.may_follow_on(tx, job, parameters, self._run)
         )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from postroom.fields import describe, parse
-from postroom.jobs.commands import COMMANDS, Command, Result, command_named
+from postroom.jobs import commands as built_in
+from postroom.jobs.commands import Command, Result, command_named
 
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
@@ -61,5 +62,5 @@ def commands() -> list[dict[str, Any]]:
             ],
             "gives": dict(one.gives),
         }
-        for one in COMMANDS
+        for one in built_in.COMMANDS
     ]

@@ -18,7 +18,7 @@ from postroom.errors import PostroomError
 from postroom.mail import Draft
 from postroom.operations.desk import Desk
 from postroom.operations.outgoing import is_small, route_of, write_out
-from postroom.services import outbox
+from postroom.services import answered, outbox
 from postroom.services import service as services
 from postroom.services.outbox import Item
 
@@ -86,20 +86,27 @@ class Email:
         mailbox: str = "",
         run: str = "",
         run_epoch: int | None = None,
+        once_in: float = 0.0,
     ) -> str:
         """Store a message durably in the outbox and return at once; gives the item's id.
 
         ``mailbox``: from another than the own one of a connection or credential (Microsoft 365).
         ``run``: it is held under that run, whose attempt's claim says ``run_epoch``
-        (:func:`postroom.services.outbox.add`).
+        (:func:`postroom.services.outbox.add`).  ``once_in``: of an automatic answer, refused where the
+        same mailbox has answered its recipient within so many seconds
+        (:func:`postroom.services.answered.check`).
         """
         name = in_mailbox(via, mailbox)
         route = await self._desk.db.read(lambda tx: route_of(self._desk, tx, name))
         # before the transaction, and off the event loop where it takes its time: large attachments
         write = functools.partial(write_out, route, draft, repeatable=idempotency_key is not None)
         parcel, digest = write() if is_small(draft) else await asyncio.to_thread(write)
-        return await self._desk.write(
-            lambda tx: outbox.add(
+
+        def body(tx: Tx) -> str:
+            now = timestamp()
+            for address in parcel.recipients if once_in else ():
+                answered.check(tx, parcel.sender, address, once_in=once_in, now=now)
+            item = outbox.add(
                 tx,
                 route.service,
                 parcel,
@@ -110,7 +117,11 @@ class Email:
                 run=run,
                 run_epoch=run_epoch,
             )
-        )
+            for address in parcel.recipients if once_in else ():
+                answered.mark(tx, parcel.sender, address, item=item, once_in=once_in, now=now)
+            return item
+
+        return await self._desk.write(body)
 
     # ------------------------------------------------------------------ dispatch
 

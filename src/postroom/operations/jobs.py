@@ -12,7 +12,7 @@ from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.errors import NotThere, WrongUse
 from postroom.fields import parse, shown
-from postroom.jobs import runs, store
+from postroom.jobs import claiming, runs, store
 from postroom.jobs.arguments import check_defaults
 from postroom.jobs.checks import check_steps, check_words
 from postroom.jobs.code import saved
@@ -104,7 +104,7 @@ class Jobs:
         else:
             check_handed(tx, job)
             store.replace(tx, job)
-            runs.unminded(tx, job, now=timestamp())
+            claiming.unminded(tx, job, now=timestamp())
         self._desk.record(tx, "add" if new else "set", "job", job.name)
 
     async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What exit statuses, error codes and macros mean, for ``postroom explain`` and the docs.
+"""What exit statuses and error codes mean, for ``postroom explain`` and the docs.
 
 Of each code: a sentence, the usual cause, what to do, and whether trying again helps.
 """
@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from postroom.errors import CODES, FAILED, TRY_AGAIN
 
-__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "MACROS", "Again", "Meaning", "exit_statuses"]
+__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "Again", "Meaning", "exit_statuses"]
 
 Again = Literal["yes", "no", "sometimes"]
 
@@ -27,24 +27,6 @@ AGAIN: Final[dict[Again, str]] = {
     "yes": "Temporary: the same may work later, without a change.",
     "no": "Not temporary: trying the same again does not help until something is changed.",
     "sometimes": "It depends on the case; the error itself says which (`temporary`).",
-}
-
-MACROS: Final[dict[str, tuple[str, str]]] = {
-    "var": ("${NAME}, ${var:NAME}, ${lay:NAME}", "A variable of the room."),
-    "env": (
-        "${env:NAME}",
-        "An environment variable of the process, once `postroom variable allow-env NAME` allows it.",
-    ),
-    "mail": (
-        "${mail:folder}, ${mail:from}, ${mail:subject}, ${mail:received}",
-        "Facts of a message; only in `name_template` and in the path of a sink, where they are made "
-        "safe file names. `from` is the bare address.",
-    ),
-    "date": (
-        "${date:FORMAT}",
-        "When the message was first seen, in UTC, such as `${date:%Y-%m-%d}`; in the same places.",
-    ),
-    "localhost": ("${localhost:canonical-name}", "The name of this host."),
 }
 
 EXIT_MEANINGS: Final[dict[int, str]] = {
@@ -176,6 +158,12 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "This process was frozen or cut off for longer than its lease.",
         "Nothing, as a rule. If it happens often, see whether the machine is overloaded.",
         "yes",
+    ),
+    "program_failed": Meaning(
+        "The program or function of a job ended in an error, or was ended at one of its limits.",
+        "The sentence says how it ended; what it wrote is in the log of its run.",
+        "Read the log: `postroom job log RUN`. Limits are of the job: `limits`.",
+        "sometimes",
     ),
     "backup_damaged": Meaning(
         "The file is no backup, or not the one that was made: cut short, or changed.",

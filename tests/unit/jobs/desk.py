@@ -7,9 +7,10 @@ from typing import Any
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Seat
 from postroom.fields import parse
-from postroom.jobs import runs, store
+from postroom.jobs import claiming, runs, store
+from postroom.jobs.claiming import Outcome
 from postroom.jobs.job import Job
-from postroom.jobs.runs import Outcome, Run
+from postroom.jobs.runs import Run
 
 __all__ = ["STEPS", "Desk", "job_of"]
 
@@ -57,14 +58,14 @@ class Desk:
     async def claim(self, who: str = "me", *, limit: int = 10, run: str = "") -> list[Claim]:
         owner = await self.seat(who)
         return await self.db.write(
-            lambda tx: runs.claim(
+            lambda tx: claiming.claim(
                 tx, owner=owner, now=self.now, limit=limit, jobs=store.load_all(tx), run=run
             )
         )
 
     async def settle(self, claim: Claim, state: str, who: str = "me", **data: Any) -> None:
         owner, outcome = await self.seat(who), Outcome(state, **data)
-        await self.db.write(lambda tx: runs.settle(tx, claim, outcome, owner=owner, now=self.now))
+        await self.db.write(lambda tx: claiming.settle(tx, claim, outcome, owner=owner, now=self.now))
 
     async def show(self, run: str) -> Run:
         return await self.db.read(lambda tx: runs.show(tx, run))

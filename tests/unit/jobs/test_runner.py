@@ -10,9 +10,9 @@ import pytest
 from postroom.db import Claim
 from postroom.errors import InvalidValue, SignInError
 from postroom.jobs import logbook, store
+from postroom.jobs.claiming import Outcome
 from postroom.jobs.logbook import MOST_LINES
 from postroom.jobs.runner import RESULT_BYTES, Attempt, Do, Runner
-from postroom.jobs.runs import Outcome
 from postroom.secret import Secret
 from tests.unit.jobs.desk import Desk
 

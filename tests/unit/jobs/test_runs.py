@@ -6,8 +6,9 @@ import pytest
 
 from postroom.db import Tx
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.jobs import runs, store
-from postroom.jobs.runs import DEEPEST, KILLS
+from postroom.jobs import claiming, runs, store
+from postroom.jobs.claiming import KILLS
+from postroom.jobs.runs import DEEPEST
 from postroom.jobs.states import FINISHED, FOLLOWS, OPEN, may_follow
 from tests.unit.jobs.desk import Desk
 
@@ -50,7 +51,7 @@ async def test_a_job_that_lets_runs_be_beside_each_other_now_frees_those_that_wa
     for _ in range(3):
         await desk.begin(job)
     changed = job.model_copy(update={"overlap": "beside"})
-    await desk.db.write(lambda tx: runs.unminded(tx, changed, now=desk.now))
+    await desk.db.write(lambda tx: claiming.unminded(tx, changed, now=desk.now))
     assert len(await desk.claim()) == 3
 
 
@@ -135,7 +136,7 @@ async def test_cancelling_ends_at_once_what_nobody_has_begun_and_asks_for_the_re
     await desk.db.write(lambda tx: runs.cancel(tx, first, actor="local:ann", now=desk.now))
     assert await desk.states() == ["running", "cancelled"]
     owner = await desk.seat()
-    wanted = await desk.db.read(lambda tx: runs.wanted_ended(tx, owner))
+    wanted = await desk.db.read(lambda tx: claiming.wanted_ended(tx, owner))
     assert wanted == {first: "local:ann"}
     await desk.settle(claim, "cancelled", reason="by local:ann")
     with pytest.raises(Refused, match="it is cancelled"):

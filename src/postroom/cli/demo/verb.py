@@ -23,7 +23,6 @@ from postroom.cli.show import document, size
 from postroom.cli.verbs import Verbs
 from postroom.errors import Refused
 from postroom.log import log_to
-from postroom.operations.drafts import draft_of
 from postroom.secret import Secret
 from postroom.settings import Settings
 
@@ -137,20 +136,18 @@ class _Demo:
     async def _send(self, room: Room) -> None:
         _say("4. Sending a message through the outbox, back into that mailbox ...")
         begun = time.perf_counter()
-        item = await room.email.send(
-            "orders-out",
-            draft_of(
-                from_=None,
-                to=ADDRESS,
-                subject="Hello from Postroom",
-                text="This went through a durable outbox.\n",
-            ),
-        )
+        letter = {
+            "via": "orders-out",
+            "to": ADDRESS,
+            "subject": "Hello from Postroom",
+            "text": "This went through a durable outbox.\n",
+            "wait": "60s",
+        }
+        item = await room.commands.run("send-email", letter)
         seconds = time.perf_counter() - begun
-        reply = item.recipients[0]
-        self._rows.append(
-            ("sent", f"{item.state} to {reply.address} in {seconds:.2f} s, reply {reply.code}")
-        )
+        reply = item["recipients"][0]
+        told = f"{item['state']} to {reply['address']} in {seconds:.2f} s, reply {reply['code']}"
+        self._rows.append(("sent", told))
         _say("5. Collecting again ...")
         tally: Any = None
         for _ in range(20):  # the server files what it accepted a moment later

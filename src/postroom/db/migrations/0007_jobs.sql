@@ -60,5 +60,16 @@ CREATE TABLE run_messages (
 ALTER TABLE outbox ADD COLUMN run TEXT;
 CREATE INDEX outbox_of_run ON outbox (run) WHERE run IS NOT NULL AND finished_at IS NULL;
 
+-- Whom a machine has answered: not more often than its job says.
+CREATE TABLE answered (
+    mailbox TEXT NOT NULL,             -- whose answer it was
+    sender BYTEA NOT NULL,             -- a hash of the address that was answered
+    item TEXT NOT NULL,                -- the answer in the outbox: one that was cancelled is none
+    at DOUBLE PRECISION NOT NULL,
+    forget_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (mailbox, sender)
+);
+CREATE INDEX answered_old ON answered (forget_at);
+
 -- Programs may be handed what is in it (postroom exec).
 ALTER TABLE credentials ADD COLUMN programs BIGINT NOT NULL DEFAULT 0;

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import ValidationError
 
 from postroom.fields import Fields, parse
 
 if TYPE_CHECKING:  # the help of a verb knows its parameters without what does the work
-    from collections.abc import Mapping
     from pathlib import Path
 
     from postroom.connections.mailbox import Mailbox
     from postroom.mail import Draft
     from postroom.services.outbox import Item
 
-__all__ = ["Bench", "Command", "Result"]
+__all__ = ["Bench", "Command", "ReadAgain", "Result"]
 
 Result = dict[str, Any]
 """What a command gives: what JSON can hold, by the names that :attr:`Command.gives` declares."""
+
+
+ReadAgain = Mapping[str, Literal["directory", "path", "search"]]
+"""What the text of a parameter is read as."""
 
 
 class Bench(Protocol):
@@ -48,13 +52,19 @@ class Bench(Protocol):
         """Whom a message through ``via`` is from when nobody says."""
         ...
 
-    async def store(self, via: str, draft: Draft, *, key: str = "", mailbox: str = "") -> str:
-        """Store a message in the outbox; gives the item's id.  In a run it is held under the run."""
+    async def store(
+        self, via: str, draft: Draft, *, key: str = "", mailbox: str = "", once_in: float = 0.0
+    ) -> str:
+        """Store a message in the outbox; gives the item's id.  In a run it is held under the run.
+
+        ``once_in``: refused where the same mailbox has answered its recipient within so many seconds.
+        """
         ...
 
     async def send(
-        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = ""
-    ) -> Item:
+        self, via: str, draft: Draft, *, wait: float, key: str = "", mailbox: str = "",
+        once_in: float = 0.0,
+    ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
         ...
 
@@ -79,9 +89,13 @@ class Command(Fields, abc.ABC):
     gives: ClassVar[dict[str, str]]
     """The names of its result, each with a few words about it."""
     many: ClassVar[str] = ""
-    """The parameter that takes several ids: what differs in it alone is done in one go."""
-    paths: ClassVar[tuple[str, ...]] = ()
-    """The parameters that are paths: in a job they begin where its room file lies."""
+    """The parameter that takes several ids: what differs in it alone is done in one go.
+
+    When some of them are not there the command raises NotThere with the fact ``ids``, before it
+    touches any: it is then done again without them.
+    """
+    read_again: ClassVar[ReadAgain] = {}
+    """Parameters whose text is read as something else: what was received is made safe for them."""
 
     def __init__(self, **given: Any) -> None:
         """Of parameters, by their names.  Raises UnknownField with the nearest, InvalidValue."""

@@ -8,7 +8,7 @@ from postroom.fields import field
 from postroom.jobs.commands.answering import Answering
 from postroom.jobs.commands.base import Bench, Result
 from postroom.jobs.commands.reading import counted
-from postroom.jobs.commands.sending import People, addresses
+from postroom.jobs.commands.sending import People, addresses, shown
 
 __all__ = ["ForwardEmail"]
 
@@ -45,5 +45,4 @@ class ForwardEmail(Answering):
     def plan(self) -> str:
         """Which one, to whom, and through what."""
         which = counted(None) if self.id is None else f"{self.id} of {self.folder}"
-        people = ", ".join(one if isinstance(one, str) else one["address"] for one in self.to)
-        return f"forward {which} to {people} ({self.send_via or self.via})"
+        return f"forward {which} to {shown(self.to)} ({self.send_via or self.via})"

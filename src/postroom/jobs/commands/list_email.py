@@ -8,7 +8,7 @@ from pydantic import Field
 
 from postroom.clock import rfc3339
 from postroom.fields import field
-from postroom.jobs.commands.base import Bench, Result
+from postroom.jobs.commands.base import Bench, ReadAgain, Result
 from postroom.jobs.commands.reading import InFolder
 
 __all__ = ["ListEmail"]
@@ -28,6 +28,7 @@ class ListEmail(InFolder):
         "ids": "The ids of the same messages.",
         "count": "How many there are.",
     }
+    read_again: ClassVar[ReadAgain] = {"search": "search"}
 
     search: str = field(
         "",

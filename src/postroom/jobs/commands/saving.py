@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from postroom.fields import field
-from postroom.jobs.commands.base import Bench, Result
+from postroom.jobs.commands.base import Bench, ReadAgain, Result
 from postroom.jobs.commands.reading import OnReceived
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ __all__ = ["Saving", "written"]
 class Saving(OnReceived):
     """A command that writes files of messages; nothing that is there is overwritten."""
 
-    many: ClassVar[str] = "ids"
-    paths: ClassVar[tuple[str, ...]] = ("to",)
+    read_again: ClassVar[ReadAgain] = {"to": "directory"}
     gives: ClassVar[dict[str, str]] = {
         "paths": "The files that were written.",
         "count": "How many there are.",

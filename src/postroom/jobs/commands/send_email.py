@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from postroom.fields import field
-from postroom.jobs.commands.base import Bench, Command, Result
-from postroom.jobs.commands.sending import Files, People, Sending, addresses, attachments_of
+from postroom.jobs.commands.base import Bench, Command, ReadAgain, Result
+from postroom.jobs.commands.sending import Files, People, Sending, addresses, attachments_of, shown
 from postroom.mail import Draft
 
 __all__ = ["SendEmail"]
@@ -69,7 +69,7 @@ class SendEmail(Sending, _Letter):
 
     name: ClassVar[str] = "send-email"
     about: ClassVar[str] = "Send a message through the outbox."
-    paths: ClassVar[tuple[str, ...]] = ("attachments",)
+    read_again: ClassVar[ReadAgain] = {"attachments": "path"}
 
     async def run(self, bench: Bench) -> Result:
         """Send it.  Raises InvalidValue with the field, Refused (``sender_not_allowed``)."""
@@ -89,6 +89,5 @@ class SendEmail(Sending, _Letter):
 
     def plan(self) -> str:
         """Of what, and to whom."""
-        everybody = [*self.to, *self.cc, *self.bcc]
-        people = ", ".join(one if isinstance(one, str) else one["address"] for one in everybody)
-        return f"send {self.subject!r} to {people or 'nobody'} ({self.via})"
+        people = shown([*self.to, *self.cc, *self.bcc]) or "nobody"
+        return f"send {self.subject!r} to {people} ({self.via})"

@@ -127,6 +127,13 @@ def test_what_is_wrong_is_told_with_its_place(steps: list[Any], sentence: str) -
     assert isinstance(error.value, InvalidValue | UnknownField)
 
 
+def test_a_stranger_does_not_say_which_job_begins() -> None:
+    """T40: neither by a subject nor by what a step read."""
+    check_steps(job_with({"run-job": {"job": "${param:next}"}}, parameters={"next": {}}))
+    with pytest.raises(InvalidValue, match="may not say which job begins"):
+        check_steps(job_with({"run-job": {"job": "${message:subject}"}}))
+
+
 def test_without_the_variables_of_a_room_they_are_not_looked_up() -> None:
     check_steps(job_with({"note": {"text": "${MISSING}"}}), named=named)
 

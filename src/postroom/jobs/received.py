@@ -1,0 +1,43 @@
+"""What was received, where it stands in a text that is read again: as a path, or as a search.
+
+A command's parameter is read again when the server searches by it or a file is named by it.  What a
+stranger wrote must not be more there than it looks like: ``../..`` in an address is no directory
+above, and ``x" or all`` in a subject is no condition.  A command says which parameters of it are read
+again (:attr:`postroom.jobs.commands.Command.read_again`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from postroom.jobs.values import Guard
+from postroom.mail import safe_name
+
+__all__ = ["GUARDS"]
+
+
+def _as_name(before: str, text: str) -> str:
+    return safe_name(text)
+
+
+def _as_word(before: str, text: str) -> str:
+    """One value of a search, whatever is in it; the language has no escapes for its marks."""
+    word, quote = "", ""
+    for char in before:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        word = "" if not quote and (char.isspace() or char in "()") else word + char
+    if ":" not in word:
+        raise ValueError("say of what it is the text, such as from:${item:address}")
+    text = re.sub(r"[\0\r\n]", " ", text)  # a line break cannot be searched for
+    return text.replace(quote, " ") if quote else '"{}"'.format(text.replace('"', " "))
+
+
+GUARDS: Final = {
+    "directory": Guard(_as_name),
+    "path": Guard(_as_name, whole=False),  # one that an earlier step gave is one of ours
+    "search": Guard(_as_word),
+}

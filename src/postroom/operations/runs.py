@@ -1,0 +1,139 @@
+"""Operations on runs: begun by a person, done here, followed, looked at, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from postroom.clock import timestamp
+from postroom.db import Tx
+from postroom.errors import PostroomError
+from postroom.jobs import logbook, runs, store
+from postroom.jobs.arguments import arguments
+from postroom.jobs.runs import Run
+from postroom.jobs.states import FINISHED, OPEN
+from postroom.jobs.values import Scope
+from postroom.operations.beginning import begin
+from postroom.operations.desk import Desk, check_states, instant
+from postroom.operations.doing import expander_now, plan_of
+from postroom.operations.running import Running
+
+__all__ = ["Runs"]
+
+POLL_SECONDS: Final = 0.1
+"""How often a follower looks whether another process has written something."""
+
+
+class Runs:
+    """What a person may do with the runs of jobs."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._running = Running(desk)
+
+    async def begin(self, name: str, parameters: Mapping[str, Any] | None = None) -> str:
+        """Make a run of a job, which a worker takes; gives its id.
+
+        Raises UnknownField and InvalidValue for what the job does not take, Refused for a held job.
+        """
+        return await begin(self._desk, name, parameters or {})
+
+    async def here(self, run: str) -> Run:
+        """Do a run in this process once it is its turn, unless a worker does; gives it once it is over.
+
+        Raises Locked, and RoomError.
+        """
+        while True:
+            for claim, job in await self._running.claim(run=run, most=1):
+                await self._running.do(claim, job)
+            found = await self.show(run)
+            if found.finished:
+                return found
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def cancel_here(self, run: str, doing: asyncio.Task[Run]) -> None:
+        """End a run that this process does, and wait until it is settled."""
+        await self._running.end(run)
+        with contextlib.suppress(PostroomError):  # nobody has begun it: then it never will be
+            await self.cancel(run)
+        doing.cancel()
+        await asyncio.wait([doing])
+
+    async def follow(
+        self, run: str, *, until: asyncio.Task[Any] | None = None
+    ) -> AsyncIterator[builtins.list[dict[str, Any]]]:
+        """The lines of a run's log, as they are written, until it is finished; some at a time.
+
+        ``until``: no longer than that takes.
+        """
+        seen = 0
+        while True:
+            # asked first: then no line comes any more
+            over = (await self.show(run)).finished or (until is not None and until.done())
+            while lines := await self.log(run, after=seen):
+                seen = lines[-1]["line"]
+                yield lines
+            if over:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def list(
+        self,
+        job: str | None = None,
+        *,
+        states: Sequence[str] = (),
+        since: str | None = None,
+        limit: int = 50,
+    ) -> builtins.list[Run]:
+        """Runs, newest first, of a job or of all.  Raises InvalidValue for a state there is not."""
+        check_states(states, (*OPEN, *FINISHED))
+        begin = instant("since", since)
+
+        def body(tx: Tx) -> builtins.list[Run]:
+            found = runs.listed(tx, job=job, states=states, since=begin, limit=limit)
+            if job is not None and not found:
+                store.spelled(tx, job)  # a name that nobody ever used
+            return found
+
+        return await self._desk.db.read(body)
+
+    async def show(self, run: str) -> Run:
+        """One run, by its id or the beginning of it.  Raises NotThere."""
+        return await self._desk.db.read(lambda tx: runs.show(tx, run))
+
+    async def log(self, run: str, *, after: int = 0) -> builtins.list[dict[str, Any]]:
+        """Lines of a run's log behind line ``after``, at most 1,000: line, at, level, said."""
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            return logbook.lines_json(logbook.lines(tx, runs.show(tx, run).id, after=after))
+
+        return await self._desk.db.read(body)
+
+    async def cancel(self, run: str) -> Run:
+        """End a run: at once where nobody has begun it, else within seconds.  Raises Refused."""
+        actor = self._desk.actor
+
+        def body(tx: Tx) -> Run:
+            found = runs.cancel(tx, run, actor=actor, now=timestamp())
+            self._desk.record(tx, "cancel", "run", found.id, job=found.job)
+            return found
+
+        return await self._desk.write(body)
+
+    async def plan(
+        self, name: str, parameters: Mapping[str, Any] | None = None
+    ) -> builtins.list[str]:
+        """What a run would do, a line a step; nothing is done.  Raises as :meth:`begin`."""
+
+        def body(tx: Tx) -> builtins.list[str]:
+            job = store.get(tx, name)
+            scope = Scope(
+                parameters=arguments(job, parameters or {}),
+                expand=expander_now(tx, self._desk.environ),
+            )
+            return plan_of(job, scope)
+
+        return await self._desk.db.read(body)
