@@ -64,7 +64,9 @@ def test_by_environment_and_by_files(crm: Cli) -> None:
     done = run(crm, "sh", "-c", "echo $LOGIN ${#WORD} $WORD", options=by_name)
     assert done.stdout.decode() == f"ann {len(PASSWORD)} ****\n"
     files = ("--credential", "crm", "--as", "files")
-    script = "stat -c %a $POSTROOM_DIRECTORY/crm/password; wc -c < $POSTROOM_DIRECTORY/crm/password; "
+    script = (
+        "stat -c %a $POSTROOM_DIRECTORY/crm/password; wc -c < $POSTROOM_DIRECTORY/crm/password; "
+    )
     done = run(crm, "sh", "-c", f"{script} echo $POSTROOM_DIRECTORY", options=files)
     mode, size, place = done.stdout.decode().split()
     assert (mode, int(size)) == ("400", len(PASSWORD))

@@ -32,7 +32,7 @@ _PASSED_ON: Final = (
 )  # fmt: skip
 _OF_THE_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)
 _KEK: Final = "POSTROOM_KEK"
-_KEYS: Final = (_KEK, "POSTROOM_PASSPHRASE", "POSTROOM_TOKEN")
+_KEYS: Final = (_KEK, "POSTROOM_PASSPHRASE")
 
 
 async def execute(
