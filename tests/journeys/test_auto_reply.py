@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from postroom.app import DATABASE
+from postroom.cli import main
 from postroom.errors import InvalidValue
 from postroom.jobs.commands import ReplyEmail
 from postroom.mail import Draft
 from postroom.operations.bench import Workbench
 from postroom.secret import Secret
-from tests.ground import User, arrived
+from postroom.settings import Settings
+from tests.child import Child
+from tests.ground import Ground, User, arrived
 from tests.ground.maildir import read
 from tests.journeys.conftest import Account
+from tests.unit.house.tree import ROOT
 
 
 @pytest.fixture
@@ -83,6 +94,111 @@ async def test_a_machine_that_does_not_say_so_gets_one_answer_all_the_same(
         message = arrived(account.user.maildir, 2)[-1]
         message = re.sub(rb"(?m)^(Auto-Submitted|X-Auto-Response-Suppress):.*\r?\n", b"", message)
     assert states == ["sent", "not answered"]
+
+
+@dataclasses.dataclass
+class Office:
+    """A room of its own, made of examples/auto-reply.yaml and led to a mailbox of the ground."""
+
+    user: User
+    settings: Settings
+    cli: Callable[..., int]
+
+    def worker(self) -> Child:
+        where = ("--room", str(self.settings.room), "--kek", str(self.settings.kek))
+        return Child("-m", "postroom", "worker", *where)
+
+    def runs(self) -> list[tuple[str, str]]:
+        """The state and the result of each run, oldest first."""
+        return self._rows("SELECT state, result FROM runs ORDER BY id")
+
+    def outbox(self) -> list[tuple[str, str]]:
+        return self._rows("SELECT state, subject FROM outbox ORDER BY id")
+
+    def _rows(self, text: str) -> list[tuple[str, str]]:
+        with contextlib.closing(sqlite3.connect(self.settings.room / DATABASE)) as raw:
+            return list(raw.execute(text))
+
+    def collected(self) -> bool:
+        """Whether its source has looked once: what comes from then on is answered."""
+        return bool(self._rows("SELECT 1, 1 FROM cursors"))
+
+
+LED = """\
+postroom: 1
+credentials:
+  - {{name: ca, type: trusted_certificate, fields: {{certificate: {{from_file: "{ca}"}}}}}}
+  - {{name: acme-login, fields: {{user_name: "{user}"}}}}
+connections:
+  - name: acme
+    incoming: {{host: 127.0.0.1, port: "{imaps}", security: tls, trust: ca}}
+    outgoing: {{host: 127.0.0.1, port: "{submission}", security: starttls, trust: ca}}
+"""
+
+
+@pytest.fixture
+def office(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Office]:
+    def made(name: str) -> Office:
+        user, place = ground.user(), tmp_path / name
+        place.mkdir()
+        led = place / "led.yaml"
+        led.write_text(
+            LED.format(
+                ca=ground.pki.ca, user=user.address, imaps=ground.dovecot.imaps,
+                submission=ground.postfix.submission,
+            )
+        )  # fmt: skip
+        monkeypatch.setenv("ACME_PASSWORD", user.password)
+        settings = Settings(place / "room", f"file:{place / 'keys' / 'room.key'}")
+
+        def cli(*words: str) -> int:
+            where = ("--room", str(settings.room), "--kek", str(settings.kek))
+            return main([*words, *where])
+
+        assert cli("init") == 0
+        example = ROOT / "examples" / "auto-reply.yaml"
+        assert cli("apply", str(example), str(led), "--yes") == 0
+        return Office(user, settings, cli)
+
+    return made
+
+
+def test_the_example_answers_once_and_two_of_it_do_not_answer_each_other(
+    office: Callable[[str], Office], ground: Ground
+) -> None:
+    """Two rooms, two workers, Dovecot and Postfix: one letter, one answer, and then it is quiet."""
+    ours, theirs = office("ours"), office("theirs")
+    with ours.worker(), theirs.worker():
+        at_last(lambda: ours.collected() and theirs.collected())
+        letter = Draft(from_=None, to=ours.user.address, subject="Order 7", text="When?")
+        assert theirs.cli("send", "--via", "acme", *words_of(letter)) == 0
+        at_last(lambda: len(read(theirs.user.maildir)) == 1)
+        [answer] = read(theirs.user.maildir)
+        assert b"We have your message" in answer
+        assert b"Subject: Auto: Order 7" in answer
+        at_last(lambda: [state for state, _ in theirs.runs()] == ["succeeded"])
+        assert "a machine has sent it" in theirs.runs()[0][1]
+        # a second letter of the same sender is not answered either, and all stays quiet
+        assert theirs.cli("send", "--via", "acme", *words_of(letter)) == 0
+        at_last(lambda: [state for state, _ in ours.runs()] == ["succeeded"] * 2)
+        assert "once in 7d is enough" in ours.runs()[1][1]
+        assert ours.outbox() == [("sent", "Auto: Order 7")]
+        assert len(read(theirs.user.maildir)) == 1
+
+
+def at_last(check: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if check():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that")
+
+
+def words_of(letter: Draft) -> list[str]:
+    """A draft as the words of ``postroom send``."""
+    return ["--to", str(letter.to), "--subject", letter.subject, "--text", letter.text or ""]
 
 
 async def test_a_report_about_an_answer_is_not_answered(account: Account, partner: User) -> None:

@@ -85,6 +85,9 @@ async def _told(room: Room, item: Result) -> int:
     """Show what became of a message that was waited for; gives the exit status."""
     unmarked: Any = item.pop("note", "")
     item.pop("answered", None)
+    if item["state"] == "not answered":  # by a machine, and rightly
+        show.say(unmarked, state=item["state"], note=unmarked)
+        return OK
     show_item(item)
     if unmarked:
         show.note(f"Note: the message is not marked as answered. {unmarked}")

@@ -98,8 +98,14 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         async with self._turn:
             try:
                 yield
+            except FolderError as error:
+                if error.facts.get("ids"):  # of another folder, or of another life of this one
+                    raise NotThere(
+                        error.sentence, hint=error.hint, ids=error.facts["ids"]
+                    ) from error
+                raise
             except PostroomError as error:
-                self._lost |= isinstance(error, WireError) and not isinstance(error, FolderError)
+                self._lost |= isinstance(error, WireError)
                 raise
             except BaseException:  # cancelled in the middle of an answer
                 self._lost = True
@@ -178,6 +184,8 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         Raises NotThere.
         """
         await _open(self._store, folder, read_only=True)
+        if not id:
+            raise _gone([id], folder)
         found: list[Content] = []
         async for batch in self._store.fetch([id], self._spool):  # to its end: it is a pipeline
             found += [fetched.content for fetched in batch if fetched.content is not None]
@@ -194,11 +202,19 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
             content.discard()
 
     @_alone
+    async def check_there(self, ids: Sequence[str], folder: str = "INBOX") -> None:
+        """Raise NotThere, with those that are not there, unless all of these messages are."""
+        await _open(self._store, folder, read_only=True)
+        await _check_there(self._store, ids, folder)
+
+    @_alone
     async def save(self, ids: Sequence[str], directory: Path, folder: str = "INBOX") -> _Paths:
         """Write the exact bytes of each message to ``ID.eml`` in a directory; nothing there is
-        overwritten.  Raises NotThere after the messages that were there are written.
+        overwritten.  Raises NotThere before one is written, or after the others are for what went
+        meanwhile.
         """
         await _open(self._store, folder, read_only=True)
+        await _check_there(self._store, ids, folder)
         written: _Paths = []
         missing: _Ids = []
         async for batch in self._store.fetch(list(ids), self._spool):
@@ -290,6 +306,10 @@ async def _open_to_change(
     if to and create:
         await store.create(to)
     await _open(store, folder, read_only=False)
+    await _check_there(store, ids, folder)
+
+
+async def _check_there(store: MessageStore, ids: Sequence[str], folder: str) -> None:
     there = {summary.id for summary in await store.summaries(list(ids))}
     if missing := [one for one in ids if one not in there]:
         raise _gone(missing, folder)

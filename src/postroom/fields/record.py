@@ -51,8 +51,14 @@ def _translate(
 
 
 def _meant(errors: list[Any]) -> Any:
-    """Of a field that takes a word or a group, what is wrong with the one that was given."""
+    """Of a field that takes a word or a group, what is wrong with the one that was given.
+
+    A field that is missing may be there under a name that nobody knows: that is told.
+    """
     first, field = errors[0], errors[0]["loc"][:-1]
+    if first["type"] == "missing":
+        strange = (one for one in errors if one["type"] == "extra_forbidden")
+        return next((one for one in strange if one["loc"][:-1] == field), first)
     if first["type"] == "literal_error" and _is_branch(str(first["loc"][-1])):
         for other in errors[1:]:
             if other["loc"][: len(field)] == field and not other["type"].startswith("model_"):

@@ -10,7 +10,7 @@ from typing import Final
 
 from postroom.clock import timestamp
 from postroom.db import Claim, Seat, Tx
-from postroom.jobs import claiming, runs, store
+from postroom.jobs import claiming, messages, runs, store
 from postroom.jobs.job import Job
 from postroom.jobs.runner import Runner
 from postroom.jobs.ticking import AT_ONCE, tick
@@ -76,12 +76,15 @@ class Running:
         return (set(ended) & {one.id for one in running}) | lost
 
     async def tidy(self) -> None:
-        """Remove runs that need not be kept any longer; end those whose job is gone."""
+        """Remove runs, and messages of runs, that need not be kept any longer; end those whose job is
+        gone.
+        """
 
         def body(tx: Tx) -> int:
             keep = {job.name.casefold(): job.keep for job in store.load_all(tx)}
             now = timestamp()
-            return runs.orphans(tx, now=now) + runs.purge(tx, keep, default=KEEP_SECONDS, now=now)
+            gone = runs.orphans(tx, now=now) + messages.purge(tx, now=now)
+            return gone + runs.purge(tx, keep, default=KEEP_SECONDS, now=now)
 
         for _ in range(PURGE_ROUNDS):
             if not await self._desk.write(body):

@@ -18,7 +18,7 @@ class SaveAttachments(Saving):
     about: ClassVar[str] = "Write attachments to files; nothing there is overwritten."
 
     async def run(self, bench: Bench) -> Result:
-        """Write them.  Raises NotThere."""
+        """Write them.  Raises NotThere before any is written when a message is not there."""
         directory = self.directory(bench)
         if self.ids is None:
             from postroom.connections.saving import write_attachments
@@ -28,6 +28,7 @@ class SaveAttachments(Saving):
         if not self.ids:
             return written([])
         box = await self.box(bench)
+        await box.check_there(self.ids, self.folder)
         return written(
             [
                 path

@@ -18,7 +18,7 @@ class SaveEmail(Saving):
     about: ClassVar[str] = "Write messages to files; nothing there is overwritten."
 
     async def run(self, bench: Bench) -> Result:
-        """Write them.  Raises NotThere after those that were there are written."""
+        """Write them.  Raises NotThere before any is written when one is not there."""
         if self.ids is None:
             from postroom.connections.saving import write_new
             from postroom.mail import Message, safe_name

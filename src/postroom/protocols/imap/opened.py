@@ -81,7 +81,7 @@ class Opened:
                 f"(UIDVALIDITY {state.uidvalidity}).",
                 code="not_found",
                 hint="List the folder again: the server may have made it anew.",
-                ids=list(ids),
+                ids=[k for k in ids if not k.startswith(prefix)],
             )
         return uids
 

@@ -62,6 +62,7 @@ class Session:
                 raise FolderError(
                     f"Some of these ids are not of the folder {folder.folder.name} as it is now.",
                     code="not_found",
+                    ids=[key],
                 )
             uids.append(int(uid))
         return uids
