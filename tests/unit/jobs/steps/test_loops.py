@@ -152,6 +152,14 @@ async def test_when_it_is_not_done_in_one_go(body: list[Any], wire: list[int]) -
     assert sizes(work) == wire
 
 
+async def test_items_that_differ_in_more_than_their_ids_are_done_apart() -> None:
+    work = Work(6)
+    items = [{"id": str(at), "to": "Even" if at % 2 == 0 else "Odd"} for at in range(6)]
+    await work.run(move("${item:to}", for_each=items))
+    assert sizes(work) == [3, 3]
+    assert work.moved == {"Even": ["0", "2", "4"], "Odd": ["1", "3", "5"]}
+
+
 async def test_what_each_item_gave_is_had_where_it_is_asked_for() -> None:
     work = Work(3)
     await work.run(LIST, {**move(**EACH), "name": "moved"}, note("${step:moved.results.2.count}"))
