@@ -17,6 +17,7 @@ from docs.providers import presets_page, refusals_page, registering_page
 from docs.verbs import cli_page, exits
 from postroom.errors import CODES
 from postroom.fields import Described, Fields, describe, model_of
+from postroom.operations.commands import commands
 from postroom.operations.declared import (
     about_sink,
     about_type,
@@ -63,6 +64,7 @@ def pages() -> dict[str, str]:
         found[f"{name}.md"] = page(f"The fields of a {name}", _ABOUT[name], _fields(model))
     for name, model in credential_types().items():
         found[f"credential-{name}.md"] = _credential(name, model)
+    found["commands.md"] = _commands()
     found["sinks.md"] = _sinks()
     found["cli.md"] = cli_page()
     found["errors.md"] = _errors()
@@ -92,6 +94,33 @@ def _index(found: dict[str, str]) -> str:
         "## Kinds of values",
         table(("Type", "Written as"), _KINDS.items()),
     )
+
+
+def _commands() -> str:
+    parts = [
+        "A step of a job says a command by its name with its parameters; a program says "
+        '`room.commands.run("move-email", {...})` or `room.do(MoveEmail(...))`; on the command line it is '
+        "`postroom send` or a verb of `postroom mail`. What they have in common: "
+        "[Commands](../commands.md)."
+    ]
+    for one in commands():
+        parts += [
+            f"## {one['name']}",
+            one["about"],
+            table(
+                ("Parameter", "Type", "Default", "What it is"),
+                (
+                    (f"`{each['name']}`", each["type"], _default_of(each), each["about"])
+                    for each in one["parameters"]
+                ),
+            ),
+            table(("It gives", "Which is"), ((f"`{k}`", v) for k, v in one["gives"].items())),
+        ]
+    return page("Commands", *parts)
+
+
+def _default_of(one: dict[str, Any]) -> str:
+    return one["default"] if one["needed"] or not one["default"] else f"`{one['default']}`"
 
 
 # ------------------------------------------------------------------ fields

@@ -14,6 +14,7 @@ from tests.bench.claiming import claiming
 from tests.bench.collecting import collecting
 from tests.bench.figures import Figure, table
 from tests.bench.idling import idling
+from tests.bench.jobbing import jobbing
 from tests.bench.listing import listing
 from tests.bench.plots import IMAGES, plots
 from tests.bench.polling import polling
@@ -29,7 +30,19 @@ __all__ = ["main"]
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- table ends -->"
-PARTS = ("collect", "wires", "poll", "idle", "send", "resolve", "list", "claim", "start", "tokens")
+PARTS = (
+    "collect",
+    "wires",
+    "poll",
+    "idle",
+    "send",
+    "resolve",
+    "list",
+    "claim",
+    "start",
+    "tokens",
+    "jobs",
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--credentials", type=int, default=10_000, help="to list")
     parser.add_argument("--claims", type=int, default=100_000, help="rows to claim")
     parser.add_argument("--sharing", type=int, default=1_000, help="connections of one client")
+    parser.add_argument("--due", type=int, default=2_000, help="runs of a job, due at once")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"))
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
@@ -115,6 +129,7 @@ def _parts(
         "claim": lambda: claiming(given.claims, runs, disk, _say),
         "start": lambda: starting(5, runs, 3.0, disk, _say),
         "tokens": lambda: tokens(given.sharing, runs, disk, _say),
+        "jobs": lambda: jobbing(given.due, 5, runs, disk, _say),
     }
 
 

@@ -174,12 +174,54 @@ def _peak() -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
+async def schedule(room: Room, times: int) -> Found:
+    """A worker, and the job ``often`` so many times: how late each began, milliseconds."""
+    from postroom.worker import Worker
+
+    working = asyncio.create_task(Worker(room).run())
+    try:
+        await asyncio.sleep(1.5)  # what was missed before it was there is past
+        await room.jobs.release("often")
+        await asyncio.sleep(1.5 + times)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    rows = await room.desk.db.read(
+        lambda tx: tx.all(
+            "SELECT due_at, started_at FROM runs WHERE job = 'often' AND attempts > 0"
+        )
+    )
+    late = [1000 * (row["started_at"] - row["due_at"]) for row in rows]
+    assert len(late) >= times, late
+    await room.jobs.hold("often")
+    return {"worst_ms": max(late), "median_ms": statistics.median(late)}
+
+
+async def due(room: Room, count: int) -> Found:
+    """A worker with eight places, and so many runs of the job ``due``: seconds, megabytes more."""
+    from postroom.worker import Worker
+
+    await room.jobs.release("due")
+    before = _peak()
+    began = time.perf_counter()
+    working = asyncio.create_task(Worker(room).run())
+    try:
+        while (await room.jobs.show("due"))["runs"].get("succeeded", 0) < count:
+            await asyncio.sleep(0.2)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    return {"seconds": time.perf_counter() - began, "grown_mb": _peak() - before}
+
+
 TASKS: dict[str, Callable[..., Awaitable[Found]]] = {
     "collect": collect,
+    "due": due,
     "listing": listing,
     "poll": poll,
     "send": send,
     "resolve": resolve,
+    "schedule": schedule,
     "tokens": tokens,
 }
 """What may be asked for, by name; each takes the opened room and its values."""

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.faults import beginning, mailmutants
+from tests.faults import beginning, mailmutants, runmutants
 from tests.faults.spots import patch
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -135,6 +135,18 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "tests.faults.beginning:killed_beginners",
         "runs are too many",
         "the runs of a batch are begun in a transaction before the one of the ledger",
+    ),
+    "held by a dead attempt": Mutant(
+        runmutants.keeps_what_was_held,
+        "tests.faults.running:killed_workers",
+        "messages arrived of",
+        "what the killed attempt of a run had sent is let go with the next one",
+    ),
+    "settled by the late": Mutant(
+        runmutants.settles_unfenced,
+        "tests.faults.running:frozen_workers",
+        "ended",
+        "a worker that was frozen settles a run that another one has done",
     ),
     "no CAS in rewrap": Mutant(
         _no_cas_in_rewrap,

@@ -19,6 +19,7 @@ from postroom.jobs import runs, store
 from postroom.jobs.runs import Run
 from postroom.worker import Worker
 from tests.ground import Ground, User, maildir
+from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import Cli, connect
 from tests.journeys.incoming import NAME as SOURCE
 from tests.journeys.incoming import Incoming, letter, soon
@@ -126,6 +127,31 @@ async def test_messages_of_a_folder_are_found_saved_and_moved(
     assert sorted(box.there("Done")) == [f"order {number}" for number in range(5)]
     assert box.there() == ["else"]
     assert len(list((tmp_path / "kept").glob("*.eml"))) == 5
+
+
+async def test_a_loop_over_a_thousand_messages_moves_them_in_a_few_commands(
+    box: Incoming, ground: Ground
+) -> None:
+    """One command of the wire for hundreds of messages, not an exchange each."""
+    box.fill(*(letter(f"order {number}") for number in range(1000)))
+    steps = [
+        {"list-email": {"via": "acme", "limit": 0}, "name": "found"},
+        {
+            "for_each": "${step:found.items}",
+            "move-email": {"via": "acme", "ids": ["${item:id}"], "to": "Done", "create": True},
+        },
+    ]
+    await box.room.jobs.add({"name": "files", "steps": steps})
+    async with FaultProxy(ground.dovecot.imap) as proxy:
+        side = {"port": str(proxy.port), "security": "none", "trust": ""}
+        await box.room.connections.set("acme", {"incoming": side}, rebind=True)
+        done = await run(box.room, "files")
+        assert done.state == "succeeded", done.reason
+        said = proxy.transcript.to_server
+    assert len(box.there("Done")) == 1000
+    assert len(proxy.connections) == 1
+    assert said.count(b"MOVE ") <= 4
+    assert said.count(b"\r\n") < 40
 
 
 async def test_a_job_begins_the_next_one_once_it_has_succeeded(box: Incoming, other: User) -> None:

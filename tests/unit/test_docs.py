@@ -216,6 +216,7 @@ def test_commands_in_the_docs_exist(block: Block) -> None:
         if command.context_settings.get("allow_extra_args"):
             continue
         options = {opt for one in command.params for opt in (*one.opts, *one.secondary_opts)}
+        words = words[: words.index("--")] if "--" in words else words  # the rest is another's
         options |= {"--room", "--kek", "--json", "--yes", "--verbose", "--help"}
         given = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert given <= options, f"{block.where}: {name} has no {given - options}"

@@ -20,8 +20,8 @@ __all__ = ["app"]
 app = Verbs()
 
 
-@app.verb()
-def exec(
+@app.verb("exec")
+def exec_(
     words: Annotated[
         list[str],
         typer.Argument(metavar="PROGRAM", help="The program and its arguments, behind --."),

@@ -15,8 +15,9 @@ from postroom.cli.flags import flag_for
 from postroom.cli.options import OPTIONS
 from postroom.cli.root import VERBS
 from postroom.cli.verbs import Verbs
-from postroom.errors import CODES, NotThere
+from postroom.errors import CODES, NotThere, UnknownField
 from postroom.fields import Described, Fields, describe
+from postroom.operations.commands import command_named, commands
 from postroom.operations.declared import about_sink, about_type, by_word, credential_types, nouns
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
@@ -35,8 +36,8 @@ def explain(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="connection, source, service, a credential type, a sink, macros, an error code; or any "
-            "error, of any program, in quotes. A - reads it from standard input.",
+            help="connection, source, service, a credential type, a sink, commands or one of them, macros, "
+            "an error code; or any error, of any program, in quotes. A - reads it from standard input.",
         ),
     ] = "",
 ) -> None:
@@ -58,6 +59,7 @@ def explain(
             empty="",
             give=("what",),
         )
+        show.note("Built-in commands such as send-email: postroom explain commands")
         show.note("Macros such as ${NAME}: postroom explain macros")
         show.note("Providers that are known (gmail, microsoft365 ...): postroom explain presets")
         show.note("Error codes are explained as well: postroom explain timed_out")
@@ -69,6 +71,10 @@ def explain(
         _fields(what, describe(known[what]))
     elif what in CODES:
         _code(what)
+    elif what == "commands":
+        _commands()
+    elif (command := _command_called(what)) is not None:
+        _command(command)
     elif what == "macros":
         _macros()
     elif what == "presets":
@@ -81,13 +87,16 @@ def explain(
             show.note(f"Its types, each explained by its name: {', '.join(credential_types())}")
         show.note(f"Every verb and option: postroom {what} --help")
     elif _NAME.fullmatch(what):
-        _named_or_error(what, [*known, *CODES, "macros", "presets", *PRESETS])
+        _named_or_error(what, [*known, *CODES, *_WORDS, *PRESETS])
     else:
         _errors(what)
 
 
 _NAME = re.compile(r"[\w.-]{1,40}")
 """What may be a name of ours, mistyped; anything else is an error that somebody pasted."""
+
+
+_WORDS = ("commands", "macros", "presets", *(one["name"] for one in commands()))
 
 
 def _named_or_error(what: str, names: list[str]) -> None:
@@ -194,6 +203,43 @@ def _preset(key: str) -> None:
     """One provider: what is known of it, since when, and from where."""
     found = shown_preset(preset_named(key))
     show.record(found, {name.replace("_", "-"): value for name, value in found.items()})
+
+
+def _commands() -> None:
+    """The built-in commands, each with a sentence."""
+    show.items(
+        [{"name": one["name"], "about": one["about"]} for one in commands()],
+        (("name", "COMMAND"), ("about", "WHAT IT DOES")),
+        empty="",
+        give=("about",),
+    )
+    show.note("The parameters and the result of one: postroom explain send-email")
+
+
+def _command_called(what: str) -> str | None:
+    """The command of that name, in any of its spellings."""
+    try:
+        return command_named(what).name
+    except UnknownField:
+        return None
+
+
+def _command(name: str) -> None:
+    """One command: what it takes, and what it gives."""
+    [found] = [one for one in commands() if one["name"] == name]
+    if OPTIONS.json:
+        show.record(found)
+        return
+    print(show.said(found["about"]) + "\n")
+    for one in found["parameters"]:
+        told = one["default"] if one["needed"] else one["default"] and f"default {one['default']}"
+        print(
+            show.said(f"{one['name']}  ({', '.join(filter(None, (one['type'], told)))})", indent=4)
+        )
+        print(show.said(f"    {one['about']}", indent=4))
+    print("\nIt gives:")
+    for key, about in found["gives"].items():
+        print(show.said(f"{key}: {about}", indent=4))
 
 
 def _bare(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import secrets
 import signal
@@ -31,7 +32,7 @@ _PASSED_ON: Final = (
 )  # fmt: skip
 _OF_THE_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)
 _KEK: Final = "POSTROOM_KEK"
-_KEYS: Final = (_KEK, "POSTROOM_PASSPHRASE", "POSTROOM_TOKEN")
+_KEYS: Final = (_KEK, "POSTROOM_PASSPHRASE")
 
 
 async def execute(
@@ -67,7 +68,7 @@ async def execute(
             remove=[private], lock=lock.path, lock_fd=lock.fd,
         )  # fmt: skip
         with _copied(granted, raw) as (stdout, stderr):
-            guarded = Guarded(_with(orders, stdout, stderr))
+            guarded = Guarded(dataclasses.replace(orders, stdout=stdout, stderr=stderr))
             begun = True
             _close(handed, stdout, stderr)
             lock.let_go()  # its guard holds it
@@ -90,12 +91,6 @@ def shell_status(ended: Ended) -> int:
     if ended.status is not None:
         return ended.status
     return 128 + (ended.signal or signal.SIGKILL)
-
-
-def _with(orders: Orders, stdout: int, stderr: int) -> Orders:
-    import dataclasses
-
-    return dataclasses.replace(orders, stdout=stdout, stderr=stderr)
 
 
 def _close(handed: Handed, *streams: int) -> None:
@@ -151,8 +146,10 @@ def _signals(guarded: Guarded, shares: bool) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     old = {each: signal.getsignal(each) for each in (*_PASSED_ON, signal.SIGTSTP)}
     for each in _PASSED_ON:
-        own = shares and each in _OF_THE_TERMINAL
-        loop.add_signal_handler(each, (lambda: None) if own else lambda n=each: guarded.send(n))
+        if shares and each in _OF_THE_TERMINAL:
+            loop.add_signal_handler(each, lambda: None)
+        else:
+            loop.add_signal_handler(each, guarded.send, each)
     if not shares:
         loop.add_signal_handler(signal.SIGTSTP, lambda: _pause(guarded))
     try:

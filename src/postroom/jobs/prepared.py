@@ -6,6 +6,7 @@ What can be seen without a run is seen here; :mod:`postroom.jobs.checks` looks a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
@@ -228,6 +229,7 @@ def _list(value: Any, where: str) -> Value:
     return read
 
 
+@functools.cache  # describing a declaration takes a thousand times longer than this dictionary
 def _kinds(command: type[Command]) -> dict[str, str]:
     """What each parameter wants: ``text`` (``text or none``), ``texts`` for a list of them, else
     anything."""

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from postroom import macros
-from postroom.clock import now, rfc3339
+from postroom.clock import now, rfc3339, timestamp
 from postroom.connections.scope import scope_of
 from postroom.db import Tx
 from postroom.db.claims import claim_lost
 from postroom.errors import Refused
+from postroom.fields import parse
 from postroom.jobs import messages
-from postroom.jobs.commands import Command, Result
+from postroom.jobs.code import read_script
+from postroom.jobs.commands import Command, Result, command_named
 from postroom.jobs.granting import line_of
 from postroom.jobs.handing import Told, fields_of
 from postroom.jobs.interpreter import run_steps
 from postroom.jobs.job import Job, Program
 from postroom.jobs.plans import plan_steps
 from postroom.jobs.process import run_program, why_it_ended
+from postroom.jobs.python import Running, run_python
 from postroom.jobs.runner import Attempt
 from postroom.jobs.values import Scope, read_value, written
 from postroom.operations.bench import Workbench
@@ -67,7 +70,7 @@ async def do_in(desk: Desk, attempt: Attempt) -> Any:
             )
         if attempt.job.command is not None:
             return await _program(desk, attempt, attempt.job.command, scope, message)
-        return None
+        return await _python(desk, attempt, execute, message)
 
 
 async def _program(
@@ -92,6 +95,36 @@ async def _program(
     return {"status": 0}
 
 
+async def _python(
+    desk: Desk,
+    attempt: Attempt,
+    execute: Callable[[Command], Awaitable[Result]],
+    message: bytes | None,
+) -> Any:
+    """Call the function of a ``python`` job; what it asks for is done on the run's bench."""
+    job, run = attempt.job, attempt.run
+
+    async def by_name(name: str, parameters: dict[str, Any]) -> Result:
+        kind = command_named(name)
+        return await execute(parse(kind, parameters, where=kind.name))
+
+    running = Running(
+        runs=desk.data_dir / RUNS,
+        told=Told(run.id, job.name, run.parameters),
+        script=await asyncio.to_thread(read_script, job),
+        granted=await granted(desk, job),
+        execute=by_name,
+        say=attempt.log.say,
+        state=attempt.kept,
+        message=message,
+        attempt=run.attempts,
+    )
+    result, state = await run_python(job, running)
+    attempt.kept.clear()
+    attempt.kept.update(state)
+    return result
+
+
 async def granted(desk: Desk, job: Job) -> dict[str, dict[str, Any]]:
     """The fields of the credentials that a job is handed, opened for it and written down.
 
@@ -100,12 +133,12 @@ async def granted(desk: Desk, job: Job) -> dict[str, dict[str, Any]]:
     line, purpose = line_of(job), f"hand it to job {job.name}"
 
     def body(tx: Tx) -> dict[str, dict[str, Any]]:
-        return {
-            name: fields_of(
-                desk.credentials.open(tx, name, line=line, actor=desk.actor, purpose=purpose)
-            )
-            for name in job.credentials
-        }
+        found, store = {}, desk.credentials
+        for name in job.credentials:
+            opened = store.open(tx, name, line=line, actor=desk.actor, purpose=purpose)
+            store.presented(tx, name, opened.version, timestamp())
+            found[name] = fields_of(opened)
+        return found
 
     return await desk.write(body) if job.credentials else {}
 

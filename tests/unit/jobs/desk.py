@@ -52,7 +52,12 @@ class Desk:
         return job
 
     async def begin(self, job: Job, **data: Any) -> str:
-        said = {"cause": "manual", "parameters": {}, "actor": "local:test", "now": self.now} | data
+        said: dict[str, Any] = {
+            "cause": "manual",
+            "parameters": {},
+            "actor": "local:test",
+            "now": self.now,
+        } | data
         return await self.db.write(lambda tx: runs.add(tx, job, **said))
 
     async def claim(self, who: str = "me", *, limit: int = 10, run: str = "") -> list[Claim]:
@@ -65,7 +70,9 @@ class Desk:
 
     async def settle(self, claim: Claim, state: str, who: str = "me", **data: Any) -> None:
         owner, outcome = await self.seat(who), Outcome(state, **data)
-        await self.db.write(lambda tx: claiming.settle(tx, claim, outcome, owner=owner, now=self.now))
+        await self.db.write(
+            lambda tx: claiming.settle(tx, claim, outcome, owner=owner, now=self.now)
+        )
 
     async def show(self, run: str) -> Run:
         return await self.db.read(lambda tx: runs.show(tx, run))

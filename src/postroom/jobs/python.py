@@ -1,0 +1,235 @@
+"""Running a ``python`` job: its function in a process of its own, which asks here for every command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+from postroom.errors import CODES, PostroomError, Refused
+from postroom.jobs.child import ANSWERS, ASKS
+from postroom.jobs.handing import Granted, Told
+from postroom.jobs.job import Job
+from postroom.jobs.output import OnOutput
+from postroom.jobs.process import Ended, run_program, why_it_ended
+from postroom.log import logger
+from postroom.secret import Scrubber, Secret, open_secrets
+
+__all__ = ["Execute", "Running", "run_python"]
+
+_log: Final = logger("jobs")
+
+Execute = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Does a built-in command by its name and parameters, and gives its result; raises PostroomError."""
+
+LINE_BYTES: Final = 32 << 20
+"""What the function may say in one go: a draft with its attachments."""
+AT_ONCE: Final = 8
+"""Commands of one run that are done at the same time."""
+_LEVELS: Final = ("info", "warning", "error")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What one attempt of a run has: ``script`` are the bytes that were compared (code.py)."""
+
+    runs: Path
+    told: Told
+    execute: Execute
+    say: OnOutput
+    """Takes a line for the run's log: info, warning, error, or output; and its text."""
+    granted: Granted = dataclasses.field(default_factory=dict)
+    script: bytes = b""
+    state: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    message: bytes | None = None
+    attempt: int = 1
+
+
+async def run_python(job: Job, running: Running) -> tuple[Any, dict[str, Any]]:
+    """Call the function of a job; gives what it gave, and the state it left.
+
+    Raises what the function raised: a PostroomError with its code, of anything else Refused
+    (``program_failed``) with its type and text; where it was raised goes to the log.  Raises as
+    run_program does.  Cancelled, it ends the process before it returns.
+    """
+    with contextlib.ExitStack() as theirs:
+        child_reads, answers = os.pipe()
+        asks, child_writes = os.pipe()
+        for fd in (child_reads, child_writes):
+            theirs.callback(os.close, fd)
+        talk = _Talk(running)
+        with os.fdopen(asks, "rb", 0) as source, os.fdopen(answers, "wb", 0) as sink:
+            listening = asyncio.create_task(talk.listen(source, sink, _orders(job, running)))
+            fds = {ANSWERS: child_reads, ASKS: child_writes}
+            program = asyncio.create_task(_program(job, running, fds))
+            try:
+                await asyncio.wait({program, listening}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                program.cancel()  # unless it has ended: then it said what nobody understands
+                await asyncio.wait({program})
+                theirs.close()
+                await talk.close(listening)
+    listening.result()
+    ended = program.result()
+    if talk.ending is None:
+        why = why_it_ended(ended, job.limits)
+        if ended.ok:
+            why = "Its process ended before its function did."
+        raise Refused(why, code="timed_out" if ended.why == "time" else "program_failed")
+    return talk.outcome()
+
+
+async def _program(job: Job, running: Running, fds: Mapping[int, int]) -> Ended:
+    paths = os.environ.get("PYTHONPATH")
+    return await run_program(
+        [sys.executable, "-P", "-u", "-m", "postroom.jobs.child"],
+        runs=running.runs,
+        told=running.told,
+        credentials=running.granted,
+        environment={"PYTHONPATH": paths} if paths else {},
+        fds=fds,
+        stdin=running.message or b"",
+        limits=job.limits,
+        on_output=lambda stream, line: running.say("output", line),
+    )
+
+
+def _orders(job: Job, running: Running) -> dict[str, Any]:
+    assert job.python is not None  # noqa: S101  # whoever calls has looked
+    return {
+        "call": job.python.call,
+        "file": job.python.file,
+        "function": job.python.function,
+        "script": running.script.decode("utf-8", "surrogateescape"),
+        "state": dict(running.state),
+        "message": running.message is not None,
+        "attempt": running.attempt,
+        "sealed": {
+            name: [field for field, value in fields.items() if isinstance(value, Secret)]
+            for name, fields in running.granted.items()
+        },
+    }
+
+
+class _Talk:
+    """The worker's side of the conversation with one function."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        handed = [one for fields in running.granted.values() for one in fields.values()]
+        self._secrets = [one for one in handed if isinstance(one, Secret)]
+        self._commands: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._transport: asyncio.WriteTransport | None = None
+        self.ending: dict[str, Any] | None = None
+
+    async def listen(self, asks: IO[bytes], answers: IO[bytes], orders: dict[str, Any]) -> None:
+        """Tell it what to call, and do what it asks until it says nothing any more."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=LINE_BYTES)
+        reading, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), asks
+        )
+        self._transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, answers)
+        try:
+            self._say(orders)
+            while line := await reader.readline():
+                self._hear(json.loads(line))
+        except ValueError:
+            raise Refused(
+                "The function's process said what is not understood.",
+                code="program_failed",
+                hint=f"A draft or a result may have {LINE_BYTES >> 20} MiB at most.",
+            ) from None
+        finally:
+            if not reading.is_closing():
+                reading.close()
+
+    async def close(self, listening: asyncio.Task[None]) -> None:
+        """Hear what is left, and end what was asked for and is not done."""
+        await asyncio.wait({listening})
+        for each in self._commands:
+            each.cancel()
+        if self._commands:
+            await asyncio.wait(set(self._commands))
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.abort()
+
+    def outcome(self) -> tuple[Any, dict[str, Any]]:
+        """What the function gave and left; raises what it raised."""
+        ending = self.ending or {}
+        if "raised" not in ending:
+            return self._given(ending["returned"], ending["state"])
+        raised = ending["raised"]
+        for line in raised["trace"]:
+            self._running.say("error", self._scrubbed(line))
+        if error := raised.get("error"):
+            raise _error_of(error)
+        text = self._scrubbed(f"{raised['type']}: {raised['text']}".removesuffix(": "))
+        raise Refused(text, code="program_failed")
+
+    def _given(self, result: Any, state: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        """Both are kept in the clear: secrets leave a result, and a state with one is refused."""
+        if state is None:
+            return result, dict(self._running.state)
+        told = json.dumps(state, ensure_ascii=False)
+        if Scrubber(self._secrets).text(told) != told:
+            raise Refused(
+                "context.state holds something that the job was handed; it would be kept in the clear.",
+                code="program_failed",
+                hint="Keep it in a credential, or what it is good for, not itself.",
+            )
+        return self._clean(result), state
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._scrubbed(value)
+        if isinstance(value, list):
+            return [self._clean(one) for one in value]
+        if isinstance(value, dict):
+            return {self._scrubbed(key): self._clean(one) for key, one in value.items()}
+        return value
+
+    def _hear(self, told: dict[str, Any]) -> None:
+        if "do" in told:
+            task = asyncio.create_task(self._do(told))
+            self._commands.add(task)
+            task.add_done_callback(self._commands.discard)
+        elif "log" in told:
+            level = told["log"] if told["log"] in _LEVELS else "info"
+            self._running.say(level, self._scrubbed(told["text"]))
+        else:
+            self.ending = told
+
+    async def _do(self, told: dict[str, Any]) -> None:
+        try:
+            async with self._turns:
+                result = await self._running.execute(told["do"], told["parameters"])
+            self._say({"id": told["id"], "result": result})
+        except PostroomError as error:
+            self._say({"id": told["id"], "error": error.as_json()})
+        except Exception as error:  # noqa: BLE001  # a mistake of ours ends one call, and no worker
+            _log.exception("a command of run %s failed", self._running.told.run)
+            said = f"A mistake of Postroom's: {type(error).__name__}. The worker's log has it."
+            self._say({"id": told["id"], "error": {"code": "mistake", "error": said}})
+
+    def _say(self, said: dict[str, Any]) -> None:
+        if self._transport is not None:
+            self._transport.write(json.dumps(said, default=str).encode() + b"\n")
+
+    def _scrubbed(self, text: str) -> str:
+        return Scrubber([*self._secrets, *open_secrets()]).text(text)
+
+
+def _error_of(told: dict[str, Any]) -> PostroomError:
+    """An error that a command raised and the function let go."""
+    code = told["code"] if told["code"] in CODES else "program_failed"
+    return PostroomError(
+        told["error"], code=code, hint=told.get("hint", ""), temporary=told.get("temporary", False)
+    )
