@@ -79,7 +79,7 @@ async def test_a_message_that_is_gone_fails_alone(rig: Rig, tmp_path: Path, on_e
                                   "on_error": on_error}
         )  # fmt: skip
         if on_error == "stop":
-            with pytest.raises(NotThere, match=r"steps\.0 \(item 2\)"):
+            with pytest.raises(NotThere, match=r"steps\.0\.move-email \(item 2\)"):
                 await run()
         else:
             result = (await run())["steps"]["moved"]

@@ -202,7 +202,7 @@ async def test_an_error_that_ends_the_job_ends_it_there() -> None:
     assert "3" in work.inbox
     assert work.noted == []
     assert error.value.facts["item"] == 2
-    assert error.value.sentence == "steps.0 (item 2): No longer there: missing, gone"
+    assert error.value.sentence == "steps.0.move-email (item 2): No longer there: missing, gone"
 
 
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
