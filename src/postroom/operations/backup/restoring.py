@@ -20,6 +20,7 @@ from postroom.operations.backup.making import Tell, cannot
 from postroom.operations.backup.manifest import DATABASE_NAME, Manifest
 from postroom.operations.backup.staging import is_ours, publish, staging
 from postroom.operations.upgrading import noted
+from postroom.jobs import restored as jobs
 from postroom.services import restored as outbox
 from postroom.sources import restored as sources
 
@@ -32,8 +33,8 @@ _NOTHING = frozenset({"lost+found"})
 class Restored(NamedTuple):
     """A room that was restored: where, out of what, its epoch, what waits for somebody to look.
 
-    ``held`` and ``ambiguous`` are outbox items, ``again`` messages to be read again; ``alive`` names
-    the processes that still work on the room that the backup is of, where that can be seen.
+    ``held`` and ``ambiguous`` are outbox items, ``again`` messages to be read again, ``jobs`` those
+    that are held until somebody releases them; ``alive`` names the processes that still work on the room that the backup is of, where that can be seen.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Restored(NamedTuple):
     held: int
     ambiguous: int
     again: int
+    jobs: int
     alive: list[str]
 
 
@@ -68,7 +70,7 @@ async def restore(
             await upgrade(database, noted(mac, actor, backup=path.name))
             db = open_copy(database)
             try:
-                epoch, kept, again = await db.write(
+                epoch, kept, again, held = await db.write(
                     lambda tx: _begin(tx, mac, actor, path, manifest)
                 )
             finally:
@@ -83,7 +85,8 @@ async def restore(
         if isinstance(error, OSError):
             raise cannot("The room", room, error) from error
         raise
-    return Restored(room, manifest, epoch, kept.held, kept.ambiguous, again, _alive(manifest, room))
+    alive = _alive(manifest, room)
+    return Restored(room, manifest, epoch, kept.held, kept.ambiguous, again, held, alive)
 
 
 def _made(room: Path) -> bool:
@@ -132,13 +135,14 @@ def _wants(locked: Locked | None) -> Locked:
 
 def _begin(
     tx: Tx, mac: Mac, actor: str, path: Path, manifest: Manifest
-) -> tuple[int, outbox.Kept, int]:
+) -> tuple[int, outbox.Kept, int, int]:
     """Everything that makes it another room than the one that was backed up, and the word of it."""
     now = timestamp()
     epoch = begin_epoch(tx)
     drop_claims(tx)
     kept = outbox.keep_back(tx, now=now)
     again = sources.begin_again(tx, now=now)
+    held = jobs.hold_all(tx)
     recorder = Recorder(mac)
     detail = {
         "sha256": manifest.sha256,
@@ -147,10 +151,11 @@ def _begin(
         "held": kept.held,
         "ambiguous": kept.ambiguous,
         "again": again,
+        "jobs": held,
     }
     recorder.record(tx, actor=actor, action="restore", noun="backup", name=path.name, detail=detail)
     recorder.close(tx)
-    return epoch, kept, again
+    return epoch, kept, again, held
 
 
 def _settled(database: Path) -> None:
