@@ -128,7 +128,7 @@ class Interpreter:
         """What its step says of an error: it goes on, does other steps, or raises the error."""
         at = "" if item is None else f"item {item}: "
         if not step.goes_on and not step.instead:
-            error.facts.setdefault("place", step.place)
+            error.facts.setdefault("place", step.where)
             if item is not None:
                 error.facts.setdefault("item", item)
             raise error
@@ -181,7 +181,8 @@ def _placed(error: PostroomError) -> str:
     place = str(error.facts.get("place", ""))
     item = error.facts.get("item")
     at = "" if item is None else f" (item {item})"
-    named = error.sentence.startswith(place) and not at
+    step, _, last = place.rpartition(".")
+    named = error.sentence.startswith(place if last.isdigit() else step) and not at
     return error.sentence if named else f"{place}{at}: {error.sentence}"
 
 

@@ -169,7 +169,8 @@ class Workbench:
             from postroom.operations.connections import Connections
 
             report = await Connections(self._desk).test(found)
-        return report.as_json()
+        sides = [side.as_json() for side in report.sides]
+        return {"tested": f"{report.noun}:{report.name}", "ok": report.ok, "sides": sides}
 
 
 def _reads(desk: Desk, tx: Tx, via: str) -> str:

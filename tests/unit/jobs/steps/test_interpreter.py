@@ -79,8 +79,8 @@ async def test_an_error_ends_the_job_and_says_where() -> None:
     with pytest.raises(NotThere) as error:
         await work.run(note("first"), {"read": {"id": "9"}}, note("never"))
     assert work.noted == ["first"]
-    assert error.value.facts["place"] == "steps.1"
-    assert error.value.sentence == "steps.1: No longer there: 9"
+    assert error.value.facts["place"] == "steps.1.read"
+    assert error.value.sentence == "steps.1.read: No longer there: 9"
 
 
 async def test_a_job_goes_on_if_its_step_says_so() -> None:
