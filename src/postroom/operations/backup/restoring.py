@@ -14,13 +14,13 @@ from postroom.db import Tx, check_place, drop_claims, seated
 from postroom.db.snapshot import open_copy
 from postroom.db.upgrading import upgrade
 from postroom.errors import Locked, Refused
+from postroom.jobs import restored as jobs
 from postroom.operations.backup.checking import Unlock, absolute, taken
 from postroom.operations.backup.epoch import begin_epoch
 from postroom.operations.backup.making import Tell, cannot
 from postroom.operations.backup.manifest import DATABASE_NAME, Manifest
 from postroom.operations.backup.staging import is_ours, publish, staging
 from postroom.operations.upgrading import noted
-from postroom.jobs import restored as jobs
 from postroom.services import restored as outbox
 from postroom.sources import restored as sources
 
@@ -34,7 +34,8 @@ class Restored(NamedTuple):
     """A room that was restored: where, out of what, its epoch, what waits for somebody to look.
 
     ``held`` and ``ambiguous`` are outbox items, ``again`` messages to be read again, ``jobs`` those
-    that are held until somebody releases them; ``alive`` names the processes that still work on the room that the backup is of, where that can be seen.
+    that are held until somebody releases them; ``alive`` names the processes that still work on the
+    room that the backup is of, where that can be seen.
     """
 
     path: Path
