@@ -32,7 +32,7 @@ __all__ = [
 
 RUN: Final = ("id", "job", "started", "attempt")
 """The names of ``${run:...}``."""
-MESSAGE: Final = ("folder", "from", "subject", "received", "id", "message_id")
+MESSAGE: Final = ("source", "folder", "from", "subject", "received", "id", "message_id", "size")
 """The names of ``${message:...}``."""
 RECEIVED: Final = frozenset({"step", "item", "message"})
 """The prefixes of what may have been written by a stranger."""
