@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from postroom.app import Room
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused, UnknownField
-from postroom.jobs.commands import ListEmail, MoveEmail, ReplyEmail, SendEmail
+from postroom.jobs.commands import ListEmail, MoveEmail, ReplyEmail, SendEmail, TestConnection
 from postroom.operations.bench import Workbench
 from tests.ground import Ground, arrived
+from tests.ground.faults import Throttle
 from tests.ground.maildir import read
 from tests.ground.proxy import FaultProxy
 from tests.journeys.conftest import Account
@@ -64,6 +66,7 @@ async def test_a_message_with_all_that_one_may_have(account: Account, tmp_path: 
     )  # fmt: skip
     assert json.loads(json.dumps(sent)) == sent
     assert (sent["state"], {one["state"] for one in sent["recipients"]}) == ("sent", {"sent"})
+    assert set(sent) == set(SendEmail.gives)
     account.ground.dovecot.fill(account.user, [*arrived(other.maildir), *arrived(blind.maildir)])
     for one in (await account.room.commands.run("list-email", {"via": "acme"}))["ids"]:
         got = await account.room.commands.run("read-email", {"via": "acme", "id": one})
@@ -78,6 +81,7 @@ async def test_without_waiting_it_is_only_stored(account: Account) -> None:
     parameters = {"via": "acme", "to": other.address, "text": "x", "key": "night-1"}
     first = await account.room.commands.run("send-email", parameters)
     assert first["state"] == "stored"
+    assert set(first) == set(SendEmail.gives)
     assert (await account.room.outbox.show(first["id"])).state == "queued"
     assert (await account.room.commands.run("send-email", parameters))["id"] == first["id"]
     with pytest.raises(Refused) as caught:
@@ -189,6 +193,50 @@ async def test_what_was_quiet_too_long_is_opened_anew_without_an_error(
             assert (await ListEmail(via="acme").run(bench))["count"] == 0
 
 
+async def test_what_was_cut_in_the_middle_of_an_answer_is_opened_anew(account: Account) -> None:
+    """A command that ran out of time leaves half an answer on the wire; nobody reads it as his own."""
+    account.ground.dovecot.fill(account.user, [letter("one")])
+    plain = {"security": "none", "trust": ""}
+    async with FaultProxy(account.ground.dovecot.imap) as proxy:
+        side = {"port": str(proxy.port), **plain}
+        await account.room.connections.set("acme", {"incoming": side}, rebind=True)
+        async with Workbench(account.room.desk) as bench:
+            assert (await ListEmail(via="acme").run(bench))["count"] == 1
+            await proxy.do(Throttle(20))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await ListEmail(via="acme").run(bench)
+            assert (await ListEmail(via="acme").run(bench))["count"] == 1
+            assert len(proxy.connections) == 2
+
+
+async def test_a_mailbox_does_one_thing_at_a_time(account: Account) -> None:
+    """A program may ask for several things at once; each is told of its own folder."""
+    account.ground.dovecot.fill(account.user, [letter("one"), letter("two")])
+    first, second = (await account.room.commands.do(ListEmail(via="acme")))["ids"]
+    await account.room.commands.do(MoveEmail(via="acme", ids=[second], to="Done", create=True))
+    async with Workbench(account.room.desk) as bench:
+        wanted = [ListEmail(via="acme", folder=one) for one in ("INBOX", "Done") * 10]
+        found = await asyncio.gather(*(one.run(bench) for one in wanted))
+    assert [one["items"][0]["subject"] for one in found] == ["two", "one"] * 10
+    assert first
+
+
+async def test_a_thousand_messages_are_moved_by_a_few_commands(account: Account) -> None:
+    """One exchange for all of them, not one each."""
+    account.ground.dovecot.fill(account.user, [letter(str(n)) for n in range(1000)])
+    plain = {"security": "none", "trust": ""}
+    async with FaultProxy(account.ground.dovecot.imap) as proxy:
+        side = {"port": str(proxy.port), **plain}
+        await account.room.connections.set("acme", {"incoming": side}, rebind=True)
+        async with Workbench(account.room.desk) as bench:
+            ids = (await ListEmail(via="acme", limit=0).run(bench))["ids"]
+            before = proxy.transcript.round_trips
+            done = await MoveEmail(via="acme", ids=ids, to="Done", create=True).run(bench)
+            assert (done["count"], len(done["ids"])) == (1000, 1000)
+            assert proxy.transcript.round_trips - before < 12
+
+
 async def test_files_begin_where_the_bench_says(account: Account, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     other = account.ground.user()
@@ -210,6 +258,7 @@ async def test_a_test_of_a_connection_a_service_and_a_credential(
         told = await account.room.commands.run("test-connection", {"via": via})
         assert json.loads(json.dumps(told)) == told
         assert (told["ok"], bool(told["sides"])) == (True, True)
+        assert set(told) == set(TestConnection.gives)
     await account.room.connections.set("acme", {"outgoing": {"port": "1"}}, rebind=True)
     assert not (await account.room.commands.run("test-connection", {"via": "acme"}))["ok"]
 

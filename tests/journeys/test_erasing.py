@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def test_nothing_of_the_person_is_left_in_the_room(
     erased = cli("erase", person, "--yes", "--json")
     assert erased.status == 0, erased.err
     assert erased.json["erased"] == {
-        "outbox": 3, "ledger": 2, "sentences": 0, "left": ""}  # fmt: skip
+        "outbox": 3, "ledger": 2, "runs": 0, "sentences": 0, "left": ""}  # fmt: skip
     assert holding(room, f"<{person}>", f" {person}", "ask <") == []
     assert holding(room, other), "whose address only ends like it"
     entries = cli("source", "ledger", "orders-in", "--oldest", "--json").json["items"]
@@ -132,7 +133,7 @@ def test_nothing_of_the_person_is_left_in_the_room(
     left = cli("outbox", "list", "--json").json["items"]
     assert sorted(len(one["recipients"]) for one in left) == [0, 1]
     [row] = cli("audit", "list", "--action", "erase", "--json").json["items"]
-    assert row["detail"] == {"outbox": 3, "ledger": 2, "sentences": 0}
+    assert row["detail"] == {"outbox": 3, "ledger": 2, "runs": 0, "sentences": 0}
     assert cli("audit", "verify").status == 0
     again = cli("erase", person, "--yes")
     assert (again.status, "keeps nothing" in again.out) == (0, True)
@@ -151,7 +152,7 @@ def test_who_is_stopped_in_between_is_on_record(
         assert cli("erase", person, "--yes").status != 0
     assert len(cli("outbox", "list", "--json").json["items"]) < 4
     [row] = cli("audit", "list", "--action", "erase", "--json").json["items"]
-    assert row["detail"] == {"outbox": 3, "ledger": 2, "sentences": 0}
+    assert row["detail"] == {"outbox": 3, "ledger": 2, "runs": 0, "sentences": 0}
     assert cli("erase", person, "--yes").status == 0
     rows = cli("audit", "list", "--action", "erase", "--json").json["items"]
     assert sorted(one["detail"]["outbox"] for one in rows) == [0, 3]
@@ -266,3 +267,42 @@ def test_from_the_library(cli: Cli, person: str) -> None:
     with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
         assert room.erasing.plan(person).ledger == {"orders-in": 2}
         assert room.erasing.erase(person).outbox == 3
+
+
+def test_what_runs_have_of_a_person_is_erased(cli: Cli, wired: User, ground: Ground) -> None:
+    """Its message, its log and its result; not that it ran.  One that is not finished is waited for."""
+    who = ground.user().address
+    assert cli("source", "delete", "orders-in", "--yes").status == 0
+    room = cli.settings.room.parent / "room.yaml"
+    room.write_text(
+        "postroom: 1\njobs:\n  - name: tell\n    steps:\n      - name: read\n"
+        "        read-email: {}\n"
+        "sources:\n  - {name: told, connection: acme, start: all, sink: {type: job, job: tell}}\n"
+    )
+    assert cli("apply", str(room), "--yes").status == 0
+    ground.dovecot.fill(wired, [letter("one", who), letter("two", f"n{who}")])
+    assert cli("source", "run", "told").status == 0
+    runs = [one["id"] for one in cli("job", "runs", "tell", "--json").json["items"]]
+    refused = cli("erase", who, "--yes")
+    assert refused.status == 1
+    assert "1 run is not finished" in refused.err
+    assert f"postroom job cancel {min(runs)}" in refused.err
+    where = ("--room", str(cli.settings.room), "--kek", str(cli.settings.kek))
+    with Child("-m", "postroom", "worker", *where):
+        for _ in range(400):
+            ended = cli("job", "runs", "tell", "--json").json["items"]
+            if all(one["state"] == "succeeded" for one in ended):
+                break
+            time.sleep(0.05)
+    assert who in str(ended)
+    planned = cli("erase", who, "--dry-run", "--json").json
+    assert [one["job"] for one in planned["runs"]] == ["tell"]
+    assert planned["files"] == []
+    assert "run of a job" in cli("erase", who, "--dry-run").out
+    done = cli("erase", who, "--yes", "--json")
+    assert (done.status, done.json["erased"]["runs"]) == (0, 1)
+    assert holding(cli.settings.room, f"<{who}>") == []
+    assert holding(cli.settings.room, f"<n{who}>") != []
+    ended = cli("job", "runs", "tell", "--json").json["items"]
+    assert [one["state"] for one in ended] == ["succeeded"] * 2
+    assert f"n{who}" in str(ended)

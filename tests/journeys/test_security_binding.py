@@ -229,7 +229,7 @@ async def test_a_variable_or_an_allowed_variable_of_the_process_moves_nothing(
     await mailer.connections.set("acme", {"incoming": {"host": "${env:MAIL_HOST}"}})
     monkeypatch.setenv("MAIL_HOST", EVIL)
     with pytest.raises(PostroomError) as caught:
-        await mailer.email.mailbox("acme")
+        await mailer.commands.run("list-email", {"via": "acme"})
     assert caught.value.code == "destination_not_bound"
     await mailer.connections.set("acme", {"description": "saved with the other value around"})
     assert EVIL not in await lines(mailer, "login")

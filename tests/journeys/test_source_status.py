@@ -55,7 +55,9 @@ def test_a_source_that_nobody_ever_served_says_so(cli: Cli, wired: User) -> None
     assert found["due_since"].endswith("Z")
     assert found["note"].startswith("No worker runs, so nothing is collected.")
     assert "postroom source run orders-in" in found["note"]
-    assert cli("source", "list", "--json").json["items"] == [found]
+    [listed] = cli("source", "list", "--json").json["items"]
+    assert listed.pop("lag") >= found.pop("lag")
+    assert listed == found
     for words in (("list",), ("show", "orders-in")):
         assert "No worker runs" in cli("source", *words).out
     assert "due_since" in cli("source", "show", "orders-in").out

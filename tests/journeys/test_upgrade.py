@@ -23,7 +23,12 @@ from tests.rooms.freeze import secrets_of, tokens_of
 from tests.rooms.saved import contents, saved_room, secrets_then, tokens_then
 
 SAVED = sorted(int(one.name) for one in Path(__file__).parents[1].glob("rooms/[0-9]*"))
-NEW_COLUMNS = {"audit": {"position", "record", "version"}}
+NEW_COLUMNS = {
+    "audit": {"position", "record", "version"},
+    "credentials": {"programs"},
+    "outbox": {"run"},
+    "sources": {"wake_at"},
+}
 """What migrations added to tables: left out where rows are compared."""
 
 

@@ -38,7 +38,7 @@ def erase(
             _show(kept)
         if dry_run or not (kept.anything or kept.traces):
             return kept, None
-        if kept.anything and not kept.unfinished:  # or it is refused anyway
+        if kept.anything and not (kept.unfinished or kept.at_work):  # or it is refused anyway
             agreed(f"Erase what the room keeps of {address}?", otherwise="Nothing was erased.")
         return kept, await room.erasing.erase(address)
 
@@ -47,7 +47,7 @@ def erase(
         told = None if done is None else dataclasses.asdict(done)
         show.record({"dry_run": dry_run, **kept.as_json(), "erased": told})
     elif done is not None and kept.anything:
-        print(show.said(f"Erased: {_many(done.outbox, done.ledger, done.sentences)}."))
+        print(show.said(f"Erased: {_many(done.outbox, done.ledger, done.runs, done.sentences)}."))
     if done is None or not done.left:
         return OK
     show.note(
@@ -62,12 +62,8 @@ def _show(kept: Kept) -> None:
         print(show.said(f"The room keeps nothing of {kept.address} that can be erased."))
     else:
         entries = sum(kept.ledger.values())
-        print(
-            show.said(
-                f"The room keeps of {kept.address}: "
-                f"{_many(len(kept.outbox), entries, kept.sentences)}."
-            )
-        )
+        many = _many(len(kept.outbox), entries, len(kept.runs), kept.sentences)
+        print(show.said(f"The room keeps of {kept.address}: {many}."))
     if kept.traces:
         print(
             show.said(
@@ -82,6 +78,10 @@ def _show(kept: Kept) -> None:
         print(show.plain(f"  outbox {one.id}  {one.state}: still to be sent  {one.subject}"))
     for name, number in kept.ledger.items():
         print(show.plain(f"  ledger of {name}  {number}"))
+    for run in kept.runs:
+        print(show.plain(f"  run {run.id} of job {run.job}  {run.state}"))
+    for run in kept.at_work:
+        print(show.plain(f"  run {run.id} of job {run.job}  {run.state}: not finished"))
     if kept.collecting:
         print(
             show.said(
@@ -107,12 +107,13 @@ def _backup(one: Any) -> str:
     return f"{one.path} (made {one.made_at}{'' if one.there else ', no longer there'})"
 
 
-def _many(outbox: int, entries: int, sentences: int) -> str:
+def _many(outbox: int, entries: int, runs: int, sentences: int) -> str:
     parts = [
         f"{number} {one if number == 1 else several}"
         for number, one, several in (
             (outbox, "message of the outbox", "messages of the outbox"),
             (entries, "entry of the ledger", "entries of the ledger"),
+            (runs, "run of a job", "runs of jobs"),
             (sentences, "sentence of a server", "sentences of servers"),
         )
         if number

@@ -17,6 +17,7 @@ from postroom.cli.progress import collecting
 from postroom.cli.run import agreed, confirm, in_room
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
+from postroom.clock import format_duration
 from postroom.errors import TRY_AGAIN, PostroomError, WrongUse
 from postroom.operations.declared import nouns
 
@@ -35,6 +36,9 @@ Ids = Annotated[list[int] | None, typer.Argument(help="Ledger ids; none: all of 
 def list_() -> None:
     """Every source and what it is doing."""
     rows = [one.as_json() for one in in_room(lambda room: room.sources.list())]
+    if not OPTIONS.json:
+        for one in rows:
+            one["lag"] = _about(one["lag"])
     show.items(
         rows,
         (
@@ -42,6 +46,7 @@ def list_() -> None:
             ("connection", "CONNECTION"),
             ("state", "STATE"),
             ("since", "SINCE"),
+            ("lag", "LAG"),
             ("counts", "MESSAGES"),
             ("note", "NOTE"),
         ),
@@ -49,6 +54,14 @@ def list_() -> None:
         "--set sink.type=directory --set sink.path=./mail",
         give=("counts", "note"),
     )
+
+
+def _about(seconds: float) -> str:
+    """``90s``, ``15m``, ``3h``, ``2d``; empty below a second."""
+    for unit in (86400, 3600, 60):
+        if seconds >= 2 * unit:
+            return format_duration(seconds // unit * unit)
+    return format_duration(int(seconds)) if seconds >= 1 else ""
 
 
 @app.verb("show")
@@ -117,7 +130,7 @@ def run(
                 counts=counts,
                 state=status["state"],
             )
-            if status["state"] not in ("failed", "backing off"):
+            if status["state"] not in ("failed", "backing off", "waiting for sign-in"):
                 return 0
             show.note(f"Until now it is {status['state']}: {status['note']}")
             return TRY_AGAIN

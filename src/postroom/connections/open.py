@@ -52,9 +52,20 @@ if TYPE_CHECKING:
     from postroom.protocols.pop3 import Pop3Store
     from postroom.protocols.smtp import SmtpTransport
 
-__all__ = ["OnStep", "Opener", "Place", "Prepared", "dial_store", "dial_transport", "no_side"]
+__all__ = [
+    "OnStep",
+    "Opener",
+    "Place",
+    "Prepared",
+    "Signing",
+    "dial_store",
+    "dial_transport",
+    "no_side",
+]
 
 OnStep = Callable[[Step], None]
+Signing = Callable[[], None]
+"""Hears that the sign-in begins: a token is asked for, or the server is about to be told who we are."""
 Place = Literal["incoming", "outgoing"]
 T = TypeVar("T")
 Open = TypeVar("Open", bound=MessageStore | Transport)
@@ -136,14 +147,16 @@ class Opener:
         self._gates = Gates(db, tokens.seat)
         self._turns = Turns()
 
-    async def open_store(self, name: str, *, patient: Waiting | None = None) -> MessageStore:
-        """The incoming side of a connection, open and signed in.
+    async def open_store(
+        self, name: str, *, patient: Waiting | None = None, signing: Signing | None = None
+    ) -> MessageStore:
+        """The incoming side of a connection, open and signed in; ``signing`` hears when that begins.
 
         ``patient``: nobody sits and waits for it, so it stands in line, in what that gives.  Raises
         NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
         ``not_supported`` when it has no such side), Locked, WireError.
         """
-        prepared, opened = await self._open(name, "incoming", dial_store, patient)
+        prepared, opened = await self._open(name, "incoming", dial_store, patient, signing)
         return read_only_store(opened) if prepared.side.read_only else opened
 
     async def open_transport(self, name: str, *, patient: Waiting | None = None) -> Transport:
@@ -153,7 +166,9 @@ class Opener:
         """
         return (await self._open(name, "outgoing", dial_transport, patient))[1]
 
-    async def prepare(self, name: str, place: Place, *, anew: bool = False) -> Prepared:
+    async def prepare(
+        self, name: str, place: Place, *, anew: bool = False, signing: Signing | None = None
+    ) -> Prepared:
         """Resolve a side and open its secrets, each with an audit row that is durable first.
 
         ``anew``: a token is fetched whatever is stored.  A locked room dials nobody, also where no
@@ -171,6 +186,8 @@ class Opener:
         prepared = await self._db.write(body)
         if prepared.side.grant is None or (prepared.access is not None and not anew):
             return prepared
+        if signing is not None:
+            signing()
         return await self._with_token(prepared)
 
     def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
@@ -262,15 +279,19 @@ class Opener:
 
     async def _open(
         self, name: str, place: Place, dial: Callable[[Prepared, OnStep | None], Awaitable[Open]],
-        patient: Waiting | None,
+        patient: Waiting | None, signing: Signing | None = None,
     ) -> tuple[Prepared, Open]:  # fmt: skip
         """Open a side; how it went is noted in the connection's log."""
         try:
             async with self._in_line(name, place, patient):
-                prepared = await self.prepare(name, place)
+                prepared = await self.prepare(name, place, signing=signing)
                 prepared = dataclasses.replace(prepared, waiting=patient or patiently)
-                prepared, opened = await self.dialled(prepared, dial)
+                told = None if signing is None else _before_sign_in(prepared, signing)
+                prepared, opened = await self.dialled(prepared, dial, told)
         except PostroomError as error:
+            if not name.startswith(DIRECT):
+                known = boxed.bare(name).removeprefix("connection:")
+                error.hint = error.hint.replace("signin NAME", f"signin {known}")
             await self.failed(name, place, error)
             raise
         try:
@@ -334,6 +355,17 @@ class Opener:
         if side is None:
             raise no_side(effective.name, place)
         return "credential" if name.startswith(DIRECT) else "connection", side
+
+
+def _before_sign_in(prepared: Prepared, signing: Signing) -> OnStep:
+    """Tells ``signing`` of the last step before a server is told who we are."""
+    last = "tls" if prepared.side.protocol == "graph" else "capabilities"
+
+    def told(step: Step) -> None:
+        if step.name == last:
+            signing()
+
+    return told
 
 
 def _resolver(tx: Tx, environ: Mapping[str, str]) -> Resolver:

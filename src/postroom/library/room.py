@@ -10,7 +10,6 @@ from typing import Any
 from postroom import app
 from postroom.app import Room, open_room
 from postroom.connections.doctor import Report
-from postroom.connections.mailbox import Mailbox
 from postroom.jobs.commands import (
     CopyEmail,
     DeleteEmail,
@@ -24,6 +23,7 @@ from postroom.mail import Attachment, Message
 from postroom.mail.addresses import AddressInput
 from postroom.operations.audit import Audit
 from postroom.operations.backup import Backup, Restored, Verified
+from postroom.operations.bench import Workbench
 from postroom.operations.collecting import Collecting
 from postroom.operations.commands import Command, Commands, Result
 from postroom.operations.connections import Connections
@@ -260,12 +260,10 @@ class AsyncFolder:
         self._folder = folder
         self._mailbox = mailbox
 
-    async def _box(self) -> Mailbox:
-        return await self._room.email.mailbox(self._connection, self._mailbox)
-
     async def search(self, text: str = "all", *, limit: int = 0) -> AsyncIterator[FolderMessage]:
         """The messages that meet a search, newest first, each read when it is asked for."""
-        async with await self._box() as box:
+        async with self._bench() as bench:
+            box = await bench.box(self._connection, self._mailbox)
             for summary in await box.search(text, self._folder, limit=limit):
                 content = await box.read(summary.id, self._folder)
                 try:
@@ -275,8 +273,12 @@ class AsyncFolder:
 
     async def read(self, id: str) -> Message:  # the word of the wire
         """One message by the id that listing and searching give.  Raises NotThere."""
-        async with await self._box() as box:
+        async with self._bench() as bench:
+            box = await bench.box(self._connection, self._mailbox)
             return await box.read_message(id, self._folder)
+
+    def _bench(self) -> Workbench:
+        return Workbench(self._room.desk)
 
     async def save(self, ids: Sequence[str], directory: str | Path) -> list[Path]:
         """Write the exact bytes of messages to files; nothing there is overwritten."""

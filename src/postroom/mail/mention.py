@@ -13,6 +13,7 @@ class Mention:
     """Finds one address, whatever the case, its domain in both spellings (RFC 5890)."""
 
     def __init__(self, address: Address) -> None:
+        self.address = address.address
         forms = {address.address.lower(), address.envelope.lower()}
         local, _, domain = address.envelope.rpartition("@")
         if "xn--" in domain:

@@ -20,7 +20,7 @@ from postroom.operations.desk import Desk, instant
 __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
-    "audit", "backup", "connection", "credential", "environment", "keys", "outbox", "room",
+    "audit", "backup", "connection", "credential", "environment", "job", "keys", "outbox", "room", "run",
     "service", "sign-in", "source", "variable",
 )  # fmt: skip
 """What rows of the record may be about."""

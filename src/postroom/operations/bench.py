@@ -10,8 +10,6 @@ from postroom.connections import store as connections
 from postroom.connections.boxed import in_mailbox
 from postroom.connections.direct import DIRECT
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
-from postroom.jobs import runs
-from postroom.operations.beginning import begin
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
 from postroom.services import service as services
@@ -148,6 +146,9 @@ class Workbench:
         """Begin another job; gives the id of its run, or in a run an empty text: then it is among
         ``following``, and begins if the run succeeds.
         """
+        from postroom.jobs import runs  # few commands begin a job
+        from postroom.operations.beginning import begin
+
         if not self._run:
             return await begin(self._desk, job, parameters)
         values = await self._desk.db.read(
@@ -169,7 +170,8 @@ class Workbench:
             from postroom.operations.connections import Connections
 
             report = await Connections(self._desk).test(found)
-        return report.as_json()
+        sides = [side.as_json() for side in report.sides]
+        return {"tested": f"{report.noun}:{report.name}", "ok": report.ok, "sides": sides}
 
 
 def _reads(desk: Desk, tx: Tx, via: str) -> str:

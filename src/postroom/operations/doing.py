@@ -32,6 +32,8 @@ from postroom.operations.desk import Desk
 
 __all__ = ["do_in", "expander_now", "granted", "plan_of"]
 
+FILES: Final = "files"
+"""The directory of the room in which relative paths of a run begin, where no room file says better."""
 RUNS: Final = "runs"
 """The directory of the room in which what runs has its locks and its own directories."""
 
@@ -47,7 +49,7 @@ async def do_in(desk: Desk, attempt: Attempt) -> Any:
     message, facts, expand = await desk.db.read(body)
     bench = Workbench(
         desk,
-        base=desk.data_dir,
+        base=desk.data_dir / FILES,
         message=message,
         patient=True,
         run=attempt.run.id,

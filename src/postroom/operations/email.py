@@ -1,6 +1,6 @@
-"""Operations on email itself: send through the outbox, and open a mailbox to read.
+"""Operations on the outbox as those who send see it: store, send, follow, dispatch.
 
-What dispatches, answers and reads is loaded by the functions that do so: a program that only leaves
+What dispatches is loaded by the functions that do so: a program that only leaves
 a message in the outbox should not wait for it.
 """
 
@@ -23,7 +23,6 @@ from postroom.services import service as services
 from postroom.services.outbox import Item
 
 if TYPE_CHECKING:
-    from postroom.connections.mailbox import Mailbox
     from postroom.services.dispatcher import Dispatcher, Drained
 
 __all__ = ["Email"]
@@ -37,7 +36,7 @@ COPY_SECONDS = 15.0
 
 
 class Email:
-    """Sending and reading."""
+    """Sending."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -221,17 +220,6 @@ class Email:
             retention.PURGE_ROWS
         ):
             pass
-
-    # ------------------------------------------------------------------ read
-
-    async def mailbox(self, connection: str, mailbox: str = "") -> Mailbox:
-        """Open the incoming side of a connection: ``async with await email.mailbox("acme") as box``.
-
-        ``mailbox`` is another than its own, on Microsoft 365.
-        """
-        from postroom.operations.mailboxes import open_mailbox
-
-        return await open_mailbox(self._desk, connection, mailbox)
 
 
 def _seen(tx: Tx, item: str) -> tuple[Item, bool]:

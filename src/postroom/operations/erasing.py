@@ -18,9 +18,13 @@ from postroom.db import Tx, seated
 from postroom.db.rewriting import rewrite
 from postroom.errors import Refused
 from postroom.fields import shown
+from postroom.jobs import erasing as jobs_erasing
+from postroom.jobs import store as jobs
+from postroom.jobs.erasing import KnownRun
 from postroom.mail.addresses import parse_address
 from postroom.mail.mention import Mention
 from postroom.operations.desk import Desk
+from postroom.services import answered
 from postroom.services import erasing as outbox
 from postroom.services import service as services
 from postroom.services.erasing import Stored
@@ -34,6 +38,8 @@ __all__ = ["Backup", "Erased", "Erasing", "Kept"]
 _AT_ONCE: Final = 200
 """Rows of one transaction: nobody else waits for long."""
 _BACKUPS: Final = 10_000
+RUN: Final = "run:"
+"""How the ledger begins where a message was handed to a job: no file lies there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class Kept:
 
     ``outbox`` are messages that are finished, ``unfinished`` those that are not; ``ledger`` the
     entries of the ledger, by source, ``collecting`` how many of them are still being collected;
-    ``sentences`` what servers said of them.  ``traces``: of something that was erased earlier,
+    ``runs`` those of jobs, ``at_work`` those that are not finished; ``sentences`` what servers said
+    of them.  ``traces``: of something that was erased earlier,
     whosever it was, there may still be some in the database's file.
 
     Nothing else is touched: ``files`` lie in sinks, ``settings`` are records of the room that name
@@ -63,6 +70,8 @@ class Kept:
     unfinished: tuple[Stored, ...]
     ledger: dict[str, int]
     collecting: int
+    runs: tuple[KnownRun, ...]
+    at_work: tuple[KnownRun, ...]
     sentences: int
     traces: bool
     files: tuple[str, ...]
@@ -72,7 +81,8 @@ class Kept:
     @property
     def anything(self) -> bool:
         """Whether there is something to remove."""
-        return bool(self.outbox or self.unfinished or self.ledger or self.sentences)
+        kept = (self.outbox, self.unfinished, self.ledger, self.runs, self.at_work, self.sentences)
+        return any(kept)
 
     def as_json(self) -> dict[str, Any]:
         """As ``--json`` shows it."""
@@ -80,18 +90,21 @@ class Kept:
             **dataclasses.asdict(self),
             "outbox": [one.as_json() for one in self.outbox],
             "unfinished": [one.as_json() for one in self.unfinished],
+            "runs": [one.as_json() for one in self.runs],
+            "at_work": [one.as_json() for one in self.at_work],
         }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Erased:
-    """How many messages of the outbox, entries and sentences were erased.
+    """How many messages of the outbox, entries of the ledger, runs and sentences were erased.
 
     ``left`` says why traces can still be found in the database's file; empty: there are none.
     """
 
     outbox: int
     ledger: int
+    runs: int
     sentences: int
     left: str
 
@@ -105,17 +118,23 @@ class Erasing:
     async def plan(self, address: str) -> Kept:
         """What the room keeps of an address.  Raises InvalidValue for what is no address."""
         mention = _mention(address)
-        found, known = await self._look(mention)
-        instants = [one.since for one in found] + [one.since for one in known]
+        found, known, begun = await self._look(mention)
+        instants = [one.since for some in (found, known, begun) for one in some]
         return Kept(
             address=address,
             outbox=tuple(one for one in found if one.finished),
             unfinished=tuple(one for one in found if not one.finished),
             ledger=dict(Counter(one.source for one in known)),
             collecting=sum(one.open for one in known),
+            runs=tuple(one for one in begun if one.finished),
+            at_work=tuple(one for one in begun if not one.finished),
             sentences=await self._desk.db.read(lambda tx: _sentences(tx, mention.named_in)),
             traces=await self._desk.db.read(_unclean),
-            files=tuple(dict.fromkeys(one.file for one in known if one.file)),
+            files=tuple(
+                dict.fromkeys(
+                    one.file for one in known if one.file and not one.file.startswith(RUN)
+                )
+            ),
             settings=await self._desk.db.read(lambda tx: tuple(_settings(tx, self._desk, mention))),
             backups=await self._desk.db.read(
                 lambda tx: _backups(tx, self._desk.data_dir, min(instants, default=timestamp()))
@@ -126,25 +145,28 @@ class Erasing:
         """Remove what the room keeps of an address, write the database's file anew, and the record.
 
         The record says that it was done and how much there was, not whose; it does so before anything
-        is removed.  Raises Refused while messages that name the address are still to be sent, with the
-        list; then nothing is removed.
+        is removed.  Raises Refused while messages that name the address are still to be sent, or
+        runs that do are not finished, with the list; then nothing is removed.
         """
         mention = _mention(address)
-        found, known = await self._look(mention)
+        found, known, begun = await self._look(mention)
         unfinished = [one for one in found if not one.finished]
         if unfinished:
             raise _unfinished(unfinished)
+        if at_work := [one for one in begun if not one.finished]:
+            raise _at_work(at_work)
 
         def begin(tx: Tx) -> bool:
-            there = (len(found), len(known), _sentences(tx, mention.named_in))
+            there = (len(found), len(known), len(begun), _sentences(tx, mention.named_in))
+            answered.erase(tx, mention.address)
             if any(there):
                 _mark(tx)
-                told = dict(zip(("outbox", "ledger", "sentences"), there, strict=True))
+                told = dict(zip(("outbox", "ledger", "runs", "sentences"), there, strict=True))
                 self._desk.record(tx, "erase", "room", "a person", **told)
             return any(there)
 
         if not await self._desk.write(begin):
-            return Erased(0, 0, 0, await self._clean())
+            return Erased(0, 0, 0, 0, await self._clean())
         items = [one.id for one in found]
         sent = await self._each(items, lambda tx, some: _erase_stored(tx, some, mention))
         ids = [one.id for one in known]
@@ -152,11 +174,16 @@ class Erasing:
             ids, lambda tx, some: ledger.erase(tx, some, mention.named_in, now=timestamp())
         )
 
+        runs = await self._each(
+            [one.id for one in begun],
+            lambda tx, some: sum(jobs_erasing.erase(tx, one, mention.named_in) for one in some),
+        )
+
         def rest(tx: Tx) -> int:
             return events.erase(tx, mention.named_in) + ledger.erase_notes(tx, mention.named_in)
 
         sentences = await self._desk.write(rest)
-        return Erased(sent, entries, sentences, await self._clean())
+        return Erased(sent, entries, runs, sentences, await self._clean())
 
     async def _clean(self) -> str:
         """Write the file anew where something was erased since that was done last; gives why not."""
@@ -170,7 +197,7 @@ class Erasing:
             await self._desk.write(_unmark)
         return left
 
-    async def _look(self, mention: Mention) -> tuple[list[Stored], list[Known]]:
+    async def _look(self, mention: Mention) -> tuple[list[Stored], list[Known], list[KnownRun]]:
         """Some at a time, so that no read lasts long."""
         found: list[Stored] = []
         after = ""
@@ -187,7 +214,14 @@ class Erasing:
             known += await self._desk.db.read(
                 lambda tx: ledger.known(tx, low, mention.named_in)  # noqa: B023
             )
-        return found, known
+        begun: list[KnownRun] = []
+        while True:
+            runs, after = await self._desk.db.read(
+                lambda tx: jobs_erasing.known(tx, after, mention.named_in)  # noqa: B023
+            )
+            begun += runs
+            if not after:
+                return found, known, begun
 
     async def _each(self, ids: list[Any], erase: Callable[[Tx, list[Any]], int]) -> int:
         done = 0
@@ -237,6 +271,17 @@ def _unfinished(items: list[Stored]) -> Refused:
     )
 
 
+def _at_work(runs: list[KnownRun]) -> Refused:
+    told = ", ".join(f"{one.id} of job {one.job} ({one.state})" for one in runs[:8])
+    more = f" and {len(runs) - 8} more" if len(runs) > 8 else ""
+    many = "1 run is" if len(runs) == 1 else f"{len(runs)} runs are"
+    return Refused(
+        f"{many} not finished: {told}{more}. Nothing was erased.",
+        items=[one.as_json() for one in runs],
+        hint=f"Cancel each first, or wait until it is over: postroom job cancel {runs[0].id}",
+    )
+
+
 def _sentences(tx: Tx, named: Callable[[str], bool]) -> int:
     return events.naming(tx, named) + ledger.notes_naming(tx, named)
 
@@ -250,6 +295,7 @@ def _settings(tx: Tx, desk: Desk, mention: Mention) -> Iterator[str]:
         ("connection", connections.load_all(tx)),
         ("source", sources.load_all(tx)),
         ("service", services.load_all(tx)),
+        ("job", jobs.load_all(tx)),
     ):
         for record in records:
             if mention.named_in(json.dumps(shown(record), ensure_ascii=False, default=str)):
@@ -258,8 +304,12 @@ def _settings(tx: Tx, desk: Desk, mention: Mention) -> Iterator[str]:
         ("connection", connections.unreadable(tx)),
         ("source", sources.unreadable(tx)),
         ("service", services.unreadable(tx)),
+        ("job", jobs.unreadable(tx)),
     ):  # nobody can say that they do not have it
         yield from (f"{noun} {name}" for name in unreadable)
+    for job in jobs.load_all(tx):
+        if mention.named_in(json.dumps(jobs.kept(tx, job.name), ensure_ascii=False)):
+            yield f"what job {job.name} keeps between its runs"
     for name, value in variables.all_variables(tx).items():
         if mention.named_in(value):
             yield f"variable {name}"

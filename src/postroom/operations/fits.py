@@ -9,7 +9,6 @@ from postroom.connections.direct import DIRECT, DIRECT_TYPES
 from postroom.connections.effective import Effective
 from postroom.db import Tx
 from postroom.errors import InvalidValue, Refused, UnknownField
-from postroom.jobs.arguments import arguments
 from postroom.operations.desk import Desk
 from postroom.operations.sentfolder import check_copy
 from postroom.services import service as services
@@ -79,6 +78,7 @@ def check_sink(tx: Tx, source: Source) -> None:
 
 def check_handed(tx: Tx, job: Job) -> None:
     """Refuse a change of a job after which a source cannot hand its messages to it any more."""
+    from postroom.jobs.arguments import arguments  # as sources above
     from postroom.sources import store as sources
 
     for source in sources.load_all(tx):

@@ -10,6 +10,7 @@ from postroom.db import Tx
 from postroom.operations.usage import Use
 from postroom.services.held import hurry
 from postroom.sources import store as sources
+from postroom.sources.standing import FAILING
 
 __all__ = ["wake"]
 
@@ -32,4 +33,4 @@ def wake(tx: Tx, uses: Iterable[Use], *, failing: bool = False) -> None:
 
 
 def _works(tx: Tx, source: str) -> bool:
-    return sources.status(tx, source).state not in ("failed", "backing off")
+    return sources.status(tx, source).state not in FAILING

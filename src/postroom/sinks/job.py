@@ -30,7 +30,8 @@ class JobSink(Sink):
 
     type: Literal["job"] = field(label="Type")
     job: Name = field(
-        label="Job", help="Begun once for each message, which it finds as ${message:...}."
+        label="Job",
+        help="Begun once for each message, which it finds as ${message:subject} and the like.",
     )
     parameters: dict[str, Any] = field(
         default_factory=dict,

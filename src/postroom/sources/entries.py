@@ -11,7 +11,17 @@ from postroom.db import Row, Tx
 from postroom.macros import Template
 from postroom.sources.naming import Told, display_name
 
-__all__ = ["ERASED", "STATES", "Entry", "counts", "entry_of", "forget", "release", "reset"]
+__all__ = [
+    "ERASED",
+    "STATES",
+    "Entry",
+    "counts",
+    "entry_of",
+    "forget",
+    "release",
+    "reset",
+    "waiting_since",
+]
 
 
 STATES: Final = (
@@ -100,6 +110,18 @@ def counts(tx: Tx, source: str) -> dict[str, int]:
             source=source,
         )
     }
+
+
+def waiting_since(tx: Tx, source: str) -> float | None:
+    """When the oldest message came (seconds since 1970) that is not handed over yet; None: there is
+    none.
+    """
+    found: float | None = tx.value(
+        "SELECT min(coalesce(received_at, first_seen_at)) FROM ledger "
+        "WHERE source = :source AND state IN ('pending', 'acquired')",
+        source=source,
+    )
+    return found
 
 
 def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:

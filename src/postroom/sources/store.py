@@ -158,15 +158,22 @@ def _status(tx: Tx, row: Row, *, working: bool) -> Status:
         owner=row["owner"] if is_living(tx, row["owner"], now=now) else None,
         counts=entries.counts(tx, row["id"]),
         working=working,
+        waiting_since=entries.waiting_since(tx, row["id"]),
         now=now,
     )
 
 
-def mark(tx: Tx, source: str, state: str, *, note: str = "", now: float) -> None:
-    """Say what a source is doing since ``now``, which counts only when that is another state."""
+def mark(
+    tx: Tx, source: str, state: str, *, note: str = "", now: float, wake_at: float | None = None
+) -> None:
+    """Say what a source is doing since ``now``, which counts only when that is another state.
+
+    ``wake_at`` is when whoever watches it looks again by itself.
+    """
     tx.execute(
         "UPDATE sources SET state_since = CASE WHEN state = :state THEN state_since ELSE :now END, "
-        "state = :state, note = :note WHERE id = :id",
+        "state = :state, note = :note, wake_at = :wake WHERE id = :id",
+        wake=wake_at,
         id=source,
         state=state,
         note=note,

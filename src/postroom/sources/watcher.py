@@ -28,6 +28,8 @@ __all__ = ["OpenStore", "Watcher", "give_up", "wait_after"]
 OnLost = Callable[[str, WireError], Awaitable[None]]
 """Hears of what went wrong on a connection after it was opened."""
 
+SLOW_SECONDS: Final = 0.3
+"""A sign-in that takes longer is said; before that nobody could read it."""
 LOOK_SECONDS: Final = 1.0
 """How soon a watcher that only waits sees that an operator asked it to look now."""
 
@@ -37,11 +39,16 @@ _log: Final = logger("sources")
 
 class OpenStore(Protocol):
     """Opens the incoming side of a connection by name; raises WireError.  It is in ``patient`` while
-    others have their turn.
+    others have their turn, and calls ``signing`` when it begins to sign in.
     """
 
     def __call__(
-        self, name: str, /, *, patient: Callable[[], AbstractContextManager[None]]
+        self,
+        name: str,
+        /,
+        *,
+        patient: Callable[[], AbstractContextManager[None]],
+        signing: Callable[[], None],
     ) -> Awaitable[MessageStore]: ...
 
 
@@ -149,10 +156,7 @@ class Watcher:
             if self._store is None:
                 if not self._kept.failing:  # why it fails is to be seen until that is over
                     await self._mark("connecting")
-                # waiting for a turn is not the server's silence
-                self._store = await self._open_store(
-                    self._source.connection, patient=deadline.paused
-                )
+                self._store = await self._open(deadline)
                 deadline.alive()
                 await self._row()
                 if self._changed:  # it may be another mailbox than the one the claim was made for
@@ -174,6 +178,30 @@ class Watcher:
         await self._went_well(tally)
         return tally
 
+    async def _open(self, deadline: Deadline) -> MessageStore:
+        """Connect and sign in.  That it signs in is said where somebody could see it: a slow server,
+        an authorization server that is asked, a device code that waits.
+        """
+        timers: list[asyncio.TimerHandle] = []
+        marks: list[asyncio.Task[None]] = []
+
+        def mark() -> None:
+            marks.append(asyncio.create_task(self._mark("signing in")))
+
+        def signing() -> None:
+            if not timers and not self._kept.failing:
+                timers.append(asyncio.get_running_loop().call_later(SLOW_SECONDS, mark))
+
+        try:
+            # waiting for a turn is not the server's silence
+            return await self._open_store(
+                self._source.connection, patient=deadline.paused, signing=signing
+            )
+        finally:
+            for timer in timers:
+                timer.cancel()
+            await asyncio.gather(*marks, return_exceptions=True)
+
     async def _went_well(self, tally: Tally) -> None:
         self._renewed = False
 
@@ -187,7 +215,8 @@ class Watcher:
                 now=now,
                 reset_after=self._source.backoff.reset_after_successes,
             )
-            rows.mark(tx, self._claim.id, "idle", now=self._kept.since("idle", now))
+            since, due = self._kept.since("idle", now), _next(self._source, tally)
+            rows.mark(tx, self._claim.id, "idle", now=since, wake_at=due)
 
         await self._db.write(body)
 
@@ -200,8 +229,8 @@ class Watcher:
                 await store.close()
             await self._sleep(due)
             return
-        await self._mark("listening")
         waits = bool(tally.throttled_for) or tally.next_due is not None
+        await self._mark("listening", wake_at=due if waits else None)
         longest = max(0.0, due - timestamp()) if waits else _FOREVER
         pushed = asyncio.create_task(store.wait(longest))
         asked = asyncio.create_task(self._asked())
@@ -265,6 +294,8 @@ class Watcher:
         permanent = is_refused(error)
         waits = isinstance(error, WireError) or error.code == "queue_full"
         state = "backing off" if waits and not permanent else "failed"
+        if error.code == "sign_in_required":
+            state = "waiting for sign-in"
 
         def body(tx: Tx) -> float:
             SOURCES.guard(tx, self._claim, owner=self._owner)
@@ -272,10 +303,11 @@ class Watcher:
             # the time spent waiting is no time without a failure
             quiet = backoff.max + backoff.reset_after
             count = rows.failed(tx, self._claim.id, reset_after=quiet, now=now)
-            since = self._kept.since(state, now)
-            rows.mark(tx, self._claim.id, state, note=str(error), now=since)
             wait = wait_after(backoff, count)
-            return max(wait, REFUSED_SECONDS) if permanent else wait
+            wait = max(wait, REFUSED_SECONDS) if permanent else wait
+            since = self._kept.since(state, now)
+            rows.mark(tx, self._claim.id, state, note=str(error), now=since, wake_at=now + wait)
+            return wait
 
         return await self._db.write(body)
 
@@ -284,11 +316,11 @@ class Watcher:
         with contextlib.suppress(PostroomError):
             await self._mark("failed", str(_told(error)))
 
-    async def _mark(self, state: str, note: str = "") -> None:
+    async def _mark(self, state: str, note: str = "", *, wake_at: float | None = None) -> None:
         def body(tx: Tx) -> None:
             SOURCES.guard(tx, self._claim, owner=self._owner)
             since = self._kept.since(state, timestamp())
-            rows.mark(tx, self._claim.id, state, note=note, now=since)
+            rows.mark(tx, self._claim.id, state, note=note, now=since, wake_at=wake_at)
 
         await self._db.write(body)
 

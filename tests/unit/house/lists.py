@@ -102,7 +102,8 @@ NOT_TO_EXEC = (
 and settings want."""
 
 NOT_TO_STORE = (
-    "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.oauth",
+    "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.jobs.commands.reading",
+    "postroom.jobs.job", "postroom.oauth",
     "postroom.operations.roomfile", "postroom.operations.usage", "postroom.protocols.imap",
     "postroom.protocols.pop3", "postroom.protocols.smtp", "postroom.services.dispatcher",
     "postroom.sinks", "postroom.sources", "yaml",

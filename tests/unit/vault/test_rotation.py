@@ -94,6 +94,7 @@ async def test_every_kind_of_sealed_thing_moves_and_no_trace_of_the_old_term_sta
     assert blobs == {
         "vault_key_wraps", "data_keys", "sealed",  # keys and what they seal
         "audit", "ledger", "outbox", "outbox_content",  # codes, digests, content in the clear
+        "answered", "run_messages",  # digests of whom was answered; what began a run
     }  # fmt: skip
     await room.close()
 

@@ -71,5 +71,8 @@ CREATE TABLE answered (
 );
 CREATE INDEX answered_old ON answered (forget_at);
 
+-- When whoever watches a source looks at it again; NULL: the server says when.
+ALTER TABLE sources ADD COLUMN wake_at DOUBLE PRECISION;
+
 -- Programs may be handed what is in it (postroom exec).
 ALTER TABLE credentials ADD COLUMN programs BIGINT NOT NULL DEFAULT 0;

@@ -114,7 +114,6 @@ class ReplyEmail(Answering):
 
 
 def _unanswered(why: str) -> Result:
-    return {
-        "id": "", "state": "not answered", "recipients": [], "message_id": "", "answered": False,
-        "note": why,
-    }  # fmt: skip
+    nothing: Result = dict.fromkeys(ReplyEmail.gives)
+    told = {"id": "", "state": "not answered", "recipients": [], "answered": False, "note": why}
+    return {**nothing, **told}

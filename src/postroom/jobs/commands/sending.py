@@ -97,9 +97,21 @@ class Sending(Command):
 
     gives: ClassVar[dict[str, str]] = {
         "id": "Of the outbox item: postroom outbox show ID.",
-        "state": "stored where nobody waited; else as the outbox has it: sent, deferred, failed ...",
-        "recipients": "Of each recipient, when it was waited for: address, state, code, reply.",
-        "message_id": "Its Message-ID, when it was waited for.",
+        "state": "stored where nobody waited, and then there is nothing below; else as the outbox has "
+        "it: sent, deferred, failed ...",
+        "recipients": "Of each recipient: address, state, code, enhanced, reply.",
+        "reason": "Why it is in that state, if there is more to say.",
+        "service": "The service, connection:NAME or credential:NAME it went through.",
+        "message_id": "Its Message-ID.",
+        "subject": "Its subject.",
+        "from": "The envelope sender.",
+        "size": "Its bytes.",
+        "attempts": "How often it was tried.",
+        "created_at": "When it was stored.",
+        "next_attempt_at": "When it is tried again; nothing where it is finished.",
+        "sent_copy": "What became of the copy for the Sent folder: state, said.",
+        "settled": "Who settled it by hand, and when.",
+        "run": "The run that has sent it.",
     }
 
     wait: Duration | None = field(
@@ -117,7 +129,8 @@ class Sending(Command):
         """Store the message, or send it now where its outcome is waited for."""
         if self.wait is None:
             stored = await bench.store(via, draft, key=self.key, mailbox=mailbox, once_in=once_in)
-            return {"id": stored, "state": "stored", "recipients": [], "message_id": ""}
+            nothing: Result = dict.fromkeys(type(self).gives)
+            return {**nothing, "id": stored, "state": "stored", "recipients": []}
         item = await bench.send(
             via, draft, wait=self.wait, key=self.key, mailbox=mailbox, once_in=once_in
         )

@@ -18,6 +18,7 @@ class TestConnection(Command):
     name: ClassVar[str] = "test-connection"
     about: ClassVar[str] = "Walk a connection step by step, from resolving the name to signing in."
     gives: ClassVar[dict[str, str]] = {
+        "tested": "The connection:NAME or credential:NAME that was walked.",
         "ok": "Whether every step succeeded.",
         "sides": "Of each side: its steps, and what ended it with what to do.",
     }

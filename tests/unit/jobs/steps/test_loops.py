@@ -152,6 +152,14 @@ async def test_when_it_is_not_done_in_one_go(body: list[Any], wire: list[int]) -
     assert sizes(work) == wire
 
 
+async def test_items_that_differ_in_more_than_their_ids_are_done_apart() -> None:
+    work = Work(6)
+    items = [{"id": str(at), "to": "Even" if at % 2 == 0 else "Odd"} for at in range(6)]
+    await work.run(move("${item:to}", for_each=items))
+    assert sizes(work) == [3, 3]
+    assert work.moved == {"Even": ["0", "2", "4"], "Odd": ["1", "3", "5"]}
+
+
 async def test_what_each_item_gave_is_had_where_it_is_asked_for() -> None:
     work = Work(3)
     await work.run(LIST, {**move(**EACH), "name": "moved"}, note("${step:moved.results.2.count}"))
@@ -194,7 +202,7 @@ async def test_an_error_that_ends_the_job_ends_it_there() -> None:
     assert "3" in work.inbox
     assert work.noted == []
     assert error.value.facts["item"] == 2
-    assert error.value.sentence == "steps.0 (item 2): No longer there: missing, gone"
+    assert error.value.sentence == "steps.0.move-email (item 2): No longer there: missing, gone"
 
 
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
