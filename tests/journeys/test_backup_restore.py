@@ -299,7 +299,9 @@ async def test_a_backup_of_an_earlier_release_is_restored_and_upgraded(
     await opened.close()
     after = contents(new.room / "room.db")
     for table in ("credentials", "sealed", "connections", "services", "outbox_content"):
-        assert after[table] == before[table]
+        columns = set().union(*before[table])  # a migration may have added some
+        there = [{key: row[key] for key in row if key in columns} for row in after[table]]
+        assert there == before[table]
     waits = {"queued", "claimed", "submitting", "deferred"}
     assert waits & {row["state"] for row in before["outbox"]}
     assert not waits & {row["state"] for row in after["outbox"]}

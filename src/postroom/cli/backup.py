@@ -132,6 +132,9 @@ def _next(done: Restored) -> Iterator[str]:
     if done.ambiguous:
         many = "1 message" if done.ambiguous == 1 else f"{done.ambiguous} messages"
         yield f"{many} may have arrived. See: postroom outbox list --state ambiguous"
+    if done.jobs:
+        many = "1 job is" if done.jobs == 1 else f"{done.jobs} jobs are"
+        yield f"{many} held: its runs wait, and nothing begins. Each goes on with: postroom job release NAME"
     if done.again:
         many = "1 message" if done.again == 1 else f"{done.again} messages"
         yield f"{many} of sources will be read once more."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from postroom.errors import InvalidValue
 from postroom.fields import check_name, describe, nearest
@@ -40,7 +40,7 @@ def check_steps(job: Job, *, expand: Expand | None = None, named: Named = comman
     what ``expand`` raises.
     """
     steps = prepare(job.steps, named)
-    _Checker(job, expand).row(steps, {}, in_loop=False)
+    _Checker(job, expand).row(steps, {}, items="none")
 
 
 def check_words(job: Job, *, expand: Expand | None = None) -> None:
@@ -53,7 +53,7 @@ def check_words(job: Job, *, expand: Expand | None = None) -> None:
         value = read_value(word, f"command.words.{at}")
         if not at and not value.fixed:
             raise InvalidValue(value.where, "is the program: it is named, and no macro chooses it")
-        checker.macros(value, {}, in_loop=False)
+        checker.macros(value, {}, items="none")
 
 
 def names_used(
@@ -90,6 +90,9 @@ def _naming(step: Prepared) -> list[Value]:
 
 Gives = Mapping[str, frozenset[str]]
 """What may be asked of each step that came before, by its name."""
+Items = Literal["none", "ours", "received"]
+"""What the items of the ``for_each`` around a step are: said in the job, or what may have come from
+outside."""
 
 
 @dataclass
@@ -100,33 +103,30 @@ class _Checker:
     def __post_init__(self) -> None:
         self._names: dict[str, str] = {}
 
-    def row(self, steps: Sequence[Prepared], before: Gives, *, in_loop: bool) -> None:
+    def row(self, steps: Sequence[Prepared], before: Gives, *, items: Items) -> None:
         """Steps in order; each sees the names before it."""
         seen = dict(before)
         for step in steps:
-            self._one(step, seen, in_loop=in_loop)
+            self._one(step, seen, items=items)
             if step.name:
                 seen[step.name] = _gives(step)
 
-    def _one(self, step: Prepared, seen: Gives, *, in_loop: bool) -> None:
+    def _one(self, step: Prepared, seen: Gives, *, items: Items) -> None:
         self._check_name(step)
         if step.command:
             step.check_fixed()
-        inside = in_loop or step.for_each is not None
+        inside = _items(step, items)
         if step.for_each:
-            self.macros(step.for_each, seen, in_loop=in_loop)
+            self.macros(step.for_each, seen, items=items)
         if step.when:
             for one in step.when.references:
-                self._macro(one, step.when.where, seen, in_loop=inside)
+                self._macro(one, step.when.where, seen, items=inside)
         for value in step.parameters.values():
-            self.macros(value, seen, in_loop=inside)
-        for value in _naming(step):
-            _check_chosen(value, "which connection or credential is used", SETTING)
-        if (job := step.parameters.get("job")) and step.acts is RunJob:
-            _check_chosen(job, "which job begins", STEPS - RECEIVED)
-        self.row(step.steps, seen, in_loop=inside)
+            self.macros(value, seen, items=inside)
+        _check_choices(step, inside)
+        self.row(step.steps, seen, items=inside)
         failed = {step.name: frozenset({"error"})} if step.name else {}
-        self.row(step.instead, {**seen, **failed}, in_loop=inside)
+        self.row(step.instead, {**seen, **failed}, items=inside)
 
     def _check_name(self, step: Prepared) -> None:
         if not step.name:
@@ -142,12 +142,13 @@ class _Checker:
             raise InvalidValue(where, f"{other} is called {step.name} already")
         self._names[step.name.casefold()] = step.place
 
-    def macros(self, value: Value, seen: Gives, *, in_loop: bool) -> None:
+    def macros(self, value: Value, seen: Gives, *, items: Items) -> None:
+        """Every macro of a value stands for something."""
         for one in value.references:
-            self._macro(one, value.where, seen, in_loop=in_loop)
+            self._macro(one, value.where, seen, items=items)
 
-    def _macro(self, one: Reference, where: str, seen: Gives, *, in_loop: bool) -> None:
-        if one.prefix == "item" and not in_loop:
+    def _macro(self, one: Reference, where: str, seen: Gives, *, items: Items) -> None:
+        if one.prefix == "item" and items == "none":
             raise InvalidValue(where, f"{one} stands only in a for_each")
         if one.prefix == "param":
             _known(one, one.name, self.job.parameters, where, "parameter of this job")
@@ -176,6 +177,25 @@ def _check_result(one: Reference, where: str, seen: Gives, names: Mapping[str, s
         _known(one, name, seen, where, "earlier step")
     if path:
         _known(one, path[0], sorted(seen[name]), where, f"result of {name}")
+
+
+def _items(step: Prepared, around: Items) -> Items:
+    if step.for_each is None:
+        return around
+    prefixes = {one.prefix for one in step.for_each.references}
+    received = prefixes & {"step", "message"} or ("item" in prefixes and around == "received")
+    return "received" if received else "ours"
+
+
+def _check_choices(step: Prepared, items: Items) -> None:
+    """Who says whose secret is used, whose mail is read and which job begins."""
+    for value in _naming(step):
+        _check_chosen(value, "which connection or credential is used", SETTING)
+    ours = STEPS - RECEIVED | ({"item"} if items == "ours" else set())
+    if mailbox := step.parameters.get("mailbox"):
+        _check_chosen(mailbox, "whose mailbox it is", ours)
+    if (job := step.parameters.get("job")) and step.acts is RunJob:
+        _check_chosen(job, "which job begins", ours)
 
 
 def _check_chosen(value: Value, what: str, allowed: Collection[str]) -> None:

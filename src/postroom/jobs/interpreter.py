@@ -29,6 +29,8 @@ Tell = Callable[[str, str], None]
 """A level (``info``, ``warning``, ``error``) and one line."""
 Sleep = Callable[[float], Awaitable[None]]
 
+ENDS: Final = ("claim_lost",)
+"""Codes of errors that no ``on_error`` catches: the run is not ours any more."""
 WARNINGS: Final = 20
 """Lines of warning that one step writes into the log of a run; what follows is counted."""
 
@@ -111,7 +113,7 @@ class Interpreter:
             except WrongUse:
                 raise  # the same will be wrong tomorrow
             except PostroomError as error:
-                if step.again is None or tries >= step.again.max:
+                if step.again is None or tries >= step.again.max or error.code in ENDS:
                     raise
                 wait = _wait(step.again, tries)
                 tries += 1
@@ -127,7 +129,7 @@ class Interpreter:
     ) -> None:
         """What its step says of an error: it goes on, does other steps, or raises the error."""
         at = "" if item is None else f"item {item}: "
-        if not step.goes_on and not step.instead:
+        if error.code in ENDS or not (step.goes_on or step.instead):
             error.facts.setdefault("place", step.where)
             if item is not None:
                 error.facts.setdefault("item", item)

@@ -16,6 +16,7 @@ not done again.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -107,6 +108,7 @@ class Loop:
         items, shelf = self._list(), self._work.shelf
         before = self._base = shelf.size
         for at, item in enumerate(items):
+            await asyncio.sleep(0)  # items that only cost time, by their conditions, leave some
             await self._item(_Entry(at, self._scope.within(dict(self._scope.results), item)))
             if len(self._waiting) >= BATCH or shelf.size - self._base > _HELD:
                 await self._flush()

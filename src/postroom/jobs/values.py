@@ -208,8 +208,8 @@ class _Filling:
     def _text(self, node: tuple[Piece, ...]) -> Any:
         if len(node) == 1 and isinstance(node[0], Reference):
             value = look_up(node[0], self.scope, self.where)
-            guarded = isinstance(value, str) and self.guard and self.guard.whole
-            return self._safe("", node[0], value) if guarded else value
+            guarded = self.guard is not None and self.guard.whole and node[0].prefix in RECEIVED
+            return self._safe("", node[0], written(value)) if guarded else value
         out = ""
         for piece in node:
             out += piece if isinstance(piece, str) else self._written(out, piece)

@@ -14,6 +14,7 @@ from postroom.db import Tx, check_place, drop_claims, seated
 from postroom.db.snapshot import open_copy
 from postroom.db.upgrading import upgrade
 from postroom.errors import Locked, Refused
+from postroom.jobs import restored as jobs
 from postroom.operations.backup.checking import Unlock, absolute, taken
 from postroom.operations.backup.epoch import begin_epoch
 from postroom.operations.backup.making import Tell, cannot
@@ -32,8 +33,9 @@ _NOTHING = frozenset({"lost+found"})
 class Restored(NamedTuple):
     """A room that was restored: where, out of what, its epoch, what waits for somebody to look.
 
-    ``held`` and ``ambiguous`` are outbox items, ``again`` messages to be read again; ``alive`` names
-    the processes that still work on the room that the backup is of, where that can be seen.
+    ``held`` and ``ambiguous`` are outbox items, ``again`` messages to be read again, ``jobs`` those
+    that are held until somebody releases them; ``alive`` names the processes that still work on the
+    room that the backup is of, where that can be seen.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Restored(NamedTuple):
     held: int
     ambiguous: int
     again: int
+    jobs: int
     alive: list[str]
 
 
@@ -68,7 +71,7 @@ async def restore(
             await upgrade(database, noted(mac, actor, backup=path.name))
             db = open_copy(database)
             try:
-                epoch, kept, again = await db.write(
+                epoch, kept, again, held = await db.write(
                     lambda tx: _begin(tx, mac, actor, path, manifest)
                 )
             finally:
@@ -83,7 +86,8 @@ async def restore(
         if isinstance(error, OSError):
             raise cannot("The room", room, error) from error
         raise
-    return Restored(room, manifest, epoch, kept.held, kept.ambiguous, again, _alive(manifest, room))
+    alive = _alive(manifest, room)
+    return Restored(room, manifest, epoch, kept.held, kept.ambiguous, again, held, alive)
 
 
 def _made(room: Path) -> bool:
@@ -132,13 +136,14 @@ def _wants(locked: Locked | None) -> Locked:
 
 def _begin(
     tx: Tx, mac: Mac, actor: str, path: Path, manifest: Manifest
-) -> tuple[int, outbox.Kept, int]:
+) -> tuple[int, outbox.Kept, int, int]:
     """Everything that makes it another room than the one that was backed up, and the word of it."""
     now = timestamp()
     epoch = begin_epoch(tx)
     drop_claims(tx)
     kept = outbox.keep_back(tx, now=now)
     again = sources.begin_again(tx, now=now)
+    held = jobs.hold_all(tx)
     recorder = Recorder(mac)
     detail = {
         "sha256": manifest.sha256,
@@ -147,10 +152,11 @@ def _begin(
         "held": kept.held,
         "ambiguous": kept.ambiguous,
         "again": again,
+        "jobs": held,
     }
     recorder.record(tx, actor=actor, action="restore", noun="backup", name=path.name, detail=detail)
     recorder.close(tx)
-    return epoch, kept, again
+    return epoch, kept, again, held
 
 
 def _settled(database: Path) -> None:

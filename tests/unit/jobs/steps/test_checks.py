@@ -128,10 +128,19 @@ def test_what_is_wrong_is_told_with_its_place(steps: list[Any], sentence: str) -
 
 
 def test_a_stranger_does_not_say_which_job_begins() -> None:
-    """T40: neither by a subject nor by what a step read."""
+    """T40: neither by a subject nor by what a step read; and not whose mail is read either."""
     check_steps(job_with({"run-job": {"job": "${param:next}"}}, parameters={"next": {}}))
     with pytest.raises(InvalidValue, match="may not say which job begins"):
         check_steps(job_with({"run-job": {"job": "${message:subject}"}}))
+    listed = {"list-email": {"via": "app", "mailbox": "${item}"}}
+    check_steps(job_with({**listed, "for_each": ["a@example.com", "${BOX}"]}))
+    found = {"list-email": {"via": "app"}, "name": "found"}
+    received = {
+        "for_each": "${step:found.items}",
+        "steps": [{"for_each": "${item:to}", "steps": [listed]}],
+    }
+    with pytest.raises(InvalidValue, match=r"steps\.1\..*\.mailbox: .* may not say whose mailbox"):
+        check_steps(job_with(found, received))
 
 
 def test_without_the_variables_of_a_room_they_are_not_looked_up() -> None:

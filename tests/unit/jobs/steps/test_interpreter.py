@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from postroom.db.claims import claim_lost
 from postroom.errors import DialError, InvalidValue, NotThere, Refused
 from postroom.jobs import results
 from postroom.jobs.interpreter import WARNINGS
@@ -146,6 +147,21 @@ class TestAgain:
             await work.run({"read": {"id": "9"}, "on_error": AGAIN})
         assert len(work.wire) == 1
         assert work.waited == []
+
+
+async def test_a_run_that_is_not_ours_any_more_ends_whatever_its_steps_say() -> None:
+    """Another worker has it: nothing catches that, and nothing is tried again."""
+    work = Work(3, fails=lambda command: claim_lost())
+    retried = {"retry": {"max": 9}, "steps": [note("instead")]}
+    loop = {"for_each": ["0", "1"], "on_error": "continue",
+            "steps": [{"flag": {"ids": "${item}"}, "on_error": "continue"}]}  # fmt: skip
+    for step in (note("x", on_error="continue"), note("x", on_error=retried), loop):
+        work.wire.clear()
+        with pytest.raises(Refused) as error:
+            await work.run(step, note("after"))
+        assert error.value.code == "claim_lost"
+        assert len(work.wire) == 1
+    assert work.waited == []
 
 
 async def test_a_cancellation_passes_through() -> None:

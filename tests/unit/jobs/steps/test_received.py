@@ -74,3 +74,5 @@ def test_what_was_received_is_no_word_of_a_search(text: str) -> None:
     """T40: else a subject that says ``all`` would list all."""
     with pytest.raises(InvalidValue, match=r"steps\.0\.list-email\.search: .* from:"):
         made("all", "list-email", search=text)
+    with pytest.raises(InvalidValue, match="say of what it is the text"):
+        made({"a": "x or all"}, "list-email", search="${item}")
