@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from postroom.audit import Checkpoints, Mac, Outside, Recorder, active_term
-from postroom.connections.open import Opener
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
-from postroom.credentials.tokens import Keeper, Kept
 from postroom.db import SCHEMA, Database, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
-from postroom.net.dial import Policy
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, Wires
 from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import Start, audit_code, heads_file, open_vault
@@ -272,17 +269,23 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         if keyring is not None:
             keyring.terms.kept = checkpoints.outside.term
     store = CredentialStore(keyring, recorder, locked=start.locked)
-    policy = Policy(public_only=settings.public_only)
-    tokens = Keeper(db, Kept(store, keyring, recorder), lambda: desk.seat(), policy=policy)
-    opener = Opener(db, store, tokens, actor=actor, policy=policy)
+
+    def wire(desk: Desk) -> Wires:
+        from postroom.connections.open import Opener  # only what dials wants it
+        from postroom.credentials.tokens import Keeper, Kept
+        from postroom.net.dial import Policy
+
+        policy = Policy(public_only=settings.public_only)
+        tokens = Keeper(db, Kept(store, keyring, recorder), desk.seat, policy=policy)
+        return Wires(Opener(db, store, tokens, actor=actor, policy=policy), tokens)
+
     desk = Desk(
         db,
         settings.room,
         store,
         recorder,
-        opener,
         actor,
-        tokens,
+        wire,
         locked=start.locked,
         kek="" if keyring is None else keyring.kek_id,
         checkpoints=checkpoints,

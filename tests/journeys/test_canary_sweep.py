@@ -464,6 +464,7 @@ THE_REST: Final = (
 """Every other verb; some of these are refused, which is as good."""
 ELSEWHERE: Final = {
     "demo": "makes a room, servers and a random password of its own",
+    "exec": "hands a program what it asks for: test_exec looks at all that it leaves",
     "source watch": "runs until it is stopped; a worker runs the same loop",
 }
 

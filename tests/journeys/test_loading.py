@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from postroom.app import open_room
+from postroom.secret import Secret
 from postroom.settings import Settings
 from tests.unit.house import lists
 
@@ -32,6 +33,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         room = await open_room(Settings(base / "room", f"file:{base / 'room.key'}"), make=True)
         await room.connections.add({"name": "out", "outgoing": {"protocol": "smtp", **_SIDE}})
         await room.services.add({"name": "out-service", "connection": "out"})
+        fields = {"value": Secret("Canary-" + "loading-0a1b2c3d")}
+        await room.credentials.create("crm", "secret", details=fields, programs=True)
         await room.close()
 
     asyncio.run(make())
@@ -44,6 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*_SEND, "Hello", "--text", "Hello.", "--forget"], lists.NOT_TO_STORE),
         (["outbox", "list"], lists.NOT_TO_STORE),
         (["outbox", "hold", "x"], lists.NOT_TO_STORE),
+        (["exec", "--credential", "crm", "--", "true"], lists.NOT_TO_EXEC),
         (["source", "run", "orders", "--once"], lists.NOT_TO_COLLECT),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
@@ -53,7 +57,7 @@ def test_a_short_command_loads_what_it_needs(
 ) -> None:
     room = ["--room", str(place / "room"), "--kek", f"file:{place / 'room.key'}"]
     done = subprocess.run(
-        [sys.executable, "-c", _LISTED, *words, *room],
+        [sys.executable, "-c", _LISTED, words[0], *room, *words[1:]],
         env=os.environ | {"PYTHONPATH": "src"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

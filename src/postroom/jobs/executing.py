@@ -19,7 +19,7 @@ from typing import Final
 
 from postroom.jobs.guarding import Ended, Guarded, Orders
 from postroom.jobs.handing import FD, Granted, Handed, Told, hand_over, memory_directory
-from postroom.jobs.job import HandOver
+from postroom.jobs.handover import HandOver
 from postroom.jobs.runlock import RunLock, sweep
 from postroom.jobs.scrubbing import Scrubbing
 from postroom.secret import Secret

@@ -21,7 +21,7 @@ from postroom.errors import InvalidValue, Refused
 from postroom.fields import nearest
 from postroom.jobs.guard import remove_tree
 from postroom.jobs.guarding import held_in_memory
-from postroom.jobs.job import HandOver
+from postroom.jobs.handover import HandOver
 from postroom.secret import Secret
 
 __all__ = [

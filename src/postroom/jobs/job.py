@@ -19,12 +19,12 @@ from postroom.fields import (
     made_absolute,
     next_time,
 )
+from postroom.jobs.handover import HandOver
 from postroom.jobs.step import Again, Step
 
 __all__ = ["HandOver", "Job", "Limits", "Parameter", "Program", "Python", "Schedule"]
 
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Schedule(Fields):
@@ -99,31 +99,6 @@ class Python(Fields):
             raise ValueError("call: give module:function, such as reports:nightly")
         if not self.function.isidentifier():
             raise ValueError("function: is not the name of a function")
-        return self
-
-
-class HandOver(Fields):
-    """How the fields of its credentials reach a program; never as words of its command line."""
-
-    by: Literal["descriptor", "files", "environment"] = field(
-        "descriptor",
-        label="By",
-        help="descriptor: JSON, from the file descriptor that POSTROOM_FD names. files: in the "
-        "directory POSTROOM_DIRECTORY, CREDENTIAL/FIELD each. environment: as said beside it.",
-    )
-    environment: dict[str, str] = field(
-        default_factory=dict, label="Environment", help="VARIABLE: credential.field"
-    )
-
-    @model_validator(mode="after")
-    def _names_it(self) -> Self:
-        if (self.by == "environment") != bool(self.environment):
-            raise ValueError("environment: goes with by: environment, as {VARIABLE: crm.password}")
-        for name, value in self.environment.items():
-            if not _VARIABLE.fullmatch(name):
-                raise ValueError(f"environment: {name} is not the name of a variable")
-            if "." not in value:
-                raise ValueError(f"environment: {name}: give credential.field")
         return self
 
 

@@ -47,7 +47,7 @@ class Output:
             self._keep(data)
             return
         more = self._lines(self._decoder.decode(self._scrubbing.feed(data)))
-        if self._room <= 0:
+        if self._room <= len(more):  # a line without end is no way round
             self._keeps = True
             pending, _ = self._decoder.getstate()
             self._decoder.reset()

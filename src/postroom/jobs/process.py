@@ -15,7 +15,8 @@ from typing import Final
 
 from postroom.jobs.guarding import GRACE_SECONDS, Ended, Guarded, Orders, held_in_memory
 from postroom.jobs.handing import FD, Granted, Handed, Told, hand_over, memory_directory
-from postroom.jobs.job import HandOver, Limits
+from postroom.jobs.handover import HandOver
+from postroom.jobs.job import Limits
 from postroom.jobs.output import OnOutput, Output
 from postroom.jobs.runlock import WAIT_SECONDS, RunLock
 from postroom.log import logger

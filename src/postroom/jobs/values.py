@@ -60,7 +60,8 @@ def _nothing_known(text: str, where: str) -> str:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where the macros of steps look: one of a run, with an ``item`` in a ``for_each``.
+    """Where the macros of steps look: one of a run, with an ``item`` and its ``number`` (from 0) in a
+    ``for_each``.
 
     ``results`` are those of earlier steps by their names; ``message`` is None where none started the
     run; ``expand`` gives the macros of the room, see :func:`postroom.connections.scope.expander`.
@@ -71,11 +72,16 @@ class Scope:
     run: Mapping[str, Any] = field(default_factory=dict)
     message: Mapping[str, Any] | None = None
     item: Any = NO_ITEM
+    number: int | None = None
     expand: Expand = _nothing_known
 
-    def within(self, results: dict[str, Any], item: Any = NO_ITEM) -> Scope:
-        """With these results, and with this item unless it is left out."""
-        return replace(self, results=results, item=self.item if item is NO_ITEM else item)
+    def within(self, results: dict[str, Any]) -> Scope:
+        """With these results."""
+        return replace(self, results=results)
+
+    def with_item(self, item: Any, number: int) -> Scope:
+        """With an item, the one of that number from 0, and results of its own beside those so far."""
+        return replace(self, results=dict(self.results), item=item, number=number)
 
 
 Piece = str | Reference

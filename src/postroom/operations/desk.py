@@ -8,23 +8,25 @@ import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
-from postroom.connections.open import Opener, no_side
-from postroom.connections.resolver import Resolver, destinations_of
-from postroom.connections.scope import expander, templates
-from postroom.connections.signins import sign_ins
 from postroom.credentials.store import CredentialStore, Rebind
-from postroom.credentials.tokens import Keeper
-from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, WrongUse
-from postroom.macros import Template
-from postroom.operations.moved import Moved, Used, lines_used, used_in
 
-__all__ = ["Desk", "Rebind", "check_states", "instant"]
+if TYPE_CHECKING:
+    from postroom.connections.open import Opener
+    from postroom.connections.resolver import Resolver
+    from postroom.credentials.tokens import Keeper
+    from postroom.macros import Template
+    from postroom.operations.moved import Moved, Used
+
+__all__ = ["Desk", "Rebind", "Wires", "check_states", "instant"]
+
+# What dials, and what finds where secrets go, is loaded when it is first asked for: commands that only
+# look, and `postroom exec`, want neither.
 
 T = TypeVar("T")
 
@@ -33,29 +35,55 @@ class _Undone(Exception):
     """Ends a dry run: everything was done, nothing is kept."""
 
 
+class Wires(NamedTuple):
+    """What dials: the opener of connections, and the keeper of their tokens."""
+
+    opener: Opener
+    tokens: Keeper
+
+
+def _wires_of(desk: Desk) -> Wires:
+    if desk.wired is None:
+        desk.wired = desk.wire(desk)
+    return desk.wired
+
+
+def _opener_of(desk: Desk) -> Opener:
+    """Opens connections."""
+    return _wires_of(desk).opener
+
+
+def _tokens_of(desk: Desk) -> Keeper:
+    """Keeps the tokens of sign-ins."""
+    return _wires_of(desk).tokens
+
+
 @dataclasses.dataclass(slots=True)
 class Desk:
     """An opened room as operations see it.
 
     ``locked`` says why the room's key could not be used; then ``recorder`` and ``checkpoints`` are
     None, reading works, and whatever writes or opens a secret raises it.  ``kek`` is the id of the
-    key that opened it.
+    key that opened it; ``wire`` makes what dials.
     """
 
     db: Database
     data_dir: Path
     credentials: CredentialStore
     recorder: Recorder | None
-    opener: Opener
     actor: str
-    tokens: Keeper
+    wire: Callable[[Desk], Wires]
     locked: Locked | None = None
     kek: str = ""
     checkpoints: Checkpoints | None = None
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
+    wired: Wires | None = None
     _seat: Seat | None = None
     _seating: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+    opener = property(_opener_of)
+    tokens = property(_tokens_of)
 
     def record(self, tx: Tx, action: str, noun: str, name: str, **detail: Any) -> None:
         """Write an audit row in this transaction.  Raises Locked: what cannot be recorded is not done."""
@@ -81,7 +109,8 @@ class Desk:
         """Finish what still runs, give the seat back, say in the audit that this process is done."""
         if self.background:
             await asyncio.wait(self.background)
-        await self.tokens.close()
+        if self.wired is not None:
+            await self.wired.tokens.close()
         if self._seat is not None:
             await self._seat.__aexit__()
             self._seat = None
@@ -91,20 +120,29 @@ class Desk:
 
     def expander(self, tx: Tx) -> Callable[[str, str], str]:
         """Expands the macros of one setting, given where it stands; raises ``unknown_variable``."""
+        from postroom.connections.scope import expander
+
         return expander(tx, self.environ)
 
     def templates(self, tx: Tx) -> Callable[[str, str], Template]:
         """As :meth:`expander`, for what says something of each message too."""
+        from postroom.connections.scope import templates
+
         return templates(tx, self.environ)
 
     def resolver(self, tx: Tx) -> Resolver:
         """Resolves connections as this transaction sees them."""
+        from postroom.connections.resolver import Resolver
+        from postroom.credentials.trust import trusted_in
+
         return Resolver(tx, expand=self.expander(tx), trusted=trusted_in(tx))
 
     def mailbox_of(self, tx: Tx, connection: str) -> str:
         """Whose mail a connection reads: the host and the user, as a source remembers them."""
         side = self.resolver(tx).effective(connection).incoming
         if side is None:
+            from postroom.connections.open import no_side
+
             raise no_side(connection, "incoming")
         user = side.user
         if not user and side.auth.credential:
@@ -174,6 +212,8 @@ class Desk:
         """As :meth:`change`; gives besides which secrets it moved."""
 
         def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
+            from postroom.operations.moved import used_in
+
             before = used_in(tx, self.resolver(tx))
             result = body(tx)
             return result, self.rebind(tx, before, rebind=rebind)
@@ -188,6 +228,10 @@ class Desk:
         ``typed`` are the credentials (in lower case) whose every secret was given in this same
         request.  Gives those that were used before and go elsewhere now.
         """
+        from postroom.connections.resolver import destinations_of
+        from postroom.connections.signins import sign_ins
+        from postroom.operations.moved import Moved, lines_used
+
         moved = []
         sides = self.resolver(tx).all_sides()
         after = lines_used(tx, destinations_of(sides))
@@ -207,6 +251,8 @@ class Desk:
 
     def lines_of(self, tx: Tx, credential: str) -> set[str]:
         """Where connections present this credential's secrets, and which programs are handed them."""
+        from postroom.operations.moved import lines_used
+
         lines = self.resolver(tx).destinations(credential).lines
         return lines_used(tx, {credential.casefold(): lines})[credential.casefold()]
 

@@ -11,7 +11,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, Refused
 from postroom.jobs.executing import execute, shell_status
 from postroom.jobs.handing import fields_of
-from postroom.jobs.job import HandOver
+from postroom.jobs.handover import HandOver
 from postroom.operations.desk import Desk
 
 __all__ = ["Executing", "execute", "hand_over_of", "shell_status"]

@@ -12,6 +12,7 @@ __all__ = [
     "MAY_IMPORT",
     "MAY_REVEAL",
     "NOT_TO_COLLECT",
+    "NOT_TO_EXEC",
     "NOT_TO_STORE",
     "NO_NAMES",
     "SAME_RELEASE",
@@ -90,6 +91,15 @@ NOT_TO_COLLECT = (
     "postroom.protocols.pop3", "postroom.protocols.smtp", "postroom.services.dispatcher", "yaml",
 )  # fmt: skip
 """What a command that collects may not load: the other wires, the room file, X.509."""
+
+NOT_TO_EXEC = (
+    "cryptography.x509", "httpcore2", "postroom.connections.open", "postroom.jobs.commands",
+    "postroom.jobs.job", "postroom.mail", "postroom.oauth", "postroom.operations.credentials",
+    "postroom.operations.roomfile", "postroom.operations.usage", "postroom.protocols",
+    "postroom.services", "postroom.sinks", "postroom.sources", "yaml",
+)  # fmt: skip
+"""What a command that hands a program a credential may not load: anything of mail, and what only jobs
+and settings want."""
 
 NOT_TO_STORE = (
     "cryptography.x509", "httpcore2", "postroom.connections.doctor", "postroom.jobs.commands.reading",

@@ -350,7 +350,7 @@ async def test_what_forks_all_the_time_cannot_outrun_its_end(ran: Ran) -> None:
 
 async def test_a_guard_that_is_killed_takes_its_program_along(ran: Ran) -> None:
     """The program may do that: it runs as the same user."""
-    ended = await ran("sh", "-c", "kill -9 $PPID; sleep 600")
+    ended = await ran("sh", "-c", "kill -9 $PPID; sleep 600; true")
     assert ended.why == "guard"
     await until(lambda: RunLock(ran.runs, "r1").try_to_take())
 
