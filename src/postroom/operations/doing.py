@@ -155,7 +155,7 @@ def plan_of(job: Job, scope: Scope) -> list[str]:
         return [f"python: call {job.python.call or job.python.file}{handed}"]
     if job.command is None:
         return []
-    words = [str(read_value(word, "command.words").shown(scope)) for word in job.command.words]
+    words = [written(read_value(word, "command.words").shown(scope)) for word in job.command.words]
     return [f"command: run {shlex.join(words)}{handed} by {job.command.hand_over.by}"]
 
 
