@@ -271,23 +271,48 @@ async def test_a_command_reads_the_message_that_began_its_run(box: Incoming) -> 
     assert "Ada <ada@partner.example>" in logs[1]
 
 
+async def test_what_a_stranger_wrote_is_no_option_of_a_program(box: Incoming) -> None:
+    """T41: a subject that begins with a hyphen fails the run, and no program is begun."""
+    await box.room.jobs.add({"name": "reads", "command": ["/bin/echo", "${message:subject}"]})
+    sink = {"type": "job", "job": "reads"}
+    await box.room.sources.add({"name": SOURCE, "connection": "acme", "sink": sink, "start": "all"})
+    box.fill(letter("--version"), letter("hello"))
+    await box.room.collecting.run(SOURCE)
+    for one in reversed(await box.room.runs.list("reads")):
+        await box.room.runs.here(one.id)
+    assert states(box.room) == {"failed": 1, "succeeded": 1}
+    (failed,) = await box.room.runs.list("reads", states=["failed"])
+    assert "for an option" in failed.reason
+
+
+async def test_what_a_message_says_is_no_file_to_attach(box: Incoming, tmp_path: Path) -> None:
+    """T41: whoever writes to a mailbox does not choose what is read from the disk."""
+    secret = tmp_path / "secret"
+    secret.write_text("private")
+    step = sending("a@example.com", attachments=["${message:subject}"])
+    await box.room.jobs.add({"name": "attaches", "steps": [step]})
+    sink = {"type": "job", "job": "attaches"}
+    await box.room.sources.add({"name": SOURCE, "connection": "acme", "sink": sink, "start": "all"})
+    box.fill(letter(str(secret)))
+    await box.room.collecting.run(SOURCE)
+    (begun,) = await box.room.runs.list("attaches")
+    assert (await box.room.runs.here(begun.id)).state == "failed"
+    assert await box.room.outbox.list() == []
+
+
 # ------------------------------------------------------------------ when, and by whom
 
 
-async def test_a_schedule_begins_it_within_a_tenth_of_a_second(box: Incoming, other: User) -> None:
-    """And the worker that begins it sends what it sent."""
+async def test_a_schedule_begins_it_and_the_worker_sends_what_it_sent(
+    box: Incoming, other: User
+) -> None:
     room = box.room
     await room.jobs.add(
         {"name": "often", "schedule": {"every": "1s"}, "steps": [sending(other.address)]}
     )
     async with working(room):
         await soon(lambda: states(room).get("succeeded", 0) >= 4, seconds=30.0)
-    rows = room.desk.db.read_now(
-        lambda tx: tx.all("SELECT due_at, started_at FROM runs WHERE state = 'succeeded'")
-    )
-    late = sorted(row["started_at"] - row["due_at"] for row in rows)
-    assert late[0] < 0.1
-    assert len(await asyncio.to_thread(maildir.arrived, other.maildir, len(rows) - 1)) >= 3
+        assert len(await asyncio.to_thread(maildir.arrived, other.maildir, 3)) >= 3
 
 
 async def test_a_run_that_is_cancelled_ends_within_seconds_and_its_program_with_it(

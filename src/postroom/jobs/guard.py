@@ -44,6 +44,8 @@ SIGNALS: Final = 128
 POLL_SECONDS: Final = 0.2
 LOST_GRACE: Final = 2.0  # of 15 s of a lease, 12 have passed in silence
 STAYS_SECONDS: Final = 5.0
+REAPED: Final = 256
+CHASES: Final = 50
 _LINUX: Final = sys.platform == "linux"
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
@@ -146,12 +148,21 @@ class _Guard:
             self._kill_at = min(self._kill_at, time.monotonic() + grace)
 
     def _kill(self, now: float) -> None:
-        """End it at once.  Stopped first: what forks while it is killed would get away each time."""
+        """End it at once.
+
+        By process group first: the kernel lets no fork slip through there.  Then what is left, stopped
+        first, or what forks all the time in groups of its own would get away each time.
+        """
+        for group in {_group_of(pid) for pid in self._tree()} - {0, os.getpgrp()}:
+            _send(-group, signal.SIGKILL)
         known: set[int] = set()
-        while fresh := set(self._tree()) - known:
+        for _ in range(CHASES):
+            fresh = set(self._tree()) - known
             known |= fresh
             for pid in fresh:
                 _send(pid, signal.SIGSTOP)
+            if not fresh:
+                break
         for pid in known:
             _send(pid, signal.SIGKILL)
         if self._killed_at is None:
@@ -167,7 +178,9 @@ class _Guard:
 
     def _all_gone(self) -> bool:
         """Reap what has ended; whether nothing is left."""
-        while True:
+        for _ in range(
+            REAPED
+        ):  # no more at once: what forks all the time must not keep us from ending it
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -178,6 +191,7 @@ class _Guard:
                 self._status = os.waitstatus_to_exitcode(status)
                 if not _LINUX and self._orders["session"]:
                     _send(-self._main, signal.SIGKILL)
+        return False
 
 
 # ---------------------------------------------------------------------------------- the program
@@ -329,6 +343,13 @@ def _read(path: str) -> bytes:
 def _send(pid: int, number: int) -> None:
     with contextlib.suppress(OSError):
         os.kill(pid, number)
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
 
 
 def remove_tree(path: str) -> bool:

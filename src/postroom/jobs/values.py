@@ -90,12 +90,12 @@ Piece = str | Reference
 class Guard(NamedTuple):
     """Makes what was received safe for a text that is read again; given the text before it.
 
-    ``make`` raises ValueError for a place where it may not stand.  ``whole``: also for a text that is
-    nothing but the macro.
+    ``make`` raises ValueError for a place where it may not stand.  ``whole`` are the prefixes for which
+    that holds also of a text that is nothing but the macro.
     """
 
     make: Callable[[str, str], str]
-    whole: bool = True
+    whole: frozenset[str] = RECEIVED
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class _Filling:
     def _text(self, node: tuple[Piece, ...]) -> Any:
         if len(node) == 1 and isinstance(node[0], Reference):
             value = look_up(node[0], self.scope, self.where)
-            guarded = self.guard is not None and self.guard.whole and node[0].prefix in RECEIVED
+            guarded = self.guard is not None and node[0].prefix in self.guard.whole
             return self._safe("", node[0], written(value)) if guarded else value
         out = ""
         for piece in node:

@@ -336,15 +336,16 @@ async def test_cancelling_ends_all_of_it_before_it_returns(ran: Ran, tmp_path: P
 
 
 HOPS = (
-    "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "import os, signal, sys\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     "for _ in range(3): os.fork()\n"
-    "while True:\n    if os.fork(): os._exit(0)\n"
+    "while True:\n    if os.fork(): os._exit(0)\n    if sys.argv[1] == 'apart': os.setsid()\n"
 )
 """Eight processes that are each another one a moment later, and do not listen."""
 
 
-async def test_what_forks_all_the_time_cannot_outrun_its_end(ran: Ran) -> None:
-    assert (await ran(sys.executable, "-c", HOPS, grace=0.3)).ok
+@pytest.mark.parametrize("where", ["together", "apart"])
+async def test_what_forks_all_the_time_cannot_outrun_its_end(ran: Ran, where: str) -> None:
+    assert (await ran(sys.executable, "-S", "-c", HOPS, where, grace=0.3)).ok
     assert ran.left() == []
 
 
