@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,9 +13,10 @@ from tests.faults.collecting import mailbox
 from tests.faults.dose import dose
 from tests.faults.spots import patch
 from tests.faults.stage import Stage
+from tests.ground.maildir import read
 from tests.journeys.incoming import Incoming, letter
 
-__all__ = ["apart_from_the_ledger", "killed_at_random", "killed_beginners"]
+__all__ = ["apart_from_the_ledger", "killed_at_random", "killed_beginners", "killed_workers"]
 
 COUNT: Final = 24
 SPOTS: Final = (
@@ -50,9 +52,7 @@ async def _source(box: Incoming, name: str, sent: Sequence[bytes], order: str) -
 
 
 async def _job(box: Incoming) -> None:
-    from postroom.operations.jobs import Jobs
-
-    await Jobs(box.room.desk).add({"name": "answer", "command": ["/bin/true"]})
+    await box.room.jobs.add({"name": "answer", "command": ["/bin/true"]})
 
 
 async def killed_beginners(stage: Stage, mutant: str = "") -> list[str]:
@@ -92,6 +92,73 @@ async def killed_at_random(stage: Stage, mutant: str = "") -> list[str]:
                 await until_dead(victim)
             wrong += _unsound(stage, box, name, sent)
     return wrong
+
+
+async def killed_workers(stage: Stage, mutant: str = "") -> list[str]:
+    """Workers that collect, run and send die at any moment: each letter is passed on exactly once.
+
+    Only what a kill found in the middle may be in doubt, and says so (F8): messages whose answer from
+    the server nobody had read and stored, a run that took three workers with it.
+    """
+    letters = [letter("m0")]
+    async with mailbox(stage) as box:
+        other = box.ground.user()
+        step = {"send-email": {"via": "acme", "to": other.address, "subject": "${message:subject}",
+                               "text": "Passed on."}}  # fmt: skip
+        await box.room.jobs.add({"name": "answer", "overlap": "beside", "steps": [step]})
+        await _source(box, "letters", letters, "server")
+        for _ in range(dose(6, 40, 400)):
+            some = [letter(f"m{len(letters) + n}") for n in range(8)]
+            letters += some
+            with _worker(stage, mutant):
+                await asyncio.sleep(stage.chance.uniform(0.3, 0.6))
+                box.fill(*some, folder="letters")
+                await asyncio.sleep(stage.chance.uniform(0.05, 1.0))
+        with _worker(stage, mutant):
+            async with asyncio.timeout(90):
+                while not _all_done(stage, len(letters)):
+                    await asyncio.sleep(0.1)
+        await asyncio.to_thread(box.ground.postfix.idle)
+        arrived = Counter(re.findall(rb"(?m)^Subject: (m\d+)", b"".join(read(other.maildir))))
+        wrong = [f"{one.decode()} was passed on {n} times" for one, n in arrived.items() if n > 1]
+        doubtful = _in_doubt(stage)
+        wrong += [f"m{n} was never passed on" for n in range(len(letters))
+                  if f"m{n}" not in doubtful and f"m{n}".encode() not in arrived]  # fmt: skip
+        return wrong + _unsound(stage, box, "letters", letters)
+
+
+def _worker(stage: Stage, mutant: str) -> Victim:
+    room, kek = stage.where
+    return Victim("postroom", "worker", "--room", room, "--kek", kek, mutant=mutant)
+
+
+def _rows(stage: Stage, text: str, *values: object) -> list[tuple[Any, ...]]:
+    sql = stage.sql()
+    try:
+        return [tuple(row) for row in sql.execute(text, values)]
+    finally:
+        sql.close()
+
+
+def _all_done(stage: Stage, count: int) -> bool:
+    """Whether there are so many runs, and nothing is left to be done or sent."""
+    [(runs, left)] = _rows(stage, "SELECT count(*), count(*) - count(finished_at) FROM runs")
+    [(waiting,)] = _rows(stage, "SELECT count(*) FROM outbox WHERE finished_at IS NULL")
+    [(after,)] = _rows(stage, "SELECT count(*) FROM ledger WHERE state <> 'done'")
+    return (runs, left, waiting, after) == (count, 0, 0, 0)
+
+
+def _in_doubt(stage: Stage) -> set[str]:
+    """The subjects of which nobody can say that they arrived: messages in doubt, runs that were lost."""
+    return {
+        subject
+        for (subject,) in _rows(
+            stage,
+            "SELECT subject FROM outbox WHERE state = 'ambiguous' UNION "
+            "SELECT json_extract(facts, '$.subject') FROM run_messages JOIN runs ON runs.id = run "
+            "WHERE runs.state = 'failed' AND error = 'lost'",
+        )
+    }
 
 
 def _unsound(stage: Stage, box: Incoming, name: str, sent: Sequence[bytes]) -> list[str]:

@@ -12,7 +12,14 @@ import pytest
 
 from postroom.app import Room
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused, UnknownField
-from postroom.jobs.commands import ListEmail, MoveEmail, ReplyEmail, SendEmail, TestConnection
+from postroom.jobs.commands import (
+    DeleteEmail,
+    ListEmail,
+    MoveEmail,
+    ReplyEmail,
+    SendEmail,
+    TestConnection,
+)
 from postroom.operations.bench import Workbench
 from tests.ground import Ground, arrived
 from tests.ground.faults import Throttle
@@ -235,6 +242,24 @@ async def test_a_thousand_messages_are_moved_by_a_few_commands(account: Account)
             done = await MoveEmail(via="acme", ids=ids, to="Done", create=True).run(bench)
             assert (done["count"], len(done["ids"])) == (1000, 1000)
             assert proxy.transcript.round_trips - before < 12
+
+
+async def test_by_pop3_what_was_deleted_is_gone_when_the_bench_is_left(account: Account) -> None:
+    """Whatever came after it in the same run."""
+    account.ground.dovecot.fill(account.user, [letter("one"), letter("two")])
+    side = {"protocol": "pop3", "port": str(account.ground.dovecot.pop3s)}
+    await account.room.connections.set("acme", {"incoming": side}, rebind=True)
+    [newest, _] = (await account.room.commands.do(ListEmail(via="acme")))["ids"]
+
+    async def run() -> None:
+        async with Workbench(account.room.desk) as bench:
+            await DeleteEmail(via="acme", ids=[newest]).run(bench)
+            await MoveEmail(via="acme", ids=[newest], to="Done").run(bench)
+
+    with pytest.raises(Refused, match="no folders"):
+        await run()
+    left = await account.room.commands.do(ListEmail(via="acme"))
+    assert [one["subject"] for one in left["items"]] == ["one"]
 
 
 async def test_files_begin_where_the_bench_says(account: Account, tmp_path: Path) -> None:

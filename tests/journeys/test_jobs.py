@@ -271,6 +271,35 @@ async def test_a_command_reads_the_message_that_began_its_run(box: Incoming) -> 
     assert "Ada <ada@partner.example>" in logs[1]
 
 
+async def test_what_a_stranger_wrote_is_no_option_of_a_program(box: Incoming) -> None:
+    """T41: a subject that begins with a hyphen fails the run, and no program is begun."""
+    await box.room.jobs.add({"name": "reads", "command": ["/bin/echo", "${message:subject}"]})
+    sink = {"type": "job", "job": "reads"}
+    await box.room.sources.add({"name": SOURCE, "connection": "acme", "sink": sink, "start": "all"})
+    box.fill(letter("--version"), letter("hello"))
+    await box.room.collecting.run(SOURCE)
+    for one in reversed(await box.room.runs.list("reads")):
+        await box.room.runs.here(one.id)
+    assert states(box.room) == {"failed": 1, "succeeded": 1}
+    (failed,) = await box.room.runs.list("reads", states=["failed"])
+    assert "for an option" in failed.reason
+
+
+async def test_what_a_message_says_is_no_file_to_attach(box: Incoming, tmp_path: Path) -> None:
+    """T41: whoever writes to a mailbox does not choose what is read from the disk."""
+    secret = tmp_path / "secret"
+    secret.write_text("private")
+    step = sending("a@example.com", attachments=["${message:subject}"])
+    await box.room.jobs.add({"name": "attaches", "steps": [step]})
+    sink = {"type": "job", "job": "attaches"}
+    await box.room.sources.add({"name": SOURCE, "connection": "acme", "sink": sink, "start": "all"})
+    box.fill(letter(str(secret)))
+    await box.room.collecting.run(SOURCE)
+    (begun,) = await box.room.runs.list("attaches")
+    assert (await box.room.runs.here(begun.id)).state == "failed"
+    assert await box.room.outbox.list() == []
+
+
 # ------------------------------------------------------------------ when, and by whom
 
 

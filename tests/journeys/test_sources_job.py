@@ -13,9 +13,12 @@ from postroom.app import Room
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused, UnknownField
 from postroom.jobs import messages, runs
 from postroom.jobs.runs import Run
+from postroom.mail import Message
 from postroom.operations.jobs import Jobs
 from postroom.sinks import job as job_sink
+from postroom.worker import Worker
 from tests.ground import Ground, User
+from tests.ground.maildir import read
 from tests.journeys.conftest import Cli, connect
 from tests.journeys.incoming import NAME, Incoming, letter, soon
 
@@ -192,3 +195,31 @@ def test_the_preview_says_which_messages_begin_a_run(
         "source answers: start: say which"
         in cli("source", "set", "answers", "--clear", "start").err
     )
+
+
+async def test_a_run_knows_its_message_and_nothing_of_it_is_expanded(box: Incoming) -> None:
+    """T40, T39: macros in a subject stay what they are, in the log, in what is sent, everywhere."""
+    subject = "${var:MAIL_HOST} ${env:PATH} $${x} ${run:id}"
+    other = box.ground.user()
+    await box.room.variables.set("MAIL_HOST", "secret.example")
+    facts = (
+        "${message:source}, ${message:folder}, ${message:id}, ${message:size}: ${message:subject}"
+    )
+    step = {"send-email": {"via": "acme", "to": other.address, "subject": facts, "text": "x"}}
+    await box.room.jobs.set("answer", {"steps": [step]})
+    content = letter("one").replace(b"Subject: one", b"Subject: " + subject.encode())
+    box.fill(content)
+    await handing(box)
+    await box.run()
+    [entry] = await box.room.ledger.list(NAME)
+    worker = asyncio.create_task(Worker(box.room).run())
+    try:
+        await soon(lambda: begun(box)[0].finished)
+        await soon(lambda: len(read(other.maildir)) == 1)
+    finally:
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+    [got] = read(other.maildir)
+    told = Message(got).subject
+    assert told == f"{NAME}, INBOX, {entry.message}, {len(content)}: {subject}"

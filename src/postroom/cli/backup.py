@@ -26,7 +26,8 @@ __all__ = ["app"]
 app = Verbs("Backups of the room: everything but its key, in one file.")
 
 _TOLD: Final = (
-    "credentials", "connections", "sources", "ledger", "services", "outbox", "variables", "audit",
+    "credentials", "connections", "sources", "ledger", "services", "outbox", "jobs", "runs",
+    "variables", "audit",
 )  # fmt: skip
 """The tables whose rows say something to people."""
 
@@ -53,11 +54,13 @@ def create(
     made = in_room(body)
     manifest = made.manifest
     messages = manifest.tables.get("outbox_content", 0)
+    received = manifest.tables.get("run_messages", 0)
     show.say(
         f"The backup of the room {manifest.room} is in {made.path} "
         f"({show.size(made.path.stat().st_size)}).",
         **{**_manifest(manifest), "path": str(made.path)},
         messages=messages,
+        received=received,
         private=made.private,
     )
     show.note(
@@ -67,6 +70,9 @@ def create(
     if messages:
         many = "1 message" if messages == 1 else f"{messages} messages"
         show.note(f"In it and not sealed: the content of {many} of the outbox.")
+    if received:
+        many = "1 message" if received == 1 else f"{received} messages"
+        show.note(f"In it and not sealed: {many} that began runs of jobs.")
     if not made.private:
         show.note("Note: this disk keeps no modes, so others may be able to read the backup.")
 

@@ -65,6 +65,8 @@ def describe(model: type[Fields], prefix: str = "") -> list[Described]:
 def _describe(
     model: type[Fields], prefix: str, given: Fields | None, *, optional: bool
 ) -> list[Described]:
+    if not model.__pydantic_fields_complete__:
+        model.model_rebuild()  # it names a declaration that came after it
     found: list[Described] = []
     for name, info in model.model_fields.items():
         public = prefix + (info.alias or name)

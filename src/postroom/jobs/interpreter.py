@@ -128,7 +128,7 @@ class Interpreter:
         self, step: Prepared, error: PostroomError, scope: Scope, item: int | None = None
     ) -> None:
         """What its step says of an error: it goes on, does other steps, or raises the error."""
-        at = "" if item is None else f"item {item}: "
+        at = "" if scope.number is None else f"item {scope.number}: "
         if error.code in ENDS or not (step.goes_on or step.instead):
             error.facts.setdefault("place", step.where)
             if item is not None:

@@ -109,7 +109,7 @@ class Loop:
         before = self._base = shelf.size
         for at, item in enumerate(items):
             await asyncio.sleep(0)  # items that only cost time, by their conditions, leave some
-            await self._item(_Entry(at, self._scope.within(dict(self._scope.results), item)))
+            await self._item(_Entry(at, self._scope.with_item(item, at)))
             if len(self._waiting) >= BATCH or shelf.size - self._base > _HELD:
                 await self._flush()
             if not self._waiting:

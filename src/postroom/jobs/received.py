@@ -14,7 +14,7 @@ from typing import Final
 from postroom.jobs.values import Guard
 from postroom.mail import safe_name
 
-__all__ = ["GUARDS"]
+__all__ = ["ARGUMENT", "GUARDS"]
 
 
 def _as_name(before: str, text: str) -> str:
@@ -36,8 +36,19 @@ def _as_word(before: str, text: str) -> str:
     return text.replace(quote, " ") if quote else '"{}"'.format(text.replace('"', " "))
 
 
+def _as_argument(before: str, text: str) -> str:
+    if not before and text.startswith("-"):
+        raise ValueError(
+            f"a program would take {text[:20]!r} for an option; write something before it"
+        )
+    return text
+
+
+ARGUMENT: Final = Guard(_as_argument)
+"""For the words of a program."""
 GUARDS: Final = {
     "directory": Guard(_as_name),
-    "path": Guard(_as_name, whole=False),  # one that an earlier step gave is one of ours
+    # one that an earlier step gave is one of ours; what a message says is none
+    "path": Guard(_as_name, whole=frozenset({"message"})),
     "search": Guard(_as_word),
 }

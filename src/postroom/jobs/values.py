@@ -32,7 +32,7 @@ __all__ = [
 
 RUN: Final = ("id", "job", "started", "attempt")
 """The names of ``${run:...}``."""
-MESSAGE: Final = ("folder", "from", "subject", "received", "id", "message_id")
+MESSAGE: Final = ("source", "folder", "from", "subject", "received", "id", "message_id", "size")
 """The names of ``${message:...}``."""
 RECEIVED: Final = frozenset({"step", "item", "message"})
 """The prefixes of what may have been written by a stranger."""
@@ -60,7 +60,8 @@ def _nothing_known(text: str, where: str) -> str:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where the macros of steps look: one of a run, with an ``item`` in a ``for_each``.
+    """Where the macros of steps look: one of a run, with an ``item`` and its ``number`` (from 0) in a
+    ``for_each``.
 
     ``results`` are those of earlier steps by their names; ``message`` is None where none started the
     run; ``expand`` gives the macros of the room, see :func:`postroom.connections.scope.expander`.
@@ -71,11 +72,16 @@ class Scope:
     run: Mapping[str, Any] = field(default_factory=dict)
     message: Mapping[str, Any] | None = None
     item: Any = NO_ITEM
+    number: int | None = None
     expand: Expand = _nothing_known
 
-    def within(self, results: dict[str, Any], item: Any = NO_ITEM) -> Scope:
-        """With these results, and with this item unless it is left out."""
-        return replace(self, results=results, item=self.item if item is NO_ITEM else item)
+    def within(self, results: dict[str, Any]) -> Scope:
+        """With these results."""
+        return replace(self, results=results)
+
+    def with_item(self, item: Any, number: int) -> Scope:
+        """With an item, the one of that number from 0, and results of its own beside those so far."""
+        return replace(self, results=dict(self.results), item=item, number=number)
 
 
 Piece = str | Reference
@@ -84,12 +90,12 @@ Piece = str | Reference
 class Guard(NamedTuple):
     """Makes what was received safe for a text that is read again; given the text before it.
 
-    ``make`` raises ValueError for a place where it may not stand.  ``whole``: also for a text that is
-    nothing but the macro.
+    ``make`` raises ValueError for a place where it may not stand.  ``whole`` are the prefixes for which
+    that holds also of a text that is nothing but the macro.
     """
 
     make: Callable[[str, str], str]
-    whole: bool = True
+    whole: frozenset[str] = RECEIVED
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,7 @@ class _Filling:
     def _text(self, node: tuple[Piece, ...]) -> Any:
         if len(node) == 1 and isinstance(node[0], Reference):
             value = look_up(node[0], self.scope, self.where)
-            guarded = self.guard is not None and self.guard.whole and node[0].prefix in RECEIVED
+            guarded = self.guard is not None and node[0].prefix in self.guard.whole
             return self._safe("", node[0], written(value)) if guarded else value
         out = ""
         for piece in node:

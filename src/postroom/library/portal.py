@@ -34,10 +34,12 @@ from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
 from postroom.operations.erasing import Erasing
 from postroom.operations.guiding import Guides
+from postroom.operations.jobs import Jobs
 from postroom.operations.keys import Keks, Keys
 from postroom.operations.ledger import Ledger
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
+from postroom.operations.runs import Runs
 from postroom.operations.services import Services
 from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
@@ -103,11 +105,13 @@ _TARGETS = (
     Credentials,
     Erasing,
     Guides,
+    Jobs,
     Keks,
     Keys,
     Ledger,
     Outbox,
     RoomFile,
+    Runs,
     Services,
     SignIns,
     Sources,

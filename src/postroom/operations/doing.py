@@ -25,6 +25,7 @@ from postroom.jobs.job import Job, Program
 from postroom.jobs.plans import plan_steps
 from postroom.jobs.process import run_program, why_it_ended
 from postroom.jobs.python import Running, run_python
+from postroom.jobs.received import ARGUMENT
 from postroom.jobs.runner import Attempt
 from postroom.jobs.values import Scope, read_value, written
 from postroom.operations.bench import Workbench
@@ -82,7 +83,7 @@ async def _program(
     job, run, log = attempt.job, attempt.run, attempt.log
     values = [read_value(word, f"command.words.{at}") for at, word in enumerate(command.words)]
     ended = await run_program(
-        [written(value.fill(scope)) for value in values],
+        [written(value.fill(scope, ARGUMENT)) for value in values],
         runs=desk.data_dir / RUNS,
         told=Told(run.id, job.name, run.parameters),
         on_output=lambda stream, line: log.say("output", line),

@@ -9,6 +9,7 @@ import pytest
 
 from postroom.cli import main
 from postroom.errors import CODES, FAILED, TRY_AGAIN, PostroomError
+from postroom.operations.commands import commands
 from postroom.operations.meanings import CODE_MEANINGS, exit_statuses
 from tests.unit.house.tree import modules
 
@@ -92,3 +93,26 @@ def test_nothing_like_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "postroom explain" in capsys.readouterr().err
     assert main(["explain"]) == 0
     assert "timed_out, connection_lost" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["move-email", "MoveEmail", "move_email"])
+def test_a_command_is_explained_with_what_it_takes_and_gives(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", name]) == 0
+    told = capsys.readouterr().out
+    assert "to  (text, needed)" in told
+    assert "folder  (text, default INBOX)" in told
+    assert "count: How many were moved." in told
+    assert main(["explain", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "move-email"
+
+
+def test_all_commands_are_listed_and_a_slip_is_told_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["explain", "commands", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["items"]
+    assert [one["name"] for one in listed] == [one["name"] for one in commands()]
+    assert main(["explain", "move-emial"]) == 2
+    assert "Did you mean move-email" in capsys.readouterr().err

@@ -244,6 +244,9 @@ async def test_a_step_that_goes_on_takes_its_item_along() -> None:
     work = Work(3, fails=lambda one: FolderError("No flags.") if isinstance(one, Flag) else None)
     await work.run(LIST, {**EACH, "steps": [flag(on_error="continue"), move()]})
     assert work.moved["Done"] == ["0", "1", "2"]
+    assert (
+        work.warnings[1] == "steps.1.steps.0 flag: item 1: failed, and the job goes on: No flags."
+    )
 
 
 async def test_other_steps_are_done_for_each_item_that_failed() -> None:

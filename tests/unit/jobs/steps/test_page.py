@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
+from postroom.fields import describe
 from postroom.jobs import conditions, interpreter, loops, patterns, results
 from postroom.jobs.checks import EVERY, check_steps
 from postroom.jobs.commands import COMMANDS
 from postroom.jobs.conditions import read_condition
 from postroom.jobs.plans import plan_steps
 from postroom.jobs.prepared import DEEPEST, MOST
-from postroom.jobs.step import Step
+from postroom.jobs.step import OnError, Step
 from postroom.jobs.values import MESSAGE, RUN, Scope
 from tests.unit.house.tree import ROOT
 from tests.unit.jobs.steps.commands import job_with
@@ -81,3 +82,9 @@ def test_what_takes_many_ids_is_named() -> None:
 )
 def test_the_limits_are_those_of_the_code(number: int, said: str) -> None:
     assert said.format(number) in " ".join(TEXT.split())
+
+
+def test_a_step_is_described_alike_before_and_after_one_was_read() -> None:
+    """The page of jobs does not depend on what ran before it."""
+    told = {one.name: one.type for one in describe(OnError)}
+    assert told["steps"] == "list"
