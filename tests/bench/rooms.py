@@ -122,7 +122,7 @@ def collecting_room(
 
 
 def sending_room(place: Place, port: int, queue_size: int) -> None:
-    """A room with the service ``bench`` over plain SMTP without sign-in."""
+    """A room with a service over plain SMTP without sign-in, and a credential for programs."""
 
     async def make() -> None:
         room = await _opened(place)
@@ -136,6 +136,8 @@ def sending_room(place: Place, port: int, queue_size: int) -> None:
         await room.connections.add({"name": "bench", "outgoing": outgoing})
         service = {"name": "bench-out", "connection": "bench", "queue_size": queue_size}
         await room.services.add(service)
+        handed = {"value": Secret("what a program is handed")}
+        await room.credentials.create("bench-handed", "secret", details=handed, programs=True)
         await room.close()
 
     asyncio.run(make())

@@ -20,16 +20,18 @@ __all__ = ["starting"]
 _POSTROOM = [sys.executable, "-c", "from postroom.cli import main; raise SystemExit(main())"]
 _SEND = ["send", "--via", "bench-out", "--from", "bench@example.com", "--to", "a@example.com",
          "--subject", "Hello", "--text", "Hello.", "--forget"]  # fmt: skip
+_EXEC = ["exec", "--credential", "bench-handed"]
 
 
 def starting(times: int, runs: int, idle: float, disk: Scratch, say: Say) -> list[Figure]:
-    """Figures of ``postroom --help``, ``postroom send --forget`` and ``postroom worker``.
+    """Figures of ``postroom --help``, ``send --forget``, ``exec`` and ``worker``.
 
     Each run is the median of ``times`` calls; the worker is looked at after ``idle`` seconds.
     """
     bare: list[float] = []
     helps: list[float] = []
     sends: list[float] = []
+    adds: list[float] = []
     memory: list[float] = []
     nothing: list[float] = []
     for run in range(runs):
@@ -39,6 +41,8 @@ def starting(times: int, runs: int, idle: float, disk: Scratch, say: Say) -> lis
             bare.append(_median([sys.executable, "-c", "pass"], times))
             helps.append(_median([*_POSTROOM, "--help"], times))
             sends.append(_median([*_POSTROOM, *_SEND, *place.options], times))
+            program = [*_POSTROOM, *_EXEC, *place.options, "--", "true"]
+            adds.append(_median(program, times) - _median(["true"], times))
             nothing.append(_memory([sys.executable, "-c", "import time; time.sleep(60)"], 0.5))
         with disk.new() as base:
             place = Place(base)
@@ -46,12 +50,13 @@ def starting(times: int, runs: int, idle: float, disk: Scratch, say: Say) -> lis
             memory.append(_memory([*_POSTROOM, "worker", *place.options], idle))
         say(
             f"start, run {run + 1}: python {bare[-1]:.0f} ms, --help {helps[-1]:.0f} ms, "
-            f"send {sends[-1]:.0f} ms, worker {memory[-1]:.0f} MB"
+            f"send {sends[-1]:.0f} ms, exec adds {adds[-1]:.0f} ms, worker {memory[-1]:.0f} MB"
         )
     python = Samples("python -c pass", bare)
     return [
         Figure("postroom --help", "time", helps, python, "< 300 ms"),
         Figure("postroom send --forget, to the durable row", "time", sends, python, "< 500 ms"),
+        Figure("postroom exec, what it adds to a program", "time", adds, python, "< 400 ms"),
         Figure("postroom worker, idle", "memory", memory, Samples("python, idle", nothing)),
     ]
 
