@@ -49,7 +49,7 @@ async def test_a_command_by_its_name_and_as_an_object(account: Account) -> None:
     done = await account.room.commands.run(
         "ListEmail", {"via": "connection:acme", "folder": "Done"}
     )
-    assert set(done["ids"]) == set(moved["ids"].values())
+    assert set(done["ids"]) == set(moved["ids"])
     for name, parameters in (("list-mail", {}), ("list-email", {"via": "acme", "serch": "all"})):
         with pytest.raises(UnknownField, match="list-email"):
             await account.room.commands.run(name, parameters)

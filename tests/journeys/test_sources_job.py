@@ -223,3 +223,21 @@ async def test_a_run_knows_its_message_and_nothing_of_it_is_expanded(box: Incomi
     [got] = read(other.maildir)
     told = Message(got).subject
     assert told == f"{NAME}, INBOX, {entry.message}, {len(content)}: {subject}"
+
+
+async def test_what_failed_is_processed_again_and_nothing_else(box: Incoming) -> None:
+    """By state, as a page has it: what began a run begins no second one."""
+    box.fill(*(letter(f"m{n}") for n in range(3)))
+    await handing(box)
+    await box.run()
+    failed = min(one.id for one in await box.room.ledger.list(NAME))
+    await box.room.desk.db.write(
+        lambda tx: tx.execute("UPDATE ledger SET state = 'failed' WHERE id = :id", id=failed)
+    )
+    with pytest.raises(InvalidValue, match="there is no state 'faild'"):
+        await box.room.ledger.reset(NAME, states=["faild"])
+    assert await box.room.ledger.reset(NAME, states=["failed", "held"]) == 1
+    assert await box.room.ledger.reset(NAME, states=["failed"]) == 0
+    await box.run()
+    told = [facts(box, one)["subject"] for one in begun(box)]
+    assert told == ["m0", "m1", "m2", "m0"]

@@ -11,6 +11,7 @@ import typer
 from postroom.cli import show
 from postroom.cli.flags import changes_of, read_flags
 from postroom.cli.options import OPTIONS
+from postroom.cli.outbox import A_WORKER, nobody_sends
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
@@ -159,6 +160,7 @@ def run(
     forget: Annotated[
         bool, typer.Option("--forget", help="Leave it to a worker, and return.")
     ] = False,
+    role: Annotated[list[str] | None, typer.Option(help="As of a worker; several times.")] = None,
 ) -> int:
     """Run a job here and now: 0 it succeeded, 1 it did not.  Ctrl-C cancels it."""
     given = _parameters(parameter or [])
@@ -169,16 +171,17 @@ def run(
             return OK
         run = await room.runs.begin(name, given)
         if forget:
-            show.say(f"Run {run} is queued. Follow it: postroom job log {run}", id=run)
+            show.say(f"Run {run} is queued. Follow it: postroom job log {run} --follow", id=run)
             return OK
-        return await _done_here(room, run)
+        return await _done_here(room, run, tuple(role or ()))
 
     return in_room(body)
 
 
-async def _done_here(room: Room, run: str) -> int:
+async def _done_here(room: Room, run: str, roles: tuple[str, ...]) -> int:
     """Do the run, with its log as it comes; Ctrl-C cancels it."""
-    doing = asyncio.create_task(room.runs.here(run))
+    await _say_what_it_waits_for(room, run, roles)
+    doing = asyncio.create_task(room.runs.here(run, roles=roles))
     try:
         await _follow(room, run, quiet=OPTIONS.json, until=doing)
         await doing
@@ -189,14 +192,24 @@ async def _done_here(room: Room, run: str) -> int:
     return await _ended(room, run)
 
 
+async def _say_what_it_waits_for(room: Room, run: str, roles: tuple[str, ...]) -> None:
+    found = await room.runs.show(run)
+    if found.state == "waiting":
+        show.note(f"Run {run} waits for the runs of job {found.job} before it.")
+    needed = (await room.jobs.show(found.job))["worker_roles"]
+    if needed and not set(needed) & set(roles):
+        show.note(f"Run {run} waits for a worker with the role {' or '.join(needed)} (--role).")
+
+
 async def _ended(room: Room, run: str) -> int:
     found = await room.runs.show(run)
     shown = found.as_json()
     if OPTIONS.json:
         show.record(shown)
-    elif found.result not in (None, {}):
-        print(json.dumps(found.result, ensure_ascii=False, indent=2))
+    else:
+        _show_result(found.result)
     if found.state == "succeeded":
+        await _say_what_is_sent(room, found.id)
         return OK
     if found.finished:
         show.note(f"Run {found.id} {_what(found.state)}. Its log: postroom job log {found.id}")
@@ -206,6 +219,19 @@ async def _ended(room: Room, run: str) -> int:
         f"postroom job log {found.id} --follow"
     )
     return UNFINISHED
+
+
+def _show_result(result: Any) -> None:
+    if result not in (None, {}):
+        print(json.dumps(result, ensure_ascii=False, indent=2))
+
+
+async def _say_what_is_sent(room: Room, run: str) -> None:
+    """That a run has succeeded says nothing of what it sent: that goes now, if somebody sends."""
+    waiting = [one for one in await room.outbox.list(run=run) if not one.finished]
+    if waiting:
+        note = await nobody_sends(room, waiting[0].service)
+        show.note(f"Of what it sent {len(waiting)} in the outbox. {note or A_WORKER}")
 
 
 def _what(state: str) -> str:
@@ -287,6 +313,7 @@ def log(
         print()
         for line in lines:
             _print(line)
+        _show_result(found.result)
         return OK
 
     return in_room(body)

@@ -130,14 +130,14 @@ def save(
 def move(given: Given) -> None:
     """Move messages to another folder."""
     done, to = _do("move-email", given), given["to"]
-    show.say(f"{_count(done)} moved to {to}.", moved=done["count"], to=to, ids=done["ids"])
+    show.say(f"{_count(done)} moved to {to}.", moved=done["count"], to=to, ids=done["by_id"])
 
 
 @app.verb(does="copy-email")
 def copy(given: Given) -> None:
     """Copy messages to another folder."""
     done, to = _do("copy-email", given), given["to"]
-    show.say(f"{_count(done)} copied to {to}.", copied=done["count"], to=to, ids=done["ids"])
+    show.say(f"{_count(done)} copied to {to}.", copied=done["count"], to=to, ids=done["by_id"])
 
 
 @app.verb(does="flag-email")

@@ -306,11 +306,19 @@ def release(name: Name, ids: Ids = None) -> None:
 
 
 @app.verb()
-def reset(name: Name, ids: Ids = None) -> None:
+def reset(
+    name: Name,
+    ids: Ids = None,
+    state: Annotated[
+        str, typer.Option(help="Only these, separated by commas, such as failed.")
+    ] = "",
+) -> None:
     """Process messages again that were processed, failed or held."""
-    if not ids and not confirm(f"Process every message of source {name} again?"):
+    states = [part.strip() for part in state.split(",") if part.strip()]
+    which = f"{' or '.join(states)} message" if states else "message"
+    if not ids and not confirm(f"Process every {which} of source {name} again?"):
         raise WrongUse("Nothing was reset.", hint="Name ledger ids, or confirm with --yes.")
-    count = in_room(lambda room: room.ledger.reset(name, ids))
+    count = in_room(lambda room: room.ledger.reset(name, ids, states=states))
     show.say(f"{count} reset; the next run processes them again.", source=name, reset=count)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from postroom.db import Claim, Queue, Row, Tx
-from postroom.jobs import runs
+from postroom.jobs import logbook, runs
 from postroom.jobs.job import Job
 from postroom.services import ofrun
 
@@ -23,8 +23,7 @@ RUNS: Final = Queue(
     order="due_at, id",
     among="job_key",
     taken="killed = killed + CASE WHEN state = 'running' THEN 1 ELSE 0 END, "
-    "reason = CASE WHEN state = 'running' THEN 'killed' ELSE '' END, "
-    "attempts = attempts + 1, state = 'running', started_at = :now",
+    "reason = CASE WHEN state = 'running' THEN 'killed' ELSE '' END, state = 'running'",
 )
 
 
@@ -59,12 +58,26 @@ def claim(
         over = _not_again(one.row, known[one.row["job_key"]])
         if over is not None:
             settle(tx, one, over, owner=owner, now=now)
+            logbook.add_line(
+                tx, one.id, "error", f"{over.state.capitalize()}: {over.reason}", now=now
+            )
         elif one.row["killed"] and suspect:
             _put_back(tx, one, owner=owner, due=now + SUSPECT_SECONDS)
         else:
             suspect = suspect or bool(one.row["killed"])
-            begun.append(one)
+            begun.append(_begun(tx, one, now))
     return begun
+
+
+def _begun(tx: Tx, claim: Claim, now: float) -> Claim:
+    """A run that begins now: the attempt is counted."""
+    tx.execute(
+        "UPDATE runs SET attempts = attempts + 1, started_at = :now WHERE id = :id",
+        now=now,
+        id=claim.id,
+    )
+    row = tx.one("SELECT * FROM runs WHERE id = :id", id=claim.id)
+    return claim if row is None else claim._replace(row=row)
 
 
 def _has_suspect(tx: Tx, owner: str) -> bool:
@@ -76,9 +89,7 @@ def _has_suspect(tx: Tx, owner: str) -> bool:
 def _put_back(tx: Tx, claim: Claim, *, owner: str, due: float) -> None:
     """A run that was taken and is not begun: nothing of it has happened."""
     RUNS.release(tx, claim, owner=owner, due_at=due)
-    tx.execute(
-        "UPDATE runs SET state = 'queued', attempts = attempts - 1 WHERE id = :id", id=claim.id
-    )
+    tx.execute("UPDATE runs SET state = 'queued' WHERE id = :id", id=claim.id)
 
 
 def _not_again(row: Row, job: Job) -> Outcome | None:

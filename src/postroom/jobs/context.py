@@ -275,7 +275,7 @@ def _whole(result: Any) -> Any:
 
 
 def _ids(result: Any) -> Any:
-    return result["ids"]
+    return result["by_id"]
 
 
 def _many(names: Sequence[str]) -> list[str]:

@@ -12,7 +12,16 @@ from postroom.db import Row, Tx
 from postroom.errors import PostroomError
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["LONGEST", "MOST_LINES", "Logbook", "Write", "last_line", "lines", "lines_json"]
+__all__ = [
+    "LONGEST",
+    "MOST_LINES",
+    "Logbook",
+    "Write",
+    "add_line",
+    "last_line",
+    "lines",
+    "lines_json",
+]
 
 LONGEST: Final = 4000
 """Characters of a line; longer ones are cut, and say so."""
@@ -97,6 +106,12 @@ def _insert(tx: Tx, taken: list[dict[str, Any]]) -> None:
         "ON CONFLICT (run, line) DO NOTHING",  # of a worker that was taken for dead
         taken,
     )
+
+
+def add_line(tx: Tx, run: str, level: str, said: str, *, now: float) -> None:
+    """Write one line into the log of a run that nobody does."""
+    line = {"run": run, "line": last_line(tx, run) + 1, "at": now, "level": level, "said": said}
+    _insert(tx, [line])
 
 
 def lines(tx: Tx, run: str, *, after: int = 0, limit: int = 1000) -> list[Row]:

@@ -30,6 +30,8 @@ DEEPEST: Final = 4
 MOST: Final = 200
 """Steps of a job, those within others too."""
 
+_CHOOSING: Final = ("mailbox", "job")
+"""Parameters of commands that choose whose mail it is, or what begins."""
 Named = Callable[[str], type[Command]]
 """The command of a name; raises UnknownField."""
 
@@ -91,9 +93,20 @@ class Prepared:
         again = self.acts.read_again
         found = {}
         for name, value in self.parameters.items():
+            if scope.passed_on and name in _CHOOSING:
+                self._check_own(value)
             filled = value.fill(scope, GUARDS.get(again.get(name, "")))
             found[name] = filled if value.fixed else self._fitted(name, filled)
         return found
+
+    def _check_own(self, value: Value) -> None:
+        for one in value.references:
+            if one.prefix == "param":
+                raise InvalidValue(
+                    value.where,
+                    f"{one} was said by another job, which may have received it: it chooses no mailbox "
+                    "and no job",
+                )
 
     def made(self, values: dict[str, Any]) -> Command:
         """The command with these values.  Raises InvalidValue with the place of the parameter."""

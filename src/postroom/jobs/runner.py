@@ -173,6 +173,7 @@ def _failed(attempt: Attempt, said: str, code: str, error: PostroomError | None)
 
 def _beginning(run: Run) -> str:
     again = f", attempt {run.attempts}" if run.attempts > 1 else ""
+    again += "; its worker was killed before" if run.reason == "killed" else ""
     return f"Run {run.id} of job {run.job} begins ({run.cause}, by {run.created_by}){again}."
 
 

@@ -64,7 +64,8 @@ class Scope:
     ``for_each``.
 
     ``results`` are those of earlier steps by their names; ``message`` is None where none started the
-    run; ``expand`` gives the macros of the room, see :func:`postroom.connections.scope.expander`.
+    run; ``passed_on`` says that the parameters come from another run, which may have received them;
+    ``expand`` gives the macros of the room, see :func:`postroom.connections.scope.expander`.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -73,7 +74,12 @@ class Scope:
     message: Mapping[str, Any] | None = None
     item: Any = NO_ITEM
     number: int | None = None
+    passed_on: bool = False
     expand: Expand = _nothing_known
+
+    def received(self, prefix: str) -> bool:
+        """Whether what a macro stands for may have been written by a stranger."""
+        return prefix in RECEIVED or (prefix == "param" and self.passed_on)
 
     def within(self, results: dict[str, Any]) -> Scope:
         """With these results."""
@@ -214,7 +220,9 @@ class _Filling:
     def _text(self, node: tuple[Piece, ...]) -> Any:
         if len(node) == 1 and isinstance(node[0], Reference):
             value = look_up(node[0], self.scope, self.where)
-            guarded = self.guard is not None and node[0].prefix in self.guard.whole
+            guarded = self.guard is not None and (
+                node[0].prefix in self.guard.whole or self._passed_on(node[0])
+            )
             return self._safe("", node[0], written(value)) if guarded else value
         out = ""
         for piece in node:
@@ -225,11 +233,14 @@ class _Filling:
                 )
         return out
 
+    def _passed_on(self, piece: Reference) -> bool:
+        return piece.prefix == "param" and self.scope.passed_on
+
     def _written(self, before: str, piece: Reference) -> str:
         return self._safe(before, piece, written(look_up(piece, self.scope, self.where)))
 
     def _safe(self, before: str, piece: Reference, text: str) -> str:
-        if self.guard is None or piece.prefix not in RECEIVED:
+        if self.guard is None or not self.scope.received(piece.prefix):
             return text
         try:
             return self.guard.make(before, text)

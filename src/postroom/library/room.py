@@ -288,12 +288,12 @@ class AsyncFolder:
     async def move(self, ids: Sequence[str], to: str, *, create: bool = False) -> dict[str, str]:
         """Move messages; gives the new id of each where the server tells."""
         moved = await self._do(MoveEmail, ids, to=to, create=create)
-        return dict(moved["ids"])
+        return dict(moved["by_id"])
 
     async def copy(self, ids: Sequence[str], to: str, *, create: bool = False) -> dict[str, str]:
         """Copy messages; gives the new id of each where the server tells."""
         copied = await self._do(CopyEmail, ids, to=to, create=create)
-        return dict(copied["ids"])
+        return dict(copied["by_id"])
 
     async def flag(
         self, ids: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()

@@ -15,7 +15,7 @@ from postroom.operations.outgoing import route_of
 from postroom.services import service as services
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from postroom.connections.mailbox import Mailbox
     from postroom.db import Tx
@@ -48,6 +48,7 @@ class Workbench:
         self.base = base or Path()
         self.message = message
         self.stored: list[str] = []
+        self._later: list[Callable[[], Awaitable[None]]] = []
         self.following: list[tuple[str, dict[str, Any]]] = []
         self._desk = desk
         self._email = Email(desk)
@@ -139,6 +140,22 @@ class Workbench:
         )
         self.stored.append(item)
         return item
+
+    async def afterwards(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Do something now, or in a run when :meth:`finish` is called."""
+        if self._run:
+            self._later.append(act)
+        else:
+            await act()
+
+    async def finish(self, tell: Callable[[str, str], None]) -> None:
+        """Do what was to be done once all of a run was; what fails of it is told, and no more."""
+        later, self._later = self._later, []
+        for act in later:
+            try:
+                await act()
+            except PostroomError as error:
+                tell("warning", f"Not done in the end: {error.reason}")
 
     # ------------------------------------------------------------------ jobs
 

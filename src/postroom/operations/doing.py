@@ -64,16 +64,22 @@ async def do_in(desk: Desk, attempt: Attempt) -> Any:
 
     attempt.following = bench.following
     scope = Scope(
-        parameters=attempt.run.parameters, run=_facts_of(attempt), message=facts, expand=expand
+        parameters=attempt.run.parameters,
+        run=_facts_of(attempt),
+        message=facts,
+        passed_on=attempt.run.cause == "job",
+        expand=expand,
     )
     async with bench:
         if attempt.job.steps:
-            return await run_steps(
-                attempt.job.steps, scope, execute, attempt.log.say, asyncio.sleep
-            )
-        if attempt.job.command is not None:
-            return await _program(desk, attempt, attempt.job.command, scope, message)
-        return await _python(desk, attempt, execute, message)
+            say = attempt.log.say
+            result = await run_steps(attempt.job.steps, scope, execute, say, asyncio.sleep)
+        elif attempt.job.command is not None:
+            result = await _program(desk, attempt, attempt.job.command, scope, message)
+        else:
+            result = await _python(desk, attempt, execute, message)
+        await bench.finish(attempt.log.say)
+        return result
 
 
 async def _program(
@@ -155,7 +161,7 @@ def plan_of(job: Job, scope: Scope) -> list[str]:
         return [f"python: call {job.python.call or job.python.file}{handed}"]
     if job.command is None:
         return []
-    words = [str(read_value(word, "command.words").shown(scope)) for word in job.command.words]
+    words = [written(read_value(word, "command.words").shown(scope)) for word in job.command.words]
     return [f"command: run {shlex.join(words)}{handed} by {job.command.hand_over.by}"]
 
 

@@ -45,10 +45,13 @@ def check_names(desk: Desk, tx: Tx, job: Job) -> None:
 
 
 def check_no_circle(tx: Tx, job: Job) -> None:
-    """Raise InvalidValue where the steps of a job begin jobs that begin it in turn.
+    """Raise NotThere for a job that steps begin, InvalidValue where that begins this one in turn.
 
     Only names that stand there are seen; what a run decides ends after so many runs above each other.
     """
+    for name in jobs_begun(job.steps):
+        if name.casefold() != job.name.casefold():
+            store.spelled(tx, name)
     begins = {one.name.casefold(): jobs_begun(one.steps) for one in store.load_all(tx)}
     begins[job.name.casefold()] = jobs_begun(job.steps)
     way = [job.name]

@@ -30,7 +30,7 @@ __all__ = ["Jobs"]
 NEXT_TIMES: Final = 3
 """Times of its schedule that a job shows."""
 _DOES: Final = {"steps", "python", "command"}
-_REPLACED: Final = _DOES | {"schedule", "parameters"}
+_REPLACED: Final = _DOES | {"parameters"}
 """What a change replaces as a whole."""
 
 
@@ -74,7 +74,14 @@ class Jobs:
         replaced = {key for key in _REPLACED if key in changes}
         if any(changes.get(key) for key in _DOES):
             replaced |= _DOES
-        return merge({key: value for key, value in old.items() if key not in replaced}, changes)
+        kept = {key: value for key, value in old.items() if key not in replaced}
+        other = {"cron": "every", "every": "cron"}
+        if isinstance(kept.get("schedule"), Mapping) and isinstance(
+            changes.get("schedule"), Mapping
+        ):
+            gone = {other[key] for key in changes["schedule"] if key in other}
+            kept["schedule"] = {k: v for k, v in kept["schedule"].items() if k not in gone}
+        return merge(kept, changes)
 
     def declared(self, data: Mapping[str, Any], base: Path) -> Job:
         """The definition in input, with absolute paths and the digest of its script.
@@ -122,6 +129,9 @@ class Jobs:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
         uses = usage.of_job(tx, found).uses
+        if others := [use for use in uses if use.noun != "runs"]:
+            hint = "Change or delete those first."
+            raise usage.in_use(f"Job {found}", others, hint)
         if uses and not force:
             hint = (
                 f"See them: postroom job runs {found}. Let them end, cancel them, or use --force."

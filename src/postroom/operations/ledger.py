@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
@@ -89,14 +90,19 @@ class Ledger:
 
     async def release(self, name: str, ids: Sequence[int] | None = None) -> int:
         """Let held messages be processed (None: all of them)."""
-        return await self._open_again("release", name, ids)
+        return await self._open_again("release", name, ids, entries.release)
 
-    async def reset(self, name: str, ids: Sequence[int] | None = None) -> int:
-        """Process messages again (None: all of them)."""
-        return await self._open_again("reset", name, ids)
+    async def reset(
+        self, name: str, ids: Sequence[int] | None = None, *, states: Sequence[str] = ()
+    ) -> int:
+        """Process messages again (None: all of them), where ``states`` are given those in one of them."""
+        check_states(states, STATES)
+        again = functools.partial(entries.reset, states=states)
+        return await self._open_again("reset", name, ids, again)
 
-    async def _open_again(self, verb: str, name: str, ids: Sequence[int] | None) -> int:
-        change = entries.release if verb == "release" else entries.reset
+    async def _open_again(
+        self, verb: str, name: str, ids: Sequence[int] | None, change: Callable[..., int]
+    ) -> int:
 
         def body(tx: Tx) -> int:
             row = store.row_of(tx, name)

@@ -91,9 +91,9 @@ class Running:
                 break
 
     async def claim(
-        self, *, most: int, roles: Sequence[str] | None = None, run: str = ""
+        self, *, most: int, roles: Sequence[str], run: str = ""
     ) -> builtins.list[tuple[Claim, Job]]:
-        """Take runs that are due, or that one ``run``; without ``roles`` of any job that is not held."""
+        """Take runs that are due, or that one ``run``, of jobs that these roles may run."""
         if self._desk.locked is not None:
             raise self._desk.locked
         seat = await self._desk.seat()
@@ -113,13 +113,13 @@ class Running:
             taking.add_done_callback(functools.partial(_let_go_of, seat))
             raise
 
-    def _mine(self, tx: Tx, roles: Sequence[str] | None) -> builtins.list[Job]:
-        """The jobs that may be begun here; without ``roles`` any that is not held."""
+    def _mine(self, tx: Tx, roles: Sequence[str]) -> builtins.list[Job]:
+        """The jobs that are not held and that these roles may run."""
         held = store.held_names(tx)
         return [
             job
             for job in store.load_all(tx)
-            if job.name not in held and (roles is None or has_role(job.worker_roles, roles))
+            if job.name not in held and has_role(job.worker_roles, roles)
         ]
 
     async def _doing(self) -> Runner:

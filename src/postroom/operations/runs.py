@@ -41,13 +41,15 @@ class Runs:
         """
         return await begin(self._desk, name, parameters or {})
 
-    async def here(self, run: str) -> Run:
+    async def here(self, run: str, *, roles: Sequence[str] = ()) -> Run:
         """Do a run in this process once it is its turn, unless a worker does; gives it once it is over.
+
+        A job for workers of a role that is not among ``roles`` is waited for.
 
         Raises Locked, and RoomError.
         """
         while True:
-            for claim, job in await self._running.claim(run=run, most=1):
+            for claim, job in await self._running.claim(run=run, most=1, roles=roles):
                 await self._running.do(claim, job)
             found = await self.show(run)
             if found.finished:

@@ -22,7 +22,7 @@ from postroom.fields import describe
 from postroom.jobs import runs
 from postroom.jobs import store as jobs
 from postroom.jobs.states import OPEN
-from postroom.operations.jobnames import namings
+from postroom.operations.jobnames import jobs_begun, namings
 from postroom.services import outbox
 from postroom.services import service as services
 from postroom.sources import store as sources
@@ -213,11 +213,16 @@ def of_service(tx: Tx, name: str) -> Usage:
 
 
 def of_job(tx: Tx, name: str) -> Usage:
-    """The sources that hand messages to it, and its runs that are not finished."""
+    """The sources that hand messages to it, the jobs that begin it, its runs that are not finished."""
     found = [
         Use("source", one.name, "sink.job")
         for one in sources.load_all(tx)
         if one.sink.type == "job" and one.sink.job.casefold() == name.casefold()
+    ]
+    found += [
+        Use("job", one.name, "steps")
+        for one in jobs.load_all(tx)
+        if name.casefold() in (each.casefold() for each in jobs_begun(one.steps))
     ]
     found += [
         Use("runs", name, state, number=number)

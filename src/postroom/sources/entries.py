@@ -137,14 +137,20 @@ def release(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> in
     )
 
 
-def reset(tx: Tx, source: str, ids: Sequence[int] | None, *, now: float) -> int:
-    """Process messages again that are finished, failed or held (None: all); gives how many."""
+def reset(
+    tx: Tx, source: str, ids: Sequence[int] | None, *, states: Sequence[str] = (), now: float
+) -> int:
+    """Process messages again that are finished, failed or held (None: all, or those in one of these
+    ``states``); gives how many.
+    """
     wanted = None if ids is None else f",{','.join(map(str, ids))},"
     return tx.execute(
         "UPDATE ledger SET state = 'pending', reason = '', attempts = 0, retries = 0, after_due = '', "
         "gone_at = NULL, updated_at = :now WHERE source = :source AND state NOT IN ('pending', 'acquired') "
+        "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
         "AND (:ids IS NULL OR instr(:ids, ',' || id || ',') > 0)",
         source=source,
+        states=f",{','.join(states)}," if states else "",
         ids=wanted,
         now=now,
     )

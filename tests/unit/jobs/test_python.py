@@ -43,7 +43,7 @@ class Function:
         if name == "read-email":
             await asyncio.sleep(0.01)
             return {"raw": "U3ViamVjdDogaGkNCg0KeA0K"}
-        return {"ids": {"1": "7"}, "count": 1, "id": "item-1", "paths": ["/tmp/a.pdf"]}
+        return {"by_id": {"1": "7"}, "count": 1, "id": "item-1", "paths": ["/tmp/a.pdf"]}
 
     async def __call__(self, text: str, **more: Any) -> tuple[Any, dict[str, Any]]:
         self.file.write_text(textwrap.dedent(text))
@@ -104,7 +104,7 @@ async def test_mail_is_commands_that_the_worker_does(function: Function) -> None
             context.service("orders").send(to="b@example.com", subject="Hello", text="...")
             sent = context.service("orders").send_and_forget(to="b@example.com", text="...")
             moved = context.do(MoveEmail(via="acme", ids=["1"], to="Done"))
-            return [subjects, saved, sent, moved["ids"], inbox.copy(["1"], "Kept")]
+            return [subjects, saved, sent, moved["by_id"], inbox.copy(["1"], "Kept")]
         """
     )
     assert result == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import ValidationError
@@ -70,6 +70,13 @@ class Bench(Protocol):
 
     async def test(self, name: str) -> Result:
         """Walk a connection or credential step by step, as ``postroom connection test`` does."""
+        ...
+
+    async def afterwards(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Do something that belongs to what was stored: now, or in a run once all of it was done.
+
+        A run that fails has sent nothing, and nothing shall say otherwise.
+        """
         ...
 
     async def begin(self, job: str, parameters: Mapping[str, Any]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from postroom.clock import rfc3339
+from postroom.errors import InvalidValue
 from postroom.fields import field
 from postroom.jobs.commands.base import Bench, ReadAgain, Result
 from postroom.jobs.commands.reading import InFolder
@@ -15,6 +16,17 @@ __all__ = ["ListEmail"]
 
 NEWEST: Final = 50
 """Messages that are listed where neither a limit nor a search is given."""
+
+
+def _understood(text: str) -> str:
+    """A search is read before anything is opened: one that is not understood is told when it is saved."""
+    from postroom.connections.criteria import parse_criteria  # the help of a verb needs none of it
+
+    try:
+        parse_criteria(text or "all")
+    except InvalidValue as error:
+        raise ValueError(error.sentence.removeprefix(f"{error.field}: ")) from None
+    return text
 
 
 class ListEmail(InFolder):
@@ -30,7 +42,7 @@ class ListEmail(InFolder):
     }
     read_again: ClassVar[ReadAgain] = {"search": "search"}
 
-    search: str = field(
+    search: Annotated[str, AfterValidator(_understood)] = field(
         "",
         label="Search",
         help="Such as: unseen from:ann not has:attachment since:2026-01-31",

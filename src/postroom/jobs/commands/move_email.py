@@ -18,7 +18,8 @@ class MoveEmail(OnMessages):
     about: ClassVar[str] = "Move messages to another folder."
     gives: ClassVar[dict[str, str]] = {
         "count": "How many were moved.",
-        "ids": "The new id of each by its old one, where the server tells.",
+        "ids": "The new ids, where the server tells: later steps name them.",
+        "by_id": "The new id of each by that of its message, where the server tells.",
     }
 
     to: str = field(label="To", help="The folder to put them into.", metavar="FOLDER")
@@ -27,10 +28,10 @@ class MoveEmail(OnMessages):
     async def run(self, bench: Bench) -> Result:
         """Move them; raises NotThere before any is moved when one is not there."""
         if not self.ids:
-            return {"count": 0, "ids": {}}
+            return {"count": 0, "ids": [], "by_id": {}}
         box = await self.box(bench)
         new = await box.move(self.ids, self.to, self.folder, create=self.create)
-        return {"count": len(self.ids), "ids": new}
+        return {"count": len(self.ids), "ids": list(new.values()), "by_id": new}
 
     def plan(self) -> str:
         """Of how many, and where to."""

@@ -101,8 +101,13 @@ class ReplyEmail(Answering):
 
         if self.id is None or sent["state"] in ("failed", "ambiguous"):
             return {"answered": False, "note": ""}
+        answered = self.id
+
+        async def mark() -> None:
+            await (await self.box(bench)).flag([answered], self.folder, add=["answered"])
+
         try:
-            await (await self.box(bench)).flag([self.id], self.folder, add=["answered"])
+            await bench.afterwards(mark)
         except PostroomError as error:  # the answer is on its way; that is what counts
             return {"answered": False, "note": error.sentence}
         return {"answered": True, "note": ""}
