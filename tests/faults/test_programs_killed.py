@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from postroom.app import open_room
 from postroom.db.claims import LEASE_SECONDS
 from postroom.jobs.guarding import FROZEN_SECONDS
 from postroom.jobs.handing import Told, memory_directory
 from postroom.jobs.process import run_program
 from postroom.jobs.runlock import RunLock
+from postroom.jobs.runs import Run
+from postroom.settings import Settings
 from tests.child import Child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guard watches /proc")
@@ -121,3 +124,55 @@ def test_its_worker_is_frozen_and_all_of_it_ends_before_the_lease(
     assert took > 8  # not at the first beat that is late
     assert took < LEASE_SECONDS + 3  # of which a busy machine may take some
     assert worker.line() == "Ended(status=None, signal=15, why='lost', left=())"
+
+
+ALONE = """
+log=$1
+while read -r pid; do
+    if kill -0 "$pid" 2>/dev/null; then echo "twice" >> "$log.said"; fi
+done < "$log"
+setsid sh -c 'trap : TERM HUP; echo $$ >> "$0"; while :; do sleep 0.1; done' "$log" >/dev/null 2>&1 &
+echo $$ >> "$log"
+if [ $(wc -l < "$log") -ge 3 ]; then exit 0; fi
+sleep 600
+"""
+"""Looks whether anything of an earlier attempt lives; the second attempt ends well."""
+
+
+def test_another_worker_begins_the_run_anew_when_nothing_of_it_lives(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """F8: one of two workers is killed with its program at work: the run is never at work twice."""
+    log = tmp_path / "pids"
+    log.touch()
+    words = ["sh", "-c", ALONE, "sh", str(log)]
+
+    async def made() -> str:
+        room = await open_room(settings, make=True)
+        await room.jobs.add({"name": "alone", "command": {"words": words}})
+        run = await room.runs.begin("alone")
+        await room.close()
+        return run
+
+    async def ended(run: str) -> Run:
+        room = await open_room(settings)
+        try:
+            while not (found := await room.runs.show(run)).finished:
+                await asyncio.sleep(0.1)
+            return found
+        finally:
+            await room.close()
+
+    run = asyncio.run(made())
+    where = ["--room", str(settings.room), "--kek", str(settings.kek)]
+    with Child("-m", "postroom", "worker", *where) as first:
+        while len(log.read_text().splitlines()) < 2:
+            assert first.status is None
+            time.sleep(0.05)
+        with Child("-m", "postroom", "worker", *where) as second:
+            first.kill()
+            found = asyncio.run(asyncio.wait_for(ended(run), 60))
+            assert second.stop(30) == 0
+    assert (found.state, found.attempts) == ("succeeded", 2), found
+    assert not Path(f"{log}.said").exists()
+    assert all(gone(int(pid)) for pid in log.read_text().split())
