@@ -128,7 +128,7 @@ class _Jobs:
         One that was killed three times has failed; there may be a few of those.
         """
         found = await self.room.runs.list(limit=1_000_000)
-        killed = {one.id for one in found if one.state == "failed" and one.error == "lost"}
+        killed = {one.id for one in found if one.state == "failed" and one.code == "lost"}
         wrong = [f"run {one.id} ended {one.state}: {one.reason}" for one in found
                  if one.state != "succeeded" and one.id not in killed]  # fmt: skip
         if len(killed) > len(found) / 20:

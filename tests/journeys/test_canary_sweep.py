@@ -455,7 +455,7 @@ THE_REST: Final = (
     "keys kek add file:{new} --make", "keys kit --to {kit}", "keys kek retire nonsense",
     "upgrade", "audit heads --to {heads}", "audit accept --why x", "backup create --to {backup}",
     "backup verify {backup}", "backup restore {backup}",
-    "job add handed --credentials login --command [/bin/cat,/dev/fd/3] --rebind", "job list",
+    "job add handed --credentials login --set command.words=[/bin/cat,/dev/fd/3] --rebind", "job list",
     "job show handed", "job set handed --description x", "job run handed --dry-run", "job run handed",
     "job runs handed", "job log 1", "job cancel 1", "job copy handed two --rebind", "job hold two",
     "job release two", "job usage two", "job delete two --yes --force",

@@ -87,7 +87,7 @@ async def test_what_a_failed_run_has_sent_is_cancelled(box: Incoming, other: Use
     ]
     await box.room.jobs.add({"name": "fails", "steps": steps})
     done = await run(box.room, "fails")
-    assert (done.state, done.error) == ("failed", "not_found")
+    assert (done.state, done.code) == ("failed", "not_found")
     assert "4711" in done.reason
     (item,) = await box.room.outbox.list()
     assert item.state == "cancelled"
@@ -279,7 +279,7 @@ async def test_a_command_is_handed_a_credential_and_its_output_is_the_log(
 async def test_a_program_that_fails_fails_its_run_and_says_how(box: Incoming) -> None:
     await box.room.jobs.add({"name": "fails", "command": ["/bin/sh", "-c", "echo no; exit 3"]})
     done = await run(box.room, "fails")
-    assert (done.state, done.error) == ("failed", "program_failed")
+    assert (done.state, done.code) == ("failed", "program_failed")
     assert "status 3" in done.reason
     assert "no" in await said(box.room, done)
 
@@ -470,7 +470,7 @@ async def test_a_credential_that_was_not_granted_is_not_there(box: Incoming) -> 
     }
     await box.room.jobs.add(job)
     done = await run(box.room, "x")
-    assert (done.state, done.error) == ("failed", "invalid_value")
+    assert (done.state, done.code) == ("failed", "invalid_value")
     assert "granted are none" in done.reason
 
 

@@ -97,6 +97,19 @@ TABLE: Final = """
     0 object  mail forward {first} --via acme --send-via orders-out --to {user}
     0 object  mail move {first} --via acme --to Kept
     0 object  mail delete {second} --via acme --yes
+    0 object  job add nightly --set command.words=[/bin/true]
+    0 list    job list
+    0 object  job show nightly
+    0 object  job set nightly --description x
+    0 object  job copy nightly second
+    0 object  job hold second
+    0 object  job release second
+    0 object  job delete second --yes
+    0 list    job usage nightly
+    0 object  job run nightly
+    0 list    job runs nightly
+    0 object  job log {run}
+    1 error   job cancel {run}
     0 object  variable add A a
     0 object  variable set A b
     0 list    variable list
@@ -152,7 +165,9 @@ def test_every_verb_answers_with_one_json_document(
         one["id"] for one in cli("mail", "list", "--via", "acme", "--json").json["items"]
     )
     send = ("send", "--via", "orders-out", "--to", wired.address, "--text", "x", "--json")
+    cli("job", "add", "early", "--set", "command.words=[/bin/true]")
     names = {
+        "run": cli("job", "run", "early", "--json").json["id"],
         "sink": f"{{type: directory, path: {tmp_path}/more}}",
         "user": wired.address, "tmp": str(tmp_path), "file": str(tmp_path / "room.yaml"),
         "first": first, "second": second, "item": cli(*send).json["id"],

@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 
     state: str
     reason: str = ""
-    error: str = ""
+    code: str = ""
     result: Any = None
     again_at: float = 0.0
 
@@ -117,7 +117,7 @@ def settle(tx: Tx, claim: Claim, outcome: Outcome, *, owner: str, now: float) ->
         "owner = NULL, due_at = :due, finished_at = :finished WHERE id = :id",
         state=outcome.state,
         reason=outcome.reason,
-        error=outcome.error,
+        error=outcome.code,
         result="" if outcome.result is None else json.dumps(outcome.result, ensure_ascii=False),
         due=outcome.again_at if again else claim.row["due_at"],
         finished=None if again else now,

@@ -137,7 +137,7 @@ class Runner:
             _log.warning("run %s of job %s: %s", claim.id, job.name, error, extra=known)
             return None
         if settled.state in ("failed", "lost"):
-            known = about(job=job.name, run=claim.id, code=settled.error)
+            known = about(job=job.name, run=claim.id, code=settled.code)
             _log.warning("run %s of job %s: %s", claim.id, job.name, settled.reason, extra=known)
         return settled
 

@@ -65,7 +65,7 @@ class Run:
     finished_at: float | None
     due_at: float | None  # of what waits for its time
     result: Any
-    error: str
+    code: str  # of what it failed for
     owner: str | None
 
     @property
@@ -241,7 +241,7 @@ def run_of(row: Row) -> Run:
         finished_at=row["finished_at"],
         due_at=row["due_at"] if waits else None,
         result=json.loads(row["result"]) if row["result"] else None,
-        error=row["error"],
+        code=row["error"],
         owner=row["owner"],
     )
 

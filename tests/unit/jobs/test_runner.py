@@ -57,7 +57,7 @@ async def test_a_failed_run_says_why_and_keeps_nothing(desk: Desk) -> None:
 
     _, claim = await run(desk, do)
     found = await desk.show(claim.id)
-    assert (found.state, found.error) == ("failed", "sign_in_failed")
+    assert (found.state, found.code) == ("failed", "sign_in_failed")
     assert found.reason == "The server refused the sign-in. Type it again."
     assert await desk.db.read(lambda tx: store.kept(tx, "tidy")) == {}
 
@@ -106,7 +106,7 @@ async def test_a_run_that_never_ends_is_ended(desk: Desk) -> None:
 
     outcome, claim = await run(desk, do, limits={"time": "1s"})
     assert outcome is not None
-    assert (outcome.state, outcome.error) == ("failed", "timed_out")
+    assert (outcome.state, outcome.code) == ("failed", "timed_out")
     assert "longer than 1s" in (await desk.show(claim.id)).reason
 
 
@@ -186,4 +186,4 @@ async def test_a_result_that_cannot_be_kept_fails_the_run(desk: Desk, result: An
 
     outcome, _ = await run(desk, do)
     assert outcome is not None
-    assert (outcome.state, outcome.error) == ("failed", "invalid_value")
+    assert (outcome.state, outcome.code) == ("failed", "invalid_value")

@@ -78,7 +78,7 @@ async def test_a_job_can_say_that_a_killed_run_is_lost_and_the_next_one_begins(d
     await desk.gone()
     assert await desk.claim("other") == []
     found = await desk.show(run)
-    assert (found.state, found.error) == ("lost", "lost")
+    assert (found.state, found.code) == ("lost", "lost")
     (next_one,) = await desk.claim("other")
     assert next_one.id == following
 
