@@ -34,6 +34,7 @@ FROZEN_SECONDS: Final = 12.0
 """So long without a beat, and the guard ends the program: before the lease of its worker does."""
 GRACE_SECONDS: Final = 5.0
 _LINE: Final = 64 * 1024
+_LOOKS: Final = 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,9 +184,7 @@ class Guarded:
     def _unguarded(self) -> Ended:
         """The guard was killed: end what is left of the program's session, and what is the run's."""
         if self._main and self._orders.session:
-            for pid in _of_session(self._main):
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+            _end_session(self._main)
         left = [str(path) for path in self._orders.remove if not guard.remove_tree(str(path))]
         return Ended(None, signal.SIGKILL, "guard", tuple(left))
 
@@ -277,12 +276,24 @@ def _not_executed(orders: Orders, where: str, number: int) -> PostroomError:
     )  # fmt: skip
 
 
+def _end_session(leader: int) -> None:
+    """Kill a session: its first group at once, what else is in it until a look finds nothing."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(OSError):
+            os.killpg(leader, signal.SIGKILL)
+        if not (found := _of_session(leader)):
+            break
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
 def _of_session(leader: int) -> list[int]:
-    """The processes of a session (proc(5): the fourth word behind the name in stat)."""
+    """The living processes of a session (proc(5): state and session behind the name in stat)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, IndexError, ValueError):
             words = entry.read_bytes().rpartition(b")")[2].split()
-            if int(words[3]) == leader:
+            if int(words[3]) == leader and words[0] != b"Z":
                 found.append(int(entry.parent.name))
     return found

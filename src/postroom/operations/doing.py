@@ -31,7 +31,7 @@ from postroom.jobs.values import Scope, read_value, written
 from postroom.operations.bench import Workbench
 from postroom.operations.desk import Desk
 
-__all__ = ["do_in", "expander_now", "granted", "plan_of"]
+__all__ = ["RUNS", "do_in", "expander_now", "granted", "plan_of"]
 
 FILES: Final = "files"
 """The directory of the room in which relative paths of a run begin, where no room file says better."""

@@ -12,11 +12,12 @@ from postroom.clock import timestamp
 from postroom.db import Claim, Seat, Tx
 from postroom.jobs import claiming, messages, runs, store
 from postroom.jobs.job import Job
+from postroom.jobs.runlock import sweep
 from postroom.jobs.runner import Runner
 from postroom.jobs.ticking import AT_ONCE, tick
 from postroom.operations.collecting import has_role
 from postroom.operations.desk import Desk
-from postroom.operations.doing import do_in
+from postroom.operations.doing import RUNS, do_in
 
 __all__ = ["Running"]
 
@@ -77,8 +78,9 @@ class Running:
 
     async def tidy(self) -> None:
         """Remove runs, and messages of runs, that need not be kept any longer; end those whose job is
-        gone.
+        gone; remove what programs left whose worker and guard were both killed.
         """
+        await asyncio.to_thread(sweep, self._desk.data_dir / RUNS)
 
         def body(tx: Tx) -> int:
             keep = {job.name.casefold(): job.keep for job in store.load_all(tx)}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from postroom.app import Room
 from postroom.errors import InvalidValue, NotThere, Refused
 from postroom.jobs.handing import Told, memory_directory
 from postroom.jobs.job import HandOver, Limits
@@ -382,3 +383,12 @@ async def test_what_killed_runs_left_is_swept(ran: Ran) -> None:
     lock.let_go()
     assert sweep(ran.runs) == 1
     assert ran.left() == []
+
+
+async def test_a_worker_sweeps(room: Room) -> None:
+    lock = RunLock(room.settings.room / "runs", "r1")
+    await lock.take()
+    lock.directory.mkdir()
+    lock.let_go()
+    await room.running.tidy()
+    assert not lock.directory.exists()
