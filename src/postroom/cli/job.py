@@ -222,8 +222,15 @@ async def _ended(room: Room, run: str) -> int:
 
 
 def _show_result(result: Any) -> None:
-    if result not in (None, {}):
-        print(json.dumps(result, ensure_ascii=False, indent=2))
+    """What a run gave, for people: without what is not there."""
+    if (said := _there(result)) not in (None, {}):
+        print(json.dumps(said, ensure_ascii=False, indent=2))
+
+
+def _there(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _there(each) for key, each in value.items() if each not in (None, "", [], {})}
+    return [_there(each) for each in value] if isinstance(value, list) else value
 
 
 async def _say_what_is_sent(room: Room, run: str) -> None:
