@@ -129,7 +129,7 @@ def _parts(
         "claim": lambda: claiming(given.claims, runs, disk, _say),
         "start": lambda: starting(5, runs, 3.0, disk, _say),
         "tokens": lambda: tokens(given.sharing, runs, disk, _say),
-        "jobs": lambda: jobbing(given.due, 5, runs, disk, _say),
+        "jobs": lambda: jobbing(given.due, runs, disk, _say),
     }
 
 

@@ -1,34 +1,27 @@
-"""Jobs: how late a schedule begins one, many runs due at once, a loop over messages, what exec adds."""
+"""Jobs: how late a schedule begins one, and what many runs that are due at once take."""
 
 from __future__ import annotations
 
 import asyncio
-import statistics
-import sys
 from typing import Any
 
 from postroom.app import Room, open_room
 from postroom.db import Tx
 from postroom.jobs import runs, store
-from postroom.secret import Secret
 from tests.bench.collecting import Say
-from tests.bench.figures import Figure, Samples
-from tests.bench.rooms import Place, Scratch, sending_room, timed, work
+from tests.bench.figures import Figure
+from tests.bench.rooms import Place, Scratch, sending_room, work
 
 __all__ = ["jobbing"]
 
-_POSTROOM = [sys.executable, "-c", "from postroom.cli import main; raise SystemExit(main())"]
 _TIMES = 10
-_PROGRAM = ["/bin/sh", "-c", "exit 0"]
 
 
-def jobbing(count: int, calls: int, repeats: int, disk: Scratch, say: Say) -> list[Figure]:
-    """``count`` runs due at once; a run of the bench is the median of ``calls`` calls of exec."""
+def jobbing(count: int, repeats: int, disk: Scratch, say: Say) -> list[Figure]:
+    """Figures of a schedule, and of ``count`` runs that are due at once."""
     late: list[float] = []
     rates: list[float] = []
     grown: list[float] = []
-    bare: list[float] = []
-    handed: list[float] = []
     for repeat in range(repeats):
         with disk.new() as base:
             place = Place(base)
@@ -38,30 +31,19 @@ def jobbing(count: int, calls: int, repeats: int, disk: Scratch, say: Say) -> li
             found = work(place, "due", count=count)
             rates.append(count / found["seconds"])
             grown.append(found["grown_mb"])
-            words = ["exec", *place.options, "--credential", "key", "--", *_PROGRAM]
-            bare.append(_median(_PROGRAM, calls))
-            handed.append(_median([*_POSTROOM, *words], calls))
         say(
             f"jobs, run {repeat + 1}: {late[-1]:.0f} ms after its time, {rates[-1]:.0f} runs/s with "
-            f"{grown[-1]:.1f} MB more, exec {handed[-1]:.0f} ms ({bare[-1]:.0f} alone)"
+            f"{grown[-1]:.1f} MB more"
         )
     return [
         Figure(f"a scheduled step job begins, the latest of {_TIMES}", "time", late, aim="< 100 ms"),
         Figure(f"{count:,} runs due at once, 8 at a time", "rate", rates),
         Figure("the same, memory more than at the start", "memory", grown, aim="< 20 MB"),
-        Figure(
-            "postroom exec of a program that does nothing", "time", handed,
-            Samples("the program alone", bare), "<= 400 ms more",
-        ),
     ]  # fmt: skip
 
 
-def _median(words: list[str], times: int) -> float:
-    return statistics.median(timed(words)[0] for _ in range(times)) * 1000
-
-
 async def _defined(place: Place, count: int) -> None:
-    """A job on a schedule and one with so many runs, both held; a credential that programs may have."""
+    """A job on a schedule and one with so many runs, both held."""
     room = await open_room(place.settings)
     send: dict[str, Any] = {
         "via": "bench-out", "from": "bench@example.com", "to": "a@example.com", "subject": "Hello",
@@ -71,8 +53,6 @@ async def _defined(place: Place, count: int) -> None:
     await room.jobs.add({"name": "often", "schedule": {"every": "1s"}, "steps": steps})
     await room.jobs.add({"name": "due", "overlap": "beside", "steps": steps})
     await _held(room, "often", "due")
-    details = {"value": Secret("the key of the bench")}
-    await room.credentials.create("key", "secret", details=details, programs=True)
 
     def fill(tx: Tx) -> None:
         job = store.get(tx, "due")
