@@ -145,7 +145,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "settled by the late": Mutant(
         runmutants.settles_unfenced,
         "tests.faults.running:frozen_workers",
-        "ended",
+        "a worker that had lost it",
         "a worker that was frozen settles a run that another one has done",
     ),
     "no CAS in rewrap": Mutant(

@@ -8,13 +8,15 @@ have.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from postroom.app import Room, open_room
+from postroom.app import DATABASE, Room, open_room
 from postroom.operations.shift import Shift
 from postroom.settings import Settings
 from tests.faults.children import Victim
@@ -60,6 +62,7 @@ class _Jobs:
         self.stage, self.post, self.mutant = stage, post, mutant
         self.trace = stage.path / "trace"
         self.runs: dict[str, str] = {}
+        self.changed: list[str] = []
 
     @property
     def room(self) -> Room:
@@ -75,32 +78,57 @@ class _Jobs:
         program.chmod(0o700)
         shared: dict[str, Any] = {"overlap": "beside", "retry": {"max": 3, "min": "1s"}}
         parameters = {"number": {"type": "number"}}
+        # what is behind it gives a worker the time to be killed between storing and settling
+        steps = [{"send-email": send}, {"list-email": {"via": "acme"}}]
         await self.room.jobs.add(
-            {"name": "sends", "steps": [{"send-email": send}], "parameters": parameters, **shared}
+            {"name": "sends", "steps": steps, "parameters": parameters, **shared}
         )
         words = [sys.executable, str(program), "${run:id}", str(self.trace)]
         await self.room.jobs.add({"name": "writes", "command": words, **shared}, rebind=True)
 
     async def rounds(self, count: int, *, freeze: bool) -> None:
         """So many workers, each killed or frozen at some instant; what they left is then done."""
-        frozen = []
-        for _ in range(count):
-            await self.fill()
-            victim = Victim("tests.faults.running:work", *self.stage.where, mutant=self.mutant)
-            await asyncio.to_thread(victim.line)
-            await asyncio.sleep(self.stage.chance.uniform(0.0, 0.6))
-            if freeze:
-                victim.freeze()
-                frozen.append(victim)
+        with contextlib.ExitStack() as ends:
+            frozen = []
+            for _ in range(count):
+                await self.fill()
+                victim = Victim("tests.faults.running:work", *self.stage.where, mutant=self.mutant)
+                ends.enter_context(victim)
+                await asyncio.to_thread(victim.line)
+                await asyncio.sleep(self.stage.chance.uniform(0.0, 0.6))
+                if freeze:
+                    await self._freeze(victim)
+                    frozen.append(victim)
+                else:
+                    victim.kill()
+            await self.finish(120 if freeze else 60)
+            before = await self._ends()
+            for victim in frozen:
+                victim.thaw()
+            if frozen:
+                await asyncio.sleep(2.0)  # what they do now, they do in vain
+            after = await self._ends()
+            self.changed = [run for run, end in before.items() if after.get(run) != end]
+
+    async def _ends(self) -> dict[str, tuple[str, float | None, int]]:
+        found = await self.room.runs.list(limit=1_000_000)
+        return {one.id: (one.state, one.finished_at, one.attempts) for one in found}
+
+    async def _freeze(self, victim: Victim) -> None:
+        """Freeze it while it writes nothing: in the middle of a write it would stop everybody."""
+        while True:
+            victim.freeze()
+            await asyncio.sleep(0.05)
+            room = sqlite3.connect(self.stage.settings.room / DATABASE, timeout=0.2)
+            try:
+                room.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                victim.thaw()
+                await asyncio.sleep(0.01)
             else:
-                victim.__exit__(None, None, None)
-        await self.finish(120 if freeze else 60)
-        for victim in frozen:
-            victim.thaw()
-        if frozen:
-            await asyncio.sleep(2.0)  # what they do now, they do in vain
-        for victim in frozen:
-            victim.__exit__(None, None, None)
+                return
+            finally:
+                room.close()
 
     async def fill(self) -> None:
         for name in ("sends", "writes"):
@@ -133,6 +161,7 @@ class _Jobs:
                  if one.state != "succeeded" and one.id not in killed]  # fmt: skip
         if len(killed) > len(found) / 20:
             wrong.append(f"{len(killed)} of {len(found)} runs were killed three times")
+        wrong += [f"run {run} was settled by a worker that had lost it" for run in self.changed]
         wrong += [f"run {run} is gone" for run in self.runs.keys() - {one.id for one in found}]
         done = self.runs.keys() - killed
         sent = sum(self.runs[run] == "sends" for run in done)
@@ -163,7 +192,7 @@ async def _scenario(stage: Stage, mutant: str, count: int, *, freeze: bool) -> l
 
 async def killed_workers(stage: Stage, mutant: str = "") -> list[str]:
     """Killed at any instant: every run is done, sends once, and never runs twice at once."""
-    return await _scenario(stage, mutant, dose(6, 150, 3_000), freeze=False)
+    return await _scenario(stage, mutant, dose(8, 150, 3_000), freeze=False)
 
 
 async def frozen_workers(stage: Stage, mutant: str = "") -> list[str]:
