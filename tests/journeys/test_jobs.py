@@ -458,6 +458,20 @@ async def test_a_step_that_cannot_be_is_refused_when_it_is_saved(
     assert await box.room.jobs.list() == []
 
 
+async def test_what_runs_code_is_saved_by_who_has_the_key(box: Incoming) -> None:
+    """T27: whoever comes by another door may say what is sent, and not what is run."""
+    await box.room.jobs.add({"name": "runs", "command": ["/bin/true"]})
+    box.room.desk.actor = "api:ann"
+    with pytest.raises(Refused, match="api:ann may not save it"):
+        await box.room.jobs.set("runs", {"command": ["/bin/false"]})
+    await box.room.jobs.add({"name": "sends", "steps": [sending("a@example.com")]})
+
+
+async def test_a_command_is_a_list_of_words(box: Incoming) -> None:
+    with pytest.raises(InvalidValue, match=r"a list of words, such as \[\./report\.sh"):
+        await box.room.jobs.add({"name": "x", "command": "echo hi"})
+
+
 async def test_a_credential_that_was_not_granted_is_not_there(box: Incoming) -> None:
     with pytest.raises(NotThere, match="no credential called 'crm'"):
         await box.room.jobs.add({"name": "x", "command": ["/bin/true"], "credentials": ["crm"]})

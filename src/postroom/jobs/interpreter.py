@@ -95,7 +95,7 @@ class Interpreter:
                     continue
                 else:
                     result = await self.tried(step, step.made(step.values(scope)))
-                    said = f"done{_counts(result)}"
+                    said = f"done{_counts(result)}{_note(result)}"
                 self.keep(step, result, scope)
             except PostroomError as error:
                 await self.failed(step, error, scope)
@@ -190,6 +190,12 @@ def _placed(error: PostroomError) -> str:
 
 def _wait(again: Again, tries: int) -> float:
     return min(float(again.max_wait), float(again.min) * 2.0 ** min(tries, 32))
+
+
+def _note(result: Result) -> str:
+    """What a command says of what it did not do, for the log."""
+    note = result.get("note")
+    return f", {note.rstrip('.')}" if isinstance(note, str) and note else ""
 
 
 def _counts(result: Result) -> str:

@@ -128,6 +128,10 @@ def _python(value: object) -> object:
 
 
 def _program(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(
+            "give a list of words, such as [./report.sh, --all]; no shell looks at them"
+        )
     return {"words": value} if isinstance(value, list) else value
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
-from postroom.errors import NotThere, WrongUse
+from postroom.errors import NotThere, Refused, WrongUse
 from postroom.fields import parse, shown
 from postroom.jobs import claiming, runs, store
 from postroom.jobs.arguments import check_defaults
@@ -94,6 +94,8 @@ class Jobs:
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
+        if job.python is not None or job.command is not None:
+            _check_may_run_code(self._desk.actor, job.name)
         expand = expander_now(tx, self._desk.environ)
         with _placed(where):
             check_defaults(job)
@@ -195,6 +197,15 @@ def _placed(where: str) -> Iterator[None]:
     except WrongUse as error:
         error.sentence = f"{where}: {error.sentence}"
         raise
+
+
+def _check_may_run_code(actor: str, name: str) -> None:
+    """Raise Refused unless it is somebody with the room's key: what runs code runs with it."""
+    if not actor.startswith("local:"):
+        raise Refused(
+            f"Job {name} runs code, as the user of the worker: {actor} may not save it.",
+            hint="It is saved where the room is, with the command line or the library.",
+        )
 
 
 def _status(tx: Tx, job: Job) -> dict[str, Any]:
