@@ -372,15 +372,28 @@ async def test_a_run_that_is_cancelled_ends_within_seconds_and_its_program_with_
     assert (await room.runs.show(begun)).reason.startswith("by local:")
 
 
-async def test_a_worker_that_stops_gives_its_runs_back(box: Incoming) -> None:
-    room = box.room
-    await room.jobs.add({"name": "long", "command": ["/bin/sleep", "3600"]})
-    await room.jobs.add({"name": "once", "command": ["/bin/sleep", "3600"], "if_killed": "lost"})
+async def test_a_worker_that_stops_gives_its_runs_back(box: Incoming, tmp_path: Path) -> None:
+    room, trace = box.room, tmp_path / "trace"
+    words = ["/bin/sh", "-c", f"echo begins >> {trace}; sleep 3600"]
+    await room.jobs.add({"name": "long", "command": words})
+    await room.jobs.add({"name": "once", "command": words, "if_killed": "lost"})
     for name in ("long", "once"):
         await room.runs.begin(name)
     async with working(room):
-        await soon(lambda: states(room) == {"running": 2}, seconds=20.0)
+        await soon(lambda: trace.exists() and trace.read_text().count("begins") == 2, seconds=20.0)
     assert states(room) == {"queued": 1, "lost": 1}
+
+
+async def test_a_worker_that_stops_before_it_has_begun_gives_its_runs_back(box: Incoming) -> None:
+    """Whenever it is stopped: none of its runs stays with a process that does nothing of them."""
+    room = box.room
+    for number in range(4):
+        await room.jobs.add({"name": f"long{number}", "command": ["/bin/sleep", "3600"]})
+        await room.runs.begin(f"long{number}")
+    for _ in range(10):
+        async with working(room):
+            await soon(lambda: states(room).get("running", 0) > 0, seconds=20.0)
+        assert states(room) == {"queued": 4}
 
 
 async def test_as_many_runs_as_the_worker_has_places_for(box: Incoming, tmp_path: Path) -> None:

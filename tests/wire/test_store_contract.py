@@ -319,7 +319,9 @@ async def test_deleting_takes_exactly_these(rig: Rig):
 
 async def test_read_only_changes_nothing(rig: Rig):
     rig.fill(SMALL[:1])
-    await (await rig.inbox()).close()  # Courier numbers a folder when it is first opened for changes
+    await (
+        await rig.inbox()
+    ).close()  # Courier numbers a folder when it is first opened for changes
     store = await rig.inbox(read_only=True)
     ids = [s.id for s in await listed(store)]
     with pytest.raises(FolderError):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from postroom.clock import timestamp
-from postroom.db import Claim, Seat, Tx
+from postroom.db import Claim, Seat, Tx, write_or_owe
 from postroom.jobs import claiming, messages, runs, store
 from postroom.jobs.job import Job
 from postroom.jobs.runlock import sweep
@@ -62,6 +62,17 @@ class Running:
     async def do(self, claim: Claim, job: Job) -> None:
         """Do a claimed run; cancelled, it is settled as its job says."""
         await (await self._doing()).run(claim, job)
+
+    async def give_back(self, running: Sequence[Claim]) -> None:
+        """Free those of these runs of which nothing was begun yet when the task for them ended."""
+        seat = await self._desk.seat()
+
+        def body(tx: Tx) -> None:
+            for one in claiming.RUNS.standing(tx, running, owner=seat.owner):
+                claiming.settle(tx, one, _again(), owner=seat.owner, now=timestamp())
+
+        if running:
+            await write_or_owe(self._desk.db, body, seat.owe)
 
     async def wanted_ended(self, running: Sequence[Claim]) -> set[str]:
         """Those of this process's runs that somebody wants to end, or that another worker has."""
@@ -142,8 +153,12 @@ def _let_go_of(seat: Seat, taking: asyncio.Future[builtins.list[tuple[Claim, Job
         return
 
     def release(claim: Claim, tx: Tx) -> None:
-        claiming.settle(tx, claim, again, owner=seat.owner, now=timestamp())
+        claiming.settle(tx, claim, _again(), owner=seat.owner, now=timestamp())
 
-    again = claiming.Outcome("queued", "its worker was stopped", again_at=timestamp())
     for claim, _ in taking.result():
         seat.owe(functools.partial(release, claim))
+
+
+def _again() -> claiming.Outcome:
+    """How a run ends that was taken and not begun."""
+    return claiming.Outcome("queued", "its worker was stopped", again_at=timestamp())

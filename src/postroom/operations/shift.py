@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -50,6 +51,8 @@ class Shift:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            with contextlib.suppress(PostroomError):  # it is owed, then
+                await self._running.give_back([*self._tasks.values()])
 
     async def _turn(self) -> float:
         """One look; gives how long nothing is to be done, as far as is known by now."""
