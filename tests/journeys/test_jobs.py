@@ -17,6 +17,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, PostroomError, Refused, UnknownField
 from postroom.jobs import runs, store
 from postroom.jobs.runs import Run
+from postroom.operations.running import Running
 from postroom.worker import Worker
 from tests.ground import Ground, User, maildir
 from tests.ground.proxy import FaultProxy
@@ -384,16 +385,22 @@ async def test_a_worker_that_stops_gives_its_runs_back(box: Incoming, tmp_path: 
     assert states(room) == {"queued": 1, "lost": 1}
 
 
-async def test_a_worker_that_stops_before_it_has_begun_gives_its_runs_back(box: Incoming) -> None:
-    """Whenever it is stopped: none of its runs stays with a process that does nothing of them."""
+async def test_a_worker_that_stops_before_it_has_begun_gives_its_runs_back(
+    box: Incoming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it took and did nothing of stays with nobody, whenever it is stopped."""
     room = box.room
-    for number in range(4):
-        await room.jobs.add({"name": f"long{number}", "command": ["/bin/sleep", "3600"]})
-        await room.runs.begin(f"long{number}")
-    for _ in range(10):
-        async with working(room):
-            await soon(lambda: states(room).get("running", 0) > 0, seconds=20.0)
-        assert states(room) == {"queued": 4}
+    await room.jobs.add({"name": "long", "command": ["/bin/sleep", "3600"], "overlap": "beside"})
+    for _ in range(4):
+        await room.runs.begin("long")
+
+    async def not_yet(self: Running, claim: Any, job: Any) -> None:
+        await asyncio.sleep(3600)  # as a task that is cancelled before its first line
+
+    monkeypatch.setattr(Running, "do", not_yet)
+    async with working(room):
+        await soon(lambda: states(room) == {"running": 4}, seconds=20.0)
+    assert states(room) == {"queued": 4}
 
 
 async def test_as_many_runs_as_the_worker_has_places_for(box: Incoming, tmp_path: Path) -> None:
