@@ -8,6 +8,7 @@ import contextlib
 import email.utils
 import itertools
 import json
+import sys
 import threading
 import time
 import urllib.parse
@@ -298,4 +299,6 @@ class _Http(ThreadingHTTPServer):
         self.graph = graph
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that leaves is nothing to print."""
+        """A client that leaves is nothing to print; a mistake of this server is."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
