@@ -8,6 +8,7 @@ import contextlib
 import email.utils
 import itertools
 import json
+import socket
 import sys
 import threading
 import time
@@ -297,6 +298,10 @@ class _Http(ThreadingHTTPServer):
     def __init__(self, graph: GraphServer) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.graph = graph
+        # clients ask for localhost, and by IPv6 first: nobody else shall answer there
+        self._other = socket.socket(socket.AF_INET6)
+        with contextlib.suppress(OSError):
+            self._other.bind(("::1", self.server_port))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that leaves is nothing to print; a mistake of this server is."""
