@@ -403,6 +403,24 @@ async def test_a_worker_that_stops_before_it_has_begun_gives_its_runs_back(
     assert states(room) == {"queued": 4}
 
 
+async def test_a_run_that_is_cancelled_before_it_has_begun_is_over(
+    box: Incoming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker goes on, and does not keep what it never did."""
+    room = box.room
+    await room.jobs.add({"name": "long", "command": ["/bin/sleep", "3600"]})
+    begun = await room.runs.begin("long")
+
+    async def not_yet(self: Running, claim: Any, job: Any) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(Running, "do", not_yet)
+    async with working(room):
+        await soon(lambda: states(room) == {"running": 1}, seconds=20.0)
+        await room.runs.cancel(begun)
+        await soon(lambda: states(room) == {"cancelled": 1}, seconds=20.0)
+
+
 async def test_as_many_runs_as_the_worker_has_places_for(box: Incoming, tmp_path: Path) -> None:
     """The others wait; none of them is in memory."""
     room = box.room

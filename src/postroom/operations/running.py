@@ -21,8 +21,6 @@ from postroom.operations.doing import RUNS, do_in
 
 __all__ = ["Running"]
 
-POLL_SECONDS: Final = 0.1
-"""How often a follower looks whether another process has written something."""
 PURGE_ROUNDS: Final = 50
 KEEP_SECONDS: Final = 30 * 86400.0
 """For so long the runs of a job that is gone are kept."""
@@ -50,10 +48,6 @@ class Running:
             return min((each for each in found if each is not None), default=None)
 
         return await self._desk.db.read(body)
-
-    async def take(self, roles: Sequence[str], most: int) -> builtins.list[tuple[Claim, Job]]:
-        """Take runs that are due and that a worker with these roles may do."""
-        return await self.claim(roles=roles, most=most)
 
     async def end(self, run: str) -> None:
         """Say that the actor ends a run that this process does, before its task is cancelled."""

@@ -33,7 +33,7 @@ class Shift:
         self._running = running
         self._roles = roles
         self._places = places
-        self._tasks: dict[asyncio.Task[None], Claim] = {}
+        self._tasks: dict[asyncio.Task[bool], Claim] = {}
 
     async def work(self) -> None:
         """Tick, take and do.  Never raises for what a job does or a room that is busy."""
@@ -51,8 +51,7 @@ class Shift:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            with contextlib.suppress(PostroomError):  # it is owed, then
-                await self._running.give_back([*self._tasks.values()])
+            await self._free([*self._tasks.values()])
 
     async def _turn(self) -> float:
         """One look; gives how long nothing is to be done, as far as is known by now."""
@@ -61,7 +60,9 @@ class Shift:
         if due is not None and due <= timestamp():
             await self._running.tick()
             free = self._places - len(self._tasks)
-            for claim, job in await self._running.take(self._roles, free) if free else ():
+            for claim, job in (
+                await self._running.claim(roles=self._roles, most=free) if free else ()
+            ):
                 task = asyncio.create_task(self._do(claim, job), name=f"run {claim.id}")
                 self._tasks[task] = claim
             if len(self._tasks) >= self._places:  # whoever ends first makes a place
@@ -78,8 +79,13 @@ class Shift:
         done, _ = await asyncio.wait(
             self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        for task in done:
-            del self._tasks[task]
+        ended = {task: self._tasks.pop(task) for task in done}
+        # settled it is, unless it was cancelled before it had begun, or the room could not be read
+        await self._free([claim for task, claim in ended.items() if not _settled(task)])
+
+    async def _free(self, claims: Sequence[Claim]) -> None:
+        with contextlib.suppress(PostroomError):  # it is owed, then
+            await self._running.give_back(claims)
 
     async def _end_unwanted(self) -> None:
         if not self._tasks:
@@ -89,10 +95,16 @@ class Shift:
             if claim.id in unwanted:
                 task.cancel()
 
-    async def _do(self, claim: Claim, job: Job) -> None:
+    async def _do(self, claim: Claim, job: Job) -> bool:
         try:
             await self._running.do(claim, job)
+            return True
         except PostroomError as error:  # not of the job: of a room that cannot be written
             _log.warning("run %s of job %s: %s", claim.id, job.name, error)
         except Exception:  # noqa: BLE001  # the other runs go on
             _log.exception("run %s of job %s ended", claim.id, job.name)
+        return False
+
+
+def _settled(task: asyncio.Task[bool]) -> bool:
+    return not task.cancelled() and task.result()
