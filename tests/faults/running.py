@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sqlite3
 import sys
 from collections import Counter
@@ -193,7 +192,7 @@ class _Jobs:
 
 def _locks(victim: Victim) -> set[str]:
     """The runs whose locks a process has open itself."""
-    found = [os.readlink(fd) for fd in Path(f"/proc/{victim.pid}/fd").iterdir()]
+    found = [str(fd.readlink()) for fd in Path(f"/proc/{victim.pid}/fd").iterdir()]
     return {Path(one).stem for one in found if one.endswith(".lock") and "/runs/" in one}
 
 

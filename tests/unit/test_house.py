@@ -78,7 +78,7 @@ def all_floors() -> set[str]:
 
 DOORS = {"api", "cli", "web"}
 BEHIND_DOORS = {
-    "app", "clock", "errors", "fields", "library", "log", "operations", "secret", "settings",
+    "app", "clock", "errors", "fields", "library", "log", "operations", "secret", "serving", "settings",
     "worker",
 }  # fmt: skip
 SUBJECTS = {"doors": DOORS, "wires": {"protocols"}, "wall": {"vault"}}
