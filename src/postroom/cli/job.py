@@ -15,6 +15,7 @@ from postroom.cli.outbox import A_WORKER, nobody_sends
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
+from postroom.clock import rfc3339, timestamp
 from postroom.errors import FAILED, OK, UNFINISHED, WrongUse
 from postroom.operations.declared import nouns
 
@@ -337,7 +338,13 @@ async def _follow(
 
 def _print(line: dict[str, Any]) -> None:
     level = "" if line["level"] in ("info", "output") else f"{line['level'].upper()} "
-    print(f"{line['at'][11:19]} {level}{line['said']}", flush=True)
+    print(f"{_time(line['at'])} {level}{line['said']}", flush=True)
+
+
+def _time(at: str) -> str:
+    """The time of day in UTC; before it the day, where that is not today."""
+    day, _, hour = at.removesuffix("Z").partition("T")
+    return hour[:8] if day == rfc3339(timestamp())[:10] else f"{day} {hour[:8]}"
 
 
 @app.verb()
