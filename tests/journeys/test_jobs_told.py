@@ -61,3 +61,85 @@ def test_a_message_that_is_from_nobody_says_what_to_do(cli: Cli, tmp_path: Path)
     )
     says(answer, 2, "from: is needed", "Say whom it is from (--from ADDRESS",
          "postroom credential set relay --email-address ADDRESS")  # fmt: skip
+
+
+# ------------------------------------------------------------------ a name of another thing
+
+
+def test_a_credential_where_a_connection_is_wanted_is_told_as_one(
+    cli: Cli, wired: User, tmp_path: Path
+) -> None:
+    """What it is, and what to type."""
+    file = tmp_path / "relay.yaml"
+    file.write_text(RELAY)
+    assert cli("apply", str(file)).status == 0
+    for via in ("relay", "credential:relay"):
+        listed = cli("mail", "list", "--via", via)
+        says(listed, 1, "relay is a credential of type smtp: it sends, and no mail is read with it.",
+             "postroom connection add")  # fmt: skip
+    says(cli("connection", "test", "relay"), 1, "relay is a credential of type smtp, not a connection.",
+         "Test it: postroom connection test credential:relay")  # fmt: skip
+    says(cli("mail", "list", "--via", "acme-login"), 1, "acme-login is a credential of type password",
+         "--via acme")  # fmt: skip
+    says(cli("connection", "test", "acme-login"), 1, "postroom connection test acme")
+    says(cli("connection", "test", "orders-out"), 1, "orders-out is a service",
+         "postroom connection test acme")  # fmt: skip
+    says(cli("mail", "list", "--via", "nowhere"), 2, "There is no connection called 'nowhere'")
+    says(cli("connection", "test", "nowhere"), 2, "There is no connection called 'nowhere'")
+
+
+# ------------------------------------------------------------------ what is refused when it is saved
+
+JOB = "postroom: 1\njobs:\n  - name: bad\n    {}\n"
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        (
+            "command: [true]",
+            "command.words.0: give a text; a number or true is one in quotation marks",
+        ),
+        (
+            "command: [date, 1]",
+            "command.words.1: give a text; a number or true is one in quotation marks",
+        ),
+        (
+            "steps: [{move-email: {via: acme, ids: [17], to: Done}}]",
+            "steps.0.move-email.ids.0: give a text; a number or true is one in quotation marks",
+        ),
+        (
+            "description: 4711",
+            "description: give a text; a number or true is one in quotation marks",
+        ),
+    ],
+)
+def test_what_yaml_reads_as_no_text_is_said_to_be_quoted(
+    cli: Cli, wired: User, tmp_path: Path, does: str, told: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(JOB.format(does))
+    says(cli("apply", str(file)), 2, told)
+
+
+HANDED = """\
+postroom: 1
+jobs:
+  - {{name: takes, parameters: {{to: {{type: list, default: [a]}}}}, command: [/bin/true]}}
+sources:
+  - {{name: handed, connection: acme, start: new,
+     sink: {{type: job, job: takes, parameters: {{to: {0}}}}}}}
+"""
+
+
+@pytest.mark.parametrize("value", ['"${NOPE}"', "'to ${message:from}'", '["${param:x}"]'])
+def test_a_macro_in_what_a_source_says_to_a_job_is_refused(
+    cli: Cli, wired: User, tmp_path: Path, value: str
+) -> None:
+    """Nothing is expanded there: it would reach the job as it stands."""
+    file = tmp_path / "handed.yaml"
+    file.write_text(HANDED.format(value))
+    answer = cli("apply", str(file))
+    says(answer, 2, "source handed: sink.parameters.to: nothing is expanded here",
+         "${message:from} and the like stand in the steps of the job")  # fmt: skip
+    assert [one["name"] for one in cli("source", "list", "--json").json["items"]] == ["orders-in"]

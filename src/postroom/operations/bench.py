@@ -201,8 +201,14 @@ def _reads(desk: Desk, tx: Tx, via: str) -> str:
                 code="not_supported",
                 hint=f"Use its connection: --via {service.connection}",
             )
-    direct = not noun and desk.credentials.exists(tx, name)
-    direct = direct and desk.credentials.get(tx, name).type == "msgraph"
+    there = noun in ("", "credential") and desk.credentials.exists(tx, name)
+    record = desk.credentials.get(tx, name) if there else None
+    reads = record is not None and record.type == "msgraph"
+    if record is not None and not reads and (noun or not connections.exists(tx, name)):
+        from postroom.operations.mistaken import not_read  # only who is mistaken needs it
+
+        raise not_read(tx, record)
+    direct = not noun and reads
     if direct and connections.exists(tx, name):
         raise InvalidValue(
             "via", f"{name} is the name of several things; say connection:{name} or {DIRECT}{name}"
