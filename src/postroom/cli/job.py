@@ -69,7 +69,7 @@ def _line(one: dict[str, Any]) -> dict[str, Any]:
 @app.verb("show")
 def show_(name: Name) -> None:
     """One job with every setting, its next times, and its last run."""
-    show.record(in_room(lambda room: room.jobs.show(name)))
+    _show(in_room(lambda room: room.jobs.show(name)))
 
 
 @app.verb(fields="job")
@@ -355,6 +355,12 @@ def cancel(run: RunId) -> None:
     show.say(f"Run {found.id} {told}.", **found.as_json())
 
 
+def _show(found: dict[str, Any]) -> None:
+    show.record(found, {key: value for key, value in found.items() if key != "warnings"})
+    for warning in found["warnings"]:
+        show.note(f"Note: job {found['name']}: {warning}")
+
+
 def _saved(found: dict[str, Any]) -> None:
-    show.record(found)
+    _show(found)
     show.note(f"Run it: postroom job run {found['name']}")

@@ -16,8 +16,8 @@ from postroom.fields import parse, shown
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
-from postroom.operations.mistaken import check_tested
 from postroom.operations.presetting import FromPreset, filled
+from postroom.operations.reads import check_tested
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.trying import trial_of
