@@ -113,11 +113,12 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "them with `--rebind`.",
     ),
     "destination_not_bound": Meaning(
-        "The secret may not be presented where it was about to be. No socket was opened.",
-        "The connection leads to another place than when the secret was saved; the "
-        "database may have been edited.",
-        "Look at the connection (`postroom connection show NAME`). If it is right, save "
-        "it again with the secret's value.",
+        "The secret may not be presented where it was about to be. No socket was opened, nothing was run.",
+        "The connection leads to another place, or the script of the job has other content, than when it "
+        "was saved; `postroom exec` was not permitted; or the database was edited.",
+        "Look at what is there now. If it is right, save it again: `postroom connection set NAME` with the "
+        "secret's value, `postroom job set NAME --set python.file=PATH`, or for exec "
+        "`postroom credential set NAME --programs`.",
     ),
     "cleartext_sign_in": Meaning(
         "The sign-in would cross a network without TLS.",
