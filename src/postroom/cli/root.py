@@ -40,6 +40,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
     "job": ("job", "Jobs with credentials and mail: list, run, runs, log, cancel ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
+    "user": ("user", "Users of the page and the API: list, add, set, invite ..."),
+    "token": ("token", "API tokens for programs: list, add, revoke."),
     "erase": ("erase", "Remove what the room keeps of one person; the plan comes first."),
     "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
     "audit": ("audit", "The audit record: list, verify, heads ..."),
