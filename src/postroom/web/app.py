@@ -19,6 +19,7 @@ from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
 from postroom.log import logger
 from postroom.web import cookies
+from postroom.web.drafts import Drafts
 from postroom.web.form import Form, read_form
 from postroom.web.guard import SAFE, check_origin, check_token
 from postroom.web.pages import PAGES
@@ -44,6 +45,7 @@ class Hall:
         self.room = room
         self.people = people_of(room)
         self.said = Said()
+        self.drafts = Drafts()
         self.works = Works()
         self.places = places
 
