@@ -13,7 +13,7 @@ from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
-__all__ = ["ROUTES", "type_options"]
+__all__ = ["ROUTES", "test_of", "type_options", "with_back"]
 
 _CLIENTS: Final = ("msgraph", "oauth_client")
 _SOON: Final = 30 * 86400.0
