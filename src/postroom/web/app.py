@@ -18,12 +18,13 @@ from starlette.types import ASGIApp
 from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
 from postroom.log import logger
+from postroom.operations.people import Session
 from postroom.web import cookies
+from postroom.web.drafts import Drafts
 from postroom.web.form import Form, read_form
 from postroom.web.guard import SAFE, check_origin, check_token
 from postroom.web.pages import PAGES
 from postroom.web.paths import Path
-from postroom.web.people import Session, people_of
 from postroom.web.said import Said
 from postroom.web.statics import answer as static_file
 from postroom.web.visit import Visit, at, fresh
@@ -42,8 +43,9 @@ class Hall:
 
     def __init__(self, room: Room, places: frozenset[str]) -> None:
         self.room = room
-        self.people = people_of(room)
+        self.people = room.people
         self.said = Said()
+        self.drafts = Drafts()
         self.works = Works()
         self.places = places
 
