@@ -21,6 +21,7 @@ from postroom.log import logger
 from postroom.web import cookies
 from postroom.web.form import Form, read_form
 from postroom.web.guard import SAFE, check_origin, check_token
+from postroom.web.letters import Letters
 from postroom.web.pages import PAGES
 from postroom.web.paths import Path
 from postroom.web.people import Session, people_of
@@ -45,6 +46,7 @@ class Hall:
         self.people = people_of(room)
         self.said = Said()
         self.works = Works()
+        self.letters = Letters()
         self.places = places
 
 
