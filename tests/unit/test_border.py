@@ -103,6 +103,7 @@ def test_another_name_is_not_answered(host: str) -> None:
     seen.clear()
     assert Call(echo)(host=host).status == 421
     assert seen == []
+    assert Call(echo)("/healthz", host=host).status == 200
 
 
 def test_forwarding_headers_of_anybody_are_not_believed() -> None:

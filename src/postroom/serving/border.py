@@ -26,6 +26,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+ANY_NAME: Final = ("/healthz", "/readyz", "/metrics")
+"""Asked by programs that know an address only, and answered without a word about anybody."""
 BODY_BYTES: Final = 1024 * 1024
 MESSAGE_BYTES: Final = 48 * 1024 * 1024
 """What a request may bring that carries a message: 35 MB of it in base64."""
@@ -158,7 +160,8 @@ class Border:
     def _wrong(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> HTTPStatus | None:
         """The status of a request that is refused by its head alone."""
         host = headers.get(b"host", [])
-        if len(host) != 1 or host[0].decode("latin-1").lower() not in self._names:
+        named = len(host) == 1 and host[0].decode("latin-1").lower() in self._names
+        if not named and scope["path"] not in ANY_NAME:
             return HTTPStatus.MISDIRECTED_REQUEST
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > TARGET_BYTES:
             return HTTPStatus.REQUEST_URI_TOO_LONG

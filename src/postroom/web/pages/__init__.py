@@ -4,22 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from postroom.web.pages import (
-    audit,
-    entrance,
-    jobs,
-    keys,
-    ledger,
-    messages,
-    outbox,
-    overview,
-    runs,
-    services,
-    sources,
-    users,
-    variables,
-    watching,
-)
+from postroom.web.pages import credentials, details, entrance, guides, overview, versions, watching
 from postroom.web.paths import Path
 
 __all__ = ["PAGES", "Pages"]
@@ -36,15 +21,8 @@ PAGES: Final[tuple[Pages, ...]] = (
     entrance,
     watching,
     overview,
-    sources,
-    ledger,
-    services,
-    outbox,
-    messages,
-    jobs,
-    runs,
-    variables,
-    keys,
-    audit,
-    users,
+    credentials,
+    details,
+    versions,
+    guides,
 )

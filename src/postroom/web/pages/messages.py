@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -16,9 +16,6 @@ from postroom.web.reading import Letter, answer_part, facts_of
 from postroom.web.visit import Visit
 
 __all__ = ["ROUTES"]
-
-_READS: Final = ("imap", "pop3")
-
 
 async def _list(visit: Visit) -> Response:
     """Which mailbox, which folder, which messages; what comes from the server is asked for by parts."""
@@ -51,13 +48,7 @@ async def _found(visit: Visit, facts: dict[str, Any]) -> Response:
 
 async def _boxes(visit: Visit) -> list[str]:
     """What can be read from: connections with an incoming side."""
-    found = []
-    for one in await visit.room.connections.list():
-        shown = one if isinstance(one, dict) else one.as_json()
-        incoming = shown.get("incoming") or {}
-        if shown.get("type") == "microsoft365" or incoming.get("protocol", "none") != "none":
-            found.append(str(shown["name"]))
-    return found
+    return [str(one["name"]) for one in await visit.room.connections.list() if "incoming" in one]
 
 
 async def _read(visit: Visit) -> Response:

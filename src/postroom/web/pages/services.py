@@ -18,6 +18,9 @@ __all__ = ["ROUTES"]
 
 _ATTACHED: Final = 25 * 1024 * 1024
 """Bytes of all files of one message."""
+_WRITTEN: Final = (
+    "via", "to", "cc", "bcc", "from", "reply_to", "subject", "text", "html",
+)  # fmt: skip
 _WAIT: Final = "30s"
 _TITLES: Final = (
     ("What it is", "", ("name", "description", "connection", "from", "allowed_senders")),
@@ -100,7 +103,7 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     usage = await visit.room.services.usage(name)
     return visit.page(
         "work/confirm.html", title=f"Delete the service {name}?", back=at("services", name),
-        back_label=name, path=at("services", name, "delete"), button="Delete it", hidden={},
+        back_label=name, action=at("services", name, "delete"), button="Delete it", hidden={},
         sentence="Whatever sends through it will be told that it is not there.", usage=usage,
         error=error, force="Delete it although messages wait in its queue" if usage.uses else "",
     )  # fmt: skip
@@ -119,10 +122,11 @@ async def _delete(visit: Visit) -> Response:
 
 async def _compose(visit: Visit, error: PostroomError | None = None) -> Response:
     ways = [str(one["name"]) for one in await visit.room.services.list() if "error" not in one]
+    given = dict.fromkeys(_WRITTEN, "")
     if error is not None:
-        given = visit.form.plain()
+        given |= visit.form.plain()
     else:
-        given = {
+        given |= {
             "via": visit.query("via") or (ways[0] if len(ways) == 1 else ""),
             "to": visit.query("to"),
             "subject": "A test from Postroom",
