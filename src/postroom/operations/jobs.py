@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from postroom.access import Person
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused, WrongUse
@@ -17,12 +18,14 @@ from postroom.jobs.arguments import check_defaults
 from postroom.jobs.checks import check_steps, check_words
 from postroom.jobs.code import saved
 from postroom.jobs.job import Job
+from postroom.jobs.missing import missing
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.doing import expander_now
 from postroom.operations.fits import check_handed
 from postroom.operations.jobnames import check_names, check_no_circle
+from postroom.operations.stepfits import check_fits
 from postroom.operations.usage import Usage
 
 __all__ = ["Jobs"]
@@ -95,7 +98,7 @@ class Jobs:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
         if job.python is not None or job.command is not None:
-            _check_may_run_code(self._desk.actor, job.name)
+            _check_may_run_code(self._desk.person, job.name)
         expand = expander_now(tx, self._desk.environ)
         with _placed(where):
             check_defaults(job)
@@ -105,6 +108,7 @@ class Jobs:
         if job.steps:
             check_names(self._desk, tx, job)
             check_no_circle(tx, job)
+            check_fits(self._desk, tx, job)
         for name in job.credentials:
             if not self._desk.credentials.exists(tx, name):
                 raise NotThere(f"{where}: credentials: there is no credential called {name!r}.")
@@ -180,11 +184,14 @@ class Jobs:
         return await self._desk.db.read(body)
 
     async def show(self, name: str) -> dict[str, Any]:
-        """One job with every setting, its next times, and how it stands, as in :meth:`list`."""
+        """One job with every setting, its next times, and how it stands, as in :meth:`list`.
+
+        ``warnings`` are sentences about what it would run and is not there.
+        """
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), **_status(tx, one)}
+            return {**shown(one, defaults=True), **_status(tx, one), "warnings": missing(one)}
 
         return await self._desk.db.read(body)
 
@@ -199,12 +206,13 @@ def _placed(where: str) -> Iterator[None]:
         raise
 
 
-def _check_may_run_code(actor: str, name: str) -> None:
-    """Raise Refused unless it is somebody with the room's key: what runs code runs with it."""
-    if not actor.startswith("local:"):
+def _check_may_run_code(person: Person, name: str) -> None:
+    """Raise Refused unless it is somebody with the room's key, or an administrator: code runs with it."""
+    if not person.unrestricted:
         raise Refused(
-            f"Job {name} runs code, as the user of the worker: {actor} may not save it.",
-            hint="It is saved where the room is, with the command line or the library.",
+            f"Job {name} runs code, as the user of the worker: {person.actor} may not save it.",
+            code="not_permitted",
+            hint="An administrator may, or whoever works where the room is.",
         )
 
 
