@@ -10,12 +10,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from postroom.access import Person, local
 from postroom.audit import Checkpoints, Mac, Outside, Recorder, active_term
 from postroom.credentials.history import History
 from postroom.credentials.store import CredentialStore
 from postroom.db import SCHEMA, Database, open_database
 from postroom.errors import InvalidValue, Locked, RoomError, Unreadable
-from postroom.operations.desk import Desk, Wires
+from postroom.operations.desk import Desk, Wires, acting
+from postroom.operations.gate import Gate
 from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import Start, audit_code, heads_file, open_vault
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATABASE",
+    "NOUNS",
     "Room",
     "open_room",
     "restore_backup",
@@ -62,7 +65,7 @@ Tell = Callable[[int, int], None]
 """Hears how many bytes of how many are done."""
 
 
-_NOUNS: Final = {
+NOUNS: Final = {
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -136,13 +139,22 @@ class Room:
     if not TYPE_CHECKING:  # or every misspelled attribute would pass
 
         def __getattr__(self, name: str) -> Any:
-            if name not in _NOUNS:
+            if name not in NOUNS:
                 raise AttributeError(f"a room has no attribute {name!r}")
-            module, kind = _NOUNS[name]
+            module, kind = NOUNS[name]
             made = getattr(import_module(f"postroom.operations.{module}"), kind)
             operations = made(self.desk, **self._beside.get(name, {}))
+            if self.desk.root is not None:
+                operations = Gate(name, operations, self.desk.person)
             setattr(self, name, operations)
             return operations
+
+    def acting(self, person: Person) -> Room:
+        """The room as somebody sees it whom this process serves: gated, under their name.
+
+        It is cheap, and never closed; made anew for every request.
+        """
+        return Room(self.settings, acting(self.desk, person), self.warning, self._beside)
 
     async def close(self) -> None:
         """Finish what runs, give claims back, close the database."""
@@ -276,15 +288,20 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         from postroom.net.dial import Policy
 
         policy = Policy(public_only=settings.public_only)
-        tokens = Keeper(db, Kept(store, keyring, recorder), desk.seat, policy=policy)
-        return Wires(Opener(db, store, tokens, actor=actor, policy=policy), tokens)
+        tokens = (
+            Keeper(db, Kept(store, keyring, recorder), desk.seat, policy=policy)
+            if desk.root is None
+            else desk.root.tokens
+        )
+        opener = Opener(db, desk.credentials, tokens, actor=desk.actor, policy=policy)
+        return Wires(opener, tokens)
 
     desk = Desk(
         db,
         settings.room,
         store,
         recorder,
-        actor,
+        local(actor),
         wire,
         locked=start.locked,
         kek="" if keyring is None else keyring.kek_id,

@@ -75,6 +75,10 @@ CODES: Final[dict[str, Code]] = {
     # refused
     "mistake": Code(FAILED, 500),
     "refused": Code(FAILED, 409),
+    "not_signed_in": Code(FAILED, 401),
+    "not_permitted": Code(FAILED, 403),
+    "changed_since": Code(FAILED, 412),
+    "too_many": Code(TRY_AGAIN, 429),
     "name_taken": Code(FAILED, 409),
     "in_use": Code(FAILED, 409),
     "incomplete": Code(FAILED, 409),

@@ -13,6 +13,7 @@ import json
 import sqlite3
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ __all__ = ["frozen_workers", "killed_workers", "work"]
 _LEVEL: Final = 12
 """So many runs wait when a worker starts: it is killed in the middle of them."""
 _PLACES: Final = 4
+_OPEN: Final = ("queued", "running")
 _PROGRAM: Final = """
 import fcntl, os, sys, time
 run, trace = sys.argv[1:]
@@ -101,14 +103,16 @@ class _Jobs:
                     frozen.append(victim)
                 else:
                     victim.kill()
-            await self.finish(120 if freeze else 60)
+            await self.finish(120 if freeze else 60, frozen)
             before = await self._ends()
             for victim in frozen:
                 victim.thaw()
             if frozen:
                 await asyncio.sleep(2.0)  # what they do now, they do in vain
+                await self.finish(60)  # and what waited for them is done
             after = await self._ends()
-            self.changed = [run for run, end in before.items() if after.get(run) != end]
+            ended = {run for run, (state, *_) in before.items() if state not in _OPEN}
+            self.changed = [run for run in ended if after.get(run) != before[run]]
 
     async def _ends(self) -> dict[str, tuple[str, float | None, int]]:
         found = await self.room.runs.list(limit=1_000_000)
@@ -141,11 +145,15 @@ class _Jobs:
         found: dict[str, int] = (await self.room.jobs.show(name))["runs"]
         return found
 
-    async def finish(self, seconds: float) -> None:
-        """A worker that nobody kills does the rest, and the messages are sent."""
+    async def finish(self, seconds: float, frozen: Sequence[Victim] = ()) -> None:
+        """A worker that nobody kills does the rest, and the messages are sent.
+
+        A run waits for one who was frozen while it began its program and holds its lock.
+        """
+        held = {run for victim in frozen for run in _locks(victim)}
         with Victim("tests.faults.running:work", *self.stage.where, mutant=self.mutant):
             async with asyncio.timeout(seconds):
-                while await self.room.runs.list(states=("queued", "running"), limit=1):
+                while {one.id for one in await self.room.runs.list(states=_OPEN)} - held:
                     await asyncio.sleep(0.1)
         await self.post.drain()
         await asyncio.to_thread(self.post.ground.postfix.idle)
@@ -180,6 +188,12 @@ class _Jobs:
         if set(held) - {"sent", "cancelled"}:
             wrong.append(f"messages ended {json.dumps(held)}")
         return wrong
+
+
+def _locks(victim: Victim) -> set[str]:
+    """The runs whose locks a process has open itself."""
+    found = [str(fd.readlink()) for fd in Path(f"/proc/{victim.pid}/fd").iterdir()]
+    return {Path(one).stem for one in found if one.endswith(".lock") and "/runs/" in one}
 
 
 async def _scenario(stage: Stage, mutant: str, count: int, *, freeze: bool) -> list[str]:

@@ -68,6 +68,14 @@ class Terminal:
         """Wait until anything more has appeared."""
         assert self._more(time.monotonic() + PATIENCE), f"that was the end: {self.seen}"
 
+    def until_it_waits(self) -> None:
+        """Wait until the command sleeps: between its question and its reading nobody is so quick."""
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        deadline = time.monotonic() + PATIENCE
+        while stat.read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < deadline, f"it did not come to rest: {self.seen}"
+            time.sleep(0.01)
+
     def type(self, text: str) -> None:
         """Type a line."""
         os.write(self._ours, text.encode() + b"\n")

@@ -96,6 +96,7 @@ def test_a_wrong_name_is_refused_before_a_secret_is_asked_for(cli: Cli, screen: 
 def test_ctrl_c_ends_a_question_at_once(cli: Cli, screen: Any) -> None:
     with screen("credential", "add", "login", "--type", "secret") as asked:
         asked.until("(empty: none): ")
+        asked.until_it_waits()
         asked.interrupt()
         assert asked.end() == 130
     assert "Stopped." in asked.seen

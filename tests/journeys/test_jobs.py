@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from postroom.access import ROLES, Person
 from postroom.app import Room
 from postroom.clock import timestamp
 from postroom.db import Tx
@@ -499,10 +500,10 @@ async def test_a_step_that_cannot_be_is_refused_when_it_is_saved(
 async def test_what_runs_code_is_saved_by_who_has_the_key(box: Incoming) -> None:
     """T27: whoever comes by another door may say what is sent, and not what is run."""
     await box.room.jobs.add({"name": "runs", "command": ["/bin/true"]})
-    box.room.desk.actor = "api:ann"
-    with pytest.raises(Refused, match="api:ann may not save it"):
-        await box.room.jobs.set("runs", {"command": ["/bin/false"]})
-    await box.room.jobs.add({"name": "sends", "steps": [sending("a@example.com")]})
+    theirs = box.room.acting(Person("user:ann", "editor", ROLES["editor"], "1"))
+    with pytest.raises(Refused, match="user:ann may not save it"):
+        await theirs.jobs.set("runs", {"command": ["/bin/false"]})
+    await theirs.jobs.add({"name": "sends", "steps": [sending("a@example.com")]})
 
 
 async def test_a_command_is_a_list_of_words(box: Incoming) -> None:

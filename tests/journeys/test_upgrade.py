@@ -25,7 +25,7 @@ from tests.rooms.saved import contents, saved_room, secrets_then, tokens_then
 SAVED = sorted(int(one.name) for one in Path(__file__).parents[1].glob("rooms/[0-9]*"))
 NEW_COLUMNS = {
     "audit": {"position", "record", "version"},
-    "credentials": {"programs"},
+    "credentials": {"programs", "restricted"},
     "outbox": {"run"},
     "sources": {"wake_at"},
 }

@@ -22,6 +22,8 @@ from postroom.app import DATABASE, Room, open_room
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.rows import Access
 from postroom.db import Tx
+from postroom.jobs.states import FINISHED as RUNS_FINISHED
+from postroom.jobs.states import OPEN as RUNS_OPEN
 from postroom.mail import Draft
 from postroom.secret import Secret
 from postroom.services.states import FINISHED, WAITING
@@ -30,6 +32,7 @@ from postroom.sources.entries import STATES
 
 __all__ = ["secrets_of", "tokens_of"]
 
+RUN_STATES: Final = (*RUNS_OPEN, *RUNS_FINISHED)
 HERE: Final = Path(__file__).parent
 THEN: Final = 1_780_000_000.0
 """An instant in 2026, for the rows that are written by hand."""
@@ -230,6 +233,45 @@ def _ledger_states(tx: Tx) -> None:
     )  # of a worker that was killed
 
 
+async def _jobs(room: Room) -> None:
+    """Jobs of both kinds, and their runs in every state; one of them by a message."""
+    send = {"via": "orders-out", "to": "a@example.com", "subject": "Night of ${param:day}"}
+    await room.jobs.add({
+        "name": "nightly", "parameters": {"day": {"type": "text", "default": "today"}},
+        "schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"},
+        "steps": [{"send-email": send | {"text": "All is well."}}],
+    })  # fmt: skip
+    program = {"command": ["/bin/sh", "-c", "exit 0"], "credentials": ["shop"]}
+    await room.jobs.add({"name": "checks", **program}, rebind=True)
+    await room.jobs.hold("checks")
+    await room.credentials.change("shop", programs=True, rebind=True)
+    found = [await room.runs.begin("nightly", {"day": f"{n}"}) for n in range(len(RUN_STATES))]
+
+    def body(tx: Tx) -> None:
+        for run, state in zip(found, RUN_STATES, strict=True):
+            ended = THEN if state in RUNS_FINISHED else None
+            tx.execute(
+                "UPDATE runs SET state = :state, attempts = 1, finished_at = :ended, owner = :owner "
+                "WHERE id = :run", run=run, state=state, ended=ended,
+                owner="gone-1-x" if state == "running" else None,
+            )  # fmt: skip
+            tx.execute(
+                "INSERT INTO run_log VALUES (:run, 1, :at, 'info', 'step 1 of 1: send-email')",
+                run=run, at=THEN,
+            )  # fmt: skip
+        entry = tx.value("SELECT min(id) FROM ledger")
+        tx.execute(
+            "INSERT INTO run_messages VALUES (:run, :entry, '{}', :content)",
+            run=found[0], entry=entry, content=b"Subject: Bestellung\r\n\r\n",
+        )  # fmt: skip
+        tx.execute(
+            "INSERT INTO answered VALUES ('orders@example.com', :sender, 'none', :at, :at)",
+            sender=bytes(32), at=THEN,
+        )  # fmt: skip
+
+    await room.desk.write(body)
+
+
 # ------------------------------------------------------------------ save it
 
 
@@ -246,6 +288,7 @@ async def _made(directory: Path) -> tuple[dict[str, dict[str, str]], dict[str, d
     room = await open_room(settings, actor="local:alice")
     await _mail(room)
     await _sign_ins(room)
+    await _jobs(room)
     await room.keys.rotate()
     found = await secrets_of(room), await tokens_of(room)
     problems = await room.audit.verify()

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from postroom.credentials.due import SOON_DAYS, Due, due_of
@@ -33,6 +33,7 @@ __all__ = [
     "find",
     "find_all",
     "hint_binding",
+    "not_there",
 ]
 
 State = Literal["complete", "incomplete", "unreadable"]
@@ -156,13 +157,19 @@ def find(tx: Tx, name: str) -> Row:
     """The row of a record by name, without regard to case; raises NotThere."""
     row = tx.one(ONE, name_key=name.lower())
     if row is None:
-        close = nearest(name, [one["name"] for one in tx.all("SELECT name FROM credentials")])
-        raise NotThere(
-            f"There is no credential called {name!r}.",
-            name=name,
-            hint=f"Did you mean {close}?" if close else "List them: postroom credential list",
-        )
+        raise not_there(tx, name)
     return row
+
+
+def not_there(tx: Tx, name: str, *, without: Collection[str] = ()) -> NotThere:
+    """What to say of a name that there is not; ``without`` are names, in lower case, not to be told."""
+    names = [one["name"] for one in tx.all("SELECT name FROM credentials")]
+    close = nearest(name, [one for one in names if one.lower() not in without])
+    return NotThere(
+        f"There is no credential called {name!r}.",
+        name=name,
+        hint=f"Did you mean {close}?" if close else "List them: postroom credential list",
+    )
 
 
 def find_all(tx: Tx, *, hints: bool = True) -> list[Row]:

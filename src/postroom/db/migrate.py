@@ -12,7 +12,7 @@ from postroom.errors import RoomError
 
 __all__ = ["SCHEMA", "check_schema", "make_schema", "migrate", "schema_of"]
 
-SCHEMA: Final = 7
+SCHEMA: Final = 8
 """The schema number this release reads and writes."""
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from postroom.access import Person
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
+from postroom.credentials.sight import Sight
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, WrongUse
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from postroom.macros import Template
     from postroom.operations.moved import Moved, Used
 
-__all__ = ["Desk", "Rebind", "Wires", "check_states", "instant"]
+__all__ = ["Desk", "Rebind", "Wires", "acting", "check_states", "instant"]
 
 # What dials, and what finds where secrets go, is loaded when it is first asked for: commands that only
 # look, and `postroom exec`, want neither.
@@ -58,20 +61,26 @@ def _tokens_of(desk: Desk) -> Keeper:
     return _wires_of(desk).tokens
 
 
+def _actor_of(desk: Desk) -> str:
+    """Who asks, as the audit record calls them."""
+    return desk.person.actor
+
+
 @dataclasses.dataclass(slots=True)
 class Desk:
     """An opened room as operations see it.
 
     ``locked`` says why the room's key could not be used; then ``recorder`` and ``checkpoints`` are
     None, reading works, and whatever writes or opens a secret raises it.  ``kek`` is the id of the
-    key that opened it; ``wire`` makes what dials.
+    key that opened it; ``wire`` makes what dials.  ``person`` is who asks; ``root`` is the desk of
+    the process where this one is of somebody whom it serves.
     """
 
     db: Database
     data_dir: Path
     credentials: CredentialStore
     recorder: Recorder | None
-    actor: str
+    person: Person
     wire: Callable[[Desk], Wires]
     locked: Locked | None = None
     kek: str = ""
@@ -79,11 +88,13 @@ class Desk:
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ)
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     wired: Wires | None = None
+    root: Desk | None = None
     _seat: Seat | None = None
     _seating: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     opener = property(_opener_of)
     tokens = property(_tokens_of)
+    actor = property(_actor_of)
 
     def record(self, tx: Tx, action: str, noun: str, name: str, **detail: Any) -> None:
         """Write an audit row in this transaction.  Raises Locked: what cannot be recorded is not done."""
@@ -95,6 +106,8 @@ class Desk:
 
     async def seat(self) -> Seat:
         """This process's seat among those that claim work; taken when it is first wanted."""
+        if self.root is not None:
+            return await self.root.seat()
         async with self._seating:
             if self._seat is None:
                 self._seat = await Seat(self.db, kek=self.kek).__aenter__()
@@ -103,6 +116,8 @@ class Desk:
     @property
     def seat_owner(self) -> str | None:
         """The owner of this process's seat, if it took one."""
+        if self.root is not None:
+            return self.root.seat_owner
         return self._seat.owner if self._seat is not None else None
 
     async def leave(self) -> None:
@@ -255,6 +270,14 @@ class Desk:
 
         lines = self.resolver(tx).destinations(credential).lines
         return lines_used(tx, {credential.casefold(): lines})[credential.casefold()]
+
+
+def acting(desk: Desk, person: Person) -> Desk:
+    """The desk of somebody whom this process serves: the same room, their name, their sight."""
+    credentials = copy.copy(desk.credentials)
+    credentials.sight = Sight(person)
+    root = desk.root or desk
+    return dataclasses.replace(desk, person=person, credentials=credentials, wired=None, root=root)
 
 
 def check_states(given: Iterable[str], known: Collection[str]) -> None:

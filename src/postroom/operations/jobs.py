@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from postroom.access import Person
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused, WrongUse
@@ -97,7 +98,7 @@ class Jobs:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
         if job.python is not None or job.command is not None:
-            _check_may_run_code(self._desk.actor, job.name)
+            _check_may_run_code(self._desk.person, job.name)
         expand = expander_now(tx, self._desk.environ)
         with _placed(where):
             check_defaults(job)
@@ -205,12 +206,13 @@ def _placed(where: str) -> Iterator[None]:
         raise
 
 
-def _check_may_run_code(actor: str, name: str) -> None:
-    """Raise Refused unless it is somebody with the room's key: what runs code runs with it."""
-    if not actor.startswith("local:"):
+def _check_may_run_code(person: Person, name: str) -> None:
+    """Raise Refused unless it is somebody with the room's key, or an administrator: code runs with it."""
+    if not person.unrestricted:
         raise Refused(
-            f"Job {name} runs code, as the user of the worker: {actor} may not save it.",
-            hint="It is saved where the room is, with the command line or the library.",
+            f"Job {name} runs code, as the user of the worker: {person.actor} may not save it.",
+            code="not_permitted",
+            hint="An administrator may, or whoever works where the room is.",
         )
 
 

@@ -1,0 +1,1 @@
+"""Tests of operations, apart from what they work on."""

@@ -1,0 +1,88 @@
+"""The doors: every operation has one or a reason, and nobody passes one without its right."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from postroom.access import ROLES, VERBS, Person
+from postroom.app import NOUNS
+from postroom.errors import Refused
+from postroom.operations.doors import BY_NAME, DOORS, HERE_ONLY
+from postroom.operations.gate import Gate
+
+
+def operations() -> set[str]:
+    found = set()
+    for noun, (module, kind) in NOUNS.items():
+        made = getattr(import_module(f"postroom.operations.{module}"), kind)
+        for name, _ in inspect.getmembers(made, callable):
+            if not name.startswith("_"):
+                found.add(f"{noun}.{name}")
+    return found
+
+
+def test_every_operation_has_a_door_or_a_reason_for_none() -> None:
+    """T25: a new operation is nobody's from outside before somebody has said whose it is."""
+    doors = {f"{one.noun}.{one.method}" for one in DOORS}
+    assert doors | HERE_ONLY.keys() == operations()
+    assert not doors & HERE_ONLY.keys()
+    assert len(BY_NAME) == len(DOORS)
+
+
+def test_a_door_has_a_right_and_a_place_of_its_own() -> None:
+    assert {one.right for one in DOORS} <= set(VERBS)
+    places = [(one.http, one.path) for one in DOORS]
+    assert len(set(places)) == len(places)
+
+
+class Noun:
+    """Operations that are only asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def show(self, name: str) -> str:
+        self.asked.append(name)
+        return name
+
+    def set(self, name: str, changes: dict[str, Any], *, rebind: Any = False) -> str:
+        self.asked.append(rebind)
+        return name
+
+    def remove(self, tx: Any) -> None:
+        self.asked.append(tx)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_passes_a_door_without_its_right(role: str) -> None:
+    """T25: role by role, and nothing of the operation has begun."""
+    noun = Noun()
+    gate = Gate("connections", noun, Person(f"user:{role}", role, ROLES[role], "1"))
+    assert gate.show("acme") == "acme"
+    if "edit" in ROLES[role]:
+        assert gate.set("acme", {}) == "acme"
+    else:
+        with pytest.raises(Refused, match="right to edit") as refused:
+            gate.set("acme", {})
+        assert (refused.value.code, noun.asked) == ("not_permitted", ["acme"])
+
+
+def test_rebinding_wants_a_right_of_its_own() -> None:
+    """T26: an editor changes a host, and does not send a stored secret there."""
+    noun = Noun()
+    gate = Gate("connections", noun, Person("user:ed", "editor", ROLES["editor"], "1"))
+    with pytest.raises(Refused, match="right to rebind"):
+        gate.set("acme", {}, rebind=True)
+    with pytest.raises(Refused, match="right to rebind"):
+        gate.set("acme", {}, rebind=frozenset({("login", "imap://h:993")}))
+    assert noun.asked == []
+
+
+def test_what_has_no_door_is_not_there() -> None:
+    gate = Gate("connections", Noun(), Person("user:root", "admin", ROLES["admin"], "1"))
+    with pytest.raises(AttributeError):
+        gate.remove(None)
