@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from fastapi import FastAPI
@@ -32,9 +33,11 @@ def make_app(room: Room) -> ASGIApp:
     )
     asked = all_asked(NOUNS)
     # a fixed address before one with a name in it: /outbox/waiting is no item
+    places: dict[str, dict[str, Route]] = {}
     for one in sorted(asked.values(), key=lambda one: one.door.path.replace("{", "~")):
-        route = Route(room, one, asked)
-        app.add_route(one.door.path, route.answer, [one.door.http], include_in_schema=False)
+        places.setdefault(one.door.path, {})[one.door.http] = Route(room, one, asked)
+    for path, routes in places.items():
+        app.add_route(path, _place(routes), [*routes], include_in_schema=False)
     app.add_route("/events", Events(room).answer, ["GET"], include_in_schema=False)
     written = as_json(description(asked))
 
@@ -59,6 +62,16 @@ class Unbroken:
         """Answer one request."""
         with contextlib.suppress(Exception):
             await self._app(scope, receive, send)
+
+
+def _place(routes: Mapping[str, Route]) -> Callable[[Request], Awaitable[Response]]:
+    """One address: what is asked there with each method."""
+
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await routes[method].answer(request)
+
+    return answer
 
 
 def _told(_request: Request, error: Exception) -> Response:
