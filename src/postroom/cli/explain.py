@@ -31,7 +31,8 @@ from postroom.operations.declared import (
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
 from postroom.operations.macromeanings import MACROS, STEP_MACROS
-from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
+from postroom.operations.meaning import AGAIN
+from postroom.operations.meanings import CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 from postroom.operations.presetting import PRESETS, preset_named, presets, shown_preset
 
 __all__ = ["app"]

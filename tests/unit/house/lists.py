@@ -78,6 +78,7 @@ MAY_REVEAL = {
     "credentials.types.pem": "a private key is read to see that it is one",
     "protocols.imap.commands": "LOGIN is made of it",
     "protocols.pop3.opening": "PASS is made of it",
+    "web.cookies": "a session's cookie goes to the browser of whoever signed in",
     "vault.hints": "the fingerprint of a PEM or JSON secret is sealed beside it",
     "vault.kek": "the id of a key is derived from it",
     "vault.kit": "the recovery kit is the one file that a key is written to for people",
