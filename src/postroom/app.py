@@ -36,17 +36,21 @@ if TYPE_CHECKING:
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
+    from postroom.operations.grants import Grants
     from postroom.operations.guiding import Guides
     from postroom.operations.jobs import Jobs
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
     from postroom.operations.outbox import Outbox
+    from postroom.operations.people import People
     from postroom.operations.roomfile import RoomFile
     from postroom.operations.running import Running
     from postroom.operations.runs import Runs
     from postroom.operations.services import Services
     from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
+    from postroom.operations.tokens import Tokens
+    from postroom.operations.users import Users
     from postroom.operations.variables import Variables
     from postroom.operations.versions import Versions
 
@@ -78,17 +82,21 @@ NOUNS: Final = {
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
+    "grants": ("grants", "Grants"),
     "guides": ("guiding", "Guides"),
     "jobs": ("jobs", "Jobs"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
     "outbox": ("outbox", "Outbox"),
+    "people": ("people", "People"),
     "roomfile": ("roomfile", "RoomFile"),
     "running": ("running", "Running"),
     "runs": ("runs", "Runs"),
     "services": ("services", "Services"),
     "signins": ("signins", "SignIns"),
     "sources": ("sources", "Sources"),
+    "tokens": ("tokens", "Tokens"),
+    "users": ("users", "Users"),
     "variables": ("variables", "Variables"),
     "versions": ("versions", "Versions"),
 }
@@ -116,17 +124,21 @@ class Room:
     credentials: Credentials
     email: Email
     erasing: Erasing
+    grants: Grants
     guides: Guides
     jobs: Jobs
     keys: Keys
     ledger: Ledger
     outbox: Outbox
+    people: People
     roomfile: RoomFile
     running: Running
     runs: Runs
     services: Services
     signins: SignIns
     sources: Sources
+    tokens: Tokens
+    users: Users
     variables: Variables
     versions: Versions
 

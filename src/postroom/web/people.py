@@ -48,4 +48,4 @@ class People(Protocol):
 
 def people_of(room: Room) -> People:
     """The operations of a room before anybody is known."""
-    return cast("People", room.people)  # type: ignore[attr-defined]
+    return cast("People", room.people)
