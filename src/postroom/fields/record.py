@@ -35,14 +35,18 @@ def _translate(
     model: type[Fields], error: ValidationError, data: Mapping[str, Any], where: str
 ) -> WrongUse:
     first = _meant(error.errors(include_url=False, include_input=False))
-    path = _place([str(part) for part in first["loc"] if not _is_branch(str(part))], data)
+    *above, last = [str(part) for part in first["loc"]] or [""]
+    strange = first["type"] == "extra_forbidden"  # a name of theirs may look like anything
+    kept = [part for part in above if not _is_branch(part)]
+    path = _place([*kept, *([last] if strange or not _is_branch(last) else [])], data)
+    path = [part for part in path if part or strange]
     prefix = f"{where}: " if where else ""
-    if first["type"] == "extra_forbidden":
+    if strange:
         return _unknown(model, path, prefix)
     owner = _owner(model, path)
     message = _plain(first) + (_inside(owner) if first["type"].startswith("model_") else "")
     if first["type"] == "literal_error":
-        message += _or_group(_owner(model, path[:-1]), path[-1])
+        message += _or_group(_owner(model, path[:-1]), path[-1] if path else "")
     inner, colon, rest = message.partition(": ")
     if first["type"] == "value_error" and colon and _declares(owner, inner):
         path, message = [*path, inner], rest  # a rule of a whole group names the field itself
