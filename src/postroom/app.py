@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from postroom.operations.jobs import Jobs
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
+    from postroom.operations.notify import Notify
     from postroom.operations.outbox import Outbox
     from postroom.operations.roomfile import RoomFile
     from postroom.operations.running import Running
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from postroom.operations.services import Services
     from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
+    from postroom.operations.telling import Telling
     from postroom.operations.variables import Variables
     from postroom.operations.versions import Versions
 
@@ -80,6 +82,7 @@ NOUNS: Final = {
     "jobs": ("jobs", "Jobs"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
+    "notify": ("notify", "Notify"),
     "outbox": ("outbox", "Outbox"),
     "roomfile": ("roomfile", "RoomFile"),
     "running": ("running", "Running"),
@@ -87,6 +90,7 @@ NOUNS: Final = {
     "services": ("services", "Services"),
     "signins": ("signins", "SignIns"),
     "sources": ("sources", "Sources"),
+    "telling": ("telling", "Telling"),
     "variables": ("variables", "Variables"),
     "versions": ("versions", "Versions"),
 }
@@ -117,6 +121,7 @@ class Room:
     jobs: Jobs
     keys: Keys
     ledger: Ledger
+    notify: Notify
     outbox: Outbox
     roomfile: RoomFile
     running: Running
@@ -124,6 +129,7 @@ class Room:
     services: Services
     signins: SignIns
     sources: Sources
+    telling: Telling
     variables: Variables
     versions: Versions
 
@@ -311,6 +317,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "notify": {"public_only": settings.public_only},
+        "telling": {"public_only": settings.public_only, "mac": mac},
         "converting": {"device_flow": settings.device_flow},
         "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},

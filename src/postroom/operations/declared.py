@@ -11,6 +11,7 @@ from postroom.credentials.intake import Intake
 from postroom.credentials.types import TYPES, type_named
 from postroom.fields import Fields
 from postroom.jobs.job import Job
+from postroom.notices.notification import Notify
 from postroom.services.service import Service
 from postroom.sinks import SINKS, TWICE, Sink
 from postroom.sources.source import Source
@@ -29,8 +30,14 @@ __all__ = [
 
 
 def nouns() -> Mapping[str, type[Fields]]:
-    """The declarations of connection, source, service and job."""
-    return {"connection": Connection, "source": Source, "service": Service, "job": Job}
+    """The declarations of connection, source, service, job and notification, as commands call them."""
+    return {
+        "connection": Connection,
+        "source": Source,
+        "service": Service,
+        "job": Job,
+        "notify": Notify,
+    }
 
 
 def credential_types() -> Mapping[str, type[Fields]]:
