@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from postroom.operations.macromeanings import MACROS, STEP_MACROS
-from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
+from postroom.operations.meaning import AGAIN
+from postroom.operations.meanings import CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 
 __all__ = [
     "AGAIN",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import re
 import unicodedata
 import weakref
@@ -147,14 +148,21 @@ def is_mask(value: str) -> bool:
 
 SHORTEST_SCRUBBED = 4
 """Shorter secrets are not searched for: removing every ``a`` would say more than it hides."""
+SHORTEST_PIECE: Final = 12
+"""Of the lines of a secret, shorter ones are left: they may be a word of anything."""
+SHORTEST_WRAPPED: Final = 30
+"""What xxd, the first to do so, breaks into lines."""
+_ARMOUR: Final = b"-----"
+_ESCAPED: Final = frozenset("\\\"'/")
 
 
 class Scrubber:
     """Removes secrets, in every form they take on a wire, from text and bytes.
 
-    Forms: as it is, base64 at its three alignments, hexadecimal, percent- and form-encoded,
-    JSON- and backslash-escaped, and base64 of SASL strings that contain it (the alignments find it
-    there, since they match inside a longer base64 text); each in any case of its ASCII letters.
+    Forms: as it is, base64 at its three alignments, hexadecimal, percent- and form-encoded, escaped as
+    SMTP, JSON and Python do, and base64 of SASL strings that contain it (the alignments find it there,
+    since they match inside a longer base64 text); of a key its lines, of a long token those that
+    base64, openssl and xxd make of it; each in any case of its ASCII letters.
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
@@ -187,9 +195,11 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """The text with every form of every secret replaced by ``****``."""
-        return self.bytes(text.encode("utf-8", "surrogateescape")).decode(
-            "utf-8", "surrogateescape"
-        )
+        try:
+            data, halves = text.encode("utf-8", "surrogateescape"), "surrogateescape"
+        except UnicodeEncodeError:  # of a surrogate pair: no text that was received has one
+            data, halves = text.encode("utf-8", "surrogatepass"), "surrogatepass"
+        return self.bytes(data).decode("utf-8", halves)
 
 
 def _without(form: bytes, data: bytes, lowered: bytes) -> bytes:
@@ -200,13 +210,41 @@ def _without(form: bytes, data: bytes, lowered: bytes) -> bytes:
     return _MASKED.join([*kept, data[at:]])
 
 
+def _escaped(text: str) -> set[bytes]:
+    """As the texts of SMTP, JSON and Python write it; most are written as they are."""
+    if text.isascii() and text.isprintable() and not _ESCAPED.intersection(text):
+        return set()
+    in_json = json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]
+    said = {
+        text.replace("\\", "\\\\").replace('"', '\\"'),
+        *in_json,
+        *(one.replace("/", "\\/") for one in in_json),
+        repr(text)[1:-1],
+        ascii(text)[1:-1],
+        repr(_encoded(text))[2:-1],
+    }
+    return {_encoded(one) for one in said}
+
+
+def _pieces(value: bytes) -> set[bytes]:
+    """The lines of a key, as it is printed; those that base64, openssl and xxd make of a long token."""
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:
+        return {one for one in lines if len(one) >= SHORTEST_PIECE and not one.startswith(_ARMOUR)}
+    found = set()
+    if len(value) > SHORTEST_WRAPPED:
+        encoded, digits = base64.b64encode(value), value.hex().encode()
+        for whole, width in ((encoded, 76), (encoded, 64), (digits, 60)):
+            found |= {whole[at : at + width] for at in range(0, len(whole), width)}
+    return {one for one in found if len(one) >= SHORTEST_PIECE}
+
+
 def _forms(value: bytes) -> set[bytes]:
     if len(value) < SHORTEST_SCRUBBED:
         return set()
     text = value.decode("utf-8", "surrogateescape")
     quoted = {quote(value, safe="").encode(), quote_plus(value).encode()}
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').encode("utf-8", "surrogateescape")
-    forms = {value, escaped, value.hex().encode(), value.hex().upper().encode()} | quoted
+    forms = {value, value.hex().encode()} | quoted | _escaped(text) | _pieces(value)
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + value)
         # the first and last characters also carry bits of the neighbours, so they are left out

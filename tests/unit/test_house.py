@@ -169,13 +169,14 @@ def declared(requirements: list[str]) -> set[str]:
     return {normal(re.split(r"[\s<>=!~;\[]", line)[0]) for line in requirements}
 
 
-def imported(*, demo: bool) -> set[str]:
-    """Distributions that the demo imports, or that everything else does."""
+def imported(extra: str = "") -> set[str]:
+    """Distributions that the rooms of an extra import, or that all other rooms do."""
     owners = importlib.metadata.packages_distributions()
+    rooms = [room for one in lists.EXTRAS.values() for room in one]
     tops = {
         top
         for module in modules()
-        if module.is_in("cli.demo") == demo
+        if (module.is_in(*lists.EXTRAS[extra]) if extra else not module.is_in(*rooms))
         for top in lints.third_party(module, sys.stdlib_module_names)
     }
     names = {normal(owners.get(top, [top])[0]) for top in tops}
@@ -184,13 +185,15 @@ def imported(*, demo: bool) -> set[str]:
 
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
     table = project()["project"]
-    core, demo = declared(table["dependencies"]), declared(table["optional-dependencies"]["demo"])
-    assert not imported(demo=False) - core, "import them in pyproject.toml's dependencies too"
-    assert not imported(demo=True) - core - demo, "add them to the extra `demo`"
-    if "cli" not in floors():
-        pytest.skip("the house has no roof yet: too early to say that a dependency is unused")
-    assert not core - imported(demo=False), "declared, but nothing imports them"
-    assert not demo - imported(demo=True), "in the extra `demo`, but the demo does not import them"
+    core = declared(table["dependencies"])
+    assert not imported() - core, "import them in pyproject.toml's dependencies too"
+    assert not core - imported(), "declared, but nothing imports them"
+    for extra in lists.EXTRAS:
+        wanted = declared(table["optional-dependencies"][extra])
+        assert not imported(extra) - core - wanted, f"add them to the extra {extra!r}"
+        if {room.partition(".")[0] for room in lists.EXTRAS[extra]} <= floors():
+            unused = wanted - imported(extra) - lists.FOR_OTHERS.keys()
+            assert not unused, f"in the extra {extra!r}, but its rooms do not import them"
 
 
 # ------------------------------------------------------------------------------------- lightness

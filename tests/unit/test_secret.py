@@ -173,12 +173,23 @@ FORMS: dict[str, Callable[[str], str]] = {
     "url": lambda value: quote(value, safe=""),
     "form": quote_plus,
     "json": lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
+    "json in ASCII": lambda value: json.dumps(value)[1:-1],
+    "json with slashes": lambda value: json.dumps(value)[1:-1].replace("/", "\\/"),
+    "python": lambda value: repr(value)[1:-1],
+    "python in ASCII": lambda value: ascii(value)[1:-1],
+    "bytes": lambda value: repr(value.encode())[2:-1],
     "quoted": lambda value: value.replace("\\", "\\\\").replace('"', '\\"'),
 }
+LONG = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(
+    base64.b64encode(bytes(range(at, at + 48))).decode() for at in range(0, 192, 24)
+) + "\n-----END PRIVATE KEY-----\n"  # fmt: skip
+"""As long as a key, and with lines as one has."""
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("value", [VALUE, AWKWARD, "hunter2", "abcd"])
+@pytest.mark.parametrize(
+    "value", [VALUE, AWKWARD, "hunter2", "abcd", LONG.rstrip(), "a 'b\" c\n\td"]
+)
 def test_every_form_of_a_secret_is_scrubbed(value: str, form: str) -> None:
     """T34: what a server says back, in whatever dress."""
     said = f"535 5.7.8 <{FORMS[form](value)}> is wrong"
@@ -186,6 +197,46 @@ def test_every_form_of_a_secret_is_scrubbed(value: str, form: str) -> None:
     assert FORMS[form](value) not in scrubbed
     assert scrubbed.startswith("535 5.7.8 <")
     assert scrubbed.endswith("> is wrong")
+
+
+LAID_OUT: dict[str, Callable[[str], str]] = {
+    "indented": lambda value: "\n".join(f"    {line}" for line in value.splitlines()),
+    "of Windows": lambda value: value.replace("\n", "\r\n"),
+    "on one line": lambda value: value.replace("\n", ""),
+    "a list": lambda value: json.dumps(value.splitlines()),
+}
+WRAPPED: dict[str, Callable[[str], str]] = {
+    "base64, as base64 wraps it": lambda value: base64.encodebytes(value.encode()).decode(),
+    "base64, as openssl wraps it": lambda value: "\n".join(_wrapped(_base64(value), 64)),
+    "hexadecimal, as xxd wraps it": lambda value: "\n".join(_wrapped(value.encode().hex(), 60)),
+}
+
+
+def _base64(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return [text[at : at + width] for at in range(0, len(text), width)]
+
+
+@pytest.mark.parametrize("way", LAID_OUT)
+def test_a_long_secret_is_scrubbed_however_its_lines_are_laid_out(way: str) -> None:
+    """T34: a key is printed by lines."""
+    scrubbed = Scrubber([Secret(LONG)]).text(f"The key:\n{LAID_OUT[way](LONG)}\nThat was it.")
+    assert not any(line in scrubbed for line in LONG.splitlines() if "-----" not in line)
+    assert scrubbed.startswith("The key:")
+    assert scrubbed.endswith("That was it.")
+
+
+@pytest.mark.parametrize("way", WRAPPED)
+@pytest.mark.parametrize("length", [40, 60, 200, 1500])
+def test_a_long_token_is_scrubbed_where_what_encodes_it_breaks_lines(way: str, length: int) -> None:
+    """T34: each line but a last one of a few characters."""
+    token = "".join(chr(48 + at * 7 % 74) for at in range(length))
+    encoded = WRAPPED[way](token)
+    scrubbed = Scrubber([Secret(token)]).text(f"The token:\n{encoded}\nThat was it.")
+    assert not any(line in scrubbed for line in encoded.splitlines() if len(line) >= 12)
 
 
 @pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase])

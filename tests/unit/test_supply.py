@@ -60,8 +60,13 @@ def test_importing_everything_touches_no_network_no_file_and_no_other_program() 
     assert "socket.bind" in seen("seeded")
 
 
+PAGE = Path("src/postroom/web")
+
+
 def test_only_ours_is_in_the_package() -> None:
-    """T97: text in Python and SQL, nothing compiled, no link, nothing executable, no vendored code."""
+    """T97: text in Python and SQL, nothing compiled, no link, nothing executable; beside the page what
+    it is drawn with, and of others nothing but what ``VENDORED.md`` names with its sum.
+    """
     assert project()["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/postroom"]}
     tracked = subprocess.run(
         ["git", "ls-files", "-s", "src"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -69,8 +74,14 @@ def test_only_ours_is_in_the_package() -> None:
     files = [(line.split()[0], Path(line.split("\t")[1])) for line in tracked]
     for mode, path in files:
         assert mode == "100644", path
-        assert path.suffix in (".py", ".sql") or path.name == "py.typed", path
+        known = (".py", ".sql", *((".html",) if PAGE / "templates" in path.parents else ()))
+        dressing = path.parent == PAGE / "static"
+        assert path.suffix in known or path.name == "py.typed" or dressing, path
         (ROOT / path).read_text("utf-8")
+    note = (ROOT / PAGE / "static" / "VENDORED.md").read_text("utf-8")
+    for path in (path for _, path in files if path.parent == PAGE / "static"):
+        ours = path.name in ("VENDORED.md", "mark.svg", "page.css", "page.js")
+        assert ours or f"`{path.name}`" in note, path
 
 
 def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:

@@ -120,6 +120,7 @@ async def test_listing_and_reading(do: Desk, rig: Rig) -> None:
     assert (second["from"], second["address"]) == ("Ann", "ann@partner.test")
     assert second["message_id"] == "<one@partner.test>"
     assert second["received"].endswith("Z")
+    assert second["size"] == (len(ORDER) if rig.tells_sizes else None)
     assert (await do("list-email", limit=1))["ids"] == listed["ids"][:1]
     assert (await do("list-email", search="from:ann"))["ids"] == listed["ids"][1:]
     assert (await do("list-email", search="from:nobody")) == {"items": [], "ids": [], "count": 0}

@@ -18,11 +18,21 @@ from postroom.cli.verbs import Verbs
 from postroom.errors import CODES, NotThere, UnknownField
 from postroom.fields import Described, Fields, describe
 from postroom.operations.commands import command_named, commands
-from postroom.operations.declared import about_sink, about_type, by_word, credential_types, nouns
+from postroom.operations.declared import (
+    about_sink,
+    about_type,
+    by_word,
+    credential_types,
+    fields_called,
+    nouns,
+    parts,
+    run_states,
+)
 from postroom.operations.explaining import LONGEST, known_words
 from postroom.operations.explaining import explain as explain_error
 from postroom.operations.macromeanings import MACROS, STEP_MACROS
-from postroom.operations.meanings import AGAIN, CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
+from postroom.operations.meaning import AGAIN
+from postroom.operations.meanings import CODE_MEANINGS, EXIT_MEANINGS, exit_statuses
 from postroom.operations.presetting import PRESETS, preset_named, presets, shown_preset
 
 __all__ = ["app"]
@@ -36,8 +46,9 @@ def explain(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="connection, source, service, a credential type, a sink, commands or one of them, macros, "
-            "an error code; or any error, of any program, in quotes. A - reads it from standard input.",
+            help="connection, source, service, job, step, run, a credential type, a sink, any field of "
+            "these, commands or one of them, macros, an error code; or any error, of any program, in "
+            "quotes. A - reads it from standard input.",
         ),
     ] = "",
 ) -> None:
@@ -49,24 +60,9 @@ def explain(
     if what == "-":
         what = sys.stdin.read(LONGEST).strip()
     known = _known()
+    what = _singular(what)
     if not what:
-        show.items(
-            [
-                {"name": name, "what": _what(name), "fields": len(describe(model))}
-                for name, model in known.items()
-            ],
-            (("name", "NAME"), ("what", "WHAT"), ("fields", "FIELDS")),
-            empty="",
-            give=("what",),
-        )
-        show.note("Built-in commands such as send-email: postroom explain commands")
-        show.note("Macros such as ${NAME}: postroom explain macros")
-        show.note("Providers that are known (gmail, microsoft365 ...): postroom explain presets")
-        show.note("Error codes are explained as well: postroom explain timed_out")
-        show.note(
-            'So is any error, pasted: postroom explain "535 5.7.139 Authentication unsuccessful"'
-        )
-        show.note(f"There are: {', '.join(CODES)}")
+        _all(known)
     elif what in known:
         _fields(what, describe(known[what]))
     elif what in CODES:
@@ -81,22 +77,46 @@ def explain(
         _presets()
     elif what in PRESETS:
         _preset(what)
+    elif what == "run":
+        _run()
     elif what in VERBS:
         show.say(f"{what}: {VERBS[what][1]}", name=what, about=VERBS[what][1])
         if what == "credential":
             show.note(f"Its types, each explained by its name: {', '.join(credential_types())}")
         show.note(f"Every verb and option: postroom {what} --help")
+    elif found := fields_called(what):
+        _fields_called(found)
     elif _NAME.fullmatch(what):
-        _named_or_error(what, [*known, *CODES, *_WORDS, *PRESETS])
+        _named_or_error(what, [*known, *CODES, *_WORDS, *PRESETS, *_field_words()])
     else:
         _errors(what)
+
+
+def _all(known: Mapping[str, type[Fields]]) -> None:
+    """What there is to explain."""
+    show.items(
+        [
+            {"name": name, "what": _what(name), "fields": len(describe(model))}
+            for name, model in known.items()
+        ],
+        (("name", "NAME"), ("what", "WHAT"), ("fields", "FIELDS")),
+        empty="",
+        give=("what",),
+    )
+    show.note("What a run is, and its states: postroom explain run")
+    show.note("Built-in commands such as send-email: postroom explain commands")
+    show.note("Macros such as ${NAME}: postroom explain macros")
+    show.note("Providers that are known (gmail, microsoft365 ...): postroom explain presets")
+    show.note("Error codes are explained as well: postroom explain timed_out")
+    show.note('So is any error, pasted: postroom explain "535 5.7.139 Authentication unsuccessful"')
+    show.note(f"There are: {', '.join(CODES)}")
 
 
 _NAME = re.compile(r"[\w.-]{1,40}")
 """What may be a name of ours, mistyped; anything else is an error that somebody pasted."""
 
 
-_WORDS = ("commands", "macros", "presets", *(one["name"] for one in commands()))
+_WORDS = ("commands", "macros", "presets", "run", *(one["name"] for one in commands()))
 
 
 def _named_or_error(what: str, names: list[str]) -> None:
@@ -247,43 +267,86 @@ def _bare(text: str) -> str:
 
 
 def _known() -> Mapping[str, type[Fields]]:
-    return by_word()
+    return {**by_word(), **parts()}
+
+
+def _singular(what: str) -> str:
+    """``jobs`` for ``job``, as it stands in a room file."""
+    one = what.removesuffix("s")
+    return one if one in {*nouns(), *parts(), "run"} else what
+
+
+def _field_words() -> set[str]:
+    """The words that fields of nouns and their parts are written with."""
+    models = {**nouns(), **parts()}.values()
+    return {word for model in models for one in describe(model) for word in one.name.split(".")}
+
+
+def _run() -> None:
+    """What a run is, and what its states mean."""
+    if OPTIONS.json:
+        rows = [{"state": state, "means": _bare(means)} for state, means in run_states().items()]
+        show.items(rows, (), empty="")
+        return
+    print("run: One execution of a job; it has a state, a log and a result.\n")
+    for state, means in run_states().items():
+        print(f"{state}\n{show.said(f'    {_bare(means)}', indent=4)}")
+    show.note("Those of a job, and their logs: postroom job runs NAME, postroom job log RUN")
+
+
+def _fields_called(found: list[tuple[str, Described]]) -> None:
+    """Fields of several declarations that one word names."""
+    rows = [{"of": name, **_row(one)} for name, one in found]
+    if OPTIONS.json:
+        show.items(rows, (), empty="")
+        return
+    for row in rows:
+        _print_row(row, f"{row['of']}: {row['field']}")
+    of = dict.fromkeys(f"postroom explain {row['of']}" for row in rows)
+    show.note(f"All fields there: {', '.join(of)}")
 
 
 def _what(name: str) -> str:
+    if name in parts():
+        return "part of a job"
     if name in credential_types():
         return f"credential: {about_type(name)[0]}"
     return "noun" if name in nouns() else "sink"
 
 
 def _fields(name: str, fields: list[Described]) -> None:
-    rows: list[dict[str, Any]] = [
-        {
-            "field": one.name,
-            "type": "secret" if one.sealed else one.type,
-            "default": one.default_text,
-            "options": list(one.options),
-            "about": one.help or one.label,
-        }
-        for one in fields
-    ]
+    rows = [_row(one) for one in fields]
     if OPTIONS.json:
         show.items(rows, (), empty="")
         return
     if name in credential_types():
         label, about = about_type(name)
         print(show.said(f"{label}: {about}") + "\n")
+    elif name in parts():
+        print("One command with its parameters, {COMMAND: {...}}; beside it may stand:\n")
     elif name not in nouns():
         about, _, twice = about_sink(name)
         print(show.said(f"{_bare(about)} {twice}") + "\n")
     for row in rows:
-        facts = [" | ".join(row["options"]) or row["type"]]
-        if row["default"]:
-            facts.append(
-                row["default"] if row["default"] == "needed" else f"default {row['default']}"
-            )
-        print(show.said(f"{row['field']}  ({', '.join(facts)})", indent=4))
-        print(show.said(f"    {row['about']}", indent=4))
+        _print_row(row, row["field"])
         if name in credential_types() and name != "generic" and row["type"] == "map":
             flag = flag_for(row["field"], credential_types()[name])
             print(show.said(f"    By label, each by a flag: {flag}", indent=4))
+
+
+def _row(one: Described) -> dict[str, Any]:
+    return {
+        "field": one.name,
+        "type": "secret" if one.sealed else one.type,
+        "default": one.default_text,
+        "options": list(one.options),
+        "about": one.help or one.label,
+    }
+
+
+def _print_row(row: Mapping[str, Any], name: str) -> None:
+    facts = [" | ".join(row["options"]) or row["type"]]
+    if row["default"]:
+        facts.append(row["default"] if row["default"] == "needed" else f"default {row['default']}")
+    print(show.said(f"{name}  ({', '.join(facts)})", indent=4))
+    print(show.said(f"    {row['about']}", indent=4))

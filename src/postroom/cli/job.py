@@ -15,6 +15,7 @@ from postroom.cli.outbox import A_WORKER, nobody_sends
 from postroom.cli.run import agreed, in_room, rebinding
 from postroom.cli.usage import show_usage
 from postroom.cli.verbs import Verbs
+from postroom.clock import rfc3339, timestamp
 from postroom.errors import FAILED, OK, UNFINISHED, WrongUse
 from postroom.operations.declared import nouns
 
@@ -68,7 +69,7 @@ def _line(one: dict[str, Any]) -> dict[str, Any]:
 @app.verb("show")
 def show_(name: Name) -> None:
     """One job with every setting, its next times, and its last run."""
-    show.record(in_room(lambda room: room.jobs.show(name)))
+    _show(in_room(lambda room: room.jobs.show(name)))
 
 
 @app.verb(fields="job")
@@ -337,7 +338,13 @@ async def _follow(
 
 def _print(line: dict[str, Any]) -> None:
     level = "" if line["level"] in ("info", "output") else f"{line['level'].upper()} "
-    print(f"{line['at'][11:19]} {level}{line['said']}", flush=True)
+    print(f"{_time(line['at'])} {level}{line['said']}", flush=True)
+
+
+def _time(at: str) -> str:
+    """The time of day in UTC; before it the day, where that is not today."""
+    day, _, hour = at.removesuffix("Z").partition("T")
+    return hour[:8] if day == rfc3339(timestamp())[:10] else f"{day} {hour[:8]}"
 
 
 @app.verb()
@@ -348,6 +355,12 @@ def cancel(run: RunId) -> None:
     show.say(f"Run {found.id} {told}.", **found.as_json())
 
 
+def _show(found: dict[str, Any]) -> None:
+    show.record(found, {key: value for key, value in found.items() if key != "warnings"})
+    for warning in found["warnings"]:
+        show.note(f"Note: job {found['name']}: {warning}")
+
+
 def _saved(found: dict[str, Any]) -> None:
-    show.record(found)
+    _show(found)
     show.note(f"Run it: postroom job run {found['name']}")

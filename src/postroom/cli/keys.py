@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,13 +11,15 @@ import typer
 from postroom.cli import kek, show
 from postroom.cli.options import OPTIONS
 from postroom.cli.progress import counting
-from postroom.cli.run import ask, in_room
+from postroom.cli.run import Asker, ask, in_room, may_ask, outside
 from postroom.cli.verbs import Verbs
-from postroom.errors import CONFIGURATION, FAILED, OK, UNFINISHED
+from postroom.errors import CONFIGURATION, FAILED, OK, UNFINISHED, WrongUse
+from postroom.secret import Secret
 
 if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.operations.keys.rotating import Rotated
+    from postroom.settings import Settings
 
 __all__ = ["app"]
 
@@ -83,6 +86,30 @@ def rotate(
     else:
         print(show.said(_told(done)))
     return UNFINISHED if done.kept else OK
+
+
+@app.verb()
+def unlock(
+    passphrase_stdin: Annotated[
+        bool, typer.Option("--passphrase-stdin", help="Read the passphrase from standard input.")
+    ] = False,
+) -> None:
+    """Unlock the room for the process that serves it, which goes on; its key wants a passphrase."""
+    from postroom.serving.control import SOCKET, ask_to_unlock
+
+    if not passphrase_stdin and not may_ask():
+        raise WrongUse(
+            "There is nobody to be asked for the passphrase.",
+            hint="Give it with --passphrase-stdin.",
+        )
+
+    async def body(settings: Settings, asker: Asker) -> bool:
+        read = passphrase_stdin or asker is None
+        given = Secret(sys.stdin.readline().rstrip("\n")) if read else ask("Passphrase")
+        return await ask_to_unlock(settings.room / SOCKET, given)
+
+    was_locked = outside(body)
+    show.say("The room is unlocked." if was_locked else "It was not locked.", unlocked=was_locked)
 
 
 def _told(done: Rotated) -> str:

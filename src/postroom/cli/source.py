@@ -331,4 +331,4 @@ def _saved(found: dict[str, Any]) -> None:
 def _show(found: dict[str, Any]) -> None:
     repeated = ("name", "connection")
     status = {key: value for key, value in found["status"].items() if key not in repeated}
-    show.record(found, {**found, "status": status})
+    show.record(found, {**found, "status": {**status, "lag": _about(status["lag"])}})

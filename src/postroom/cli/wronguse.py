@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from postroom.cli.options import EVERY_OPTION
 from postroom.errors import WrongUse
@@ -19,10 +19,19 @@ def common_flags() -> list[str]:
     ]
 
 
+_OTHER_WORDS: Final = {
+    "reprocess": "reset", "replay": "reset", "remove": "delete", "rm": "delete", "create": "add",
+    "new": "add", "change": "set", "edit": "set", "update": "set", "ls": "list", "get": "show",
+}  # fmt: skip
+"""What other programs call verbs of ours."""
+
+
 def no_such_verb(name: str, known: Iterable[str], path: str) -> WrongUse:
     """There is no verb of that name; ``path`` is the command so far (``postroom source``)."""
     what = "verb or noun" if " " not in path else "verb"
-    close = difflib.get_close_matches(name, list(known), n=1)
+    verbs = {each: each for each in known}
+    verbs |= {word: verb for word, verb in _OTHER_WORDS.items() if verb in verbs}
+    close = [verbs[word] for word in difflib.get_close_matches(name, verbs, n=1)]
     of = "" if " " not in path else f" of {path}"
     hint = f"Did you mean {path} {close[0]}?" if close else f"See them all: {path} --help"
     return WrongUse(f"There is no {what} {name!r}{of}.", hint=hint)

@@ -169,13 +169,13 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
     async def lines(self, text: str = "", *, folder: str = "INBOX", limit: int = 0) -> _Lines:
         """As :meth:`search`, or :meth:`list` without a text: one mapping a message, for doors.
 
-        Keys: id, received (a datetime or None), from, address (of the author), subject, size (bytes),
-        flags, message_id.
+        Keys: id, received (a datetime or None), from, address (of the author), subject, size (bytes;
+        None where the wire does not tell it), flags, message_id.
         """
         found = await (
             self.search(text, folder, limit=limit) if text else self.list(folder, limit=limit)
         )
-        return [_line(each) for each in found]
+        return [_line(each, sized=self._store.features.sizes) for each in found]
 
     @_alone
     async def read(self, id: str, folder: str = "INBOX") -> Content:
@@ -339,7 +339,7 @@ async def _described(store: MessageStore, ids: Sequence[str]) -> list[Summary]:
     return found[::-1]
 
 
-def _line(summary: Summary) -> dict[str, Any]:
+def _line(summary: Summary, *, sized: bool) -> dict[str, Any]:
     message = Message(summary.headers)
     return {
         "id": summary.id,
@@ -347,7 +347,7 @@ def _line(summary: Summary) -> dict[str, Any]:
         "from": ", ".join(each.name or each.address for each in message.from_),
         "address": message.from_[0].address if message.from_ else "",
         "subject": message.subject,
-        "size": summary.size,
+        "size": summary.size if sized else None,
         "flags": sorted(summary.flags),
         "message_id": message.message_id,
     }

@@ -140,7 +140,7 @@ _WORDS = {
     "int_": "give a whole number",
     "float_": "give a number",
     "bool_": "give true or false",
-    "string_type": "give a text",
+    "string_type": "give a text; a number or true is one in quotation marks",
     "list_type": "give a list",
     "dict_type": "give a map of names to values",
     "model_type": "give a group of fields",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from postroom.errors import InvalidValue, UnknownField
 from postroom.fields import nearest
 from postroom.jobs.job import Job, Parameter
+from postroom.jobs.store import json_bytes
 
 __all__ = ["arguments", "check_defaults"]
 
@@ -39,7 +39,11 @@ def arguments(job: Job, given: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             raise InvalidValue(name, f"is needed to run job {job.name}, and has no default")
         found[name] = _read(name, one, value)
-    if len(json.dumps(found, ensure_ascii=False).encode()) > MOST_BYTES:
+    try:
+        size = json_bytes(found)
+    except ValueError as error:
+        raise InvalidValue("parameters", f"are kept as JSON: {error}") from None
+    if size > MOST_BYTES:
         raise InvalidValue("parameters", f"are larger than {MOST_BYTES // 1024} KiB in all")
     return found
 

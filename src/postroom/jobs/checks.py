@@ -11,6 +11,7 @@ from postroom.fields import check_name, describe, nearest
 from postroom.jobs.commands import RunJob, command_named
 from postroom.jobs.job import Job
 from postroom.jobs.prepared import Named, Prepared, prepare
+from postroom.jobs.received import NO_CODE, code_word
 from postroom.jobs.step import Step
 from postroom.jobs.values import MESSAGE, RECEIVED, RUN, Expand, Scope, Value, read_value
 from postroom.macros import SETTING, STEPS, Reference
@@ -44,16 +45,23 @@ def check_steps(job: Job, *, expand: Expand | None = None, named: Named = comman
 
 
 def check_words(job: Job, *, expand: Expand | None = None) -> None:
-    """Check the words of a ``command`` job: what its macros stand for; the program is named outright.
+    """Check the words of a ``command`` job: what its macros stand for; the program is named outright,
+    and no message says what a shell does.
 
     Raises InvalidValue with the place, and what ``expand`` raises.
     """
     checker = _Checker(job, expand)
-    for at, word in enumerate(job.command.words if job.command else ()):
+    words = job.command.words if job.command else ()
+    code = code_word(words)
+    for at, word in enumerate(words):
         value = read_value(word, f"command.words.{at}")
         if not at and not value.fixed:
             raise InvalidValue(value.where, "is the program: it is named, and no macro chooses it")
         checker.macros(value, {}, items="none")
+        if at == code and (
+            one := next((x for x in value.references if x.prefix in RECEIVED), None)
+        ):
+            raise InvalidValue(value.where, f"{one}: {NO_CODE}")
 
 
 def names_used(

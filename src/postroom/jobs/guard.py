@@ -56,8 +56,6 @@ _IGNORED: Final = (
 )  # fmt: skip
 """The worker decides when it ends; what a terminal or a service manager sends to everybody is not meant
 for the guard."""
-
-
 _TO_THE_GROUP: Final = (
     signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGSTOP, signal.SIGCONT,
 )  # fmt: skip
@@ -353,7 +351,11 @@ def _group_of(pid: int) -> int:
 
 
 def remove_tree(path: str) -> bool:
-    """Remove a directory and all in it, following no link; says whether it is gone."""
+    """Remove a directory, or what is in its place, following no link; says whether it is gone."""
+    if os.path.islink(path) or not os.path.isdir(path):  # noqa: PTH112, PTH114
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        return not os.path.lexists(path)
     with contextlib.suppress(OSError):
         os.chmod(path, 0o700)  # noqa: PTH101  # its program may have locked itself out
     with contextlib.suppress(OSError), os.scandir(path) as entries:

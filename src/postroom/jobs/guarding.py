@@ -189,8 +189,16 @@ class Guarded:
         return Ended(None, signal.SIGKILL, "guard", tuple(left))
 
     async def _beat(self) -> None:
+        """Say that the worker lives, and see that the guard does: its program may stop it.
+
+        It goes on then; found so at the next look too, it is stopped all the time, and is given up.
+        """
+        stopped = 0
         while True:
             self._say(guard.BEAT)
+            stopped = stopped + 1 if _is_stopped(self._process.pid) else 0
+            if stopped:
+                os.kill(self._process.pid, signal.SIGCONT if stopped == 1 else signal.SIGKILL)
             await asyncio.sleep(BEAT_SECONDS)
 
     def _say(self, byte: int) -> None:
@@ -286,6 +294,14 @@ def _end_session(leader: int) -> None:
         for pid in found:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal (proc(5): its state behind the name in stat)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
+    except OSError:
+        return False
 
 
 def _of_session(leader: int) -> list[int]:

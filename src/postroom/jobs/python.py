@@ -18,8 +18,9 @@ from postroom.jobs.handing import Granted, Told
 from postroom.jobs.job import Job
 from postroom.jobs.output import OnOutput
 from postroom.jobs.process import Ended, run_program, why_it_ended
+from postroom.jobs.scrubbing import holds_secret
 from postroom.log import logger
-from postroom.secret import Scrubber, Secret, open_secrets
+from postroom.secret import MASK, Scrubber, Secret, open_secrets
 
 __all__ = ["Execute", "Running", "run_python"]
 
@@ -33,6 +34,14 @@ LINE_BYTES: Final = 32 << 20
 AT_ONCE: Final = 8
 """Commands of one run that are done at the same time."""
 _LEVELS: Final = ("info", "warning", "error")
+_SHAPES: Final[dict[str, dict[str, Any]]] = {
+    "do": {"do": str, "id": int, "parameters": dict},
+    "log": {"log": str, "text": str},
+    "returned": {"state": dict | None},
+    "raised": {"raised": dict},
+}
+"""What child.py says: the key that each has, and what else it has, with its types."""
+_RAISED: Final = {"type": str, "text": str, "trace": list}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,37 +136,38 @@ class _Talk:
         self._commands: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._transport: asyncio.WriteTransport | None = None
+        self._flow = _Flow()
+        self._over = False
         self.ending: dict[str, Any] | None = None
 
     async def listen(self, asks: IO[bytes], answers: IO[bytes], orders: dict[str, Any]) -> None:
-        """Tell it what to call, and do what it asks until it says nothing any more."""
+        """Tell it what to call, and do what it asks until it says nothing any more.
+
+        Nothing more is read while AT_ONCE commands are under way, or while it does not read the answers
+        of that many: whatever it does, no more than that is in memory here.
+        """
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=LINE_BYTES)
         reading, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), asks
         )
-        self._transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, answers)
+        self._transport, _ = await loop.connect_write_pipe(lambda: self._flow, answers)
         try:
             self._say(orders)
             while line := await reader.readline():
-                self._hear(json.loads(line))
+                await self._hear(_understood(line))
         except ValueError:
-            raise Refused(
-                "The function's process said what is not understood.",
-                code="program_failed",
-                hint=f"A draft or a result may have {LINE_BYTES >> 20} MiB at most.",
-            ) from None
+            raise _not_understood("The function's process said what is not understood.") from None
         finally:
             if not reading.is_closing():
                 reading.close()
 
     async def close(self, listening: asyncio.Task[None]) -> None:
-        """Hear what is left, and end what was asked for and is not done."""
-        await asyncio.wait({listening})
+        """End what was asked for and is not done, and hear what else is left."""
+        self._over = True
         for each in self._commands:
             each.cancel()
-        if self._commands:
-            await asyncio.wait(set(self._commands))
+        await asyncio.wait({listening, *self._commands})
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
 
@@ -165,21 +175,24 @@ class _Talk:
         """What the function gave and left; raises what it raised."""
         ending = self.ending or {}
         if "raised" not in ending:
-            return self._given(ending["returned"], ending["state"])
-        raised = ending["raised"]
+            try:
+                return self._given(ending["returned"], ending["state"])
+            except RecursionError:
+                raise _not_understood("What it gave is nested too deep.") from None
+        told = json.dumps(ending["raised"], ensure_ascii=False).encode("utf-8", "replace")
+        raised = self._clean(json.loads(told))  # without half characters, which nobody can write
         for line in raised["trace"]:
-            self._running.say("error", self._scrubbed(line))
+            self._running.say("error", str(line))
         if error := raised.get("error"):
             raise _error_of(error)
-        text = self._scrubbed(f"{raised['type']}: {raised['text']}".removesuffix(": "))
+        text = f"{raised['type']}: {raised['text']}".removesuffix(": ")
         raise Refused(text, code="program_failed")
 
     def _given(self, result: Any, state: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
         """Both are kept in the clear: secrets leave a result, and a state with one is refused."""
         if state is None:
-            return result, dict(self._running.state)
-        told = json.dumps(state, ensure_ascii=False)
-        if Scrubber(self._secrets).text(told) != told:
+            return self._clean(result), dict(self._running.state)
+        if holds_secret(state, self._secrets):
             raise Refused(
                 "context.state holds something that the job was handed; it would be kept in the clear.",
                 code="program_failed",
@@ -194,10 +207,16 @@ class _Talk:
             return [self._clean(one) for one in value]
         if isinstance(value, dict):
             return {self._scrubbed(key): self._clean(one) for key, one in value.items()}
+        if isinstance(value, int | float) and self._scrubbed(str(value)) != str(value):
+            return MASK
         return value
 
-    def _hear(self, told: dict[str, Any]) -> None:
+    async def _hear(self, told: dict[str, Any]) -> None:
         if "do" in told:
+            await self._turns.acquire()  # _do gives it back
+            if self._over:
+                self._turns.release()
+                return
             task = asyncio.create_task(self._do(told))
             self._commands.add(task)
             task.add_done_callback(self._commands.discard)
@@ -209,15 +228,20 @@ class _Talk:
 
     async def _do(self, told: dict[str, Any]) -> None:
         try:
-            async with self._turns:
-                result = await self._running.execute(told["do"], told["parameters"])
-            self._say({"id": told["id"], "result": result})
+            self._say({"id": told["id"], **await self._done(told)})
+            await self._flow.free.wait()
+        finally:
+            self._turns.release()
+
+    async def _done(self, told: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"result": await self._running.execute(told["do"], told["parameters"])}
         except PostroomError as error:
-            self._say({"id": told["id"], "error": error.as_json()})
+            return {"error": error.as_json()}
         except Exception as error:  # noqa: BLE001  # a mistake of ours ends one call, and no worker
             _log.exception("a command of run %s failed", self._running.told.run)
             said = f"A mistake of Postroom's: {type(error).__name__}. The worker's log has it."
-            self._say({"id": told["id"], "error": {"code": "mistake", "error": said}})
+            return {"error": {"code": "mistake", "error": said}}
 
     def _say(self, said: dict[str, Any]) -> None:
         if self._transport is not None:
@@ -227,9 +251,55 @@ class _Talk:
         return Scrubber([*self._secrets, *open_secrets()]).text(text)
 
 
+class _Flow(asyncio.BaseProtocol):
+    """Whether the function's process reads what it is told; ``free`` is set while it does."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Event()
+        self.free.set()
+
+    def pause_writing(self) -> None:
+        """The pipe is full."""
+        self.free.clear()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self.free.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody reads any more, and nothing is kept for anybody."""
+        self.free.set()
+
+
+def _understood(line: bytes) -> dict[str, Any]:
+    """What the function's process said.  Raises ValueError for what child.py never says."""
+    try:
+        told = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    shape = next((_SHAPES[key] for key in _SHAPES if isinstance(told, dict) and key in told), None)
+    if shape is None or not _has(told, shape):
+        raise ValueError("nothing that it says")
+    if "raised" in shape and not _has(told["raised"], _RAISED):
+        raise ValueError("not how it says what was raised")
+    return told  # type: ignore[no-any-return]
+
+
+def _has(told: dict[str, Any], shape: Mapping[str, Any]) -> bool:
+    return all(key in told and isinstance(told[key], kind) for key, kind in shape.items())
+
+
+def _not_understood(said: str) -> Refused:
+    hint = f"A draft or a result may have {LINE_BYTES >> 20} MiB at most."
+    return Refused(said, code="program_failed", hint=hint)
+
+
 def _error_of(told: dict[str, Any]) -> PostroomError:
     """An error that a command raised and the function let go."""
-    code = told["code"] if told["code"] in CODES else "program_failed"
+    code = str(told.get("code", ""))
     return PostroomError(
-        told["error"], code=code, hint=told.get("hint", ""), temporary=told.get("temporary", False)
+        str(told.get("error", "")),
+        code=code if code in CODES else "program_failed",
+        hint=str(told.get("hint", "")),
+        temporary=told.get("temporary") is True,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from postroom.jobs.claiming import Outcome
 from postroom.jobs.job import Job
 from postroom.jobs.logbook import Logbook, last_line
 from postroom.jobs.runs import Run
+from postroom.jobs.store import json_bytes
 from postroom.log import about, logger
 
 __all__ = ["RESULT_BYTES", "Attempt", "Do", "Runner", "check_result"]
@@ -151,15 +151,16 @@ class Runner:
 def check_result(result: Any) -> None:
     """Raise InvalidValue for a result that cannot be kept: no JSON, or too much."""
     try:
-        text = json.dumps(result, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        size = json_bytes(result)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValue("result", f"is kept as JSON: {error}") from None
-    if len(text.encode("utf-8", "surrogatepass")) > RESULT_BYTES:
+    if size > RESULT_BYTES:
         raise InvalidValue("result", f"is larger than {RESULT_BYTES // 1024} KiB")
 
 
 def _failed(attempt: Attempt, said: str, code: str, error: PostroomError | None) -> Outcome:
     """Failed, or tried again where the job says so and it may help."""
+    said = said.encode("utf-8", "replace").decode()  # half a character cannot be stored
     if (
         code == "claim_lost"
     ):  # its program is still being ended elsewhere, or it is not ours any more

@@ -5,11 +5,13 @@ Pure: bytes in, bytes out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from postroom.secret import MASK, Scrubber, Secret
 
-__all__ = ["Scrubbing", "clean", "places"]
+__all__ = ["Scrubbing", "clean", "holds_secret", "places"]
 
 _MASKED = MASK.encode()
 _FIRST = 4
@@ -43,6 +45,12 @@ class Scrubbing:
         """The rest, scrubbed: nothing follows."""
         held = self.held()
         return clean(held, places(held, self.forms))
+
+
+def holds_secret(value: Any, secrets: Iterable[Secret]) -> bool:
+    """Whether a secret stands, in any form, in what is to be kept in the clear as JSON."""
+    told = json.dumps(value, ensure_ascii=False, default=str)
+    return Scrubber(secrets).text(told) != told
 
 
 def places(data: bytes, forms: Sequence[bytes]) -> list[tuple[int, int]]:

@@ -24,6 +24,7 @@ __all__ = [
     "held_names",
     "hold",
     "job_of",
+    "json_bytes",
     "keep",
     "kept",
     "load_all",
@@ -157,12 +158,22 @@ def keep(tx: Tx, name: str, values: dict[str, Any]) -> None:
 def check_kept(values: dict[str, Any]) -> str:
     """The JSON of what a job keeps.  Raises InvalidValue for what is no JSON, or too much (pure)."""
     try:
-        text = json.dumps(values, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        size = json_bytes(values)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValue("state", f"is kept as JSON: {error}") from None
-    if len(text.encode("utf-8", "surrogatepass")) > KEPT_BYTES:
+    if size > KEPT_BYTES:
         raise InvalidValue("state", f"a job keeps at most {KEPT_BYTES // 1024} KiB between runs")
-    return text
+    return json.dumps(values, ensure_ascii=False)
+
+
+def json_bytes(value: Any) -> int:
+    """The bytes of a value as JSON.  Raises TypeError, ValueError and RecursionError for what is none,
+    or holds half a character, which no database takes (pure).
+    """
+    try:
+        return len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair, which is no character") from None
 
 
 # ------------------------------------------------------------------ schedules

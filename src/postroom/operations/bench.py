@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from postroom.connections import store as connections
 from postroom.connections.boxed import in_mailbox
 from postroom.connections.direct import DIRECT
-from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
+from postroom.errors import InvalidValue, PostroomError
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
+from postroom.operations.reads import reads_from
 from postroom.services import service as services
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Workbench:
         """What ``via`` names to read from, with its noun.  Raises NotThere, InvalidValue, Refused."""
         if not via:
             raise InvalidValue("via", "is needed: the name of a connection")
-        return await self._desk.db.read(lambda tx: _reads(self._desk, tx, via))
+        return await self._desk.db.read(lambda tx: reads_from(self._desk, tx, via))
 
     # ------------------------------------------------------------------ sending
 
@@ -189,31 +190,6 @@ class Workbench:
             report = await Connections(self._desk).test(found)
         sides = [side.as_json() for side in report.sides]
         return {"tested": f"{report.noun}:{report.name}", "ok": report.ok, "sides": sides}
-
-
-def _reads(desk: Desk, tx: Tx, via: str) -> str:
-    noun, _, name = via.rpartition(":")
-    if noun == "service" or (not noun and not connections.exists(tx, name)):
-        service = services.find(tx, name)
-        if service is not None:
-            raise Refused(
-                f"{service.name} is a service: it sends, and reading is for its connection.",
-                code="not_supported",
-                hint=f"Use its connection: --via {service.connection}",
-            )
-    direct = not noun and desk.credentials.exists(tx, name)
-    direct = direct and desk.credentials.get(tx, name).type == "msgraph"
-    if direct and connections.exists(tx, name):
-        raise InvalidValue(
-            "via", f"{name} is the name of several things; say connection:{name} or {DIRECT}{name}"
-        )
-    if noun == "credential" or direct:
-        return DIRECT + desk.credentials.get(tx, name).name
-    if noun not in ("", "connection"):
-        raise NotThere(
-            f"There is no {noun} to read from.", hint="Say connection:NAME or credential:NAME."
-        )
-    return f"connection:{connections.get(tx, name).name}"
 
 
 def _walked(desk: Desk, tx: Tx, via: str) -> str:

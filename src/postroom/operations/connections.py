@@ -17,6 +17,7 @@ from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.presetting import FromPreset, filled
+from postroom.operations.reads import check_tested
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.trying import trial_of
@@ -157,6 +158,7 @@ class Connections:
         that proves Send As.  ``on_step`` hears of each step as it ends.  What fails is in the report,
         with what to do.  Raises InvalidValue, Refused (``sender_not_allowed``).
         """
+        await self._desk.db.read(lambda tx: check_tested(self._desk, tx, name))
         trial = None
         if send_to or from_:
             trial = await self._desk.db.read(

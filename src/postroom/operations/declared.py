@@ -9,8 +9,10 @@ from typing import Any
 from postroom.connections.connection import Connection
 from postroom.credentials.intake import Intake
 from postroom.credentials.types import TYPES, type_named
-from postroom.fields import Fields
+from postroom.fields import Described, Fields, describe
 from postroom.jobs.job import Job
+from postroom.jobs.states import MEANS
+from postroom.jobs.step import Step
 from postroom.notices.notification import Notify
 from postroom.services.service import Service
 from postroom.sinks import SINKS, TWICE, Sink
@@ -22,9 +24,12 @@ __all__ = [
     "by_word",
     "credential_fields",
     "credential_types",
+    "fields_called",
     "lacking",
     "needs_description",
     "nouns",
+    "parts",
+    "run_states",
     "sinks",
 ]
 
@@ -80,6 +85,29 @@ def by_word() -> dict[str, type[Fields]]:
     return named | {
         f"sink:{name}" if name in named else name: kind for name, kind in _sinks().items()
     }
+
+
+def parts() -> Mapping[str, type[Fields]]:
+    """The declarations that are written inside those of nouns and have words of their own."""
+    return {"step": Step}
+
+
+def fields_called(word: str) -> list[tuple[str, Described]]:
+    """The fields of nouns and their parts that ``word`` names, or that lie in the group it names.
+
+    Each with the noun or part: ``limits`` gives ``job``'s ``limits.time`` and so on.
+    """
+    return [
+        (name, one)
+        for name, model in {**nouns(), **parts()}.items()
+        for one in describe(model)
+        if word in one.name.split(".")
+    ]
+
+
+def run_states() -> Mapping[str, str]:
+    """What each state of a run means, in the order in which runs go through them."""
+    return MEANS
 
 
 def about_sink(type_name: str) -> tuple[str, str, str]:

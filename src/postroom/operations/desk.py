@@ -229,7 +229,7 @@ class Desk:
         def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
             from postroom.operations.moved import used_in
 
-            before = used_in(tx, self.resolver(tx))
+            before = used_in(tx, self.resolver(tx), self.expander(tx))
             result = body(tx)
             return result, self.rebind(tx, before, rebind=rebind)
 
@@ -249,7 +249,7 @@ class Desk:
 
         moved = []
         sides = self.resolver(tx).all_sides()
-        after = lines_used(tx, destinations_of(sides))
+        after = lines_used(tx, destinations_of(sides), self.expander(tx))
         for key in sorted(before.credentials.keys() | after.keys()):
             old, new = before.credentials.get(key, set()), after.get(key, set())
             if new != old and self.credentials.exists(tx, key):
@@ -269,7 +269,8 @@ class Desk:
         from postroom.operations.moved import lines_used
 
         lines = self.resolver(tx).destinations(credential).lines
-        return lines_used(tx, {credential.casefold(): lines})[credential.casefold()]
+        found = lines_used(tx, {credential.casefold(): lines}, self.expander(tx))
+        return found[credential.casefold()]
 
 
 def acting(desk: Desk, person: Person) -> Desk:

@@ -16,8 +16,8 @@ from postroom.db.claims import claim_lost
 from postroom.errors import Refused
 from postroom.fields import parse
 from postroom.jobs import messages
-from postroom.jobs.code import read_script
-from postroom.jobs.commands import Command, Result, command_named
+from postroom.jobs.code import check_code, read_script
+from postroom.jobs.commands import Command, Result, RunJob, command_named
 from postroom.jobs.granting import line_of
 from postroom.jobs.handing import Told, fields_of
 from postroom.jobs.interpreter import run_steps
@@ -25,11 +25,13 @@ from postroom.jobs.job import Job, Program
 from postroom.jobs.plans import plan_steps
 from postroom.jobs.process import run_program, why_it_ended
 from postroom.jobs.python import Running, run_python
-from postroom.jobs.received import ARGUMENT
+from postroom.jobs.received import ARGUMENT, CODE, code_word
 from postroom.jobs.runner import Attempt
+from postroom.jobs.scrubbing import holds_secret
 from postroom.jobs.values import Scope, read_value, written
 from postroom.operations.bench import Workbench
 from postroom.operations.desk import Desk
+from postroom.secret import Secret
 
 __all__ = ["RUNS", "do_in", "expander_now", "granted", "plan_of"]
 
@@ -88,8 +90,13 @@ async def _program(
     """Run a ``command``; its output becomes lines of the log, and a status other than 0 an error."""
     job, run, log = attempt.job, attempt.run, attempt.log
     values = [read_value(word, f"command.words.{at}") for at, word in enumerate(command.words)]
+    code = code_word(command.words)
+    await asyncio.to_thread(check_code, job)
     ended = await run_program(
-        [written(value.fill(scope, ARGUMENT)) for value in values],
+        [
+            written(each.fill(scope, CODE if at == code else ARGUMENT))
+            for at, each in enumerate(values)
+        ],
         runs=desk.data_dir / RUNS,
         told=Told(run.id, job.name, run.parameters),
         on_output=lambda stream, line: log.say("output", line),
@@ -112,16 +119,25 @@ async def _python(
 ) -> Any:
     """Call the function of a ``python`` job; what it asks for is done on the run's bench."""
     job, run = attempt.job, attempt.run
+    handed = await granted(desk, job)
+    sealed = [one for each in handed.values() for one in each.values() if isinstance(one, Secret)]
 
     async def by_name(name: str, parameters: dict[str, Any]) -> Result:
         kind = command_named(name)
+        if kind is RunJob and holds_secret(parameters, sealed):
+            raise Refused(
+                "The parameters of run-job hold something that this job was handed; they would be kept "
+                "in the clear.",
+                code="program_failed",
+                hint="Name the credential in the other job's credentials: it is handed it itself.",
+            )
         return await execute(parse(kind, parameters, where=kind.name))
 
     running = Running(
         runs=desk.data_dir / RUNS,
         told=Told(run.id, job.name, run.parameters),
         script=await asyncio.to_thread(read_script, job),
-        granted=await granted(desk, job),
+        granted=handed,
         execute=by_name,
         say=attempt.log.say,
         state=attempt.kept,
@@ -139,10 +155,11 @@ async def granted(desk: Desk, job: Job) -> dict[str, dict[str, Any]]:
 
     Raises NotThere, Refused (``incomplete``, ``destination_not_bound``), Unreadable, Locked.
     """
-    line, purpose = line_of(job), f"hand it to job {job.name}"
+    purpose = f"hand it to job {job.name}"
 
     def body(tx: Tx) -> dict[str, dict[str, Any]]:
         found, store = {}, desk.credentials
+        line = line_of(job, desk.expander(tx))
         for name in job.credentials:
             opened = store.open(tx, name, line=line, actor=desk.actor, purpose=purpose)
             store.presented(tx, name, opened.version, timestamp())

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 from postroom.errors import CODES, NotThere
 from postroom.oauth.refusals import CAUSES, Meaning, tables
 from postroom.oauth.refusals import explain as refusals_in
-from postroom.operations.meanings import AGAIN, CODE_MEANINGS, Again
+from postroom.operations.meaning import AGAIN, Again
+from postroom.operations.meanings import CODE_MEANINGS
 from postroom.protocols.base import Reply
 from postroom.protocols.graph import refusals as graph
 from postroom.protocols.smtp.replies import explain as explain_reply

@@ -18,12 +18,14 @@ from postroom.jobs.arguments import check_defaults
 from postroom.jobs.checks import check_steps, check_words
 from postroom.jobs.code import saved
 from postroom.jobs.job import Job
+from postroom.jobs.missing import missing
 from postroom.operations import usage
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.doing import expander_now
 from postroom.operations.fits import check_handed
 from postroom.operations.jobnames import check_names, check_no_circle
+from postroom.operations.stepfits import check_fits
 from postroom.operations.usage import Usage
 
 __all__ = ["Jobs"]
@@ -106,6 +108,7 @@ class Jobs:
         if job.steps:
             check_names(self._desk, tx, job)
             check_no_circle(tx, job)
+            check_fits(self._desk, tx, job)
         for name in job.credentials:
             if not self._desk.credentials.exists(tx, name):
                 raise NotThere(f"{where}: credentials: there is no credential called {name!r}.")
@@ -181,11 +184,14 @@ class Jobs:
         return await self._desk.db.read(body)
 
     async def show(self, name: str) -> dict[str, Any]:
-        """One job with every setting, its next times, and how it stands, as in :meth:`list`."""
+        """One job with every setting, its next times, and how it stands, as in :meth:`list`.
+
+        ``warnings`` are sentences about what it would run and is not there.
+        """
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), **_status(tx, one)}
+            return {**shown(one, defaults=True), **_status(tx, one), "warnings": missing(one)}
 
         return await self._desk.db.read(body)
 

@@ -5,29 +5,13 @@ Of each code: a sentence, the usual cause, what to do, and whether trying again 
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from postroom.errors import CODES, FAILED, TRY_AGAIN
+from postroom.operations.doormeanings import DOOR_MEANINGS
+from postroom.operations.meaning import Meaning
 
-__all__ = ["AGAIN", "CODE_MEANINGS", "EXIT_MEANINGS", "Again", "Meaning", "exit_statuses"]
-
-Again = Literal["yes", "no", "sometimes"]
-
-
-class Meaning(NamedTuple):
-    """What a code means; ``again``: whether the same request may work later without a change."""
-
-    means: str
-    cause: str
-    do: str
-    again: Again = "no"
-
-
-AGAIN: Final[dict[Again, str]] = {
-    "yes": "Temporary: the same may work later, without a change.",
-    "no": "Not temporary: trying the same again does not help until something is changed.",
-    "sometimes": "It depends on the case; the error itself says which (`temporary`).",
-}
+__all__ = ["CODE_MEANINGS", "EXIT_MEANINGS", "exit_statuses"]
 
 EXIT_MEANINGS: Final[dict[int, str]] = {
     0: "Done.",
@@ -84,6 +68,7 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "Read the sentence and its hint: they name the rule and the way round it.",
         "sometimes",
     ),
+    **DOOR_MEANINGS,
     "name_taken": Meaning(
         "There is a record of that name already; upper and lower case are the same.",
         "It was made before, perhaps with other capitals.",
@@ -113,11 +98,12 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "them with `--rebind`.",
     ),
     "destination_not_bound": Meaning(
-        "The secret may not be presented where it was about to be. No socket was opened.",
-        "The connection leads to another place than when the secret was saved; the "
-        "database may have been edited.",
-        "Look at the connection (`postroom connection show NAME`). If it is right, save "
-        "it again with the secret's value.",
+        "The secret may not be presented where it was about to be. No socket was opened, nothing was run.",
+        "The connection leads to another place, or the script of the job has other content, than when it "
+        "was saved; `postroom exec` was not permitted; or the database was edited.",
+        "Look at what is there now. If it is right, save it again: `postroom connection set NAME` with the "
+        "secret's value, `postroom job set NAME --set python.file=PATH`, or for exec "
+        "`postroom credential set NAME --programs`.",
     ),
     "cleartext_sign_in": Meaning(
         "The sign-in would cross a network without TLS.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from postroom.connections.resolver import Resolver, destinations_of
@@ -9,6 +10,10 @@ from postroom.connections.signins import sign_ins
 from postroom.db import Tx
 
 __all__ = ["Moved", "Used", "lines_used", "used_in"]
+
+
+Expand = Callable[[str, str], str]
+"""The value of a macro of the room, and the field for its errors."""
 
 
 class Moved(NamedTuple):
@@ -26,7 +31,7 @@ class Used(NamedTuple):
     sign_ins: dict[str, set[str]]
 
 
-def used_in(tx: Tx, resolver: Resolver) -> Used:
+def used_in(tx: Tx, resolver: Resolver, expand: Expand) -> Used:
     """Where everything goes as this transaction sees it.
 
     What cannot be resolved here, such as a host in an environment that this process does not have,
@@ -34,16 +39,16 @@ def used_in(tx: Tx, resolver: Resolver) -> Used:
     """
     sides = resolver.all_sides()
     tokens = {key: use.lines for key, use in sign_ins(sides).items()}
-    return Used(lines_used(tx, destinations_of(sides)), tokens)
+    return Used(lines_used(tx, destinations_of(sides), expand), tokens)
 
 
-def lines_used(tx: Tx, found: dict[str, set[str]]) -> dict[str, set[str]]:
+def lines_used(tx: Tx, found: dict[str, set[str]], expand: Expand) -> dict[str, set[str]]:
     """The lines of connections with those of jobs, programs and notifications, by credential (in lower
     case)."""
     from postroom.jobs.granting import program_lines  # what only reads or sends needs no jobs
     from postroom.notices.destinations import webhook_lines
 
-    for more in (program_lines(tx), webhook_lines(tx)):
+    for more in (program_lines(tx, expand), webhook_lines(tx)):
         for name, lines in more.items():
             found.setdefault(name, set()).update(lines)
     return found

@@ -15,6 +15,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
 from postroom.fields import describe, parse, shown
 from postroom.jobs import store as jobs
+from postroom.jobs.missing import missing
 from postroom.notices import store as notifications
 from postroom.notices.notification import Notify as Notification
 from postroom.operations import usage
@@ -162,6 +163,7 @@ class Application:
         )
         if old != shown(job):
             operations.save(tx, job, new=old is None)
+            self._notes += [f"job {job.name}: {one}" for one in missing(job)]
         self._step("job", job.name, old, shown(job))
 
     def _source(self, tx: Tx, record: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ class RoomFile:
 
         def body(tx: Tx) -> Plan:
             job = Application(self._desk, wanted, rebind=rebind)
-            before = used_in(tx, self._desk.resolver(tx))
+            before = used_in(tx, self._desk.resolver(tx), self._desk.expander(tx))
             plan = job.run(tx, prune)
             moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
             plan = dataclasses.replace(plan, moved=moved)

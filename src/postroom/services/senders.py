@@ -37,7 +37,9 @@ def choose_sender(
     if not wanted:
         if not own:
             raise InvalidValue(
-                "from", "is needed: neither the service nor the account has an address of its own"
+                "from",
+                "is needed: neither the service nor the account has an address of its own",
+                hint=f"Say whom it is from (--from ADDRESS; in a step, from: ADDRESS){_once(via)}.",
             )
         return Sender(own)
     same = _canonical(bare) == _canonical(own)
@@ -52,6 +54,19 @@ def choose_sender(
         f"From {bare} is not allowed here.",
         code="sender_not_allowed",
         hint=f"{told}Allow it with: postroom {record} --allowed-senders {senders}",
+    )
+
+
+def _once(via: str) -> str:
+    """How to say it once for all of what is sent that way, where there is a place for it."""
+    noun, colon, name = via.partition(":")
+    if not colon:
+        return f", or once for all: postroom service set {via} --from ADDRESS"
+    if noun != "credential":
+        return ""
+    return (
+        f", or once for all: postroom credential set {name.partition('/')[0]} --email-address ADDRESS "
+        "(of type msgraph: --mailbox ADDRESS)"
     )
 
 

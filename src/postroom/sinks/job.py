@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -58,7 +59,16 @@ class JobSink(Sink):
         """The room is there."""
 
     def check(self, tx: Tx) -> None:
-        """Raises NotThere for the job, InvalidValue for a parameter that it has not or does not take."""
+        """Raises NotThere for the job, InvalidValue for a parameter that it has not or does not take, or
+        that has a macro in it.
+        """
+        for name, value in self.parameters.items():
+            if "${" in json.dumps(value, default=str):
+                raise InvalidValue(
+                    f"sink.parameters.{name}",
+                    "nothing is expanded here, so a macro would reach the job as it stands; "
+                    "${message:from} and the like stand in the steps of the job",
+                )
         try:
             arguments(store.get(tx, self.job), self.parameters)
         except InvalidValue as error:

@@ -9,6 +9,7 @@ import pytest
 
 from postroom.cli import main
 from postroom.errors import CODES, FAILED, TRY_AGAIN, PostroomError
+from postroom.jobs.states import FOLLOWS
 from postroom.operations.commands import commands
 from postroom.operations.meanings import CODE_MEANINGS, exit_statuses
 from tests.unit.house.tree import modules
@@ -116,3 +117,54 @@ def test_all_commands_are_listed_and_a_slip_is_told_the_nearest(
     assert [one["name"] for one in listed] == [one["name"] for one in commands()]
     assert main(["explain", "move-emial"]) == 2
     assert "Did you mean move-email" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("jobs", "schedule.cron  (text)"),
+        ("step", "for_each  (value)"),
+        ("steps", "for_each  (value)"),
+        ("when", "step: when  (text)"),
+        ("for_each", "step: for_each  (value)"),
+        ("on_error", "step: on_error.retry.max  (number, default 3)"),
+        ("limits", "job: limits.memory  (size, default 1GiB)"),
+        ("misfire", "job: schedule.misfire  (once | skip | all, default once)"),
+        ("schedule", "source: schedule.every  (duration"),
+        ("hand_over", "job: command.hand_over.by  (descriptor | files | environment"),
+        ("sources", "polling_timeout  (duration"),
+    ],
+)
+def test_a_word_of_a_room_file_is_explained(
+    word: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", word]) == 0
+    assert told in capsys.readouterr().out
+    assert main(["explain", word, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["items"]
+
+
+@pytest.mark.parametrize("word", ["run", "runs"])
+def test_a_run_is_explained_with_its_states(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", word]) == 0
+    told = capsys.readouterr().out
+    assert all(f"\n{state}\n    " in told for state in FOLLOWS)
+    assert main(["explain", word, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["items"]
+    assert [one["state"] for one in found] == list(FOLLOWS)
+
+
+def test_a_slip_in_a_word_of_a_step_is_told_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["explain", "for_eech"]) == 2
+    assert "Did you mean for_each" in capsys.readouterr().err
+
+
+def test_a_secret_that_is_not_bound_is_explained_for_all_that_it_may_be_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["explain", "destination_not_bound"]) == 0
+    told = capsys.readouterr().out
+    for way in ("connection", "postroom job set", "postroom credential set NAME --programs"):
+        assert way in " ".join(told.split())

@@ -6,6 +6,8 @@ A new entry is a decision: it belongs in the change that needs it, with its reas
 from __future__ import annotations
 
 __all__ = [
+    "EXTRAS",
+    "FOR_OTHERS",
     "LIGHT",
     "MAY_BUILD_SQL",
     "MAY_DIAL",
@@ -20,15 +22,33 @@ __all__ = [
 ]
 
 MAY_DIAL = {
-    "net": "the one way out: dial, tls, http",
+    "net": "the one way out: dial, tls, http; and the one way in: listening",
+    "serving.control": "the control socket of this machine: nothing comes from outside, or goes there",
 }
 """Where sockets are opened and TLS contexts are made."""
 
 MAY_IMPORT = {
     "aiosmtpd": ("cli.demo",),
+    "fastapi": ("api",),
+    "jinja2": ("web",),
+    "nh3": ("web",),
+    "prometheus_client": ("operations",),
     "pymap": ("cli.demo",),
+    "starlette": ("api", "serving", "web"),
+    "uvicorn": ("serving",),
 }
 """Libraries that one room only may know: third-party name -> rooms."""
+
+EXTRAS = {
+    "demo": ("cli.demo",),
+    "server": ("api", "serving", "web"),
+}
+"""The rooms that an optional dependency is for: extra -> rooms."""
+
+FOR_OTHERS = {
+    "python-multipart": "starlette reads forms with it",
+}
+"""Optional dependencies that we do not import, and who does."""
 
 MAY_BUILD_SQL = {
     "db.claims": "one set of claim statements a table; names and conditions are constants, checked",
@@ -43,6 +63,7 @@ SAME_RELEASE = {
 enough."""
 
 MAY_REVEAL = {
+    "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",
     "cli.flags": "a plain field (a certificate) may be given by file too; it is no secret",
     "credentials.intake": "what was typed is trimmed, and a mask refused, before it is sealed",
     "credentials.types.client_secrets": "a client secret that is the Secret ID is refused",
@@ -58,6 +79,7 @@ MAY_REVEAL = {
     "credentials.types.pem": "a private key is read to see that it is one",
     "protocols.imap.commands": "LOGIN is made of it",
     "protocols.pop3.opening": "PASS is made of it",
+    "web.cookies": "a session's cookie goes to the browser of whoever signed in",
     "vault.hints": "the fingerprint of a PEM or JSON secret is sealed beside it",
     "vault.kek": "the id of a key is derived from it",
     "vault.kit": "the recovery kit is the one file that a key is written to for people",
@@ -82,7 +104,7 @@ LIGHT = (
 
 WEB = (
     "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
-    "prometheus_client", "pymap", "starlette", "structlog", "uvicorn",
+    "nh3", "prometheus_client", "pymap", "starlette", "structlog", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries, the demo's servers, and what asks over HTTP,
 which is loaded when somebody is asked."""

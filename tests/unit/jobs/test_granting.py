@@ -25,6 +25,11 @@ DAILY: dict[str, Any] = {
 }
 
 
+def unasked(macro: str, where: str) -> str:
+    """Nothing here has a variable in its words."""
+    raise AssertionError(macro)
+
+
 def job(**changes: Any) -> Job:
     return parse(Job, DAILY | changes)
 
@@ -43,7 +48,7 @@ def job(**changes: Any) -> Job:
     ],
 )
 def test_what_decides_what_runs_is_another_destination(changes: dict[str, Any]) -> None:
-    assert line_of(job(**changes)) != line_of(job())
+    assert line_of(job(**changes), unasked) != line_of(job(), unasked)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +63,13 @@ def test_what_decides_what_runs_is_another_destination(changes: dict[str, Any]) 
     ],
 )
 def test_what_does_not_is_the_same(changes: dict[str, Any]) -> None:
-    assert digest_of(job(**changes)) == digest_of(job())
+    assert digest_of(job(**changes), unasked) == digest_of(job(), unasked)
 
 
 def test_steps_add_no_line() -> None:
     steps = {"name": "x", "steps": [{"move-email": {"via": "acme", "ids": ["1"], "to": "Done"}}]}
-    assert lines_of(parse(Job, steps)) == {}
-    assert lines_of(job()) == {"crm": {line_of(job())}}
+    assert lines_of(parse(Job, steps), unasked) == {}
+    assert lines_of(job(), unasked) == {"crm": {line_of(job(), unasked)}}
 
 
 # ------------------------------------------------------------------------------ in a room
@@ -95,14 +100,14 @@ async def test_a_job_that_is_handed_a_stored_secret_asks_for_it(room: Room, jobs
     with pytest.raises(Refused) as refused:
         await jobs.add(DAILY)
     assert refused.value.code == "secret_reentry_required"
-    assert refused.value.facts["lines"] == [line_of(job())]
+    assert refused.value.facts["lines"] == [line_of(job(), unasked)]
     assert await lines(room) == []
     await jobs.add(DAILY, rebind=True)
-    assert await lines(room) == [line_of(job())]
+    assert await lines(room) == [line_of(job(), unasked)]
     with pytest.raises(Refused) as again:
         await jobs.set("daily", {"command": ["curl", "https://elsewhere.example"]})
     assert again.value.code == "secret_reentry_required"
-    assert await lines(room) == [line_of(job())]
+    assert await lines(room) == [line_of(job(), unasked)]
     await jobs.set("daily", {"description": "Every day", "limits": {"time": "5m"}})
 
 
@@ -119,7 +124,7 @@ async def test_another_change_does_not_ask_for_what_a_job_has(room: Room, jobs: 
     await jobs.add(DAILY, rebind=True)
     await room.credentials.set("crm", {"user_name": "b"})
     await room.variables.set("HOST", "x.example.com")
-    assert await lines(room) == [line_of(job())]
+    assert await lines(room) == [line_of(job(), unasked)]
 
 
 async def test_usage_tells_of_it_and_it_is_not_deleted_under_it(room: Room, jobs: Jobs) -> None:
@@ -186,7 +191,7 @@ async def test_a_script_that_was_changed_does_not_run(room: Room, jobs: Jobs, sc
     saved = code.saved(nightly(script))
     assert code.read_script(saved) == b"def main(context): pass\n"
     await jobs.add({"name": "nightly", "python": str(script), "credentials": ["crm"]}, rebind=True)
-    assert await lines(room) == [line_of(saved)]
+    assert await lines(room) == [line_of(saved, unasked)]
     script.write_text("def main(context): leak()\n")
     with pytest.raises(Refused, match="nothing was run") as refused:
         code.read_script(saved)
@@ -195,7 +200,7 @@ async def test_a_script_that_was_changed_does_not_run(room: Room, jobs: Jobs, sc
         await jobs.set("nightly", {"python": str(script)})
     assert again.value.code == "secret_reentry_required"
     await jobs.set("nightly", {"description": "x"}, rebind=True)
-    assert await lines(room) == [line_of(code.saved(nightly(script)))]
+    assert await lines(room) == [line_of(code.saved(nightly(script)), unasked)]
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])

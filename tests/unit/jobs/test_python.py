@@ -16,7 +16,7 @@ from postroom.fields import parse
 from postroom.jobs import code
 from postroom.jobs.handing import Told
 from postroom.jobs.job import Job
-from postroom.jobs.python import Running, run_python
+from postroom.jobs.python import AT_ONCE, Running, run_python
 from postroom.secret import Secret
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guard watches /proc")
@@ -203,6 +203,91 @@ async def test_what_does_not_work_is_said(function: Function, text: str, said: s
     with pytest.raises(PostroomError, match=said):
         await function(text)
     assert list(function.runs.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[" * 100_000 + "]" * 100_000, "7", "[1]", "{}", '{"do": "move-email"}',
+        '{"do": 7, "id": [1], "parameters": 8}', '{"log": [], "text": 8}', '{"raised": 7}',
+        '{"raised": {"type": "x", "text": 3, "trace": [3]}}', '{"returned": 1, "state": 5}',
+    ],
+)  # fmt: skip
+async def test_what_no_function_says_ends_its_run_and_is_no_mistake_of_ours(
+    function: Function, said: str
+) -> None:
+    with pytest.raises(Refused, match="not understood"):
+        await function(
+            f"""
+            import os, time
+
+            def main(context):
+                os.write(5, {said!r}.encode() + b"\\n")
+                time.sleep(2)
+            """
+        )
+    assert function.asked == []
+
+
+async def test_a_result_that_is_nested_too_deep_is_refused(function: Function) -> None:
+    with pytest.raises(Refused, match="nested too deep"):
+        await function(
+            """
+            def main(context):
+                found = 1
+                for _ in range(700):
+                    found = [found]
+                return found
+            """
+        )
+
+
+async def test_who_asks_without_end_waits(function: Function) -> None:
+    """Neither questions that are not answered yet, nor answers that nobody reads, heap up here."""
+    at_once, most = 0, 0
+
+    async def execute(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        function.asked.append((name, parameters))
+        return {"raw": "A" * 1_000_000}
+
+    asks = """
+        import os, signal
+
+        def main(context):
+            line = b'{"id": 1, "do": "read-email", "parameters": {}}\\n'
+            os.kill(os.getpid(), signal.SIGSTOP) if os.write(5, line * 1000) else None
+    """
+    with pytest.raises(Refused, match="longer than 2 seconds"):
+        await function(asks, execute=execute, limits={"time": "2s"})
+    assert most <= AT_ONCE
+    assert len(function.asked) <= 2 * AT_ONCE
+
+
+async def test_a_secret_leaves_what_is_raised_whoever_raises_it(function: Function) -> None:
+    """T31: the reason and the log of a run lie in the clear."""
+    with pytest.raises(PostroomError) as error:
+        await function(
+            """
+            from postroom.errors import Refused
+
+            def main(context):
+                word = context.credentials["crm"]["password"].reveal()
+                raise Refused(f"no access with {word}", hint=f"look at {word}")
+            """
+        )
+    assert str(error.value) == "no access with **** look at ****"
+
+
+async def test_a_number_that_is_a_secret_leaves_a_result(function: Function) -> None:
+    """T31: a PIN is a number to JSON."""
+    pin = "int(context.credentials['pin']['value'].reveal())"
+    granted = {"pin": {"value": Secret("83920174")}}
+    result, _ = await function(f"def main(context): return [{pin}, 5, True]", granted=granted)
+    assert result == ["****", 5, True]
 
 
 async def test_a_secret_leaves_its_result_and_may_not_be_kept(function: Function) -> None:

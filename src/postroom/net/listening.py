@@ -1,0 +1,99 @@
+"""The way in: listening sockets, and the TLS context of a server (TLS 1.2 and 1.3, RFC 9325)."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import ssl
+from pathlib import Path
+
+from postroom.errors import InvalidValue, RoomError
+
+__all__ = ["ServerTls", "is_loopback", "listen"]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address of this machine; port 0 is a free one.
+
+    Raises InvalidValue for what is no address, RoomError where the port is taken or not permitted.
+    """
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        raise InvalidValue("host", f"{host!r} is no address; give one such as 127.0.0.1") from None
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        made.listen(512)
+    except OSError as error:
+        made.close()
+        taken = error.errno == errno.EADDRINUSE
+        raise RoomError(
+            f"Port {port} of {host} is taken by another program."
+            if taken
+            else f"Port {port} of {host} cannot be listened on: {os.strerror(error.errno or 0)}.",
+            hint="Choose another one with --port.",
+        ) from None
+    made.setblocking(False)
+    return made
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class ServerTls:
+    """A server's certificate and key, from files; read again when they have changed on the disk."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """``certificate`` is a PEM chain, leaf first; ``key`` its PEM key.  Raises InvalidValue."""
+        self._files = (certificate, key)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+        self.context.set_alpn_protocols(["http/1.1"])
+        self._seen = self._times()
+        self._load(self.context)
+
+    def renew(self) -> bool:
+        """Whether the files had changed and are in use now.  Raises InvalidValue; the old ones stay."""
+        times = self._times()
+        if times == self._seen:
+            return False
+        self._seen = times
+        self._load(
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        )  # half a pair must not take the old one's place
+        self._load(self.context)
+        return True
+
+    def _times(self) -> list[float]:
+        try:
+            return [path.stat().st_mtime for path in self._files]
+        except OSError as error:
+            raise InvalidValue("cert", f"{error.filename} cannot be read") from None
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        certificate, key = self._files
+        try:
+            context.load_cert_chain(certificate, key, password=_no_passphrase)
+        except (OSError, ssl.SSLError) as error:
+            told = error.strerror or getattr(error, "reason", "") or "not understood"
+            raise InvalidValue(
+                "cert",
+                f"{certificate} and {key} are not a certificate chain and its key without a "
+                f"passphrase, both PEM ({told})",
+            ) from None
+
+
+def _no_passphrase() -> str:
+    return ""  # or OpenSSL would ask on the terminal

@@ -1,0 +1,157 @@
+"""The application: routes of the pages, whoever comes in, and what is answered when something is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from postroom.clock import timestamp
+from postroom.errors import NotThere, PostroomError, Refused
+from postroom.log import logger
+from postroom.web import cookies
+from postroom.web.form import Form, read_form
+from postroom.web.guard import SAFE, check_origin, check_token
+from postroom.web.pages import PAGES
+from postroom.web.paths import Path
+from postroom.web.people import Session, people_of
+from postroom.web.said import Said
+from postroom.web.statics import answer as static_file
+from postroom.web.visit import Visit, at, fresh
+from postroom.web.works import Works
+
+if TYPE_CHECKING:
+    from postroom.app import Room
+
+__all__ = ["Hall", "make_app"]
+
+_NOTHING: Final = Form(FormData())
+
+
+class Hall:
+    """What every visit shares: the room, what is said, what is under way, the places there are."""
+
+    def __init__(self, room: Room, places: frozenset[str]) -> None:
+        self.room = room
+        self.people = people_of(room)
+        self.said = Said()
+        self.works = Works()
+        self.places = places
+
+
+def make_app(room: Room) -> ASGIApp:
+    """The web page of a room, to be served at ``/``; it never closes the room.
+
+    Raises nothing itself: what goes wrong is answered with a page that says what to do.
+    """
+    paths = [path for page in PAGES for path in page.ROUTES]
+    hall = Hall(room, frozenset(each.path for each in paths if each.method == "GET"))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await hall.works.close()
+
+    routes = [Route("/static/{name}", static_file)]
+    routes += [Route(each.path, _answering(hall, each), methods=[each.method]) for each in paths]
+    handlers: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+        HTTPException: _missing(hall),
+        Exception: _mistake(hall),
+    }
+    return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+
+
+def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        visit = await _received(hall, request)
+        if visit.session is None and not path.open:
+            return _to_the_door(visit)
+        try:
+            if request.method not in SAFE:
+                check_origin(request.headers, _origin(request))
+                visit.form = await read_form(request)
+                check_token(visit.form.text("csrf"), visit.csrf)
+            if not path.open and not visit.may(path.right):
+                raise Refused(
+                    f"You may not do that: it wants the right to {path.right}.",
+                    code="not_permitted",
+                    hint="An administrator can give it to you, with another role.",
+                )
+            if path.proved and visit.session and not fresh(visit.session, timestamp()):
+                return visit.go(f"{at('prove')}?next={request.url.path}")
+            answered = await path.handler(visit)
+        except PostroomError as error:
+            if error.code == "not_signed_in":
+                return _to_the_door(visit)
+            answered = visit.failed(error)
+        return _with_guest(visit, answered)
+
+    return answer
+
+
+async def _received(hall: Hall, request: Request) -> Visit:
+    """Who this is: by their session, or a guest with a token for the form of the door."""
+    cookie = cookies.session_of(request)
+    session: Session | None = None
+    if cookie is not None:
+        with contextlib.suppress(PostroomError):
+            session = await hall.people.session(cookie)
+    if session is not None:
+        return Visit(hall, request, session, session.csrf, _NOTHING)
+    guest = cookies.guest_of(request) or secrets.token_urlsafe(24)
+    return Visit(hall, request, None, guest, _NOTHING)
+
+
+def _with_guest(visit: Visit, answered: Response) -> Response:
+    if visit.session is None and cookies.guest_of(visit.request) != visit.csrf:
+        cookies.set_guest(visit.request, answered, visit.csrf)
+    return answered
+
+
+def _to_the_door(visit: Visit) -> Response:
+    """To the sign-in page, and back from there where nothing was sent."""
+    wanted = visit.request.url.path if visit.request.method in SAFE and not visit.live else "/"
+    return _with_guest(visit, visit.go(f"/sign-in?next={wanted}" if wanted != "/" else "/sign-in"))
+
+
+def _origin(request: Request) -> str:
+    return f"{request.url.scheme}://{request.headers.get('host', '')}"
+
+
+def _missing(hall: Hall) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        visit = await _received(hall, request)
+        if visit.session is None:
+            return _to_the_door(visit)
+        return visit.failed(
+            NotThere("There is no such page.", hint="The ways through the page begin at Overview.")
+        )
+
+    return answer
+
+
+def _mistake(hall: Hall) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        # its text may hold what somebody typed
+        logger("web").error("%s %s: %s", request.method, request.url.path, type(error).__name__)
+        visit = await _received(hall, request)
+        return visit.failed(
+            Refused(
+                "This is a mistake of Postroom's; what you asked for was not done, or not to its end.",
+                code="mistake",
+                hint="Look whether it was done before you do it again. The log has more.",
+            )
+        )
+
+    return answer

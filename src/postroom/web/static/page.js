@@ -1,0 +1,73 @@
+// The script of the page: what works without it works better with it. No inline code, no eval.
+(() => {
+  "use strict";
+
+  const all = (selector, root) => (root || document).querySelectorAll(selector);
+
+  function dress(root) {
+    for (const button of all("[data-copy], [data-back], [data-menu]", root)) button.hidden = false;
+    for (const chooser of all("[data-sends]", root)) chooser.dataset.sends = "yes";
+    for (const button of all("[data-without-script]", root)) button.hidden = true;
+    for (const input of all("[data-fragment]", root)) fromFragment(input);
+    count();
+  }
+
+  // the one-time code stands behind the # of the address, which no server and no log sees
+  function fromFragment(input) {
+    if (!location.hash || input.value) return;
+    input.value = decodeURIComponent(location.hash.slice(1));
+    input.readOnly = true;
+    history.replaceState(null, "", location.pathname);
+  }
+
+  // minutes and seconds until a time
+  function count() {
+    for (const place of all("[data-until]")) {
+      const left = Math.max(0, Math.round((Date.parse(place.dataset.until) - Date.now()) / 1000));
+      place.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    }
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.copy !== undefined) {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      const word = button.textContent;
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = word; }, 1500);
+    } else if (button.dataset.back !== undefined) {
+      history.back();
+    } else if (button.dataset.menu !== undefined) {
+      const open = button.getAttribute("aria-expanded") === "true";
+      button.setAttribute("aria-expanded", String(!open));
+      document.body.classList.toggle("menu-open", !open);
+    }
+  });
+
+  // a choice that decides which fields there are sends its form at once
+  document.addEventListener("change", (event) => {
+    const chooser = event.target.closest("[data-sends]");
+    if (!chooser || !chooser.form) return;
+    chooser.form.requestSubmit(chooser.form.querySelector(`[name="${chooser.dataset.button || "draw"}"]`));
+  });
+
+  // a form is sent once
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.sent === "yes") { event.preventDefault(); return; }
+    form.dataset.sent = "yes";
+    setTimeout(() => { form.dataset.sent = ""; }, 4000);
+    if (event.submitter) event.submitter.setAttribute("aria-busy", "true");
+  });
+  addEventListener("pageshow", () => { for (const form of all("form")) form.dataset.sent = ""; });
+
+  document.addEventListener("htmx:afterSettle", (event) => dress(event.target));
+  document.addEventListener("DOMContentLoaded", () => {
+    document.documentElement.classList.add("scripted");
+    dress(document);
+    setInterval(count, 1000);
+    const wrong = document.querySelector("[data-focus]");
+    if (wrong) wrong.focus();
+  });
+})();

@@ -1,0 +1,99 @@
+"""Templates: everything that is put into a page is escaped, and what is not there is an error."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from postroom.clock import format_duration, now, rfc3339
+from postroom.fields import format_size
+from postroom.web.navigation import NAVIGATION
+from postroom.web.statics import HTMX, static
+
+__all__ = ["ENVIRONMENT", "ago", "counted", "moment"]
+
+
+def moment(value: float | str | dt.date | None) -> dt.datetime | None:
+    """A time of the operations (seconds, RFC 3339, a date) as a time in UTC; None for nothing."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, int | float):
+        return dt.datetime.fromtimestamp(value, dt.UTC)
+    if isinstance(value, str):
+        value = dt.datetime.fromisoformat(value)
+    if not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time())
+    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+
+
+def ago(value: float | str | dt.date | None) -> str:
+    """How far from now a time is, in words: ``3 minutes ago``, ``in 2 days``."""
+    then = moment(value)
+    if then is None:
+        return "never"
+    seconds = (now() - then).total_seconds()
+    size = abs(seconds)
+    if size < 5:
+        return "just now"
+    for each, word in ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"),
+                       (3600, "hour"), (60, "minute"), (1, "second")):  # fmt: skip
+        if size >= each:
+            told = counted(int(size // each), word)
+            return f"{told} ago" if seconds > 0 else f"in {told}"
+    return "just now"
+
+
+def counted(number: int, word: str, words: str = "") -> str:
+    """``1 message``, ``3 messages``."""
+    return f"{number:,} {word if number == 1 else words or f'{word}s'}"
+
+
+def _exact(value: float | str | dt.date | None) -> str:
+    then = moment(value)
+    return "" if then is None else rfc3339(then)
+
+
+def _length(seconds: float) -> str:
+    return format_duration(float(seconds))
+
+
+def _written(value: Any) -> str:
+    """A value of a setting as a person reads it."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_written(one)}" for key, one in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_written(one) for one in value)
+    return str(value)
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "ago": ago,
+        "counted": counted,
+        "exact": _exact,
+        "length": _length,
+        "size": format_size,
+        "written": _written,
+    }
+    made.globals |= {"navigation": NAVIGATION, "static": static, "htmx": HTMX}
+    return made
+
+
+ENVIRONMENT: Final = _environment()
+"""The one environment of every page."""

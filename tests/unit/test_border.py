@@ -1,0 +1,175 @@
+"""The border of a served room: what it lets in, and what every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from postroom.errors import InvalidValue
+from postroom.serving.border import POLICY, App, Border, Limits, networks
+
+NAME = "room.example.com"
+
+
+class Call:
+    """One request to a border, and what came of it."""
+
+    def __init__(self, app: App, **how: Any) -> None:
+        how.setdefault("names", (NAME,))
+        self.border = Border(app, **how)
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+    def __call__(
+        self,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        peer: str = "192.0.2.7",
+        body: list[bytes] | None = None,
+        raw: str = "",
+        **headers: str,
+    ) -> Call:
+        given = {"host": NAME} | {name.replace("_", "-"): text for name, text in headers.items()}
+        scope: dict[str, Any] = {
+            "type": "http", "method": method, "path": path, "raw_path": (raw or path).encode(),
+            "query_string": b"", "scheme": "http", "client": (peer, 4711),
+            "headers": [(name.encode(), text.encode()) for name, text in given.items()],
+        }  # fmt: skip
+        asyncio.run(self._done(scope, list(body or [])))
+        return self
+
+    async def _done(self, scope: dict[str, Any], parts: list[bytes]) -> None:
+        async def receive() -> MutableMapping[str, Any]:
+            part = parts.pop(0) if parts else b""
+            return {"type": "http.request", "body": part, "more_body": bool(parts)}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                self.headers = {k.decode(): v.decode() for k, v in message["headers"]}
+            else:
+                self.body += message.get("body", b"")
+
+        await self.border(scope, receive, send)
+
+
+seen: list[MutableMapping[str, Any]] = []
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Reads the whole body, says how long it was."""
+    seen[:] = [scope]
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length += len(message["body"])
+        more = message["more_body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(length).encode()})
+
+
+def test_every_answer_carries_the_headers_that_protect_a_page() -> None:
+    """T46: exact, and of refusals too."""
+    for call in (Call(echo)(), Call(echo)(host="evil.example.com")):
+        assert call.headers["content-security-policy"] == POLICY
+        assert call.headers["x-content-type-options"] == "nosniff"
+        assert call.headers["cache-control"] == "no-store"
+        assert call.headers["x-frame-options"] == "DENY"
+        assert call.headers["referrer-policy"] == "same-origin"
+        assert "strict-transport-security" not in call.headers
+
+
+async def own_policy(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"Content-Security-Policy", b"sandbox"), (b"Cache-Control", b"max-age=60")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_an_answer_with_a_policy_of_its_own_keeps_it() -> None:
+    call = Call(own_policy)()
+    assert call.headers["content-security-policy"] == "sandbox"
+    assert call.headers["cache-control"] == "max-age=60"
+    assert call.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", f"{NAME}:8080", "", f"{NAME}.evil.com"])
+def test_another_name_is_not_answered(host: str) -> None:
+    """T53: a page of another site that made its name point here reaches nothing."""
+    seen.clear()
+    assert Call(echo)(host=host).status == 421
+    assert seen == []
+    assert Call(echo)("/healthz", host=host).status == 200
+
+
+def test_forwarding_headers_of_anybody_are_not_believed() -> None:
+    """T53: and nobody behind the border sees them."""
+    call = Call(echo, proxies=networks(["10.0.0.0/8"]))
+    call(
+        peer="192.0.2.7",
+        x_forwarded_for="127.0.0.1",
+        x_forwarded_proto="https",
+        forwarded="for=::1",
+    )
+    assert seen[0]["client"][0] == "192.0.2.7"
+    assert seen[0]["scheme"] == "http"
+    assert [name for name, _ in seen[0]["headers"]] == [b"host"]
+
+
+def test_a_trusted_proxy_says_who_asks() -> None:
+    """T53: the nearest that is no proxy of ours; what stands before it, they wrote themselves."""
+    call = Call(echo, proxies=networks(["10.0.0.0/8"]))
+    call(
+        peer="10.1.1.1",
+        x_forwarded_for="127.0.0.1, 198.51.100.9, 10.2.2.2",
+        x_forwarded_proto="https",
+    )
+    assert seen[0]["client"][0] == "198.51.100.9"
+    assert seen[0]["scheme"] == "https"
+    assert call.headers["strict-transport-security"].startswith("max-age=")
+    call(peer="10.1.1.1", x_forwarded_for="198.51.100.9, no address")
+    assert seen[0]["client"][0] == "10.1.1.1"
+
+
+def test_a_body_that_says_that_it_is_too_large_is_not_read() -> None:
+    """T50"""
+    seen.clear()
+    call = Call(echo)("/api/v1/connections", method="POST", content_length=str(100 * 1024 * 1024))
+    assert (call.status, seen) == (413, [])
+    assert call.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_that_does_not_say_so_is_read_to_its_limit() -> None:
+    """T50"""
+    limits = Limits(body=1000, message=5000)
+    body = [b"x" * 400] * 5
+    assert Call(echo, limits=limits)(method="POST", body=list(body)).status == 413
+    assert Call(echo, limits=limits)(method="POST", body=body[:2]).body == b"800"
+    send = Call(echo, limits=limits)("/api/v1/commands/send-email", method="POST", body=list(body))
+    assert send.body == b"2000"
+
+
+def test_a_packed_body_is_not_taken() -> None:
+    """T50: a few bytes can unpack to gigabytes."""
+    assert Call(echo)(method="POST", content_encoding="gzip").status == 415
+
+
+@pytest.mark.parametrize(
+    ("path", "raw"),
+    [
+        ("/a/../b", ""), ("/a/b", "/a%2fb"), ("/a/../b", "/a/%2e%2e/b"), ("//a", ""), ("/a;x=1", ""),
+        ("/a\\b", "/a%5cb"), ("/.", ""),
+    ],
+)  # fmt: skip
+def test_a_path_that_is_another_than_it_looks_is_not_there(path: str, raw: str) -> None:
+    """T52"""
+    assert Call(echo)(path, raw=raw).status == 404
+
+
+def test_what_is_no_network_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="neither an address nor a network"):
+        networks(["proxy.example.com"])
