@@ -40,6 +40,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "outbox": ("outbox", "What waits and was sent: list, show, drain, retry ..."),
     "mail": ("mail", "Messages in folders: list, search, read, save, reply ..."),
     "job": ("job", "Jobs with credentials and mail: list, run, runs, log, cancel ..."),
+    "notify": ("notify", "Who is told of expiries, sign-ins, failures: add, test, check ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
     "erase": ("erase", "Remove what the room keeps of one person; the plan comes first."),
     "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
