@@ -24,6 +24,7 @@ from postroom.vault import Start, audit_code, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
+    from postroom.operations.accounts import Accounts
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
@@ -70,6 +71,7 @@ Tell = Callable[[int, int], None]
 
 
 NOUNS: Final = {
+    "accounts": ("accounts", "Accounts"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -111,6 +113,7 @@ class Room:
     desk: Desk
     warning: str
 
+    accounts: Accounts
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets
