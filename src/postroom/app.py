@@ -25,6 +25,7 @@ from postroom.vault import Start, audit_code, heads_file, open_vault
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
     from postroom.operations.answers import Answers
+    from postroom.operations.accounts import Accounts
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
@@ -74,6 +75,7 @@ Tell = Callable[[int, int], None]
 
 NOUNS: Final = {
     "answers": ("answers", "Answers"),
+    "accounts": ("accounts", "Accounts"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -118,6 +120,7 @@ class Room:
     warning: str
 
     answers: Answers
+    accounts: Accounts
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets

@@ -58,6 +58,9 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("converting", "convert", "edit", "POST", "/connections/{name}/convert"),
     Door("converting", "census", "view", "GET", "/census"),
     Door("guides", "facts", "view", "GET", "/guides/{name}"),
+    Door("accounts", "recognise", "view", "GET", "/accounts/{address}"),
+    Door("accounts", "test", "edit", "POST", "/accounts/test"),
+    Door("accounts", "connect", "edit", "POST", "/accounts"),  # and the right to create
     Door("signins", "list", "view", "GET", "/sign-ins"),
     Door("signins", "sign_in", "use", "POST", "/connections/{name}/sign-in"),
     Door("signins", "sign_out", "use", "DELETE", "/connections/{name}/sign-in"),
