@@ -17,6 +17,7 @@ from postroom.web.visit import Visit
 
 __all__ = ["ROUTES"]
 
+
 async def _list(visit: Visit) -> Response:
     """Which mailbox, which folder, which messages; what comes from the server is asked for by parts."""
     via, folder = visit.query("via"), visit.query("folder", "INBOX") or "INBOX"
