@@ -170,13 +170,23 @@ def _is_branch(part: str) -> bool:
 
 
 def _unknown(model: type[Fields], path: list[str], prefix: str) -> UnknownField:
-    names = list(_fields(_owner(model, path[:-1])))
-    close = nearest(path[-1], names)
+    owner = _owner(model, path[:-1])
+    names = list(_fields(owner))
+    close = nearest(path[-1], names) or _deeper(owner, path[-1])
     dotted = ".".join(path)
     hint = f"Did you mean {close}?" if close else f"Fields here: {', '.join(sorted(names))}."
     return UnknownField(
         f"{prefix}there is no field {dotted!r}.", hint=hint if names else "", field=dotted
     )
+
+
+def _deeper(owner: Any, name: str) -> str:
+    """The one place inside of other groups where a field has that name, or an empty text."""
+    found: set[str] = set()
+    for one in [] if owner is None else describe(owner):
+        above, dot, _ = f".{one.name}.".partition(f".{name}.")
+        found |= {f"{above}.{name}".removeprefix(".")} if dot and above else set()
+    return found.pop() if len(found) == 1 else ""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
