@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
     from postroom.operations.guiding import Guides
+    from postroom.operations.health import Health
     from postroom.operations.jobs import Jobs
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
@@ -79,6 +80,7 @@ NOUNS: Final = {
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
     "guides": ("guiding", "Guides"),
+    "health": ("health", "Health"),
     "jobs": ("jobs", "Jobs"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
@@ -118,6 +120,7 @@ class Room:
     email: Email
     erasing: Erasing
     guides: Guides
+    health: Health
     jobs: Jobs
     keys: Keys
     ledger: Ledger
