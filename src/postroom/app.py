@@ -24,6 +24,8 @@ from postroom.vault import Start, audit_code, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
+    from postroom.operations.answers import Answers
+    from postroom.operations.accounts import Accounts
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from postroom.operations.credentials import Credentials
     from postroom.operations.email import Email
     from postroom.operations.erasing import Erasing
+    from postroom.operations.grants import Grants
     from postroom.operations.guiding import Guides
     from postroom.operations.health import Health
     from postroom.operations.jobs import Jobs
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from postroom.operations.ledger import Ledger
     from postroom.operations.notify import Notify
     from postroom.operations.outbox import Outbox
+    from postroom.operations.people import People
     from postroom.operations.roomfile import RoomFile
     from postroom.operations.running import Running
     from postroom.operations.runs import Runs
@@ -49,6 +53,8 @@ if TYPE_CHECKING:
     from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
     from postroom.operations.telling import Telling
+    from postroom.operations.tokens import Tokens
+    from postroom.operations.users import Users
     from postroom.operations.variables import Variables
     from postroom.operations.versions import Versions
 
@@ -69,6 +75,8 @@ Tell = Callable[[int, int], None]
 
 
 NOUNS: Final = {
+    "answers": ("answers", "Answers"),
+    "accounts": ("accounts", "Accounts"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -79,6 +87,7 @@ NOUNS: Final = {
     "credentials": ("credentials", "Credentials"),
     "email": ("email", "Email"),
     "erasing": ("erasing", "Erasing"),
+    "grants": ("grants", "Grants"),
     "guides": ("guiding", "Guides"),
     "health": ("health", "Health"),
     "jobs": ("jobs", "Jobs"),
@@ -86,12 +95,15 @@ NOUNS: Final = {
     "ledger": ("ledger", "Ledger"),
     "notify": ("notify", "Notify"),
     "outbox": ("outbox", "Outbox"),
+    "people": ("people", "People"),
     "roomfile": ("roomfile", "RoomFile"),
     "running": ("running", "Running"),
     "runs": ("runs", "Runs"),
     "services": ("services", "Services"),
     "signins": ("signins", "SignIns"),
     "sources": ("sources", "Sources"),
+    "tokens": ("tokens", "Tokens"),
+    "users": ("users", "Users"),
     "telling": ("telling", "Telling"),
     "variables": ("variables", "Variables"),
     "versions": ("versions", "Versions"),
@@ -109,6 +121,8 @@ class Room:
     desk: Desk
     warning: str
 
+    answers: Answers
+    accounts: Accounts
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets
@@ -119,6 +133,7 @@ class Room:
     credentials: Credentials
     email: Email
     erasing: Erasing
+    grants: Grants
     guides: Guides
     health: Health
     jobs: Jobs
@@ -126,12 +141,15 @@ class Room:
     ledger: Ledger
     notify: Notify
     outbox: Outbox
+    people: People
     roomfile: RoomFile
     running: Running
     runs: Runs
     services: Services
     signins: SignIns
     sources: Sources
+    tokens: Tokens
+    users: Users
     telling: Telling
     variables: Variables
     versions: Versions

@@ -43,13 +43,14 @@ class Person:
     """Who asks: ``actor`` is how the audit record calls them (``local:ann``, ``user:ann``,
     ``token:deploy of ann``), ``user`` the id of their record, empty for somebody local.
 
-    ``verbs`` are the role's, or those of them that a token was given.
+    ``verbs`` are the role's, or those of them that a token was given; ``token`` is the id of it.
     """
 
     actor: str
     role: str
     verbs: frozenset[str]
     user: str = ""
+    token: str = ""
 
     @property
     def unrestricted(self) -> bool:

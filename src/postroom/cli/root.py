@@ -29,6 +29,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "upgrade": ("room", "Bring a room of an earlier release to this one; a copy is kept."),
     "send": ("send", "Send a message through the outbox."),
     "exec": ("execute", "Run a program with a stored credential, for shell scripts."),
+    "serve": ("serve", "Serve the room: web page, REST API and worker in one process."),
     "worker": ("work", "Collect for every source, send for every service, run jobs."),
     "explain": ("explain", "What a noun, a type, a sink or any error is, of any program."),
     "guide": ("guide", "How an app is registered at Microsoft or Google, with the values to copy."),

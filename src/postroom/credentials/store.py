@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import EllipsisType
 from typing import Any
 
+from postroom.access import grants
 from postroom.audit import Recorder
 from postroom.clock import timestamp
 from postroom.credentials import proofs
@@ -230,6 +231,7 @@ class CredentialStore:
         keyring.destroy(tx, "credential", row["id"])
         keyring.destroy(tx, "hint", row["id"])
         proofs.forget(tx, row["id"])
+        grants.forget(tx, credential=row["id"])
         tx.execute("DELETE FROM credential_versions WHERE credential = :id", id=row["id"])
         tx.execute("DELETE FROM credentials WHERE id = :id", id=row["id"])
         self._record(tx, row, actor, "delete")

@@ -20,8 +20,9 @@ from postroom.operations.desk import Desk, instant
 __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
-    "audit", "backup", "connection", "credential", "environment", "job", "keys", "notification", "outbox",
-    "room", "run", "service", "sign-in", "source", "variable",
+    "audit", "backup", "connection", "credential", "environment", "grant", "job", "keys",
+    "notification", "outbox", "room", "run", "service", "sign-in", "source", "token", "user",
+    "variable",
 )  # fmt: skip
 """What rows of the record may be about."""
 _log: Final = logger("audit")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from postroom.services import service as services
 from postroom.sources import store as sources
 from postroom.variables import store as variables
 
-__all__ = ["Plan", "RoomFile", "Step"]
+__all__ = ["Plan", "RoomFile", "Step", "text_of", "written"]
 
 
 class RoomFile:
@@ -93,14 +93,30 @@ class RoomFile:
                     whole[noun] = records
             return whole
 
-        return yaml.dump(
-            await self._desk.db.read(body),
-            Dumper=_Dumper,
-            sort_keys=False,
-            allow_unicode=True,
-            default_flow_style=None,
-            width=100,
-        )
+        return written(await self._desk.db.read(body))
+
+
+def text_of(desk: Desk, tx: Tx, names: Mapping[str, Collection[str]]) -> str:
+    """The part of the room file that some records are: names by their noun (``credentials``, ...)."""
+    whole: dict[str, Any] = {"postroom": 1}
+    for noun, records in _exported(desk, tx).items():
+        wanted = {name.casefold() for name in names.get(noun, ())}
+        chosen = [one for one in records if str(one["name"]).casefold() in wanted] if wanted else []
+        if chosen:
+            whole[noun] = chosen
+    return written(whole)
+
+
+def written(whole: Mapping[str, Any]) -> str:
+    """A room file as text."""
+    return yaml.dump(
+        dict(whole),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=100,
+    )
 
 
 class _Dumper(yaml.SafeDumper):

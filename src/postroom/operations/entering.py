@@ -1,0 +1,167 @@
+"""Coming in: what every way has in common - tries that are counted, the session, the record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from postroom.access import Person, invitations, sessions, throttle, users
+from postroom.access.codes import csrf_of
+from postroom.access.passwords import is_sound
+from postroom.access.throttle import Limit
+from postroom.db import Row, Tx
+from postroom.errors import Refused
+from postroom.operations.desk import Desk, acting
+from postroom.secret import Secret
+
+__all__ = [
+    "NOBODY",
+    "Session",
+    "SignedIn",
+    "enter",
+    "entered",
+    "find_session",
+    "invited_by",
+    "note",
+    "note_refused",
+    "secret_of",
+    "take_tries",
+    "wrong",
+]
+
+NOBODY: Final = Person("nobody", "", frozenset())
+"""Who asks before they are known, as the audit record calls them."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is signed in: who they are, and what their forms carry (``csrf``).
+
+    ``proved_at`` is when they last proved who they are; ``expires_at`` when it is over if nobody uses
+    it any more.  Both are seconds since 1970.
+    """
+
+    person: Person
+    name: str
+    csrf: str
+    proved_at: float
+    expires_at: float
+
+
+class SignedIn(NamedTuple):
+    """A new session, and the cookie that it is known by: it is kept nowhere else."""
+
+    cookie: Secret
+    session: Session
+
+
+async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str) -> None:
+    """Take a try from each; raises Refused (``too_many``) where there is none."""
+
+    def body(tx: Tx) -> float:
+        longest = 0.0
+        for limit, key in keys:
+            wait = throttle.take(tx, limit, key)
+            longest = max(longest, wait)
+            if wait and throttle.is_news(tx, limit, key):
+                row = users.look_up(tx, name)
+                known = "" if row is None else row["name"]
+                note(desk, tx, NOBODY, "too-many", known, what=limit.what, peer=peer)
+        return longest
+
+    if wait := await desk.write(body):
+        seconds = max(1, round(wait))
+        raise Refused(
+            "That was tried too often.",
+            code="too_many",
+            hint=f"Try again in {seconds} s.",
+            temporary=True,
+            retry_after=seconds,
+        )
+
+
+def invited_by(tx: Tx, code: Secret) -> Row | None:
+    """The user of a one-time code; None: the first administrator.  Raises Refused."""
+    row = invitations.find(tx, code)
+    if row is not None and row["user_id"] is None and not users.any_user(tx):
+        return None
+    user = None if row is None else users.of_id(tx, row["user_id"])
+    if user is None or user["disabled"]:
+        raise Refused(
+            "This address is not good any more.",
+            code="not_signed_in",
+            hint="It opens once, and expires: ask an administrator for another one.",
+        )
+    return user
+
+
+def enter(
+    desk: Desk, tx: Tx, row: Row, action: str, agent: str, **detail: Any
+) -> tuple[Secret, Row]:
+    """Begin a session in a transaction; gives its cookie and its row."""
+    cookie = sessions.start(tx, row["id"], agent=agent)
+    throttle.tidy(tx)
+    users.seen(tx, row["id"])
+    note(desk, tx, users.person_of(row), action, row["name"], **detail)
+    found = sessions.find(tx, cookie)
+    if found is None:
+        raise wrong()
+    return cookie, found
+
+
+async def entered(desk: Desk, body: Callable[[Tx], tuple[Secret, Row]]) -> SignedIn:
+    """Do what begins a session; gives it with its cookie."""
+    cookie, row = await desk.write(body)
+    return SignedIn(cookie, _session_of(row, cookie))
+
+
+def note_refused(desk: Desk, tx: Tx, row: Row | None, what: str, peer: str) -> None:
+    """Record that somebody was not let in.
+
+    What a stranger typed as a name is not written down: it may be a password.
+    """
+    why = "unknown" if row is None else "disabled" if row["disabled"] else what
+    if row is not None and row["password"] and not is_sound(row["password"]):
+        why = "edited"  # below the floor, or beyond reason: nobody here wrote that
+    note(desk, tx, NOBODY, "refuse", "" if row is None else row["name"], why=why, peer=peer)
+
+
+def note(
+    desk: Desk, tx: Tx, who: Person, action: str, name: str, *, noun: str = "user", **detail: Any
+) -> None:
+    """Write an audit row under the name of somebody who stands before the door."""
+    acting(desk, who).record(tx, action, noun, name, **detail)
+
+
+def find_session(cookie: Secret, tx: Tx) -> tuple[Row, Session]:
+    """The session of a cookie, with its row and its user's.  Raises Refused (``not_signed_in``)."""
+    row = sessions.find(tx, cookie)
+    if row is None:
+        raise Refused("You are not signed in.", code="not_signed_in", hint="Sign in again.")
+    return row, _session_of(row, cookie)
+
+
+def _session_of(row: Row, cookie: Secret) -> Session:
+    return Session(
+        users.person_of(row), row["name"], csrf_of(cookie), row["proved_at"], sessions.ends_at(row)
+    )
+
+
+def secret_of(given: str | Secret) -> Secret:
+    """What came from outside, as a secret: from here on no log has it."""
+    if isinstance(given, Secret):
+        return given
+    try:
+        return Secret(given)
+    except ValueError:
+        return Secret("")
+
+
+def wrong() -> Refused:
+    """The one answer to a name and a password that let nobody in."""
+    return Refused(
+        "The name or the password is wrong.",
+        code="not_signed_in",
+        hint="Type both again; an administrator can let you choose another password.",
+    )

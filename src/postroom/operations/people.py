@@ -1,0 +1,211 @@
+"""How people come in: the first address, sign-in, sessions, tokens.  Asked before anybody is known."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+from postroom.access import Person, invitations, sessions, throttle, tokens, users
+from postroom.access.passwords import (
+    check_password,
+    hash_password,
+    is_old,
+    verify_password,
+)
+from postroom.access.throttle import peer_key
+from postroom.db import Row, Tx
+from postroom.errors import InvalidValue, Refused
+from postroom.operations.desk import Desk
+from postroom.operations.entering import (
+    NOBODY,
+    Session,
+    SignedIn,
+    enter,
+    entered,
+    find_session,
+    invited_by,
+    note,
+    note_refused,
+    secret_of,
+    take_tries,
+    wrong,
+)
+from postroom.secret import Secret
+
+__all__ = ["PROVED_FOR", "People", "Session", "SignedIn"]
+
+PROVED_FOR: Final = 15 * 60.0
+"""Seconds for which a proof is enough for what cannot be undone: ``Session.proved_at`` and this."""
+
+
+class People:
+    """What whoever stands before the door may ask.  Every refusal is recorded, and says little."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def first_address(self) -> str | None:
+        """A one-time code for the first administrator while there is no user; else None.
+
+        A code that was given before is void.  Raises Locked.
+        """
+        if await self._desk.db.read(users.any_user):
+            return None
+
+        def body(tx: Tx) -> str | None:
+            return None if users.any_user(tx) else invitations.make(tx, None)[0]
+
+        return await self._desk.write(body)
+
+    async def invited(self, code: str | Secret) -> str | None:
+        """Whose one-time code that is; empty: whoever becomes the first administrator.
+
+        Raises Refused (``not_signed_in``).
+        """
+
+        def body(tx: Tx) -> str:
+            user = invited_by(tx, secret_of(code))
+            return "" if user is None else str(user["name"])
+
+        return await self._desk.db.read(body)
+
+    async def accept(
+        self, code: str | Secret, name: str = "", password: Secret | None = None, *, agent: str = ""
+    ) -> SignedIn:
+        """Come in by a one-time code, and choose a password; ``name`` is the first administrator's.
+
+        Every session that there was is over.  Raises Refused (``not_signed_in``), InvalidValue.
+        """
+        secret = secret_of(code)
+        invited = await self._desk.db.read(lambda tx: invited_by(tx, secret))
+        whose = name if invited is None else invited["name"]
+        if password is None:
+            raise InvalidValue("password", "choose one")
+        check_password(password, whose)
+        kept = await hash_password(password)
+
+        def body(tx: Tx) -> tuple[Secret, Row]:
+            row = invited_by(tx, secret)
+            if row is None:
+                row = users.add(tx, name, "admin", by="first address", password=kept)
+                note(self._desk, tx, users.person_of(row), "add", row["name"], role="admin")
+            else:
+                users.update(tx, row, password=kept)
+            invitations.spend(tx, None if invited is None else row["id"])
+            sessions.end_all(tx, row["id"])
+            return enter(self._desk, tx, row, "accept", agent)
+
+        return await entered(self._desk, body)
+
+    async def sign_in(
+        self, name: str, password: Secret, *, peer: str = "", agent: str = ""
+    ) -> SignedIn:
+        """Come in by name and password.
+
+        Raises Refused: ``not_signed_in``, in one sentence for every reason there is, or ``too_many``.
+        """
+        keys = ((throttle.USER, name.casefold()), (throttle.PEER, peer_key(peer)))
+        await take_tries(self._desk, keys, name, peer)
+        row = await self._desk.db.read(lambda tx: users.look_up(tx, name))
+        usable = row is not None and not row["disabled"]
+        fits = await verify_password(password, row["password"] if row is not None else "")
+        if row is None or not (fits and usable):
+            await self._desk.write(lambda tx: note_refused(self._desk, tx, row, "password", peer))
+            raise wrong()
+        renewed = await hash_password(password) if is_old(row["password"]) else ""
+
+        def body(tx: Tx) -> tuple[Secret, Row]:
+            now = users.look_up(tx, name)  # what was compared must still be so
+            if now is None or now["disabled"] or now["password"] != row["password"]:
+                raise wrong()
+            if renewed:
+                users.update(tx, now, password=renewed)
+            for limit, key in keys:
+                throttle.give_back(tx, limit, key)
+            return enter(self._desk, tx, now, "sign-in", agent, by="password", peer=peer)
+
+        return await entered(self._desk, body)
+
+    async def session(self, cookie: str | Secret) -> Session:
+        """Who has that cookie.  Raises Refused (``not_signed_in``)."""
+        row, session = await self._desk.db.read(functools.partial(find_session, secret_of(cookie)))
+        if not sessions.is_noted(row):
+            await self._desk.db.write(lambda tx: sessions.note_seen(tx, row["hash"]))
+        return session
+
+    async def prove(self, cookie: str | Secret, password: Secret, *, peer: str = "") -> None:
+        """Prove again who has that cookie, before what cannot be undone.
+
+        Raises Refused: ``not_signed_in`` or ``too_many``.
+        """
+        row = await self._proved(cookie, password, peer)
+
+        def body(tx: Tx) -> None:
+            sessions.proved(tx, row["hash"])
+            note(self._desk, tx, users.person_of(row), "prove", row["name"])
+
+        await self._desk.write(body)
+
+    async def change_password(
+        self, cookie: str | Secret, old: Secret, new: Secret, *, peer: str = "", agent: str = ""
+    ) -> SignedIn:
+        """Choose another password; every session is over, and this is the new one.
+
+        Raises Refused: ``not_signed_in`` or ``too_many``; InvalidValue for one that is too simple.
+        """
+        row = await self._proved(cookie, old, peer)
+        check_password(new, row["name"], row["address"])
+        kept = await hash_password(new)
+
+        def body(tx: Tx) -> tuple[Secret, Row]:
+            users.update(tx, users.find(tx, row["name"]), password=kept)
+            sessions.end_all(tx, row["id"])
+            return enter(self._desk, tx, row, "password", agent, peer=peer)
+
+        return await entered(self._desk, body)
+
+    async def sign_out(self, cookie: str | Secret) -> None:
+        """End the session of that cookie; one that is over already is no mistake."""
+        secret = secret_of(cookie)
+        row = await self._desk.db.read(lambda tx: sessions.find(tx, secret))
+        if row is None:
+            return
+
+        def body(tx: Tx) -> None:
+            sessions.end(tx, row["hash"])
+            note(self._desk, tx, users.person_of(row), "sign-out", row["name"])
+
+        await self._desk.write(body)
+
+    async def by_token(self, token: str | Secret, *, peer: str = "") -> Person:
+        """Who has that API token.  Raises Refused: ``not_signed_in`` or ``too_many``."""
+        secret = secret_of(token)
+        row = await self._desk.db.read(lambda tx: tokens.find(tx, secret))
+        if row is not None and tokens.state_of(row) == "good":
+            if not tokens.is_noted(row):
+                await self._desk.db.write(lambda tx: tokens.note_used(tx, row["id"]))
+            return tokens.person_of(row)
+        await take_tries(self._desk, ((throttle.TOKENS, peer_key(peer)),), "", peer)
+        why = "unknown" if row is None else tokens.state_of(row)
+        await self._desk.write(
+            lambda tx: note(
+                self._desk, tx, NOBODY, "refuse", "" if row is None else row["name"],
+                noun="token", why=why, peer=peer,
+            )
+        )  # fmt: skip
+        raise Refused(
+            "This token is not accepted.",
+            code="not_signed_in",
+            hint="It may have expired or been revoked: make another one.",
+        )
+
+    async def _proved(self, cookie: str | Secret, password: Secret, peer: str) -> Row:
+        secret = secret_of(cookie)
+        row, session = await self._desk.db.read(functools.partial(find_session, secret))
+        keys = ((throttle.PROVE, session.person.user),)
+        await take_tries(self._desk, keys, session.name, peer)
+        if not await verify_password(password, row["password"]):
+            await self._desk.write(lambda tx: note_refused(self._desk, tx, row, "proof", peer))
+            raise Refused("The password is wrong.", code="not_signed_in", hint="Type it again.")
+        await self._desk.db.write(lambda tx: throttle.give_back(tx, *keys[0]))
+        return row
