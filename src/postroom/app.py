@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from postroom.operations.erasing import Erasing
     from postroom.operations.grants import Grants
     from postroom.operations.guiding import Guides
+    from postroom.operations.health import Health
     from postroom.operations.jobs import Jobs
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
@@ -88,6 +89,7 @@ NOUNS: Final = {
     "erasing": ("erasing", "Erasing"),
     "grants": ("grants", "Grants"),
     "guides": ("guiding", "Guides"),
+    "health": ("health", "Health"),
     "jobs": ("jobs", "Jobs"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
@@ -133,6 +135,7 @@ class Room:
     erasing: Erasing
     grants: Grants
     guides: Guides
+    health: Health
     jobs: Jobs
     keys: Keys
     ledger: Ledger

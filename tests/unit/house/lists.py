@@ -41,7 +41,7 @@ MAY_IMPORT = {
 
 EXTRAS = {
     "demo": ("cli.demo",),
-    "server": ("api", "serving", "web"),
+    "server": ("api", "operations.metrics", "serving", "web"),
 }
 """The rooms that an optional dependency is for: extra -> rooms."""
 
@@ -106,7 +106,7 @@ LIGHT = (
 
 WEB = (
     "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
-    "nh3", "prometheus_client", "pymap", "starlette", "structlog", "uvicorn",
+    "nh3", "prometheus_client", "pymap", "starlette", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries, the demo's servers, and what asks over HTTP,
 which is loaded when somebody is asked."""
