@@ -13,20 +13,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
 from postroom.log import logger
+from postroom.operations.people import Session
 from postroom.web import cookies
+from postroom.web.drafts import Drafts
 from postroom.web.form import Form, read_form
 from postroom.web.guard import SAFE, check_origin, check_token
+from postroom.web.letters import Letters
 from postroom.web.pages import PAGES
 from postroom.web.paths import Path
-from postroom.web.people import Session, people_of
 from postroom.web.said import Said
 from postroom.web.statics import answer as static_file
 from postroom.web.visit import Visit, at, fresh
+from postroom.web.working import WORKING
 from postroom.web.works import Works
 
 if TYPE_CHECKING:
@@ -42,18 +44,20 @@ class Hall:
 
     def __init__(self, room: Room, places: frozenset[str]) -> None:
         self.room = room
-        self.people = people_of(room)
+        self.people = room.people
         self.said = Said()
+        self.drafts = Drafts()
         self.works = Works()
+        self.letters = Letters()
         self.places = places
 
 
-def make_app(room: Room) -> ASGIApp:
+def make_app(room: Room) -> Starlette:
     """The web page of a room, to be served at ``/``; it never closes the room.
 
     Raises nothing itself: what goes wrong is answered with a page that says what to do.
     """
-    paths = [path for page in PAGES for path in page.ROUTES]
+    paths = [path for page in (*PAGES, *WORKING) for path in page.ROUTES]
     hall = Hall(room, frozenset(each.path for each in paths if each.method == "GET"))
 
     @contextlib.asynccontextmanager

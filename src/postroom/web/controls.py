@@ -161,8 +161,9 @@ def _options(one: Described, offered: Mapping[str, Options], value: str) -> Opti
         choices = [*found]
         if value and value not in {key for key, _ in choices}:
             choices.append((value, value))
-    if choices and not one.needed and (one.default in (None, "") or one.refers_to):
-        return [("", "none" if one.refers_to else "not said"), *choices]
+        return [("", "none"), *choices]
+    if choices and not one.needed and one.default in (None, ""):
+        return [("", "not said"), *choices]
     return choices
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from starlette.datastructures import FormData, UploadFile
@@ -23,6 +23,11 @@ class Form:
 
     def __init__(self, data: FormData) -> None:
         self._data = data
+
+    @classmethod
+    def of(cls, plain: Mapping[str, str]) -> Form:
+        """A form of these texts."""
+        return cls(FormData([*plain.items()]))
 
     def text(self, name: str) -> str:
         """One value, without white space around it."""

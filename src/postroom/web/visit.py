@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from postroom.errors import CODES, PostroomError
+from postroom.operations.people import PROVED_FOR, Session
 from postroom.web.form import Form
 from postroom.web.guard import here
-from postroom.web.people import Session
 from postroom.web.said import Kind
 from postroom.web.templating import ENVIRONMENT
 from postroom.web.works import Work, Works
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from postroom.web.app import Hall
 
 __all__ = ["Visit", "at", "fresh"]
-
-_FRESH: Final = 300.0
-"""Seconds for which a proof of who somebody is is good before what cannot be undone."""
 
 
 def at(*parts: str) -> str:
@@ -126,4 +123,4 @@ class Visit:
 
 def fresh(session: Session, now: float) -> bool:
     """Whether somebody has proved lately who they are."""
-    return now - session.proved_at <= _FRESH
+    return now - session.proved_at <= PROVED_FOR

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from postroom.web.pages import entrance, overview, watching
+from postroom.web.pages import credentials, details, entrance, guides, overview, versions, watching
 from postroom.web.paths import Path
 
 __all__ = ["PAGES", "Pages"]
@@ -21,4 +21,8 @@ PAGES: Final[tuple[Pages, ...]] = (
     entrance,
     watching,
     overview,
+    credentials,
+    details,
+    versions,
+    guides,
 )

@@ -1,0 +1,185 @@
+"""Credentials: the list, one of them, a new one, what is said of it, its copy and its end."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from postroom.errors import PostroomError
+from postroom.operations.declared import about_type, credential_fields, credential_types
+from postroom.web.controls import Options
+from postroom.web.paths import get, post
+from postroom.web.visit import Visit, at
+from postroom.web.works import Work
+
+__all__ = ["ROUTES", "test_of", "type_options", "with_back"]
+
+_CLIENTS: Final = ("msgraph", "oauth_client")
+_SOON: Final = 30 * 86400.0
+
+
+def type_options() -> Options:
+    """The types of credentials to choose from."""
+    return [(name, about_type(name)[0]) for name in credential_types()]
+
+
+async def _list(visit: Visit) -> Response:
+    wanted, kind, only = visit.query("q"), visit.query("type"), visit.query("only")
+    found = await visit.room.credentials.list()
+    shown = [one for one in found if _fits(one, wanted.casefold(), kind, only)]
+    return visit.page(
+        "credentials/list.html", items=shown, all=len(found), q=wanted, kind=kind, only=only,
+        types=dict(type_options()),
+    )  # fmt: skip
+
+
+def _fits(one: dict[str, Any], wanted: str, kind: str, only: str) -> bool:
+    said = f"{one['name']} {one['description']}".casefold()
+    due = any(each["days"] <= _SOON / 86400 for each in one["due"])
+    picked = {
+        "": True, "unused": not one["used_by"], "incomplete": one["state"] != "complete", "ending": due,
+    }  # fmt: skip
+    return wanted in said and kind in ("", one["type"]) and picked.get(only, True)
+
+
+async def _show(visit: Visit) -> Response:
+    one = await visit.room.credentials.show(visit["name"])
+    client = one["type"] in _CLIENTS and one["state"] != "unreadable"
+    return visit.page(
+        "credentials/show.html",
+        one=one,
+        label=about_type(one["type"])[0],
+        fields=_rows(one),
+        versions=await visit.room.versions.list(one["name"]),
+        secrets=await visit.room.client_secrets.list(one["name"]) if client else [],
+        client=client,
+        pair="private_key" in credential_fields(one["type"]).model_fields,
+        direct=one["type"] == "smtp" or (one["type"] == "msgraph" and "mailbox" in one["fields"]),
+    )
+
+
+def _rows(one: dict[str, Any]) -> list[tuple[str, Any, bool]]:
+    """Each field with its label, as it is shown, and whether it is sealed."""
+    from postroom.fields import describe
+
+    known = {each.name: each for each in describe(credential_fields(one["type"]))}
+    rows = []
+    for name, value in one["fields"].items():
+        if name == "client_secrets":
+            continue
+        declared = known.get(name)
+        sealed = declared.sealed if declared else str(value).startswith("****")
+        if isinstance(value, dict) and "value" in value:  # a custom field that is declared plain
+            value, sealed = value["value"], False
+        rows.append((declared.label if declared else name, value, sealed))
+    return rows
+
+
+async def _new(visit: Visit, error: PostroomError | None = None) -> Response:
+    given = visit.form.plain() if error else {}
+    types = [(name, *about_type(name)) for name in credential_types()]
+    offered = visit.query("types").split(",") if visit.query("types") else []
+    return visit.page(
+        "credentials/new.html",
+        200 if error is None else 422,
+        error=error,
+        given=given,
+        types=[each for each in types if not offered or each[0] in offered],
+        chosen=given.get("type") or (offered[0] if offered else "password"),
+        back=given.get("back") or visit.query("back"),
+    )
+
+
+async def _made(visit: Visit) -> Response:
+    form = visit.form
+    try:
+        made = await visit.room.credentials.create(
+            form.text("name"), form.text("type"), description=form.text("description")
+        )
+    except PostroomError as error:
+        return await _new(visit, error)
+    name = made.credential.name
+    return visit.go(with_back(at("credentials", name, "details"), form.text("back")))
+
+
+def with_back(path: str, back: str) -> str:
+    """A path that knows where somebody came from."""
+    from urllib.parse import quote
+
+    return f"{path}?back={quote(back, safe='')}" if back else path
+
+
+async def _about(visit: Visit, error: PostroomError | None = None) -> Response:
+    one = await visit.room.credentials.show(visit["name"])
+    return visit.page(
+        "credentials/about.html", 200 if error is None else 422, one=one, error=error,
+        given=visit.form.plain() if error else None, types=type_options(),
+    )  # fmt: skip
+
+
+async def _said(visit: Visit) -> Response:
+    form, name = visit.form, visit["name"]
+    one = await visit.room.credentials.show(name)
+    changes: dict[str, Any] = {
+        "description": form.text("description"),
+        "expires_at": form.text("expires_at"),
+        "rotate_after": form.text("rotate_after"),
+        "programs": form.ticked("programs"),
+    }
+    if form.text("type") != one["type"]:
+        changes["type"] = form.text("type")
+    try:
+        await visit.room.credentials.change(name, **changes)
+    except PostroomError as error:
+        return await _about(visit, error)
+    return visit.go(at("credentials", name), "Saved.")
+
+
+async def _copy(visit: Visit) -> Response:
+    new = visit.form.text("new_name")
+    await visit.room.credentials.copy(visit["name"], new)
+    return visit.go(
+        at("credentials", new, "details"),
+        f"{new} has the type and the plain fields of {visit['name']}; no secret was carried over.",
+    )
+
+
+async def _test(visit: Visit) -> Response:
+    return visit.go(f"/works/{test_of(visit, visit['name']).id}")
+
+
+def test_of(visit: Visit, name: str) -> Work:
+    """Begin the test of a credential that names its own server."""
+
+    async def run(work: Work) -> Any:
+        return await visit.room.credentials.test(
+            name, on_step=lambda place, step: work.tell((place, step))
+        )
+
+    return visit.begin("_tested.html", run, title=f"Test of {name}", back=at("credentials", name))
+
+
+async def _end(visit: Visit) -> Response:
+    one = await visit.room.credentials.show(visit["name"])
+    return visit.page("credentials/delete.html", one=one)
+
+
+async def _ended(visit: Visit) -> Response:
+    name = visit["name"]
+    await visit.room.credentials.delete(name, force=visit.form.ticked("force"))
+    return visit.go("/credentials", f"{name} is deleted, and its secrets are destroyed.")
+
+
+ROUTES = (
+    get("/credentials", _list),
+    get("/credentials/new", _new, "create"),
+    post("/credentials/new", _made, "create"),
+    get("/credentials/{name}", _show),
+    get("/credentials/{name}/about", _about, "edit"),
+    post("/credentials/{name}/about", _said, "edit"),
+    post("/credentials/{name}/copy", _copy, "create"),
+    post("/credentials/{name}/test", _test, "use"),
+    get("/credentials/{name}/delete", _end, "destroy", proved=True),
+    post("/credentials/{name}/delete", _ended, "destroy", proved=True),
+)

@@ -1,0 +1,186 @@
+"""The details of a credential: a form out of its fields; saved, tested at once, cleared field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from postroom.errors import InvalidValue, PostroomError
+from postroom.fields import describe
+from postroom.operations.declared import about_type, credential_fields
+from postroom.web.controls import Control, controls, read
+from postroom.web.form import Form
+from postroom.web.pages.credentials import test_of, with_back
+from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
+from postroom.web.visit import Visit, at
+from postroom.web.works import Work
+
+__all__ = ["ROUTES"]
+
+_GENERIC: Final = "generic"
+_SKIP: Final = ("client_secrets", "next_private_key", "next_certificate", "plain", "secrets")
+"""What has its own place in the page: secrets of a client by label, the next key pair, custom fields."""
+_BLANK_ROWS: Final = 3
+
+
+async def _details(
+    visit: Visit, error: PostroomError | None = None, work: Work | None = None
+) -> Response:
+    one = await visit.room.credentials.show(visit["name"])
+    given = visit.form.plain(_sealed(one["type"])) if error else None
+    label, about = about_type(one["type"])
+    return visit.page(
+        "credentials/details.html",
+        422 if error else 200,
+        one=one, label=label, about=about, error=error, work=work,
+        controls=await _controls(visit, one, given, error),
+        custom=_custom(one) if one["type"] == _GENERIC else None,
+        blank=_BLANK_ROWS, given=given or {},
+        pairs=pairs_of(error, visit.form),
+        back=visit.form.text("back") or visit.query("back"),
+        client="client_secrets" in credential_fields(one["type"]).model_fields,
+    )  # fmt: skip
+
+
+async def _controls(
+    visit: Visit,
+    one: Mapping[str, Any],
+    given: Mapping[str, str] | None,
+    error: PostroomError | None,
+) -> list[Control]:
+    model = credential_fields(one["type"])
+    masks = {name: str(one["fields"].get(name, "")) for name in _sealed(one["type"])}
+    plain = {**one["fields"]}
+    certificate = plain.pop("certificate", None)  # shown by its facts; typed anew to replace it
+    stored = {name: mask for name, mask in masks.items() if mask}
+    if certificate:
+        stored["certificate"] = str(certificate)
+    trusted = [
+        (each["name"], each["name"])
+        for each in await visit.room.credentials.list()
+        if each["type"] == "trusted_certificate"
+    ]
+    return controls(
+        model, plain, given=given, stored=stored, offered={"credential": trusted}, error=error,
+        skip=_SKIP,
+    )  # fmt: skip
+
+
+def _sealed(type_name: str) -> list[str]:
+    found = [one.name for one in describe(credential_fields(type_name)) if one.sealed]
+    rows = [f"custom.{number}.value" for number in range(_BLANK_ROWS)]
+    return [*found, "secret.value", *rows]
+
+
+def _custom(one: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """The fields of a credential with fields of its own: name, what is shown, whether it is sealed."""
+    rows = []
+    for name, value in one["fields"].items():
+        plain = isinstance(value, Mapping)
+        rows.append((name, str(value["value"]) if plain else str(value), not plain))
+    return rows
+
+
+def _typed(type_name: str, form: Form) -> dict[str, Any]:
+    """The details in the form, as the operations take them."""
+    if type_name == _GENERIC:
+        return _typed_custom(form)
+    found = read(credential_fields(type_name), form, skip=_SKIP)
+    # a file of several lines that is left empty keeps what there is, as a secret does
+    found = {
+        name: value for name, value in found.items() if value or not name.endswith("certificate")
+    }
+    value = form.secret("secret.value")
+    if value is not None or form.text("secret.label"):
+        label = form.text("secret.label")
+        if not label:
+            raise InvalidValue("client_secrets", "give the secret a label, such as 2026a")
+        secret: dict[str, Any] = {"value": value} if value else {}
+        if form.text("secret.valid_until"):
+            secret["valid_until"] = form.text("secret.valid_until")
+        found["client_secrets"] = {label: secret}
+    return found
+
+
+def _typed_custom(form: Form) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in {name.rpartition(".")[0] for name in form if name.startswith("custom.")}:
+        name, value = form.text(f"{key}.name"), form.secret(f"{key}.value")
+        if not name or value is None:
+            continue
+        plain = form.ticked(f"{key}.plain")
+        found[name] = {"value": form.raw(f"{key}.value"), "plain": True} if plain else value
+    return found
+
+
+async def _save(visit: Visit) -> Response:
+    form, name = visit.form, visit["name"]
+    one = await visit.room.credentials.show(name)
+    clear = form.texts("clear")
+    try:
+        details = {} if clear else _typed(one["type"], form)
+        saved = await visit.room.credentials.set(name, details, clear=clear, rebind=agreed(form))
+    except PostroomError as error:
+        return await _details(visit, error)
+    told = " ".join(f"{note[:1].upper()}{note[1:]}" for note in saved.notes)
+    back = form.text("back")
+    if clear:
+        visit.say(f"{clear[0]} is empty now.")
+    elif form.text("then") == "refresh":
+        visit.say(f"Saved. {told}".strip())
+        visit.form = Form.of({"back": back})
+        return await _details(visit, work=await _tested(visit, name))
+    else:
+        return visit.go(_onward(back, name), f"{name} is saved. {told}".strip())
+    return visit.go(with_back(at("credentials", name, "details"), back))
+
+
+def _onward(back: str, name: str) -> str:
+    """Back to the form that somebody left to make this, which has it chosen then."""
+    from urllib.parse import quote
+
+    if not back:
+        return at("credentials", name)
+    return f"{back}{'&' if '?' in back else '?'}chosen={quote(name)}"
+
+
+async def _tested(visit: Visit, name: str) -> Work | None:
+    """The test with what was saved just now: of its own server, or of a connection that uses it."""
+    if not visit.may("use"):
+        return None
+    one = await visit.room.credentials.show(name)
+    if one["state"] != "complete":
+        return None
+    if one["type"] == "smtp" or (one["type"] == "msgraph" and one["fields"].get("mailbox")):
+        return test_of(visit, name)
+    over = sorted({use["name"] for use in one["usage"] if use["noun"] == "connection"})
+    if not over:
+        return None
+    first = over[0]
+
+    async def run(work: Work) -> Any:
+        return await visit.room.connections.test(
+            first, on_step=lambda place, step: work.tell((place, step))
+        )
+
+    return visit.begin("_tested.html", run, title=f"Test of {first}", back=at("credentials", name))
+
+
+async def _generate(visit: Visit) -> Response:
+    name = visit["name"]
+    saved, certificate = await visit.room.credentials.generate(
+        name, replace=visit.form.ticked("replace")
+    )
+    return visit.page(
+        "credentials/generated.html", name=saved.credential.name, certificate=certificate
+    )
+
+
+ROUTES = (
+    get("/credentials/{name}/details", _details, "replace"),
+    post("/credentials/{name}/details", _save, "replace"),
+    post("/credentials/{name}/generate", _generate, "replace"),
+)

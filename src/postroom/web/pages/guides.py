@@ -1,0 +1,51 @@
+"""The guide to registering an app at Microsoft or Google, with fields to copy from."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from postroom.errors import NotThere, PostroomError
+from postroom.operations.guiding import PROVIDERS, flow_named, guide
+from postroom.web.paths import get
+from postroom.web.visit import Visit
+
+__all__ = ["ROUTES"]
+
+_FLOWS: Final = {
+    "oauth_client_credentials": "nobody: the app itself",
+    "oauth_authorization_code": "a person, in a browser",
+    "oauth_device_flow": "a person, with a code",
+}
+
+
+async def _guide(visit: Visit) -> Response:
+    provider = visit["provider"]
+    if provider not in PROVIDERS:
+        raise NotThere(
+            "There is no such guide.", hint="There is one for microsoft and one for google."
+        )
+    mailbox, wires = visit.query("mailbox"), visit.query("wires", "graph")
+    given: dict[str, Any] = {"wires": tuple(wires.split(","))}
+    if provider == "google":
+        given["wires"] = ("imap", "smtp")
+    if visit.request.url.scheme == "https":
+        given["page"] = f"https://{visit.request.headers['host']}/callback"
+    error: PostroomError | None = None
+    try:
+        made = guide(
+            provider, visit.query("flow"), mailboxes=(mailbox,) if mailbox else (), **given
+        )
+    except PostroomError as refused:
+        error, made = refused, guide(provider, **given)
+    known = [
+        (name, word) for name, word in _FLOWS.items() if provider == "microsoft" or "code" in name
+    ]
+    return visit.page(
+        "guide.html", guide=made, flows=known, error=error,
+        facts={"mailbox": mailbox, "wires": wires, "flow": flow_named(provider)},
+    )  # fmt: skip
+
+
+ROUTES = (get("/guide/{provider}", _guide),)

@@ -1,0 +1,100 @@
+"""Versions of a credential, and the secrets of a client: brought back, proven, retired, destroyed."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from postroom.errors import PostroomError, WrongUse
+from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
+from postroom.web.visit import Visit, at
+
+__all__ = ["ROUTES"]
+
+
+async def _bring_back(visit: Visit, error: PostroomError | None = None) -> Response:
+    return visit.page(
+        "credentials/restore.html", 422 if error else 200, name=visit["name"], version=_number(visit),
+        error=error, pairs=pairs_of(error, visit.form),
+    )  # fmt: skip
+
+
+async def _brought_back(visit: Visit) -> Response:
+    name, version = visit["name"], _number(visit)
+    try:
+        new = await visit.room.versions.restore(name, version, rebind=agreed(visit.form))
+    except PostroomError as error:
+        return await _bring_back(visit, error)
+    return visit.go(at("credentials", name), f"Version {new} holds what version {version} held.")
+
+
+async def _destroy(visit: Visit) -> Response:
+    name, version = visit["name"], _number(visit)
+    return visit.page(
+        "confirm.html", title=f"Destroy version {version}?", button="Destroy it",
+        back=at("credentials", name),
+        back_label=name, about=f"What {name} was in version {version} cannot be brought back then.",
+    )  # fmt: skip
+
+
+async def _destroyed(visit: Visit) -> Response:
+    name, version = visit["name"], _number(visit)
+    await visit.room.versions.destroy(name, version)
+    return visit.go(at("credentials", name), f"Version {version} is destroyed.")
+
+
+def _number(visit: Visit) -> int:
+    try:
+        return int(visit["version"])
+    except ValueError:
+        raise WrongUse("A version is a number.") from None
+
+
+async def _add_secret(visit: Visit) -> Response:
+    form, name = visit.form, visit["name"]
+    value = form.secret("value")
+    if value is None:
+        raise WrongUse(
+            "Give the value of the new secret.", hint="At Microsoft it is the Value, not the ID."
+        )
+    proof = await visit.room.client_secrets.add(
+        name, value, form.text("label"), valid_until=form.text("valid_until") or None,
+        description=form.text("description"),
+    )  # fmt: skip
+    return visit.go(at("credentials", name), proof.told, "done" if proof.proven else "note")
+
+
+async def _prove_secret(visit: Visit) -> Response:
+    name = visit["name"]
+    proof = await visit.room.client_secrets.prove(name, visit.form.text("label"))
+    return visit.go(at("credentials", name), proof.told, "done" if proof.proven else "wrong")
+
+
+async def _retire(visit: Visit) -> Response:
+    name, label = visit["name"], visit["label"]
+    return visit.page(
+        "confirm.html", title=f"Retire client secret {label}?", button="Retire it",
+        back=at("credentials", name), back_label=name,
+        about="It is not used any more. Delete it at the authorization server too.",
+    )  # fmt: skip
+
+
+async def _retired(visit: Visit) -> Response:
+    name, label = visit["name"], visit["label"]
+    await visit.room.client_secrets.retire(name, label)
+    return visit.go(
+        at("credentials", name),
+        f"Client secret {label} is out of use; the kept versions still hold it, sealed.",
+    )
+
+
+ROUTES = (
+    get("/credentials/{name}/versions/{version}/restore", _bring_back, "replace"),
+    post("/credentials/{name}/versions/{version}/restore", _brought_back, "replace"),
+    get("/credentials/{name}/versions/{version}/destroy", _destroy, "destroy", proved=True),
+    post("/credentials/{name}/versions/{version}/destroy", _destroyed, "destroy", proved=True),
+    post("/credentials/{name}/secrets", _add_secret, "replace"),
+    post("/credentials/{name}/secrets/prove", _prove_secret, "use"),
+    get("/credentials/{name}/secrets/{label}/retire", _retire, "destroy", proved=True),
+    post("/credentials/{name}/secrets/{label}/retire", _retired, "destroy", proved=True),
+)
