@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from postroom.fields import describe, parse
 from postroom.jobs import commands as built_in
 from postroom.jobs.commands import Command, Result, command_named
-from postroom.operations.gate import check_files, check_may
 
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
@@ -38,6 +37,11 @@ class Commands:
         Raises UnknownField with the nearest command or parameter, InvalidValue, and Refused
         (``not_permitted``) for whoever has not the command's rights.
         """
+        from postroom.operations.gate import (  # the help of a verb asks nobody
+            check_files,
+            check_may,
+        )
+
         kind = command_named(name)
         for right in kind.rights:
             check_may(self._desk.person, right)
