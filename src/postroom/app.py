@@ -24,8 +24,8 @@ from postroom.vault import Start, audit_code, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
-    from postroom.operations.answers import Answers
     from postroom.operations.accounts import Accounts
+    from postroom.operations.answers import Answers
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
