@@ -73,6 +73,7 @@ MAY_REVEAL = {
     "operations.roomapply": "a plain field (a certificate) may be given by reference; it is no secret",
     "protocols.memory.server": "the in-memory twin compares the password, as a server does",
     "jobs.handing": "a program that was granted it receives it: by descriptor, files or environment",
+    "library.wire": "what was typed to be kept leaves for the room that keeps it, over its own connection",
     "net.http_request": "header fields and bodies are made of it as they are written",
     "net.http_message": "the value of Authorization, or a form, is made of it",
     "net.tls": "the client's key goes into the TLS context",
