@@ -25,6 +25,7 @@ from postroom.vault import Start, audit_code, heads_file, open_vault
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
     from postroom.operations.accounts import Accounts
+    from postroom.operations.answers import Answers
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
@@ -72,6 +73,7 @@ Tell = Callable[[int, int], None]
 
 NOUNS: Final = {
     "accounts": ("accounts", "Accounts"),
+    "answers": ("answers", "Answers"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -114,6 +116,7 @@ class Room:
     warning: str
 
     accounts: Accounts
+    answers: Answers
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets

@@ -152,6 +152,8 @@ DOORS: Final[tuple[Door, ...]] = (
 )  # fmt: skip
 
 HERE_ONLY: Final[Mapping[str, str]] = {
+    "answers.begin": "of the API: requests with an Idempotency-Key",
+    "answers.end": "of the API: requests with an Idempotency-Key",
     "audit.accept": "says that a gap in the record was seen and accepted",
     "audit.begin_kept": "begins the copy that is kept outside of the room",
     "audit.checkpoint": "of the worker",

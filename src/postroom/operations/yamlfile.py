@@ -13,7 +13,7 @@ import yaml
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.secret import Secret
 
-__all__ = ["Document", "read_document", "read_value", "secret_of"]
+__all__ = ["Document", "YamlText", "read_document", "read_text", "read_value", "secret_of"]
 
 Place = tuple[str | int, ...]
 LARGEST = 8 * 1024 * 1024
@@ -78,6 +78,44 @@ def read_document(path: Path) -> Document:
             "", f"{path}, line 1: a room file is a map that begins with: postroom: 1"
         )
     return Document(path, data, lines)
+
+
+class YamlText:
+    """A part of a definition that somebody typed: plain data, and the line of each part of it."""
+
+    def __init__(self, data: Any, lines: Mapping[Place, int]) -> None:
+        self.data = data
+        self._lines = lines
+
+    def line_of(self, dotted: str) -> int:
+        """The line of a place (``0.send-email.to``), or of the nearest place above it that is known."""
+        parts = [int(part) if part.isdigit() else part for part in dotted.split(".") if part]
+        while tuple(parts) not in self._lines and parts:
+            parts.pop()
+        return self._lines.get(tuple(parts), 1)
+
+
+def read_text(text: str, field: str) -> YamlText:
+    """Read YAML that was typed for a field; data None where there is none.
+
+    Raises InvalidValue for that field, with the fact ``line``.
+    """
+    lines: dict[Place, int] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = None if node is None else _Builder(Path(field), lines).build(node, ())
+    except InvalidValue as error:
+        told = error.sentence.removeprefix(f"{field}, ")
+    except yaml.MarkedYAMLError as error:
+        told = _told(error)
+    except yaml.YAMLError:
+        told = "line 1: it holds characters that YAML does not permit"
+    except RecursionError:
+        told = "line 1: it is nested too deeply"
+    else:
+        return YamlText(data, lines)
+    found = re.match(r"line (\d+): ", told)
+    raise InvalidValue(field, told, line=int(found[1]) if found else 1)
 
 
 def read_value(text: str) -> Any:

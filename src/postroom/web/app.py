@@ -23,11 +23,13 @@ from postroom.web import cookies
 from postroom.web.drafts import Drafts
 from postroom.web.form import Form, read_form
 from postroom.web.guard import SAFE, check_origin, check_token
+from postroom.web.letters import Letters
 from postroom.web.pages import PAGES
 from postroom.web.paths import Path
 from postroom.web.said import Said
 from postroom.web.statics import answer as static_file
 from postroom.web.visit import Visit, at, fresh
+from postroom.web.working import WORKING
 from postroom.web.works import Works
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Hall:
         self.said = Said()
         self.drafts = Drafts()
         self.works = Works()
+        self.letters = Letters()
         self.places = places
 
 
@@ -55,7 +58,7 @@ def make_app(room: Room) -> ASGIApp:
 
     Raises nothing itself: what goes wrong is answered with a page that says what to do.
     """
-    paths = [path for page in PAGES for path in page.ROUTES]
+    paths = [path for page in (*PAGES, *WORKING) for path in page.ROUTES]
     hall = Hall(room, frozenset(each.path for each in paths if each.method == "GET"))
 
     @contextlib.asynccontextmanager

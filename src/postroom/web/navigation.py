@@ -22,18 +22,20 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         "Mail",
         (
             Place("Sources", "/sources"),
+            Place("Ledger", "/ledger"),
             Place("Services", "/services"),
             Place("Outbox", "/outbox"),
             Place("Messages", "/messages", "read"),
         ),
     ),
-    ("Work", (Place("Jobs", "/jobs"), Place("Variables", "/variables"))),
+    ("Work", (Place("Jobs", "/jobs"), Place("Runs", "/runs"), Place("Variables", "/variables"))),
     (
         "Room",
         (
             Place("Keys", "/keys", "keys"),
             Place("Audit", "/audit", "audit"),
             Place("Users", "/users", "users"),
+            Place("Tokens", "/tokens"),
         ),
     ),
 )

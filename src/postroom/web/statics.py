@@ -14,7 +14,12 @@ from starlette.responses import Response
 __all__ = ["HTMX", "answer", "static"]
 
 HTMX: Final = "htmx-2.0.11.min.js"
-_OURS: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
+_OURS: Final = {
+    "page.css": "text/css",
+    "work.css": "text/css",
+    "page.js": "text/javascript",
+    "mark.svg": "image/svg+xml",
+}
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _FOLDER: Final = Path(__file__).parent / "static"
 

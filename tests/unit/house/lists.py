@@ -63,9 +63,9 @@ SAME_RELEASE = {
 enough."""
 
 MAY_REVEAL = {
-    "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",
     "access.codes": "the hash by which a cookie, a token or a one-time address is looked up",
     "access.passwords": "the hash that is kept, or compared with it, is derived from it",
+    "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",
     "cli.flags": "a plain field (a certificate) may be given by file too; it is no secret",
     "credentials.intake": "what was typed is trimmed, and a mask refused, before it is sealed",
     "credentials.types.client_secrets": "a client secret that is the Secret ID is refused",

@@ -1,0 +1,92 @@
+"""Messages in the folders of a connection: look for them, read one safely, save what is attached."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from postroom.errors import InvalidValue, WrongUse
+from postroom.web.letters import Letters
+from postroom.web.paths import get
+from postroom.web.reading import Letter, answer_part, facts_of
+from postroom.web.visit import Visit
+
+__all__ = ["ROUTES"]
+
+
+async def _list(visit: Visit) -> Response:
+    """Which mailbox, which folder, which messages; what comes from the server is asked for by parts."""
+    via, folder = visit.query("via"), visit.query("folder", "INBOX") or "INBOX"
+    search, part = visit.query("search"), visit.query("part")
+    facts: dict[str, Any] = {"via": via, "folder": folder, "search": search}
+    if via and part == "folders":
+        found = await visit.room.commands.run("list-folders", {"via": via})
+        return visit.page(
+            "messages/_folders.html", folders=found["items"], query=urlencode, **facts
+        )
+    if via and part == "list":
+        return await _found(visit, facts)
+    return visit.page(
+        "messages/list.html", boxes=await _boxes(visit), query=urlencode, now=part == "now", **facts
+    )
+
+
+async def _found(visit: Visit, facts: dict[str, Any]) -> Response:
+    wanted: dict[str, Any] = {"via": facts["via"], "folder": facts["folder"], "limit": 50}
+    if facts["search"]:
+        wanted["search"] = facts["search"]
+    try:
+        found = await visit.room.commands.run("list-email", wanted)
+    except (InvalidValue, WrongUse) as wrong:
+        return visit.page("messages/_list.html", error=wrong, items=[], query=urlencode, **facts)
+    items = found["items"]
+    return visit.page("messages/_list.html", error=None, items=items, query=urlencode, **facts)
+
+
+async def _boxes(visit: Visit) -> list[str]:
+    """What can be read from: connections with an incoming side."""
+    return [str(one["name"]) for one in await visit.room.connections.list() if "incoming" in one]
+
+
+async def _read(visit: Visit) -> Response:
+    letter = await _letter(visit)
+    folder = visit.query("folder", "INBOX")
+    there = urlencode({"via": visit.query("via"), "folder": folder})
+    return visit.page(
+        "messages/read.html", title=letter.view.subject, back=f"/messages?{there}",
+        back_label=f"{visit.query('via')}, {folder}",
+        **facts_of(letter, "/messages", f"{there}&{urlencode({'id': visit.query('id')})}"),
+    )  # fmt: skip
+
+
+async def _part(visit: Visit) -> Response:
+    return answer_part(visit, await _letter(visit), visit["part"])
+
+
+async def _letter(visit: Visit) -> Letter:
+    """The message that the address names; what its page asks for besides comes out of a short memory."""
+    named = {
+        "via": visit.query("via"),
+        "folder": visit.query("folder", "INBOX"),
+        "id": visit.query("id"),
+    }
+    if not named["via"] or not named["id"]:
+        raise InvalidValue("id", "the address names no message", hint="Choose one from the list.")
+
+    async def fetch() -> Letter:
+        found = await visit.room.commands.run("read-email", {**named, "raw": True})
+        return await asyncio.to_thread(Letter.of, base64.b64decode(found["raw"]))
+
+    letters: Letters = visit.hall.letters
+    return await letters.get((visit.actor, *named.values()), fetch)
+
+
+ROUTES = (
+    get("/messages", _list, "read"),
+    get("/messages/read", _read, "read"),
+    get("/messages/message/{part}", _part, "read"),
+)

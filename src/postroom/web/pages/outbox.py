@@ -1,0 +1,153 @@
+"""The outbox: what waits, what was sent, what failed and why; and what an operator decides about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from postroom.errors import InvalidValue
+from postroom.web.paths import get, post
+from postroom.web.reading import Letter, answer_part, facts_of
+from postroom.web.visit import Visit, at
+
+__all__ = ["ROUTES"]
+
+STATES: Final = (
+    "queued", "claimed", "submitting", "deferred", "held", "sent", "failed", "ambiguous", "cancelled",
+)  # fmt: skip
+VERBS: Final = {
+    "queued": ("hold", "cancel"),
+    "deferred": ("retry", "hold", "cancel"),
+    "held": ("release", "cancel"),
+    "failed": ("retry",),
+    "ambiguous": ("retry", "cancel"),
+}
+"""What may be decided about an item in each state."""
+TOLD: Final = {
+    "hold": "It is held until somebody releases it.",
+    "release": "It is let go.",
+    "retry": "It is tried again.",
+    "cancel": "It was taken out of the queue.",
+    "settle": "It is settled: nobody is asked about it any more.",
+}
+MEANS: Final = {
+    "queued": "It waits for its turn.",
+    "claimed": "A worker has it; nothing of it is on the wire yet.",
+    "submitting": "It is on the wire now.",
+    "deferred": "The server said: not now. It is tried again by itself.",
+    "held": "It is kept back until somebody lets it go.",
+    "sent": "The server has accepted it for every recipient.",
+    "failed": "At least one recipient was refused for good.",
+    "ambiguous": "It was handed over, and the answer never came: it may have arrived, or not. Look "
+    "whether it did before you try again.",
+    "cancelled": "It was taken out of the queue before it was sent.",
+}
+_FILTERS: Final = ("service", "state", "to", "from", "message_id", "since", "before", "run")
+
+
+async def _list(visit: Visit) -> Response:
+    given = {name: visit.query(name) for name in _FILTERS}
+    asking = visit.query("unsettled") == "yes"
+    error: InvalidValue | None = None
+    try:
+        found = await visit.room.outbox.list(
+            service=given["service"] or None,
+            states=[given["state"]] if given["state"] else [],
+            to=given["to"],
+            from_=given["from"],
+            message_id=given["message_id"],
+            since=given["since"] or None,
+            before=given["before"] or None,
+            unsettled=asking,
+            run=given["run"],
+            after=visit.query("after") or None,
+        )
+    except InvalidValue as wrong:
+        error, found = wrong, await visit.room.outbox.list()
+    kept = {name: value for name, value in given.items() if value}
+    if asking:
+        kept["unsettled"] = "yes"
+    return visit.page(
+        "outbox/_list.html" if visit.live else "outbox/list.html",
+        items=found, given=given, kept=kept, asking=asking, states=STATES, error=error,
+        services=[one["name"] for one in await visit.room.services.list()],
+        unattended=await visit.room.outbox.unattended(),
+        address=f"/outbox?{urlencode(kept)}",
+        next=f"/outbox?{urlencode({**kept, 'after': found.next})}" if found.next else "",
+        first=f"/outbox?{urlencode(kept)}" if visit.query("after") else "",
+    )  # fmt: skip
+
+
+async def _show(visit: Visit) -> Response:
+    item = await visit.room.outbox.show(visit["item"])
+    verbs = VERBS.get(item.state, ()) if visit.may("send") else ()
+    settles = item.state in ("failed", "ambiguous") and item.finished and item.settled is None
+    return visit.page(
+        "outbox/_item.html" if visit.live else "outbox/show.html",
+        item=item, means=MEANS[item.state], attempts=await visit.room.outbox.attempts(item.id),
+        verbs=verbs, settles=settles and visit.may("send"),
+    )  # fmt: skip
+
+
+def _decide(verb: str) -> Callable[[Visit], Awaitable[Response]]:
+    async def decide(visit: Visit) -> Response:
+        operation: Callable[[str], Awaitable[Any]] = getattr(visit.room.outbox, verb)
+        found = await operation(visit["item"])
+        return visit.go(at("outbox", found.id), TOLD[verb])
+
+    return decide
+
+
+async def _settle(visit: Visit) -> Response:
+    (found,) = await visit.room.outbox.settle([visit["item"]])
+    return visit.go(at("outbox", found.id), TOLD["settle"])
+
+
+async def _held(visit: Visit) -> Response:
+    """Everything that is held, of a service or of all: let go, or cancelled."""
+    service = visit.form.text("service") or None
+    if visit.form.text("do") == "cancel":
+        done = await visit.room.outbox.cancel_held(service=service)
+        return visit.go("/outbox", f"Cancelled: {done:,}.")
+    done = await visit.room.outbox.release_held(service=service)
+    return visit.go("/outbox", f"Let go: {done:,}.")
+
+
+async def _settle_all(visit: Visit) -> Response:
+    done = await visit.room.outbox.settle_all(service=visit.form.text("service") or None)
+    return visit.go("/outbox", f"Settled: {done:,}.")
+
+
+async def _read(visit: Visit) -> Response:
+    """What was sent, as its recipients see it."""
+    item = await visit.room.outbox.show(visit["item"])
+    letter = await _letter(visit)
+    return visit.page(
+        "messages/read.html", title=item.subject, back=at("outbox", item.id), back_label="Outbox item",
+        **facts_of(letter, at("outbox", item.id)), deletes=False,
+    )  # fmt: skip
+
+
+async def _part(visit: Visit) -> Response:
+    return answer_part(visit, await _letter(visit), visit["part"])
+
+
+async def _letter(visit: Visit) -> Letter:
+    raw = await visit.room.outbox.content(visit["item"])
+    return await asyncio.to_thread(Letter.of, raw)
+
+
+ROUTES = (
+    get("/outbox", _list),
+    post("/outbox/held", _held, "send"),
+    post("/outbox/settle-all", _settle_all, "send"),
+    get("/outbox/{item}", _show),
+    *(post(f"/outbox/{{item}}/{verb}", _decide(verb), "send") for verb in TOLD if verb != "settle"),
+    post("/outbox/{item}/settle", _settle, "send"),
+    get("/outbox/{item}/message", _read, "read"),
+    get("/outbox/{item}/message/{part}", _part, "read"),
+)

@@ -1,0 +1,161 @@
+"""Sources: what is collected, how each stands, a look ahead, and what is done with the ledger at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from postroom.errors import PostroomError
+from postroom.web.paths import get, post
+from postroom.web.sourceform import drawn, said
+from postroom.web.visit import Visit, at
+from postroom.web.works import Work
+
+__all__ = ["ROUTES"]
+
+
+async def _list(visit: Visit) -> Response:
+    template = "sources/_list.html" if visit.live else "sources/list.html"
+    return visit.page(template, sources=await visit.room.sources.list())
+
+
+async def _show(visit: Visit) -> Response:
+    source = await visit.room.sources.show(visit["name"])
+    if visit.live:
+        return visit.page("sources/_status.html", standing=source["status"], name=source["name"])
+    return visit.page(
+        "sources/show.html", source=source, name=source["name"], standing=source["status"]
+    )
+
+
+async def _new(visit: Visit) -> Response:
+    return await _form(visit, {"connection": visit.query("connection")}, new=True)
+
+
+async def _form(
+    visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
+) -> Response:
+    """The definition as a form; after a mistake as it was typed, with the mistake beside its field."""
+    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
+    given = visit.form.plain() if error is not None else None
+    return visit.page(
+        "sources/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
+        any=bool(connections), **drawn(values, given, error, connections, jobs, new=new),
+    )  # fmt: skip
+
+
+async def _add(visit: Visit) -> Response:
+    try:
+        made = await visit.room.sources.add(said(visit.form, new=True))
+    except PostroomError as error:
+        return await _form(visit, {}, new=True, error=error)
+    return visit.go(
+        at("sources", made["name"]),
+        f"Made the source {made['name']}. A worker begins to collect for it.",
+    )
+
+
+async def _edit(visit: Visit) -> Response:
+    return await _form(visit, await visit.room.sources.show(visit["name"]), new=False)
+
+
+async def _set(visit: Visit) -> Response:
+    try:
+        saved = await visit.room.sources.set(visit["name"], said(visit.form, new=False))
+    except PostroomError as error:
+        return await _form(visit, {"name": visit["name"]}, new=False, error=error)
+    return visit.go(at("sources", saved["name"]), "Saved.")
+
+
+async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
+    name = (await visit.room.sources.show(visit["name"]))["name"]
+    return visit.page(
+        "work/confirm.html", title=f"Delete the source {name}?", back=at("sources", name),
+        back_label=name, action=at("sources", name, "delete"), button="Delete it", hidden={}, force="",
+        sentence="What it remembers of every message goes with it. What it delivered stays where it is, "
+        "and so does the mail on the server.",
+        usage=await visit.room.sources.usage(name), error=error,
+    )  # fmt: skip
+
+
+async def _delete(visit: Visit) -> Response:
+    try:
+        await visit.room.sources.delete(visit["name"])
+    except PostroomError as error:
+        return await _doomed(visit, error)
+    return visit.go("/sources", f"Deleted the source {visit['name']}.")
+
+
+# ------------------------------------------------------------------ at work
+
+
+async def _run(visit: Visit) -> Response:
+    """One pass, here and now; where a worker has the source, that one looks at once."""
+    room, name = visit.room, visit["name"]
+
+    async def collect(work: Work) -> Any:
+        def tell(tally: Any) -> None:
+            work.facts["tally"] = tally
+
+        return await room.collecting.run(name, progress=tell)
+
+    work = visit.begin(
+        "sources/_collected.html", collect, title=f"Collect for {name}", back=at("sources", name),
+        name=name, tally=None,
+    )  # fmt: skip
+    return visit.go(f"/works/{work.id}")
+
+
+async def _preview(visit: Visit) -> Response:
+    """What a pass would do with the newest messages on the server; nothing is changed."""
+    room, name = visit.room, visit["name"]
+
+    async def look(work: Work) -> Any:
+        return await room.collecting.preview(name, last=50)
+
+    work = visit.begin(
+        "sources/_preview.html",
+        look,
+        title=f"What {name} would do",
+        back=at("sources", name),
+        name=name,
+    )
+    return visit.go(f"/works/{work.id}")
+
+
+async def _again(visit: Visit) -> Response:
+    """Which messages are to be processed again is asked first: it may be all of them."""
+    name = visit["name"]
+    return visit.page("sources/again.html", name=name, counts=await visit.room.ledger.counts(name))
+
+
+async def _reset(visit: Visit) -> Response:
+    name, states = visit["name"], visit.form.texts("state")
+    if not states:
+        return visit.go(at("sources", name, "again"), "Choose what to process again.", "note")
+    done = await visit.room.ledger.reset(name, states=states)
+    return visit.go(at("sources", name), f"To be processed again: {done:,}.")
+
+
+async def _release(visit: Visit) -> Response:
+    done = await visit.room.ledger.release(visit["name"])
+    return visit.go(at("sources", visit["name"]), f"Released: {done:,}.")
+
+
+ROUTES = (
+    get("/sources", _list),
+    get("/new/source", _new, "edit"),
+    post("/new/source", _add, "edit"),
+    get("/sources/{name}", _show),
+    get("/sources/{name}/edit", _edit, "edit"),
+    post("/sources/{name}/edit", _set, "edit"),
+    get("/sources/{name}/delete", _doomed, "edit"),
+    post("/sources/{name}/delete", _delete, "edit"),
+    post("/sources/{name}/run", _run, "use"),
+    post("/sources/{name}/preview", _preview, "read"),
+    get("/sources/{name}/again", _again, "use"),
+    post("/sources/{name}/again", _reset, "use"),
+    post("/sources/{name}/release", _release, "use"),
+)

@@ -1,0 +1,35 @@
+"""The pages of work, one line each: mail that comes and goes, jobs, and what the room is run by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from postroom.web.pages import (
+    audit,
+    jobs,
+    keys,
+    ledger,
+    messages,
+    outbox,
+    runs,
+    services,
+    sources,
+    users,
+    variables,
+)
+
+__all__ = ["WORKING"]
+
+WORKING: Final = (
+    sources,
+    ledger,
+    services,
+    outbox,
+    messages,
+    jobs,
+    runs,
+    variables,
+    keys,
+    audit,
+    users,
+)
