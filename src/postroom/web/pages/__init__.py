@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from postroom.web.pages import credentials, details, entrance, guides, overview, versions, watching
+from postroom.web.pages import (
+    audit,
+    connecting,
+    connections,
+    credentials,
+    details,
+    entrance,
+    guides,
+    jobs,
+    keys,
+    ledger,
+    messages,
+    outbox,
+    overview,
+    runs,
+    services,
+    signing_in,
+    sources,
+    users,
+    variables,
+    versions,
+    watching,
+)
 from postroom.web.paths import Path
 
 __all__ = ["PAGES", "Pages"]
@@ -25,4 +47,18 @@ PAGES: Final[tuple[Pages, ...]] = (
     details,
     versions,
     guides,
+    connecting,
+    connections,
+    signing_in,
+    sources,
+    ledger,
+    services,
+    outbox,
+    messages,
+    jobs,
+    runs,
+    variables,
+    keys,
+    audit,
+    users,
 )
