@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from postroom.web.pages import (
     audit,
+    connect,
     connecting,
     connections,
     credentials,
@@ -43,6 +44,7 @@ PAGES: Final[tuple[Pages, ...]] = (
     entrance,
     watching,
     overview,
+    connect,
     credentials,
     details,
     versions,

@@ -41,6 +41,7 @@ _WORDS: Final = {
     "outgoing.protocol": {"smtp": "SMTP", "none": "No outgoing mail"},
     "auth.type": _SIGN_INS,
 }  # fmt: skip
+_WORTH: Final = {"True": "yes", "False": "no"}
 _PORTS: Final = {
     "imap": ("993", "143"),
     "pop3": ("995", "110"),
@@ -191,16 +192,22 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
     if last == "port" and (ports := _PORTS.get(_of(values, c.name.replace("port", "protocol")))):
         changes["help"] = f"Usual: {', '.join(ports)}. Empty: by security."
     parent = _of(was.own, "extends")
-    own = _of(was.own, c.name) != ""
+    own = _of(was.own, c.name) not in ("", "[]")
     if parent and c.name not in ("name", "description", "type", "extends"):
         if own:
             changes |= {"own": True, "inherited": ""}
-        elif c.inherited:
-            worth = _of(was.effective, c.name)
-            changes["placeholder"] = worth
-            if options and worth:
-                first = ("", f"inherited: {words.get(worth, worth)}")
-                changes["options"] = [first, *(each for each in options if each[0])]
+        elif c.name.endswith("auth.type"):
+            changes["inherited"] = was.inherited.get(c.name.removesuffix(".type"), "")
+    worth = _WORTH.get(_of(was.effective, c.name), _of(was.effective, c.name))
+    if worth and not own:
+        said = "inherited" if changes.get("inherited", c.inherited) else "by default"
+        first = ("", f"{said}: {words.get(worth, worth)}")
+        changes["placeholder"] = worth
+        changes["options"] = [first, *(each for each in options if each[0])] if options else []
+    elif worth and "${" in _of(was.own, c.name):
+        changes["help"] = f"Now {worth}. {c.help}"
+    if c.name.endswith("auth.type"):
+        changes["label"] = "Sign-in"
     return dataclasses.replace(c, **changes)
 
 
@@ -269,7 +276,7 @@ def _tidy(side: dict[str, Any]) -> None:
 
 
 async def _added(visit: Visit) -> Response:
-    if (leaving := _leaving(visit, "/connections/new")) is not None:
+    if (leaving := _leaving(visit, "/new/connection")) is not None:
         return leaving
     if visit.form.text("draw"):
         return await _new(visit)
@@ -320,12 +327,12 @@ def _leaving(visit: Visit, here: str) -> Response | None:
     sign_in = visit.form.text(f"{field.rpartition('.')[0]}.type")
     kinds = _TYPES.get(last) or _TYPES["oauth" if sign_in.startswith("oauth_") else "secret"]
     back = f"{here}?draft={draft}&for={quote(field)}"
-    return visit.go(f"/credentials/new?types={','.join(kinds)}&back={quote(back, safe='')}")
+    return visit.go(f"/new/credential?types={','.join(kinds)}&back={quote(back, safe='')}")
 
 
 ROUTES = (
-    get("/connections/new", _new, "edit"),
-    post("/connections/new", _added, "edit"),
+    get("/new/connection", _new, "edit"),
+    post("/new/connection", _added, "edit"),
     get("/connections/{name}/edit", _edit, "edit"),
     post("/connections/{name}/edit", _changed, "edit"),
 )

@@ -12,7 +12,7 @@ from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
-__all__ = ["ROUTES", "tested"]
+__all__ = ["ROUTES", "begin_test"]
 
 _LOGGED = 40
 
@@ -65,12 +65,11 @@ async def _has_guide(visit: Visit, name: str) -> str:
 
 async def _test(visit: Visit) -> Response:
     form = visit.form
-    return visit.go(
-        f"/works/{tested(visit, visit['name'], send_to=form.text('send_to'), from_=form.text('from')).id}"
-    )
+    work = begin_test(visit, visit["name"], form.text("send_to"), form.text("from"))
+    return visit.go(f"/works/{work.id}")
 
 
-def tested(visit: Visit, name: str, *, send_to: str = "", from_: str = "") -> Work:
+def begin_test(visit: Visit, name: str, send_to: str = "", from_: str = "") -> Work:
     """Begin the test of a connection, step by step."""
 
     async def run(work: Work) -> Any:
@@ -98,7 +97,7 @@ async def _trust(visit: Visit) -> Response:
             error=error, pairs=pairs_of(error, form),
         )  # fmt: skip
     visit.say(f"The certificate of the {place} server is trusted for {name}.")
-    return visit.go(f"/works/{tested(visit, name).id}")
+    return visit.go(f"/works/{begin_test(visit, name).id}")
 
 
 async def _restart(visit: Visit) -> Response:
@@ -178,7 +177,7 @@ def _answer(provider: str, person: str, browser: str) -> tuple[str, str, str] | 
 
 ROUTES = (
     get("/connections", _list),
-    get("/connections/which", _which),
+    get("/which-sign-in", _which),
     get("/connections/{name}", _show),
     post("/connections/{name}/test", _test, "use"),
     post("/connections/{name}/trust", _trust, "edit"),
