@@ -5,40 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import uvicorn
 
-from postroom.access import ROLES, Person
+from postroom.access import ROLES
 from postroom.api import make_app
 from postroom.app import Room
-from postroom.errors import Refused
 from tests.api.asking import Client
 
-__all__ = ["Served", "client", "people", "served"]
-
-
-class People:
-    """Stands in for the people of a room."""
-
-    def __init__(self) -> None:
-        self.known = {
-            f"pr_{role}": Person(f"user:{role}", role, verbs, "1") for role, verbs in ROLES.items()
-        }
-
-    async def by_token(self, token: Any) -> Person:
-        text = token.reveal() if hasattr(token, "reveal") else token
-        if text not in self.known:
-            raise Refused("Nobody is signed in.", code="not_signed_in")
-        return self.known[text]
+__all__ = ["Served", "client", "people", "served", "tokens_of"]
 
 
 @pytest.fixture
-def people(room: Room) -> dict[str, str]:
-    """A token of each role."""
-    setattr(room, "people", People())  # noqa: B010
-    return {role: f"pr_{role}" for role in ROLES}
+async def people(room: Room) -> dict[str, str]:
+    """A token of somebody of each role, named like it."""
+    return await tokens_of(room)
+
+
+async def tokens_of(room: Room) -> dict[str, str]:
+    """Somebody of each role, and a token of each."""
+    found = {}
+    for role in ROLES:
+        await room.users.add(role, role)
+        found[role] = (await room.tokens.add("api", user=role))["token"]
+    return found
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def _incoming(annotation: Any, name: str) -> Any:
         return bool | list[Annotated[list[str], Field(min_length=2, max_length=2)]]
     parts = parts_of(annotation)
     if Secret in parts:
-        return Secret
+        return Secret | None if type(None) in parts else Secret
     made = tuple(_part(part, name) for part in parts)
     return made[0] if len(made) == 1 else Union[made]  # noqa: UP007  # of a tuple
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import HTTPConnection
 
@@ -18,8 +18,8 @@ NO_TOKEN: Final = "Say who asks: Authorization: Bearer, and a token of the room.
 
 async def signed_in(room: Room, request: HTTPConnection) -> Room:
     """The room as they see it who ask.  Raises Refused (``not_signed_in``)."""
-    people: Any = getattr(room, "people")  # noqa: B009
-    return room.acting(await people.by_token(token_of(request)))
+    person = await room.people.by_token(token_of(request))
+    return room.acting(person)
 
 
 def token_of(request: HTTPConnection) -> Secret:

@@ -14,6 +14,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.fields import shown
 from postroom.jobs import store as jobs
+from postroom.notices import store as notifications
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.moved import used_in
 from postroom.operations.roomapply import Application
@@ -144,7 +145,7 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         if one.plain:
             record["fields"] = one.plain
         credentials.append(record)
-    for store in (connections, sources, services, jobs):
+    for store in (connections, sources, services, jobs, notifications):
         for error in store.unreadable(tx).values():
             raise error  # a file that lacks it would be applied one day
     return {
@@ -154,4 +155,5 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         "sources": [shown(one) for one in sources.load_all(tx)],
         "services": [shown(one) for one in services.load_all(tx)],
         "jobs": [shown(one) for one in jobs.load_all(tx)],
+        "notify": [shown(one) for one in notifications.load_all(tx)],
     }
