@@ -132,6 +132,7 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("notify", "delete", "edit", "DELETE", "/notify/{name}"),
     Door("notify", "test", "use", "POST", "/notify/{name}/test"),
     Door("notify", "notices", "view", "GET", "/notices"),
+    Door("notify", "needs", "view", "GET", "/needs"),
     Door("health", "ready", "view", "GET", "/health"),
     Door("roomfile", "export", "view", "GET", "/room-file"),
     Door("keys", "status", "keys", "GET", "/keys"),
