@@ -24,6 +24,8 @@ from postroom.vault import Start, audit_code, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
+    from postroom.operations.accounts import Accounts
+    from postroom.operations.answers import Answers
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
     from postroom.operations.backup import Keys as CopyKeys
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
     from postroom.operations.erasing import Erasing
     from postroom.operations.grants import Grants
     from postroom.operations.guiding import Guides
+    from postroom.operations.health import Health
     from postroom.operations.jobs import Jobs
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
+    from postroom.operations.notify import Notify
     from postroom.operations.outbox import Outbox
     from postroom.operations.people import People
     from postroom.operations.roomfile import RoomFile
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from postroom.operations.services import Services
     from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
+    from postroom.operations.telling import Telling
     from postroom.operations.tokens import Tokens
     from postroom.operations.users import Users
     from postroom.operations.variables import Variables
@@ -70,6 +75,8 @@ Tell = Callable[[int, int], None]
 
 
 NOUNS: Final = {
+    "accounts": ("accounts", "Accounts"),
+    "answers": ("answers", "Answers"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -82,9 +89,11 @@ NOUNS: Final = {
     "erasing": ("erasing", "Erasing"),
     "grants": ("grants", "Grants"),
     "guides": ("guiding", "Guides"),
+    "health": ("health", "Health"),
     "jobs": ("jobs", "Jobs"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
+    "notify": ("notify", "Notify"),
     "outbox": ("outbox", "Outbox"),
     "people": ("people", "People"),
     "roomfile": ("roomfile", "RoomFile"),
@@ -95,6 +104,7 @@ NOUNS: Final = {
     "sources": ("sources", "Sources"),
     "tokens": ("tokens", "Tokens"),
     "users": ("users", "Users"),
+    "telling": ("telling", "Telling"),
     "variables": ("variables", "Variables"),
     "versions": ("versions", "Versions"),
 }
@@ -111,6 +121,8 @@ class Room:
     desk: Desk
     warning: str
 
+    accounts: Accounts
+    answers: Answers
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets
@@ -123,9 +135,11 @@ class Room:
     erasing: Erasing
     grants: Grants
     guides: Guides
+    health: Health
     jobs: Jobs
     keys: Keys
     ledger: Ledger
+    notify: Notify
     outbox: Outbox
     people: People
     roomfile: RoomFile
@@ -136,6 +150,7 @@ class Room:
     sources: Sources
     tokens: Tokens
     users: Users
+    telling: Telling
     variables: Variables
     versions: Versions
 
@@ -323,6 +338,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "notify": {"public_only": settings.public_only},
+        "telling": {"public_only": settings.public_only, "mac": mac},
         "converting": {"device_flow": settings.device_flow},
         "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},

@@ -72,6 +72,11 @@ CODES: Final[dict[str, Code]] = {
     "secret_in_file": Code(WRONG_USE, 422),
     "masked_value_submitted": Code(WRONG_USE, 422),
     "unknown_variable": Code(WRONG_USE, 422),
+    "malformed": Code(WRONG_USE, 400),
+    "no_such_method": Code(WRONG_USE, 405),
+    "not_acceptable": Code(WRONG_USE, 406),
+    "request_too_large": Code(WRONG_USE, 413),
+    "media_type": Code(WRONG_USE, 415),
     # refused
     "mistake": Code(FAILED, 500),
     "refused": Code(FAILED, 409),

@@ -248,11 +248,20 @@ def _reference(inner: str, name: str, known: Collection[str]) -> Reference:
     return reference
 
 
+_SECRET: Final = ("sec", "secret", "cred", "credential", "credentials", "password")
+"""What somebody calls a macro who wants a secret in a step."""
+
+
 def _no_kind(prefix: str, known: Collection[str]) -> str:
     if prefix in STEPS - set(_PREFIXES):
         return "stands only in the steps of a job"
     if prefix in _PREFIXES:
         return "may not stand in a step; the message that started the run is ${message:...}"
+    if "param" in known and prefix in _SECRET:
+        return (
+            "is no kind of macro: no secret is ever written into a text; a python or command job is "
+            "handed those of its credentials"
+        )
     near = difflib.get_close_matches(prefix, [*sorted(known), *_ALIASES], 1)
     words = [one for one in _ORDER if one in known]
     meant = f"did you mean {near[0]}:?" if near else f"there are {', '.join(words)}"

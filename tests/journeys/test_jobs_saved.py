@@ -15,7 +15,8 @@ from tests.journeys.test_bad_input import says
 
 @pytest.fixture
 async def wires(account: Account) -> Account:
-    """Beside ``acme``: ``pop`` (POP3), ``still`` (IMAP, read-only), ``relay`` (smtp without a sender)."""
+    """Beside ``acme``: ``pop`` (POP3), ``still`` (IMAP, read-only), ``relay`` and the service
+    ``reports`` (SMTP without a sender of its own)."""
     room, ground = account.room, account.ground
     auth = {"type": "secret", "credential": "acme-login"}
     side: dict[str, Any] = {"host": ground.dovecot.host, "trust": "ground-ca", "auth": auth}
@@ -27,6 +28,9 @@ async def wires(account: Account) -> Account:
         await room.connections.add({"name": name, "incoming": {**side, **more}}, rebind=True)
     host = {"host": "smtp.example.com"}
     await room.credentials.create("relay", "smtp", description="Relay", details=host)
+    outgoing = {"protocol": "smtp", "host": "smtp.example.com", "auth": {"type": "none"}}
+    await room.connections.add({"name": "plain", "outgoing": outgoing})
+    await room.services.add({"name": "reports", "connection": "plain"})
     await room.services.add({"name": "orders-out", "connection": "acme"})
     return account
 
@@ -45,6 +49,7 @@ NEVER = [
     (step("list-email", via="relay"), "steps.0.list-email", "relay is a credential of type smtp"),
     (step("list-email", via="orders-out"), "steps.0.list-email", "orders-out is a service"),
     (step("send-email", via="relay", to="a@x.test"), "steps.0.send-email", "from: is needed"),
+    (step("send-email", via="reports", to="a@x.test"), "steps.0.send-email", "from: is needed"),
     (step("send-email", via="pop", to="a@x.test"), "steps.0.send-email", "no outgoing side"),
     (step("forward-email", via="pop", id="1", to="a@x.test"), "steps.0.forward-email", "no outgoing"),
 ]  # fmt: skip

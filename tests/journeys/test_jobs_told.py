@@ -13,7 +13,7 @@ from tests.journeys.test_bad_input import says
 from tests.journeys.test_send_exit import in_the_room
 
 if TYPE_CHECKING:
-    from tests.ground import User
+    from tests.ground import Ground, User
 
 
 def test_the_log_of_another_day_says_its_day(cli: Cli) -> None:
@@ -143,3 +143,51 @@ def test_a_macro_in_what_a_source_says_to_a_job_is_refused(
     says(answer, 2, "source handed: sink.parameters.to: nothing is expanded here",
          "${message:from} and the like stand in the steps of the job")  # fmt: skip
     assert [one["name"] for one in cli("source", "list", "--json").json["items"]] == ["orders-in"]
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        (
+            "hand_over: {by: files}\n    command: [date]",
+            "there is no field 'hand_over'.\n  Did you mean command.hand_over?",
+        ),
+        ("memory: 1GiB\n    command: [date]", "Did you mean limits.memory?"),
+        (
+            'steps: [{list-email: {via: acme}, wehn: "true"}]',
+            "steps.0: a step has one command, not list-email and wehn; did you mean when?",
+        ),
+        (
+            'command: [curl, "${sec:TOKEN}"]',
+            "command.words.1: ${sec:...} is no kind of macro: no secret is ever written into a text; "
+            "a python or command job is handed those of its credentials",
+        ),
+        ('command: [curl, "${credential:crm}"]', "no secret is ever written into a text"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_told_its_own(
+    cli: Cli, wired: User, tmp_path: Path, does: str, told: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(JOB.format(does))
+    says(cli("apply", str(file)), 2, told)
+
+
+def test_a_parameter_that_is_needed_says_how_it_is_given(cli: Cli) -> None:
+    assert cli("job", "add", "bills", "--set", "command.words=[/bin/true]",
+               "--set", "parameters={day: {type: date}}").status == 0  # fmt: skip
+    says(cli("job", "run", "bills"), 2, "day: is needed to run job bills", "-p day=VALUE")
+
+
+def test_a_folder_that_is_not_there_says_how_it_is_made(
+    cli: Cli, wired: User, ground: Ground
+) -> None:
+    ground.dovecot.fill(wired, [b"Subject: one\r\n\r\n1\r\n"])
+    [one] = cli("mail", "list", "--via", "acme", "--json").json["items"]
+    answer = cli("mail", "move", one["id"], "--via", "acme", "--to", "Nowhere")
+    says(answer, 1, "There is no folder Nowhere", "--create", "create: true")
+    assert (
+        cli("mail", "move", one["id"], "--via", "acme", "--to", "Nowhere", "--create").status == 0
+    )
+    missing = cli("mail", "move", one["id"], "--via", "acme", "--folder", "Gone", "--to", "Nowhere")
+    assert "--create" not in missing.err

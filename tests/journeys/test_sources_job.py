@@ -225,6 +225,28 @@ async def test_a_run_knows_its_message_and_nothing_of_it_is_expanded(box: Incomi
     assert told == f"{NAME}, INBOX, {entry.message}, {len(content)}: {subject}"
 
 
+async def test_a_job_whose_mail_begins_it_ends_after_a_while(box: Incoming) -> None:
+    """A circle by mail: each run stands below the one that sent its message, and eight do."""
+    again = {"via": "acme", "to": box.user.address, "subject": "again", "text": "x"}
+    await box.room.jobs.set("answer", {"steps": [{"send-email": again}]})
+    box.fill(letter("one"))
+    await handing(box)
+    worker = asyncio.create_task(Worker(box.room).run())
+    try:
+        await soon(lambda: [one.state for one in begun(box)].count("failed") == 1, seconds=60)
+        box.fill(letter("two"))
+        await soon(lambda: len(begun(box)) > runs.DEEPEST + 2)  # the source goes on
+    finally:
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+    *made, failed = begun(box)[: runs.DEEPEST + 2]
+    assert [one.above for one in made] == [None, *(one.id for one in made[:-1])]
+    assert {one.state for one in made} == {"succeeded"}
+    assert "go on for ever" in failed.reason
+    assert facts(box, failed)["subject"] == "again"
+
+
 async def test_what_failed_is_processed_again_and_nothing_else(box: Incoming) -> None:
     """By state, as a page has it: what began a run begins no second one."""
     box.fill(*(letter(f"m{n}") for n in range(3)))

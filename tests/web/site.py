@@ -13,7 +13,7 @@ import uvicorn
 
 from postroom.app import Room, open_room
 from postroom.secret import Secret
-from postroom.serving.border import App, Border
+from postroom.serving.border import Border
 from postroom.settings import Settings
 from postroom.web import make_app
 from postroom.worker import Worker
@@ -83,7 +83,7 @@ class Site:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             name = f"127.0.0.1:{listening.getsockname()[1]}"
             self.url = f"http://{name}"
-            app = Border(cast("App", make_app(self.room)), names=[name])
+            app = Border(make_app(self.room), names=[name])
             config = uvicorn.Config(cast("Any", app), log_level="warning", lifespan="off")
             self._server = uvicorn.Server(config)
             worker = asyncio.create_task(Worker(self.room).run()) if self._works else None

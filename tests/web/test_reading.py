@@ -65,11 +65,7 @@ def test_a_hostile_message_is_read_and_nothing_of_it_happens(
     frame = page.frame_locator("iframe").first
     frame.get_by_role("heading", name="Invoice 42").wait_for()
     frame.get_by_text(f"[{address.removeprefix('http://').partition(':')[0]}/pay]").wait_for()
-    assert (
-        frame.get_by_alt_text("Dot")
-        .get_attribute("src", timeout=5000)
-        .startswith("data:image/gif;")
-    )
+    assert str(frame.get_by_alt_text("Dot").get_attribute("src")).startswith("data:image/gif;")
     page.get_by_text("pictures are not shown").or_(
         page.get_by_text("picture is not shown")
     ).wait_for()

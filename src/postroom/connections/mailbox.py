@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
@@ -243,7 +243,8 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
     ) -> dict[str, str]:
         """Move messages to another folder; gives the new id of each where the server tells."""
         await _open_to_change(self._store, ids, folder, to=to, create=create)
-        return await self._store.move(list(ids), to)
+        with _to_be_made(create):
+            return await self._store.move(list(ids), to)
 
     @_alone
     async def copy(
@@ -251,7 +252,8 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
     ) -> dict[str, str]:
         """Copy messages to another folder; gives the new id of each where the server tells."""
         await _open_to_change(self._store, ids, folder, to=to, create=create)
-        return await self._store.copy(list(ids), to)
+        with _to_be_made(create):
+            return await self._store.copy(list(ids), to)
 
     @_alone
     async def flag(
@@ -313,6 +315,17 @@ async def _check_there(store: MessageStore, ids: Sequence[str], folder: str) -> 
     there = {summary.id for summary in await store.summaries(list(ids))}
     if missing := [one for one in ids if one not in there]:
         raise _gone(missing, folder)
+
+
+@contextlib.contextmanager
+def _to_be_made(create: bool) -> Iterator[None]:
+    """A folder to move or copy to that is not there may be made in the same go."""
+    try:
+        yield
+    except FolderError as error:
+        if error.code == "folder_missing" and not create:
+            error.hint = "Let it be made with --create; in a step, create: true."
+        raise
 
 
 def _check_folder(store: MessageStore, folder: str) -> None:

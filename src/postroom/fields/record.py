@@ -35,14 +35,18 @@ def _translate(
     model: type[Fields], error: ValidationError, data: Mapping[str, Any], where: str
 ) -> WrongUse:
     first = _meant(error.errors(include_url=False, include_input=False))
-    path = _place([str(part) for part in first["loc"] if not _is_branch(str(part))], data)
+    *above, last = [str(part) for part in first["loc"]] or [""]
+    strange = first["type"] == "extra_forbidden"  # a name of theirs may look like anything
+    kept = [part for part in above if not _is_branch(part)]
+    path = _place([*kept, *([last] if strange or not _is_branch(last) else [])], data)
+    path = [part for part in path if part or strange]
     prefix = f"{where}: " if where else ""
-    if first["type"] == "extra_forbidden":
+    if strange:
         return _unknown(model, path, prefix)
     owner = _owner(model, path)
     message = _plain(first) + (_inside(owner) if first["type"].startswith("model_") else "")
     if first["type"] == "literal_error":
-        message += _or_group(_owner(model, path[:-1]), path[-1])
+        message += _or_group(_owner(model, path[:-1]), path[-1] if path else "")
     inner, colon, rest = message.partition(": ")
     if first["type"] == "value_error" and colon and _declares(owner, inner):
         path, message = [*path, inner], rest  # a rule of a whole group names the field itself
@@ -166,13 +170,23 @@ def _is_branch(part: str) -> bool:
 
 
 def _unknown(model: type[Fields], path: list[str], prefix: str) -> UnknownField:
-    names = list(_fields(_owner(model, path[:-1])))
-    close = nearest(path[-1], names)
+    owner = _owner(model, path[:-1])
+    names = list(_fields(owner))
+    close = nearest(path[-1], names) or _deeper(owner, path[-1])
     dotted = ".".join(path)
     hint = f"Did you mean {close}?" if close else f"Fields here: {', '.join(sorted(names))}."
     return UnknownField(
         f"{prefix}there is no field {dotted!r}.", hint=hint if names else "", field=dotted
     )
+
+
+def _deeper(owner: Any, name: str) -> str:
+    """The one place inside of other groups where a field has that name, or an empty text."""
+    found: set[str] = set()
+    for one in [] if owner is None else describe(owner):
+        above, dot, _ = f".{one.name}.".partition(f".{name}.")
+        found |= {f"{above}.{name}".removeprefix(".")} if dot and above else set()
+    return found.pop() if len(found) == 1 else ""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -37,7 +37,10 @@ def arguments(job: Job, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, one in job.parameters.items():
         value = given.get(name, one.default)
         if value is None:
-            raise InvalidValue(name, f"is needed to run job {job.name}, and has no default")
+            raise InvalidValue(
+                name, f"is needed to run job {job.name}, and has no default",
+                hint=f"By hand it is given so: postroom job run {job.name} -p {name}=VALUE",
+            )  # fmt: skip
         found[name] = _read(name, one, value)
     try:
         size = json_bytes(found)

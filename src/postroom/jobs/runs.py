@@ -33,6 +33,7 @@ __all__ = [
     "open_count",
     "orphans",
     "purge",
+    "refuse",
     "run_of",
     "show",
 ]
@@ -121,6 +122,17 @@ def add(
         due=NEVER if waits else now if due is None else due,
     )
     return run
+
+
+def refuse(tx: Tx, run: str, reason: str, *, now: float) -> None:
+    """End a run that was just added, and is not to be begun: it failed, and says why."""
+    tx.execute(
+        "UPDATE runs SET state = 'failed', reason = :reason, error = 'refused', finished_at = :now "
+        "WHERE id = :id",
+        reason=reason,
+        now=now,
+        id=run,
+    )
 
 
 def follow_on(

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import model_serializer, model_validator
 
 from postroom.errors import UnknownField
-from postroom.fields import Duration, Fields, check_waits, field, made_absolute, shown
+from postroom.fields import Duration, Fields, check_waits, field, made_absolute, nearest, shown
 from postroom.jobs.commands import Command, command_named
 
 __all__ = ["Again", "OnError", "Step"]
@@ -50,6 +50,12 @@ def _from(base: Path, value: Any) -> Any:
     if isinstance(value, list):
         return [_from(base, one) for one in value]
     return made_absolute(value, base) if isinstance(value, str) else value
+
+
+def _meant(keys: list[Any]) -> str:
+    """What beside a command was mistyped, if it looks like that."""
+    near = [found for key in keys if (found := nearest(str(key), _OWN))]
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class Step(Fields):
@@ -97,7 +103,9 @@ class Step(Fields):
             return data
         commands = [key for key in data if key not in _OWN]
         if len(commands) > 1:
-            raise ValueError(f"a step has one command, not {' and '.join(map(str, commands))}")
+            raise ValueError(
+                f"a step has one command, not {' and '.join(map(str, commands))}{_meant(commands)}"
+            )
         own = {key: data[key] for key in data if key in _OWN}
         if not commands:
             return own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from postroom.clock import rfc3339
 from postroom.connections.direct import DIRECT_TYPES
@@ -24,7 +24,14 @@ from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.operations.waking import wake
 
-__all__ = ["Credentials", "check_type"]
+__all__ = ["Credentials", "Generated", "check_type"]
+
+
+class Generated(NamedTuple):
+    """A record after a key pair was made for it, and the certificate (PEM): the part that leaves."""
+
+    saved: Saved
+    certificate: str
 
 
 class Credentials:
@@ -108,7 +115,7 @@ class Credentials:
 
     async def generate(
         self, name: str, *, days: int = PAIR_DAYS, replace: bool = False
-    ) -> tuple[Saved, str]:
+    ) -> Generated:
         """Make a key pair here: the private key is sealed, and the certificate (PEM) is given back.
 
         Beside the pair of an OAuth app it waits as the next one, until a token has come by it.
@@ -132,7 +139,8 @@ class Credentials:
         clear = [slot for slot in ("passphrase",) if slot in record.sealed]
         place = "next_" if beside else ""
         details = {f"{place}private_key": key, f"{place}certificate": certificate}
-        return await self.set(name, details, clear=clear, wakes=not beside), certificate
+        saved = await self.set(name, details, clear=clear, wakes=not beside)
+        return Generated(saved, certificate)
 
     async def change(
         self, name: str, *, dry_run: bool = False, rebind: Rebind = False, **changes: Any

@@ -73,7 +73,8 @@ class Desk:
     ``locked`` says why the room's key could not be used; then ``recorder`` and ``checkpoints`` are
     None, reading works, and whatever writes or opens a secret raises it.  ``kek`` is the id of the
     key that opened it; ``wire`` makes what dials.  ``person`` is who asks; ``root`` is the desk of
-    the process where this one is of somebody whom it serves.
+    the process where this one is of somebody whom it serves.  ``before`` is asked in the transaction
+    of each change until one was made, and what it raises undoes that (see ``unchanged.py``).
     """
 
     db: Database
@@ -89,6 +90,7 @@ class Desk:
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     wired: Wires | None = None
     root: Desk | None = None
+    before: Callable[[Tx], None] | None = None
     _seat: Seat | None = None
     _seating: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
@@ -197,8 +199,11 @@ class Desk:
         """
         if self.locked is not None:
             raise self.locked
+        body = _guarded(body, self.before)
         if not dry_run:
-            return await self.db.write(body)
+            result = await self.db.write(body)
+            self.before = None
+            return result
         done: list[T] = []
 
         def undone(tx: Tx) -> None:
@@ -273,12 +278,25 @@ class Desk:
         return found[credential.casefold()]
 
 
+def _guarded(body: Callable[[Tx], T], before: Callable[[Tx], None] | None) -> Callable[[Tx], T]:
+    if before is None:
+        return body
+
+    def guarded(tx: Tx) -> T:
+        before(tx)
+        return body(tx)
+
+    return guarded
+
+
 def acting(desk: Desk, person: Person) -> Desk:
     """The desk of somebody whom this process serves: the same room, their name, their sight."""
     credentials = copy.copy(desk.credentials)
     credentials.sight = Sight(person)
     root = desk.root or desk
-    return dataclasses.replace(desk, person=person, credentials=credentials, wired=None, root=root)
+    return dataclasses.replace(
+        desk, person=person, credentials=credentials, wired=None, root=root, before=None
+    )
 
 
 def check_states(given: Iterable[str], known: Collection[str]) -> None:

@@ -30,4 +30,29 @@ DOOR_MEANINGS: Final[dict[str, Meaning]] = {
         "Wait as long as the answer says; the audit record names who asked from where.",
         "yes",
     ),
+    "malformed": Meaning(
+        "The request is not understood: no JSON, or JSON that two readers may read differently.",
+        "A name that stands twice, half a character, a number that JSON does not have, too many levels.",
+        "Send one JSON object, in UTF-8.",
+    ),
+    "no_such_method": Meaning(
+        "There is something at this address, and that cannot be done there.",
+        "GET and POST, PATCH and PUT taken for one another.",
+        "The answer's Allow names what can be done; openapi.json has all of it.",
+    ),
+    "not_acceptable": Meaning(
+        "It is answered as a stream alone: it tells a person what to do while it waits for them.",
+        "A sign-in that is asked for without a stream.",
+        "Ask with Accept: text/event-stream.",
+    ),
+    "request_too_large": Meaning(
+        "The body is longer than is taken, and was not read.",
+        "A request takes 1 MiB, a command with attachments 40 MiB.",
+        "Send less at once.",
+    ),
+    "media_type": Meaning(
+        "The body is not JSON, or it is compressed.",
+        "A form, a file, a Content-Encoding.",
+        "Send it as it is, with Content-Type: application/json.",
+    ),
 }

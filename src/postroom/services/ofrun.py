@@ -19,6 +19,7 @@ __all__ = [
     "free",
     "holds",
     "let_go",
+    "sent_by",
     "tidy",
     "under",
     "waiting",
@@ -80,6 +81,21 @@ def cancel(tx: Tx, run: str, *, reason: str, now: float) -> int:
     """
     tx.execute(_CANCEL_RECIPIENTS, run=run)
     return tx.execute(_CANCEL, run=run, reason=reason, now=now)
+
+
+def sent_by(tx: Tx, message_id: str, *, since: str) -> str | None:
+    """The run under which the message of that Message-ID was held before it was sent, or None.
+
+    ``since`` is an id of the outbox (:func:`postroom.services.outbox.first_id`): what is older is not
+    looked at.  Anybody may write a Message-ID, so that this is told by it and nothing is allowed.
+    """
+    found: str | None = tx.value(
+        "SELECT run FROM outbox WHERE id > :since AND message_id = :wanted AND run IS NOT NULL "
+        "ORDER BY id DESC LIMIT 1",
+        since=since,
+        wanted=message_id,
+    )
+    return found
 
 
 def waiting(tx: Tx, service: str | None) -> int:

@@ -14,16 +14,23 @@ from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.fields import Name, field
 from postroom.jobs import messages, runs, store
 from postroom.jobs.arguments import arguments
+from postroom.services import ofrun
+from postroom.services.outbox import first_id
 from postroom.sinks.base import Delivery, Item, Sink
 
 __all__ = ["MOST_WAITING", "JobSink"]
 
 MOST_WAITING: Final = 10_000
 """Runs of a job that are not finished; while there are as many, its sources read nothing more."""
+_CIRCLE_SECONDS: Final = 86400.0
+"""Who writes to the mailbox that begins it, at longer intervals than this, harms nobody."""
 
 
 class JobSink(Sink):
     """A run of a job for each message.
+
+    A message that a run sent stands below that run: jobs that begin each other by mail, or one that
+    begins itself, end where a circle of ``run-job`` does.
 
     Run and ledger entry are one transaction: there is never one without the other, so a message has
     one run however often a process is killed.
@@ -98,16 +105,17 @@ class JobSink(Sink):
             parameters = arguments(job, self.parameters)
         except PostroomError as error:
             raise Refused(f"Job {job.name} cannot be begun: {error}") from error
-        now = timestamp()
-        run = runs.add(
-            tx,
-            job,
-            cause="message",
-            parameters=parameters,
-            actor=f"source:{item.source}",
+        now, told = timestamp(), item.summary()
+        above = ofrun.sent_by(tx, str(told["message_id"]), since=first_id(now - _CIRCLE_SECONDS))
+        begin = functools.partial(
+            runs.add, tx, job, cause="message", parameters=parameters, actor=f"source:{item.source}",
             now=now,
-        )
-        told = item.summary()
+        )  # fmt: skip
+        try:
+            run = begin(above=above)
+        except Refused as error:  # the source goes on, and somebody sees what became of the message
+            run = begin()
+            runs.refuse(tx, run, str(error), now=now)
         messages.keep(
             tx,
             run,

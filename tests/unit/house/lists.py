@@ -41,7 +41,7 @@ MAY_IMPORT = {
 
 EXTRAS = {
     "demo": ("cli.demo",),
-    "server": ("api", "serving", "web"),
+    "server": ("api", "operations.metrics", "serving", "web"),
 }
 """The rooms that an optional dependency is for: extra -> rooms."""
 
@@ -63,9 +63,9 @@ SAME_RELEASE = {
 enough."""
 
 MAY_REVEAL = {
-    "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",
     "access.codes": "the hash by which a cookie, a token or a one-time address is looked up",
     "access.passwords": "the hash that is kept, or compared with it, is derived from it",
+    "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",
     "cli.flags": "a plain field (a certificate) may be given by file too; it is no secret",
     "credentials.intake": "what was typed is trimmed, and a mask refused, before it is sealed",
     "credentials.types.client_secrets": "a client secret that is the Secret ID is refused",
@@ -73,6 +73,7 @@ MAY_REVEAL = {
     "operations.roomapply": "a plain field (a certificate) may be given by reference; it is no secret",
     "protocols.memory.server": "the in-memory twin compares the password, as a server does",
     "jobs.handing": "a program that was granted it receives it: by descriptor, files or environment",
+    "notices.webhook": "the secret part of an address and the signature are made of it",
     "net.http_request": "header fields and bodies are made of it as they are written",
     "net.http_message": "the value of Authorization, or a form, is made of it",
     "net.tls": "the client's key goes into the TLS context",
@@ -105,7 +106,7 @@ LIGHT = (
 
 WEB = (
     "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
-    "nh3", "prometheus_client", "pymap", "starlette", "structlog", "uvicorn",
+    "nh3", "prometheus_client", "pymap", "starlette", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries, the demo's servers, and what asks over HTTP,
 which is loaded when somebody is asked."""

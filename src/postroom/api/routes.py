@@ -1,0 +1,148 @@
+"""One route: who asks, may they, what is asked, do it once, answer; for every door the same."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from postroom.api.body import MOST_BYTES, MOST_OF_A_COMMAND, parsed, read_body
+from postroom.api.events import log_of
+from postroom.api.problems import JSON, as_json
+from postroom.api.reading import Reader
+from postroom.api.signing import signed_in
+from postroom.api.streams import EVENT_STREAM, answered, stream_of, wants_stream
+from postroom.app import Room
+from postroom.errors import InvalidValue, PostroomError, WrongUse
+from postroom.operations.answers import Answer
+from postroom.operations.asking import Asked
+from postroom.operations.documents import document, encoded
+from postroom.operations.doors import Door
+from postroom.operations.gate import check_may
+from postroom.operations.unchanged import only_unchanged, tag_of
+
+__all__ = ["Route", "makes", "shows"]
+
+_MAKES: Final = ("add", "create", "copy", "begin")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_TAG: Final = re.compile(r'"([0-9a-f]{32})"')
+_ONCE: Final = frozenset({"users", "tokens"})
+"""What these give is shown once and kept nowhere: their answers are not kept either."""
+_MEDIA: Final = {"outbox.content": "message/rfc822"}
+
+
+def shows(door: Door) -> bool:
+    """Whether a door shows one definition, which has a tag."""
+    return door.http == "GET" and door.method in ("show", "get")
+
+
+def makes(door: Door) -> bool:
+    """Whether there is something new afterwards."""
+    return door.http == "POST" and door.method in _MAKES
+
+
+class Route:
+    """Answers the requests of one door."""
+
+    def __init__(self, room: Room, asked: Asked, others: Mapping[Any, Asked]) -> None:
+        self._room = room
+        self._asked = asked
+        self._reader = Reader(asked)
+        self._show = next(
+            (
+                one
+                for one in others.values()
+                if shows(one.door) and f"{asked.door.path}/".startswith(f"{one.door.path}/")
+            ),
+            None,
+        )
+        self._most = MOST_OF_A_COMMAND if asked.door.noun == "commands" else MOST_BYTES
+
+    async def answer(self, request: Request) -> Response:
+        """Answer; an error is told as a problem."""
+        door = self._asked.door
+        room = await signed_in(self._room, request)
+        check_may(room.desk.person, door.right)
+        data = b"" if door.http in ("GET", "DELETE") else await read_body(request, most=self._most)
+        given = self._reader.read(request, parsed(data))
+        self._only_unchanged(room, request, given)
+        if wants_stream(request) and (door.noun, door.method) == ("runs", "log"):
+            await room.runs.show(given["run"])
+            return answered(log_of(room, given["run"], given.get("after", 0)))
+        if self._asked.tells and wants_stream(request):
+            return stream_of(self._asked, room, given)
+        if self._asked.tells and not _optional(self._asked):
+            raise WrongUse(
+                "That tells a person what to do while it waits for them: it is answered as a stream.",
+                code="not_acceptable",
+                hint=f"Ask with Accept: {EVENT_STREAM}",
+            )
+        key = request.headers.get("idempotency-key")
+        if key is None or door.http != "POST":
+            return await self._done(room, given)
+        return await self._once(room, given, key, _digest(key, request, data))
+
+    async def _done(self, room: Room, given: dict[str, Any]) -> Response:
+        door = self._asked.door
+        done = getattr(getattr(room, door.noun), door.method)(**given)
+        value = await done if inspect.isawaitable(done) else done
+        if isinstance(value, bytes):
+            media = _MEDIA[f"{door.noun}.{door.method}"]
+            return Response(value, 200, {"Content-Disposition": "attachment"}, media)
+        if self._asked.returns is type(None):
+            return Response(status_code=204)
+        told = document(self._asked.returns, value)
+        headers = {"ETag": f'"{tag_of(encoded(value))}"'} if shows(door) else {}
+        status = 201 if makes(door) else 200
+        return Response(as_json(told), status, headers, JSON)
+
+    async def _once(self, room: Room, given: dict[str, Any], key: str, digest: bytes) -> Response:
+        """Do it if it was not done yet under this key; else answer as it was answered."""
+        if not _KEY.fullmatch(key):
+            raise InvalidValue("Idempotency-Key", "give 1 to 200 visible characters")
+        if self._asked.door.noun in _ONCE:
+            raise InvalidValue("Idempotency-Key", "is not taken here: the answer is shown once")
+        answers = self._room.acting(room.desk.person).desk
+        kept = type(self._room.answers)(answers)
+        before = await kept.begin(key, digest)
+        if before is not None:
+            headers = {"Idempotency-Replayed": "true"}
+            return Response(before.body.encode(), before.status, headers, JSON)
+        try:
+            answer = await self._done(room, given)
+        except PostroomError:
+            await kept.end(key, None)
+            raise
+        await kept.end(key, Answer(answer.status_code, bytes(answer.body).decode()))
+        return answer
+
+    def _only_unchanged(self, room: Room, request: Request, given: dict[str, Any]) -> None:
+        wanted = request.headers.get("if-match")
+        show = self._show
+        if wanted is None or show is None or self._asked.door.http == "GET":
+            return
+        tags = _TAG.findall(wanted)
+        if not tags and wanted.strip() != "*":
+            tags = [""]  # of another representation: never what is there
+        named = {one.name: given[one.name] for one in show.at("path")}
+        only_unchanged(
+            room.desk, lambda desk: getattr(show.owner(desk), show.door.method)(**named), tags
+        )
+
+
+def _optional(asked: Asked) -> bool:
+    """Whether it can be done while nobody hears of its steps."""
+    signature = inspect.signature(getattr(asked.owner, asked.door.method))
+    return signature.parameters[asked.tells].default is None
+
+
+def _digest(key: str, request: Request, data: bytes) -> bytes:
+    """What was asked.  With the key, which nobody keeps: a body may hold a secret that can be guessed."""
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    return hmac.digest(key.encode(), asked + hashlib.sha256(data).digest(), "sha256")

@@ -1,0 +1,39 @@
+"""What every door says: documents, statuses, problems, tags."""
+
+from __future__ import annotations
+
+from tests.api.asking import Client
+
+PASSWORD = "correct horse battery staple"
+
+
+async def test_a_credential_is_made_shown_changed_and_deleted(client: Client) -> None:
+    made = await client.post(
+        "/credentials",
+        json={
+            "name": "acme",
+            "type": "password",
+            "details": {"user_name": "ann", "password": PASSWORD},
+        },
+    )
+    assert made.status_code == 201, made.text
+    assert made.json()["credential"]["state"] == "complete"
+    shown = await client.get("/credentials/acme")
+    assert shown.status_code == 200
+    assert shown.json()["fields"]["password"] == "****aple"
+    tag = shown.headers["etag"]
+    changed = await client.patch(
+        "/credentials/acme", json={"description": "x"}, headers={"If-Match": tag}
+    )
+    assert changed.status_code == 200, changed.text
+    again = await client.patch(
+        "/credentials/acme", json={"description": "y"}, headers={"If-Match": tag}
+    )
+    assert again.status_code == 412
+    assert again.json()["code"] == "changed_since"
+    assert (await client.get("/credentials/acme")).json()["description"] == "x"
+    listed = await client.get("/credentials")
+    assert [one["name"] for one in listed.json()["items"]] == ["acme"]
+    gone = await client.delete("/credentials/acme")
+    assert gone.status_code == 204
+    assert (await client.get("/credentials/acme")).status_code == 404
