@@ -75,8 +75,8 @@ Tell = Callable[[int, int], None]
 
 
 NOUNS: Final = {
-    "answers": ("answers", "Answers"),
     "accounts": ("accounts", "Accounts"),
+    "answers": ("answers", "Answers"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -121,8 +121,8 @@ class Room:
     desk: Desk
     warning: str
 
-    answers: Answers
     accounts: Accounts
+    answers: Answers
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets
