@@ -91,7 +91,7 @@ def test_it_answers_says_how_to_begin_and_ends_tidily(served: Served) -> None:
     assert status == 200
     assert "content-security-policy" in headers
     assert "server" not in headers
-    assert "/welcome?code=" in served.child.complaint_with("/welcome")
+    assert "/welcome#" in served.child.complaint_with("/welcome")
     assert served.ask("/")[0] in (200, 302, 303)
     assert served.ask("/api/v1/credentials")[0] == 401
     assert served.child.stop() == 0

@@ -183,8 +183,9 @@ class _Served:
         if code is not None:
             told(
                 "Nobody can sign in yet. Whoever opens this address becomes the administrator; it "
-                f"works once, for an hour:\n  {address}/welcome?code={code}"
+                "works once, for an hour:"
             )
+            told(f"  {address}/welcome#{code}")
 
     async def unlock(self, passphrase: Secret) -> bool:
         """Open the room anew with a passphrase; says whether it was locked.  Raises PostroomError."""
