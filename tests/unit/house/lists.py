@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "fastapi": ("api",),
     "jinja2": ("web",),
     "nh3": ("web",),
+    "opentelemetry": ("tracing",),
     "prometheus_client": ("operations",),
     "pymap": ("cli.demo",),
     "starlette": ("api", "serving", "web"),
@@ -41,6 +42,7 @@ MAY_IMPORT = {
 
 EXTRAS = {
     "demo": ("cli.demo",),
+    "otel": ("tracing",),
     "server": ("api", "operations.metrics", "serving", "web"),
 }
 """The rooms that an optional dependency is for: extra -> rooms."""
@@ -109,6 +111,8 @@ LIGHT = (
 WEB = (
     "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2", "joserfc",
     "nh3", "prometheus_client", "pymap", "starlette", "uvicorn",
+    "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
+    "nh3", "opentelemetry", "prometheus_client", "pymap", "starlette", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries, the demo's servers, and what asks over HTTP,
 which is loaded when somebody is asked."""
