@@ -40,7 +40,10 @@ _ABOUT = {
     "who may be the sender.",
     "job": "A job says what is done with stored credentials and mail - built-in commands, a Python "
     "function or a program -, when, and with which limits.",
+    "notify": "A notification says who is told what a person has to know, and how: by email, by a "
+    "webhook, by a program; or it is a regular ping.  [Being told](../notify.md) says more.",
 }
+_CALLED = {"notify": "notification"}
 
 
 _KINDS = {
@@ -61,7 +64,9 @@ def pages() -> dict[str, str]:
     """Every page by its file name."""
     found = {"index.md": ""}
     for name, model in nouns().items():
-        found[f"{name}.md"] = page(f"The fields of a {name}", _ABOUT[name], _fields(model))
+        found[f"{name}.md"] = page(
+            f"The fields of a {_CALLED.get(name, name)}", _ABOUT[name], _fields(model)
+        )
     for name, model in credential_types().items():
         found[f"credential-{name}.md"] = _credential(name, model)
     found["commands.md"] = _commands()

@@ -24,6 +24,7 @@ from postroom.vault import Start, audit_code, heads_file, open_vault
 
 if TYPE_CHECKING:
     from postroom.db.upgrading import Upgraded
+    from postroom.operations.accounts import Accounts
     from postroom.operations.answers import Answers
     from postroom.operations.audit import Audit
     from postroom.operations.backup import Backup, Restored, Verified
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
     from postroom.operations.erasing import Erasing
     from postroom.operations.grants import Grants
     from postroom.operations.guiding import Guides
+    from postroom.operations.health import Health
     from postroom.operations.jobs import Jobs
     from postroom.operations.keys import Keys
     from postroom.operations.ledger import Ledger
+    from postroom.operations.notify import Notify
     from postroom.operations.outbox import Outbox
     from postroom.operations.people import People
     from postroom.operations.roomfile import RoomFile
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from postroom.operations.services import Services
     from postroom.operations.signins import SignIns
     from postroom.operations.sources import Sources
+    from postroom.operations.telling import Telling
     from postroom.operations.tokens import Tokens
     from postroom.operations.users import Users
     from postroom.operations.variables import Variables
@@ -72,6 +76,7 @@ Tell = Callable[[int, int], None]
 
 NOUNS: Final = {
     "answers": ("answers", "Answers"),
+    "accounts": ("accounts", "Accounts"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -84,9 +89,11 @@ NOUNS: Final = {
     "erasing": ("erasing", "Erasing"),
     "grants": ("grants", "Grants"),
     "guides": ("guiding", "Guides"),
+    "health": ("health", "Health"),
     "jobs": ("jobs", "Jobs"),
     "keys": ("keys", "Keys"),
     "ledger": ("ledger", "Ledger"),
+    "notify": ("notify", "Notify"),
     "outbox": ("outbox", "Outbox"),
     "people": ("people", "People"),
     "roomfile": ("roomfile", "RoomFile"),
@@ -97,6 +104,7 @@ NOUNS: Final = {
     "sources": ("sources", "Sources"),
     "tokens": ("tokens", "Tokens"),
     "users": ("users", "Users"),
+    "telling": ("telling", "Telling"),
     "variables": ("variables", "Variables"),
     "versions": ("versions", "Versions"),
 }
@@ -114,6 +122,7 @@ class Room:
     warning: str
 
     answers: Answers
+    accounts: Accounts
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets
@@ -126,9 +135,11 @@ class Room:
     erasing: Erasing
     grants: Grants
     guides: Guides
+    health: Health
     jobs: Jobs
     keys: Keys
     ledger: Ledger
+    notify: Notify
     outbox: Outbox
     people: People
     roomfile: RoomFile
@@ -139,6 +150,7 @@ class Room:
     sources: Sources
     tokens: Tokens
     users: Users
+    telling: Telling
     variables: Variables
     versions: Versions
 
@@ -326,6 +338,8 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "audit": {"mac": mac, "keep": settings.audit_keep},
         "backup": {"mac": mac},
         "keys": {"start": start},
+        "notify": {"public_only": settings.public_only},
+        "telling": {"public_only": settings.public_only, "mac": mac},
         "converting": {"device_flow": settings.device_flow},
         "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},

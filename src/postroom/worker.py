@@ -73,6 +73,7 @@ class Worker:
             self._tidy(),
             self._vouch(),
             self._keep_signed_in(),
+            self._room.telling.keep(),
             self._stay(),
         ]
 

@@ -493,6 +493,34 @@ def test_no_canary_leaves_by_any_other_verb(scene: Scene, wired: User) -> None:
     assert not scene.sweep.modes, scene.sweep.modes
 
 
+def test_no_canary_leaves_by_a_webhook(scene: Scene, wired: User, ground: Ground) -> None:
+    """T31: the secret part of an address and the key that signs: nobody listens, there is no trust, and a
+    server that answers as no web server does.
+    """
+    for name in ("part", "key"):
+        scene.canary(name)
+    given = scene.given
+    ports = {"closed": 1, "stranger": ground.dovecot.imaps, "mail": ground.dovecot.imaps}
+    table = [
+        f"credential add hook-part --type secret --value-from-file {given}/part",
+        f"credential add hook-key --type secret --value-from-file {given}/key",
+        *(
+            f"notify add {name} --url https://127.0.0.1:{port}/{{secret}}?x=1 --credential hook-part "
+            f"--signing hook-key --rebind{' --trust ca' if name == 'mail' else ''}"
+            for name, port in ports.items()
+        ),
+        "notify add prog --command /bin/cat --instead-of mail",
+        "notify show mail", "notify set mail --description x", "notify copy prog two",
+        "notify delete two --yes", "notify list", "credential usage hook-part", "export", "audit list",
+    ]  # fmt: skip
+    scene.expect([(0, line) for line in table])
+    lines = [line.split(" ") for line in ("notify test", "notify check")]
+    told = scene.run([[*line, *more] for line in lines for more in ([], ["--verbose"], ["--json"])])
+    assert told.count("@@ 1") == 6, told
+    assert "Traceback" not in told, told
+    assert not scene.end(), scene.sweep.report()
+
+
 def test_every_verb_there_is_is_swept() -> None:
     """T25: a new verb is not forgotten: it stands in a table here, or in ELSEWHERE with a reason."""
     here = Path(__file__).read_text()

@@ -110,6 +110,14 @@ TABLE: Final = """
     0 list    job runs nightly
     0 object  job log {run}
     1 error   job cancel {run}
+    0 object  notify add ops --service orders-out --to {user}
+    0 list    notify list
+    0 object  notify show ops
+    0 object  notify set ops --causes outbox
+    0 object  notify copy ops ops-too
+    0 object  notify delete ops-too --yes
+    0 list    notify test ops
+    1 list    notify check
     0 object  variable add A a
     0 object  variable set A b
     0 list    variable list

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from postroom.clock import monotonic, now, timestamp
@@ -29,7 +29,15 @@ from postroom.net.tls import Tls
 from postroom.protocols.base import SignIn
 from postroom.secret import Secret
 
-__all__ = ["Report", "SideReport", "StepResult", "Tell", "test_connection", "test_credential"]
+__all__ = [
+    "Report",
+    "SideReport",
+    "StepResult",
+    "Tell",
+    "test_connection",
+    "test_credential",
+    "test_unsaved",
+]
 
 _NOBODY: Final = SignIn("password", "nobody", Secret("never sent"))
 """Who looks at a certificate: the connection ends before anybody could sign in."""
@@ -164,12 +172,41 @@ async def test_credential(
     return report
 
 
+class _Unkept:
+    """In the place of the opener: sides that are prepared, and nothing is noted of them."""
+
+    def __init__(self, sides: Mapping[Place, Prepared]) -> None:
+        self._sides = sides
+
+    async def prepare(self, name: str, place: Place, *, anew: bool = False) -> Prepared:
+        return self._sides[place]
+
+    async def worked(self, prepared: Prepared, opened: object) -> None: ...
+
+    async def failed(self, name: str, place: Place, error: PostroomError) -> None: ...
+
+
+async def test_unsaved(
+    name: str,
+    sides: Mapping[Place, Prepared],
+    *,
+    on_step: Tell | None = None,  # noqa: PT028  # no test of ours
+) -> Report:
+    """The same for sides that stand in no room: what somebody has typed and not saved."""
+    report = Report("connection", name)
+    for place in sides:
+        walk = _Walk(_Unkept(sides), SideReport(place), on_step)
+        await walk.run(name, place)
+        report.sides.append(walk.report)
+    return report
+
+
 class _Walk:
     """One side, step by step."""
 
     def __init__(
         self,
-        opener: Opener,
+        opener: Opener | _Unkept,
         report: SideReport,
         on_step: Tell | None,
         trial: Trial | None = None,

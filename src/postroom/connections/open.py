@@ -178,7 +178,7 @@ class Opener:
             raise self._credentials.locked
 
         def body(tx: Tx) -> Prepared:
-            found = self._prepare(tx, name, place)
+            found = self.prepare_in(tx, name, place)
             if anew and found.side.grant is not None:  # somebody waits, also after a failure
                 self._tokens.hurry(tx, found.side.grant)
             return found
@@ -314,7 +314,8 @@ class Opener:
 
     # ------------------------------------------------------------------ inside one transaction
 
-    def _prepare(self, tx: Tx, name: str, place: Place) -> Prepared:
+    def prepare_in(self, tx: Tx, name: str, place: Place) -> Prepared:
+        """Resolve a side and open its secrets, without a token that is not there yet."""
         noun, side = self._side(tx, name, place)
         bare = boxed.bare(name).rpartition(":")[2]
         purpose = f"open the {place} side of {noun} {bare}"

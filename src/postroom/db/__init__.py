@@ -5,7 +5,7 @@ from postroom.db.engine import Database, moved_away, open_database
 from postroom.db.limits import give_tokens, take_tokens
 from postroom.db.migrate import SCHEMA
 from postroom.db.named import Named
-from postroom.db.place import check_place
+from postroom.db.place import check_place, is_full
 from postroom.db.places import (
     close_gate,
     gate_closed_for,
@@ -42,6 +42,7 @@ __all__ = [
     "gate_closed_for",
     "give_places",
     "give_tokens",
+    "is_full",
     "is_living",
     "moved_away",
     "open_database",

@@ -14,26 +14,31 @@ from postroom.fields import Fields, nearest, parse
 __all__ = ["Named"]
 
 F = TypeVar("F", bound=Fields)
-Noun = Literal["connection", "source", "service", "job"]
+Noun = Literal["connection", "source", "service", "job", "notification"]
 
 ALL: Final[dict[Noun, str]] = {
     "connection": "SELECT * FROM connections ORDER BY name_key",
     "source": "SELECT * FROM sources ORDER BY name_key",
     "service": "SELECT * FROM services ORDER BY name_key",
     "job": "SELECT * FROM jobs ORDER BY name_key",
+    "notification": "SELECT * FROM notifications ORDER BY name_key",
 }
 ONE: Final[dict[Noun, str]] = {
     "connection": "SELECT * FROM connections WHERE name_key = :key",
     "source": "SELECT * FROM sources WHERE name_key = :key",
     "service": "SELECT * FROM services WHERE name_key = :key",
     "job": "SELECT * FROM jobs WHERE name_key = :key",
+    "notification": "SELECT * FROM notifications WHERE name_key = :key",
 }
 NAMES: Final[dict[Noun, str]] = {
     "connection": "SELECT name FROM connections",
     "source": "SELECT name FROM sources",
     "service": "SELECT name FROM services",
     "job": "SELECT name FROM jobs",
+    "notification": "SELECT name FROM notifications",
 }
+VERBS: Final[dict[str, str]] = {"notification": "notify"}
+"""What the command line calls a noun, where that is another word."""
 
 
 class Named(Generic[F]):
@@ -59,7 +64,7 @@ class Named(Generic[F]):
                 f"There is no {self._noun} called {name!r}.",
                 hint=f"Did you mean {close}?"
                 if close
-                else f"List them: postroom {self._noun} list",
+                else f"List them: postroom {_verb(self._noun)} list",
             )
         return row
 
@@ -72,7 +77,7 @@ class Named(Generic[F]):
         return Refused(
             f"There is a {self._noun} called {name} already.",
             code="name_taken",
-            hint=f"Change it with: postroom {self._noun} set {name}",
+            hint=f"Change it with: postroom {_verb(self._noun)} set {name}",
         )
 
     def read(self, row: Row) -> F:
@@ -122,5 +127,9 @@ def _parsed(kind: type[Fields], noun: str, name: str, text: str) -> Any:
         f"The settings of {noun} {name} cannot be read: {why}",
         code="room_error",
         hint="They were changed outside of Postroom, or a rule has changed. Restore the room from a "
-        f"backup, or delete the {noun}: postroom {noun} delete {name}",
+        f"backup, or delete the {noun}: postroom {_verb(noun)} delete {name}",
     )
+
+
+def _verb(noun: str) -> str:
+    return VERBS.get(noun, noun)

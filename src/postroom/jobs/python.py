@@ -18,6 +18,7 @@ from postroom.jobs.handing import Granted, Told
 from postroom.jobs.job import Job
 from postroom.jobs.output import OnOutput
 from postroom.jobs.process import Ended, run_program, why_it_ended
+from postroom.jobs.runner import check_result
 from postroom.jobs.scrubbing import holds_secret
 from postroom.log import logger
 from postroom.secret import MASK, Scrubber, Secret, open_secrets
@@ -190,6 +191,7 @@ class _Talk:
 
     def _given(self, result: Any, state: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
         """Both are kept in the clear: secrets leave a result, and a state with one is refused."""
+        check_result(result)  # before it is looked through: of what is too large that takes long
         if state is None:
             return self._clean(result), dict(self._running.state)
         if holds_secret(state, self._secrets):
@@ -201,15 +203,7 @@ class _Talk:
         return self._clean(result), state
 
     def _clean(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._scrubbed(value)
-        if isinstance(value, list):
-            return [self._clean(one) for one in value]
-        if isinstance(value, dict):
-            return {self._scrubbed(key): self._clean(one) for key, one in value.items()}
-        if isinstance(value, int | float) and self._scrubbed(str(value)) != str(value):
-            return MASK
-        return value
+        return _without(value, Scrubber([*self._secrets, *open_secrets()]).text)
 
     async def _hear(self, told: dict[str, Any]) -> None:
         if "do" in told:
@@ -269,6 +263,18 @@ class _Flow(asyncio.BaseProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody reads any more, and nothing is kept for anybody."""
         self.free.set()
+
+
+def _without(value: Any, scrubbed: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return scrubbed(value)
+    if isinstance(value, list):
+        return [_without(one, scrubbed) for one in value]
+    if isinstance(value, dict):
+        return {scrubbed(key): _without(one, scrubbed) for key, one in value.items()}
+    if isinstance(value, int | float) and scrubbed(str(value)) != str(value):
+        return MASK
+    return value
 
 
 def _understood(line: bytes) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class HttpClient:
     async def ask(
         self,
         method: str,
-        url: str,
+        url: str | Secret,
         *,
         headers: Mapping[str, str | Secret] | None = None,
         content: bytes | Secret | Sized | None = None,
@@ -84,7 +84,7 @@ class HttpClient:
         """One exchange.  Every status from 200 to 299 and from 400 on is an answer.
 
         ``line`` is the destination that the secrets in it were opened for: this origin's ``line``
-        or ``bearer_line``; needed as soon as a header or the content is a Secret.
+        or ``bearer_line``; needed as soon as a header, the content or the address is a Secret.
 
         Raises before anything is dialled: InvalidValue, Refused(``destination_not_bound``).
         Then WireError: ``host_unknown``, ``address_refused``, ``connect_refused``,

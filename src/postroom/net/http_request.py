@@ -47,7 +47,7 @@ class Made:
         self,
         origin: Origin,
         method: str,
-        url: str,
+        url: str | Secret,
         headers: Mapping[str, str | Secret],
         content: bytes | Secret | Sized | None,
         line: str,
@@ -55,12 +55,12 @@ class Made:
         if not _TOKEN.fullmatch(method):
             raise InvalidValue("method", "this is no HTTP method.")
         self.method = method
-        self.url: Url = origin.url(url)
+        hidden = isinstance(url, Secret)
+        asked = origin.url(url.reveal() if isinstance(url, Secret) else url)
+        self.url: Url = asked._replace(hidden=hidden)
         self.content = content
         self.progress = Progress()
-        secret = isinstance(content, Secret) or any(
-            isinstance(value, Secret) for value in headers.values()
-        )
+        secret = hidden or any(isinstance(value, Secret) for value in (content, *headers.values()))
         if (line or secret) and line not in (origin.line, origin.bearer_line):
             raise Refused(
                 f"The secret was not opened for {origin.line}; it is not sent there.",

@@ -28,17 +28,21 @@ _HOW = "write it like https://login.example.com/path: no user name, no # and no 
 
 
 class Url(NamedTuple):
-    """An address in its parts: ``host`` is canonical, ``target`` is the path with its query."""
+    """An address in its parts: ``host`` is canonical, ``target`` is the path with its query.
+
+    ``hidden``: there is a secret in the target, so that nobody is shown it.
+    """
 
     secure: bool
     host: str
     port: int
     target: str
+    hidden: bool = False
 
     @property
     def path(self) -> str:
         """The path alone: what logs and errors may show, since a query may hold a token."""
-        return self.target.partition("?")[0]
+        return "/****" if self.hidden else self.target.partition("?")[0]
 
     @property
     def where(self) -> str:

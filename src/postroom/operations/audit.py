@@ -20,8 +20,9 @@ from postroom.operations.desk import Desk, instant
 __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
-    "audit", "backup", "connection", "credential", "environment", "grant", "job", "keys", "outbox",
-    "room", "run", "service", "sign-in", "source", "token", "user", "variable",
+    "audit", "backup", "connection", "credential", "environment", "grant", "job", "keys",
+    "notification", "outbox", "room", "run", "service", "sign-in", "source", "token", "user",
+    "variable",
 )  # fmt: skip
 """What rows of the record may be about."""
 _log: Final = logger("audit")
@@ -72,22 +73,22 @@ class Audit:
 
         It is compared with the head that is kept outside, and with that in the file ``heads``.
         """
+        return await asyncio.to_thread(self.problems_now, heads)
+
+    def problems_now(self, heads: Path | None = None) -> builtins.list[str]:
+        """As :meth:`verify`, for a thread of its own: a long record takes its time."""
         mac, checkpoints = self._keys()
         known: dict[str, tuple[int, str]] = {}
         problems = []
         try:
-            kept = await asyncio.to_thread(checkpoints.outside.head)
+            kept = checkpoints.outside.head()
         except RoomError as error:
             problems.append(error.sentence)
             kept = None
-        given = (
-            None
-            if heads is None
-            else await asyncio.to_thread(checkpoints.outside.read_document, heads)
-        )
+        given = None if heads is None else checkpoints.outside.read_document(heads)
         for head in filter(None, (kept, given)):
             known[head.stream] = max(known.get(head.stream, (0, "")), (head.seq, head.code))
-        return problems + await self._desk.db.read(lambda tx: audit.verify(tx, mac, known=known))
+        return problems + self._desk.db.read_now(lambda tx: audit.verify(tx, mac, known=known))
 
     async def kept(self) -> dict[str, Any]:
         """Where the head is kept outside, and since when (None: nothing is kept there)."""

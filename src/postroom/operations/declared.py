@@ -13,6 +13,7 @@ from postroom.fields import Described, Fields, describe
 from postroom.jobs.job import Job
 from postroom.jobs.states import MEANS
 from postroom.jobs.step import Step
+from postroom.notices.notification import Notify
 from postroom.services.service import Service
 from postroom.sinks import SINKS, TWICE, Sink
 from postroom.sources.source import Source
@@ -34,8 +35,14 @@ __all__ = [
 
 
 def nouns() -> Mapping[str, type[Fields]]:
-    """The declarations of connection, source, service and job."""
-    return {"connection": Connection, "source": Source, "service": Service, "job": Job}
+    """The declarations of connection, source, service, job and notification, as commands call them."""
+    return {
+        "connection": Connection,
+        "source": Source,
+        "service": Service,
+        "job": Job,
+        "notify": Notify,
+    }
 
 
 def credential_types() -> Mapping[str, type[Fields]]:

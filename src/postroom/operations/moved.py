@@ -43,9 +43,12 @@ def used_in(tx: Tx, resolver: Resolver, expand: Expand) -> Used:
 
 
 def lines_used(tx: Tx, found: dict[str, set[str]], expand: Expand) -> dict[str, set[str]]:
-    """The lines of connections with those of jobs and programs, by credential (in lower case)."""
+    """The lines of connections with those of jobs, programs and notifications, by credential (in lower
+    case)."""
     from postroom.jobs.granting import program_lines  # what only reads or sends needs no jobs
+    from postroom.notices.destinations import webhook_lines
 
-    for name, lines in program_lines(tx, expand).items():
-        found.setdefault(name, set()).update(lines)
+    for more in (program_lines(tx, expand), webhook_lines(tx)):
+        for name, lines in more.items():
+            found.setdefault(name, set()).update(lines)
     return found

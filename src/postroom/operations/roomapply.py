@@ -16,12 +16,15 @@ from postroom.errors import InvalidValue, NotThere, PostroomError, WrongUse
 from postroom.fields import describe, parse, shown
 from postroom.jobs import store as jobs
 from postroom.jobs.missing import missing
+from postroom.notices import store as notifications
+from postroom.notices.notification import Notify as Notification
 from postroom.operations import usage
 from postroom.operations.connections import Connections, merge
 from postroom.operations.credentials import Credentials, check_type
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.jobs import Jobs
+from postroom.operations.notify import Notify
 from postroom.operations.roomplan import Lacking, Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
@@ -64,6 +67,8 @@ class Application:
             self._at("jobs", name, functools.partial(self._job, tx, name, record))
         for name, record in self._wanted.records["sources"].items():
             self._at("sources", name, functools.partial(self._source, tx, record))
+        for name, record in _parents_first(self._wanted.records["notify"], above="instead_of"):
+            self._at("notify", name, functools.partial(self._notification, tx, record))
         self._prune(tx, prune)
         self._wake(tx)
         for name, record in self._wanted.records["connections"].items():
@@ -169,6 +174,14 @@ class Application:
             operations.save(tx, source, new=old is None)
         self._step("source", source.name, old, shown(source))
 
+    def _notification(self, tx: Tx, record: dict[str, Any]) -> None:
+        operations = Notify(self._desk)
+        old = _or_none(lambda: shown(notifications.get(tx, record["name"])))
+        one = parse(Notification, operations.merged(old or {}, record))
+        if old != shown(one):
+            operations.save(tx, one, new=old is None)
+        self._step("notification", one.name, old, shown(one))
+
     def _step(self, noun: str, name: str, old: Any, new: Any) -> None:
         if old is None:
             self._steps.append(Step("add", noun, name))
@@ -192,6 +205,10 @@ class Application:
     def _prune(self, tx: Tx, nouns: Sequence[str]) -> None:
         """Remove what no file names, users before what they use."""
         removers: dict[str, tuple[Iterable[str], Callable[[Tx, str], None]]] = {
+            "notify": (
+                (*_last_first(notifications.load_all(tx)), *notifications.unreadable(tx)),
+                Notify(self._desk).remove,
+            ),
             "sources": (
                 (row["name"] for row in sources.rows(tx)),
                 Sources(self._desk).remove,
@@ -220,7 +237,8 @@ class Application:
             for name in list(names) if noun in nouns else ():
                 if name.casefold() not in keys:
                     remove(tx, name)
-                    self._steps.append(Step("remove", noun.removesuffix("s"), name))
+                    one = "notification" if noun == "notify" else noun.removesuffix("s")
+                    self._steps.append(Step("remove", one, name))
 
 
 def _step_of(before: Credential | None, after: Credential) -> Step:
@@ -236,6 +254,12 @@ def _step_of(before: Credential | None, after: Credential) -> Step:
         changed.append("secret")
     fields = tuple("fields" if key == "plain" else key for key in changed)
     return Step("change" if changed else "same", "credential", after.name, fields)
+
+
+def _last_first(found: Sequence[Notification]) -> list[str]:
+    """Names in an order in which nothing is removed before what stands in for it."""
+    by_name = {one.name.casefold(): one.model_dump() for one in found}
+    return [str(one["name"]) for _, one in reversed(_parents_first(by_name, above="instead_of"))]
 
 
 def _children_first(found: Sequence[Connection]) -> list[str]:
@@ -291,14 +315,16 @@ def _certificates_first(records: Mapping[str, dict[str, Any]]) -> list[tuple[str
     return sorted(records.items(), key=lambda item: item[1].get("type") != "trusted_certificate")
 
 
-def _parents_first(records: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Connections in an order in which each stands behind the one it extends, cycles last."""
+def _parents_first(
+    records: Mapping[str, dict[str, Any]], *, above: str = "extends"
+) -> list[tuple[str, dict[str, Any]]]:
+    """Records in an order in which each stands behind the one it names ``above`` it, cycles last."""
     done: dict[str, dict[str, Any]] = {}
 
-    def take(key: str, above: tuple[str, ...]) -> None:
-        parent = str(records[key].get("extends") or "").casefold()
-        if parent in records and parent not in above:
-            take(parent, (*above, key))
+    def take(key: str, seen: tuple[str, ...]) -> None:
+        parent = str(records[key].get(above) or "").casefold()
+        if parent in records and parent not in seen:
+            take(parent, (*seen, key))
         done.setdefault(key, records[key])
 
     for key in records:

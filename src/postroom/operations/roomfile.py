@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue
 from postroom.fields import shown
 from postroom.jobs import store as jobs
+from postroom.notices import store as notifications
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.moved import used_in
 from postroom.operations.roomapply import Application
@@ -23,7 +24,7 @@ from postroom.services import service as services
 from postroom.sources import store as sources
 from postroom.variables import store as variables
 
-__all__ = ["Plan", "RoomFile", "Step"]
+__all__ = ["Plan", "RoomFile", "Step", "text_of", "written"]
 
 
 class RoomFile:
@@ -92,14 +93,30 @@ class RoomFile:
                     whole[noun] = records
             return whole
 
-        return yaml.dump(
-            await self._desk.db.read(body),
-            Dumper=_Dumper,
-            sort_keys=False,
-            allow_unicode=True,
-            default_flow_style=None,
-            width=100,
-        )
+        return written(await self._desk.db.read(body))
+
+
+def text_of(desk: Desk, tx: Tx, names: Mapping[str, Collection[str]]) -> str:
+    """The part of the room file that some records are: names by their noun (``credentials``, ...)."""
+    whole: dict[str, Any] = {"postroom": 1}
+    for noun, records in _exported(desk, tx).items():
+        wanted = {name.casefold() for name in names.get(noun, ())}
+        chosen = [one for one in records if str(one["name"]).casefold() in wanted] if wanted else []
+        if chosen:
+            whole[noun] = chosen
+    return written(whole)
+
+
+def written(whole: Mapping[str, Any]) -> str:
+    """A room file as text."""
+    return yaml.dump(
+        dict(whole),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=100,
+    )
 
 
 class _Dumper(yaml.SafeDumper):
@@ -128,7 +145,7 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         if one.plain:
             record["fields"] = one.plain
         credentials.append(record)
-    for store in (connections, sources, services, jobs):
+    for store in (connections, sources, services, jobs, notifications):
         for error in store.unreadable(tx).values():
             raise error  # a file that lacks it would be applied one day
     return {
@@ -138,4 +155,5 @@ def _exported(desk: Desk, tx: Tx) -> dict[str, Any]:
         "sources": [shown(one) for one in sources.load_all(tx)],
         "services": [shown(one) for one in services.load_all(tx)],
         "jobs": [shown(one) for one in jobs.load_all(tx)],
+        "notify": [shown(one) for one in notifications.load_all(tx)],
     }

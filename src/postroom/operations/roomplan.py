@@ -16,7 +16,9 @@ from postroom.secret import Secret
 
 __all__ = ["NOUNS", "Lacking", "Plan", "Prompt", "Step", "Wanted"]
 
-NOUNS: Final = ("variables", "credentials", "connections", "services", "jobs", "sources")
+NOUNS: Final = (
+    "variables", "credentials", "connections", "services", "jobs", "sources", "notify",
+)  # fmt: skip
 _CREDENTIAL: Final = (
     "name", "type", "description", "expires_at", "rotate_after", "programs", "fields",
 )  # fmt: skip

@@ -22,6 +22,8 @@ from postroom.fields import describe
 from postroom.jobs import runs
 from postroom.jobs import store as jobs
 from postroom.jobs.states import OPEN
+from postroom.notices import destinations
+from postroom.notices import store as notifications
 from postroom.operations.jobnames import jobs_begun, namings
 from postroom.services import outbox
 from postroom.services import service as services
@@ -163,6 +165,8 @@ def _credentials_named(tx: Tx) -> Iterator[tuple[str, Use]]:
             yield credential.casefold(), Use("job", job.name, "credentials")
     for certificate, trusting in certificates_named(tx):
         yield certificate, Use("credential", trusting, "trust")
+    for credential, name, place in destinations.credentials_named(tx):
+        yield credential, Use("notification", name, place)
     yield from _fitting(tx)
 
 
@@ -206,10 +210,15 @@ def of_source(tx: Tx, name: str) -> Usage:
 
 
 def of_service(tx: Tx, name: str) -> Usage:
-    """The jobs that send through it, and the messages that wait in its queue."""
+    """The jobs that send through it, who is told through it, and the messages that wait in its queue."""
     last = outbox.newest(tx, name)
     used = (last["created_at"], last["created_by"], "a message was stored") if last else ()
-    return Usage((*_in_jobs(tx, "service", name), *_waiting(tx, name)), *used)
+    told = [
+        Use("notification", one.name, "service")
+        for one in notifications.load_all(tx)
+        if one.service.casefold() == name.casefold()
+    ]
+    return Usage((*_in_jobs(tx, "service", name), *told, *_waiting(tx, name)), *used)
 
 
 def of_job(tx: Tx, name: str) -> Usage:

@@ -31,15 +31,13 @@ ANY_NAME: Final = ("/healthz", "/readyz", "/metrics")
 BODY_BYTES: Final = 1024 * 1024
 MESSAGE_BYTES: Final = 48 * 1024 * 1024
 """What a request may bring that carries a message: 35 MB of it in base64."""
-CARRY_MESSAGES: Final = ("/api/v1/commands/", "/compose", "/services/")
+CARRY_MESSAGES: Final = ("/api/v1/commands/", "/compose")
 BODY_SECONDS: Final = 60.0
 TARGET_BYTES: Final = 8 * 1024
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_ONE_TIME: Final = frozenset({"welcome", "invitation"})
-"""What begins an address that works once."""
 _ALWAYS: Final = {
     b"content-security-policy": POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -122,8 +120,8 @@ class Border:
             except _TooMuch as too_much:
                 if not told:
                     await _refuse(answer, scope, too_much.status)
-        _log.info(
-            "%s %s %s", scope["method"], _place(scope["path"]), told[0] if told else 0,
+        _log.info(  # without what follows a "?": it may be an address that works once
+            "%s %s %s", scope["method"], scope["path"], told[0] if told else 0,
             extra=about(request=request, peer=str((scope.get("client") or ("",))[0]),
                         ms=f"{(monotonic() - begun) * 1000:.1f}"),
         )  # fmt: skip
@@ -244,12 +242,6 @@ def _is_odd(scope: Scope) -> bool:
     if any(part in raw for part in (b"//", b"%2f", b"%5c", b"\\", b";", b"%00", b"%2e%2e")):
         return True
     return any(part in (".", "..") for part in scope["path"].split("/"))
-
-
-def _place(path: str) -> str:
-    """A path for the log: a one-time address is no use to whoever reads it."""
-    first, *rest = path.removeprefix("/").split("/")
-    return f"/{first}/..." if rest and first in _ONE_TIME else path
 
 
 async def _refuse(send: Send, scope: Scope, status: HTTPStatus) -> None:

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
@@ -53,7 +52,7 @@ class Hall:
         self.places = places
 
 
-def make_app(room: Room) -> ASGIApp:
+def make_app(room: Room) -> Starlette:
     """The web page of a room, to be served at ``/``; it never closes the room.
 
     Raises nothing itself: what goes wrong is answered with a page that says what to do.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -33,6 +34,15 @@ _TITLES: Final = (
      "", ("throttle", "order", "stable_time", "polling_timeout", "backoff", "reprocess", "worker_roles",
           "name_template")),
 )  # fmt: skip
+_CALLED: Final = {
+    "ignore.from.deny": "From: deny",
+    "ignore.from.allow": "From: allow",
+    "ignore.subject.deny": "Subject: deny",
+    "ignore.subject.allow": "Subject: allow",
+    "backoff.min": "After a failure: first wait",
+    "backoff.max": "After a failure: longest wait",
+}
+"""Labels that say less when their group is not seen."""
 _OWN: Final = (
     "when", "schedule.every", "schedule.cron", "schedule.timezone", "from_when", "start.since", "failure",
     "failure.retry.max", "failure.retry.min", "failure.retry.max_wait", "sink.type", "sink.path",
@@ -55,6 +65,7 @@ def drawn(
         fields_of("source"), values, given=given, error=error, skip=skip,
         offered={"connection": [(name, name) for name in connections]}, makes={"connection": "/connect"},
     )  # fmt: skip
+    shown = [dataclasses.replace(one, label=_CALLED.get(one.name, one.label)) for one in shown]
     own = dict.fromkeys(_OWN, "")
     if given is not None:
         own |= {name: given.get(name, "") for name in _OWN}

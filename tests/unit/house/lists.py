@@ -41,7 +41,7 @@ MAY_IMPORT = {
 
 EXTRAS = {
     "demo": ("cli.demo",),
-    "server": ("api", "serving", "web"),
+    "server": ("api", "operations.metrics", "serving", "web"),
 }
 """The rooms that an optional dependency is for: extra -> rooms."""
 
@@ -74,6 +74,7 @@ MAY_REVEAL = {
     "protocols.memory.server": "the in-memory twin compares the password, as a server does",
     "jobs.handing": "a program that was granted it receives it: by descriptor, files or environment",
     "library.wire": "what was typed to be kept leaves for the room that keeps it, over its own connection",
+    "notices.webhook": "the secret part of an address and the signature are made of it",
     "net.http_request": "header fields and bodies are made of it as they are written",
     "net.http_message": "the value of Authorization, or a form, is made of it",
     "net.tls": "the client's key goes into the TLS context",
@@ -106,7 +107,7 @@ LIGHT = (
 
 WEB = (
     "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
-    "nh3", "prometheus_client", "pymap", "starlette", "structlog", "uvicorn",
+    "nh3", "prometheus_client", "pymap", "starlette", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries, the demo's servers, and what asks over HTTP,
 which is loaded when somebody is asked."""

@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from postroom.errors import NotThere, PostroomError, Refused
+from postroom.errors import InvalidValue, NotThere, PostroomError, Refused
 from postroom.fields import parse
 from postroom.jobs import code
 from postroom.jobs.handing import Told
@@ -240,6 +241,14 @@ async def test_a_result_that_is_nested_too_deep_is_refused(function: Function) -
                 return found
             """
         )
+
+
+async def test_a_huge_result_is_refused_at_once(function: Function) -> None:
+    """Nobody else waits while it is looked through for secrets."""
+    began = time.monotonic()
+    with pytest.raises(InvalidValue, match="result: is larger than 256 KiB"):
+        await function("def main(context): return list(range(3_000_000))")
+    assert time.monotonic() - began < 30
 
 
 async def test_who_asks_without_end_waits(function: Function) -> None:

@@ -75,7 +75,9 @@ CREATE TABLE notifications (
     name_key TEXT NOT NULL UNIQUE,
     body TEXT NOT NULL,
     created_at DOUBLE PRECISION NOT NULL,
-    updated_at DOUBLE PRECISION NOT NULL
+    updated_at DOUBLE PRECISION NOT NULL,
+    used_at DOUBLE PRECISION,          -- when something went over it last, or was to
+    outcome TEXT NOT NULL DEFAULT ''   -- what came of that, as a sentence; empty: never used
 );
 CREATE TABLE notices (
     cause TEXT PRIMARY KEY,            -- such as: source stuck orders-in
@@ -86,3 +88,14 @@ CREATE TABLE notices (
     told_over TEXT NOT NULL,           -- the ways it went, as JSON
     over_at DOUBLE PRECISION           -- when it was over; NULL: it lasts
 );
+
+-- What one process of the fleet does for all of them, under a claim: see db/claims.py.
+CREATE TABLE duties (
+    id TEXT PRIMARY KEY,
+    due_at DOUBLE PRECISION NOT NULL,
+    owner TEXT,
+    epoch BIGINT NOT NULL
+);
+CREATE INDEX duties_free ON duties (due_at) WHERE owner IS NULL;
+CREATE INDEX duties_owned ON duties (owner, due_at) WHERE owner IS NOT NULL;
+INSERT INTO duties (id, due_at, epoch) VALUES ('tell', 0, 0);

@@ -1,0 +1,95 @@
+"""Operations for who watches the room: whether it is ready, and its figures for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from postroom.clock import monotonic, timestamp
+from postroom.db import SCHEMA, Tx, is_full, workers
+from postroom.errors import PostroomError
+from postroom.operations.desk import Desk
+
+__all__ = ["Check", "Health"]
+
+DISK_SECONDS: Final = 10.0
+"""How long an answer about the disk holds: it is tried, with a file, and anybody may ask."""
+LOOK_SECONDS: Final = 5.0
+"""How long any other answer holds: whoever asks more often gets the same."""
+
+
+class Check(NamedTuple):
+    """One thing that has to be right, and why it is not."""
+
+    name: str
+    ok: bool
+    why: str = ""
+
+
+class Health:
+    """What monitoring asks."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._disk: tuple[float, bool] | None = None
+        self._seen: tuple[float, dict[str, Any]] | None = None
+        self._figures: tuple[float, bytes] | None = None
+        self._counting = asyncio.Lock()
+
+    async def ready(self) -> dict[str, Any]:
+        """``ok``, and ``checks``: each with its name, whether it is right, and why not.
+
+        room: it can be read, and is where it was; schema; key: it is not locked; disk: it takes more;
+        worker: one lives.  No secret is in it, and nothing of the room's content.
+        """
+        if self._seen is None or monotonic() > self._seen[0] + LOOK_SECONDS:
+            checks = [*self._room(), self._key(), await self._space()]
+            ok = all(one.ok for one in checks)
+            self._seen = (monotonic(), {"ok": ok, "checks": [one._asdict() for one in checks]})
+        return self._seen[1]
+
+    async def metrics(self) -> bytes:
+        """The figures of the room and of this process, as Prometheus reads them (text format 0.0.4)."""
+        from postroom.operations.metrics import figures  # only who is watched loads the library
+
+        async with self._counting:  # two who scrape at once are answered by one look
+            if self._figures is None or monotonic() > self._figures[0] + LOOK_SECONDS:
+                made = await asyncio.to_thread(figures, self._desk)
+                self._figures = (monotonic(), made)
+        return self._figures[1]
+
+    def _room(self) -> builtins.list[Check]:
+        db = self._desk.db
+        if db.failed is not None:
+            return [Check("room", ok=False, why=str(db.failed))]
+        if not db.in_place():
+            return [Check("room", ok=False, why="The room is not at its place any more.")]
+        try:
+            schema, count = db.read_now(_looked)
+        except PostroomError as error:
+            return [Check("room", ok=False, why=error.sentence)]
+        right = schema == SCHEMA
+        told = "" if right else f"The room has schema {schema}; this release needs {SCHEMA}."
+        nobody = "" if count else "No worker runs: nothing is collected, sent or run by itself."
+        return [
+            Check("room", ok=True),
+            Check("schema", ok=right, why=told),
+            Check("worker", ok=bool(count), why=nobody),
+        ]
+
+    def _key(self) -> Check:
+        locked = self._desk.locked
+        return Check("key", ok=locked is None, why="" if locked is None else locked.sentence)
+
+    async def _space(self) -> Check:
+        if self._disk is None or monotonic() > self._disk[0] + DISK_SECONDS:
+            full = await asyncio.to_thread(is_full, Path(self._desk.data_dir))
+            self._disk = (monotonic(), full)
+        full = self._disk[1]
+        return Check("disk", ok=not full, why="The disk of the room is full." if full else "")
+
+
+def _looked(tx: Tx) -> tuple[int, int]:
+    return tx.value("PRAGMA user_version"), len(workers(tx, now=timestamp()))

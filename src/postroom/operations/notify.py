@@ -1,0 +1,204 @@
+"""Operations on notifications: their definitions, what was told, and whether telling works."""
+
+from __future__ import annotations
+
+import builtins
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from postroom.clock import rfc3339, timestamp
+from postroom.credentials.trust import trusted_in
+from postroom.db import Row, Tx
+from postroom.errors import InvalidValue, Refused
+from postroom.fields import parse, shown
+from postroom.mail import parse_address
+from postroom.net.dial import Policy
+from postroom.notices import destinations, rows, store
+from postroom.notices.notification import Notify as Notification
+from postroom.notices.saying import Notice
+from postroom.operations.connections import merge
+from postroom.operations.desk import Desk, Rebind
+from postroom.operations.outgoing import route_of
+
+__all__ = ["Notify"]
+
+TEST_SECONDS: Final = 30.0
+"""How long a test waits for an email to be sent."""
+_WAYS: Final = ("service", "url", "command")
+_OF_THE_WEB: Final = ("credential", "signing", "trust", "proxy", "every", "method")
+
+
+class Notify:
+    """What a person may do with notifications."""
+
+    def __init__(self, desk: Desk, *, public_only: bool = False) -> None:
+        self._desk = desk
+        self._public_only = public_only
+
+    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
+        """Make a notification.  Raises what is wrong with it, or ``secret_reentry_required``."""
+        one = parse(Notification, data, where=f"notification {data.get('name', '')}".strip())
+        await self._desk.change(lambda tx: self.save(tx, one, new=True), rebind=rebind)
+        return await self.show(one.name)
+
+    async def set(
+        self, name: str, changes: Mapping[str, Any], *, rebind: Rebind = False
+    ) -> dict[str, Any]:
+        """Change fields of a notification; another way takes the place of the one it had."""
+
+        def body(tx: Tx) -> None:
+            merged = self.merged(shown(store.get(tx, name)), changes)
+            one = parse(Notification, merged, where=f"notification {name}")
+            self.save(tx, one, new=False)
+
+        await self._desk.change(body, rebind=rebind)
+        return await self.show(name)
+
+    def merged(self, old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+        """A definition with changes: it has one way, so another one takes its place."""
+        given = [one for one in _WAYS if changes.get(one)]
+        gone = builtins.set[str]()
+        if given:
+            gone = {one for one in (*_WAYS, "to") if one not in given}
+            gone |= builtins.set(_OF_THE_WEB if given != ["url"] else ())
+            gone -= {"to"} if given == ["service"] else builtins.set()
+        return merge({key: value for key, value in old.items() if key not in gone}, changes)
+
+    def save(self, tx: Tx, one: Notification, *, new: bool) -> None:
+        """Store it, check what it refers to, and write it down."""
+        where = f"notification {one.name}"
+        if one.command and not self._desk.person.unrestricted:
+            raise Refused(
+                f"Notification {one.name} runs a program, as the user of the worker: "
+                f"{self._desk.actor} may not save it.",
+                code="not_permitted",
+                hint="An administrator may, or whoever works where the room is.",
+            )
+        if one.service:
+            route_of(
+                self._desk, tx, one.service if ":" in one.service else f"service:{one.service}"
+            )
+            for address in one.to:
+                parse_address(address, f"{where}: to")
+        if one.url:
+            self._check_web(tx, one, where)
+        if one.instead_of:
+            self._check_chain(tx, one, where)
+        if new:
+            store.add(tx, one)
+        else:
+            store.replace(tx, one)
+        self._desk.record(tx, "add" if new else "set", "notification", one.name)
+
+    def _check_web(self, tx: Tx, one: Notification, where: str) -> None:
+        for place in ("credential", "signing"):
+            name = getattr(one, place)
+            kind = self._desk.credentials.get(tx, name).type if name else "secret"
+            if kind != "secret":
+                raise InvalidValue(
+                    f"{where}: {place}",
+                    f"credential {name} is of type {kind}; give one of type secret",
+                )
+        destinations.origin(one, trusted_in(tx))
+
+    def _check_chain(self, tx: Tx, one: Notification, where: str) -> None:
+        """Whoever stands in for another leads in the end to one that stands in for nobody."""
+        above, seen = one.instead_of, {one.name.casefold()}
+        while above:
+            if above.casefold() in seen:
+                raise InvalidValue(f"{where}: instead_of", "it stands in for itself in the end")
+            seen.add(above.casefold())
+            other = store.get(tx, above)
+            if other.every is not None:
+                raise InvalidValue(
+                    f"{where}: instead_of", f"{other.name} is a ping; it tells of nothing"
+                )
+            above = other.instead_of
+
+    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
+        """Make another notification with the same settings under a new name."""
+        data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
+        return await self.add({**data, "name": new_name}, rebind=rebind)
+
+    async def delete(self, name: str, *, dry_run: bool = False) -> None:
+        """Remove a notification; refused while another stands in for it."""
+        await self._desk.change(lambda tx: self.remove(tx, name), dry_run=dry_run)
+
+    def remove(self, tx: Tx, name: str) -> None:
+        """As :meth:`delete`, inside a transaction."""
+        found = store.spelled(tx, name)
+        for one in store.load_all(tx):
+            if one.instead_of.casefold() == found.casefold():
+                raise Refused(
+                    f"Notification {one.name} stands in for {found}.",
+                    code="in_use",
+                    hint=f"Change that first: postroom notify set {one.name} --clear instead_of",
+                )
+        store.delete(tx, found)
+        self._desk.record(tx, "delete", "notification", found)
+
+    async def list(self) -> builtins.list[dict[str, Any]]:
+        """Every notification: its way, to whom or where, when it was used last and what came of that.
+
+        Of one whose settings cannot be read, ``error`` says why.
+        """
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            unreadable = store.unreadable(tx)
+            found = []
+            for row in store.rows(tx):
+                error = unreadable.get(row["name"])
+                if error is not None:
+                    found.append({"name": row["name"], "error": str(error)})
+                else:
+                    one = store.get(tx, row["name"])
+                    found.append({**shown(one), **_status(one, row)})
+            return found
+
+        return await self._desk.db.read(body)
+
+    async def show(self, name: str) -> dict[str, Any]:
+        """One notification with every setting, and how it was used last."""
+
+        def body(tx: Tx) -> dict[str, Any]:
+            one = store.get(tx, name)
+            return {**shown(one, defaults=True), **_status(one, store.row_of(tx, name))}
+
+        return await self._desk.db.read(body)
+
+    async def notices(self) -> builtins.list[dict[str, Any]]:
+        """What a person has to know: what lasts, then what was over within a week; who was told."""
+        return [one.as_json() for one in await self._desk.db.read(rows.listed)]
+
+    async def test(self, name: str | None = None) -> builtins.list[dict[str, Any]]:
+        """Tell over every way, or that one, that somebody tries it; what came of it each."""
+
+        def body(tx: Tx) -> tuple[str, builtins.list[Notification]]:
+            every = store.load_all(tx) if name is None else [store.get(tx, name)]
+            return rows.room_id(tx), every
+
+        room, wanted = await self._desk.db.read(body)
+        from postroom.operations.ways import Ways  # what dials: not for who only saves
+
+        root = self._desk.root or self._desk
+        ways = Ways(root, policy=Policy(public_only=self._public_only))
+        found = []
+        for one in wanted:
+            said = f"This is a test of notification {one.name}: nothing has happened."
+            notice = Notice(f"test-{secrets.token_hex(12)}", "test", "test", "notification", one.name,
+                            said, "", timestamp(), room)  # fmt: skip
+            outcome = await ways.tell(one, notice, wait=TEST_SECONDS)
+            found.append({"name": one.name, "way": one.way, "where": one.where,
+                          "ok": outcome.ok and not outcome.item, "said": outcome.said})  # fmt: skip
+        return found
+
+
+def _status(one: Notification, row: Row) -> dict[str, Any]:
+    used = row["used_at"]
+    return {
+        "way": one.way,
+        "where": one.where,
+        "used_at": None if used is None else rfc3339(used),
+        "outcome": row["outcome"],
+    }

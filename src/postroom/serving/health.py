@@ -1,0 +1,77 @@
+"""The routes that monitoring asks: ``/healthz``, ``/readyz`` and ``/metrics``.
+
+Without a token the first two say ok or not, and nothing else; figures and reasons are for who may view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from postroom.app import Room
+from postroom.errors import CODES, PostroomError, Refused
+from postroom.secret import Secret
+
+__all__ = ["TEXT_FORMAT", "health_routes"]
+
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+"""The media type of what Prometheus reads."""
+
+
+def health_routes(room: Room) -> list[Route]:
+    """The routes, for this room; they stand outside of sign-in and are not found by a page's links."""
+
+    async def healthz(request: Request) -> Response:
+        """The process lives and answers."""
+        return JSONResponse({"ok": True})
+
+    async def readyz(request: Request) -> Response:
+        """Whether the room can do its work: 200 or 503; to who may view, why not."""
+        found = await room.health.ready()
+        shown = {"ok": found["ok"]}
+        if "authorization" in request.headers:
+            try:
+                await _check_may_view(room, request)
+            except PostroomError as error:
+                return _refusal(error)
+            shown = found
+        return JSONResponse(shown, status_code=200 if found["ok"] else 503)
+
+    async def metrics(request: Request) -> Response:
+        """The figures, for a token that may view."""
+        try:
+            await _check_may_view(room, request)
+            return Response(await room.health.metrics(), headers={"Content-Type": TEXT_FORMAT})
+        except PostroomError as error:
+            return _refusal(error)
+
+    return [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+
+
+async def _check_may_view(room: Room, request: Request) -> None:
+    """Raise Refused unless the request has the token of somebody who may view."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.casefold() != "bearer" or not token.strip():
+        raise Refused(
+            "Figures and reasons are for who may view: give a token.",
+            code="not_signed_in",
+            hint="Authorization: Bearer pr_...",
+        )
+    entrance: Any = room
+    peer = str((request.scope.get("client") or ("",))[0])
+    person = await entrance.people.by_token(Secret(token.strip()), peer=peer)
+    if not person.may("view"):
+        raise Refused("This token may not view.", code="not_permitted")
+
+
+def _refusal(error: PostroomError) -> Response:
+    status = CODES[error.code].http
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse(error.as_json(), status_code=status, headers=headers)

@@ -1,0 +1,197 @@
+"""``postroom serve``: one process that answers, works, and ends tidily."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import trustme
+
+from postroom.cli import main
+from postroom.serving.control import SOCKET
+from postroom.settings import Settings
+from tests.child import Child
+
+HUGE = 100 * 1024 * 1024
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has."""
+    text = Path(f"/proc/{pid}/statm").read_text()
+    return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Served:
+    """A room that another process serves."""
+
+    def __init__(self, settings: Settings, *words: str, **env: str) -> None:
+        own = ["--room", str(settings.room), *(["--kek", settings.kek] if settings.kek else [])]
+        words = ("-m", "postroom", "serve", "--port", "0", *words, *own)
+        self.child = Child(*words, env={"PYTHONUNBUFFERED": "1"} | env)
+        self.welcome = ""
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self.child.__enter__()
+        line = self.child.complaint_with(" is served at ")
+        found = re.search(r"https?://\S+:(\d+)", line)
+        assert found, f"{line}\n{self.child.complaints()}"
+        self.port = int(found[1])
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.child.__exit__(None, None, None)
+
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        host: str = "",
+        tls: ssl.SSLContext | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of an answer."""
+        given = {"Host": host or f"127.0.0.1:{self.port}"} | (headers or {})
+        line = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            if tls is None
+            else http.client.HTTPSConnection("localhost", self.port, timeout=20, context=tls)
+        )
+        try:
+            line.request(method, path, body, given)
+            answer = line.getresponse()
+            told = {name.lower(): text for name, text in answer.getheaders()}
+            return answer.status, told, answer.read()
+        finally:
+            line.close()
+
+
+@pytest.fixture
+def served(settings: Settings) -> Any:
+    assert main(["init", "--room", str(settings.room), "--kek", str(settings.kek)]) == 0
+    with Served(settings) as one:
+        yield one
+
+
+def test_it_answers_says_how_to_begin_and_ends_tidily(served: Served) -> None:
+    status, headers, _ = served.ask("/healthz")
+    assert status == 200
+    assert "content-security-policy" in headers
+    assert "server" not in headers
+    assert "/welcome#" in served.child.complaint_with("/welcome")
+    assert served.ask("/")[0] in (200, 302, 303)
+    assert served.ask("/api/v1/credentials")[0] == 401
+    assert served.child.stop() == 0
+    assert "Traceback" not in served.child.complaints()
+
+
+def test_another_name_reaches_nothing(served: Served) -> None:
+    """T53"""
+    assert served.ask("/", host="evil.example.com")[0] == 421
+    assert served.ask("/api/v1/credentials", host="evil.example.com")[0] == 421
+
+
+def test_a_flood_of_body_is_refused_and_costs_no_memory(served: Served) -> None:
+    """T50: 100 MB that say so, and 100 MB that do not."""
+    served.ask("/healthz")
+    before = resident(served.child.pid)
+    path = "/api/v1/commands/send-email"
+    assert served.ask(path, method="POST", headers={"Content-Length": str(HUGE)})[0] == 413
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nTransfer-Encoding: chunked\r\n"
+        line.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n")
+        chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+        with contextlib.suppress(OSError):  # it is told to go
+            for _ in range(HUGE // 0x100000):
+                line.sendall(chunk)
+        with contextlib.suppress(OSError):
+            assert b" 4" in line.recv(64)
+    assert resident(served.child.pid) - before < 60 * 1024 * 1024
+    assert served.ask("/healthz")[0] == 200
+
+
+def test_who_never_ends_a_head_is_let_go(served: Served) -> None:
+    """T50: a slow head holds nothing; ten seconds are its time."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        begun = time.monotonic()
+        assert line.recv(64) == b""
+        assert time.monotonic() - begun < 18
+
+
+def test_a_password_in_the_clear_is_not_served(settings: Settings, capsys: Any) -> None:
+    own = ["--room", str(settings.room), "--kek", str(settings.kek)]
+    assert main(["init", *own]) == 0
+    assert main(["serve", "--host", "0.0.0.0", "--port", "0", *own]) == 2
+    assert "passwords would travel in the clear" in " ".join(capsys.readouterr().err.split())
+    assert main(["serve", "--port", "0", "--cert", "/nowhere", *own]) == 2
+    assert main(["serve", "--port", "0", "--cert", "/nowhere", "--key", "/nowhere", *own]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_with_a_certificate_of_its_own_and_its_successor(
+    settings: Settings, tmp_path: Path
+) -> None:
+    assert main(["init", "--room", str(settings.room), "--kek", str(settings.kek)]) == 0
+    ca = trustme.CA()
+    pair = ca.issue_cert("localhost")
+    certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    certificate.write_bytes(b"".join(one.bytes() for one in pair.cert_chain_pems))
+    key.write_bytes(pair.private_key_pem.bytes())
+    trust = ssl.create_default_context()
+    ca.configure_trust(trust)
+    with Served(settings, "--cert", str(certificate), "--key", str(key)) as one:
+        status, headers, _ = one.ask("/healthz", tls=trust)
+        assert status == 200
+        assert headers["strict-transport-security"].startswith("max-age=")
+
+
+def test_a_locked_room_is_served_and_unlocked_from_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The passphrase goes over the socket of the room's user; then there is a worker."""
+    settings = Settings(tmp_path / "room", "passphrase:")
+    own = ["--room", str(settings.room), "--kek", "passphrase:"]
+    phrase = "correct horse battery staple"
+    with monkeypatch.context() as known:
+        known.setenv("POSTROOM_PASSPHRASE", phrase)
+        assert main(["init", *own]) == 0
+
+    def unlock(given: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "postroom", "keys", "unlock", "--passphrase-stdin", "--json"]
+        done = subprocess.run(
+            [*words, *own], input=given + "\n", text=True, capture_output=True, check=False
+        )
+        assert phrase not in done.stdout + done.stderr
+        return done
+
+    with Served(settings) as one:
+        assert (settings.room / SOCKET).stat().st_mode & 0o777 == 0o600
+        assert one.ask("/readyz")[0] == 503
+        wrong = unlock("another battery staple")
+        assert (wrong.returncode, json.loads(wrong.stdout)["code"]) == (78, "key_wrong")
+        assert json.loads(unlock(phrase).stdout) == {"v": 1, "unlocked": True}
+        assert one.ask("/healthz")[0] == 200
+        assert json.loads(unlock(phrase).stdout) == {"v": 1, "unlocked": False}
+    assert "Nobody serves this room" in unlock(phrase).stdout
+
+
+def test_a_room_is_served_once(served: Served, settings: Settings, capsys: Any) -> None:
+    own = ["--room", str(settings.room), "--kek", str(settings.kek)]
+    assert main(["serve", "--port", "0", *own]) == 78
+    assert "Another process serves this room" in capsys.readouterr().err
+    assert main(["serve", "--port", str(served.port), *own]) == 78
+    assert "is taken by another program" in capsys.readouterr().err

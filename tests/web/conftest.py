@@ -1,0 +1,75 @@
+"""Fixtures of the page: a served room, a browser, somebody who is signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.visitor import Visitor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from postroom.settings import Settings
+    from tests.web.site import Site
+
+__all__ = ["admin", "browser", "site", "visitor", "working"]
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; the tests that want it are skipped where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    if not CHROMIUM.exists():
+        pytest.skip("there is no /usr/bin/chromium: install the package chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def site(settings: Settings) -> Iterator[Site]:
+    """A new room, served."""
+    from tests.web.site import Site
+
+    with Site(settings) as served:
+        yield served
+
+
+@pytest.fixture
+def working(settings: Settings) -> Iterator[Site]:
+    """A new room, served, with a worker beside the page."""
+    from tests.web.site import Site
+
+    with Site(settings, works=True) as served:
+        yield served
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Callable[[Site], Visitor]]:
+    """Makes visitors of a site, each with a browser of their own; afterwards they have seen no fault."""
+    made: list[Visitor] = []
+
+    def come(to: Site, **looks: object) -> Visitor:
+        made.append(Visitor(browser, to, **looks))
+        return made[-1]
+
+    yield come
+    for each in made:
+        each.leave()
+
+
+@pytest.fixture
+def admin(site: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
+    """An administrator, signed in."""
+    site.person("root", "admin")
+    came = visitor(site)
+    came.sign_in("root")
+    return came

@@ -1,0 +1,75 @@
+"""A visitor: one browser window, and everything that went wrong in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.canaries import told
+from tests.web.site import PASSWORD, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Response
+
+__all__ = ["Visitor"]
+
+_AXE: Final = Path(__file__).parent / "axe" / "axe-4.14.1.min.js"
+_SERIOUS: Final = ("serious", "critical")
+
+
+class Visitor:
+    """Whoever looks at a site; ``page`` is Playwright's.
+
+    Every page that they get is looked through for secrets; what the browser complains of, such as a
+    script or a style that the page's policy forbids, is a fault, and :meth:`leave` raises it.
+    """
+
+    def __init__(self, browser: Browser, site: Site, **looks: Any) -> None:
+        self.site = site
+        self.context = browser.new_context(base_url=site.url, **looks)
+        self.context.set_default_timeout(15_000)
+        self.faults: list[str] = []
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._complained)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("response", self._got)
+
+    def go(self, path: str) -> Page:
+        """Open a page."""
+        self.page.goto(path)
+        return self.page
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> Page:
+        """Sign in at the door."""
+        page = self.go("/sign-in")
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        page.wait_for_url(lambda url: "sign-in" not in url)
+        return page
+
+    def serious(self) -> list[str]:
+        """What axe-core finds on this page that is serious: the rule, and where."""
+        # by the protocol of the browser: the policy of the page lets no script in
+        self.page.evaluate(_AXE.read_text())
+        found = self.page.evaluate("() => axe.run()")
+        return [
+            f"{rule['id']}: {rule['help']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+            for rule in found["violations"]
+            if rule["impact"] in _SERIOUS
+            for node in rule["nodes"]
+        ]
+
+    def leave(self) -> None:
+        """Close the window; nothing may have gone wrong in it."""
+        self.context.close()
+        assert not self.faults, self.faults
+
+    def _complained(self, message: ConsoleMessage) -> None:
+        # that an answer says 404 or 422 is no fault of the page
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.faults.append(message.text)
+
+    def _got(self, response: Response) -> None:
+        if "text/html" in response.headers.get("content-type", "") and response.status // 100 != 3:
+            told("output", response.text())
