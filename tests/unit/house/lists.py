@@ -68,6 +68,7 @@ SAME_RELEASE = {
 enough."""
 
 MAY_REVEAL = {
+    "operations.openid": "the signature of an id token is checked, and its claims are read",
     "access.codes": "the hash by which a cookie, a token or a one-time address is looked up",
     "access.passwords": "the hash that is kept, or compared with it, is derived from it",
     "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",
@@ -111,6 +112,8 @@ LIGHT = (
 """What ``import postroom`` must not load."""
 
 WEB = (
+    "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2", "joserfc",
+    "nh3", "prometheus_client", "pymap", "starlette", "uvicorn",
     "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
     "nh3", "opentelemetry", "prometheus_client", "pymap", "starlette", "uvicorn",
 )  # fmt: skip
