@@ -68,6 +68,7 @@ async def test_what_changes_is_told(client: Client, room: Room) -> None:
 
 
 async def test_the_log_of_a_run_is_followed(client: Client, room: Room) -> None:
+    await furnish(room)
     await room.jobs.add({"name": "job", "steps": [{"list-folders": {"via": "acme"}}]})
     begun = await client.post("/jobs/job/runs", {})
     assert begun.status_code == 201
