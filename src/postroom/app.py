@@ -75,8 +75,8 @@ Tell = Callable[[int, int], None]
 
 
 NOUNS: Final = {
-    "answers": ("answers", "Answers"),
     "accounts": ("accounts", "Accounts"),
+    "answers": ("answers", "Answers"),
     "audit": ("audit", "Audit"),
     "backup": ("backup", "Backup"),
     "client_secrets": ("client_secrets", "ClientSecrets"),
@@ -121,8 +121,8 @@ class Room:
     desk: Desk
     warning: str
 
-    answers: Answers
     accounts: Accounts
+    answers: Answers
     audit: Audit
     backup: Backup
     client_secrets: ClientSecrets
@@ -320,7 +320,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
             if desk.root is None
             else desk.root.tokens
         )
-        opener = Opener(db, desk.credentials, tokens, actor=desk.actor, policy=policy)
+        opener = Opener(desk.db, desk.credentials, tokens, actor=desk.actor, policy=policy)
         return Wires(opener, tokens)
 
     desk = Desk(
@@ -341,6 +341,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "notify": {"public_only": settings.public_only},
         "telling": {"public_only": settings.public_only, "mac": mac},
         "converting": {"device_flow": settings.device_flow},
+        "people": {"oidc": settings.oidc, "public_only": settings.public_only},
         "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }

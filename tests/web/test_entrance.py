@@ -98,14 +98,14 @@ def test_a_form_of_another_site_is_refused(
 ) -> None:
     """T42: cross-site, null and missing origins, text/plain, and no token; with the session's cookie."""
     cookie = next(one for one in admin.context.cookies() if one["name"] == "postroom")
-    page = admin.go("/credentials/new")
+    page = admin.go("/new/credential")
     csrf = page.locator('form.sheet input[name="csrf"]').input_value()
     own = {key: site.url if value == "SELF" else value for key, value in headers.items()}
     own["Cookie"] = f"postroom={cookie['value']}"
     form = {"name": "x", "type": "password", "csrf": csrf if token else "wrong"}
-    assert status(site, "/credentials/new", own, **form) == 403
+    assert status(site, "/new/credential", own, **form) == 403
     assert site.do(lambda room: room.credentials.list()) == []
-    assert status(site, "/credentials/new", own | {"Origin": site.url, "Content-Type":
+    assert status(site, "/new/credential", own | {"Origin": site.url, "Content-Type":
         "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}, name="x",
         type="password", csrf=csrf) == 303  # fmt: skip
     assert [one["name"] for one in site.do(lambda room: room.credentials.list())] == ["x"]
@@ -139,7 +139,7 @@ def test_who_may_not_is_not_offered_it_and_refused(
     page = came.go("/credentials")
     assert page.get_by_role("link", name="New credential").count() == 0
     assert page.get_by_role("link", name=re.compile("Users|Keys|Audit")).count() == 0
-    response = page.goto("/credentials/new")
+    response = page.goto("/new/credential")
     assert response is not None
     assert response.status == 403
     page.get_by_text("You may not do that").wait_for()

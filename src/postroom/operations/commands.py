@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from postroom.fields import describe, parse
 from postroom.jobs import commands as built_in
 from postroom.jobs.commands import Command, Result, command_named
-from postroom.operations.files import check_no_files
 
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
@@ -30,6 +29,8 @@ class Commands:
         from postroom.operations.bench import Workbench  # what describes commands needs none
 
         if self._desk.root is not None:
+            from postroom.operations.files import check_no_files
+
             check_no_files(command)
         async with Workbench(self._desk) as bench:
             return await command.run(bench)
@@ -37,13 +38,18 @@ class Commands:
     async def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> Result:
         """As :meth:`do`, by the command's name and parameters: ``run("move-email", {"via": ...})``.
 
-        Raises UnknownField with the nearest command or parameter, InvalidValue.
+        Raises UnknownField with the nearest command or parameter, InvalidValue, and Refused
+        (``not_permitted``) for whoever has not the command's rights.
         """
+        from postroom.operations.gate import check_may  # the help of a verb asks nobody
+
         kind = command_named(name)
+        for right in kind.rights:
+            check_may(self._desk.person, right)
         return await self.do(parse(kind, parameters or {}, where=kind.name))
 
     def describe(self) -> list[dict[str, Any]]:
-        """Every command: name, about, parameters, gives."""
+        """Every command: name, about, parameters, gives, and the rights it wants."""
         return commands()
 
 
@@ -64,6 +70,7 @@ def commands() -> list[dict[str, Any]]:
                 for each in describe(one)
             ],
             "gives": dict(one.gives),
+            "rights": list(one.rights),
         }
         for one in built_in.COMMANDS
     ]

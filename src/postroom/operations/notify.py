@@ -14,7 +14,7 @@ from postroom.errors import InvalidValue, Refused
 from postroom.fields import parse, shown
 from postroom.mail import parse_address
 from postroom.net.dial import Policy
-from postroom.notices import destinations, rows, store
+from postroom.notices import causes, destinations, rows, store
 from postroom.notices.notification import Notify as Notification
 from postroom.notices.saying import Notice
 from postroom.operations.connections import merge
@@ -170,6 +170,20 @@ class Notify:
     async def notices(self) -> builtins.list[dict[str, Any]]:
         """What a person has to know: what lasts, then what was over within a week; who was told."""
         return [one.as_json() for one in await self._desk.db.read(rows.listed)]
+
+    async def needs(self) -> builtins.list[dict[str, Any]]:
+        """What needs a person now, as the room stands: ends, sign-ins, what is stuck, dead letters.
+
+        Unlike :meth:`notices` it is looked up at once, whether a worker runs or not.
+        """
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, hints=False)
+            found = [*causes.at_work(tx, resolver, now=timestamp()), *causes.ending(known)]
+            facts = ("kind", "noun", "name", "said", "do", "broken")
+            return [{key: getattr(one, key) for key in facts} for one in found]
+
+        return await self._desk.db.read(body)
 
     async def test(self, name: str | None = None) -> builtins.list[dict[str, Any]]:
         """Tell over every way, or that one, that somebody tries it; what came of it each."""

@@ -27,7 +27,8 @@ class Control:
     """One control.  ``kind``: text, number, date, secret, area, list, map, choice or tick.
 
     ``stored`` is the mask of what is saved, ``inherited`` the record that the value is from, ``make``
-    where another one to choose is made.
+    the types of credentials to make one
+    of; ``own``: it stands here although there is one to inherit.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Control:
     error: str = ""
     placeholder: str = ""
     make: str = ""
+    own: bool = False
 
     @property
     def id(self) -> str:

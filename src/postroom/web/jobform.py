@@ -20,8 +20,8 @@ _CODE: Final = ("credentials", "python", "command")
 _CHOSEN: Final = (
     "schedule.every", "schedule.cron", "schedule.timezone", "schedule.misfire", "parameters", "steps",
     "retry.max", "retry.min", "retry.max_wait", "python.call", "python.file", "python.function",
-    "python.sha256", "command.words",
-    "command.hand_over.by", "command.hand_over.environment", "command.directory",
+    "python.sha256", "command.words", "command.hand_over.by", "command.hand_over.environment",
+    "command.directory",
 )  # fmt: skip
 """Fields that this form asks for in its own way."""
 _TITLES: Final = (

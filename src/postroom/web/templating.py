@@ -57,7 +57,7 @@ def _exact(value: float | str | dt.date | None) -> str:
     return "" if then is None else rfc3339(then)
 
 
-def _length(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return format_duration(float(seconds))
 
 
@@ -87,7 +87,7 @@ def _environment() -> jinja2.Environment:
         "ago": ago,
         "counted": counted,
         "exact": _exact,
-        "length": _length,
+        "duration": _duration,
         "size": format_size,
         "written": _written,
     }

@@ -78,6 +78,10 @@ class Works:
             raise NotThere("That is not known any more.", hint="Begin it again from its page.")
         return work
 
+    def of(self, owner: str) -> list[Work]:
+        """What somebody has under way."""
+        return [each for each in self._known.values() if each.owner == owner and not each.done]
+
     def stop(self, owner: str, id: str) -> None:
         """End a work before it is done."""
         task = self.find(owner, id).task

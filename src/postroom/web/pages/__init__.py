@@ -4,7 +4,30 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from postroom.web.pages import credentials, details, entrance, guides, overview, versions, watching
+from postroom.web.pages import (
+    audit,
+    connect,
+    connecting,
+    connections,
+    credentials,
+    details,
+    entrance,
+    guides,
+    jobs,
+    keys,
+    ledger,
+    messages,
+    outbox,
+    overview,
+    runs,
+    services,
+    signing_in,
+    sources,
+    users,
+    variables,
+    versions,
+    watching,
+)
 from postroom.web.paths import Path
 
 __all__ = ["PAGES", "Pages"]
@@ -21,8 +44,23 @@ PAGES: Final[tuple[Pages, ...]] = (
     entrance,
     watching,
     overview,
+    connect,
     credentials,
     details,
     versions,
     guides,
+    connecting,
+    connections,
+    signing_in,
+    sources,
+    ledger,
+    services,
+    outbox,
+    messages,
+    jobs,
+    runs,
+    variables,
+    keys,
+    audit,
+    users,
 )

@@ -13,7 +13,7 @@ from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
-__all__ = ["ROUTES", "test_of", "type_options", "with_back"]
+__all__ = ["ROUTES", "begin_test", "type_options", "with_back"]
 
 _CLIENTS: Final = ("msgraph", "oauth_client")
 _SOON: Final = 30 * 86400.0
@@ -146,10 +146,10 @@ async def _copy(visit: Visit) -> Response:
 
 
 async def _test(visit: Visit) -> Response:
-    return visit.go(f"/works/{test_of(visit, visit['name']).id}")
+    return visit.go(f"/works/{begin_test(visit, visit['name']).id}")
 
 
-def test_of(visit: Visit, name: str) -> Work:
+def begin_test(visit: Visit, name: str) -> Work:
     """Begin the test of a credential that names its own server."""
 
     async def run(work: Work) -> Any:
@@ -173,8 +173,8 @@ async def _ended(visit: Visit) -> Response:
 
 ROUTES = (
     get("/credentials", _list),
-    get("/credentials/new", _new, "create"),
-    post("/credentials/new", _made, "create"),
+    get("/new/credential", _new, "create"),
+    post("/new/credential", _made, "create"),
     get("/credentials/{name}", _show),
     get("/credentials/{name}/about", _about, "edit"),
     post("/credentials/{name}/about", _said, "edit"),

@@ -12,7 +12,7 @@ from postroom.fields import describe
 from postroom.operations.declared import about_type, credential_fields
 from postroom.web.controls import Control, controls, read
 from postroom.web.form import Form
-from postroom.web.pages.credentials import test_of, with_back
+from postroom.web.pages.credentials import begin_test, with_back
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
@@ -155,7 +155,7 @@ async def _tested(visit: Visit, name: str) -> Work | None:
     if one["state"] != "complete":
         return None
     if one["type"] == "smtp" or (one["type"] == "msgraph" and one["fields"].get("mailbox")):
-        return test_of(visit, name)
+        return begin_test(visit, name)
     over = sorted({use["name"] for use in one["usage"] if use["noun"] == "connection"})
     if not over:
         return None

@@ -2,16 +2,71 @@
 
 from __future__ import annotations
 
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
 from starlette.responses import Response
 
 from postroom.web.paths import get
-from postroom.web.visit import Visit
+from postroom.web.visit import Visit, at
 
 __all__ = ["ROUTES"]
 
+_FAILING: Final = ("failed", "backing off", "waiting for sign-in")
+_SOURCES: Final = 8
+_KINDS: Final = {
+    "sign-in": "Sign-in", "expiry": "Ends", "source": "Stuck", "ledger": "Not delivered",
+    "outbox": "Not sent", "worker": "No worker", "audit": "Audit",
+}  # fmt: skip
+
+
+class _Need(NamedTuple):
+    """One thing that needs a person: what it is, the sentence, whether it is broken, where to go."""
+
+    kind: str
+    said: str
+    broken: bool
+    label: str
+    path: str
+
 
 async def _overview(visit: Visit) -> Response:
-    return visit.page("overview.html")
+    room = visit.room
+    connections, sources = await room.connections.list(), await room.sources.list()
+    credentials, services = await room.credentials.list(), await room.services.list()
+    if not connections and not credentials:
+        return visit.page("overview.html", empty=True)
+    needs = [_need(one) for one in await room.notify.needs()]
+    return visit.page(
+        "overview.html",
+        empty=False,
+        needs=sorted(needs, key=lambda one: not one.broken),
+        credentials=len(credentials),
+        connections=len(connections),
+        sources=sorted(sources, key=lambda one: (one.state not in _FAILING, one.name))[:_SOURCES],
+        all_sources=len(sources),
+        services=services,
+        waiting=await room.outbox.waiting(),
+        failing=_FAILING,
+        broken=[one for one in connections if "error" in one],
+    )
+
+
+def _need(one: dict[str, Any]) -> _Need:
+    name, word = one["name"], _KINDS.get(one["kind"], one["kind"])
+    places = {
+        "sign-in": ("Sign in", at("connections", name, "sign-in")),
+        "expiry": ("Give it a new one", at("credentials", name)),
+        "source": ("Look", at("sources", name)),
+        "ledger": ("See why", f"/ledger?source={quote(name)}&state=failed"),
+        "outbox": ("See and settle", f"/outbox?service={quote(name)}"),
+        "audit": ("Look", "/audit"),
+    }
+    label, path = places.get(one["kind"], ("", ""))
+    if one["kind"] == "expiry":
+        said = one["said"].removeprefix(f"Credential {name}: ")
+        return _Need(word, f"{name}: {said}", one["broken"], label, path)
+    return _Need(word, one["said"], one["broken"], label, path)
 
 
 ROUTES = (get("/", _overview),)

@@ -6,7 +6,6 @@
 
   function dress(root) {
     for (const button of all("[data-copy], [data-back], [data-menu]", root)) button.hidden = false;
-    for (const chooser of all("[data-sends]", root)) chooser.dataset.sends = "yes";
     for (const button of all("[data-without-script]", root)) button.hidden = true;
     for (const input of all("[data-fragment]", root)) fromFragment(input);
     count();
@@ -49,7 +48,8 @@
   document.addEventListener("change", (event) => {
     const chooser = event.target.closest("[data-sends]");
     if (!chooser || !chooser.form) return;
-    chooser.form.requestSubmit(chooser.form.querySelector(`[name="${chooser.dataset.button || "draw"}"]`));
+    const draw = chooser.form.querySelector('[name="draw"]');
+    if (draw) chooser.form.requestSubmit(draw);
   });
 
   // a form is sent once

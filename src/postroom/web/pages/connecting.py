@@ -1,0 +1,338 @@
+"""The form of a connection: both sides with their sign-ins, presets, and what is inherited from where."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from postroom.errors import PostroomError
+from postroom.operations.declared import nouns
+from postroom.operations.presetting import presets
+from postroom.web.controls import Control, Options, controls, read
+from postroom.web.form import Form
+from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
+from postroom.web.visit import Visit, at
+
+__all__ = ["ROUTES"]
+
+_SIDES: Final = ("incoming", "outgoing")
+_OF_GRAPH: Final = ("mailbox", "account", "auth", "graph_url", "trust", "proxy", "read_only")
+_TYPES: Final = {
+    "secret": ("password", "secret", "smtp"),
+    "oauth": ("oauth_client", "msgraph"),
+    "trust": ("trusted_certificate",),
+    "client_certificate": ("certificate",),
+}
+_SIGN_INS: Final = {
+    "none": "None", "secret": "Password or secret",
+    "oauth_client_credentials": "OAuth: the app itself (client credentials)",
+    "oauth_device_flow": "OAuth: a code on another device (device flow)",
+    "oauth_authorization_code": "OAuth: in a browser (authorization code)",
+}  # fmt: skip
+_WORDS: Final = {
+    "type": {"standard": "Standard (IMAP, POP3, SMTP)", "microsoft365": "Microsoft 365 (Graph)"},
+    "security": {"tls": "TLS from the first byte", "starttls": "STARTTLS, required", "none": "None"},
+    "incoming.protocol": {"imap": "IMAP", "pop3": "POP3", "none": "No incoming mail"},
+    "outgoing.protocol": {"smtp": "SMTP", "none": "No outgoing mail"},
+    "auth.type": _SIGN_INS,
+}  # fmt: skip
+_WORTH: Final = {"True": "yes", "False": "no"}
+_PORTS: Final = {
+    "imap": ("993", "143"),
+    "pop3": ("995", "110"),
+    "smtp": ("465", "587", "2525", "25"),
+}
+
+
+class _Was(NamedTuple):
+    """What is saved: its own fields, what they come to, and which of those are inherited from whom."""
+
+    own: dict[str, Any]
+    effective: Mapping[str, Any]
+    inherited: Mapping[str, str]
+
+
+async def _new(visit: Visit, error: PostroomError | None = None) -> Response:
+    key = visit.form.text("preset") or visit.query("preset")
+    given = _given(visit, error)
+    values = _from_preset(key) if given is None else {}
+    was = _Was({**values, "extends": visit.query("extends")}, {}, {})
+    return await _draw(visit, was, error, given, new=True, preset=key)
+
+
+async def _edit(visit: Visit, error: PostroomError | None = None) -> Response:
+    one = await visit.room.connections.show(visit["name"])
+    effective = one["effective"] or {}
+    was = _Was(one, effective, effective.get("inherited", {}))
+    return await _draw(visit, was, error, _given(visit, error), new=False)
+
+
+def _given(visit: Visit, error: PostroomError | None) -> dict[str, str] | None:
+    """What is in the form now, where it was sent or left for a moment; None: what is saved."""
+    if error is not None or visit.request.method == "POST":
+        return visit.form.plain()
+    left = visit.hall.drafts.back(
+        visit.actor, visit.query("draft"), field=visit.query("for"), chosen=visit.query("chosen")
+    )
+    return None if left is None else left.plain()
+
+
+async def _draw(
+    visit: Visit, was: _Was, error: PostroomError | None, given: dict[str, str] | None, *,
+    new: bool, preset: str = "",
+) -> Response:  # fmt: skip
+    values = was.own if given is None else Form.of(given)
+    kind = _of(values, "type") or "standard"
+    drawn = controls(
+        nouns()["connection"],
+        was.own,
+        given=given,
+        offered=await _offered(visit, was.own.get("name", "")),
+        inherited=was.inherited,
+        error=error,
+        skip=_unwanted(values, kind, new=new),
+    )
+    return visit.page(
+        "connections/edit.html", 422 if error else 200,
+        name=was.own.get("name", ""), new=new, kind=kind, error=error,
+        groups=_grouped([_worded(each, was, values) for each in drawn]),
+        pairs=pairs_of(error, visit.form), preset=preset,
+        filling=[("", "another server"), *(
+            (one["preset"], one["provider"]) for one in presets() if one["preset"] != "plain"
+        )],
+        warnings=was.own.get("warnings", []), effective=was.effective,
+    )  # fmt: skip
+
+
+def _of(values: Mapping[str, Any] | Form, dotted: str) -> str:
+    if isinstance(values, Form):
+        return values.text(dotted)
+    found: Any = values
+    for part in dotted.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return "" if found is None else str(found)
+
+
+def _unwanted(values: Mapping[str, Any] | Form, kind: str, *, new: bool) -> set[str]:
+    """The fields that say nothing for what was chosen."""
+    sides = _SIDES if kind == "standard" else ()
+    skip = set() if new else {"name"}
+    everything = [each.name for each in controls(nouns()["connection"], {})]
+    for name in everything:
+        top, _, rest = name.partition(".")
+        graph = top in _OF_GRAPH
+        none = rest != "protocol" and _of(values, f"{top}.protocol") == "none"
+        if (graph and kind == "standard") or (top in _SIDES and (top not in sides or none)):
+            skip.add(name)
+        elif ".auth." in f".{name}" and not name.endswith("auth.type"):
+            sign_in = _of(values, f"{name.rpartition('.')[0]}.type")
+            if not _says(name.rpartition(".")[2], sign_in):
+                skip.add(name)
+        elif name.endswith("account"):
+            auth = _of(values, f"{top}.auth.type" if rest else "auth.type")
+            if auth not in ("oauth_device_flow", "oauth_authorization_code"):
+                skip.add(name)
+    return skip
+
+
+def _says(field: str, sign_in: str) -> bool:
+    if field == "credential":
+        return sign_in == "secret" or sign_in.startswith("oauth_")
+    if field == "redirect_uri":
+        return sign_in == "oauth_authorization_code"
+    return sign_in.startswith("oauth_")
+
+
+async def _offered(visit: Visit, name: str) -> dict[str, Options]:
+    """What may be chosen: the credentials that fit each field, the connections to inherit from."""
+    found = await visit.room.credentials.list()
+
+    def fitting(*kinds: str) -> Options:
+        return [
+            (
+                one["name"],
+                f"{one['name']} · {one['description']}" if one["description"] else one["name"],
+            )
+            for one in found
+            if one["type"] in kinds
+        ]
+
+    offered: dict[str, Options] = {
+        "credential": fitting(*_TYPES["secret"], *_TYPES["oauth"]),
+        "connection": [
+            (one["name"], one["name"])
+            for one in await visit.room.connections.list()
+            if one["name"] != name
+        ],
+    }
+    for side in ("", "incoming.", "outgoing."):
+        offered[f"{side}trust"] = fitting(*_TYPES["trust"])
+        offered[f"{side}client_certificate"] = fitting(*_TYPES["client_certificate"])
+        sign_in = visit.form.text(f"{side}auth.type")
+        if sign_in:
+            kinds = _TYPES["oauth"] if sign_in.startswith("oauth_") else _TYPES["secret"]
+            offered[f"{side}auth.credential"] = fitting(*kinds)
+    return offered
+
+
+def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
+    """A control with words for its choices, what is inherited, and a way to make what it lacks."""
+    words = _WORDS.get(c.name) or _WORDS.get(".".join(c.name.split(".")[-2:]))
+    words = words or _WORDS.get(c.name.rpartition(".")[2], {})
+    options = [(key, words.get(key, word)) for key, word in c.options]
+    changes: dict[str, Any] = {"options": options}
+    last = c.name.rpartition(".")[2]
+    if last in ("credential", "trust", "client_certificate"):
+        changes["make"] = "credential"
+    if last == "port" and (ports := _PORTS.get(_of(values, c.name.replace("port", "protocol")))):
+        changes["help"] = f"Usual: {', '.join(ports)}. Empty: by security."
+    parent = _of(was.own, "extends")
+    own = _of(was.own, c.name) not in ("", "[]")
+    if parent and c.name not in ("name", "description", "type", "extends"):
+        if own:
+            changes |= {"own": True, "inherited": ""}
+        elif c.name.endswith("auth.type"):
+            changes["inherited"] = was.inherited.get(c.name.removesuffix(".type"), "")
+    worth = _WORTH.get(_of(was.effective, c.name), _of(was.effective, c.name))
+    if worth and not own:
+        said = "inherited" if changes.get("inherited", c.inherited) else "by default"
+        first = ("", f"{said}: {words.get(worth, worth)}")
+        changes["placeholder"] = worth
+        changes["options"] = [first, *(each for each in options if each[0])] if options else []
+    elif worth and "${" in _of(was.own, c.name):
+        changes["help"] = f"Now {worth}. {c.help}"
+    if c.name.endswith("auth.type"):
+        changes["label"] = "Sign-in"
+    return dataclasses.replace(c, **changes)
+
+
+def _grouped(drawn: list[Control]) -> list[tuple[str, str, list[Control], list[Control]]]:
+    """The controls in their groups: a key, a title, what is always shown, and what few want."""
+    few = {
+        "trust", "client_certificate", "proxy", "cleartext_sign_in", "read_only", "worker_roles",
+        "allowed_senders", "graph_url", "redirect_uri", "account",
+    }  # fmt: skip
+    titles = {"": "Connection", "incoming": "Incoming mail", "outgoing": "Outgoing mail"}
+    groups = []
+    for key, title in titles.items():
+        inside = [c for c in drawn if (c.name.partition(".")[0] if "." in c.name else "") == key]
+        if key == "":
+            inside = [c for c in drawn if c.name.partition(".")[0] not in _SIDES]
+        usual = [c for c in inside if c.name.rpartition(".")[2] not in few]
+        rest = [c for c in inside if c.name.rpartition(".")[2] in few]
+        if inside:
+            groups.append((key, title, usual, rest))
+    return groups
+
+
+def _from_preset(key: str) -> dict[str, Any]:
+    """The fields that a preset fills in; none for a key that nobody knows."""
+    found = next((one for one in presets() if one["preset"] == key), None)
+    if found is None or key == "plain":
+        return {}
+    values: dict[str, Any] = {}
+    first = found["sign_in"][0]
+    for place, protocol in (("incoming", "imap"), ("outgoing", "smtp")):
+        if found[protocol]:
+            address, security = found[protocol].split()
+            host, _, port = address.rpartition(":")
+            values[place] = {
+                "protocol": protocol, "host": host, "port": port, "security": security,
+                "auth": {"type": first, "authority": found["authority"].replace("/TENANT", "/common")
+                         if first != "oauth_client_credentials" else "", "scopes": found["scopes"]},
+            }  # fmt: skip
+    return values
+
+
+def _read(form: Form) -> dict[str, Any]:
+    """What the form says, as the operations take it."""
+    found = read(nouns()["connection"], form)
+    kind = found.get("type") or "standard"
+    for place in _SIDES:
+        side = found.get(place)
+        if isinstance(side, dict):
+            _tidy(side)
+            if not any(value is not None for value in side.values()):
+                found[place] = None
+    _tidy(found)
+    others = _OF_GRAPH if kind == "standard" else _SIDES
+    return found | dict.fromkeys(others)
+
+
+def _tidy(side: dict[str, Any]) -> None:
+    """A sign-in is said whole: with its type, or not at all; without a protocol nothing else is."""
+    auth = side.get("auth")
+    if isinstance(auth, dict):
+        kept = {key: value for key, value in auth.items() if value not in (None, "", [])}
+        side["auth"] = kept if kept.get("type") else None
+    if side.get("protocol") == "none":
+        for key in side:
+            side[key] = "none" if key == "protocol" else None
+
+
+async def _added(visit: Visit) -> Response:
+    if (leaving := _leaving(visit, "/new/connection")) is not None:
+        return leaving
+    if visit.form.text("draw"):
+        return await _new(visit)
+    data = {key: value for key, value in _read(visit.form).items() if value is not None}
+    try:
+        one = await visit.room.connections.add(data, rebind=agreed(visit.form))
+    except PostroomError as error:
+        return await _new(visit, error)
+    return visit.go(at("connections", one["name"]), f"{one['name']} is made. Test it next.")
+
+
+async def _changed(visit: Visit) -> Response:
+    name, form = visit["name"], visit.form
+    here = at("connections", name, "edit")
+    if (leaving := _leaving(visit, here)) is not None:
+        return leaving
+    if form.text("draw"):
+        return await _edit(visit)
+    changes = _read(form)
+    if reset := form.text("reset"):
+        changes = _nothing(reset)
+    try:
+        one = await visit.room.connections.set(
+            name, changes, rebind=agreed(form), same_mailbox=form.ticked("same_mailbox")
+        )
+    except PostroomError as error:
+        return await _edit(visit, error)
+    if form.text("reset"):
+        return visit.go(here, f"{form.text('reset')} is inherited again.")
+    moved = [f"{each['credential']} goes to {', '.join(each['added'])}" for each in one["moved"]]
+    return visit.go(at("connections", name), f"Saved. {'; '.join(moved)}".strip())
+
+
+def _nothing(dotted: str) -> dict[str, Any]:
+    top, _, rest = dotted.partition(".")
+    if not rest or rest.startswith("auth"):
+        return {top: {"auth": None}} if rest else {top: None}
+    return {top: {rest: None}}
+
+
+def _leaving(visit: Visit, here: str) -> Response | None:
+    """Off to make a credential that the form lacks; the form is kept meanwhile."""
+    field = visit.form.text("make")
+    if not field:
+        return None
+    draft = visit.hall.drafts.leave(visit.actor, visit.form.plain())
+    last = field.rpartition(".")[2]
+    sign_in = visit.form.text(f"{field.rpartition('.')[0]}.type")
+    kinds = _TYPES.get(last) or _TYPES["oauth" if sign_in.startswith("oauth_") else "secret"]
+    back = f"{here}?draft={draft}&for={quote(field)}"
+    return visit.go(f"/new/credential?types={','.join(kinds)}&back={quote(back, safe='')}")
+
+
+ROUTES = (
+    get("/new/connection", _new, "edit"),
+    post("/new/connection", _added, "edit"),
+    get("/connections/{name}/edit", _edit, "edit"),
+    post("/connections/{name}/edit", _changed, "edit"),
+)

@@ -1,0 +1,189 @@
+"""Variables, keys, audit, users and tokens in the browser."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.mailroom import PAYLOADS, furnish
+from tests.web.site import PASSWORD
+
+if TYPE_CHECKING:
+    from postroom.settings import Settings
+    from tests.ground import Ground
+    from tests.web.site import Site
+    from tests.web.visitor import Visitor
+
+
+def test_a_variable_is_made_changed_and_deleted(admin: Visitor, site: Site) -> None:
+    page = admin.go("/variables")
+    page.get_by_role("heading", name="No variable yet").wait_for()
+    page.get_by_label("Name").fill("MAIL_HOST")
+    page.get_by_label("Value").fill(PAYLOADS[0])
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_text("Made the variable MAIL_HOST.").wait_for()
+    page.get_by_role("cell", name=PAYLOADS[0]).wait_for()
+    assert admin.serious() == []
+    page.get_by_role("link", name="MAIL_HOST").click()
+    page.get_by_label("Value").fill("imap.example.com")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "imap.example.com"}
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_text("Deleted the variable MAIL_HOST.").wait_for()
+
+
+def test_a_variable_that_moves_a_host_asks_before_secrets_go_there(
+    admin: Visitor, site: Site, ground: Ground, visitor: Callable[[Site], Visitor]
+) -> None:
+    """T40: the change is refused, says what it would move, and is done only where that is said."""
+    furnish(site, ground)
+    site.do(lambda room: room.variables.set("MAIL_HOST", "127.0.0.1"))
+    incoming = {"incoming": {"host": "${MAIL_HOST}"}}
+    site.do(lambda room: room.connections.set("acme", incoming))
+    site.person("ed", "editor")
+    came = visitor(site)
+    came.sign_in("ed")
+    for one, may in ((came, False), (admin, True)):
+        page = one.go("/variables/MAIL_HOST")
+        page.get_by_label("Value").fill("127.0.0.2")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("alert").wait_for()
+        assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "127.0.0.1"}
+        assert page.get_by_label("Let the stored secrets go").count() == int(may)
+    page.get_by_label("Let the stored secrets go").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "127.0.0.2"}
+
+
+def test_the_key_is_rotated_while_the_page_tells_how_far_it_is(
+    admin: Visitor, site: Site, ground: Ground
+) -> None:
+    furnish(site, ground)
+    page = admin.go("/keys")
+    page.get_by_role("heading", name="There is no recovery kit").wait_for()
+    assert admin.serious() == []
+    page.get_by_role("button", name="Rotate").click()
+    page.get_by_text("The vault key was rotated").wait_for()
+    page.get_by_text("term 2 is active").wait_for()
+    page.get_by_role("link", name="Keys").last.click()
+    page.get_by_role("button", name="Look at everything").click()
+    page.get_by_text("Every sealed value of every record opens.").wait_for()
+
+
+def test_a_damaged_record_is_named(
+    admin: Visitor, site: Site, ground: Ground, settings: Settings
+) -> None:
+    """T17: one damaged value is named, and hides no other."""
+    furnish(site, ground)
+    with sqlite3.connect(settings.room / "room.db") as db:
+        db.execute("UPDATE sealed SET blob = zeroblob(length(blob)) WHERE kind = 'credential' AND rowid IN "
+                   "(SELECT max(rowid) FROM sealed WHERE kind = 'credential')")  # fmt: skip
+    page = admin.go("/keys")
+    page.get_by_role("button", name="Look at everything").click()
+    page.get_by_text("Something needs a person").wait_for()
+    page.get_by_role("heading", name="Damaged records").wait_for()
+
+
+def test_the_audit_record_is_searched_and_verified_and_a_change_in_it_is_told(
+    admin: Visitor, site: Site, settings: Settings
+) -> None:
+    """T47, T92: names in it are text; an edited row is found."""
+    site.do(lambda room: room.variables.set("A", "1"))
+    page = admin.go("/audit")
+    page.get_by_label("About").select_option("variable")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("cell", name="variable A").wait_for()
+    assert admin.serious() == []
+    page.get_by_role("button", name="Verify it").click()
+    page.get_by_text("The record is whole").wait_for()
+    with sqlite3.connect(settings.room / "room.db") as db:
+        db.execute("UPDATE audit SET name = ? WHERE noun = 'variable'", [PAYLOADS[1]])
+    page.goto("/audit")
+    page.get_by_role("cell", name=PAYLOADS[1]).wait_for()
+    page.get_by_role("button", name="Verify it").click()
+    page.get_by_text("The record is not whole").wait_for()
+    assert page.evaluate("window.hit") is None
+
+
+@pytest.mark.bares("output", why="an invitation is shown this once, to be given to somebody")
+def test_a_user_is_invited_and_comes_in_with_their_role(
+    admin: Visitor, visitor: Callable[[Site], Visitor], site: Site
+) -> None:
+    page = admin.go("/users")
+    page.get_by_label("Name").fill("ann")
+    page.get_by_label("operator").check()
+    assert admin.serious() == []
+    page.get_by_role("button", name="Make it, and invite them").click()
+    page.get_by_text("It is shown this once").wait_for()
+    address = page.locator(".copy code").first.inner_text()
+    assert address.startswith(f"{site.url}/welcome#")
+    came = visitor(site)
+    theirs = came.go(address.removeprefix(site.url))
+    theirs.get_by_label("Password").fill(PASSWORD)
+    theirs.get_by_label("The same once more").fill(PASSWORD)
+    theirs.get_by_role("button", name="Begin").click()
+    theirs.wait_for_url("**/")
+    assert theirs.get_by_role("link", name="Users").count() == 0
+    page.goto("/users/ann")
+    page.get_by_label("Disabled").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    theirs.goto("/sources")
+    assert "/sign-in" in theirs.url
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete them").click()
+    page.get_by_text("Deleted the user ann.").wait_for()
+
+
+def test_the_last_administrator_stays(admin: Visitor, site: Site) -> None:
+    page = admin.go("/users/root")
+    page.get_by_label("viewer").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("alert").wait_for()
+    assert [one["role"] for one in site.do(lambda room: room.users.list())] == ["admin"]
+
+
+@pytest.mark.bares(
+    "output", why="a token is shown this once; that no other page has it is asserted"
+)
+def test_a_token_is_shown_once_and_has_no_more_rights_than_were_chosen(
+    admin: Visitor, site: Site
+) -> None:
+    """T45: in the answer to its form, and in no page after it."""
+    page = admin.go("/tokens")
+    page.get_by_role("heading", name="No token yet").wait_for()
+    page.get_by_label("Name").fill("deploy")
+    page.get_by_label("send", exact=False).first.check()
+    assert admin.serious() == []
+    page.get_by_role("button", name="Make it").click()
+    token = page.locator(".copy code").first.inner_text()
+    person = site.do(lambda room: room.people.by_token(token))
+    assert person.verbs == {"view", "send"}
+    page.get_by_role("link", name="Tokens").last.click()
+    assert token not in page.content()
+    assert token.rpartition("_")[2] not in page.content()
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_text("The token deploy is revoked.").wait_for()
+
+
+@pytest.mark.parametrize("role", ["editor", "operator", "viewer", "auditor"])
+def test_each_role_is_offered_its_places_and_no_others(
+    site: Site, visitor: Callable[[Site], Visitor], role: str
+) -> None:
+    wants = {"Messages": "read", "Keys": "keys", "Audit": "audit", "Users": "users"}
+    site.person("pat", role)
+    came = visitor(site)
+    page = came.sign_in("pat")
+    rights = site.do(lambda room: room.users.show("pat"))["rights"]
+    for label, right in wants.items():
+        offered = page.get_by_role("navigation").get_by_role("link", name=label, exact=True).count()
+        assert bool(offered) == (right in rights), label
+        answer = page.goto(f"/{label.lower()}")
+        assert answer is not None
+        assert answer.status == (200 if right in rights else 403), label
+        page.goto("/")
