@@ -34,8 +34,12 @@ VARIABLES: Final[dict[str, str]] = {
     "are phished. A browser on the machine and `connection signin --link` go on working.",
     "POSTROOM_FD": "Set for a program that is handed fields by descriptor: the number to read JSON from.",
     "POSTROOM_DIRECTORY": "Set for a program that is handed fields by files: where they lie.",
-    "POSTROOM_URL": "Reserved for rooms that are served elsewhere. This release refuses to start while "
-    "it is set.",
+    "POSTROOM_URL": "The address of a room that is served, such as `https://mail.example.com`: commands and "
+    "programs work on that one ([rest.md](../rest.md)).",
+    "POSTROOM_TOKEN": "Who asks a room that is served: an API token.",
+    "POSTROOM_TOKEN_FILE": "A file with that token; better than the token itself.",
+    "POSTROOM_TRUST": "A file with the certificate (PEM) that is trusted for a room that is served, instead "
+    "of the system's.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "
     "set, so that nobody believes to be working on another database.",
 }

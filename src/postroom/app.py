@@ -320,7 +320,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
             if desk.root is None
             else desk.root.tokens
         )
-        opener = Opener(db, desk.credentials, tokens, actor=desk.actor, policy=policy)
+        opener = Opener(desk.db, desk.credentials, tokens, actor=desk.actor, policy=policy)
         return Wires(opener, tokens)
 
     desk = Desk(

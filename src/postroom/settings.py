@@ -10,14 +10,26 @@ from typing import Final, NamedTuple
 
 from postroom.clock import parse_duration
 from postroom.errors import RoomError
+from postroom.secret import Secret
 
-__all__ = ["Settings", "served_elsewhere", "settings_of"]
+__all__ = ["Served", "Settings", "served_at", "served_elsewhere", "settings_of"]
 
 
 _KEEP: Final = 400 * 86400.0
 _LEAST_KEEP: Final = 7 * 86400.0
 _YES: Final = frozenset({"1", "true", "yes", "on"})
+_ADDRESS: Final = ("http://", "https://")
 _NO: Final = frozenset({"", "0", "false", "no", "off"})
+
+
+class Served(NamedTuple):
+    """A room that is served: its address, a token of somebody, and the PEM text that is trusted for it
+    (empty: what the system trusts).
+    """
+
+    url: str
+    token: Secret
+    trust: str = ""
 
 
 class Settings(NamedTuple):
@@ -44,8 +56,9 @@ def settings_of(
     """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``,
     ``POSTROOM_PUBLIC_ONLY``, ``POSTROOM_AUDIT_KEEP``, ``POSTROOM_DEVICE_FLOW``), else the defaults.
 
-    Raises RoomError on Windows, for settings of a later release, for a POSTROOM_KEK without a kind
-    of source and for a POSTROOM_PUBLIC_ONLY or POSTROOM_DEVICE_FLOW that says neither yes nor no.
+    Raises RoomError on Windows, for the address of a room that is served, for settings of a later
+    release, for a POSTROOM_KEK without a kind of source and for a POSTROOM_PUBLIC_ONLY or
+    POSTROOM_DEVICE_FLOW that says neither yes nor no.
     """
     env = os.environ if environ is None else environ
     if sys.platform == "win32":
@@ -56,10 +69,8 @@ def settings_of(
             hint="Unset it, or install a release with PostgreSQL.",
         )
     chosen = room or env.get("POSTROOM_ROOM") or _default_room(env)
-    if str(chosen).startswith(("http://", "https://")):
-        raise served_elsewhere("" if room else "POSTROOM_ROOM")
-    if env.get("POSTROOM_URL"):
-        raise served_elsewhere("POSTROOM_URL")
+    if str(chosen).startswith(_ADDRESS) or (env.get("POSTROOM_URL") and not room):
+        raise served_elsewhere()
     if not kek and env.get("POSTROOM_KEK"):
         _check_kek(env["POSTROOM_KEK"])
     return Settings(
@@ -80,17 +91,54 @@ def settings_of(
     )
 
 
-def served_elsewhere(variable: str = "") -> RoomError:
-    """What to say of the address of a room; ``variable`` is the one that it stands in."""
-    here = "the directory of a room on this machine."
-    hints = {
-        "POSTROOM_ROOM": f"Set POSTROOM_ROOM to {here}",
-        "POSTROOM_URL": f"Unset POSTROOM_URL, and give {here}",
-    }
+def served_at(
+    *,
+    room: str | Path | None = None,
+    token: str | Secret | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Served | None:
+    """Where the room is served, if it is an address: what was said, else ``POSTROOM_URL``, else
+    ``POSTROOM_ROOM``.  None for a room on this machine.
+
+    The token is what was given, else ``POSTROOM_TOKEN``, else what stands in ``POSTROOM_TOKEN_FILE``;
+    ``POSTROOM_TRUST`` is a file with the certificate (PEM) that is trusted instead of the system's.
+    Raises RoomError where there is no token, and for a file that cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    chosen = str(room or env.get("POSTROOM_URL") or env.get("POSTROOM_ROOM") or "")
+    if not chosen.startswith(_ADDRESS):
+        if token is not None:
+            raise RoomError(
+                "A token is for a room that is served.",
+                hint="Give its address, https://..., or leave the token out.",
+            )
+        return None
+    found = token or env.get("POSTROOM_TOKEN") or _content("POSTROOM_TOKEN_FILE", env).strip()
+    if not found:
+        raise RoomError(
+            "There is no token for the room that is served.",
+            hint="Set POSTROOM_TOKEN_FILE (or POSTROOM_TOKEN); postroom token add makes one.",
+        )
+    secret = found if isinstance(found, Secret) else Secret(found)
+    return Served(chosen, secret, _content("POSTROOM_TRUST", env))
+
+
+def served_elsewhere() -> RoomError:
+    """What to say where the room's own files are wanted, and there is only its address."""
     return RoomError(
-        "Rooms that are served elsewhere come with a later release.",
-        hint=hints.get(variable, f"Give {here}"),
+        "That wants the files of the room, and this is the address of one that is served.",
+        hint="Do it on the machine where the room is; --room takes its directory.",
     )
+
+
+def _content(name: str, env: Mapping[str, str]) -> str:
+    path = env.get(name)
+    if not path:
+        return ""
+    try:
+        return Path(path).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise RoomError(f"{name}: {path} cannot be read.") from None
 
 
 def _said(name: str, env: Mapping[str, str], hint: str) -> bool:

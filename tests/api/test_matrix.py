@@ -57,7 +57,14 @@ async def furnish(room: Room) -> None:
             "incoming": {"protocol": "imap", **side}, "outgoing": {"protocol": "smtp", **side},
         }
     )  # fmt: skip
-    await room.services.add({"name": "acme", "connection": "acme", "from": "ann@example.com"})
+    await room.services.add(
+        {
+            "name": "acme",
+            "connection": "acme",
+            "from": "ann@example.com",
+            "allowed_senders": ["ann@example.com"],
+        }
+    )
     await room.variables.add("acme", "value")
 
 

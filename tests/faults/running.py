@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from postroom.app import DATABASE, Room, open_room
+from postroom.jobs.claiming import KILLS
 from postroom.operations.shift import Shift
 from postroom.settings import Settings
 from tests.faults.children import Victim
@@ -167,8 +168,11 @@ class _Jobs:
         killed = {one.id for one in found if one.state == "failed" and one.code == "lost"}
         wrong = [f"run {one.id} ended {one.state}: {one.reason}" for one in found
                  if one.state != "succeeded" and one.id not in killed]  # fmt: skip
-        if len(killed) > len(found) / 20:
-            wrong.append(f"{len(killed)} of {len(found)} runs were killed three times")
+        kills = await self.room.desk.db.read(lambda tx: tx.all("SELECT id, killed FROM runs"))
+        wrong += [f"run {row['id']} is lost and was killed {row['killed']} times" for row in kills
+                  if row["id"] in killed and row["killed"] != KILLS]  # fmt: skip
+        if len(killed) > len(found) / 2:  # a slow machine kills more of them before they get far
+            wrong.append(f"{len(killed)} of {len(found)} runs were killed {KILLS} times")
         wrong += [f"run {run} was settled by a worker that had lost it" for run in self.changed]
         wrong += [f"run {run} is gone" for run in self.runs.keys() - {one.id for one in found}]
         done = self.runs.keys() - killed

@@ -126,6 +126,22 @@ TABLE: Final = """
     0 object  variable delete A --yes
     0 object  variable allow-env HOME
     0 object  variable forbid-env HOME
+    0 object  user add ann --role admin
+    0 object  user set ann --address ann@example.com
+    0 object  user show ann
+    0 list    user list
+    0 object  user invite ann
+    0 list    user sessions ann
+    0 object  user sessions ann --end
+    0 object  token add deploy --for ann --may view
+    0 list    token list
+    2 error   token revoke nonsense
+    0 object  credential restrict acme-login
+    0 object  credential grant acme-login user:ann
+    0 list    credential grants
+    0 object  credential ungrant acme-login user:ann
+    0 object  credential open acme-login
+    0 object  user delete ann --yes
     0 object  erase nobody@example.com --yes
     0 object  keys status
     0 object  keys doctor

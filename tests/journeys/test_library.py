@@ -90,13 +90,10 @@ def test_errors_come_through_as_they_are(cli: Cli) -> None:
     assert caught.value.code == "not_found"
 
 
-def test_a_served_room_is_refused_in_words(tmp_path: Path) -> None:
-    """The call of a later release is no TypeError; and a token is not taken and ignored."""
-    for where in ("https://mail.example.com", tmp_path):
-        with pytest.raises(
-            postroom.PostroomError, match="served elsewhere come with a later release"
-        ):
-            postroom.open(where, token="t")
+def test_a_token_is_not_taken_and_ignored(tmp_path: Path) -> None:
+    """A token says who asks a room that is served; here it would say nothing."""
+    with pytest.raises(postroom.PostroomError, match="token is for a room that is served"):
+        postroom.open(tmp_path, token="t")
 
 
 async def test_messages_are_moved_flagged_and_deleted(account: Account) -> None:

@@ -26,6 +26,8 @@ NAMED = {
     "outbox": "list show drain hold release retry cancel",
     "mail": "folders list search read save move copy flag delete reply forward",
     "variable": "list show add set delete usage allow-env",
+    "user": "list show add set delete",
+    "token": "list add revoke",
     "keys": "status rotate doctor kit",
     "keys kek": "list add retire",
     "audit": "list verify",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from postroom.errors import RoomError
-from postroom.settings import settings_of
+from postroom.secret import Secret
+from postroom.settings import served_at, settings_of
 
 
 @pytest.mark.parametrize(
@@ -25,19 +28,43 @@ def test_a_word_that_is_neither_is_not_taken_for_no(text: str) -> None:
     assert refused.value.exit_status == 78
 
 
+URL = "https://mail.example.com"
+
+
 @pytest.mark.parametrize(
-    ("said", "environ", "hint"),
+    ("said", "environ"),
     [
-        (None, {"POSTROOM_ROOM": "https://mail.example.com"}, "Set POSTROOM_ROOM to the directory"),
-        (None, {"POSTROOM_URL": "https://mail.example.com"}, "Unset POSTROOM_URL, and give"),
-        ("http://mail.example.com", {}, "Give the directory"),
-        ("https://mail.example.com", {"POSTROOM_ROOM": "/srv/room"}, "Give the directory"),
+        (None, {"POSTROOM_ROOM": URL}),
+        (None, {"POSTROOM_URL": URL, "POSTROOM_ROOM": "/srv/room"}),
+        (URL, {"POSTROOM_ROOM": "/srv/room"}),
     ],
 )
-def test_a_room_served_elsewhere_is_told_by_what_names_it(
-    said: str | None, environ: dict[str, str], hint: str
-) -> None:
-    with pytest.raises(RoomError, match="come with a later release") as refused:
+def test_an_address_is_a_room_that_is_served(said: str | None, environ: dict[str, str]) -> None:
+    served = served_at(room=said, environ=environ | {"POSTROOM_TOKEN": "pr_one"})
+    assert served is not None
+    assert served.url == URL
+    with pytest.raises(RoomError, match="wants the files of the room"):
         settings_of(room=said, environ=environ)
-    assert refused.value.hint.startswith(hint)
-    assert ("POSTROOM_URL" in refused.value.hint) is ("POSTROOM_URL" in environ)
+
+
+def test_a_directory_that_is_said_is_no_address(tmp_path: Path) -> None:
+    environ = {"POSTROOM_URL": URL}
+    assert served_at(room=tmp_path, environ=environ) is None
+    assert settings_of(room=tmp_path, environ=environ).room == tmp_path
+    with pytest.raises(RoomError, match="token is for a room that is served"):
+        served_at(room=tmp_path, token="pr_one", environ=environ)
+
+
+def test_a_token_comes_from_a_file_or_is_asked_for_in_words(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("pr_two\n")
+    environ = {"POSTROOM_URL": URL, "POSTROOM_TOKEN_FILE": str(tmp_path / "token")}
+    served = served_at(environ=environ)
+    assert served is not None
+    assert served.token == Secret("pr_two")
+    for wrong, said in (
+        ({"POSTROOM_URL": URL}, "no token"),
+        (environ | {"POSTROOM_TOKEN_FILE": "/none"}, "cannot be read"),
+    ):
+        with pytest.raises(RoomError, match=said) as refused:
+            served_at(environ=wrong)
+        assert refused.value.exit_status == 78

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from postroom.access.rights import Person
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
 
 __all__ = [
     "all_grants",
+    "any_restricted",
     "forget",
     "give",
     "granted_to",
@@ -18,16 +18,20 @@ __all__ = [
 ]
 
 
-def hidden_from(tx: Tx, person: Person) -> frozenset[str]:
-    """The credentials, by lower-case name, that are not there for a person: restricted, and not granted."""
-    if person.unrestricted:
-        return frozenset()
+def hidden_from(tx: Tx, grantee: str) -> frozenset[str]:
+    """The credentials, by lower-case name, that are not there for ``user:ID`` or ``job:NAME``:
+    restricted, and not granted."""
     found = tx.all(
         "SELECT name_key FROM credentials WHERE restricted = 1 AND id NOT IN "
         "(SELECT credential FROM grants WHERE grantee = :grantee)",
-        grantee=f"user:{person.user}",
+        grantee=grantee.casefold(),
     )
     return frozenset(row["name_key"] for row in found)
+
+
+def any_restricted(tx: Tx) -> bool:
+    """Whether any credential is restricted at all."""
+    return tx.value("SELECT 1 FROM credentials WHERE restricted = 1 LIMIT 1") is not None
 
 
 def granted_to(tx: Tx, grantee: str) -> frozenset[str]:

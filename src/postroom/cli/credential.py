@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli import client_secrets, show, versions
+from postroom.cli import client_secrets, granting, show, versions
 from postroom.cli.asking import (
     ask_description,
     ask_for_lacking,
@@ -337,6 +337,7 @@ def test(name: Name) -> int:
 
 
 app.registered_commands += versions.app.registered_commands
+app.registered_commands += granting.app.registered_commands
 app.add_typer(client_secrets.app, name="secret")
 
 

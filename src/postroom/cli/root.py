@@ -42,6 +42,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "job": ("job", "Jobs with credentials and mail: list, run, runs, log, cancel ..."),
     "notify": ("notify", "Who is told of expiries, sign-ins, failures: add, test, check ..."),
     "variable": ("variable", "Variables of the room, for macros: ${NAME}."),
+    "user": ("user", "Users of the page and the API: list, add, set, invite ..."),
+    "token": ("token", "API tokens for programs: list, add, revoke."),
     "erase": ("erase", "Remove what the room keeps of one person; the plan comes first."),
     "keys": ("keys", "The room's keys: status, doctor, rotate, kit, kek ..."),
     "audit": ("audit", "The audit record: list, verify, heads ..."),

@@ -10,14 +10,14 @@ import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from postroom.cli import LOADING, coredumps, show
 from postroom.cli.options import OPTIONS
 from postroom.errors import PostroomError, Refused, WrongUse
 from postroom.log import log_to
 from postroom.secret import Secret
-from postroom.settings import Settings, settings_of
+from postroom.settings import Served, Settings, served_at, settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,7 @@ __all__ = [
     "ask_plain",
     "confirm",
     "in_room",
+    "is_afar",
     "loaded",
     "may_ask",
     "outside",
@@ -59,7 +60,7 @@ def in_room(
     ``upgrade`` brings a room of an earlier release to the schema of this one first.  A room that is
     locked is told as a note, unless the verb ``tells_state`` itself.
     """
-    return _run(lambda: _in_room(body if tells_state else _noting(body), make, upgrade))
+    return _run(lambda: _in_room(body, make, upgrade, tells_state))
 
 
 def _noting(body: Callable[[Room], Awaitable[T]]) -> Callable[[Room], Awaitable[T]]:
@@ -126,7 +127,12 @@ async def _outside(body: Callable[[Settings, Asker], Awaitable[T]]) -> T:
     return await body(settings_of(room=OPTIONS.room, kek=OPTIONS.kek), _asker())
 
 
-async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool) -> T:
+async def _in_room(
+    body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bool, tells_state: bool
+) -> T:
+    served = None if make or upgrade else served_at(room=OPTIONS.room)
+    if served is not None:
+        return await _from_afar(body, served)
     from postroom.app import open_room  # half of the start-up: not for the help of a verb
 
     loaded()
@@ -141,9 +147,24 @@ async def _in_room(body: Callable[[Room], Awaitable[T]], make: bool, upgrade: bo
     try:
         if room.warning:
             show.note(f"Note: {room.warning}")
-        return await body(room)
+        return await (body if tells_state else _noting(body))(room)
     finally:
         await room.close()
+
+
+async def _from_afar(body: Callable[[Room], Awaitable[T]], served: Served) -> T:
+    """The same with a room that is served; what it has no door for says so itself."""
+    from postroom.library.remote import aopen_served
+
+    loaded()
+    _end_tidily()
+    async with aopen_served(served) as room:
+        return await body(cast("Room", room))
+
+
+def is_afar(room: Room) -> bool:
+    """Whether the room is one that is served, and not opened here."""
+    return getattr(room, "afar", False)
 
 
 def loaded() -> None:

@@ -13,7 +13,7 @@ from postroom.cli import show
 from postroom.cli.declared import Given, made
 from postroom.cli.options import OPTIONS
 from postroom.cli.outbox import A_WORKER, nobody_sends, show_item
-from postroom.cli.run import confirm, in_room
+from postroom.cli.run import confirm, in_room, is_afar
 from postroom.cli.verbs import Verbs
 from postroom.errors import FAILED, OK, UNFINISHED, InvalidValue, PostroomError, WrongUse
 
@@ -64,6 +64,9 @@ async def sending(room: Room, command: Command) -> int:
     from postroom.operations.bench import Workbench
 
     forget = getattr(command, "wait", None) is None
+    if is_afar(room):
+        item = await _sent_afar(room, command)
+        return await (_left(room, item["id"]) if forget else _told(room, item))
     async with Workbench(room.desk) as bench:
         try:
             item = await command.run(bench)
@@ -79,6 +82,18 @@ async def sending(room: Room, command: Command) -> int:
                 return OK if forget else UNFINISHED
             raise
     return await _told(room, item)
+
+
+async def _sent_afar(room: Room, command: Command) -> Result:
+    try:
+        return await room.commands.do(command)
+    except PostroomError as error:
+        if error.facts.get("sent") and error.code != "connect_refused":
+            error.hint = (
+                "It may be stored there: look before it is sent again: postroom outbox list"
+            )
+            error.temporary = False
+        raise
 
 
 async def _told(room: Room, item: Result) -> int:

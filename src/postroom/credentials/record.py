@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from postroom.credentials.due import SOON_DAYS, Due, due_of
@@ -156,15 +156,15 @@ LISTED: Final = """
 def find(tx: Tx, name: str) -> Row:
     """The row of a record by name, without regard to case; raises NotThere."""
     row = tx.one(ONE, name_key=name.lower())
-    if row is None:
+    if row is None or tx.hides("credential", row):
         raise not_there(tx, name)
     return row
 
 
-def not_there(tx: Tx, name: str, *, without: Collection[str] = ()) -> NotThere:
-    """What to say of a name that there is not; ``without`` are names, in lower case, not to be told."""
-    names = [one["name"] for one in tx.all("SELECT name FROM credentials")]
-    close = nearest(name, [one for one in names if one.lower() not in without])
+def not_there(tx: Tx, name: str) -> NotThere:
+    """What to say of a name that there is not."""
+    rows = tx.all("SELECT name FROM credentials")
+    close = nearest(name, [one["name"] for one in rows if not tx.hides("credential", one)])
     return NotThere(
         f"There is no credential called {name!r}.",
         name=name,
@@ -174,7 +174,8 @@ def not_there(tx: Tx, name: str, *, without: Collection[str] = ()) -> NotThere:
 
 def find_all(tx: Tx, *, hints: bool = True) -> list[Row]:
     """The rows of all records, by name; without ``hints`` none can be masked."""
-    return tx.all(ALL if hints else LISTED)
+    rows = tx.all(ALL if hints else LISTED)
+    return rows if tx.sight is None else [row for row in rows if not tx.hides("credential", row)]
 
 
 def binding_of(

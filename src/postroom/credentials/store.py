@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from types import EllipsisType
-from typing import Any
+from typing import Any, Final
 
 from postroom.access import grants
 from postroom.audit import Recorder
@@ -25,8 +25,8 @@ from postroom.credentials.record import (
     check_usable,
     credential_of,
     find,
+    find_all,
 )
-from postroom.credentials.sight import Sight, is_taken
 from postroom.credentials.trust import other_lines, trusted_in, trusting
 from postroom.credentials.types import type_named
 from postroom.credentials.types.base import CredentialType, Details
@@ -57,37 +57,37 @@ PRESENTED_EVERY = 60.0
 """Seconds between two notes that a secret still works: one for each connection would be a flood."""
 
 
+_BY_NAME: Final = "SELECT name FROM credentials WHERE name_key = :key"
+
+
 class CredentialStore:
     """The credentials of one room.  Without a keyring the room is locked: lists work, no more."""
 
     def __init__(
         self, keyring: Keyring | None, recorder: Recorder | None, *, locked: Locked | None = None
     ) -> None:
-        """``locked`` is what to raise when a secret is wanted and there is no keyring.
-
-        ``sight`` is who looks: everything is there until somebody else's is put in its place.
-        """
+        """``locked`` is what to raise when a secret is wanted and there is no keyring."""
         self._keyring = keyring
         self._recorder = recorder
         self.locked = locked
-        self.sight = Sight()
 
     # ------------------------------------------------------------------ look
 
     def get(self, tx: Tx, name: str) -> Credential:
         """One record, with masks; raises NotThere."""
-        return self._shown(tx, [self.sight.find(tx, name)])[0]
+        return self._shown(tx, [find(tx, name)])[0]
 
     def all(self, tx: Tx, *, hints: bool = True) -> list[Credential]:
         """Every record by name, with masks.  No secret is opened; a damaged one hides no other.
 
         Without ``hints``, for lists that show no fields, it is faster and every mask is ``****``.
         """
-        return self._shown(tx, self.sight.rows(tx, hints=hints))
+        return self._shown(tx, find_all(tx, hints=hints))
 
     def exists(self, tx: Tx, name: str) -> bool:
         """Whether there is a record of that name, without regard to case."""
-        return is_taken(tx, name) and self.sight.sees(tx, name)
+        row = tx.one(_BY_NAME, key=name.lower())
+        return row is not None and not tx.hides("credential", row)
 
     # ------------------------------------------------------------------ make and change
 
@@ -110,7 +110,7 @@ class CredentialStore:
         except ValueError as error:
             raise InvalidValue("name", str(error)) from None
         kind = type_named(type)
-        if is_taken(tx, name):
+        if tx.one(_BY_NAME, key=name.lower()) is not None:  # hidden or not
             raise _name_taken(name)
         try:
             tx.execute(
@@ -151,7 +151,7 @@ class CredentialStore:
         Locked, Unreadable.
         """
         keyring, _ = self._keys()
-        row = self.sight.find(tx, name)
+        row = find(tx, name)
         kind = type_named(row["type"])
         stored, trouble = open_details(tx, keyring, row)
         intake = _taken(kind, stored, values, clear)
@@ -196,7 +196,7 @@ class CredentialStore:
         Another type destroys every field of every version; whether it is used is asked above.
         """
         keyring, _ = self._keys()
-        row = self.sight.find(tx, name)
+        row = find(tx, name)
         changed: dict[str, Any] = {}
         if type is not None and type_named(type).type_name != row["type"]:
             empty_version(tx, keyring, row, type, actor)
@@ -227,7 +227,7 @@ class CredentialStore:
     def delete(self, tx: Tx, name: str, *, actor: str) -> None:
         """Delete a record and the keys of all its versions.  Whether it is used is asked above."""
         keyring, _ = self._keys()
-        row = self.sight.find(tx, name)
+        row = find(tx, name)
         keyring.destroy(tx, "credential", row["id"])
         keyring.destroy(tx, "hint", row["id"])
         proofs.forget(tx, row["id"])
@@ -272,7 +272,7 @@ class CredentialStore:
         Raises NotThere, Refused (``incomplete``, ``destination_not_bound``), Unreadable, Locked.
         """
         keyring, recorder = self._keys()
-        row = self.sight.find(tx, name)
+        row = find(tx, name)
         credential = credential_of(row, keyring.hints(tx))
         check_usable(credential, line)
         check_current(tx, recorder.mac, row)

@@ -23,7 +23,7 @@ from postroom.db.seats import (
     workers,
     write_or_owe,
 )
-from postroom.db.tx import Conflict, Row, Tx
+from postroom.db.tx import Conflict, Row, Sight, Tx
 
 __all__ = [
     "SCHEMA",
@@ -35,6 +35,7 @@ __all__ = [
     "Queue",
     "Row",
     "Seat",
+    "Sight",
     "Tx",
     "check_place",
     "close_gate",

@@ -30,19 +30,14 @@ ONE: Final[dict[Noun, str]] = {
     "job": "SELECT * FROM jobs WHERE name_key = :key",
     "notification": "SELECT * FROM notifications WHERE name_key = :key",
 }
-NAMES: Final[dict[Noun, str]] = {
-    "connection": "SELECT name FROM connections",
-    "source": "SELECT name FROM sources",
-    "service": "SELECT name FROM services",
-    "job": "SELECT name FROM jobs",
-    "notification": "SELECT name FROM notifications",
-}
 VERBS: Final[dict[str, str]] = {"notification": "notify"}
 """What the command line calls a noun, where that is another word."""
 
 
 class Named(Generic[F]):
-    """The rows of one noun: ``name`` as it was spelled first, ``name_key`` casefolded, ``body`` JSON.
+    """The rows of one noun, those that are there for whoever asks (:class:`postroom.db.Sight`).
+
+    ``name`` is as it was spelled first, ``name_key`` casefolded, ``body`` JSON.
 
     ``kind`` is what a body says.
     """
@@ -53,13 +48,14 @@ class Named(Generic[F]):
 
     def find(self, tx: Tx, name: str) -> Row | None:
         """The row of that name, or None."""
-        return tx.one(ONE[self._noun], key=name.casefold())
+        row = tx.one(ONE[self._noun], key=name.casefold())
+        return None if row is None or tx.hides(self._noun, row) else row
 
     def row(self, tx: Tx, name: str) -> Row:
         """The row of that name.  Raises NotThere with the nearest name."""
         row = self.find(tx, name)
         if row is None:
-            close = nearest(name, [each["name"] for each in tx.all(NAMES[self._noun])])
+            close = nearest(name, [each["name"] for each in self.rows(tx)])
             raise NotThere(
                 f"There is no {self._noun} called {name!r}.",
                 hint=f"Did you mean {close}?"
@@ -70,7 +66,7 @@ class Named(Generic[F]):
 
     def rows(self, tx: Tx) -> list[Row]:
         """Every row, by name."""
-        return tx.all(ALL[self._noun])
+        return [row for row in tx.all(ALL[self._noun]) if not tx.hides(self._noun, row)]
 
     def taken(self, name: str) -> Refused:
         """The refusal of a name that another row has (``name_taken``)."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, Protocol
 
 from postroom.db.place import is_full, lock_holder
 from postroom.errors import RoomError
 
-__all__ = ["UNSYNCED", "Conflict", "Row", "Tx", "translate"]
+__all__ = ["UNSYNCED", "Conflict", "Row", "Sight", "Tx", "translate"]
 
 _AT_ONCE = 1024 * 1024  # bytes
 
@@ -22,18 +23,27 @@ class Conflict(Exception):
     """A row with that key is there already.  The noun that owns the table says what it means."""
 
 
+class Sight(Protocol):
+    """What is not there for whoever asks."""
+
+    def hides(self, tx: Tx, noun: str, row: Row) -> bool:
+        """Whether a row, with all the columns of its noun's table, is not there for them."""
+        ...
+
+
 class Tx:
     """One transaction.  Ordinary synchronous calls; no awaiting, no network inside a body.
 
     ``known`` is what one body may leave to the next in the same transaction, while nobody else can
     write: the end of a chain, say.  ``kept`` is what it may leave to later transactions as well, as
     long as no other process has written in between.  Both are emptied when a body is rolled back.
+    ``sight`` is of whoever asks, for what finds rows by name; None: everything is there.
     """
 
     dialect: ClassVar = "sqlite"
     """Which text of a statement is meant, where a statement has one for each dialect."""
 
-    __slots__ = ("_connection", "kept", "known", "path")
+    __slots__ = ("_connection", "kept", "known", "path", "sight")
 
     def __init__(
         self,
@@ -46,6 +56,20 @@ class Tx:
         self.path = path
         self.known: dict[tuple[str, str], Any] = {}
         self.kept: dict[tuple[str, str], Any] = {} if kept is None else kept
+        self.sight: Sight | None = None
+
+    def hides(self, noun: str, row: Row) -> bool:
+        """Whether a row is not there for whoever asks."""
+        return self.sight is not None and self.sight.hides(self, noun, row)
+
+    @contextlib.contextmanager
+    def seen_by(self, sight: Sight | None) -> Iterator[None]:
+        """Somebody asks for a while; with None nobody does, and everything is there."""
+        before, self.sight = self.sight, sight
+        try:
+            yield
+        finally:
+            self.sight = before
 
     def execute(self, sql: str, **values: Any) -> int:
         """Run one statement; gives the number of rows it changed."""

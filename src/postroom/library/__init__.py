@@ -1,5 +1,6 @@
 """The library: an opened room for programs, asynchronous, and synchronous through one thread."""
 
+from postroom.library.opening import aopen, arestore_backup, averify_backup
 from postroom.library.portal import SyncRoom, open, restore_backup, verify_backup  # noqa: A004  # the library's own verb
 from postroom.library.room import (
     AsyncConnection,
@@ -7,9 +8,6 @@ from postroom.library.room import (
     AsyncRoom,
     AsyncService,
     FolderMessage,
-    aopen,
-    arestore_backup,
-    averify_backup,
 )
 
 __all__ = [

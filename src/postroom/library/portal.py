@@ -16,14 +16,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
+from postroom.library.opening import aopen, arestore_backup, averify_backup
 from postroom.library.room import (
     AsyncConnection,
     AsyncFolder,
     AsyncRoom,
     AsyncService,
-    aopen,
-    arestore_backup,
-    averify_backup,
 )
 from postroom.operations.audit import Audit
 from postroom.operations.backup import Backup, Restored, Verified
@@ -202,6 +200,10 @@ def open(  # noqa: A001  # postroom.open is the library's own verb
     except BaseException:
         portal.end()
         raise
+    if type(opened) not in _GENERATED:
+        from postroom.library.remote import REMOTE  # of a room that is served, and of none else
+
+        _GENERATED.update({target: _generate(target) for target in REMOTE})
     return SyncRoom(portal, opened, lambda: opening.__aexit__(None, None, None))
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from postroom import app
-from postroom.app import Room, open_room
+from postroom.app import Room
 from postroom.connections.doctor import Report
 from postroom.jobs.commands import (
     CopyEmail,
@@ -22,7 +20,7 @@ from postroom.jobs.commands import (
 from postroom.mail import Attachment, Message
 from postroom.mail.addresses import AddressInput
 from postroom.operations.audit import Audit
-from postroom.operations.backup import Backup, Restored, Verified
+from postroom.operations.backup import Backup
 from postroom.operations.bench import Workbench
 from postroom.operations.collecting import Collecting
 from postroom.operations.commands import Command, Commands, Result
@@ -42,10 +40,7 @@ from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
 from postroom.operations.variables import Variables
 from postroom.operations.versions import Versions
-from postroom.protocols.base import Summary
-from postroom.secret import Secret
 from postroom.services.outbox import Item
-from postroom.settings import served_elsewhere, settings_of
 
 __all__ = [
     "AsyncConnection",
@@ -53,46 +48,7 @@ __all__ = [
     "AsyncRoom",
     "AsyncService",
     "FolderMessage",
-    "aopen",
-    "arestore_backup",
-    "averify_backup",
 ]
-
-
-@contextlib.asynccontextmanager
-async def aopen(
-    room: str | Path | None = None, *, kek: str | None = None, token: str | Secret | None = None
-) -> AsyncIterator[AsyncRoom]:
-    """Open a room: ``async with postroom.aopen() as room``.
-
-    ``room`` is the data directory (default: ``POSTROOM_ROOM``, else the user's data directory),
-    ``kek`` the source of its key.  ``token`` is for a room that is served elsewhere, which comes with
-    a later release.  Raises RoomError when there is no room.  No key is ever made.
-    """
-    if token is not None:
-        raise served_elsewhere()
-    opened = await open_room(settings_of(room=room, kek=kek))
-    try:
-        yield AsyncRoom(opened)
-    finally:
-        await opened.close()
-
-
-async def arestore_backup(
-    file: str | Path, *, room: str | Path | None = None, kek: str | None = None
-) -> Restored:
-    """Make the room of a backup at ``room``, where nothing is yet; it sends nothing before
-    ``outbox.release_held``.  Raises Refused, Locked and RoomError; then nothing is left there.
-    """
-    return await app.restore_backup(file, settings_of(room=room, kek=kek))
-
-
-async def averify_backup(file: str | Path, *, kek: str | None = None) -> Verified:
-    """Check a backup; with the key of its room it is proven who made it.
-
-    Raises Refused (``backup_damaged``), and Locked where ``kek`` is named and does not fit.
-    """
-    return await app.verify_backup(file, settings_of(kek=kek))
 
 
 class AsyncRoom:
@@ -245,10 +201,10 @@ class AsyncConnection:
 class FolderMessage(Message):
     """A message as it was read from a folder: a :class:`postroom.mail.Message` with its id and flags."""
 
-    def __init__(self, raw: bytes, summary: Summary) -> None:
+    def __init__(self, raw: bytes, id: str, flags: frozenset[str]) -> None:
         super().__init__(raw)
-        self.id = summary.id
-        self.flags = summary.flags
+        self.id = id
+        self.flags = flags
 
 
 class AsyncFolder:
@@ -267,7 +223,7 @@ class AsyncFolder:
             for summary in await box.search(text, self._folder, limit=limit):
                 content = await box.read(summary.id, self._folder)
                 try:
-                    yield FolderMessage(content.bytes(), summary)
+                    yield FolderMessage(content.bytes(), summary.id, summary.flags)
                 finally:
                     content.discard()
 

@@ -100,16 +100,18 @@ class HttpClient:
         url: str,
         into: Into,
         *,
+        method: str = "GET",
         headers: Mapping[str, str | Secret] | None = None,
+        content: bytes | Secret | Sized | None = None,
         line: str = "",
         limits: HttpLimits | None = None,
         step: str = "request",
     ) -> HttpAnswer:
-        """GET, with a body of status 2xx written to ``into`` as it comes; others as :meth:`ask`.
+        """One exchange, with a body of status 2xx written to ``into`` as it comes; others as :meth:`ask`.
 
         ``limits.body`` bounds what is written.  After an error ``into`` holds a part of it.
         """
-        made = Made(self.origin, "GET", url, headers or {}, None, line)
+        made = Made(self.origin, method, url, headers or {}, content, line)
         return await self._exchange(made, into, limits or self._limits, step)
 
     async def close(self) -> None:

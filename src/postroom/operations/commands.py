@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from postroom.fields import describe, parse
 from postroom.jobs import commands as built_in
 from postroom.jobs.commands import Command, Result, command_named
+from postroom.operations.files import check_no_files
+from postroom.operations.gate import check_may
 
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
@@ -28,19 +30,24 @@ class Commands:
         """
         from postroom.operations.bench import Workbench  # what describes commands needs none
 
+        if self._desk.root is not None:
+            check_no_files(command)
         async with Workbench(self._desk) as bench:
             return await command.run(bench)
 
     async def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> Result:
         """As :meth:`do`, by the command's name and parameters: ``run("move-email", {"via": ...})``.
 
-        Raises UnknownField with the nearest command or parameter, InvalidValue.
+        Raises UnknownField with the nearest command or parameter, InvalidValue, and Refused
+        (``not_permitted``) for whoever has not the command's rights.
         """
         kind = command_named(name)
+        for right in kind.rights:
+            check_may(self._desk.person, right)
         return await self.do(parse(kind, parameters or {}, where=kind.name))
 
     def describe(self) -> list[dict[str, Any]]:
-        """Every command: name, about, parameters, gives."""
+        """Every command: name, about, parameters, gives, and the rights it wants."""
         return commands()
 
 
@@ -61,6 +68,7 @@ def commands() -> list[dict[str, Any]]:
                 for each in describe(one)
             ],
             "gives": dict(one.gives),
+            "rights": list(one.rights),
         }
         for one in built_in.COMMANDS
     ]

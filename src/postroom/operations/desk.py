@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from postroom.access import Person
+from postroom.access.grants import any_restricted
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
-from postroom.credentials.sight import Sight
 from postroom.credentials.store import CredentialStore, Rebind
 from postroom.db import Database, Seat, Tx
 from postroom.errors import InvalidValue, Locked, WrongUse
+from postroom.operations.sight import grantee_of, not_told, seen_by
 
 if TYPE_CHECKING:
     from postroom.connections.open import Opener
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from postroom.macros import Template
     from postroom.operations.moved import Moved, Used
 
-__all__ = ["Desk", "Rebind", "Wires", "acting", "check_states", "instant"]
+__all__ = ["Desk", "Rebind", "Wires", "acting", "check_states", "for_job", "instant"]
 
 # What dials, and what finds where secrets go, is loaded when it is first asked for: commands that only
 # look, and `postroom exec`, want neither.
@@ -234,9 +234,13 @@ class Desk:
         def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
             from postroom.operations.moved import used_in
 
-            before = used_in(tx, self.resolver(tx), self.expander(tx))
-            result = body(tx)
-            return result, self.rebind(tx, before, rebind=rebind)
+            sight = tx.sight
+            with tx.seen_by(None):  # secrets go where they are used, whoever asks
+                before = used_in(tx, self.resolver(tx), self.expander(tx))
+                with tx.seen_by(sight):
+                    result = body(tx)
+                with not_told(tx, sight):
+                    return result, self.rebind(tx, before, rebind=rebind)
 
         return await self.write(whole, dry_run=dry_run)
 
@@ -273,8 +277,9 @@ class Desk:
         """Where connections present this credential's secrets, and which programs are handed them."""
         from postroom.operations.moved import lines_used
 
-        lines = self.resolver(tx).destinations(credential).lines
-        found = lines_used(tx, {credential.casefold(): lines}, self.expander(tx))
+        with tx.seen_by(None):  # also those that are not there for whoever asks
+            lines = self.resolver(tx).destinations(credential).lines
+            found = lines_used(tx, {credential.casefold(): lines}, self.expander(tx))
         return found[credential.casefold()]
 
 
@@ -291,12 +296,23 @@ def _guarded(body: Callable[[Tx], T], before: Callable[[Tx], None] | None) -> Ca
 
 def acting(desk: Desk, person: Person) -> Desk:
     """The desk of somebody whom this process serves: the same room, their name, their sight."""
-    credentials = copy.copy(desk.credentials)
-    credentials.sight = Sight(person)
     root = desk.root or desk
-    return dataclasses.replace(
-        desk, person=person, credentials=credentials, wired=None, root=root, before=None
-    )
+    db = root.db
+    if grantee := grantee_of(person):
+        db = seen_by(db, grantee, root.environ)
+    return dataclasses.replace(root, db=db, person=person, wired=None, root=root, before=None)
+
+
+def for_job(desk: Desk, job: str) -> Desk:
+    """The desk that a run works at: of credentials that are restricted it has those of its job.
+
+    The same one where none is restricted: nearly always.
+    """
+    if not desk.db.read_now(any_restricted):
+        return desk
+    root = desk.root or desk
+    db = seen_by(root.db, f"job:{job}", root.environ)
+    return dataclasses.replace(root, db=db, wired=None, root=root)
 
 
 def check_states(given: Iterable[str], known: Collection[str]) -> None:

@@ -30,7 +30,7 @@ from postroom.jobs.runner import Attempt
 from postroom.jobs.scrubbing import holds_secret
 from postroom.jobs.values import Scope, read_value, written
 from postroom.operations.bench import Workbench
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, for_job
 from postroom.secret import Secret
 
 __all__ = ["RUNS", "do_in", "expander_now", "granted", "plan_of"]
@@ -49,6 +49,7 @@ async def do_in(desk: Desk, attempt: Attempt) -> Any:
         found = messages.content_of(tx, run), messages.facts_of(tx, run)
         return *found, expander_now(tx, desk.environ)
 
+    desk = for_job(desk, attempt.job.name)
     message, facts, expand = await desk.db.read(body)
     bench = Workbench(
         desk,

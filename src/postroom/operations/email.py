@@ -191,15 +191,17 @@ class Email:
         from postroom.operations import sentfolder
         from postroom.services.dispatcher import Dispatcher
 
-        seat, opener = await self._desk.seat(), self._desk.opener
+        # what is stored is sent by the room, whoever waits for it
+        desk = self._desk.root or self._desk
+        seat, opener = await desk.seat(), desk.opener
         return Dispatcher(
-            self._desk.db,
+            desk.db,
             owner=seat.owner,
             open_transport=functools.partial(opener.open_transport, patient=patiently),
-            roles_of=self._desk.roles_of,
-            look=functools.partial(sentfolder.look, self._desk),
-            copies=functools.partial(sentfolder.copy_wanted, self._desk),
-            open_sent=functools.partial(sentfolder.opened, self._desk),
+            roles_of=desk.roles_of,
+            look=functools.partial(sentfolder.look, desk),
+            copies=functools.partial(sentfolder.copy_wanted, desk),
+            open_sent=functools.partial(sentfolder.opened, desk),
             on_lost=lambda name, error: opener.failed(name, "outgoing", error),
             owe=seat.owe,
         )

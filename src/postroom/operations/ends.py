@@ -18,6 +18,7 @@ from postroom.credentials.tokens import rows
 from postroom.db import Row, Tx
 from postroom.operations import usage
 from postroom.operations.desk import Desk
+from postroom.operations.signins import hidden_uses
 
 __all__ = ["SECONDS_OF_A_DAY", "counted", "ending", "unused"]
 
@@ -46,7 +47,10 @@ def ending(tx: Tx, desk: Desk, within: float) -> list[dict[str, Any]]:
             if due.days <= days:
                 found.append(_of_record(tx, record, due))
     uses = sign_ins(desk.resolver(tx).all_sides())
+    hidden = hidden_uses(desk, tx, uses)
     for row in rows.find_all(tx):
+        if row["id"] in hidden:
+            continue
         item = _of_sign_in(tx, row, uses.get(row["id"]), days)
         if item is not None:
             found.append(item)

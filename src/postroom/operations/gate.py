@@ -10,7 +10,7 @@ from postroom.access import Person
 from postroom.errors import Refused
 from postroom.operations.doors import BY_NAME
 
-__all__ = ["Gate", "check_may"]
+__all__ = ["Gate", "check_files", "check_may"]
 
 _OF: Final = {
     "view": "look at that",
@@ -61,4 +61,15 @@ def check_may(person: Person, verb: str) -> None:
             code="not_permitted",
             hint="An administrator gives it, with another role or token.",
             right=verb,
+        )
+
+
+def check_files(person: Person, what: str) -> None:
+    """Raise Refused unless it is somebody with the room's key, or an administrator: files are read and
+    written as the user of the server or the worker."""
+    if not person.unrestricted:
+        raise Refused(
+            f"{what} reads or writes files where the room is: {person.actor} may not ask for that.",
+            code="not_permitted",
+            hint="An administrator may, or whoever works where the room is.",
         )

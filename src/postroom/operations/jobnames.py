@@ -13,12 +13,13 @@ from postroom.fields import nearest
 from postroom.jobs import store
 from postroom.jobs.checks import names_used
 from postroom.jobs.commands import RunJob, command_named
+from postroom.jobs.commands.base import any_files
 from postroom.jobs.job import Job
 from postroom.jobs.step import OnError, Step
 from postroom.operations.desk import Desk
 from postroom.services import service as services
 
-__all__ = ["Naming", "check_names", "check_no_circle", "jobs_begun", "namings"]
+__all__ = ["Naming", "check_names", "check_no_circle", "jobs_begun", "namings", "touches_files"]
 
 _NOUNS: Final = ("connection", "service", "credential")
 
@@ -82,6 +83,17 @@ def jobs_begun(steps: Sequence[Step]) -> list[str]:
         within = step.on_error.steps if isinstance(step.on_error, OnError) else []
         found += jobs_begun([*step.steps, *within])
     return found
+
+
+def touches_files(steps: Sequence[Step]) -> bool:
+    """Whether a step reads or writes files of the machine that a run is done on."""
+    for step in steps:
+        within = step.on_error.steps if isinstance(step.on_error, OnError) else []
+        if touches_files([*step.steps, *within]):
+            return True
+        if step.command and any_files(command_named(step.command), step.parameters):
+            return True
+    return False
 
 
 def namings(tx: Tx, noun: str, name: str) -> Iterator[Naming]:

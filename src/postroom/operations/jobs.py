@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from postroom.access import Person
+from postroom.access import Person, grants
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused, WrongUse
@@ -24,7 +24,9 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.doing import expander_now
 from postroom.operations.fits import check_handed
-from postroom.operations.jobnames import check_names, check_no_circle
+from postroom.operations.gate import check_files
+from postroom.operations.jobnames import check_names, check_no_circle, touches_files
+from postroom.operations.sight import check_may_change
 from postroom.operations.stepfits import check_fits
 from postroom.operations.usage import Usage
 
@@ -66,6 +68,7 @@ class Jobs:
         """Change fields of a job; what it does, its schedule and its parameters are replaced whole."""
 
         def body(tx: Tx) -> None:
+            check_may_change(tx, "job", store.row_of(tx, name))
             merged = self.merged(shown(store.get(tx, name)), changes)
             self.save(tx, self.declared(merged, base or Path.cwd()), new=False)
 
@@ -99,6 +102,8 @@ class Jobs:
         where = f"job {job.name}"
         if job.python is not None or job.command is not None:
             _check_may_run_code(self._desk.person, job.name)
+        if touches_files(job.steps):
+            check_files(self._desk.person, f"Job {job.name}")
         expand = expander_now(tx, self._desk.environ)
         with _placed(where):
             check_defaults(job)
@@ -144,6 +149,7 @@ class Jobs:
             )
             raise usage.in_use(f"Job {found}", uses, hint)
         store.delete(tx, found)
+        grants.forget(tx, grantee=f"job:{found}")
         while runs.orphans(tx, now=timestamp()):
             pass
         self._desk.record(tx, "delete", "job", found)

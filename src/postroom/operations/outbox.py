@@ -13,6 +13,7 @@ from postroom.errors import InvalidValue, NotThere, Refused, RoomError
 from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.page import Page
+from postroom.operations.sight import sees
 from postroom.services import finding, ofrun, outbox, parking
 from postroom.services.contents import content_of
 from postroom.services.finding import Found, Wanted
@@ -91,7 +92,11 @@ class Outbox:
         def body(tx: Tx) -> Found:
             exact = known_service(tx, service) if service else None
             meant = dataclasses.replace(wanted, service=exact)
-            return finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
+            found = finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
+            if tx.sight is None:
+                return found
+            there = [item for item in found.items if sees(tx, item.service)]
+            return found._replace(items=there)
 
         return OutboxPage(await self._desk.db.read(body))
 
@@ -128,17 +133,17 @@ class Outbox:
 
     async def show(self, item: str) -> Item:
         """One item by its id or the beginning of it.  Raises NotThere."""
-        return await self._desk.db.read(lambda tx: outbox.show(tx, item))
+        return await self._desk.db.read(lambda tx: _shown(tx, item))
 
     async def attempts(self, item: str) -> builtins.list[dict[str, Any]]:
         """Every attempt that was made for an item."""
-        return await self._desk.db.read(lambda tx: outbox.attempts(tx, item))
+        return await self._desk.db.read(lambda tx: outbox.attempts(tx, _shown(tx, item).id))
 
     async def content(self, item: str) -> bytes:
         """The exact bytes of an item.  Raises NotThere once they were removed."""
 
         def body(tx: Tx) -> bytes | None:
-            return content_of(tx, outbox.show(tx, item).id)
+            return content_of(tx, _shown(tx, item).id)
 
         found = await self._desk.db.read(body)
         if found is None:
@@ -176,7 +181,7 @@ class Outbox:
         """
 
         def body(tx: Tx) -> builtins.list[Item]:
-            return [_settle(self._desk, tx, outbox.show(tx, item)) for item in items]
+            return [_settle(self._desk, tx, _shown(tx, item)) for item in items]
 
         return await self._desk.write(body)
 
@@ -254,7 +259,7 @@ async def _shift(
     desk: Desk, item: str, verb: str, state: str, reason: str, *, only: Sequence[str] = ()
 ) -> Item:
     def body(tx: Tx) -> Item:
-        before = outbox.show(tx, item)
+        before = _shown(tx, item)
         if state == "queued":
             ofrun.check_over(tx, before.id)
         if only and before.state not in only:
@@ -269,6 +274,14 @@ async def _shift(
         return found
 
     return await desk.write(body)
+
+
+def _shown(tx: Tx, item: str) -> Item:
+    """One item, if what it is sent through is there for whoever asks; else as one that is not."""
+    found = outbox.show(tx, item)
+    if not sees(tx, found.service):
+        raise NotThere(f"There is no outbox item {item!r}.", hint="List them: postroom outbox list")
+    return found
 
 
 def _settle(desk: Desk, tx: Tx, item: Item) -> Item:

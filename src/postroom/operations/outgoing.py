@@ -66,12 +66,14 @@ def route_of(desk: Desk, tx: Tx, name: str) -> Route:
     Refused(``incomplete``, ``not_supported``).
     """
     service, row_name = _via(desk, tx, name)
-    own, allowed, signs_in = _account(desk, tx, service)
-    where = f"service {service.name}: from"
+    with tx.seen_by(None):  # a service that is there may rest on what is granted to it alone
+        own, allowed, signs_in = _account(desk, tx, service)
+        where = f"service {service.name}: from"
+        default_from = desk.expander(tx)(service.from_, where)
     return Route(
         service=service,
         row_name=row_name,
-        default_from=desk.expander(tx)(service.from_, where),
+        default_from=default_from,
         own=own,
         allowed=allowed,
         signs_in=signs_in,

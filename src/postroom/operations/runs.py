@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from postroom.clock import timestamp
 from postroom.db import Tx
-from postroom.errors import PostroomError
+from postroom.errors import NotThere, PostroomError
 from postroom.jobs import logbook, runs, store
 from postroom.jobs.arguments import arguments
 from postroom.jobs.runs import Run
@@ -98,19 +98,19 @@ class Runs:
             found = runs.listed(tx, job=job, states=states, since=begin, limit=limit)
             if job is not None and not found:
                 store.spelled(tx, job)  # a name that nobody ever used
-            return found
+            return [run for run in found if _sees(tx, run)]
 
         return await self._desk.db.read(body)
 
     async def show(self, run: str) -> Run:
         """One run, by its id or the beginning of it.  Raises NotThere."""
-        return await self._desk.db.read(lambda tx: runs.show(tx, run))
+        return await self._desk.db.read(lambda tx: _shown(tx, run))
 
     async def log(self, run: str, *, after: int = 0) -> builtins.list[dict[str, Any]]:
         """Lines of a run's log behind line ``after``, at most 1,000: line, at, level, said."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return logbook.lines_json(logbook.lines(tx, runs.show(tx, run).id, after=after))
+            return logbook.lines_json(logbook.lines(tx, _shown(tx, run).id, after=after))
 
         return await self._desk.db.read(body)
 
@@ -119,7 +119,7 @@ class Runs:
         actor = self._desk.actor
 
         def body(tx: Tx) -> Run:
-            found = runs.cancel(tx, run, actor=actor, now=timestamp())
+            found = runs.cancel(tx, _shown(tx, run).id, actor=actor, now=timestamp())
             self._desk.record(tx, "cancel", "run", found.id, job=found.job)
             return found
 
@@ -139,3 +139,19 @@ class Runs:
             return plan_of(job, scope)
 
         return await self._desk.db.read(body)
+
+
+def _shown(tx: Tx, run: str) -> Run:
+    """One run, if its job is there for whoever asks; else as one that is not."""
+    found = runs.show(tx, run)
+    if not _sees(tx, found):
+        raise NotThere(f"There is no run {run!r}.", hint="List them: postroom job runs")
+    return found
+
+
+def _sees(tx: Tx, run: Run) -> bool:
+    """Whether the job of a run is there for whoever asks; one that was deleted is."""
+    if tx.sight is None or store.find(tx, run.job) is not None:
+        return True
+    with tx.seen_by(None):
+        return store.find(tx, run.job) is None

@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from postroom.access import grants
 from postroom.db import Tx
 from postroom.fields import parse, shown
 from postroom.mail import parse_address
@@ -15,6 +16,7 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
 from postroom.operations.fits import check_outgoing
 from postroom.operations.sentfolder import check_copy
+from postroom.operations.sight import check_may_change
 from postroom.operations.usage import Usage
 from postroom.services import finding, outbox
 from postroom.services import service as store
@@ -40,6 +42,7 @@ class Services:
         """Change fields of a service."""
 
         def body(tx: Tx) -> None:
+            check_may_change(tx, "service", store.row_of(tx, name))
             merged = merge(shown(store.get(tx, name)), changes)
             self.save(tx, parse(Service, merged, where=f"service {name}"), new=False)
 
@@ -77,6 +80,7 @@ class Services:
             hint = "Let them be sent, cancel them, or use --force."
             raise usage.in_use(f"Service {found}", uses, hint)
         store.delete(tx, found)
+        grants.forget(tx, grantee=f"service:{found}")
         self._desk.record(tx, "delete", "service", found)
 
     async def hold(self, name: str) -> dict[str, Any]:

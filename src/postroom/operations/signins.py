@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postroom.clock import rfc3339, timestamp
@@ -22,7 +22,7 @@ from postroom.operations.waking import wake
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
     from postroom.credentials.tokens.signing_in import Given, Prove
 
-__all__ = ["SignIns", "SignedInAs", "Tell", "forget_sign_ins", "sign_out_alone"]
+__all__ = ["SignIns", "SignedInAs", "Tell", "forget_sign_ins", "hidden_uses", "sign_out_alone"]
 
 
 class SignedInAs(NamedTuple):
@@ -85,7 +85,9 @@ class SignIns:
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             uses = sign_ins(self._desk.resolver(tx).all_sides())
-            return [_shown(row, uses.get(row["id"])) for row in rows.find_all(tx)]
+            hidden = hidden_uses(self._desk, tx, uses)
+            found = [row for row in rows.find_all(tx) if row["id"] not in hidden]
+            return [_shown(row, uses.get(row["id"])) for row in found]
 
         return await self._desk.db.read(body)
 
@@ -230,3 +232,11 @@ def _shown(row: Any, use: SignInUse | None) -> dict[str, Any]:
         "signed_in_by": row["signed_in_by"], "refreshed_at": at(row["refreshed_at"]),
         "connections": sorted(use.connections) if use else [],
     }  # fmt: skip
+
+
+def hidden_uses(desk: Desk, tx: Tx, seen: Collection[str]) -> frozenset[str]:
+    """The sign-ins that serve what is not there for whoever asks, and nothing of what they ``seen``."""
+    if tx.sight is None:
+        return frozenset()
+    with tx.seen_by(None):
+        return frozenset(sign_ins(desk.resolver(tx).all_sides()).keys() - set(seen))

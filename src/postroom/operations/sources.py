@@ -14,6 +14,7 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import check_beside_others, expanded, naming
 from postroom.operations.fits import check_incoming, check_sink
+from postroom.operations.gate import check_files
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Source, Start
@@ -44,7 +45,8 @@ class Sources:
             merged = merge(old, {key: value for key, value in changes.items() if key != "sink"})
             if "sink" in changes:
                 merged["sink"] = merge(old["sink"], changes["sink"])
-            self.save(tx, self.declared(merged, base or Path.cwd()), new=False)
+            source = self.declared(merged, base or Path.cwd())
+            self.save(tx, source, new=False, same_files=shown(source)["sink"] == old["sink"])
 
         await self._desk.write(body)
         return await self.show(name)
@@ -54,8 +56,13 @@ class Sources:
         source = parse(Source, data, where=f"source {data.get('name', '')}".strip())
         return source.model_copy(update={"sink": source.sink.resolved(base)})
 
-    def save(self, tx: Tx, source: Source, *, new: bool) -> None:
-        """Store it, check what it refers to, and write it down."""
+    def save(self, tx: Tx, source: Source, *, new: bool, same_files: bool = False) -> None:
+        """Store it, check what it refers to, and write it down.
+
+        ``same_files``: its sink writes where it did already, which somebody was permitted.
+        """
+        if source.sink.place and not same_files:
+            check_files(self._desk.person, f"Source {source.name}")
         check_incoming(self._desk, tx, source)
         check_sink(tx, source)
         check_beside_others(self._desk, tx, source)

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from postroom.clock import timestamp
 from postroom.credentials.types.addresses import Senders
-from postroom.db import Conflict, Named, Tx
+from postroom.db import Conflict, Named, Row, Tx
 from postroom.errors import WrongUse
 from postroom.fields import Duration, Fields, Name, Rate, check_waits, field, shown
 
@@ -26,6 +26,7 @@ __all__ = [
     "implicit",
     "load_all",
     "replace",
+    "row_of",
     "sending",
     "spelled",
     "unreadable",
@@ -141,6 +142,11 @@ def replace(tx: Tx, service: Service) -> None:
 def get(tx: Tx, name: str) -> Service:
     """The service of that name.  Raises NotThere with the nearest name, WrongUse if it is unreadable."""
     return _ROWS.read(_ROWS.row(tx, name))
+
+
+def row_of(tx: Tx, name: str) -> Row:
+    """The row of a service.  Raises NotThere with the nearest name."""
+    return _ROWS.row(tx, name)
 
 
 def find(tx: Tx, name: str) -> Service | None:

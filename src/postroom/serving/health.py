@@ -5,8 +5,6 @@ Without a token the first two say ok or not, and nothing else; figures and reaso
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -62,11 +60,10 @@ async def _check_may_view(room: Room, request: Request) -> None:
         raise Refused(
             "Figures and reasons are for who may view: give a token.",
             code="not_signed_in",
-            hint="Authorization: Bearer pr_...",
+            hint="Authorization: Bearer, and a token of the room.",
         )
-    entrance: Any = room
     peer = str((request.scope.get("client") or ("",))[0])
-    person = await entrance.people.by_token(Secret(token.strip()), peer=peer)
+    person = await room.people.by_token(Secret(token.strip()), peer=peer)
     if not person.may("view"):
         raise Refused("This token may not view.", code="not_permitted")
 

@@ -74,6 +74,7 @@ MAY_REVEAL = {
     "protocols.memory.server": "the in-memory twin compares the password, as a server does",
     "jobs.handing": "a program that was granted it receives it: by descriptor, files or environment",
     "notices.webhook": "the secret part of an address and the signature are made of it",
+    "library.wire": "what was typed to be kept leaves for the room that keeps it, over its own connection",
     "net.http_request": "header fields and bodies are made of it as they are written",
     "net.http_message": "the value of Authorization, or a form, is made of it",
     "net.tls": "the client's key goes into the TLS context",

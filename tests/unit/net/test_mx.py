@@ -45,6 +45,7 @@ def test_hosts_come_in_the_order_of_preference() -> None:
         answer(query("example.com")[1], (10, ONE), flags=0x8183),
         b"",
     ],
+    ids=["another name", "another number", "a question", "no such name", "nothing"],
 )
 def test_what_answers_something_else_says_nothing(packet: bytes) -> None:
     assert read_answer(packet, Asked(2, query("example.com")[1].name)) == ()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the help of a verb knows its parameters without what does t
     from postroom.mail import Draft
     from postroom.services.outbox import Item
 
-__all__ = ["Bench", "Command", "ReadAgain", "Result"]
+__all__ = ["Bench", "Command", "ReadAgain", "Result", "any_files"]
 
 Result = dict[str, Any]
 """What a command gives: what JSON can hold, by the names that :attr:`Command.gives` declares."""
@@ -95,12 +95,16 @@ class Command(Fields, abc.ABC):
     """One sentence for people: what it does."""
     gives: ClassVar[dict[str, str]]
     """The names of its result, each with a few words about it."""
+    rights: ClassVar[tuple[str, ...]]
+    """What who does it on its own must be permitted, of the verbs in access/rights.py."""
     many: ClassVar[str] = ""
     """The parameter that takes several ids: what differs in it alone is done in one go.
 
     When some of them are not there the command raises NotThere with the fact ``ids``, before it
     touches any: it is then done again without them.
     """
+    files: ClassVar[bool] = False
+    """Whether it always reads or writes files of the machine it is done on."""
     read_again: ClassVar[ReadAgain] = {}
     """Parameters whose text is read as something else: what was received is made safe for them."""
 
@@ -119,6 +123,20 @@ class Command(Fields, abc.ABC):
     async def run(self, bench: Bench) -> Result:
         """Do it.  Raises PostroomError; what can be refused is refused before anything is touched."""
 
+    def touches_files(self) -> bool:
+        """Whether it reads or writes files of the machine it is done on: not everybody may."""
+        return any_files(type(self), {name: getattr(self, name) for name in self.read_again})
+
     @abc.abstractmethod
     def plan(self) -> str:
         """What it would do, in a sentence, for a dry run."""
+
+
+def any_files(kind: type[Command], parameters: Mapping[str, Any]) -> bool:
+    """Whether a command with these parameters reads or writes files, as far as they say already."""
+    for name, how in kind.read_again.items():
+        given = parameters.get(name)
+        texts = given if isinstance(given, list | tuple) else [given]
+        if how != "search" and any(isinstance(text, str) and text for text in texts):
+            return True
+    return kind.files

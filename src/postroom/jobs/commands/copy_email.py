@@ -15,6 +15,7 @@ class CopyEmail(OnMessages):
     """Copy messages to another folder of the same connection."""
 
     name: ClassVar[str] = "copy-email"
+    rights: ClassVar[tuple[str, ...]] = ("use",)
     about: ClassVar[str] = "Copy messages to another folder."
     gives: ClassVar[dict[str, str]] = {
         "count": "How many were copied.",

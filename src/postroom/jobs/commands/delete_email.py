@@ -14,6 +14,7 @@ class DeleteEmail(OnMessages):
     """Delete exactly the messages of these ids.  On POP3 they are gone once the run has ended."""
 
     name: ClassVar[str] = "delete-email"
+    rights: ClassVar[tuple[str, ...]] = ("use",)
     about: ClassVar[str] = "Delete exactly these messages."
     gives: ClassVar[dict[str, str]] = {
         "count": "How many were deleted.",

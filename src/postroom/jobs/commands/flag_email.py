@@ -17,6 +17,7 @@ class FlagEmail(OnMessages):
     """Set and clear flags of messages."""
 
     name: ClassVar[str] = "flag-email"
+    rights: ClassVar[tuple[str, ...]] = ("use",)
     about: ClassVar[str] = "Set and clear flags."
     gives: ClassVar[dict[str, str]] = {"count": "How many messages were flagged."}
 

@@ -17,6 +17,7 @@ class ForwardEmail(Answering):
     """Pass a message on, with its attachments."""
 
     name: ClassVar[str] = "forward-email"
+    rights: ClassVar[tuple[str, ...]] = ("read", "send")
     about: ClassVar[str] = "Pass a message on, with its attachments."
 
     to: People = field(

@@ -33,6 +33,7 @@ class ListEmail(InFolder):
     """The newest messages of a folder, or those that meet a search, newest first."""
 
     name: ClassVar[str] = "list-email"
+    rights: ClassVar[tuple[str, ...]] = ("read",)
     about: ClassVar[str] = "The newest messages of a folder, or those that meet a search."
     gives: ClassVar[dict[str, str]] = {
         "items": "Of each message: id, received, from (the name, or else the address), address "

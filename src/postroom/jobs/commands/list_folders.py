@@ -14,6 +14,7 @@ class ListFolders(InMailbox):
     """The folders of a mailbox, in the server's order; on POP3 the one there is, INBOX."""
 
     name: ClassVar[str] = "list-folders"
+    rights: ClassVar[tuple[str, ...]] = ("read",)
     about: ClassVar[str] = "The folders of a connection."
     gives: ClassVar[dict[str, str]] = {
         "items": "Of each folder: name, use (such as \\Archive, where the server tells).",

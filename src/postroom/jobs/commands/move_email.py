@@ -15,6 +15,7 @@ class MoveEmail(OnMessages):
     """Move messages to another folder of the same connection."""
 
     name: ClassVar[str] = "move-email"
+    rights: ClassVar[tuple[str, ...]] = ("use",)
     about: ClassVar[str] = "Move messages to another folder."
     gives: ClassVar[dict[str, str]] = {
         "count": "How many were moved.",

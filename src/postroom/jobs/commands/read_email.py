@@ -20,6 +20,7 @@ class ReadEmail(OnReceived):
     """One message: its headers, its text, its attachments.  It stays unseen."""
 
     name: ClassVar[str] = "read-email"
+    rights: ClassVar[tuple[str, ...]] = ("read",)
     about: ClassVar[str] = "One message: its headers, its text, its attachments."
     gives: ClassVar[dict[str, str]] = {
         "id": "Its id in the folder, if it was read from one.",

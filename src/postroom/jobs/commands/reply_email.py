@@ -23,6 +23,7 @@ class ReplyEmail(Answering):
     """Answer a message; the one that is answered gets the flag for it."""
 
     name: ClassVar[str] = "reply-email"
+    rights: ClassVar[tuple[str, ...]] = ("read", "send")
     about: ClassVar[str] = "Answer a message, and mark it as answered."
     gives: ClassVar[dict[str, str]] = {
         **Answering.gives,

@@ -14,6 +14,7 @@ class RunJob(Command):
     """Begin another job: at once, or from a job in the transaction in which its run succeeds."""
 
     name: ClassVar[str] = "run-job"
+    rights: ClassVar[tuple[str, ...]] = ("use",)
     about: ClassVar[str] = "Begin another job; from a job, once the run that asks for it succeeds."
     gives: ClassVar[dict[str, str]] = {
         "job": "The job.",

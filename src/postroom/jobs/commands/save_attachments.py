@@ -15,6 +15,7 @@ class SaveAttachments(Saving):
     """Write the attachments of messages to files, under safe names."""
 
     name: ClassVar[str] = "save-attachments"
+    rights: ClassVar[tuple[str, ...]] = ("read",)
     about: ClassVar[str] = "Write attachments to files; nothing there is overwritten."
 
     async def run(self, bench: Bench) -> Result:

@@ -15,6 +15,7 @@ class SaveEmail(Saving):
     """Write messages to files ID.eml, byte for byte as they lie on the server."""
 
     name: ClassVar[str] = "save-email"
+    rights: ClassVar[tuple[str, ...]] = ("read",)
     about: ClassVar[str] = "Write messages to files; nothing there is overwritten."
 
     async def run(self, bench: Bench) -> Result:

@@ -18,6 +18,7 @@ __all__ = ["Saving", "written"]
 class Saving(OnReceived):
     """A command that writes files of messages; nothing that is there is overwritten."""
 
+    files: ClassVar[bool] = True
     read_again: ClassVar[ReadAgain] = {"to": "directory"}
     gives: ClassVar[dict[str, str]] = {
         "paths": "The files that were written.",

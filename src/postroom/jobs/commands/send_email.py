@@ -68,6 +68,7 @@ class SendEmail(Sending, _Letter):
     """
 
     name: ClassVar[str] = "send-email"
+    rights: ClassVar[tuple[str, ...]] = ("send",)
     about: ClassVar[str] = "Send a message through the outbox."
     read_again: ClassVar[ReadAgain] = {"attachments": "path"}
 

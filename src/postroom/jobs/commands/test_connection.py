@@ -16,6 +16,7 @@ class TestConnection(Command):
     __test__: ClassVar[bool] = False  # its name is no test's
 
     name: ClassVar[str] = "test-connection"
+    rights: ClassVar[tuple[str, ...]] = ("use",)
     about: ClassVar[str] = "Walk a connection step by step, from resolving the name to signing in."
     gives: ClassVar[dict[str, str]] = {
         "tested": "The connection:NAME or credential:NAME that was walked.",
