@@ -341,6 +341,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "notify": {"public_only": settings.public_only},
         "telling": {"public_only": settings.public_only, "mac": mac},
         "converting": {"device_flow": settings.device_flow},
+        "people": {"oidc": settings.oidc, "public_only": settings.public_only},
         "signins": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }

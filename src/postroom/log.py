@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import traceback
-from typing import TextIO
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Final, TextIO
 
 from postroom.clock import rfc3339
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["JsonFormatter", "TextFormatter", "about", "log_to", "logger"]
+__all__ = ["JsonFormatter", "TextFormatter", "about", "known", "log_to", "logger", "within"]
+
+_WITHIN: Final[ContextVar[Mapping[str, str]]] = ContextVar("within", default=MappingProxyType({}))
+"""What every line says that is logged in this task, and in those that it begins."""
 
 
 def logger(name: str) -> logging.Logger:
@@ -19,9 +26,26 @@ def logger(name: str) -> logging.Logger:
     return logging.getLogger(f"postroom.{name}")
 
 
-def about(**facts: object) -> dict[str, object]:
+def about(**facts: object) -> dict[str, dict[str, str]]:
     """``extra`` for a record: what it is about, a field each where logs are JSON."""
     return {"about": {key: str(value) for key, value in facts.items() if value}}
+
+
+@contextlib.contextmanager
+def within(**facts: object) -> Iterator[None]:
+    """Every line that is logged inside says these too, where logs are JSON: of which request, run, job or
+    source it is.  Tasks and threads that begin inside know them as well.
+    """
+    token = _WITHIN.set({**_WITHIN.get(), **about(**facts)["about"]})
+    try:
+        yield
+    finally:
+        _WITHIN.reset(token)
+
+
+def known(**facts: object) -> None:
+    """As :func:`within`, from here to the end of the innermost block or task: who asks is known late."""
+    _WITHIN.set({**_WITHIN.get(), **about(**facts)["about"]})
 
 
 def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:
@@ -70,7 +94,9 @@ class JsonFormatter(_Scrubbed):
                 "event": self.clean(_message(record)),
                 **{
                     key: self.clean(told)
-                    for key, told in (getattr(record, "about", {}) | _trace(record)).items()
+                    for key, told in (
+                        {**_WITHIN.get(), **getattr(record, "about", {}), **_trace(record)}
+                    ).items()
                 },
             },
             ensure_ascii=False,

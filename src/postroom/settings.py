@@ -12,7 +12,7 @@ from postroom.clock import parse_duration
 from postroom.errors import RoomError
 from postroom.secret import Secret
 
-__all__ = ["Served", "Settings", "served_at", "served_elsewhere", "settings_of"]
+__all__ = ["Oidc", "Served", "Settings", "served_at", "served_elsewhere", "settings_of"]
 
 
 _KEEP: Final = 400 * 86400.0
@@ -32,12 +32,28 @@ class Served(NamedTuple):
     trust: str = ""
 
 
+class Oidc(NamedTuple):
+    """A provider of OpenID Connect: its ``issuer`` and our ``client_id`` there, or the ``oauth_client``
+    credential that has both and the client secret.
+
+    ``roles`` are pairs of a group and the role it gives, the first that fits; ``groups_claim`` is
+    where the id token has groups.
+    """
+
+    credential: str = ""
+    issuer: str = ""
+    client_id: str = ""
+    groups_claim: str = "groups"
+    roles: tuple[tuple[str, str], ...] = ()
+
+
 class Settings(NamedTuple):
     """``room`` is the data directory; ``kek`` a KEK source or None for the room's own key file.
 
     ``public_only`` refuses to dial loopback and private addresses too.  ``audit_keep`` is for how
     many seconds the audit record is kept at least.  ``device_flow``: whether a person may sign in by a
-    code that is typed on another device (RFC 8628, 5.4: such codes are phished).
+    code that is typed on another device (RFC 8628, 5.4: such codes are phished).  ``oidc``: the
+    provider at which people sign in to the page; None: by password alone.
     """
 
     room: Path
@@ -45,6 +61,7 @@ class Settings(NamedTuple):
     public_only: bool = False
     audit_keep: float = _KEEP
     device_flow: bool = True
+    oidc: Oidc | None = None
 
 
 def settings_of(
@@ -88,6 +105,7 @@ def settings_of(
             env,
             "Set it to 0 to forbid the device flow, to 1 or not at all to permit it.",
         ),
+        _oidc(env),
     )
 
 
@@ -121,6 +139,35 @@ def served_at(
         )
     secret = found if isinstance(found, Secret) else Secret(found)
     return Served(chosen, secret, _content("POSTROOM_TRUST", env))
+
+
+def _oidc(env: Mapping[str, str]) -> Oidc | None:
+    """The provider of the environment, or None.  Raises RoomError for half of one."""
+    said = {
+        name: env.get(f"POSTROOM_OIDC_{name}", "").strip()
+        for name in ("CREDENTIAL", "ISSUER", "CLIENT_ID", "GROUPS_CLAIM", "ROLES")
+    }
+    if not any(said.values()):
+        return None
+    if not said["CREDENTIAL"] and not (said["ISSUER"] and said["CLIENT_ID"]):
+        raise RoomError(
+            "The provider for sign-in is named by half.",
+            hint="Set POSTROOM_OIDC_CREDENTIAL to an oauth_client credential, or both "
+            "POSTROOM_OIDC_ISSUER and POSTROOM_OIDC_CLIENT_ID.",
+        )
+    roles = []
+    for pair in filter(None, said["ROLES"].split(",")):
+        group, _, role = (each.strip() for each in pair.rpartition("="))
+        if not group or role not in ("admin", "editor", "operator", "viewer", "auditor"):
+            raise RoomError(
+                f"POSTROOM_OIDC_ROLES has {pair.strip()!r}, which is no GROUP=ROLE.",
+                hint="Write it like: mail-admins=admin,staff=viewer",
+            )
+        roles.append((group, role))
+    return Oidc(
+        said["CREDENTIAL"], said["ISSUER"], said["CLIENT_ID"], said["GROUPS_CLAIM"] or "groups",
+        tuple(roles),
+    )  # fmt: skip
 
 
 def served_elsewhere() -> RoomError:

@@ -11,7 +11,7 @@ from postroom.app import Room
 from postroom.clock import monotonic
 from postroom.db import moved_away
 from postroom.errors import PostroomError, RoomError
-from postroom.log import about, logger
+from postroom.log import about, logger, within
 from postroom.operations.shift import PLACES, Shift
 from postroom.sources.watcher import give_up
 
@@ -92,7 +92,8 @@ class Worker:
             self._full = True
             _log.warning("watching %d sources; others wait for another worker", MOST_SOURCES)
         for claim in await self._room.collecting.take(self._roles, free):
-            task = asyncio.create_task(self._watch(claim))
+            with within(source=claim.row["name"]):
+                task = asyncio.create_task(self._watch(claim))
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
 

@@ -141,7 +141,8 @@ class AuthorizationServer:
         `access_ttl`, `refresh_ttl`, `device_ttl` (seconds), `interval` (seconds between polls,
         default 1), `format` (`jwt` or `opaque`), `pad` (so many more characters in its JWTs),
         `withhold` (scopes that are not granted), `extra` (scopes that are granted unasked),
-        `audience` (another one than was asked for), `tid` (another tenant's id in its tokens).
+        `audience` (another one than was asked for), `tid` (another tenant's id in its tokens),
+        `groups` (of everybody who signs in, in the id token).
         """
         number = next(self._numbers)
         name = id or f"app-{number}"

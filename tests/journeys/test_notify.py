@@ -404,3 +404,33 @@ async def test_an_audit_record_that_was_changed_is_told(account: Account, hook: 
     ((event, said),) = hook.said()
     assert event == "began"
     assert said.startswith("The audit record is not whole")
+
+
+async def test_an_email_that_waits_too_long_has_told_nobody(
+    account: Account, hook: Hooks, tmp_path: Path
+) -> None:
+    """An operator holds the service: after a quarter of an hour the next way is taken, once."""
+    room = account.room
+    await room.services.add({"name": "alerts", "connection": "acme"})
+    await room.services.hold("alerts")
+    to = account.user.address
+    await room.notify.add({"name": "mail", "service": "alerts", "to": [to], "causes": ["source"]})
+    await webhook(room, hook, instead_of="mail")
+    await account.source(tmp_path / "orders")
+    await room.desk.db.write(lambda tx: tx.execute("UPDATE sources SET due_at = due_at - 1200"))
+    await next_round(room)
+    await next_round(room)
+    assert hook.requests == []
+    told = (await source_notice(room))["told"][0]
+    assert (told["ok"], told["over"]) == (True, "mail")
+    await room.desk.db.write(lambda tx: tx.execute(A_WHILE_AGO))
+    await next_round(room)
+    await next_round(room)
+    assert [event for event, _ in hook.said()] == ["began"]
+    assert len(list(await room.outbox.list())) == 1
+
+
+A_WHILE_AGO = (
+    "UPDATE notices SET told_over = json_set(told_over, '$.mail.at', "
+    "json_extract(told_over, '$.mail.at') - 1000) WHERE told_over <> '{}'"
+)

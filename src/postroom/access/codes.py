@@ -31,9 +31,10 @@ def new_token() -> str:
     return TOKEN + new_code()
 
 
-def hash_of(code: Secret) -> bytes:
-    """What is kept of a code, and what it is looked up by."""
-    return hashlib.sha256(code.reveal_bytes()).digest()
+def hash_of(code: Secret | str) -> bytes:
+    """What is kept of a code, and what it is looked up by; a text is one that is being made."""
+    value = code.encode() if isinstance(code, str) else code.reveal_bytes()
+    return hashlib.sha256(value).digest()
 
 
 def csrf_of(cookie: Secret) -> str:

@@ -24,7 +24,7 @@ def make(tx: Tx, user: str | None) -> tuple[str, float]:
     code, expires = new_code(), now + (LASTS if user else FIRST_LASTS)
     tx.execute(
         "INSERT INTO invitations (hash, user_id, expires_at) VALUES (:hash, :user, :expires)",
-        hash=hash_of(Secret(code)),
+        hash=hash_of(code),
         user=user,
         expires=expires,
     )

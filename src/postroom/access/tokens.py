@@ -52,7 +52,7 @@ def add(
     tx.execute(
         "INSERT INTO api_tokens (id, hash, user_id, name, verbs, created_at, expires_at) "
         "VALUES (:id, :hash, :user, :name, :verbs, :now, :expires)",
-        id=made, hash=hash_of(Secret(token)), user=user, name=name, now=now, expires=expires_at,
+        id=made, hash=hash_of(token), user=user, name=name, now=now, expires=expires_at,
         verbs=json.dumps([verb for verb in VERBS if verb in verbs]),
     )  # fmt: skip
     row = of_id(tx, made)

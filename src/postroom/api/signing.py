@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from postroom.app import Room
 from postroom.errors import Refused
+from postroom.log import known
 from postroom.secret import Secret
 
 __all__ = ["NO_TOKEN", "signed_in", "token_of"]
@@ -19,6 +20,7 @@ NO_TOKEN: Final = "Say who asks: Authorization: Bearer, and a token of the room.
 async def signed_in(room: Room, request: HTTPConnection) -> Room:
     """The room as they see it who ask.  Raises Refused (``not_signed_in``)."""
     person = await room.people.by_token(token_of(request))
+    known(actor=person.actor)
     return room.acting(person)
 
 

@@ -51,8 +51,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
 }
 """Verb or noun: the module in this package that has it (as ``app``), and one line about it."""
 
-WORKER: Final = "worker"
-"""The verb whose standard error is a log: for people on a terminal, else for programs."""
+LOGGING: Final = ("worker", "serve")
+"""The verbs whose standard error is a log: for people on a terminal, else for programs."""
 
 _REPORT: Final = "Report the lines above, with the version (postroom --version)."
 _AGAIN: Final = (
@@ -143,7 +143,7 @@ def run(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     rest = take_options(argv)
-    if rest[:1] == [WORKER] and not OPTIONS.json and not sys.stderr.isatty():
+    if rest[:1] and rest[0] in LOGGING and not OPTIONS.json and not sys.stderr.isatty():
         OPTIONS.logs = True
         _logged().begin()
     result = typer.main.get_command(app)(args=rest, prog_name="postroom", standalone_mode=False)

@@ -17,7 +17,8 @@ from postroom.jobs.job import Job
 from postroom.jobs.logbook import Logbook, last_line
 from postroom.jobs.runs import Run
 from postroom.jobs.store import json_bytes
-from postroom.log import about, logger
+from postroom.log import about, logger, within
+from postroom.tracing import span
 
 __all__ = ["RESULT_BYTES", "Attempt", "Do", "Runner", "check_result"]
 
@@ -69,6 +70,10 @@ class Runner:
         Never raises for what the job does.  Cancelled, the run is settled as its job says: begun anew
         by another worker, lost, or cancelled if somebody wanted that (:meth:`end`).
         """
+        with within(job=job.name, run=claim.id), span("run", job=job.name):
+            return await self._run(claim, job)
+
+    async def _run(self, claim: Claim, job: Job) -> Outcome | None:
         run = runs.run_of(claim.row)
         first = 1 + await self._db.read(lambda tx: last_line(tx, run.id))
         kept = await self._db.read(lambda tx: store.kept(tx, job.name))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from postroom.fields import describe, parse
 from postroom.jobs import commands as built_in
 from postroom.jobs.commands import Command, Result, command_named
-from postroom.operations.files import check_no_files
-from postroom.operations.gate import check_may
 
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
@@ -31,6 +29,8 @@ class Commands:
         from postroom.operations.bench import Workbench  # what describes commands needs none
 
         if self._desk.root is not None:
+            from postroom.operations.files import check_no_files
+
             check_no_files(command)
         async with Workbench(self._desk) as bench:
             return await command.run(bench)
@@ -41,6 +41,8 @@ class Commands:
         Raises UnknownField with the nearest command or parameter, InvalidValue, and Refused
         (``not_permitted``) for whoever has not the command's rights.
         """
+        from postroom.operations.gate import check_may  # the help of a verb asks nobody
+
         kind = command_named(name)
         for right in kind.rights:
             check_may(self._desk.person, right)

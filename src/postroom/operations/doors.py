@@ -205,6 +205,8 @@ HERE_ONLY: Final[Mapping[str, str]] = {
     "people.change_password": "of a session, with its cookie: of the page",
     "people.first_address": "printed where the room is served",
     "people.invited": "a stranger's: before anybody is known",
+    "people.oidc_begin": "a stranger's: before anybody is known",
+    "people.oidc_end": "a stranger's: before anybody is known",
     "people.prove": "of a session, with its cookie: of the page",
     "people.session": "of a session, with its cookie: of the page",
     "people.sign_in": "a stranger's: before anybody is known",

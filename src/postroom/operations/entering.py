@@ -26,6 +26,7 @@ __all__ = [
     "note",
     "note_refused",
     "secret_of",
+    "signed_in",
     "take_tries",
     "wrong",
 ]
@@ -112,7 +113,11 @@ def enter(
 
 async def entered(desk: Desk, body: Callable[[Tx], tuple[Secret, Row]]) -> SignedIn:
     """Do what begins a session; gives it with its cookie."""
-    cookie, row = await desk.write(body)
+    return signed_in(*await desk.write(body))
+
+
+def signed_in(cookie: Secret, row: Row) -> SignedIn:
+    """A session that was begun, by its cookie and its row."""
     return SignedIn(cookie, _session_of(row, cookie))
 
 

@@ -30,9 +30,11 @@ from postroom.operations.entering import (
     take_tries,
     wrong,
 )
+from postroom.operations.openid import Begun, OpenId
 from postroom.secret import Secret
+from postroom.settings import Oidc
 
-__all__ = ["PROVED_FOR", "People", "Session", "SignedIn"]
+__all__ = ["PROVED_FOR", "Begun", "People", "Session", "SignedIn"]
 
 PROVED_FOR: Final = 15 * 60.0
 """Seconds for which a proof is enough for what cannot be undone: ``Session.proved_at`` and this."""
@@ -41,8 +43,12 @@ PROVED_FOR: Final = 15 * 60.0
 class People:
     """What whoever stands before the door may ask.  Every refusal is recorded, and says little."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, oidc: Oidc | None = None, *, public_only: bool = False) -> None:
+        """``oidc`` is the provider at which people may sign in as well."""
         self._desk = desk
+        self._openid = None if oidc is None else OpenId(desk, oidc, public_only=public_only)
+        self.has_provider = oidc is not None
+        """Whether people may sign in at a provider as well: whether the page offers it."""
 
     async def first_address(self) -> str | None:
         """A one-time code for the first administrator while there is no user; else None.
@@ -126,6 +132,26 @@ class People:
 
         return await entered(self._desk, body)
 
+    async def oidc_begin(self, redirect_uri: str, *, code: str | Secret = "") -> Begun:
+        """Begin to sign in at the provider: the address for the browser, and the cookie that it keeps
+        until it comes back to ``redirect_uri``.  ``code`` is an invitation that is opened so.
+
+        Raises Refused (``not_supported`` where there is no provider, ``not_signed_in``), and what
+        asking the provider raises.
+        """
+        return await self._at_provider().begin(redirect_uri, code=code)
+
+    async def oidc_end(
+        self, cookie: str | Secret, query: str, *, peer: str = "", agent: str = ""
+    ) -> SignedIn:
+        """Come in by what the provider answered: the ``query`` of the address that it sent the browser
+        to, as it came.
+
+        Raises Refused (``not_signed_in``, ``too_many``, ``not_supported``), and what asking the
+        provider raises: SignInError, ProtocolError, WireError.
+        """
+        return await self._at_provider().end(cookie, query, peer=peer, agent=agent)
+
     async def session(self, cookie: str | Secret) -> Session:
         """Who has that cookie.  Raises Refused (``not_signed_in``)."""
         row, session = await self._desk.db.read(functools.partial(find_session, secret_of(cookie)))
@@ -198,6 +224,15 @@ class People:
             code="not_signed_in",
             hint="It may have expired or been revoked: make another one.",
         )
+
+    def _at_provider(self) -> OpenId:
+        if self._openid is None:
+            raise Refused(
+                "Nobody signs in at a provider here.",
+                code="not_supported",
+                hint="Whoever runs the room names one with POSTROOM_OIDC_CREDENTIAL.",
+            )
+        return self._openid
 
     async def _proved(self, cookie: str | Secret, password: Secret, peer: str) -> Row:
         secret = secret_of(cookie)

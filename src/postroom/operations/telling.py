@@ -65,11 +65,11 @@ class Telling:
 
     async def keep(self, *, here: bool = False) -> None:
         """Tell until this is cancelled.  ``here``: by a process that is no worker, which sends the
-        emails of notices itself.
+        emails of notices itself while no worker lives.
         """
         while True:
             try:
-                await self.round(here=here)
+                await self.round(here=here and not await self._workers())
             except PostroomError as error:  # a full disk, a busy room, a lost claim: the next round
                 _log.warning("notices: %s", error)
             await asyncio.sleep(ROUND_SECONDS)
@@ -83,7 +83,7 @@ class Telling:
             raise self._desk.locked
         seat = await self._desk.seat()
         await seat.remove_dead()
-        count = await self._desk.db.read(lambda tx: len(workers(tx, now=timestamp())))
+        count = await self._workers()
         if not count:
             await self._desk.write(
                 lambda tx: tx.execute("UPDATE duties SET due_at = 0 WHERE owner IS NULL")
@@ -91,6 +91,9 @@ class Telling:
             await self.round(here=True)
         kept = await self._desk.db.read(rows.listed)
         return {"workers": count, "notices": [one.as_json() for one in kept]}
+
+    async def _workers(self) -> int:
+        return await self._desk.db.read(lambda tx: len(workers(tx, now=timestamp())))
 
     async def round(self, *, here: bool = False) -> bool:
         """Look and tell once; False where another process does it, or did a moment ago."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from postroom.clock import timestamp
 from postroom.db import Claim, Database, Owe, Tx, take_tokens
 from postroom.errors import PostroomError, SignInError, WireError
-from postroom.log import logger
+from postroom.log import logger, within
 from postroom.protocols.base import Transport
 from postroom.services import parking
 from postroom.services import service as services
@@ -20,6 +20,7 @@ from postroom.services.lanes import CopyWanted, Lane, RolesOf, due, lanes
 from postroom.services.service import Service
 from postroom.services.settling import Drained, all_of
 from postroom.services.submitting import Line, give_back
+from postroom.tracing import span
 
 __all__ = ["Dispatcher", "Drained"]
 
@@ -118,7 +119,8 @@ class Dispatcher:
         async def lane(connection: str, group: Lane) -> None:
             try:
                 async with turns[connection]:
-                    await self._lane(connection, group, item, done)
+                    with within(connection=connection), span("send", connection=connection):
+                        await self._lane(connection, group, item, done)
             except PostroomError as error:
                 done.error = done.error or error
 

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from postroom.clock import monotonic
 from postroom.errors import InvalidValue
-from postroom.log import about, logger
+from postroom.log import about, logger, within
+from postroom.tracing import span
 
 __all__ = ["App", "Border", "Limits", "Receive", "Scope", "Send", "networks"]
 
@@ -98,7 +99,12 @@ class Border:
         """One request."""
         if scope["type"] != "http":
             return  # no websockets, and nothing to start or stop
-        begun, request = monotonic(), secrets.token_hex(8)
+        request = secrets.token_hex(8)
+        with within(request=request):
+            await self._answer(scope, receive, send, request)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request: str) -> None:
+        begun = monotonic()
         peer = str((scope.get("client") or ("",))[0])
         headers = _headers(scope)
         self._forwarded(scope, headers, peer)
@@ -116,13 +122,14 @@ class Border:
             await _refuse(answer, scope, wrong)
         else:
             try:
-                await self._app(scope, self._limited(scope, receive), answer)
+                with span("request", method=scope["method"], door=_door(scope["path"])):
+                    await self._app(scope, self._limited(scope, receive), answer)
             except _TooMuch as too_much:
                 if not told:
                     await _refuse(answer, scope, too_much.status)
         _log.info(  # without what follows a "?": it may be an address that works once
             "%s %s %s", scope["method"], scope["path"], told[0] if told else 0,
-            extra=about(request=request, peer=str((scope.get("client") or ("",))[0]),
+            extra=about(peer=str((scope.get("client") or ("",))[0]),
                         ms=f"{(monotonic() - begun) * 1000:.1f}"),
         )  # fmt: skip
 
@@ -242,6 +249,15 @@ def _is_odd(scope: Scope) -> bool:
     if any(part in raw for part in (b"//", b"%2f", b"%5c", b"\\", b";", b"%00", b"%2e%2e")):
         return True
     return any(part in (".", "..") for part in scope["path"].split("/"))
+
+
+def _door(path: str) -> str:
+    """Where a request goes, without what it names: ``/api/v1/credentials``, ``/sources``."""
+    parts = path.split("/")
+    return "/".join(parts[: 4 if path.startswith("/api/") else 2])[:_LONGEST_DOOR]
+
+
+_LONGEST_DOOR: Final = 64
 
 
 async def _refuse(send: Send, scope: Scope, status: HTTPStatus) -> None:

@@ -199,11 +199,15 @@ class _Served:
         return True
 
     async def work(self) -> None:
-        """The worker, as soon as the room is not locked; one that fails begins anew."""
+        """The worker, as soon as the room is not locked; one that fails begins anew.
+
+        Where this process works for nobody, it still tells what people have to know: that no worker
+        lives, no worker can.
+        """
+        await self._unlocked.wait()
         if not self._how.places:
-            await asyncio.Event().wait()
+            await self.room.telling.keep(here=True)
         while True:
-            await self._unlocked.wait()
             try:
                 await Worker(self.room, roles=self._how.roles, places=self._how.places).run()
             except PostroomError as error:

@@ -22,6 +22,7 @@ from postroom.sources.handing import Progress, Tally
 from postroom.sources.naming import Naming
 from postroom.sources.source import Backoff, Source
 from postroom.sources.standing import Kept
+from postroom.tracing import span
 
 __all__ = ["OpenStore", "Watcher", "give_up", "wait_after"]
 
@@ -168,7 +169,8 @@ class Watcher:
             await self._mark("collecting")
             store = self._store
             try:
-                tally = await self._collector.run(store, deadline)
+                with span("collect", source=self._claim.row["name"]):
+                    tally = await self._collector.run(store, deadline)
             except asyncio.CancelledError:
                 self._abandon()  # in the middle of an answer: a goodbye would wait for all of it
                 raise

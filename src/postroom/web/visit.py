@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from postroom.errors import CODES, PostroomError
+from postroom.log import known
 from postroom.operations.people import PROVED_FOR, Session
 from postroom.web.form import Form
 from postroom.web.guard import here
@@ -48,6 +49,7 @@ class Visit:
         if self._room is None:
             if self.session is None:
                 raise LookupError("nobody is signed in")
+            known(actor=self.session.person.actor)
             self._room = self.hall.room.acting(self.session.person)
         return self._room
 

@@ -83,6 +83,7 @@ export function person(address, settings = {}) {
     upn: address,
     email: address,
     name: address.split('@')[0],
+    groups: settings.groups ?? [],
   };
 }
 

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "fastapi": ("api",),
     "jinja2": ("web",),
     "nh3": ("web",),
+    "opentelemetry": ("tracing",),
     "prometheus_client": ("operations",),
     "pymap": ("cli.demo",),
     "starlette": ("api", "serving", "web"),
@@ -41,6 +42,7 @@ MAY_IMPORT = {
 
 EXTRAS = {
     "demo": ("cli.demo",),
+    "otel": ("tracing",),
     "server": ("api", "operations.metrics", "serving", "web"),
 }
 """The rooms that an optional dependency is for: extra -> rooms."""
@@ -63,6 +65,7 @@ SAME_RELEASE = {
 enough."""
 
 MAY_REVEAL = {
+    "operations.openid": "the signature of an id token is checked, and its claims are read",
     "access.codes": "the hash by which a cookie, a token or a one-time address is looked up",
     "access.passwords": "the hash that is kept, or compared with it, is derived from it",
     "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",
@@ -106,8 +109,10 @@ LIGHT = (
 """What ``import postroom`` must not load."""
 
 WEB = (
-    "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
+    "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2", "joserfc",
     "nh3", "prometheus_client", "pymap", "starlette", "uvicorn",
+    "aiosmtpd", "anyio", "authlib", "fastapi", "h11", "httpcore2", "httpx2", "jinja2",
+    "nh3", "opentelemetry", "prometheus_client", "pymap", "starlette", "uvicorn",
 )  # fmt: skip
 """What no hot verb may load: the web page's libraries, the demo's servers, and what asks over HTTP,
 which is loaded when somebody is asked."""

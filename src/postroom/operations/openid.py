@@ -1,0 +1,281 @@
+"""Sign-in by a provider of OpenID Connect: the authorization code with PKCE and a nonce (Core 3.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from postroom.access import invitations, throttle, users
+from postroom.access.codes import hash_of, new_code
+from postroom.access.throttle import peer_key
+from postroom.clock import timestamp
+from postroom.db import Row, Tx
+from postroom.errors import PostroomError, ProtocolError, Refused
+from postroom.operations.desk import Desk
+from postroom.operations.entering import (
+    NOBODY,
+    SignedIn,
+    enter,
+    invited_by,
+    note,
+    secret_of,
+    signed_in,
+    take_tries,
+    wrong,
+)
+from postroom.secret import Secret
+
+if TYPE_CHECKING:
+    from postroom.credentials.tokens import Grant
+    from postroom.credentials.tokens.pump import Pump
+    from postroom.oauth.client import Client
+    from postroom.oauth.code import Pending
+    from postroom.oauth.discovery import Endpoints
+    from postroom.settings import Oidc
+
+__all__ = ["Begun", "OpenId"]
+
+_MOST: Final = 500
+"""Sign-ins that are open at a time; the oldest gives way."""
+_SCOPES: Final = ("openid", "profile", "email")
+
+
+class Begun(NamedTuple):
+    """A sign-in that was begun: the address to send the browser to, and the cookie that it must have
+    when it comes back."""
+
+    url: str
+    cookie: Secret
+
+
+class _Open(NamedTuple):
+    pending: Pending
+    endpoints: Endpoints
+    nonce: str
+    cookie: bytes
+    invitation: Secret | None
+
+
+class OpenId:
+    """Sign-ins at one provider.  They live in this process, ten minutes at most."""
+
+    def __init__(self, desk: Desk, settings: Oidc, *, public_only: bool = False) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._public_only = public_only
+        self._open: dict[str, _Open] = {}
+
+    async def begin(self, redirect_uri: str, *, code: str | Secret = "") -> Begun:
+        """Begin one; ``code`` is an invitation, which is bound to whoever signs in.
+
+        Raises Refused (``not_signed_in``) for one that is not good, InvalidValue for settings or a
+        redirect that cannot be, and what asking the provider raises.
+        """
+        from postroom.oauth.code import begin
+        from postroom.oauth.discovery import discover
+
+        invitation = secret_of(code) if code else None
+        if invitation is not None:
+            await self._desk.db.read(lambda tx: _invited(tx, invitation))
+        grant = await self._grant()
+        flow = discover(grant.authority, entra=grant.entra, named=dict(grant.named))
+        async with self._pump(grant) as pump:
+            endpoints = await pump.run(flow)
+        nonce, cookie = secrets.token_urlsafe(32), Secret(new_code())
+        # somebody signs in now, not whoever left a session at the provider: it is a proof of them
+        extra = (("nonce", nonce), ("prompt", "login"))
+        pending = begin(
+            self._client_id(grant), endpoints, grant.scopes, redirect_uri=redirect_uri,
+            at=timestamp(), extra=extra,
+        )  # fmt: skip
+        while len(self._open) >= _MOST:
+            del self._open[next(iter(self._open))]
+        self._open[pending.key] = _Open(pending, endpoints, nonce, hash_of(cookie), invitation)
+        return Begun(pending.url, cookie)
+
+    async def end(
+        self, cookie: str | Secret, query: str, *, peer: str = "", agent: str = ""
+    ) -> SignedIn:
+        """End the one that ``query`` is the answer to, in the browser that has its ``cookie``.
+
+        Raises Refused (``not_signed_in``, ``too_many``), SignInError, ProtocolError, WireError.
+        """
+        keys = ((throttle.PEER, peer_key(peer)),)
+        await take_tries(self._desk, keys, "", peer)
+        opened = self._taken(cookie, query)
+        try:
+            claims = await self._claims(opened, query)
+        except PostroomError as error:
+            why = error.sentence[:200]
+            await self._desk.write(
+                lambda tx: note(self._desk, tx, NOBODY, "refuse", "", why=why, peer=peer)
+            )
+            raise
+
+        def body(tx: Tx) -> tuple[Secret, Row] | None:
+            row = self._user(tx, opened, claims)
+            if row is None or row["disabled"]:
+                note(
+                    self._desk, tx, NOBODY, "refuse", "" if row is None else row["name"], peer=peer,
+                    why="unknown" if row is None else "disabled", issuer=claims["iss"],
+                    subject=claims["sub"],
+                )  # fmt: skip
+                return None
+            throttle.give_back(tx, *keys[0])
+            return enter(self._desk, tx, row, "sign-in", agent, by="openid", peer=peer)
+
+        done = await self._desk.write(body)
+        if done is None:
+            raise Refused(
+                "Nobody here signs in with that account.",
+                code="not_signed_in",
+                hint="An administrator invites you, and the invitation is opened with it.",
+            )
+        return signed_in(*done)
+
+    # ------------------------------------------------------------------ inside
+
+    def _taken(self, cookie: str | Secret, query: str) -> _Open:
+        """The sign-in that this is the answer to: once, and in the browser that began it."""
+        from postroom.oauth.code import key_of_state, state_of
+
+        opened = self._open.pop(key_of_state(state_of(query)), None)
+        if opened is None or not hmac.compare_digest(hash_of(secret_of(cookie)), opened.cookie):
+            raise Refused(
+                "This sign-in was not begun in this browser, or it is over.",
+                code="not_signed_in",
+                hint="Begin again. If you did not begin one, somebody sent you this address.",
+            )
+        return opened
+
+    async def _claims(self, opened: _Open, query: str) -> dict[str, Any]:
+        """What the id token says, once everything about it was checked."""
+        from postroom.oauth.code import callback
+        from postroom.oauth.openid import id_token_of, signing_keys
+
+        now = timestamp()
+        code = callback(opened.pending, query, at=now)
+        grant = await self._grant()
+        client = await self._client(grant)
+        flow = id_token_of(client, opened.endpoints, opened.pending, code, at=now)
+        async with self._pump(grant) as pump:
+            token = await pump.run(flow)
+            keys = await pump.run(signing_keys(grant.authority, entra=grant.entra))
+        return _checked(token, keys, opened, grant.client_id)
+
+    @contextlib.asynccontextmanager
+    async def _pump(self, grant: Grant) -> AsyncIterator[Pump]:
+        from postroom.credentials.tokens.pump import Pump
+        from postroom.net.dial import Policy
+        from postroom.net.http import HttpClients
+
+        clients = HttpClients()
+        try:
+            yield Pump(clients, grant, policy=Policy(public_only=self._public_only))
+        finally:
+            await clients.close()
+
+    async def _grant(self) -> Grant:
+        from postroom.connections.connection import Auth
+        from postroom.connections.granting import Asked, Clients, grant_of
+        from postroom.credentials.trust import trusted_in
+        from postroom.net.tls import Tls
+
+        said = self._settings
+        auth = Auth(
+            type="oauth_authorization_code", authority=said.issuer, client_id=said.client_id,
+            credential=said.credential, scopes=list(_SCOPES),
+        )  # fmt: skip
+        asked = Asked("OpenID Connect", auth, frozenset(), "", "", Tls(), None)
+        return await self._desk.db.read(lambda tx: grant_of(Clients(tx, trusted_in(tx)), asked))
+
+    def _client_id(self, grant: Grant) -> Client:
+        from postroom.oauth.client import Client
+
+        return Client(grant.client_id)
+
+    async def _client(self, grant: Grant) -> Client:
+        """The client with its secrets, opened for the token endpoint and written down."""
+        from postroom.credentials.tokens.clients import opened
+
+        kept, purpose = self._desk.tokens.kept, "sign people in"
+        client, _ = await self._desk.write(
+            lambda tx: opened(tx, kept, grant, actor="postroom", purpose=purpose)
+        )
+        return client
+
+    def _user(self, tx: Tx, opened: _Open, claims: Mapping[str, Any]) -> Row | None:
+        """Whose account that is; an invitation binds it first, and groups decide the role."""
+        issuer, subject = claims["iss"], claims["sub"]
+        if opened.invitation is not None:
+            row = _invited(tx, opened.invitation)
+            users.update(tx, row, issuer=issuer, subject=subject)
+            invitations.spend(tx, row["id"])
+            note(self._desk, tx, users.person_of(row), "bind", row["name"], issuer=issuer)
+        found = users.by_subject(tx, issuer, subject)
+        if found is None or not self._settings.roles:
+            return found
+        given = claims.get(self._settings.groups_claim)
+        groups = (
+            {each for each in given if isinstance(each, str)} if isinstance(given, list) else set()
+        )
+        role = next((role for group, role in self._settings.roles if group in groups), None)
+        if role is None:
+            return None
+        if role != found["role"]:
+            users.check_administrator(tx, found)
+            users.update(tx, found, role=role)
+            note(
+                self._desk, tx, users.person_of(found), "set", found["name"], role=role, by="groups"
+            )
+        return users.by_subject(tx, issuer, subject)
+
+
+def _invited(tx: Tx, invitation: Secret) -> Row:
+    row = invited_by(tx, invitation)
+    if row is None:
+        raise Refused(
+            "The first administrator chooses a password.",
+            code="not_signed_in",
+            hint="Sign-in by the provider is bound to users who are there already.",
+        )
+    return row
+
+
+def _checked(
+    token: Secret, keys: Mapping[str, Any], opened: _Open, client_id: str
+) -> dict[str, Any]:
+    """The claims of an id token: its signature, issuer, audience, time and nonce (Core 3.1.3.7)."""
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
+    from postroom.oauth.claims import check_id_token, read_claims
+    from postroom.oauth.openid import ALGORITHMS
+
+    text = token.reveal()
+    try:
+        found = jwt.decode(text, KeySet.import_key_set(dict(keys)), algorithms=list(ALGORITHMS))  # type: ignore[arg-type]
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise ProtocolError(
+            "The id token is not signed with a key of the provider; nothing of it is believed.",
+            step="sign-in",
+            hint="Begin again. If it stays so, somebody answers in the place of the provider.",
+        ) from None
+    claims = dict(found.claims)
+    check_id_token(
+        read_claims(text), issuer=opened.endpoints.issuer, client_id=client_id, now=timestamp()
+    )
+    nonce, subject = claims.get("nonce"), claims.get("sub")
+    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), opened.nonce.encode()):
+        raise ProtocolError(
+            "The id token belongs to another sign-in; nothing of it is believed.",
+            step="sign-in",
+            hint="Begin again.",
+        )
+    if not isinstance(subject, str) or not subject or not isinstance(claims.get("iss"), str):
+        raise wrong()
+    return claims
