@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 PAGES = (
     "/sources", "/sources/orders-in", "/sources/orders-in/edit", "/sources/orders-in/again",
-    "/sources/orders-in/delete", "/new/source", "/ledger", "/ledger?source=orders-in&state=ignored",
-    "/ledger/1",    "/services", "/services/orders-out", "/services/orders-out/edit", "/new/service", "/compose", "/outbox",
+    "/sources/orders-in/delete", "/new/source", "/ledger", "/ledger?source=orders-in&state=done",
+    "/ledger/1", "/services", "/services/orders-out", "/services/orders-out/edit", "/new/service", "/compose",
+    "/outbox", "/room-file",
     "/messages", "/messages?via=acme", "/jobs", "/jobs/tidy", "/jobs/tidy/edit", "/new/job", "/runs",
     "/variables", "/variables/A", "/keys", "/audit", "/users", "/users/root", "/tokens",
 )  # fmt: skip
