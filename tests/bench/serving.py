@@ -78,7 +78,9 @@ async def _filled(place: Place, entries: int) -> Secret:
     """A source with so many messages in its ledger, and an administrator; gives a token of theirs."""
     room = await open_room(place.settings)
     incoming = {"protocol": "imap", "host": "imap.example.com"}
-    nobody = {"worker_roles": ["elsewhere"]}  # its host is nobody's: this worker does not ask for it
+    nobody = {
+        "worker_roles": ["elsewhere"]
+    }  # its host is nobody's: this worker does not ask for it
     await room.connections.add({"name": "bench", "incoming": incoming, **nobody})
     sink = {"type": "directory", "path": str(place.base / "out")}
     await room.sources.add({"name": "bench-in", "connection": "bench", "sink": sink})
