@@ -60,6 +60,9 @@ MAY_BUILD_SQL = {
 """Modules that put SQL together, from constants of the code only."""
 
 SAME_RELEASE = {
+    # they share one package name, and whichever is found first stands for all
+    "opentelemetry-sdk": "opentelemetry-api",
+    "opentelemetry-semantic-conventions": "opentelemetry-api",
     "pydantic-core": "pydantic",
 }
 """Distributions that come with another, which pins them to one version: declaring that one is
