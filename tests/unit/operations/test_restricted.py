@@ -121,6 +121,10 @@ async def test_no_list_has_what_is_hidden(hidden: Room) -> None:
     await hidden.connections.set("payroll-mail", {"incoming": {"host": "${HOST}"}}, rebind=True)
     await hidden.runs.begin("payroll-job")
     item = await hidden.email.store("payroll-out", _draft())
+    await hidden.desk.db.write(
+        lambda tx: tx.execute("UPDATE outbox SET state = 'failed', finished_at = 1")
+    )
+    assert "payroll" in repr(await hidden.notify.needs())
     for asked in (
         eve.credentials.list(),
         eve.credentials.list(expiring=86400.0 * 9999),
@@ -137,6 +141,9 @@ async def test_no_list_has_what_is_hidden(hidden: Room) -> None:
         eve.variables.usage("HOST"),
         eve.roomfile.export(),
         eve.outbox.unattended(),
+        eve.notify.notices(),
+        eve.notify.needs(),
+        eve.health.ready(),
     ):
         found = await asked
         text = repr(list(found) if isinstance(found, list) else found)
