@@ -204,6 +204,28 @@ async def test_nothing_that_is_made_can_name_what_is_hidden(hidden: Room) -> Non
         await eve.credentials.create("payroll", "password")
 
 
+async def test_nothing_is_taken_away_from_under_what_is_hidden(hidden: Room) -> None:
+    """Who does not see that something is used does not remove it, and is not told by what."""
+    await hidden.connections.add(
+        {
+            "name": "base",
+            "incoming": {**side("orders"), "auth": {"type": "none"}, "protocol": "imap"},
+        }
+    )
+    child = {"auth": {"type": "secret", "credential": "payroll"}}
+    await hidden.connections.add({"name": "payroll-child", "extends": "base", "incoming": child})
+    await hidden.variables.set("HOST", "127.0.0.1")
+    await hidden.connections.set("payroll-mail", {"incoming": {"host": "${HOST}"}}, rebind=True)
+    eve = hidden.acting(await person(hidden, "eve", "editor"))
+    for attempt in (
+        lambda: eve.connections.delete("base", force=True),
+        lambda: eve.variables.delete("HOST"),
+    ):
+        with pytest.raises(Refused, match="not there for you") as refused:
+            await attempt()
+        assert "payroll" not in json.dumps(refused.value.as_json())
+
+
 async def test_whoever_has_a_grant_has_it_all(hidden: Room) -> None:
     bob = hidden.acting(await person(hidden, "bob", "editor"))
     await hidden.grants.give("payroll", "user:bob")
