@@ -305,10 +305,9 @@ def _change(desk: Desk, tx: Tx, name: str, changes: Mapping[str, Any]) -> Creden
 def _listed(desk: Desk, tx: Tx, after: str, limit: int | None) -> Page[dict[str, Any]]:
     used = usage.count_of_credentials(tx)
     refused = proofs.refused_ones(tx)
-    if limit is None:
-        found, more = desk.credentials.all(tx, hints=False), False
-    else:
-        found, more = desk.credentials.some(tx, after=after, limit=limit)
+    one_more = None if limit is None else limit + 1
+    found = desk.credentials.all(tx, hints=False, after=after, limit=one_more)
+    more, found = limit is not None and len(found) > limit, found[:limit]
     return Page(
         (
             {**_line(one, refused.get(one.id)), "used_by": used[one.name.casefold()]}
