@@ -35,6 +35,7 @@ from postroom.operations.guiding import Guides
 from postroom.operations.jobs import Jobs
 from postroom.operations.keys import Keks, Keys
 from postroom.operations.ledger import Ledger
+from postroom.operations.notify import Notify
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
 from postroom.operations.runs import Runs
@@ -107,6 +108,7 @@ _TARGETS = (
     Keks,
     Keys,
     Ledger,
+    Notify,
     Outbox,
     RoomFile,
     Runs,

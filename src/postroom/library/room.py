@@ -32,6 +32,7 @@ from postroom.operations.guiding import Guides
 from postroom.operations.jobs import Jobs
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
+from postroom.operations.notify import Notify
 from postroom.operations.outbox import Outbox
 from postroom.operations.roomfile import RoomFile
 from postroom.operations.runs import Runs
@@ -70,6 +71,7 @@ class AsyncRoom:
     guides: Guides
     jobs: Jobs
     keys: Keys
+    notify: Notify
     roomfile: RoomFile
     runs: Runs
     signins: SignIns

@@ -20,6 +20,10 @@ LOOK_SECONDS: Final = 5.0
 """How long any other answer holds: whoever asks more often gets the same."""
 
 
+ENDS_SECONDS: Final = 600.0
+"""How often credentials are looked through: there may be ten thousand, and days are counted."""
+
+
 class Check(NamedTuple):
     """One thing that has to be right, and why it is not."""
 
@@ -36,6 +40,7 @@ class Health:
         self._disk: tuple[float, bool] | None = None
         self._seen: tuple[float, dict[str, Any]] | None = None
         self._figures: tuple[float, bytes] | None = None
+        self._next_end: tuple[float, int | None] | None = None
         self._counting = asyncio.Lock()
 
     async def ready(self) -> dict[str, Any]:
@@ -56,9 +61,17 @@ class Health:
 
         async with self._counting:  # two who scrape at once are answered by one look
             if self._figures is None or monotonic() > self._figures[0] + LOOK_SECONDS:
-                made = await asyncio.to_thread(figures, self._desk)
+                made = await asyncio.to_thread(lambda: figures(self._desk, self._days_left()))
                 self._figures = (monotonic(), made)
         return self._figures[1]
+
+    def _days_left(self) -> int | None:
+        """To the next end of anything in a credential; None: nothing ends."""
+        if self._next_end is None or monotonic() > self._next_end[0] + ENDS_SECONDS:
+            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, hints=False))
+            days = [due.days for one in found for due in one.due[:1]]
+            self._next_end = (monotonic(), min(days, default=None))
+        return self._next_end[1]
 
     def _room(self) -> builtins.list[Check]:
         db = self._desk.db

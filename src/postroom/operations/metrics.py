@@ -53,10 +53,13 @@ _OLDEST: Final = (
 _LASTING: Final = "SELECT cause FROM notices WHERE over_at IS NULL"
 
 
-def figures(desk: Desk) -> bytes:
-    """All of them, in the text format; for a thread of its own."""
+def figures(desk: Desk, days_left: int | None) -> bytes:
+    """All of them, in the text format; for a thread of its own.
+
+    ``days_left`` are those to the next end of anything in a credential; None: nothing ends.
+    """
     registry = CollectorRegistry()
-    registry.register(_Room(desk))
+    registry.register(_Room(desk, days_left))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
@@ -66,18 +69,20 @@ def figures(desk: Desk) -> bytes:
 class _Room(Collector):
     """Counts what the room holds."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, days_left: int | None) -> None:
         self._desk = desk
+        self._days_left = days_left
 
     def collect(self) -> Iterable[Metric]:
         """Every family, of one snapshot."""
-        return self._desk.db.read_now(lambda tx: list(_families(self._desk, tx)))
+        locked = self._desk.locked is not None
+        return self._desk.db.read_now(lambda tx: list(_families(tx, locked, self._days_left)))
 
 
-def _families(desk: Desk, tx: Tx) -> Iterator[Metric]:
+def _families(tx: Tx, locked: bool, days_left: int | None) -> Iterator[Metric]:
     now = timestamp()
     yield _gauge("postroom_schema", "Schema number of this release.", SCHEMA)
-    yield _gauge("postroom_locked", "1: the room's key could not be used.", desk.locked is not None)
+    yield _gauge("postroom_locked", "1: the room's key could not be used.", locked)
     yield _gauge("postroom_workers", "Living workers.", len(workers(tx, now=now)))
     for name, about in _ABOUT.items():
         yield _by(name, about, "state", {row["state"]: row["n"] for row in tx.all(_COUNTED[name])})
@@ -97,12 +102,11 @@ def _families(desk: Desk, tx: Tx) -> Iterator[Metric]:
     yield _by("postroom_claims", "Rows that a process has claimed, by table.", "table", claims)
     rows = tx.value("SELECT max(position) FROM audit") or 0
     yield _counter("postroom_audit_rows", "Rows written to the audit record.", rows)
-    ends = [due.days for one in desk.credentials.all(tx, hints=False) for due in one.due[:1]]
-    if ends:
+    if days_left is not None:
         about = (
             "Days to the next end of a credential, client secret or certificate; negative: past."
         )
-        yield _gauge("postroom_next_expiry_days", about, min(ends))
+        yield _gauge("postroom_next_expiry_days", about, days_left)
     lasting: dict[str, int] = {}
     for row in tx.all(_LASTING):
         kind = row["cause"].partition(" ")[0]
