@@ -40,6 +40,13 @@ VARIABLES: Final[dict[str, str]] = {
     "POSTROOM_TOKEN_FILE": "A file with that token; better than the token itself.",
     "POSTROOM_TRUST": "A file with the certificate (PEM) that is trusted for a room that is served, instead "
     "of the system's.",
+    "POSTROOM_OIDC_CREDENTIAL": "The `oauth_client` credential of the provider of OpenID Connect at which "
+    "people sign in to the page ([people.md](../people.md)).",
+    "POSTROOM_OIDC_ISSUER": "Instead of that credential, for an app without a secret: the provider's "
+    "address.",
+    "POSTROOM_OIDC_CLIENT_ID": "With it: the id of the app there.",
+    "POSTROOM_OIDC_ROLES": "Roles by group, such as `mail-admins=admin,staff=viewer`: the first that fits.",
+    "POSTROOM_OIDC_GROUPS_CLAIM": "Where the id token has the groups; `groups` if it is not set.",
     "POSTROOM_DATABASE_URL": "Reserved for PostgreSQL. This release refuses to start while it is "
     "set, so that nobody believes to be working on another database.",
 }

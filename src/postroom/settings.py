@@ -22,14 +22,14 @@ _ADDRESS: Final = ("http://", "https://")
 _NO: Final = frozenset({"", "0", "false", "no", "off"})
 
 
-class Served(NamedTuple):
-    """A room that is served: its address, a token of somebody, and the PEM text that is trusted for it
-    (empty: what the system trusts).
-    """
+_OIDC: Final = (
+    "POSTROOM_OIDC_CREDENTIAL", "POSTROOM_OIDC_ISSUER", "POSTROOM_OIDC_CLIENT_ID",
+    "POSTROOM_OIDC_GROUPS_CLAIM", "POSTROOM_OIDC_ROLES",
+)  # fmt: skip
 
-    url: str
-    token: Secret
-    trust: str = ""
+
+_ROLES: Final = ("admin", "editor", "operator", "viewer", "auditor")
+"""Those of access/rights.py, which is a floor above: a test compares them."""
 
 
 class Oidc(NamedTuple):
@@ -45,6 +45,16 @@ class Oidc(NamedTuple):
     client_id: str = ""
     groups_claim: str = "groups"
     roles: tuple[tuple[str, str], ...] = ()
+
+
+class Served(NamedTuple):
+    """A room that is served: its address, a token of somebody, and the PEM text that is trusted for it
+    (empty: what the system trusts).
+    """
+
+    url: str
+    token: Secret
+    trust: str = ""
 
 
 class Settings(NamedTuple):
@@ -71,7 +81,8 @@ def settings_of(
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """What was said, else the environment (``POSTROOM_ROOM``, ``POSTROOM_KEK``,
-    ``POSTROOM_PUBLIC_ONLY``, ``POSTROOM_AUDIT_KEEP``, ``POSTROOM_DEVICE_FLOW``), else the defaults.
+    ``POSTROOM_PUBLIC_ONLY``, ``POSTROOM_AUDIT_KEEP``, ``POSTROOM_DEVICE_FLOW``,
+    ``POSTROOM_OIDC_CREDENTIAL`` and its like), else the defaults.
 
     Raises RoomError on Windows, for the address of a room that is served, for settings of a later
     release, for a POSTROOM_KEK without a kind of source and for a POSTROOM_PUBLIC_ONLY or
@@ -109,6 +120,29 @@ def settings_of(
     )
 
 
+def _oidc(env: Mapping[str, str]) -> Oidc | None:
+    """The provider of the environment, or None.  Raises RoomError for half of one."""
+    credential, issuer, client, claim, pairs = (env.get(name, "").strip() for name in _OIDC)
+    if not any((credential, issuer, client, claim, pairs)):
+        return None
+    if not credential and not (issuer and client):
+        raise RoomError(
+            "The provider for sign-in is named by half.",
+            hint="Set POSTROOM_OIDC_CREDENTIAL to an oauth_client credential, or both "
+            "POSTROOM_OIDC_ISSUER and POSTROOM_OIDC_CLIENT_ID.",
+        )
+    roles = []
+    for pair in filter(None, pairs.split(",")):
+        group, _, role = (each.strip() for each in pair.rpartition("="))
+        if not group or role not in _ROLES:
+            raise RoomError(
+                f"POSTROOM_OIDC_ROLES has {pair.strip()!r}, which is no GROUP=ROLE.",
+                hint="Write it like: mail-admins=admin,staff=viewer",
+            )
+        roles.append((group, role))
+    return Oidc(credential, issuer, client, claim or "groups", tuple(roles))
+
+
 def served_at(
     *,
     room: str | Path | None = None,
@@ -139,35 +173,6 @@ def served_at(
         )
     secret = found if isinstance(found, Secret) else Secret(found)
     return Served(chosen, secret, _content("POSTROOM_TRUST", env))
-
-
-def _oidc(env: Mapping[str, str]) -> Oidc | None:
-    """The provider of the environment, or None.  Raises RoomError for half of one."""
-    said = {
-        name: env.get(f"POSTROOM_OIDC_{name}", "").strip()
-        for name in ("CREDENTIAL", "ISSUER", "CLIENT_ID", "GROUPS_CLAIM", "ROLES")
-    }
-    if not any(said.values()):
-        return None
-    if not said["CREDENTIAL"] and not (said["ISSUER"] and said["CLIENT_ID"]):
-        raise RoomError(
-            "The provider for sign-in is named by half.",
-            hint="Set POSTROOM_OIDC_CREDENTIAL to an oauth_client credential, or both "
-            "POSTROOM_OIDC_ISSUER and POSTROOM_OIDC_CLIENT_ID.",
-        )
-    roles = []
-    for pair in filter(None, said["ROLES"].split(",")):
-        group, _, role = (each.strip() for each in pair.rpartition("="))
-        if not group or role not in ("admin", "editor", "operator", "viewer", "auditor"):
-            raise RoomError(
-                f"POSTROOM_OIDC_ROLES has {pair.strip()!r}, which is no GROUP=ROLE.",
-                hint="Write it like: mail-admins=admin,staff=viewer",
-            )
-        roles.append((group, role))
-    return Oidc(
-        said["CREDENTIAL"], said["ISSUER"], said["CLIENT_ID"], said["GROUPS_CLAIM"] or "groups",
-        tuple(roles),
-    )  # fmt: skip
 
 
 def served_elsewhere() -> RoomError:

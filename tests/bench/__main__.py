@@ -21,6 +21,7 @@ from tests.bench.polling import polling
 from tests.bench.resolving import resolving
 from tests.bench.rooms import ROOT, Scratch, compiled
 from tests.bench.sending import sending
+from tests.bench.serving import serving
 from tests.bench.starting import starting
 from tests.bench.tokens import tokens
 from tests.bench.wires import wires
@@ -42,6 +43,7 @@ PARTS = (
     "start",
     "tokens",
     "jobs",
+    "serve",
 )
 
 
@@ -85,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sends", type=int, default=2_000, help="messages to send")
     parser.add_argument("--opens", type=int, default=20_000, help="credentials to resolve")
     parser.add_argument("--credentials", type=int, default=10_000, help="to list")
+    parser.add_argument("--ledger", type=int, default=100_000, help="messages of a served room")
     parser.add_argument("--claims", type=int, default=100_000, help="rows to claim")
     parser.add_argument("--sharing", type=int, default=1_000, help="connections of one client")
     parser.add_argument("--due", type=int, default=2_000, help="runs of a job, due at once")
@@ -130,6 +133,7 @@ def _parts(
         "start": lambda: starting(5, runs, 3.0, disk, _say),
         "tokens": lambda: tokens(given.sharing, runs, disk, _say),
         "jobs": lambda: jobbing(given.due, runs, disk, _say),
+        "serve": lambda: serving(given.credentials, given.ledger, runs, disk, _say),
     }
 
 

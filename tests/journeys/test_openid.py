@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from postroom.access import ROLES
 from postroom.app import Room, open_room
 from postroom.errors import InvalidValue, PostroomError, ProtocolError, Refused, RoomError
 from postroom.secret import Secret
@@ -237,6 +238,14 @@ def test_the_environment_names_the_provider(environ: dict[str, str], oidc: Any) 
             settings_of(room="/tmp/x", environ=said)
     else:
         assert settings_of(room="/tmp/x", environ=said).oidc == oidc
+
+
+def test_each_role_there_is_may_be_given_by_a_group() -> None:
+    for role in ROLES:
+        environ = {"POSTROOM_OIDC_CREDENTIAL": "p", "POSTROOM_OIDC_ROLES": f"staff={role}"}
+        found = settings_of(room="/tmp/x", environ=environ).oidc
+        assert found is not None
+        assert found.roles == (("staff", role),)
 
 
 async def test_without_a_provider_nobody_signs_in_at_one(settings: Settings) -> None:

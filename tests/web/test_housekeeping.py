@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from postroom.mail import Draft
 from tests.web.mailroom import PAYLOADS, furnish
 from tests.web.site import PASSWORD
 
@@ -187,3 +188,45 @@ def test_each_role_is_offered_its_places_and_no_others(
         assert answer is not None
         assert answer.status == (200 if right in rights else 403), label
         page.goto("/")
+
+
+def test_the_room_is_a_file_without_a_secret(admin: Visitor, site: Site, ground: Ground) -> None:
+    furnish(site, ground)
+    page = admin.go("/room-file")
+    assert "name: acme" in page.locator("pre").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save it").click()
+    assert download.value.suggested_filename == "room.yaml"
+
+
+def test_what_is_kept_of_a_person_is_shown_and_erased(
+    admin: Visitor, site: Site, ground: Ground
+) -> None:
+    furnish(site, ground)
+    site.do(lambda room: room.services.add({"name": "out", "connection": "acme"}))
+    draft = Draft(from_=None, to=["gone@ground.test"], subject="x", text="x")
+    item = site.do(lambda room: room.email.store("out", draft))
+    page = admin.go("/erasures")
+    page.get_by_label("Address").fill("gone@ground.test")
+    page.get_by_role("button", name="What is kept?").click()
+    page.get_by_text("still at work").wait_for()
+    assert "gone@" not in page.url
+    site.do(lambda room: room.outbox.cancel(item))
+    page.get_by_role("button", name="What is kept?").click()
+    page.get_by_role("button", name="Erase it for good").click()
+    page.get_by_role("heading", name="Erased").wait_for()
+    assert site.do(lambda room: room.outbox.list()) == []
+
+
+@pytest.mark.parametrize("noun", ["services", "jobs"])
+def test_another_one_like_it_is_made(admin: Visitor, site: Site, ground: Ground, noun: str) -> None:
+    furnish(site, ground)
+    does = (
+        {"steps": [{"list-email": {"via": "acme"}}]} if noun == "jobs" else {"connection": "acme"}
+    )
+    site.do(lambda room: getattr(room, noun).add({"name": "one", **does}))
+    page = admin.go(f"/{noun}/one")
+    page.get_by_text("Make another one like it").click()
+    page.get_by_label("Name of the new one").fill("two")
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_text("Made two with the same settings.").wait_for()

@@ -151,3 +151,31 @@ def test_whoever_may_not_read_sees_no_message(
         answer = page.goto(site.url + path)
         assert answer is not None
         assert answer.status == 403
+
+
+def test_a_message_is_flagged_moved_answered_and_deleted(
+    admin: Visitor, site: Site, ground: Ground
+) -> None:
+    user, other = furnish(site, ground), ground.user()
+    ground.dovecot.fill(user, [letter("Order 17", f"Ada <{other.address}>")])
+    page = opened(admin, "Order 17")
+    page.get_by_text("Mark, move or delete it").click()
+    page.get_by_role("button", name="Mark as seen").click()
+    page.get_by_text("It is marked as seen.").wait_for()
+    page.locator("ol.letters a").click()
+    page.get_by_role("link", name="Answer").click()
+    page.get_by_label("Text").fill("They are on their way.")
+    page.get_by_role("button", name="Send now").click()
+    page.get_by_role("heading", name="Sent").wait_for(timeout=40_000)
+    page.get_by_role("rowheader", name=other.address).wait_for()
+    opened(admin, "Order 17")
+    page.get_by_text("Mark, move or delete it").click()
+    page.get_by_label("Folder").fill("Archive")
+    page.get_by_role("button", name="Move there").click()
+    page.get_by_text("It was moved to Archive.").wait_for()
+    page.get_by_text("Nothing is here").wait_for()
+    page.get_by_role("navigation", name="Folders").get_by_role("link", name="Archive").click()
+    page.locator("ol.letters a").click()
+    page.get_by_text("Mark, move or delete it").click()
+    page.get_by_role("button", name="Delete it on the server").click()
+    page.get_by_text("It was deleted.").wait_for()

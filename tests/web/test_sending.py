@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from postroom.mail import Draft
 from tests.ground import maildir
+from tests.ground.scripted import Answer, ScriptedServer, Send
 from tests.web.mailroom import HOSTILE, furnish
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from postroom.app import Room
     from tests.ground import Ground, User
     from tests.web.site import Site
     from tests.web.visitor import Visitor
@@ -84,6 +86,36 @@ def test_a_refused_recipient_is_shown_with_what_the_server_said(
     page.get_by_role("button", name="It is dealt with").click()
     page.get_by_text("nobody is asked about it any more").wait_for()
     page.get_by_text("said that it is dealt with").wait_for()
+
+
+def test_what_a_server_says_is_text(admin: Visitor, site: Site) -> None:
+    """T47: a server's banner and its replies hold markup; the page shows it as it was said."""
+    hello = f"220 {HOSTILE}\r\n".encode()
+    said = f"554 5.7.1 {HOSTILE}\r\n".encode()
+    table = {
+        b"EHLO .*": b"250 evil\r\n", b"MAIL .*": b"250 ok\r\n", b"RCPT .*": said, b"RSET": b"250 ok\r\n",
+        b"QUIT": b"221 bye\r\n",
+    }  # fmt: skip
+
+    async def begin(room: Room) -> ScriptedServer:
+        server = await ScriptedServer([Send(hello), Answer(table)]).__aenter__()
+        side = {"protocol": "smtp", "host": "127.0.0.1", "port": str(server.port), "security": "none",
+                "auth": {"type": "none"}}  # fmt: skip
+        await room.connections.add({"name": "acme", "outgoing": side})
+        return server
+
+    server = site.do(begin)
+    service(site, **{"from": "a@ground.test"})
+    page = admin.go("/compose?via=orders-out")
+    page.get_by_label("To needed").fill("b@ground.test")
+    page.get_by_role("button", name="Send now").click()
+    page.get_by_role("heading", name="It was refused").wait_for(timeout=40_000)
+    page.get_by_text(HOSTILE).first.wait_for()
+    page.get_by_role("link", name="Show it in the outbox").click()
+    page.get_by_role("cell", name=HOSTILE).wait_for()
+    page.locator("ol.log").get_by_text(HOSTILE).wait_for()
+    assert page.evaluate("window.hit") is None
+    site.do(lambda room: server.__aexit__(None, None, None))
 
 
 def test_what_waits_is_held_released_and_cancelled(

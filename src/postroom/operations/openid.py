@@ -13,7 +13,7 @@ from postroom.access.codes import hash_of, new_code
 from postroom.access.throttle import peer_key
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
-from postroom.errors import PostroomError, ProtocolError, Refused
+from postroom.errors import PostroomError, Refused
 from postroom.operations.desk import Desk
 from postroom.operations.entering import (
     NOBODY,
@@ -24,7 +24,6 @@ from postroom.operations.entering import (
     secret_of,
     signed_in,
     take_tries,
-    wrong,
 )
 from postroom.secret import Secret
 
@@ -164,7 +163,15 @@ class OpenId:
         async with self._pump(grant) as pump:
             token = await pump.run(flow)
             keys = await pump.run(signing_keys(grant.authority, entra=grant.entra))
-        return _checked(token, keys, opened, grant.client_id)
+        from postroom.operations.idtoken import claims_of  # of the extra, and of this alone
+
+        return claims_of(
+            token,
+            keys,
+            issuer=opened.endpoints.issuer,
+            client_id=grant.client_id,
+            nonce=opened.nonce,
+        )
 
     @contextlib.asynccontextmanager
     async def _pump(self, grant: Grant) -> AsyncIterator[Pump]:
@@ -243,39 +250,3 @@ def _invited(tx: Tx, invitation: Secret) -> Row:
             hint="Sign-in by the provider is bound to users who are there already.",
         )
     return row
-
-
-def _checked(
-    token: Secret, keys: Mapping[str, Any], opened: _Open, client_id: str
-) -> dict[str, Any]:
-    """The claims of an id token: its signature, issuer, audience, time and nonce (Core 3.1.3.7)."""
-    from joserfc import jwt
-    from joserfc.errors import JoseError
-    from joserfc.jwk import KeySet
-
-    from postroom.oauth.claims import check_id_token, read_claims
-    from postroom.oauth.openid import ALGORITHMS
-
-    text = token.reveal()
-    try:
-        found = jwt.decode(text, KeySet.import_key_set(dict(keys)), algorithms=list(ALGORITHMS))  # type: ignore[arg-type]
-    except (JoseError, ValueError, KeyError, TypeError):
-        raise ProtocolError(
-            "The id token is not signed with a key of the provider; nothing of it is believed.",
-            step="sign-in",
-            hint="Begin again. If it stays so, somebody answers in the place of the provider.",
-        ) from None
-    claims = dict(found.claims)
-    check_id_token(
-        read_claims(text), issuer=opened.endpoints.issuer, client_id=client_id, now=timestamp()
-    )
-    nonce, subject = claims.get("nonce"), claims.get("sub")
-    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), opened.nonce.encode()):
-        raise ProtocolError(
-            "The id token belongs to another sign-in; nothing of it is believed.",
-            step="sign-in",
-            hint="Begin again.",
-        )
-    if not isinstance(subject, str) or not subject or not isinstance(claims.get("iss"), str):
-        raise wrong()
-    return claims

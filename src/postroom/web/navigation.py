@@ -36,6 +36,8 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
             Place("Audit", "/audit", "audit"),
             Place("Users", "/users", "users"),
             Place("Tokens", "/tokens"),
+            Place("Room file", "/room-file"),
+            Place("Erase a person", "/erasures", "destroy"),
         ),
     ),
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from postroom.web.pages import (
+    answering,
     audit,
     jobs,
+    keeping,
     keys,
     ledger,
     messages,
@@ -26,10 +28,12 @@ WORKING: Final = (
     services,
     outbox,
     messages,
+    answering,
     jobs,
     runs,
     variables,
     keys,
     audit,
     users,
+    keeping,
 )

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "aiosmtpd": ("cli.demo",),
     "fastapi": ("api",),
     "jinja2": ("web",),
+    "joserfc": ("operations",),
     "nh3": ("web",),
     "opentelemetry": ("tracing",),
     "prometheus_client": ("operations",),
@@ -43,7 +44,7 @@ MAY_IMPORT = {
 EXTRAS = {
     "demo": ("cli.demo",),
     "otel": ("tracing",),
-    "server": ("api", "operations.metrics", "serving", "web"),
+    "server": ("api", "operations.idtoken", "operations.metrics", "serving", "web"),
 }
 """The rooms that an optional dependency is for: extra -> rooms."""
 
@@ -68,7 +69,7 @@ SAME_RELEASE = {
 enough."""
 
 MAY_REVEAL = {
-    "operations.openid": "the signature of an id token is checked, and its claims are read",
+    "operations.idtoken": "the signature of an id token is checked, and its claims are read",
     "access.codes": "the hash by which a cookie, a token or a one-time address is looked up",
     "access.passwords": "the hash that is kept, or compared with it, is derived from it",
     "serving.control": "the passphrase of the room's key goes to the process that serves it, over its socket",

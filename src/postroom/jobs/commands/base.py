@@ -123,10 +123,6 @@ class Command(Fields, abc.ABC):
     async def run(self, bench: Bench) -> Result:
         """Do it.  Raises PostroomError; what can be refused is refused before anything is touched."""
 
-    def touches_files(self) -> bool:
-        """Whether it reads or writes files of the machine it is done on: not everybody may."""
-        return any_files(type(self), {name: getattr(self, name) for name in self.read_again})
-
     @abc.abstractmethod
     def plan(self) -> str:
         """What it would do, in a sentence, for a dry run."""

@@ -112,6 +112,11 @@ async def _release(visit: Visit) -> Response:
     return visit.go(at("jobs", visit["name"]), "Its runs begin again.")
 
 
+async def _copy(visit: Visit) -> Response:
+    made = await visit.room.jobs.copy(visit["name"], visit.form.text("name"))
+    return visit.go(at("jobs", made["name"]), f"Made {made['name']} with the same settings.")
+
+
 async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     name = (await visit.room.jobs.show(visit["name"]))["name"]
     usage = await visit.room.jobs.usage(name)
@@ -165,6 +170,7 @@ ROUTES = (
     get("/jobs/{name}", _show),
     get("/jobs/{name}/edit", _edit, "edit"),
     post("/jobs/{name}/edit", _set, "edit"),
+    post("/jobs/{name}/copy", _copy, "edit"),
     get("/jobs/{name}/delete", _doomed, "edit"),
     post("/jobs/{name}/delete", _delete, "edit"),
     post("/jobs/{name}/hold", _hold, "use"),

@@ -56,9 +56,10 @@ async def _read(visit: Visit) -> Response:
     letter = await _letter(visit)
     folder = visit.query("folder", "INBOX")
     there = urlencode({"via": visit.query("via"), "folder": folder})
+    place = {"via": visit.query("via"), "folder": folder, "id": visit.query("id")}
     return visit.page(
         "messages/read.html", title=letter.view.subject, back=f"/messages?{there}",
-        back_label=f"{visit.query('via')}, {folder}",
+        back_label=f"{visit.query('via')}, {folder}", named=urlencode(place), place=place,
         **facts_of(letter, "/messages", f"{there}&{urlencode({'id': visit.query('id')})}"),
     )  # fmt: skip
 

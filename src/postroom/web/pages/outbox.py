@@ -128,7 +128,7 @@ async def _read(visit: Visit) -> Response:
     letter = await _letter(visit)
     return visit.page(
         "messages/read.html", title=item.subject, back=at("outbox", item.id), back_label="Outbox item",
-        **facts_of(letter, at("outbox", item.id)), deletes=False,
+        **facts_of(letter, at("outbox", item.id)), named="",
     )  # fmt: skip
 
 

@@ -98,6 +98,11 @@ async def _release(visit: Visit) -> Response:
     return visit.go(at("services", visit["name"]), "It sends again.")
 
 
+async def _copy(visit: Visit) -> Response:
+    made = await visit.room.services.copy(visit["name"], visit.form.text("name"))
+    return visit.go(at("services", made["name"]), f"Made {made['name']} with the same settings.")
+
+
 async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     name = (await visit.room.services.show(visit["name"]))["name"]
     usage = await visit.room.services.usage(name)
@@ -191,6 +196,7 @@ ROUTES = (
     post("/services/{name}/edit", _set, "edit"),
     post("/services/{name}/hold", _hold, "send"),
     post("/services/{name}/release", _release, "send"),
+    post("/services/{name}/copy", _copy, "edit"),
     get("/services/{name}/delete", _doomed, "edit"),
     post("/services/{name}/delete", _delete, "edit"),
     get("/compose", _compose, "send"),

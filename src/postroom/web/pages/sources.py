@@ -69,6 +69,11 @@ async def _set(visit: Visit) -> Response:
     return visit.go(at("sources", saved["name"]), "Saved.")
 
 
+async def _copy(visit: Visit) -> Response:
+    made = await visit.room.sources.copy(visit["name"], visit.form.text("name"))
+    return visit.go(at("sources", made["name"]), f"Made {made['name']} with the same settings.")
+
+
 async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     name = (await visit.room.sources.show(visit["name"]))["name"]
     return visit.page(
@@ -151,6 +156,7 @@ ROUTES = (
     get("/sources/{name}", _show),
     get("/sources/{name}/edit", _edit, "edit"),
     post("/sources/{name}/edit", _set, "edit"),
+    post("/sources/{name}/copy", _copy, "edit"),
     get("/sources/{name}/delete", _doomed, "edit"),
     post("/sources/{name}/delete", _delete, "edit"),
     post("/sources/{name}/run", _run, "use"),

@@ -1,0 +1,50 @@
+"""The id token of a sign-in: nothing of it is believed before its signature, and all it says, was checked."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from postroom.clock import timestamp
+from postroom.errors import ProtocolError
+from postroom.oauth.claims import check_id_token, read_claims
+from postroom.oauth.openid import ALGORITHMS
+from postroom.secret import Secret
+
+__all__ = ["claims_of"]
+
+
+def claims_of(
+    token: Secret, keys: Mapping[str, Any], *, issuer: str, client_id: str, nonce: str
+) -> dict[str, Any]:
+    """The claims of an id token: its signature, issuer, audience, time and nonce (OpenID Connect Core
+    3.1.3.7).  Raises ProtocolError.
+    """
+    text = token.reveal()
+    try:
+        found = jwt.decode(text, KeySet.import_key_set(dict(keys)), algorithms=list(ALGORITHMS))  # type: ignore[arg-type]
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise ProtocolError(
+            "The id token is not signed with a key of the provider; nothing of it is believed.",
+            step="sign-in",
+            hint="Begin again. If it stays so, somebody answers in the place of the provider.",
+        ) from None
+    claims = dict(found.claims)
+    check_id_token(read_claims(text), issuer=issuer, client_id=client_id, now=timestamp())
+    said, subject = claims.get("nonce"), claims.get("sub")
+    if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
+        raise ProtocolError(
+            "The id token belongs to another sign-in; nothing of it is believed.",
+            step="sign-in",
+            hint="Begin again.",
+        )
+    if not isinstance(subject, str) or not subject or not isinstance(claims.get("iss"), str):
+        raise ProtocolError(
+            "The id token does not say who it is; nothing of it is believed.", step="sign-in"
+        )
+    return claims

@@ -1,0 +1,97 @@
+"""What is done with a message that is read: answered, forwarded, flagged, moved, copied, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from postroom.errors import InvalidValue, PostroomError
+from postroom.web.paths import get, post
+from postroom.web.visit import Visit
+from postroom.web.works import Work
+
+__all__ = ["ROUTES"]
+
+_WAIT: Final = "30s"
+_FLAGS: Final[Mapping[str, tuple[str, dict[str, list[str]]]]] = {
+    "seen": ("It is marked as seen.", {"add": ["seen"]}),
+    "unseen": ("It is marked as unseen.", {"remove": ["seen"]}),
+    "flagged": ("It is flagged.", {"add": ["flagged"]}),
+    "unflagged": ("It is not flagged any more.", {"remove": ["flagged"]}),
+}
+
+
+async def _change(visit: Visit) -> Response:
+    """One message: its flags, its folder, or its end."""
+    form = visit.form
+    named = {
+        "via": form.text("via"),
+        "folder": form.text("folder") or "INBOX",
+        "ids": [form.text("id")],
+    }
+    there = f"/messages?{urlencode({'via': named['via'], 'folder': named['folder']})}"
+    do = form.text("do")
+    if do in _FLAGS:
+        told, change = _FLAGS[do]
+        await visit.room.commands.run("flag-email", {**named, **change})
+        return visit.go(there, told)
+    if do in ("move", "copy"):
+        to = form.text("to")
+        if not to:
+            raise InvalidValue("to", "say into which folder")
+        await visit.room.commands.run(f"{do}-email", {**named, "to": to})
+        return visit.go(there, f"It was {'moved' if do == 'move' else 'copied'} to {to}.")
+    if do == "delete":
+        done = await visit.room.commands.run("delete-email", named)
+        if done["gone"]:
+            return visit.go(there, "It was deleted.")
+        return visit.go(there, "It is marked as deleted; this server removes it later.", "note")
+    raise InvalidValue("do", "is not among what can be done with a message")
+
+
+async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
+    """The form of an answer, or of a forwarded message."""
+    said = visit.form.plain() if error else {}
+    given = {name: said.get(name) or visit.query(name) for name in ("via", "folder", "id", "kind")}
+    return visit.page(
+        "messages/answer.html", 422 if error else 200, error=error, text=said.get("text", ""),
+        to=said.get("to", ""), every=bool(said.get("all")), back=_message(given), **given,
+    )  # fmt: skip
+
+
+async def _send(visit: Visit) -> Response:
+    form = visit.form
+    forward = form.text("kind") == "forward"
+    wanted: dict[str, Any] = {name: form.text(name) for name in ("via", "folder", "id")}
+    wanted |= {"text": form.raw("text"), "wait": _WAIT}
+    if forward:
+        if not form.text("to"):
+            return await _answer(visit, InvalidValue("to", "give at least one recipient"))
+        wanted["to"] = form.text("to")
+    elif form.ticked("all"):
+        wanted["to_all"] = True
+    room, command = visit.room, "forward-email" if forward else "reply-email"
+
+    async def send(work: Work) -> Any:
+        return await room.commands.run(command, wanted)
+
+    work = visit.begin(
+        "services/_sent.html", send, title="Sending", back=_message(wanted), via=wanted["via"],
+        to=wanted.get("to", "whoever wrote"),
+    )  # fmt: skip
+    return visit.go(f"/works/{work.id}")
+
+
+def _message(given: Mapping[str, Any]) -> str:
+    """Where the message itself is shown."""
+    return f"/messages/read?{urlencode({name: given[name] for name in ('via', 'folder', 'id')})}"
+
+
+ROUTES = (
+    post("/messages/change", _change, "use"),
+    get("/messages/answer", _answer, "send"),
+    post("/messages/answer", _send, "send"),
+)

@@ -1,0 +1,95 @@
+"""Requests that come twice or too late: keys of requests, tags of definitions."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from postroom.app import Room
+from tests.api.asking import Client
+from tests.api.test_matrix import furnish
+
+pytestmark = pytest.mark.bares("file", why="tokens of the tests")
+
+
+async def test_the_same_request_is_done_once(client: Client, room: Room) -> None:
+    """F11: the same key and request: one record, one answer; another request: 409."""
+    key = {"Idempotency-Key": "one"}
+    body = {"name": "a", "value": "b"}
+    first = await client.post("/variables", body, headers=key)
+    assert first.status_code == 204
+    again = await client.post("/variables", body, headers=key)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (204, "true")
+    other = await client.post("/variables", {"name": "c", "value": "d"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    somebody = await client.post(
+        "/variables", {"name": "c", "value": "d"}, headers=key, as_="editor"
+    )
+    assert somebody.status_code == 204
+    assert await room.variables.list() == {"a": "b", "c": "d"}
+
+
+async def test_50_at_once_with_one_key_make_one(client: Client, room: Room) -> None:
+    """F11: whoever comes while it is being done is told so, and nothing is done twice."""
+    await furnish(room)
+    body = {"parameters": {"via": "service:acme", "to": "bob@example.com", "text": "x"}}
+    asked = [
+        client.post("/commands/send-email", body, headers={"Idempotency-Key": "k"})
+        for _ in range(50)
+    ]
+    found = await asyncio.gather(*asked)
+    assert {one.status_code for one in found} <= {200, 409}
+    assert len({one.text for one in found if one.status_code == 200}) == 1
+    assert len(await room.outbox.list()) == 1
+
+
+async def test_what_was_refused_may_be_asked_again(client: Client, room: Room) -> None:
+    key = {"Idempotency-Key": "one"}
+    assert (await client.post("/jobs/none/runs", {}, headers=key)).status_code == 404
+    assert (
+        await client.post("/variables", {"name": "a", "value": "b"}, headers=key)
+    ).status_code == 204
+    refused = await client.post("/tokens", {"name": "t"}, headers={"Idempotency-Key": "two"})
+    assert refused.status_code == 422, "a token is shown once, and no answer of it is kept"
+
+
+@pytest.mark.parametrize("noun", ["credentials", "connections", "services", "variables"])
+async def test_a_change_is_for_what_was_seen(client: Client, room: Room, noun: str) -> None:
+    await furnish(room)
+    path = f"/{noun}/acme"
+    tag = (await client.get(path)).headers["etag"]
+    assert (await client.get(path)).headers["etag"] == tag
+    change = {"value": "x"} if noun == "variables" else {"description": "x"}
+    if noun == "services":
+        change = {"from": "ann@example.com", "queue_size": 7}  # type: ignore[dict-item]
+    method = "PUT" if noun == "variables" else "PATCH"
+    done = await client.ask(method, path, json=change, headers={"If-Match": tag})
+    assert done.status_code == 200, done.text
+    late = await client.ask(method, path, json=change, headers={"If-Match": tag})
+    assert (late.status_code, late.json()["code"]) == (412, "changed_since")
+    gone = await client.delete(path, headers={"If-Match": tag})
+    assert gone.status_code == 412
+    assert (await client.get(path)).status_code == 200
+    weak = await client.ask(method, path, json=change, headers={"If-Match": f"W/{tag[:-2]}"})
+    assert weak.status_code == 412
+
+
+async def test_of_two_who_saw_the_same_one_changes_it(client: Client, room: Room) -> None:
+    """It is compared by the writer, in the transaction of the change: there is no time in between."""
+    await furnish(room)
+    tag = (await client.get("/credentials/acme")).headers["etag"]
+    done = await asyncio.gather(
+        *(
+            client.patch("/credentials/acme", {"description": f"of {n}"}, headers={"If-Match": tag})
+            for n in range(10)
+        )
+    )
+    assert sorted(one.status_code for one in done) == [200, *[412] * 9]
+
+
+async def test_use_does_not_change_a_tag(client: Client, room: Room) -> None:
+    await furnish(room)
+    tag = (await client.get("/connections/acme")).headers["etag"]
+    await client.post("/connections/acme/test", {})
+    assert (await client.get("/connections/acme")).headers["etag"] == tag

@@ -1,0 +1,150 @@
+"""A served room: what it costs idle, how soon its first page comes, how soon the API answers a read."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from postroom.app import Room, open_room
+from postroom.db import Tx
+from postroom.secret import Secret
+from tests.bench.collecting import Say
+from tests.bench.figures import Figure
+from tests.bench.rooms import Place, Scratch, listing_room
+
+__all__ = ["serving"]
+
+_LINE = re.compile(r"https?://127\.0\.0\.1:(\d+)")
+_PARTS = re.compile(rb'(?:href|src)="(/static/[^"]+)"')
+_NAME, _PASSWORD = "ada", "correct horse battery staple"
+
+
+def serving(credentials: int, entries: int, repeats: int, disk: Scratch, say: Say) -> list[Figure]:
+    """Figures of a room with so many credentials, and so many messages in the ledger of one source."""
+    idle: list[float] = []
+    page: list[float] = []
+    size: list[float] = []
+    asked: dict[str, list[float]] = {name: [] for name in _READS}
+    with disk.new() as base:
+        place = Place(base)
+        listing_room(place, credentials)
+        token = asyncio.run(_filled(place, entries))
+        for repeat in range(repeats):
+            with _served(place) as (pid, port):
+                line = http.client.HTTPConnection("127.0.0.1", port)
+                _ask(line, "/sign-in")
+                times, body = zip(*(_ask(line, "/sign-in") for _ in range(50)), strict=True)
+                page.append(_95th(times))
+                parts = set(_PARTS.findall(body[0]))
+                whole = len(body[0]) + sum(len(_ask(line, one.decode())[1]) for one in parts)
+                size.append(whole / 1e6)
+                head = {"Authorization": f"Bearer {token.reveal()}"}
+                for name, path in _READS.items():
+                    _ask(line, path, head)
+                    asked[name].append(_95th([_ask(line, path, head)[0] for _ in range(100)]))
+                line.close()
+                time.sleep(3.0)
+                idle.append(_resident(pid))
+            told = ", ".join(f"{name} {found[-1]:.1f} ms" for name, found in asked.items())
+            say(f"serve, run {repeat + 1}: {idle[-1]:.0f} MB, first page {page[-1]:.1f} ms; {told}")
+    reads = [
+        Figure(f"API, {name}, 95th percentile", "time", found, aim="< 20 ms")
+        for name, found in asked.items()
+    ]
+    return [
+        Figure("postroom serve, idle", "memory", idle, aim="< 120 MB"),
+        Figure("the first page, 95th percentile", "time", page, aim="< 150 ms"),
+        Figure("the first page with everything", "memory", size, aim="< 0.1 MB"),
+        *reads,
+    ]
+
+
+_READS = {
+    "one credential": "/api/v1/credentials/c00042",
+    "the newest 50 of the ledger": "/api/v1/ledger?name=bench-in&limit=50",
+    "every source": "/api/v1/sources",
+    "the outbox": "/api/v1/outbox",
+}
+
+
+async def _filled(place: Place, entries: int) -> Secret:
+    """A source with so many messages in its ledger, and an administrator; gives a token of theirs."""
+    room = await open_room(place.settings)
+    incoming = {"protocol": "imap", "host": "imap.example.com"}
+    nobody = {
+        "worker_roles": ["elsewhere"]
+    }  # its host is nobody's: this worker does not ask for it
+    await room.connections.add({"name": "bench", "incoming": incoming, **nobody})
+    sink = {"type": "directory", "path": str(place.base / "out")}
+    await room.sources.add({"name": "bench-in", "connection": "bench", "sink": sink})
+    await room.desk.write(lambda tx: _entries(tx, entries))
+    token = await _token(room)
+    await room.close()
+    return token
+
+
+def _entries(tx: Tx, count: int) -> None:
+    source = tx.one("SELECT id, store FROM sources")
+    assert source is not None
+    for number in range(count):
+        tx.execute(
+            "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
+            "received_at, subject, sender, message_id, sha256, delivered_to, after_due, due_at, "
+            "retries, gone_at, first_seen_at, updated_at) VALUES (:id, :store, 'INBOX', :key, 'done', "
+            "'', 1, 2048, :at, 'Order', 'eve@example.com', '<m@x>', NULL, '', '', 0, 0, NULL, :at, :at)",
+            id=source["id"], store=source["store"], key=f"7/{number}", at=1_780_000_000.0 + number,
+        )  # fmt: skip
+
+
+async def _token(room: Room) -> Secret:
+    code = await room.people.first_address()
+    assert code is not None
+    done = await room.people.accept(code, _NAME, Secret(_PASSWORD))
+    made = await room.acting(done.session.person).tokens.add("bench")
+    return Secret(made["token"])
+
+
+@contextmanager
+def _served(place: Place) -> Iterator[tuple[int, int]]:
+    """The process that serves the room, and its port."""
+    own = ["--room", str(place.settings.room), "--kek", str(place.settings.kek)]
+    words = [sys.executable, "-m", "postroom", "serve", "--port", "0", *own]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            found = next(filter(None, map(_LINE.search, process.stderr)))
+            yield process.pid, int(found[1])
+        finally:
+            process.terminate()
+
+
+def _ask(
+    line: http.client.HTTPConnection, path: str, headers: dict[str, str] | None = None
+) -> tuple[float, bytes]:
+    """Milliseconds and what was answered."""
+    begun = time.perf_counter()
+    line.request("GET", path, headers=headers or {})
+    answer = line.getresponse()
+    body = answer.read()
+    spent = (time.perf_counter() - begun) * 1000
+    assert answer.status == 200, (path, answer.status, body[:200])
+    return spent, body
+
+
+def _95th(times: object) -> float:
+    found = sorted(times)  # type: ignore[call-overload]
+    return float(found[int(len(found) * 0.95) - 1])
+
+
+def _resident(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", text)
+    assert found
+    return int(found[1]) / 1024

@@ -1,0 +1,264 @@
+"""``python -m tests.web.screenshots``: every page, light and dark, into ``docs/screenshots``.
+
+The room is a real one, with a mailbox on the mail servers of the ground, mail collected and sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from playwright.sync_api import sync_playwright
+
+from postroom.secret import Secret
+from postroom.settings import Settings
+from tests.ground import Ground
+from tests.journeys.conftest import connect
+from tests.web.conftest import CHROMIUM
+from tests.web.mailroom import letter
+from tests.web.site import Site
+from tests.web.visitor import Visitor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from postroom.app import Room
+
+__all__ = ["main"]
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "screenshots"
+SIZE: Final = {"width": 1200, "height": 800}
+HIGHEST: Final = 1300
+SCALE: Final = 0.75
+"""A page of 1200 points is a picture of 900: small, and still to be read."""
+
+PAGES: Final = (
+    ("overview", "/"), ("credentials", "/credentials"), ("credential", "/credentials/relay"),
+    ("credential-details", "/credentials/relay/details"), ("credential-new", "/new/credential"),
+    ("credential-app", "/credentials/entra"), ("credential-delete", "/credentials/relay/delete"),
+    ("guide", "/guide/microsoft"), ("connections", "/connections"), ("connection", "/connections/acme"),
+    ("connection-edit", "/connections/acme-archive/edit"), ("connection-new", "/new/connection"),
+    ("connection-sign-in", "/connections/acme/sign-in"), ("which-sign-in", "/which-sign-in"),
+    ("connect-address", "/connect"), ("connect-known", "/connect?address=ann@gmail.com"),
+    ("connect-microsoft", "/connect?address=ann@outlook.com"), ("sources", "/sources"),
+    ("source", "/sources/orders-in"), ("source-edit", "/sources/orders-in/edit"), ("ledger", "/ledger"),
+    ("services", "/services"), ("service", "/services/orders-out"),
+    ("service-edit", "/services/orders-out/edit"), ("compose", "/compose?via=orders-out"),
+    ("outbox", "/outbox"), ("messages", "/messages?via=acme"), ("jobs", "/jobs"), ("job", "/jobs/nightly"),
+    ("job-edit", "/jobs/nightly/edit"), ("runs", "/runs"), ("variables", "/variables"),
+    ("keys", "/keys"), ("audit", "/audit"), ("users", "/users"), ("tokens", "/tokens"),
+    ("not-there", "/nothing-here"),
+)  # fmt: skip
+
+
+def main() -> None:
+    """Make them all anew."""
+    FOLDER.mkdir(exist_ok=True)
+    with (
+        Ground() as ground,
+        tempfile.TemporaryDirectory(prefix="postroom-") as folder,
+        sync_playwright() as playwright,
+    ):
+        settings = Settings(Path(folder) / "room", f"file:{folder}/keys/room.key")
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        with Site(settings, works=True) as site:
+            for come, theme in _visitors(browser, site, first=True):
+                _picture(come, f"overview-empty-{theme}", "/")
+            user = ground.user(name="orders")
+            site.do(lambda room: connect(room, ground, user))
+            site.do(lambda room: _furnish(room, Path(folder), user.address))
+            letters = [letter(*each) for each in _MAIL]
+            ground.dovecot.fill(user, letters)
+            _until(lambda: site.do(_is_ready))
+            for come, theme in _visitors(browser, site):
+                for name, path in (*PAGES, *site.do(_found)):
+                    _picture(come, f"{name}-{theme}", path)
+                _tested(come, theme)
+            _door(browser, site)
+
+
+_MAIL: Final = (
+    ("Order 4711: three boxes", "Ada Lovelace <ada@analytical.example>", "Three boxes, please."),
+    ("Invoice 2026-118", "Accounts <accounts@supplier.example>", "Please find it attached."),
+    ("Re: delivery on Thursday", "Grace Hopper <grace@compiler.example>", "Thursday suits us."),
+)
+
+
+async def _furnish(room: Room, folder: Path, address: str) -> None:
+    """Something on every page."""
+    await room.credentials.change("acme-login", description="Mailbox of the orders team")
+    await room.credentials.create(
+        "relay", "smtp", description="The company's relay", expires_at="2027-01-05",
+        details={"host": "smtp.example.com", "port": 587, "tls": True, "user_name": "app",
+                 "password": Secret("a-relay-password-wxyz")},
+    )  # fmt: skip
+    await room.credentials.create(
+        "entra", "msgraph", description="App in Entra, for the shared mailboxes",
+        details={"tenant_id": "example.com", "client_id": "11111111-2222-3333-4444-555555555555",
+                 "mailboxes": ["*@example.com"], "client_secrets": {
+                     "2026a": {"value": Secret("abc~defgh.ijklmnop-1234"), "valid_until": "2027-03-01"}}},
+    )  # fmt: skip
+    await room.connections.set("acme", {"description": "Orders of the shop"})
+    await room.connections.add(
+        {"name": "acme-archive", "extends": "acme", "incoming": {"read_only": True}}
+    )
+    sink = {"type": "directory", "path": str(folder / "orders")}
+    await room.sources.add({"name": "orders-in", "connection": "acme", "sink": sink})
+    await room.services.add({"name": "orders-out", "connection": "acme", "from": address})
+    await room.variables.add("SHOP", "https://shop.example.com")
+    await room.jobs.add(
+        {
+            "name": "nightly", "description": "Tells the team what came", "schedule": {"cron": "0 6 * * *"},
+             "steps": [{"send-email": {"via": "orders-out", "to": address, "subject": "Orders of today",
+                                      "text": "See the list."}}],
+        }
+    )  # fmt: skip
+    await room.users.add("grace", "operator", password=Secret("a long password of hers"))
+    await room.commands.run(
+        "send-email",
+        {
+            "via": "orders-out",
+            "to": address,
+            "subject": "Your order is on its way",
+            "text": "Hello.",
+        },
+    )
+
+
+async def _is_ready(room: Room) -> bool:
+    """Whether mail was collected and sent."""
+    ledger = [one for one in await room.ledger.list() if one.state == "done"]
+    return len(ledger) >= len(_MAIL)
+
+
+async def _found(room: Room) -> list[tuple[str, str]]:
+    """The pages of what has no name."""
+    items = [("outbox-item", f"/outbox/{one.id}") for one in await room.outbox.list()][:1]
+    rows = [("ledger-row", f"/ledger/{one.id}") for one in await room.ledger.list()][:1]
+    return [*items, *rows]
+
+
+def _visitors(
+    browser: Browser, site: Site, *, first: bool = False
+) -> Iterator[tuple[Visitor, str]]:
+    if first:
+        site.person("root", "admin")
+    for theme in ("light", "dark"):
+        come = Visitor(browser, site, color_scheme=theme, viewport=SIZE, device_scale_factor=SCALE)
+        come.sign_in("root")
+        yield come, theme
+        come.context.close()
+
+
+def _door(browser: Browser, site: Site) -> None:
+    for theme in ("light", "dark"):
+        come = Visitor(browser, site, color_scheme=theme, viewport=SIZE, device_scale_factor=SCALE)
+        _picture(come, f"sign-in-{theme}", "/sign-in")
+        _picture(come, f"welcome-{theme}", "/welcome")
+        come.context.close()
+    come = Visitor(
+        browser, site, color_scheme="light", viewport={"width": 390, "height": 800},
+        device_scale_factor=SCALE,
+    )  # fmt: skip
+    come.sign_in("root")
+    _picture(come, "phone-overview", "/")
+    _picture(come, "phone-connection", "/connections/acme")
+    come.context.close()
+
+
+def _tested(come: Visitor, theme: str) -> None:
+    """The live test, when it is done."""
+    page = come.go("/connections/acme")
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.get_by_text("Everything works").wait_for()
+    _taken(come, f"connection-tested-{theme}")
+
+
+def _picture(come: Visitor, name: str, path: str) -> None:
+    come.go(path)
+    come.page.wait_for_timeout(150)
+    _taken(come, name)
+
+
+def _taken(come: Visitor, name: str) -> None:
+    size = come.page.viewport_size
+    if size is None:
+        raise LookupError("a page has a size")
+    high: Any = come.page.evaluate("document.documentElement.scrollHeight")
+    clip: Any = {
+        "x": 0,
+        "y": 0,
+        "width": size["width"],
+        "height": max(size["height"], min(high, HIGHEST)),
+    }
+    picture = come.page.screenshot(full_page=True, clip=clip)
+    # by the protocol of the browser, on a page of nobody's: the policy of ours lets no script in
+    paper = come.context.new_page()
+    found = paper.evaluate(_COLOURS, base64.b64encode(picture).decode())
+    paper.close()
+    rows = base64.b64decode(found["rows"])
+    colours = b"".join(bytes(each) for each in found["colours"])
+    (FOLDER / f"{name}.png").write_bytes(_png(found["width"], rows, colours))
+
+
+def _png(width: int, rows: bytes, colours: bytes) -> bytes:
+    """A picture of at most 256 colours (PNG, third edition, 11.2): a fourth of the bytes."""
+    lines = [b"\0" + rows[at : at + width] for at in range(0, len(rows), width)]
+    head = struct.pack("!2I5B", width, len(lines), 8, 3, 0, 0, 0)
+    chunks = [
+        (b"IHDR", head),
+        (b"PLTE", colours),
+        (b"IDAT", zlib.compress(b"".join(lines), 9)),
+        (b"IEND", b""),
+    ]
+    whole = [
+        struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(whole)
+
+
+_COLOURS: Final = """async (picture) => {
+  const image = new Image();
+  image.src = `data:image/png;base64,${picture}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width, image.height];
+  const brush = canvas.getContext("2d");
+  brush.drawImage(image, 0, 0);
+  const all = brush.getImageData(0, 0, image.width, image.height).data;
+  for (let step = 5; ; step += 2) {
+    const known = new Map(), rows = new Uint8Array(all.length / 4);
+    for (let at = 0; at < all.length && known.size <= 256; at += 4) {
+      const [r, g, b] = [0, 1, 2].map(i => Math.min(255, Math.round(all[at + i] / step) * step));
+      const colour = r << 16 | g << 8 | b;
+      if (!known.has(colour)) known.set(colour, known.size);
+      rows[at / 4] = known.get(colour);
+    }
+    if (known.size > 256) continue;
+    let text = "";
+    for (let at = 0; at < rows.length; at += 8192)
+      text += String.fromCharCode(...rows.subarray(at, at + 8192));
+    const colours = [...known.keys()].map(each => [each >> 16, each >> 8 & 255, each & 255]);
+    return {width: image.width, rows: btoa(text), colours};
+  }
+}"""
+"""The nearest 256 colours of a picture, each of its points as the number of one."""
+
+
+def _until(seen: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not seen():
+        if time.monotonic() > end:
+            raise TimeoutError("the room did not get ready")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()
