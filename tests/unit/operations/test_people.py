@@ -227,3 +227,31 @@ async def test_a_hash_that_somebody_weakened_lets_nobody_in(room: Room) -> None:
     assert '"edited"' in str((await room.audit.list(action="refuse"))[0]["detail"]).replace(
         "'", '"'
     )
+
+
+async def test_unknown_and_known_cost_the_same_work(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T44: one hash of the same cost, whoever is asked for: the time tells nobody who there is."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+    await admin(room)
+    await room.users.add("bob", "viewer", password=Secret(OTHER))
+    await room.users.set("bob", disabled=True)
+    await room.users.add("cat", "viewer")
+    real, costs = Argon2id.verify_phc_encoded, []
+
+    class Counting:
+        """The same, and what each costs."""
+
+        def verify_phc_encoded(self, material: bytes, kept: str) -> None:
+            costs.append(kept.split("$")[3])
+            real(material, kept)
+
+    monkeypatch.setattr(
+        "cryptography.hazmat.primitives.kdf.argon2.Argon2id", Counting(), raising=True
+    )
+    for name in ("ann", "bob", "cat", "nobody", ""):
+        with refusal("not_signed_in"):
+            await room.people.sign_in(name, Secret("a wrong password"))
+    assert costs == ["m=65536,t=2,p=1"] * 5
