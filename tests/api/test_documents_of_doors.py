@@ -37,3 +37,17 @@ async def test_a_credential_is_made_shown_changed_and_deleted(client: Client) ->
     gone = await client.delete("/credentials/acme")
     assert gone.status_code == 204
     assert (await client.get("/credentials/acme")).status_code == 404
+
+
+async def test_a_long_list_comes_in_pages(client: Client) -> None:
+    for name in ("b", "A", "d", "C"):
+        await client.post("/credentials", {"name": name, "type": "secret"})
+    seen, after = [], ""
+    while True:
+        page = (await client.get(f"/credentials?limit=3&after={after}")).json()
+        seen.append([one["name"] for one in page["items"]])
+        if page["next"] is None:
+            break
+        after = page["next"]
+    assert seen == [["A", "b", "C"], ["d"]]
+    assert (await client.get("/credentials?limit=0")).status_code == 422

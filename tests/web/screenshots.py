@@ -233,21 +233,30 @@ _COLOURS: Final = """async (picture) => {
   const brush = canvas.getContext("2d");
   brush.drawImage(image, 0, 0);
   const all = brush.getImageData(0, 0, image.width, image.height).data;
-  for (let step = 5; ; step += 2) {
-    const known = new Map(), rows = new Uint8Array(all.length / 4);
-    for (let at = 0; at < all.length && known.size <= 256; at += 4) {
-      const [r, g, b] = [0, 1, 2].map(i => Math.min(255, Math.round(all[at + i] / step) * step));
-      const colour = r << 16 | g << 8 | b;
-      if (!known.has(colour)) known.set(colour, known.size);
-      rows[at / 4] = known.get(colour);
-    }
-    if (known.size > 256) continue;
-    let text = "";
-    for (let at = 0; at < rows.length; at += 8192)
-      text += String.fromCharCode(...rows.subarray(at, at + 8192));
-    const colours = [...known.keys()].map(each => [each >> 16, each >> 8 & 255, each & 255]);
-    return {width: image.width, rows: btoa(text), colours};
+  const [count, near, rows] = [new Map(), new Map(), new Uint8Array(all.length / 4)];
+  const at = (place) => all[place] << 16 | all[place + 1] << 8 | all[place + 2];
+  for (let place = 0; place < all.length; place += 4)
+    count.set(at(place), (count.get(at(place)) || 0) + 1);
+  const most = [...count].sort((a, b) => b[1] - a[1]).slice(0, 256).map(each => each[0]);
+  const parts = (one) => [one >> 16, one >> 8 & 255, one & 255];
+  const colours = most.map(parts);
+  const nearest = (one) => {
+    const [r, g, b] = parts(one);
+    let [best, least] = [0, Infinity];
+    colours.forEach(([x, y, z], number) => {
+      const far = (r - x) ** 2 + (g - y) ** 2 + (b - z) ** 2;
+      if (far < least) [best, least] = [number, far];
+    });
+    return best;
+  };
+  for (let place = 0; place < all.length; place += 4) {
+    if (!near.has(at(place))) near.set(at(place), nearest(at(place)));
+    rows[place / 4] = near.get(at(place));
   }
+  let text = "";
+  for (let place = 0; place < rows.length; place += 8192)
+    text += String.fromCharCode(...rows.subarray(place, place + 8192));
+  return {width: image.width, rows: btoa(text), colours};
 }"""
 """The nearest 256 colours of a picture, each of its points as the number of one."""
 

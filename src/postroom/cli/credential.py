@@ -73,7 +73,7 @@ def list_(
     if expiring:
         return _ends(expiring, seconds_of(expiring, "--expiring"))
     idle = seconds_of(unused, "--unused") if unused else None
-    rows = in_room(lambda room: room.credentials.list(unused=idle))
+    rows = [*in_room(lambda room: room.credentials.list(unused=idle))]
     if not OPTIONS.json:
         rows = [{**row, "ends": _next_end(row["due"])} for row in rows]
     show.items(

@@ -32,6 +32,7 @@ __all__ = [
     "credential_of",
     "find",
     "find_all",
+    "find_some",
     "hint_binding",
     "not_there",
 ]
@@ -151,6 +152,7 @@ LISTED: Final = """
     LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
     ORDER BY c.name_key
 """
+SOME: Final = LISTED.replace("ORDER BY", "WHERE c.name_key > :after ORDER BY") + " LIMIT :most"
 
 
 def find(tx: Tx, name: str) -> Row:
@@ -176,6 +178,19 @@ def find_all(tx: Tx, *, hints: bool = True) -> list[Row]:
     """The rows of all records, by name; without ``hints`` none can be masked."""
     rows = tx.all(ALL if hints else LISTED)
     return rows if tx.sight is None else [row for row in rows if not tx.hides("credential", row)]
+
+
+def find_some(tx: Tx, *, after: str, limit: int) -> list[Row]:
+    """At most so many rows behind a name, by name, of what is there for whoever asks."""
+    found: list[Row] = []
+    key = after.lower()
+    while len(found) < limit:
+        rows = tx.all(SOME, after=key, most=limit)
+        found += [row for row in rows if not tx.hides("credential", row)]
+        if len(rows) < limit:
+            break
+        key = rows[-1]["name"].lower()
+    return found[:limit]
 
 
 def binding_of(

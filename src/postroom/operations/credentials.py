@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,9 +15,10 @@ from postroom.credentials.store import Credential, Saved
 from postroom.credentials.types import type_named
 from postroom.credentials.types.pem import PAIR_DAYS, generate_pair
 from postroom.db import Row, Tx
-from postroom.errors import Refused
+from postroom.errors import InvalidValue, Refused
 from postroom.operations import ends, usage
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.page import Page
 from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
@@ -191,30 +191,31 @@ class Credentials:
         self._desk.credentials.delete(tx, name, actor=self._desk.actor)
 
     async def list(
-        self, *, expiring: float | None = None, unused: float | None = None
-    ) -> builtins.list[dict[str, Any]]:
-        """Every record with state, dates and how often it is used.
+        self,
+        *,
+        expiring: float | None = None,
+        unused: float | None = None,
+        limit: int | None = None,
+        after: str = "",
+    ) -> Page[dict[str, Any]]:
+        """Every record with state, dates and how often it is used, by name.
+
+        ``limit`` of them at most, those behind the name ``after``, which is the page's ``next``.
 
         ``expiring`` (seconds): instead, one item for each end within that time, of sign-ins too, as
         :func:`postroom.operations.ends.ending` gives it.  ``unused`` (seconds): only the records
-        that nobody has used for that long, each with ``used_at``.
+        that nobody has used for that long, each with ``used_at``.  They have no pages.
         """
         if expiring is not None:
-            return await self._desk.db.read(lambda tx: ends.ending(tx, self._desk, expiring))
-
-        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            used = usage.count_of_credentials(tx)
-            refused = proofs.refused_ones(tx)
-            return [
-                {**_line(one, refused.get(one.id)), "used_by": used[one.name.casefold()]}
-                for one in self._desk.credentials.all(tx, hints=False)
-            ]
-
-        found = await self._desk.db.read(body)
+            return Page(await self._desk.db.read(lambda tx: ends.ending(tx, self._desk, expiring)))
+        if limit is not None and limit < 1:
+            raise InvalidValue("limit", "give a number from 1 on")
+        most = limit if unused is None else None
+        found = await self._desk.db.read(lambda tx: _listed(self._desk, tx, after, most))
         if unused is None:
             return found
         last = await self._desk.db.read(lambda tx: ends.unused(tx, self._desk, unused))
-        return [{**one, "used_at": last[one["name"]]} for one in found if one["name"] in last]
+        return Page({**one, "used_at": last[one["name"]]} for one in found if one["name"] in last)
 
     async def show(self, name: str) -> dict[str, Any]:
         """One record with masks, destinations, dates and usage."""
@@ -299,6 +300,21 @@ def check_type(desk: Desk, tx: Tx, name: str, wanted: str | None) -> None:
 def _change(desk: Desk, tx: Tx, name: str, changes: Mapping[str, Any]) -> Credential:
     check_type(desk, tx, name, changes.get("type"))
     return desk.credentials.change(tx, name, actor=desk.actor, **changes)
+
+
+def _listed(desk: Desk, tx: Tx, after: str, limit: int | None) -> Page[dict[str, Any]]:
+    used = usage.count_of_credentials(tx)
+    refused = proofs.refused_ones(tx)
+    one_more = None if limit is None else limit + 1
+    found = desk.credentials.all(tx, hints=False, after=after, limit=one_more)
+    more, found = limit is not None and len(found) > limit, found[:limit]
+    return Page(
+        (
+            {**_line(one, refused.get(one.id)), "used_by": used[one.name.casefold()]}
+            for one in found
+        ),
+        next=found[-1].name if more else None,
+    )
 
 
 def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class Telling:
                 await self.round(here=here and not await self._workers())
             except PostroomError as error:  # a full disk, a busy room, a lost claim: the next round
                 _log.warning("notices: %s", error)
+            except Exception:  # noqa: BLE001  # whoever collects and sends beside it goes on
+                _log.exception("notices: a round ended")
             await asyncio.sleep(ROUND_SECONDS)
 
     async def check(self) -> dict[str, Any]:
@@ -135,7 +137,9 @@ class Telling:
         for each in wanted:
             by_name[each.name].append(each)
         told = [self._tell_in_order(claim, seen, each, here) for each in by_name.values()]
-        await asyncio.gather(*told, self._ping(seen))
+        for outcome in await asyncio.gather(*told, self._ping(seen), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     # ------------------------------------------------------------------ look
 

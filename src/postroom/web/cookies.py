@@ -9,10 +9,21 @@ from starlette.responses import Response
 
 from postroom.secret import Secret
 
-__all__ = ["drop_session", "guest_of", "session_of", "set_guest", "set_session", "set_theme"]
+__all__ = [
+    "drop_provider",
+    "drop_session",
+    "guest_of",
+    "provider_of",
+    "session_of",
+    "set_guest",
+    "set_provider",
+    "set_session",
+    "set_theme",
+]
 
 _SESSION: Final = "postroom"
 _GUEST: Final = "postroom-guest"
+_PROVIDER: Final = "postroom-provider"
 _HOST: Final = "__Host-"
 """A browser takes a cookie of such a name only over TLS, for one host and every path (RFC 6265bis, 4.1.3)."""
 _THEME_LASTS: Final = 365 * 86400
@@ -45,6 +56,21 @@ def guest_of(request: Request) -> str:
 def set_guest(request: Request, answer: Response, token: str) -> None:
     """Give a guest a token for the form at the door."""
     _set(request, answer, _GUEST, token)
+
+
+def set_provider(request: Request, answer: Response, cookie: Secret) -> None:
+    """Give the cookie of a sign-in at the provider, until its answer comes."""
+    _set(request, answer, _PROVIDER, cookie.reveal())
+
+
+def provider_of(request: Request) -> Secret:
+    """The cookie of a sign-in at the provider; empty where none came."""
+    return Secret(request.cookies.get(_name(_PROVIDER, request), ""))
+
+
+def drop_provider(request: Request, answer: Response) -> None:
+    """Take it back: it is good once."""
+    answer.delete_cookie(_name(_PROVIDER, request), secure=_secure(request), httponly=True)
 
 
 def set_theme(request: Request, answer: Response, theme: str) -> None:

@@ -41,11 +41,50 @@ def _door(
     visit: Visit, error: PostroomError | None = None, *, name: str = "", next: str = ""
 ) -> Response:
     status = 200 if error is None else 401 if error.code == "not_signed_in" else 429
-    return visit.page("entrance/sign_in.html", status, error=error, name=name, next=next)
+    return visit.page(
+        "entrance/sign_in.html", status, error=error, name=name, next=next,
+        provider=visit.hall.people.has_provider,
+    )  # fmt: skip
+
+
+async def _to_provider(visit: Visit) -> Response:
+    """Off to the provider of OpenID Connect; a form, since it begins something."""
+    try:
+        begun = await visit.hall.people.oidc_begin(_back(visit), code=visit.form.text("code"))
+    except PostroomError as error:
+        return _door(visit, error)
+    # a form may only lead back here (form-action), so the way out is a link that is followed by itself
+    answer = visit.page("entrance/provider.html", url=begun.url)
+    cookies.set_provider(visit.request, answer, begun.cookie)
+    return answer
+
+
+async def _from_provider(visit: Visit) -> Response:
+    """Where the provider sends the browser back to."""
+    request = visit.request
+    peer = request.client.host if request.client else ""
+    try:
+        done = await visit.hall.people.oidc_end(
+            cookies.provider_of(request), request.url.query, peer=peer, agent=_agent(visit)
+        )
+    except PostroomError as error:
+        answer = _door(visit, error)
+    else:
+        answer = visit.go("/")
+        cookies.set_session(request, answer, done.cookie)
+    cookies.drop_provider(request, answer)
+    return answer
+
+
+def _back(visit: Visit) -> str:
+    return f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}/sign-in/provider"
 
 
 async def _welcome(visit: Visit) -> Response:
-    return visit.page("entrance/welcome.html", code=visit.query("code"), error=None, name="")
+    return visit.page(
+        "entrance/welcome.html", code="", error=None, name="",
+        provider=visit.hall.people.has_provider,
+    )  # fmt: skip
 
 
 async def _accepted(visit: Visit) -> Response:
@@ -59,8 +98,9 @@ async def _accepted(visit: Visit) -> Response:
         )
     except PostroomError as error:
         return visit.page(
-            "entrance/welcome.html", 422, code=code, error=error, name=form.text("name")
-        )
+            "entrance/welcome.html", 422, code=code, error=error, name=form.text("name"),
+            provider=visit.hall.people.has_provider,
+        )  # fmt: skip
     answer = visit.go("/")
     cookies.set_session(visit.request, answer, done.cookie)
     return answer
@@ -98,6 +138,8 @@ def _agent(visit: Visit) -> str:
 ROUTES = (
     get("/sign-in", _sign_in, open=True),
     post("/sign-in", _signed_in, open=True),
+    post("/sign-in/to-provider", _to_provider, open=True),
+    get("/sign-in/provider", _from_provider, open=True),
     get("/welcome", _welcome, open=True),
     post("/welcome", _accepted, open=True),
     post("/sign-out", _sign_out, open=True),

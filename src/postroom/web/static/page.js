@@ -15,6 +15,7 @@
   function fromFragment(input) {
     if (!location.hash || input.value) return;
     input.value = decodeURIComponent(location.hash.slice(1));
+    for (const other of all("[data-fragment-too]")) other.value = input.value;
     input.readOnly = true;
     history.replaceState(null, "", location.pathname);
   }
@@ -67,6 +68,8 @@
     document.documentElement.classList.add("scripted");
     dress(document);
     setInterval(count, 1000);
+    const onward = document.querySelector("a[data-follow]");
+    if (onward) location.assign(onward.href);
     const wrong = document.querySelector("[data-focus]");
     if (wrong) wrong.focus();
   });
