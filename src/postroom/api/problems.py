@@ -46,7 +46,7 @@ def problem(error: PostroomError) -> Response:
     if told["status"] == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="postroom"'
     if told["status"] in (429, 503):
-        headers["Retry-After"] = str(error.facts.get("wait") or _RETRY_SECONDS)
+        headers["Retry-After"] = str(error.facts.get("retry_after") or _RETRY_SECONDS)
     return Response(as_json(told), told["status"], headers, MEDIA)
 
 

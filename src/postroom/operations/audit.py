@@ -20,7 +20,7 @@ from postroom.operations.desk import Desk, instant
 __all__ = ["NOUNS", "Audit"]
 
 NOUNS: Final = (
-    "audit", "backup", "connection", "credential", "environment", "grant", "job", "keys",
+    "account", "audit", "backup", "connection", "credential", "environment", "grant", "job", "keys",
     "notification", "outbox", "room", "run", "service", "sign-in", "source", "token", "user",
     "variable",
 )  # fmt: skip

@@ -112,7 +112,7 @@ class Connections:
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
-        uses = usage.of_connection(tx, found).uses
+        uses = usage.standing(tx, usage.of_connection, found)
         children = [use for use in uses if use.noun == "connection"]
         if children or (uses and not force):
             hint = "Change those first" + ("." if children else ", or use --force.")

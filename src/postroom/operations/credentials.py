@@ -182,7 +182,7 @@ class Credentials:
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
         self._desk.credentials.get(tx, name)
-        uses = self.usage_of(tx, name).uses
+        uses = usage.standing(tx, self.usage_of, name)
         if uses and not force:
             hint = "Change those first, or use --force to delete it."
             raise _in_use(name, "It cannot be deleted.", uses, hint)

@@ -23,6 +23,8 @@ from postroom.jobs import store as jobs
 from postroom.jobs.erasing import KnownRun
 from postroom.mail.addresses import parse_address
 from postroom.mail.mention import Mention
+from postroom.notices import erasing as notices
+from postroom.notices import store as notifications
 from postroom.operations.desk import Desk
 from postroom.services import answered
 from postroom.services import erasing as outbox
@@ -180,7 +182,9 @@ class Erasing:
         )
 
         def rest(tx: Tx) -> int:
-            return events.erase(tx, mention.named_in) + ledger.erase_notes(tx, mention.named_in)
+            named = mention.named_in
+            told = events.erase(tx, named) + ledger.erase_notes(tx, named)
+            return told + notices.erase(tx, named)
 
         sentences = await self._desk.write(rest)
         return Erased(sent, entries, runs, sentences, await self._clean())
@@ -283,7 +287,7 @@ def _at_work(runs: list[KnownRun]) -> Refused:
 
 
 def _sentences(tx: Tx, named: Callable[[str], bool]) -> int:
-    return events.naming(tx, named) + ledger.notes_naming(tx, named)
+    return events.naming(tx, named) + ledger.notes_naming(tx, named) + notices.naming(tx, named)
 
 
 def _settings(tx: Tx, desk: Desk, mention: Mention) -> Iterator[str]:
@@ -296,6 +300,7 @@ def _settings(tx: Tx, desk: Desk, mention: Mention) -> Iterator[str]:
         ("source", sources.load_all(tx)),
         ("service", services.load_all(tx)),
         ("job", jobs.load_all(tx)),
+        ("notification", notifications.load_all(tx)),
     ):
         for record in records:
             if mention.named_in(json.dumps(shown(record), ensure_ascii=False, default=str)):
@@ -305,6 +310,7 @@ def _settings(tx: Tx, desk: Desk, mention: Mention) -> Iterator[str]:
         ("source", sources.unreadable(tx)),
         ("service", services.unreadable(tx)),
         ("job", jobs.unreadable(tx)),
+        ("notification", notifications.unreadable(tx)),
     ):  # nobody can say that they do not have it
         yield from (f"{noun} {name}" for name in unreadable)
     for job in jobs.load_all(tx):

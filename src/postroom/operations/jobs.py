@@ -139,7 +139,7 @@ class Jobs:
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
-        uses = usage.of_job(tx, found).uses
+        uses = usage.standing(tx, usage.of_job, found)
         if others := [use for use in uses if use.noun != "runs"]:
             hint = "Change or delete those first."
             raise usage.in_use(f"Job {found}", others, hint)

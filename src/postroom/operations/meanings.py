@@ -124,9 +124,11 @@ CODE_MEANINGS: Final[dict[str, Meaning]] = {
         "yes",
     ),
     "idempotency_conflict": Meaning(
-        "The same idempotency key came with another message before.",
-        "A key was used twice for different contents.",
-        "Use a key of its own for each message; for a repeat, send exactly the same.",
+        "The same idempotency key came with another message or request before, or the first one with "
+        "it is still being answered.",
+        "A key was used twice for different contents, or a repeat did not wait.",
+        "Use a key of its own for each; for a repeat, send exactly the same, a little later.",
+        "sometimes",
     ),
     "not_supported": Meaning(
         "The other side, the protocol or this release cannot do it.",

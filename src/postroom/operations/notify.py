@@ -20,6 +20,7 @@ from postroom.notices.saying import Notice
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.outgoing import route_of
+from postroom.operations.sight import sees_named
 
 __all__ = ["Notify"]
 
@@ -169,7 +170,12 @@ class Notify:
 
     async def notices(self) -> builtins.list[dict[str, Any]]:
         """What a person has to know: what lasts, then what was over within a week; who was told."""
-        return [one.as_json() for one in await self._desk.db.read(rows.listed)]
+
+        def body(tx: Tx) -> builtins.list[rows.Kept]:
+            found = rows.listed(tx)
+            return [one for one in found if sees_named(tx, one.text("noun"), one.text("name"))]
+
+        return [one.as_json() for one in await self._desk.db.read(body)]
 
     async def needs(self) -> builtins.list[dict[str, Any]]:
         """What needs a person now, as the room stands: ends, sign-ins, what is stuck, dead letters.
@@ -181,7 +187,11 @@ class Notify:
             resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, hints=False)
             found = [*causes.at_work(tx, resolver, now=timestamp()), *causes.ending(known)]
             facts = ("kind", "noun", "name", "said", "do", "broken")
-            return [{key: getattr(one, key) for key in facts} for one in found]
+            return [
+                {key: getattr(one, key) for key in facts}
+                for one in found
+                if sees_named(tx, one.noun, one.name)
+            ]
 
         return await self._desk.db.read(body)
 

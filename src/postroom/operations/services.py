@@ -75,7 +75,7 @@ class Services:
     def remove(self, tx: Tx, name: str, *, force: bool = False) -> None:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
-        uses = usage.of_service(tx, found).uses
+        uses = usage.standing(tx, usage.of_service, found)
         if uses and not force:
             hint = "Let them be sent, cancel them, or use --force."
             raise usage.in_use(f"Service {found}", uses, hint)

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from postroom.connections.resolver import Resolver
     from postroom.db import Database, Row, Sight, Tx
 
-__all__ = ["NamedSight", "check_may_change", "grantee_of", "not_told", "seen_by", "sees"]
+__all__ = [
+    "NamedSight",
+    "check_may_change",
+    "grantee_of",
+    "not_told",
+    "seen_by",
+    "sees",
+    "sees_named",
+]
 
 T = TypeVar("T")
 
@@ -150,6 +158,24 @@ class NamedSight:
         from postroom.credentials.trust import trusted_in
 
         return Resolver(tx, expand=expander(tx, self._environ), trusted=trusted_in(tx))
+
+
+def sees_named(tx: Tx, noun: str, name: str) -> bool:
+    """Whether what a notice is about is there for whoever asks; what is gone, or no definition, is."""
+    if noun == "service":
+        return sees(tx, name)
+    if noun in ("connection", "credential"):
+        return sees(tx, f"{noun}:{name}")
+    if tx.sight is None or noun not in ("source", "job"):
+        return True
+    from postroom.jobs import store as jobs
+    from postroom.sources import store as sources
+
+    there = functools.partial((sources if noun == "source" else jobs).row_of, tx, name)
+    with tx.seen_by(None):
+        if not _is_there(there):
+            return True
+    return _is_there(there)
 
 
 def sees(tx: Tx, via: str) -> bool:

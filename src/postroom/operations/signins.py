@@ -124,7 +124,7 @@ class SignIns:
         """Destroy the sign-ins of an account that serve nothing; whether there was one."""
         if store.exists(tx, account):
             return False
-        used, kept = sign_ins(self._desk.resolver(tx).all_sides()), self._desk.tokens.kept
+        used, kept = _of_everybody(self._desk, tx), self._desk.tokens.kept
         left = [
             row
             for row in rows.find_all(tx)
@@ -152,7 +152,7 @@ class SignIns:
                 code="not_supported",
                 hint=f"See how it signs in: postroom connection show {connection}",
             )
-        found = sign_ins(self._desk.resolver(tx).all_sides())
+        found = _of_everybody(self._desk, tx)
         return [found[key].asked_by(grant) for key, grant in grants.items()]
 
     def _proving(self, use: SignInUse) -> Prove:
@@ -185,7 +185,7 @@ async def sign_out_alone(desk: Desk, connection: str) -> None:
         name = store.spelled(tx, connection)
         return [
             use
-            for key, use in sign_ins(desk.resolver(tx).all_sides()).items()
+            for key, use in _of_everybody(desk, tx).items()
             if use.grant.personal
             and [*use.connections] == [name]
             and (row := rows.find(tx, key)) is not None
@@ -208,7 +208,7 @@ def forget_sign_ins(desk: Desk, tx: Tx, wanted: Callable[[SignInUse], bool]) -> 
     The authorization server is not told; whoever can wait for it signs out before.
     """
     kept = desk.tokens.kept
-    for key, use in sign_ins(desk.resolver(tx).all_sides()).items():
+    for key, use in _of_everybody(desk, tx).items():
         if wanted(use) and rows.find(tx, key) is not None:
             rows.destroy(tx, kept.keyring, key)
             kept.record(tx, desk.actor, "sign out", use.grant, revoked=False)
@@ -238,5 +238,10 @@ def hidden_uses(desk: Desk, tx: Tx, seen: Collection[str]) -> frozenset[str]:
     """The sign-ins that serve what is not there for whoever asks, and nothing of what they ``seen``."""
     if tx.sight is None:
         return frozenset()
+    return frozenset(_of_everybody(desk, tx).keys() - set(seen))
+
+
+def _of_everybody(desk: Desk, tx: Tx) -> dict[str, SignInUse]:
+    """Every sign-in with all that it serves: also what is not there for whoever asks."""
     with tx.seen_by(None):
-        return frozenset(sign_ins(desk.resolver(tx).all_sides()).keys() - set(seen))
+        return sign_ins(desk.resolver(tx).all_sides())

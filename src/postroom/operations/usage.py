@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from postroom import audit, macros
@@ -43,6 +43,7 @@ __all__ = [
     "of_variable",
     "opened_at",
     "referring_to_credential",
+    "standing",
 ]
 
 TOLD: Final = 8
@@ -271,6 +272,21 @@ def of_variable(tx: Tx, name: str) -> Usage:
         own += [Use("source", source.name, place) for place, text in texts.items() if uses(text)]
     own += [Use("service", one.name, "from") for one in services.load_all(tx) if uses(one.from_)]
     return Usage((*own, *inherited, *over))
+
+
+def standing(tx: Tx, of: Callable[[Tx, str], Usage], name: str) -> tuple[Use, ...]:
+    """The uses that stand in the way of removing something; those that are not there for whoever asks
+    do too, as one that says no more."""
+    seen = of(tx, name).uses
+    if tx.sight is None:
+        return seen
+    with tx.seen_by(None):
+        hidden = len(of(tx, name).uses) - len(seen)
+    return (
+        (*seen, Use("connection", "that is not there for you", "restricted"))
+        if hidden > 0
+        else seen
+    )
 
 
 def in_use(what: str, uses: Iterable[Use], hint: str, *, then: str = "") -> Refused:

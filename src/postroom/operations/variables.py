@@ -85,7 +85,7 @@ class Variables:
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""
         store.get_variable(tx, name)
-        if uses := usage.of_variable(tx, name).uses:
+        if uses := usage.standing(tx, usage.of_variable, name):
             raise usage.in_use(f"Variable {name}", uses, "Change those first.")
         store.delete_variable(tx, name)
         self._desk.record(tx, "delete", "variable", name)

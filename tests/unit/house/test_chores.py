@@ -173,7 +173,7 @@ def test_servers_that_may_not_be_installed_are_named_with_what_is_skipped(
         program(tmp_path, "apt-get", "exit 1")
     result = bare("env", f"PATH={path}", "scripts/test-packages")
     assert result.returncode == 0, result.stderr
-    servers = "dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix nodejs npm"
+    servers = "dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix nodejs npm chromium"
     assert f"  note  {why}\n" in result.stdout
     assert f"        Tests that need one of these will be skipped: {servers}\n" in result.stdout
     assert f"        To run them: sudo apt-get install {servers}\n" in result.stdout

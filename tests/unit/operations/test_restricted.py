@@ -121,6 +121,10 @@ async def test_no_list_has_what_is_hidden(hidden: Room) -> None:
     await hidden.connections.set("payroll-mail", {"incoming": {"host": "${HOST}"}}, rebind=True)
     await hidden.runs.begin("payroll-job")
     item = await hidden.email.store("payroll-out", _draft())
+    await hidden.desk.db.write(
+        lambda tx: tx.execute("UPDATE outbox SET state = 'failed', finished_at = 1")
+    )
+    assert "payroll" in repr(await hidden.notify.needs())
     for asked in (
         eve.credentials.list(),
         eve.credentials.list(expiring=86400.0 * 9999),
@@ -137,6 +141,9 @@ async def test_no_list_has_what_is_hidden(hidden: Room) -> None:
         eve.variables.usage("HOST"),
         eve.roomfile.export(),
         eve.outbox.unattended(),
+        eve.notify.notices(),
+        eve.notify.needs(),
+        eve.health.ready(),
     ):
         found = await asked
         text = repr(list(found) if isinstance(found, list) else found)
@@ -195,6 +202,28 @@ async def test_nothing_that_is_made_can_name_what_is_hidden(hidden: Room) -> Non
         assert "is not there" in str(refused.value) or "here is no" in str(refused.value)
     with pytest.raises(Refused, match="already"):  # a name is a name, whoever has it
         await eve.credentials.create("payroll", "password")
+
+
+async def test_nothing_is_taken_away_from_under_what_is_hidden(hidden: Room) -> None:
+    """Who does not see that something is used does not remove it, and is not told by what."""
+    await hidden.connections.add(
+        {
+            "name": "base",
+            "incoming": {**side("orders"), "auth": {"type": "none"}, "protocol": "imap"},
+        }
+    )
+    child = {"auth": {"type": "secret", "credential": "payroll"}}
+    await hidden.connections.add({"name": "payroll-child", "extends": "base", "incoming": child})
+    await hidden.variables.set("HOST", "127.0.0.1")
+    await hidden.connections.set("payroll-mail", {"incoming": {"host": "${HOST}"}}, rebind=True)
+    eve = hidden.acting(await person(hidden, "eve", "editor"))
+    for attempt in (
+        lambda: eve.connections.delete("base", force=True),
+        lambda: eve.variables.delete("HOST"),
+    ):
+        with pytest.raises(Refused, match="not there for you") as refused:
+            await attempt()
+        assert "payroll" not in json.dumps(refused.value.as_json())
 
 
 async def test_whoever_has_a_grant_has_it_all(hidden: Room) -> None:

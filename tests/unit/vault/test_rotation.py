@@ -95,6 +95,7 @@ async def test_every_kind_of_sealed_thing_moves_and_no_trace_of_the_old_term_sta
         "vault_key_wraps", "data_keys", "sealed",  # keys and what they seal
         "audit", "ledger", "outbox", "outbox_content",  # codes, digests, content in the clear
         "answered", "run_messages",  # digests of whom was answered; what began a run
+        "answers", "api_tokens", "invitations", "sessions",  # hashes of codes, and of requests
     }  # fmt: skip
     await room.close()
 
