@@ -141,9 +141,10 @@ def encoded(value: Any) -> Any:
 
 def _record(value: Any) -> dict[str, Any]:
     told: dict[str, Any] = {}
+    inner = _INNER | _apart(type(value))
     for name in fields_of(type(value)):
         each = getattr(value, name)
-        if not isinstance(each, Secret) and not callable(each) and name not in _INNER:
+        if not isinstance(each, Secret) and not callable(each) and name not in inner:
             instant = isinstance(each, int | float) and is_instant(name)
             told[WIRE_NAMES.get(name, name)] = _instant(each) if instant else encoded(each)
     if hasattr(value, "as_json"):
@@ -283,6 +284,13 @@ def fields_of(kind: Any) -> tuple[str, ...]:
     if dataclasses.is_dataclass(kind):
         return tuple(one.name for one in dataclasses.fields(kind))
     return tuple(kind._fields)
+
+
+def _apart(kind: Any) -> set[str]:
+    """What a record has beside what it is: fields that do not count when two are compared."""
+    if not dataclasses.is_dataclass(kind):
+        return set()
+    return {one.name for one in dataclasses.fields(kind) if not one.compare}
 
 
 def hints_of(kind: type) -> dict[str, Any]:
