@@ -15,7 +15,11 @@ __all__ = ["MIB", "memory_growth"]
 MIB: Final = 1 << 20
 
 _RESET_PEAK: Final = "5"  # proc(5), /proc/pid/clear_refs
-_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_C: Final = ctypes.CDLL(None)
+_TRIM: Final = getattr(_C, "malloc_trim", None)
+_MMAP_THRESHOLD: Final = -3
+"""mallopt(3): what is larger has pages of its own, and grows without being copied.  By itself glibc
+raises it after what it has seen, so that the same buffer would take once or twice its size."""
 
 
 @contextlib.contextmanager
@@ -26,6 +30,8 @@ def memory_growth() -> Iterator[Callable[[], int]]:
     hide below what an earlier test had taken.
     """
     gc.collect()
+    if hasattr(_C, "mallopt"):
+        _C.mallopt(_MMAP_THRESHOLD, 128 * 1024)
     if _TRIM is not None:
         _TRIM(0)
     Path("/proc/self/clear_refs").write_text(_RESET_PEAK)

@@ -6,6 +6,7 @@ The room is a real one, with a mailbox on the mail servers of the ground, mail c
 from __future__ import annotations
 
 import base64
+import socket
 import struct
 import tempfile
 import time
@@ -65,6 +66,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="postroom-") as folder,
         sync_playwright() as playwright,
     ):
+        _NAMES[folder] = "/srv/postroom"
         settings = Settings(Path(folder) / "room", f"file:{folder}/keys/room.key")
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         with Site(settings, works=True) as site:
@@ -83,6 +85,15 @@ def main() -> None:
             _door(browser, site)
 
 
+_NAMES: Final[dict[str, str]] = {socket.gethostname(): "mailroom"}
+"""What is of the machine that takes the pictures, and what stands in its place."""
+_RENAME: Final = """names => {
+  const pairs = Object.entries(names);
+  const better = text => pairs.reduce((all, [one, other]) => all.replaceAll(one, other), text);
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) walk.currentNode.data = better(walk.currentNode.data);
+  for (const each of document.querySelectorAll("input, textarea")) each.value = better(each.value);
+}"""
 _MAIL: Final = (
     ("Order 4711: three boxes", "Ada Lovelace <ada@analytical.example>", "Three boxes, please."),
     ("Invoice 2026-118", "Accounts <accounts@supplier.example>", "Please find it attached."),
@@ -187,6 +198,7 @@ def _picture(come: Visitor, name: str, path: str) -> None:
 
 
 def _taken(come: Visitor, name: str) -> None:
+    come.page.evaluate(_RENAME, _NAMES)
     size = come.page.viewport_size
     if size is None:
         raise LookupError("a page has a size")
