@@ -458,6 +458,7 @@ THE_REST: Final = (
     "user delete ann --yes",
     "variable allow-env LANG", "variable forbid-env LANG", "keys kek list",
     "keys kek add file:{new} --make", "keys kit --to {kit}", "keys kek retire nonsense",
+    "keys unlock --passphrase-stdin",
     "upgrade", "audit heads --to {heads}", "audit accept --why x", "backup create --to {backup}",
     "backup verify {backup}", "backup restore {backup}",
     "job add handed --credentials login --set command.words=[/bin/cat,/dev/fd/3] --rebind", "job list",
@@ -475,6 +476,7 @@ ELSEWHERE: Final = {
     "demo": "makes a room, servers and a random password of its own",
     "exec": "hands a program what it asks for: test_exec looks at all that it leaves",
     "source watch": "runs until it is stopped; a worker runs the same loop",
+    "serve": "runs until it is stopped: tests/api asks every route for a canary, tests/web every page",
 }
 
 

@@ -165,6 +165,8 @@ of its own (OAuth) and has its journeys.
 ELSEWHERE: Final = {
     "demo": "test_demo",
     "exec": "test_exec: what it writes is the program's",
+    "keys unlock": "test_serve: it wants a room that is served, and locked",
+    "serve": "test_serve: a log, one document a line",
     "worker": "test_worker_log: a log, one document a line",
     "source watch": "test_cli: it ends when it is asked to, and has no answer",
 }

@@ -196,7 +196,7 @@ def test_the_room_is_a_file_without_a_secret(admin: Visitor, site: Site, ground:
     assert "name: acme" in page.locator("pre").inner_text()
     with page.expect_download() as download:
         page.get_by_role("link", name="Save it").click()
-    assert download.value.suggested_filename == "room.yaml"
+    assert download.value.suggested_filename == "postroom.yaml"
 
 
 def test_what_is_kept_of_a_person_is_shown_and_erased(

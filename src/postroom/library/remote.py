@@ -53,10 +53,9 @@ class Noun:
 
 def _only_there(what: str) -> NoReturn:
     """Refuse what has no door, with the reason that the table of doors has."""
-    noun, _, method = what.partition(".")
     reason = HERE_ONLY.get(what, "wants the files of the room")
     raise Refused(
-        f"{noun} {method.replace('_', ' ')} is not done from afar: {reason}.",
+        f"{what.replace('.', ' ').replace('_', ' ')} is not done from afar: {reason}.",
         code="not_supported",
         hint="Do it on the machine where the room is, without POSTROOM_URL.",
     )
@@ -216,12 +215,12 @@ class RemoteRoom(AsyncRoom):
     @property
     def desk(self) -> NoReturn:
         """Only where the room is."""
-        _only_there("room.files")
+        _only_there("Looking into the room")
 
     @property
     def settings(self) -> NoReturn:
         """Only where the room is."""
-        _only_there("room.files")
+        _only_there("Looking into the room")
 
     def connection(self, name: str, *, mailbox: str = "") -> RemoteConnection:
         """A connection, to read its folders or test it; ``mailbox``: another than its own (Graph)."""

@@ -19,7 +19,7 @@ async def _room_file(visit: Visit) -> Response:
     """The definitions of the room, without a secret."""
     text = await visit.room.roomfile.export()
     if visit.query("save") == "yes":
-        headers = {**DOWNLOAD, "Content-Disposition": disposition("room.yaml")}
+        headers = {**DOWNLOAD, "Content-Disposition": disposition("postroom.yaml")}
         return Response(text, media_type="application/octet-stream", headers=headers)
     return visit.page("keys/room_file.html", text=text)
 
