@@ -13,7 +13,7 @@ PYTEST := $(PY) -m pytest -q -rs --dist loadfile -n
 WAITS := 3
 CHECKS := format lint types floors
 FIGURES := gauges
-TESTS := unit wire journeys doors faults
+TESTS := unit wire journeys api web faults
 
 .PHONY: help setup demo test check $(CHECKS) $(FIGURES) $(TESTS) bench fuzz lock sbom docs fmt clean
 
@@ -60,8 +60,11 @@ wire: .dev ## the wires against real servers on loopback
 journeys: .dev ## what a person does, from end to end
 	@$(STEP) journeys $(PYTEST) $(WAITS) tests/journeys
 
-doors: .dev ## the API and the page, in a browser, over real servers
-	@$(STEP) doors $(PYTEST) $(WAITS) tests/api tests/web
+api: .dev ## the REST API, health and the served room, over real sockets
+	@$(STEP) api $(PYTEST) $(WAITS) tests/api
+
+web: .dev ## the page in a real browser, over real servers
+	@$(STEP) web $(PYTEST) $(WAITS) tests/web
 
 faults: .dev ## processes killed, frozen, cut off: the full dose (make test: a tenth; FAULTS=long: a night)
 	@FAULTS=$${FAULTS:-full} $(STEP) faults $(PYTEST) $(WAITS) tests/faults

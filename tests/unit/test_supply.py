@@ -138,7 +138,8 @@ def locked() -> dict[str, str]:
 def test_the_lock_has_what_is_declared_by_version_and_hash_and_names_no_place() -> None:
     """T97: reproducible.  ``make lock`` writes it anew when a dependency changes."""
     table, versions = project()["project"], locked()
-    for line in [*table["dependencies"], *table["optional-dependencies"]["demo"]]:
+    extras = table["optional-dependencies"]
+    for line in [*table["dependencies"], *extras["demo"], *extras["server"]]:
         wanted = Requirement(line)
         version = versions.get(canonicalize_name(wanted.name))
         assert version is not None, f"{line} is not in the lock: make lock"
