@@ -116,10 +116,12 @@ def _served(place: Place) -> Iterator[tuple[int, int]]:
     """The process that serves the room, and its port."""
     own = ["--room", str(place.settings.room), "--kek", str(place.settings.kek)]
     words = [sys.executable, "-m", "postroom", "serve", "--port", "0", *own]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    log = place.base / "serve.log"  # a pipe that nobody reads would stop the server
+    with log.open("w") as into, subprocess.Popen(words, stderr=into) as process:
         try:
-            assert process.stderr is not None
-            found = next(filter(None, map(_LINE.search, process.stderr)))
+            while (found := _LINE.search(log.read_text())) is None:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
             yield process.pid, int(found[1])
         finally:
             process.terminate()

@@ -23,7 +23,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     except ValueError:
         raise InvalidValue("host", f"{host!r} is no address; give one such as 127.0.0.1") from None
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # named as TCP, or asyncio would not turn Nagle's algorithm off, and each answer wait 40 ms
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
