@@ -132,11 +132,14 @@ def _changes(door: Door) -> list[Parameter]:
     ] if door.noun == "credentials" else []  # fmt: skip
 
 
-def _resolved(operation: Callable[..., Any], annotation: Any) -> Any:
+def _resolved(
+    operation: Callable[..., Any], annotation: Any, known: Mapping[str, Any] | None = None
+) -> Any:
+    """What an annotation names where its operation stands; ``known`` are names besides."""
     if not isinstance(annotation, str):
         return annotation
-    stub = types.SimpleNamespace(__annotations__={"it": annotation})
-    return typing.get_type_hints(stub, globalns=operation.__globals__)["it"]
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    return typing.get_type_hints(holder, operation.__globals__, known)["it"]
 
 
 def _told(operation: Callable[..., Any], annotation: Any) -> tuple[Any, ...]:
@@ -147,8 +150,7 @@ def _told(operation: Callable[..., Any], annotation: Any) -> tuple[Any, ...]:
     if "Way" in str(annotation) or "Way" in operation.__annotations__.values():
         return (DeviceCode | Pending,)
     known = {"DeviceCode": DeviceCode, "Pending": Pending}
-    stub = types.SimpleNamespace(__annotations__={"it": annotation})
-    hint = typing.get_type_hints(stub, globalns=operation.__globals__, localns=known)["it"]
+    hint = _resolved(operation, annotation, known)
     for part in (hint, *typing.get_args(hint)):
         if typing.get_origin(part) is not None and "Callable" in str(typing.get_origin(part)):
             return tuple(typing.get_args(part)[0])
