@@ -183,7 +183,7 @@ class _Served:
         if code is not None:
             told(
                 "Nobody can sign in yet. Whoever opens this address becomes the administrator; it "
-                "works once, for an hour:"
+                "works once, for a day:"
             )
             told(f"  {address}/welcome#{code}")
 
