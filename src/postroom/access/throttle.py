@@ -8,10 +8,13 @@ from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
 from postroom.db import Tx, give_tokens, take_tokens
+from postroom.errors import Refused
 
 __all__ = [
+    "BEGUN",
     "PEER",
     "PROVE",
+    "TESTS",
     "TOKENS",
     "USER",
     "Limit",
@@ -20,6 +23,7 @@ __all__ = [
     "peer_key",
     "take",
     "tidy",
+    "too_often",
 ]
 
 
@@ -35,10 +39,14 @@ USER: Final = Limit("sign-in user", 20, 600.0)
 """Sign-ins under one name that failed.  The right password gives its try back."""
 PEER: Final = Limit("sign-in peer", 30, 600.0)
 """Sign-ins from one address that failed: the many who share one have more."""
+BEGUN: Final = Limit("sign-in begun", 60, 600.0)
+"""Sign-ins at a provider that were begun from one address, and did not end well: each asks the provider."""
 PROVE: Final = Limit("sign-in proof", 10, 600.0)
 """Passwords that somebody who is signed in gave anew, and wrong."""
 TOKENS: Final = Limit("sign-in token", 30, 600.0)
 """Tokens from one address that were none."""
+TESTS: Final = Limit("sign-in test", 10, 60.0)
+"""Tests that somebody who is no administrator asks for: each tells whether something answers there."""
 _NEWS: Final = 60.0
 _OLD: Final = 86400.0
 
@@ -50,6 +58,18 @@ def take(tx: Tx, limit: Limit, key: str) -> float:
         tx, _name(limit, key), wanted=1, most=limit.most, per=limit.per, now=now
     )
     return 0.0 if taken else wait
+
+
+def too_often(wait: float) -> Refused:
+    """The refusal of a try that there is not for so many seconds."""
+    seconds = max(1, round(wait))
+    return Refused(
+        "That was tried too often.",
+        code="too_many",
+        hint=f"Try again in {seconds} s.",
+        temporary=True,
+        retry_after=seconds,
+    )
 
 
 def give_back(tx: Tx, limit: Limit, key: str) -> None:

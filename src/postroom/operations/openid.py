@@ -67,15 +67,16 @@ class OpenId:
         self._public_only = public_only
         self._open: dict[str, _Open] = {}
 
-    async def begin(self, redirect_uri: str, *, code: str | Secret = "") -> Begun:
+    async def begin(self, redirect_uri: str, *, code: str | Secret = "", peer: str = "") -> Begun:
         """Begin one; ``code`` is an invitation, which is bound to whoever signs in.
 
-        Raises Refused (``not_signed_in``) for one that is not good, InvalidValue for settings or a
-        redirect that cannot be, and what asking the provider raises.
+        Raises Refused (``not_signed_in``) for one that is not good, ``too_many``, InvalidValue for
+        settings or a redirect that cannot be, and what asking the provider raises.
         """
         from postroom.oauth.code import begin
         from postroom.oauth.discovery import discover
 
+        await take_tries(self._desk, ((throttle.BEGUN, peer_key(peer)),), "", peer)
         invitation = secret_of(code) if code else None
         if invitation is not None:
             await self._desk.db.read(lambda tx: _invited(tx, invitation))
@@ -124,6 +125,7 @@ class OpenId:
                 )  # fmt: skip
                 return None
             throttle.give_back(tx, *keys[0])
+            throttle.give_back(tx, throttle.BEGUN, peer_key(peer))
             return enter(self._desk, tx, row, "sign-in", agent, by="openid", peer=peer)
 
         done = await self._desk.write(body)

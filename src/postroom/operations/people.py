@@ -132,14 +132,16 @@ class People:
 
         return await entered(self._desk, body)
 
-    async def oidc_begin(self, redirect_uri: str, *, code: str | Secret = "") -> Begun:
+    async def oidc_begin(
+        self, redirect_uri: str, *, code: str | Secret = "", peer: str = ""
+    ) -> Begun:
         """Begin to sign in at the provider: the address for the browser, and the cookie that it keeps
         until it comes back to ``redirect_uri``.  ``code`` is an invitation that is opened so.
 
-        Raises Refused (``not_supported`` where there is no provider, ``not_signed_in``), and what
-        asking the provider raises.
+        Raises Refused (``not_supported`` where there is no provider, ``not_signed_in``, ``too_many``),
+        and what asking the provider raises.
         """
-        return await self._at_provider().begin(redirect_uri, code=code)
+        return await self._at_provider().begin(redirect_uri, code=code, peer=peer)
 
     async def oidc_end(
         self, cookie: str | Secret, query: str, *, peer: str = "", agent: str = ""
@@ -184,7 +186,11 @@ class People:
         kept = await hash_password(new)
 
         def body(tx: Tx) -> tuple[Secret, Row]:
-            users.update(tx, users.find(tx, row["name"]), password=kept)
+            now, _ = find_session(secret_of(cookie), tx)  # what was proved must still be so
+            if now["password"] != row["password"]:
+                raise wrong()
+            users.update(tx, now, password=kept)
+            invitations.spend(tx, row["id"])
             sessions.end_all(tx, row["id"])
             return enter(self._desk, tx, row, "password", agent, peer=peer)
 
