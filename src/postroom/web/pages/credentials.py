@@ -9,7 +9,9 @@ from starlette.responses import Response
 from postroom.errors import PostroomError
 from postroom.operations.declared import about_type, credential_fields, credential_types
 from postroom.web.controls import Options
+from postroom.web.pages.granting import granted
 from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
@@ -56,6 +58,7 @@ async def _show(visit: Visit) -> Response:
         client=client,
         pair="private_key" in credential_fields(one["type"]).model_fields,
         direct=one["type"] == "smtp" or (one["type"] == "msgraph" and "mailbox" in one["fields"]),
+        **await granted(visit, one["name"]),
     )
 
 
@@ -157,7 +160,26 @@ def begin_test(visit: Visit, name: str) -> Work:
             name, on_step=lambda place, step: work.tell((place, step))
         )
 
-    return visit.begin("_tested.html", run, title=f"Test of {name}", back=at("credentials", name))
+    back = at("credentials", name)
+    return visit.begin(
+        "_tested.html", run, title=f"Test of {name}", back=back, trust=f"{back}/trust",
+        trust_right="replace",
+    )  # fmt: skip
+
+
+async def _trust(visit: Visit) -> Response:
+    """Trust the certificate that the credential's own server shows; it is seen again before."""
+    form, name = visit.form, visit["name"]
+    fingerprint = form.text("fingerprint")
+    try:
+        await visit.room.credentials.trust(name, fingerprint, rebind=agreed(form))
+    except PostroomError as error:
+        return visit.page(
+            "connections/trust.html", 422, name=name, place="outgoing", fingerprint=fingerprint,
+            error=error, pairs=pairs_of(error, form), back=at("credentials", name),
+        )  # fmt: skip
+    visit.say(f"The certificate of its server is trusted for {name}.")
+    return visit.go(f"/works/{begin_test(visit, name).id}")
 
 
 async def _end(visit: Visit) -> Response:
@@ -180,6 +202,7 @@ ROUTES = (
     post("/credentials/{name}/about", _said, "edit"),
     post("/credentials/{name}/copy", _copy, "create"),
     post("/credentials/{name}/test", _test, "use"),
+    post("/credentials/{name}/trust", _trust, "replace"),
     get("/credentials/{name}/delete", _end, "destroy", proved=True),
     post("/credentials/{name}/delete", _ended, "destroy", proved=True),
 )
