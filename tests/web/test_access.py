@@ -69,3 +69,37 @@ def test_a_credential_is_restricted_granted_taken_back_and_opened_on_its_page(
     page.get_by_role("button", name="Open it to everybody").click()
     page.get_by_text("payroll is there for everybody").wait_for()
     assert theirs.goto("/connections/wages").status == 200  # type: ignore[union-attr]
+
+
+async def shelf(room: Room) -> None:
+    """Records of several types: full, begun, without any secret; and one with two secrets."""
+    await payroll(room)
+    await room.credentials.create("begun", "password", details={"user_name": "ann"})
+    await room.credentials.create("relay", "smtp", details={"host": "127.0.0.1"})
+    await room.credentials.create(
+        "app", "oauth_client",
+        details={"authority": "https://login.example.com", "client_id": "c", "token_endpoint":
+                 "https://login.example.com/t", "client_secrets": {
+                     "2026a": {"value": Secret("a client secret, long"), "valid_until": "2030-01-01"},
+                     "2026b": {"value": Secret("another client secret")}}},
+    )  # fmt: skip
+
+
+def test_the_list_has_a_mask_for_what_is_set_and_says_what_is_not_and_opens_nothing(
+    admin: Visitor, site: Site
+) -> None:
+    """T98: the list has neither a value nor its last four, and no audit row says that one was opened."""
+    site.do(shelf)
+    page = admin.go("/credentials")
+    cells = {
+        name: page.get_by_role("row", name=name).locator("td.masks").inner_text().split("\n")
+        for name in ("payroll", "begun", "relay", "app")
+    }
+    assert cells == {
+        "payroll": ["Password ****"], "begun": ["Password not set"], "relay": ["none"],
+        "app": ["2026a ****", "2026b ****"],
+    }  # fmt: skip
+    assert "day" not in page.get_by_role("row", name="payroll").inner_text()
+    assert admin.serious() == []
+    rows = site.do(lambda room: room.audit.list(noun="credential", limit=1000))
+    assert [one for one in rows if one["action"] == "open"] == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
+from postroom.fields import Described, describe
 from postroom.operations.declared import about_type, credential_fields, credential_types
 from postroom.web.controls import Options
 from postroom.web.pages.granting import granted
@@ -18,6 +20,7 @@ from postroom.web.works import Work
 __all__ = ["ROUTES", "begin_test", "type_options", "with_back"]
 
 _CLIENTS: Final = ("msgraph", "oauth_client")
+_SECRETS: Final = "client_secrets"
 _SOON: Final = 30 * 86400.0
 
 
@@ -31,9 +34,32 @@ async def _list(visit: Visit) -> Response:
     found = await visit.room.credentials.list()
     shown = [one for one in found if _fits(one, wanted.casefold(), kind, only)]
     return visit.page(
-        "credentials/list.html", items=shown, all=len(found), q=wanted, kind=kind, only=only,
-        types=dict(type_options()),
+        "credentials/list.html", items=[(one, _masks(one)) for one in shown], all=len(found), q=wanted,
+        kind=kind, only=only, types=dict(type_options()),
     )  # fmt: skip
+
+
+def _masks(one: dict[str, Any]) -> list[tuple[str, bool]]:
+    """The secrets of a record in the list: what each is called, and whether it is set.
+
+    By the names of the slots of its version: listing opens no secret, so a mask has no last four.
+    """
+    labels = {each.name: each.label for each in _sealed_fields(one["type"])}
+
+    def called(slot: str) -> str:
+        name, *below = slot.split("/")
+        return below[0] if below else labels.get(name, name)
+
+    have = [(called(slot), True) for slot in one["secrets"]]
+    wanted = [name for name in one["missing"] if name.partition("/")[0] in {*labels, _SECRETS}]
+    return have + [
+        ("client secret" if name == _SECRETS else called(name), False) for name in wanted
+    ]
+
+
+@functools.cache
+def _sealed_fields(type_name: str) -> list[Described]:
+    return [each for each in describe(credential_fields(type_name)) if each.sealed]
 
 
 def _fits(one: dict[str, Any], wanted: str, kind: str, only: str) -> bool:
@@ -64,12 +90,10 @@ async def _show(visit: Visit) -> Response:
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, Any, bool]]:
     """Each field with its label, as it is shown, and whether it is sealed."""
-    from postroom.fields import describe
-
     known = {each.name: each for each in describe(credential_fields(one["type"]))}
     rows = []
     for name, value in one["fields"].items():
-        if name == "client_secrets":
+        if name == _SECRETS:
             continue
         declared = known.get(name)
         sealed = declared.sealed if declared else str(value).startswith("****")
