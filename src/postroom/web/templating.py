@@ -11,6 +11,7 @@ import jinja2
 
 from postroom.clock import format_duration, now, rfc3339
 from postroom.fields import format_size
+from postroom.web.hints import in_page, linked
 from postroom.web.navigation import NAVIGATION
 from postroom.web.statics import HTMX, static
 
@@ -95,6 +96,8 @@ def _environment() -> jinja2.Environment:
         "counted": counted,
         "exact": _exact,
         "duration": _duration,
+        "in_page": in_page,
+        "linked": linked,
         "size": format_size,
         "written": _written,
     }
