@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from tests.web.test_from_nothing import servers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from tests.ground import Ground
+    from tests.ground import Ground, User
     from tests.web.site import Site
     from tests.web.visitor import Visitor
 
@@ -95,3 +98,46 @@ def test_a_credential_makes_the_certificate_that_it_trusts(
     page.get_by_role("heading", name="Details of relay").wait_for()
     assert page.get_by_label("Host").input_value() == "smtp.shop.example"
     assert page.get_by_label("Trusted certificate").first.input_value() == "shop-ca"
+
+
+def test_an_editor_finishes_connecting_an_account(
+    site: Site, visitor: Callable[[Site], Visitor], ground: Ground
+) -> None:
+    """Files are written as the user of the server: an editor hands what is collected to a job."""
+    site.person("root", "admin")
+    site.person("ed", "editor")
+    came, user = visitor(site), ground.user()
+    page = came.sign_in("ed")
+    typed(page, ground, user)
+    page.get_by_text("goes to a job, and there is none").wait_for()
+    assert page.get_by_label("Yes: new mail is collected").count() == 0
+    page.locator("#f-name").fill("alone")
+    page.get_by_role("button", name="Connect it").click()
+    page.get_by_role("heading", name="is connected").wait_for()
+    assert site.do(lambda room: room.sources.list()) == []
+
+    steps = [{"list-folders": {"via": "alone"}}]
+    site.do(lambda room: room.jobs.add({"name": "file-it", "steps": steps}))
+    typed(page, ground, ground.user())
+    page.locator("#f-name").fill("orders")
+    assert page.get_by_label("Into the directory").count() == 0
+    page.get_by_label("Yes: new mail is collected").check()
+    page.get_by_label("To the job").select_option("file-it")
+    assert came.serious() == []
+    page.get_by_role("button", name="Connect it").click()
+    page.get_by_role("heading", name="is connected").wait_for()
+    made = site.do(lambda room: room.sources.show("orders-in"))
+    assert (made["sink"]["type"], made["sink"]["job"]) == ("job", "file-it")
+
+
+def typed(page: Page, ground: Ground, user: User) -> None:
+    """An account up to the question what it is for."""
+    page.goto("/connect")
+    page.get_by_label("Email address").fill(user.address)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Password").fill(user.password)
+    servers(page, ground)
+    page.get_by_role("button", name="Test it").click()
+    for place in ("incoming", "outgoing"):
+        page.get_by_role("button", name=f"Trust it for the {place} server").click()
+    page.get_by_role("button", name="Connect it").wait_for()
