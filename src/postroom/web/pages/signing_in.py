@@ -16,7 +16,7 @@ from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "is_local", "show_step"]
 
 _HERE = ("127.0.0.1", "localhost", "[::1]", "::1")
 
@@ -24,7 +24,7 @@ _HERE = ("127.0.0.1", "localhost", "[::1]", "::1")
 async def _choose(visit: Visit) -> Response:
     one = await visit.room.connections.show(visit["name"])
     return visit.page(
-        "connections/sign_in.html", one=one, flow=_flow(one), local=_is_local(visit),
+        "connections/sign_in.html", one=one, flow=_flow(one), local=is_local(visit),
         callback=_callback(visit),
     )  # fmt: skip
 
@@ -37,7 +37,7 @@ def _flow(one: dict[str, Any]) -> str:
     return next((each for each in flows if each.startswith("oauth_")), "")
 
 
-def _is_local(visit: Visit) -> bool:
+def is_local(visit: Visit) -> bool:
     """Whether the browser runs where the room is: then the answer comes to a port of this machine."""
     host = visit.request.url.hostname or ""
     peer = visit.request.client.host if visit.request.client else ""
@@ -59,7 +59,7 @@ async def _begin(visit: Visit) -> Response:
             return await answer
 
         return await visit.room.signins.sign_in(
-            name, lambda step: _told(work, step, how), how=how, paste=paste
+            name, lambda step: show_step(work, step, how), how=how, paste=paste
         )
 
     work = visit.begin(
@@ -69,7 +69,7 @@ async def _begin(visit: Visit) -> Response:
     return visit.go(f"/works/{work.id}")
 
 
-def _told(work: Work, step: Any, how: How | None) -> None:
+def show_step(work: Work, step: Any, how: How | None) -> None:
     """What a person has to do, as the page shows it."""
     facts: dict[str, Any] = {"until": rfc3339(step.expires_at), "account": step.account}
     code = getattr(step, "user_code", "")
