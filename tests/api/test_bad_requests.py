@@ -100,7 +100,12 @@ async def test_a_long_body_and_a_packed_one_are_not_read(client: Client) -> None
 @pytest.mark.parametrize("slow", [False, True], ids=["too large", "too slow"])
 @pytest.mark.parametrize("door", ["api", "page"])
 async def test_a_body_without_end_is_no_mistake_of_ours(
-    client: Client, room: Room, door: str, slow: bool, caplog: pytest.LogCaptureFixture
+    client: Client,
+    room: Room,
+    door: str,
+    slow: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """T50: neither door takes the border's limit for an error of its own."""
     token = client.tokens["admin"]
@@ -123,7 +128,8 @@ async def test_a_body_without_end_is_no_mistake_of_ours(
         sent.append(message)
 
     app: Any = client.app if door == "api" else web.make_app(room)
-    limits = Limits(body=500_000, seconds=0.3 if slow else 60)
+    monkeypatch.setattr("postroom.serving.border.BODY_SECONDS", 0.3 if slow else 60.0)
+    limits = Limits(body=500_000)
     await Border(app, names=["room"], limits=limits)(scope, receive, send)
     assert sent[0]["status"] == (408 if slow else 413)
     assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
