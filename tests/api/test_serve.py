@@ -20,6 +20,7 @@ import trustme
 
 from postroom.cli import main
 from postroom.serving.control import SOCKET
+from postroom.serving.protocol import OF_ONE
 from postroom.settings import Settings
 from tests.child import Child
 
@@ -130,6 +131,63 @@ def test_who_never_ends_a_head_is_let_go(served: Served) -> None:
         begun = time.monotonic()
         assert line.recv(64) == b""
         assert time.monotonic() - begun < 18
+
+
+def test_a_page_says_what_is_too_much_for_it(served: Served) -> None:
+    """T50: a form that does not say how long it is, and is too long, is no mistake of the page."""
+    name = f"127.0.0.1:{served.port}"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        head = (
+            f"POST /sign-in HTTP/1.1\r\nHost: {name}\r\nOrigin: http://{name}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        line.sendall(head.encode())
+        line.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n2\r\nxx\r\n")
+        assert line.recv(12) == b"HTTP/1.1 413"
+    assert served.child.stop() == 0
+    assert "mistake" not in served.child.complaints()
+
+
+def test_a_form_that_breaks_off_is_no_mistake(served: Served) -> None:
+    """T50: nor is a body of the API; nobody fills the log with traces."""
+    name = f"127.0.0.1:{served.port}"
+    for path, kind in (
+        ("/sign-in", "application/x-www-form-urlencoded"),
+        ("/api/v1/credentials", "application/json"),
+    ):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+            head = f"POST {path} HTTP/1.1\r\nHost: {name}\r\nOrigin: http://{name}\r\nContent-Type: {kind}"
+            line.sendall(f"{head}\r\nContent-Length: 100\r\n\r\nhalf".encode())
+            time.sleep(0.2)
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        line.sendall(b"no HTTP at all\r\n\r\n")
+        assert line.recv(12) == b"HTTP/1.1 400"
+    assert served.child.stop() == 0
+    said = served.child.complaints()
+    assert not re.search("mistake|Traceback|Disconnect|Invalid HTTP", said), said
+
+
+def test_nobody_takes_every_place(served: Served) -> None:
+    """T50: of one address so many connections are kept, the others are cut; another is answered."""
+    lines = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(260)]
+    try:
+        over = 0
+        for line in lines:
+            line.settimeout(0.02)
+            with contextlib.suppress(TimeoutError):
+                try:
+                    over += line.recv(1) == b""
+                except ConnectionResetError:
+                    over += 1
+        assert over == 260 - OF_ONE
+        with socket.create_connection(
+            ("127.0.0.1", served.port), 20, source_address=("127.0.0.2", 0)
+        ) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert other.recv(12) == b"HTTP/1.1 200"
+    finally:
+        for line in lines:
+            line.close()
 
 
 def test_a_password_in_the_clear_is_not_served(settings: Settings, capsys: Any) -> None:
