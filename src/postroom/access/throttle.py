@@ -11,7 +11,7 @@ from postroom.db import Tx, give_tokens, take_tokens
 from postroom.errors import Refused
 
 __all__ = [
-    "BEGUN",
+    "PAIR",
     "PEER",
     "PROVE",
     "TESTS",
@@ -39,8 +39,9 @@ USER: Final = Limit("sign-in user", 20, 600.0)
 """Sign-ins under one name that failed.  The right password gives its try back."""
 PEER: Final = Limit("sign-in peer", 30, 600.0)
 """Sign-ins from one address that failed: the many who share one have more."""
-BEGUN: Final = Limit("sign-in begun", 60, 600.0)
-"""Sign-ins at a provider that were begun from one address, and did not end well: each asks the provider."""
+PAIR: Final = Limit("sign-in pair", 10, 600.0)
+"""Sign-ins under one name from one address that failed.  They come again at half the speed of a name's:
+one address alone locks nobody out."""
 PROVE: Final = Limit("sign-in proof", 10, 600.0)
 """Passwords that somebody who is signed in gave anew, and wrong."""
 TOKENS: Final = Limit("sign-in token", 30, 600.0)
@@ -48,7 +49,8 @@ TOKENS: Final = Limit("sign-in token", 30, 600.0)
 TESTS: Final = Limit("sign-in test", 10, 60.0)
 """Tests that somebody who is no administrator asks for: each tells whether something answers there."""
 _NEWS: Final = 60.0
-_OLD: Final = 86400.0
+_OLD: Final = 600.0
+"""After so many seconds every bucket is full, and one that is full is as good as none."""
 
 
 def take(tx: Tx, limit: Limit, key: str) -> float:

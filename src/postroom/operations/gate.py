@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from postroom.access import Person, throttle
 from postroom.errors import Refused
-from postroom.operations.doors import BY_NAME
+from postroom.operations.doors import BY_NAME, OF_PAGE
 
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
@@ -53,10 +53,11 @@ class Gate:
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         door = BY_NAME.get((self._noun, method))
-        if door is None:
+        right = door.right if door else OF_PAGE.get((self._noun, method))
+        if right is None:
             raise AttributeError(f"{self._noun}.{method} has no door")
         operation: Callable[..., Any] = getattr(self._operations, method)
-        check = functools.partial(check_may, self._person, door.right)
+        check = functools.partial(check_may, self._person, right)
 
         @functools.wraps(operation)
         def asked(*given: Any, **named: Any) -> Any:

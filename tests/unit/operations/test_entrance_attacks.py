@@ -66,7 +66,7 @@ async def test_an_invitation_is_void_once_it_is_not_needed(room: Room, by: str) 
 async def test_nobody_sends_us_to_the_provider_without_end(room: Room) -> None:
     """T44: each sign-in that is begun asks the provider; one address has so many of them."""
     door = People(room.desk, Oidc(issuer="https://127.0.0.1:1", client_id="x"))
-    await spend(room, throttle.BEGUN, "192.0.2.1", but=0)
+    await spend(room, throttle.PEER, "192.0.2.1", but=0)
     with refusal("too_many"):
         await door.oidc_begin("https://room/sign-in/provider", peer="192.0.2.1")
     with pytest.raises(

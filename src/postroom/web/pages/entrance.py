@@ -131,16 +131,16 @@ async def _proved(visit: Visit) -> Response:
     try:
         if cookie is None:
             raise Refused("You are not signed in any more.", code="not_signed_in")
-        given = visit.form.secret("password") or Secret("")
-        await visit.hall.people.prove(cookie, given, peer=_peer(visit))
+        password = visit.form.secret("password") or Secret("")
+        await visit.hall.people.prove(cookie, password, peer=_peer(visit))
     except PostroomError as error:
-        return visit.page("entrance/prove.html", 401, next=wanted, error=error)
+        return visit.page("entrance/prove.html", CODES[error.code].http, next=wanted, error=error)
     return visit.go(wanted or "/")
 
 
 def _peer(visit: Visit) -> str:
-    client = visit.request.client
-    return client.host if client else ""
+    """Where they come from; behind a trusted proxy the border has put the right address there."""
+    return visit.request.client.host if visit.request.client else ""
 
 
 def _agent(visit: Visit) -> str:
