@@ -40,7 +40,8 @@ class Session:
     """Somebody who is signed in: who they are, and what their forms carry (``csrf``).
 
     ``proved_at`` is when they last proved who they are; ``expires_at`` when it is over if nobody uses
-    it any more.  Both are seconds since 1970.
+    it any more.  Both are seconds since 1970.  ``ways``: how they can prove it, ``password`` and
+    ``openid``.
     """
 
     person: Person
@@ -48,13 +49,17 @@ class Session:
     csrf: str
     proved_at: float
     expires_at: float
+    ways: tuple[str, ...]
 
 
 class SignedIn(NamedTuple):
-    """A new session, and the cookie that it is known by: it is kept nowhere else."""
+    """A session, and the cookie that it is known by: it is kept nowhere else.  ``back`` is the page on
+    which it was asked for, where one was said.
+    """
 
     cookie: Secret
     session: Session
+    back: str = ""
 
 
 async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str) -> None:
@@ -152,9 +157,11 @@ def find_session(cookie: Secret, tx: Tx) -> tuple[Row, Session]:
 
 
 def _session_of(row: Row, cookie: Secret) -> Session:
+    kept = {"password": row["password"], "openid": row["subject"]}
     return Session(
-        users.person_of(row), row["name"], csrf_of(cookie), row["proved_at"], sessions.ends_at(row)
-    )
+        users.person_of(row), row["name"], csrf_of(cookie), row["proved_at"], sessions.ends_at(row),
+        tuple(way for way, there in kept.items() if there),
+    )  # fmt: skip
 
 
 def secret_of(given: str | Secret) -> Secret:
