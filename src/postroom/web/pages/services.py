@@ -24,6 +24,10 @@ _WRITTEN: Final = (
     "via", "to", "cc", "bcc", "from", "reply_to", "subject", "text", "html",
 )  # fmt: skip
 _WAIT: Final = "30s"
+_TEST: Final = {
+    "subject": "A test from Postroom",
+    "text": "This is a test: if you read it, sending works.",
+}
 _TITLES: Final = (
     ("What it is", "", ("name", "description", "connection", "from", "allowed_senders")),
     ("How fast, and how much waits", "", ("throttle", "queue_size", "worker_roles")),
@@ -140,9 +144,9 @@ async def _compose(visit: Visit, error: PostroomError | None = None) -> Response
         given |= {
             "via": visit.query("via") or (ways[0] if len(ways) == 1 else ""),
             "to": visit.query("to"),
-            "subject": "A test from Postroom",
-            "text": "This is a test: if you read it, sending works.",
         }
+        if visit.query("test"):
+            given |= _TEST
     return visit.page(
         "services/compose.html", 422 if error else 200, ways=ways, given=given, error=error
     )
