@@ -144,8 +144,7 @@ class OpenId:
             row = self._user(tx, opened, claims)
             if row is None or row["disabled"]:
                 raise _NotLetIn("" if row is None else row["name"], row is None)
-            for _ in range(2):  # of the beginning, and of this
-                throttle.give_back(tx, *keys[0])
+            _give_back(tx, peer)
             return enter(self._desk, tx, row, "sign-in", agent, by="openid", peer=peer)
 
         try:
@@ -220,7 +219,7 @@ class OpenId:
                     hint="Sign in there with your own.",
                 )
             sessions.proved(tx, row["hash"])
-            throttle.give_back(tx, throttle.PEER, peer_key(peer))
+            _give_back(tx, peer)
             note(self._desk, tx, users.person_of(row), "prove", row["name"], by="openid")
             again = sessions.find(tx, session)
             return row if again is None else again
@@ -305,3 +304,9 @@ def _invited(tx: Tx, invitation: Secret) -> Row:
             hint="Sign-in by the provider is bound to users who are there already.",
         )
     return row
+
+
+def _give_back(tx: Tx, peer: str) -> None:
+    """The tries of whoever came in or proved who they are: of the beginning, and of the end."""
+    for _ in range(2):
+        throttle.give_back(tx, throttle.PEER, peer_key(peer))
