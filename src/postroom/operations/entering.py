@@ -82,14 +82,7 @@ async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str,
         return 0.0
 
     if wait := await desk.write(body):
-        seconds = max(1, round(wait))
-        raise Refused(
-            "That was tried too often.",
-            code="too_many",
-            hint=f"Try again in {seconds} s.",
-            temporary=True,
-            retry_after=seconds,
-        )
+        raise throttle.too_often(wait)
 
 
 def invited_by(tx: Tx, code: Secret) -> Row | None:

@@ -202,6 +202,7 @@ class People:
         def body(tx: Tx) -> tuple[Secret, Row]:
             now = _unchanged(tx, cookie, row)
             users.update(tx, now, password=kept)
+            invitations.spend(tx, now["id"])
             sessions.end_all(tx, now["id"])
             return enter(self._desk, tx, now, "password", agent, peer=peer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from postroom.errors import CODES, InvalidValue, PostroomError, Refused
-from postroom.operations.people import Begun
+from postroom.operations.people import Begun, SignedIn
 from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.guard import here
@@ -22,7 +22,7 @@ async def _sign_in(visit: Visit) -> Response:
 
 
 async def _signed_in(visit: Visit) -> Response:
-    form, request = visit.form, visit.request
+    form = visit.form
     try:
         done = await visit.hall.people.sign_in(
             form.text("name"),
@@ -32,8 +32,16 @@ async def _signed_in(visit: Visit) -> Response:
         )
     except PostroomError as error:
         return _door(visit, error, name=form.text("name"), next=form.text("next"))
-    answer = visit.go(here(form.text("next") or "/"))
-    cookies.set_session(request, answer, done.cookie)
+    return await _entered(visit, done, here(form.text("next") or "/"))
+
+
+async def _entered(visit: Visit, done: SignedIn, path: str) -> Response:
+    """On with a new session; another one that this browser had before is over."""
+    before = cookies.session_of(visit.request)
+    if before is not None and before != done.cookie:
+        await visit.hall.people.sign_out(before)
+    answer = visit.go(path)
+    cookies.set_session(visit.request, answer, done.cookie)
     return answer
 
 
@@ -79,8 +87,7 @@ async def _from_provider(visit: Visit) -> Response:
     except PostroomError as error:
         answer = _door(visit, error) if visit.session is None else _asked(visit, "/", error)
     else:
-        answer = visit.go(here(done.back or "/"))
-        cookies.set_session(request, answer, done.cookie)
+        answer = await _entered(visit, done, here(done.back or "/"))
     cookies.drop_provider(request, answer)
     return answer
 
@@ -110,9 +117,7 @@ async def _accepted(visit: Visit) -> Response:
             "entrance/welcome.html", 422, code=code, error=error, name=form.text("name"),
             provider=visit.hall.people.has_provider,
         )  # fmt: skip
-    answer = visit.go("/")
-    cookies.set_session(visit.request, answer, done.cookie)
-    return answer
+    return await _entered(visit, done, "/")
 
 
 async def _sign_out(visit: Visit) -> Response:
