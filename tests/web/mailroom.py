@@ -19,6 +19,10 @@ PAYLOADS: Final = (
     "</textarea></title><b onmouseover=window.hit=1>bold",
     "{{ 7*7 }}${7*7}",
     "\u202egpj.exe",
+    "'onfocus='window.hit=1'autofocus='",
+    "javascript:window.hit=1",
+    "{{ visit.room }}{% for x in y %}${var:X}",
+    "</title><style>*{background:red}</style>",
 )
 HOSTILE: Final = PAYLOADS[1]
 

@@ -46,11 +46,11 @@ State = Literal["complete", "incomplete", "unreadable"]
 class Credential:
     """One record, without its secrets.
 
-    ``programs``: any program may be handed it.  ``version`` is 0 until details are given.  ``sealed``
-    are the slots of the secrets it has, ``destinations`` the canonical lines they are bound to.
-    ``presented_at`` is when the other side last accepted them (seconds since 1970, or None).  ``state``
-    is ``unreadable`` when the record was damaged.  ``stored`` are the fields that are not sealed, as
-    they are stored.
+    ``programs``: any program may be handed it.  ``restricted``: only who has a grant has it.
+    ``version`` is 0 until details are given.  ``sealed`` are the slots of the secrets it has,
+    ``destinations`` the canonical lines they are bound to.  ``presented_at`` is when the other side last
+    accepted them (seconds since 1970, or None).  ``state`` is ``unreadable`` when the record was damaged.
+    ``stored`` are the fields that are not sealed, as they are stored.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Credential:
     expires_at: dt.date | None
     rotate_after: dt.date | None
     programs: bool
+    restricted: bool
     version: int
     state: State
     missing: list[str]
@@ -128,8 +129,8 @@ class Opened(NamedTuple):
 # The same but for a line or two, because SQL is one text: the first by the unique index of names, the
 # last without hints, which a list of ten thousand does not look at.
 ONE: Final = """
-    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.programs, c.version,
-        c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
+    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.programs, c.restricted,
+        c.version, c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
         v.presented_at, s.blob AS hints
     FROM credentials c
     LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
@@ -137,8 +138,8 @@ ONE: Final = """
     WHERE c.name_key = :name_key
 """
 ALL: Final = """
-    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.programs, c.version,
-        c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
+    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.programs, c.restricted,
+        c.version, c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
         v.presented_at, s.blob AS hints
     FROM credentials c
     LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
@@ -147,8 +148,8 @@ ALL: Final = """
 """
 
 LISTED: Final = """
-    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.programs, c.version,
-        c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
+    SELECT c.id, c.name, c.type, c.description, c.expires_at, c.rotate_after, c.programs, c.restricted,
+        c.version, c.created_at, c.updated_at, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at,
         v.presented_at, NULL AS hints
     FROM credentials c
     LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
@@ -264,6 +265,7 @@ def credential_of(row: Row, hints: Hints | None) -> Credential:
         _date(row["expires_at"]),
         _date(row["rotate_after"]),
         bool(row["programs"]),
+        bool(row["restricted"]),
         row["version"],
         state,
         missing,

@@ -198,7 +198,8 @@ class Credentials:
         limit: int | None = None,
         after: str = "",
     ) -> Page[dict[str, Any]]:
-        """Every record with state, dates and how often it is used, by name.
+        """Every record with state, dates, the names of the secrets that it has (none is opened) and how
+        often it is used, by name.
 
         ``limit`` of them at most, those behind the name ``after``, which is the page's ``next``.
 
@@ -341,6 +342,8 @@ def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
         "programs": one.programs,
+        "restricted": one.restricted,
+        "secrets": list(one.sealed),
         "due": [
             {"what": end.what, "on": str(end.on), "days": end.days, "says": str(end)}
             for end in one.due

@@ -32,6 +32,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
     (
         "Room",
         (
+            Place("Notifications", "/notify"),
             Place("Keys", "/keys", "keys"),
             Place("Audit", "/audit", "audit"),
             Place("Users", "/users", "users"),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
+from postroom.fields import Described, describe
 from postroom.operations.declared import about_type, credential_fields, credential_types
 from postroom.web.controls import Options
+from postroom.web.pages.granting import granted
 from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
 __all__ = ["ROUTES", "begin_test", "type_options", "with_back"]
 
 _CLIENTS: Final = ("msgraph", "oauth_client")
+_SECRETS: Final = "client_secrets"
 _SOON: Final = 30 * 86400.0
 
 
@@ -29,9 +34,32 @@ async def _list(visit: Visit) -> Response:
     found = await visit.room.credentials.list()
     shown = [one for one in found if _fits(one, wanted.casefold(), kind, only)]
     return visit.page(
-        "credentials/list.html", items=shown, all=len(found), q=wanted, kind=kind, only=only,
-        types=dict(type_options()),
+        "credentials/list.html", items=[(one, _masks(one)) for one in shown], all=len(found), q=wanted,
+        kind=kind, only=only, types=dict(type_options()),
     )  # fmt: skip
+
+
+def _masks(one: dict[str, Any]) -> list[tuple[str, bool]]:
+    """The secrets of a record in the list: what each is called, and whether it is set.
+
+    By the names of the slots of its version: listing opens no secret, so a mask has no last four.
+    """
+    labels = {each.name: each.label for each in _sealed_fields(one["type"])}
+
+    def called(slot: str) -> str:
+        name, *below = slot.split("/")
+        return below[0] if below else labels.get(name, name)
+
+    have = [(called(slot), True) for slot in one["secrets"]]
+    wanted = [name for name in one["missing"] if name.partition("/")[0] in {*labels, _SECRETS}]
+    return have + [
+        ("client secret" if name == _SECRETS else called(name), False) for name in wanted
+    ]
+
+
+@functools.cache
+def _sealed_fields(type_name: str) -> list[Described]:
+    return [each for each in describe(credential_fields(type_name)) if each.sealed]
 
 
 def _fits(one: dict[str, Any], wanted: str, kind: str, only: str) -> bool:
@@ -56,17 +84,16 @@ async def _show(visit: Visit) -> Response:
         client=client,
         pair="private_key" in credential_fields(one["type"]).model_fields,
         direct=one["type"] == "smtp" or (one["type"] == "msgraph" and "mailbox" in one["fields"]),
+        **await granted(visit, one["name"]),
     )
 
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, Any, bool]]:
     """Each field with its label, as it is shown, and whether it is sealed."""
-    from postroom.fields import describe
-
     known = {each.name: each for each in describe(credential_fields(one["type"]))}
     rows = []
     for name, value in one["fields"].items():
-        if name == "client_secrets":
+        if name == _SECRETS:
             continue
         declared = known.get(name)
         sealed = declared.sealed if declared else str(value).startswith("****")
@@ -157,7 +184,26 @@ def begin_test(visit: Visit, name: str) -> Work:
             name, on_step=lambda place, step: work.tell((place, step))
         )
 
-    return visit.begin("_tested.html", run, title=f"Test of {name}", back=at("credentials", name))
+    back = at("credentials", name)
+    return visit.begin(
+        "_tested.html", run, title=f"Test of {name}", back=back, trust=f"{back}/trust",
+        trust_right="replace",
+    )  # fmt: skip
+
+
+async def _trust(visit: Visit) -> Response:
+    """Trust the certificate that the credential's own server shows; it is seen again before."""
+    form, name = visit.form, visit["name"]
+    fingerprint = form.text("fingerprint")
+    try:
+        await visit.room.credentials.trust(name, fingerprint, rebind=agreed(form))
+    except PostroomError as error:
+        return visit.page(
+            "connections/trust.html", 422, name=name, place="outgoing", fingerprint=fingerprint,
+            error=error, pairs=pairs_of(error, form), back=at("credentials", name),
+        )  # fmt: skip
+    visit.say(f"The certificate of its server is trusted for {name}.")
+    return visit.go(f"/works/{begin_test(visit, name).id}")
 
 
 async def _end(visit: Visit) -> Response:
@@ -180,6 +226,7 @@ ROUTES = (
     post("/credentials/{name}/about", _said, "edit"),
     post("/credentials/{name}/copy", _copy, "create"),
     post("/credentials/{name}/test", _test, "use"),
+    post("/credentials/{name}/trust", _trust, "replace"),
     get("/credentials/{name}/delete", _end, "destroy", proved=True),
     post("/credentials/{name}/delete", _ended, "destroy", proved=True),
 )

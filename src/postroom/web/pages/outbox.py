@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -93,13 +92,24 @@ async def _show(visit: Visit) -> Response:
     )  # fmt: skip
 
 
-def _decide(verb: str) -> Callable[[Visit], Awaitable[Response]]:
-    async def decide(visit: Visit) -> Response:
-        operation: Callable[[str], Awaitable[Any]] = getattr(visit.room.outbox, verb)
-        found = await operation(visit["item"])
-        return visit.go(at("outbox", found.id), TOLD[verb])
+async def _hold(visit: Visit) -> Response:
+    return _decided(visit, "hold", await visit.room.outbox.hold(visit["item"]))
 
-    return decide
+
+async def _release(visit: Visit) -> Response:
+    return _decided(visit, "release", await visit.room.outbox.release(visit["item"]))
+
+
+async def _retry(visit: Visit) -> Response:
+    return _decided(visit, "retry", await visit.room.outbox.retry(visit["item"]))
+
+
+async def _cancel(visit: Visit) -> Response:
+    return _decided(visit, "cancel", await visit.room.outbox.cancel(visit["item"]))
+
+
+def _decided(visit: Visit, verb: str, item: Any) -> Response:
+    return visit.go(at("outbox", item.id), TOLD[verb])
 
 
 async def _settle(visit: Visit) -> Response:
@@ -146,7 +156,10 @@ ROUTES = (
     post("/outbox/held", _held, "send"),
     post("/outbox/settle-all", _settle_all, "send"),
     get("/outbox/{item}", _show),
-    *(post(f"/outbox/{{item}}/{verb}", _decide(verb), "send") for verb in TOLD if verb != "settle"),
+    post("/outbox/{item}/hold", _hold, "send"),
+    post("/outbox/{item}/release", _release, "send"),
+    post("/outbox/{item}/retry", _retry, "send"),
+    post("/outbox/{item}/cancel", _cancel, "send"),
     post("/outbox/{item}/settle", _settle, "send"),
     get("/outbox/{item}/message", _read, "read"),
     get("/outbox/{item}/message/{part}", _part, "read"),

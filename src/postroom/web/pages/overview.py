@@ -47,6 +47,7 @@ async def _overview(visit: Visit) -> Response:
         all_sources=len(sources),
         services=services,
         waiting=await room.outbox.waiting(),
+        health=await room.health.ready(),
         failing=_FAILING,
         broken=[one for one in connections if "error" in one],
     )
