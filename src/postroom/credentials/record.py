@@ -8,12 +8,12 @@ import functools
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from postroom.credentials.due import SOON_DAYS, Due, due_of
+from postroom.credentials.due import ENDING, SOON_DAYS, Due, due_of
 from postroom.credentials.intake import mask_of
-from postroom.credentials.types import type_named
+from postroom.credentials.types import TYPES, type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, NotThere, Refused, Unreadable
@@ -32,6 +32,8 @@ __all__ = [
     "credential_of",
     "find",
     "find_all",
+    "find_ending",
+    "find_of_types",
     "find_some",
     "hint_binding",
     "not_there",
@@ -153,6 +155,10 @@ LISTED: Final = """
     LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
     ORDER BY c.name_key
 """
+OF_TYPE: Final = LISTED.replace("ORDER BY", "WHERE c.type = :type ORDER BY")
+DATED: Final = LISTED.replace(
+    "ORDER BY", "WHERE c.expires_at IS NOT NULL OR c.rotate_after IS NOT NULL ORDER BY"
+)
 SOME: Final = LISTED.replace("ORDER BY", "WHERE c.name_key > :after ORDER BY") + " LIMIT :most"
 
 
@@ -179,6 +185,30 @@ def find_all(tx: Tx, *, hints: bool = True) -> list[Row]:
     """The rows of all records, by name; without ``hints`` none can be masked."""
     rows = tx.all(ALL if hints else LISTED)
     return rows if tx.sight is None else [row for row in rows if not tx.hides("credential", row)]
+
+
+def find_of_types(tx: Tx, types: Collection[str]) -> list[Row]:
+    """The rows of the records of these types, by name, as :func:`find_all` without hints."""
+    rows = [row for kind in types for row in tx.all(OF_TYPE, type=kind)]
+    rows.sort(key=lambda row: str(row["name"]).lower())
+    return rows if tx.sight is None else [row for row in rows if not tx.hides("credential", row)]
+
+
+def find_ending(tx: Tx) -> list[Row]:
+    """The rows of the records of which something may end, as :func:`find_all` without hints."""
+    rows = {row["id"]: row for row in (*tx.all(DATED), *find_of_types(tx, _may_end()))}
+    some = sorted(rows.values(), key=lambda row: str(row["name"]).lower())
+    return some if tx.sight is None else [row for row in some if not tx.hides("credential", row)]
+
+
+@functools.cache
+def _may_end() -> tuple[str, ...]:
+    """The types that have a field that ends, and the one that may have any field."""
+    return tuple(
+        kind.type_name
+        for kind in TYPES
+        if ENDING & kind.model_fields.keys() or kind.type_name == "generic"
+    )
 
 
 def find_some(tx: Tx, *, after: str, limit: int) -> list[Row]:

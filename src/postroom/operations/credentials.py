@@ -18,7 +18,7 @@ from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, Refused
 from postroom.operations import ends, usage
 from postroom.operations.desk import Desk, Rebind
-from postroom.operations.page import Page
+from postroom.operations.page import Page, cut
 from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
@@ -205,18 +205,26 @@ class Credentials:
 
         ``expiring`` (seconds): instead, one item for each end within that time, of sign-ins too, as
         :func:`postroom.operations.ends.ending` gives it.  ``unused`` (seconds): only the records
-        that nobody has used for that long, each with ``used_at``.  They have no pages.
+        that nobody has used for that long, each with ``used_at``.  ``after`` of these is no name.
         """
-        if expiring is not None:
-            return Page(await self._desk.db.read(lambda tx: ends.ending(tx, self._desk, expiring)))
         if limit is not None and limit < 1:
             raise InvalidValue("limit", "give a number from 1 on")
-        most = limit if unused is None else None
-        found = await self._desk.db.read(lambda tx: _listed(self._desk, tx, after, most))
+        if expiring is not None:
+            found = await asyncio.to_thread(
+                self._desk.db.read_now, lambda tx: ends.ending(tx, self._desk, expiring)
+            )
+            return cut(found, limit=limit, after=after)
         if unused is None:
-            return found
-        last = await self._desk.db.read(lambda tx: ends.unused(tx, self._desk, unused))
-        return Page({**one, "used_at": last[one["name"]]} for one in found if one["name"] in last)
+            return await self._desk.db.read(lambda tx: _listed(self._desk, tx, after, limit))
+        every, last = await asyncio.to_thread(
+            self._desk.db.read_now,
+            lambda tx: (
+                _listed(self._desk, tx, "", None),
+                ends.unused(tx, self._desk, unused),
+            ),
+        )
+        idle = [{**one, "used_at": last[one["name"]]} for one in every if one["name"] in last]
+        return cut(idle, limit=limit, after=after)
 
     async def show(self, name: str) -> dict[str, Any]:
         """One record with masks, destinations, dates and usage."""

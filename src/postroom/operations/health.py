@@ -68,7 +68,7 @@ class Health:
     def _days_left(self) -> int | None:
         """To the next end of anything in a credential; None: nothing ends."""
         if self._next_end is None or monotonic() > self._next_end[0] + ENDS_SECONDS:
-            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, hints=False))
+            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, ending=True))
             days = [due.days for one in found for due in one.due[:1]]
             self._next_end = (monotonic(), min(days, default=None))
         return self._next_end[1]
