@@ -63,7 +63,8 @@ class Route:
             ),
             None,
         )
-        self._most = MOST_OF_A_COMMAND if asked.door.noun == "commands" else MOST_BYTES
+        large = asked.door.noun in ("commands", "roomfile")
+        self._most = MOST_OF_A_COMMAND if large else MOST_BYTES
 
     async def answer(self, request: Request) -> Response:
         """Answer; an error is told as a problem."""

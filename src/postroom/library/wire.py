@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from postroom.errors import PostroomError, ProtocolError
+from postroom.errors import PostroomError, ProtocolError, Refused
 from postroom.net.http import HttpClient
 from postroom.net.http_message import HttpAnswer, HttpLimits, bearer
 from postroom.net.origin import Origin, split_url
@@ -24,6 +24,8 @@ __all__ = ["Wire", "bound"]
 API: Final = "/api/v1"
 _LIMITS: Final = HttpLimits(body=64 << 20, reply_timeout=330.0, total=900.0)
 """A test of a connection, a pass over a folder and a message of 40 MiB take their time."""
+_FILES: Final = frozenset({"also", "heads"})
+"""Arguments that no request says: keys and records beside the room."""
 EVENT_STREAM: Final = "text/event-stream"
 
 
@@ -49,6 +51,13 @@ class Wire:
         A list comes in pages, and is given as the operation gives it: whole, or so many as ``limit``
         says.
         """
+        for name in _FILES & given.keys():
+            if given[name]:
+                raise Refused(
+                    f"{name} names files where the room is; that is not done from afar.",
+                    code="not_supported",
+                    hint="Do it on the machine where the room is, without POSTROOM_URL.",
+                )
         if not asked.pages:
             return await self._asked(asked, given)
         rest = given.get("limit", _own_limit(asked))

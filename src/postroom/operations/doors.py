@@ -135,6 +135,7 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("notify", "needs", "view", "GET", "/needs"),
     Door("health", "ready", "view", "GET", "/health"),
     Door("roomfile", "export", "view", "GET", "/room-file"),
+    Door("roomfile", "apply_text", "edit", "POST", "/room-file"),  # and the rights of its steps
     Door("keys", "status", "keys", "GET", "/keys"),
     Door("keys", "doctor", "keys", "GET", "/keys/doctor"),
     Door("keys", "damaged", "keys", "GET", "/keys/damaged"),
