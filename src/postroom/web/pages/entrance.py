@@ -9,7 +9,7 @@ from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.guard import here
 from postroom.web.paths import get, post
-from postroom.web.visit import Visit
+from postroom.web.visit import Visit, agent_of
 
 __all__ = ["ROUTES"]
 
@@ -28,7 +28,7 @@ async def _signed_in(visit: Visit) -> Response:
             form.text("name"),
             form.secret("password") or Secret(""),
             peer=peer,
-            agent=_agent(visit),
+            agent=agent_of(visit.request),
         )
     except PostroomError as error:
         return _door(visit, error, name=form.text("name"), next=form.text("next"))
@@ -65,7 +65,10 @@ async def _from_provider(visit: Visit) -> Response:
     peer = request.client.host if request.client else ""
     try:
         done = await visit.hall.people.oidc_end(
-            cookies.provider_of(request), request.url.query, peer=peer, agent=_agent(visit)
+            cookies.provider_of(request),
+            request.url.query,
+            peer=peer,
+            agent=agent_of(visit.request),
         )
     except PostroomError as error:
         answer = _door(visit, error)
@@ -94,7 +97,7 @@ async def _accepted(visit: Visit) -> Response:
         if password is None or password != form.secret("again"):
             raise InvalidValue("password", "the two are not the same; type it twice")
         done = await visit.hall.people.accept(
-            code, name=form.text("name"), password=password, agent=_agent(visit)
+            code, name=form.text("name"), password=password, agent=agent_of(visit.request)
         )
     except PostroomError as error:
         return visit.page(
@@ -129,10 +132,6 @@ async def _proved(visit: Visit) -> Response:
     except PostroomError as error:
         return visit.page("entrance/prove.html", 401, next=wanted, error=error)
     return visit.go(wanted or "/")
-
-
-def _agent(visit: Visit) -> str:
-    return visit.request.headers.get("user-agent", "")[:200]
 
 
 ROUTES = (
