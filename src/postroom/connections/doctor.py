@@ -21,7 +21,7 @@ from postroom.connections.tokenadvice import (
     told,
 )
 from postroom.connections.trial import Trial, send_trial
-from postroom.errors import PostroomError, WireError
+from postroom.errors import PostroomError, SignInError, WireError
 from postroom.net.certificates import CertificateFacts, certificate_facts
 from postroom.net.dial import Step
 from postroom.net.names import host_and_port
@@ -40,9 +40,7 @@ __all__ = [
 ]
 
 _NOBODY: Final = SignIn("password", "nobody", Secret("never sent"))
-"""Who looks at a certificate: the connection ends before anybody could sign in."""
-
-
+"""Who looks at a certificate: it ends before anybody could sign in."""
 _CONNECT_SECONDS: Final = 15.0
 _REPLY_SECONDS: Final = 30.0  # some servers greet late on purpose
 
@@ -191,11 +189,12 @@ async def test_unsaved(
     sides: Mapping[Place, Prepared],
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
+    reach: bool,
 ) -> Report:
-    """The same for sides that stand in no room: what somebody has typed and not saved."""
+    """The same for sides that somebody has typed and not saved; ``reach``: up to the sign-in alone."""
     report = Report("connection", name)
     for place in sides:
-        walk = _Walk(_Unkept(sides), SideReport(place), on_step)
+        walk = _Walk(_Unkept(sides), SideReport(place), on_step, reach=reach)
         await walk.run(name, place)
         report.sides.append(walk.report)
     return report
@@ -210,8 +209,11 @@ class _Walk:
         report: SideReport,
         on_step: Tell | None,
         trial: Trial | None = None,
+        *,
+        reach: bool = False,
     ) -> None:
         self._trial = trial
+        self._reach = reach
         self._opener = opener
         self.report = report
         self._tell = on_step
@@ -224,8 +226,11 @@ class _Walk:
             prepared = _hurried(await self._opener.prepare(name, place, anew=True))
             self.report.where = host_and_port(prepared.side.host, prepared.side.port)
             self._token(prepared)
-            await (self._incoming if place == "incoming" else self._outgoing)(prepared)
+            sides = {"incoming": self._incoming, "outgoing": self._outgoing}
+            await (self._there if self._reach else sides[place])(prepared)
         except PostroomError as error:
+            if self._reach and isinstance(error, SignInError):
+                return  # it is there
             await self._opener.failed(name, place, error)
             self._failed(error, prepared)
             if prepared is None:
@@ -241,6 +246,10 @@ class _Walk:
             self.report.advice = (
                 advise(error, about) if facts is None else advise_token(error, about, facts)
             )
+
+    async def _there(self, prepared: Prepared) -> None:
+        dialling = dial_store if prepared.side.place == "incoming" else dial_transport
+        (await dialling(prepared, self._step)).abandon()
 
     async def _incoming(self, prepared: Prepared) -> None:
         store = await dial_store(prepared, self._step)

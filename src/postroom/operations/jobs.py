@@ -24,8 +24,8 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.doing import expander_now
 from postroom.operations.fits import check_handed
-from postroom.operations.gate import check_files
-from postroom.operations.jobnames import check_names, check_no_circle, touches_files
+from postroom.operations.gate import check_files, check_may
+from postroom.operations.jobnames import check_names, check_no_circle, rights_of, touches_files
 from postroom.operations.sight import check_may_change
 from postroom.operations.stepfits import check_fits
 from postroom.operations.usage import Usage
@@ -102,6 +102,8 @@ class Jobs:
         where = f"job {job.name}"
         if job.python is not None or job.command is not None:
             _check_may_run_code(self._desk.person, job.name)
+        for right in sorted(rights_of(job.steps)):  # it does what they may not do themselves
+            check_may(self._desk.person, right)
         if touches_files(job.steps):
             check_files(self._desk.person, f"Job {job.name}")
         expand = expander_now(tx, self._desk.environ)

@@ -19,6 +19,7 @@ from postroom.notices.notification import Notify as Notification
 from postroom.notices.saying import Notice
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.gate import check_may
 from postroom.operations.outgoing import route_of
 from postroom.operations.sight import sees_named
 
@@ -77,6 +78,7 @@ class Notify:
                 hint="An administrator may, or whoever works where the room is.",
             )
         if one.service:
+            check_may(self._desk.person, "send")
             route_of(
                 self._desk, tx, one.service if ":" in one.service else f"service:{one.service}"
             )
@@ -129,13 +131,20 @@ class Notify:
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
-        for one in store.load_all(tx):
-            if one.instead_of.casefold() == found.casefold():
-                raise Refused(
-                    f"Notification {one.name} stands in for {found}.",
-                    code="in_use",
-                    hint=f"Change that first: postroom notify set {one.name} --clear instead_of",
-                )
+        with tx.seen_by(None):
+            others = [
+                one.name for one in store.load_all(tx)
+                if one.instead_of.casefold() == found.casefold()
+            ]  # fmt: skip
+        if others:
+            seen = [one.name for one in store.load_all(tx) if one.name in others]
+            told = f"Notification {seen[0]}" if seen else "One that is not there for you"
+            change = f"postroom notify set {seen[0]} --clear instead_of" if seen else ""
+            raise Refused(
+                f"{told} stands in for {found}.",
+                code="in_use",
+                hint=f"Change that first: {change}" if change else "Ask an administrator.",
+            )
         store.delete(tx, found)
         self._desk.record(tx, "delete", "notification", found)
 

@@ -103,11 +103,12 @@ class Runs:
             found = runs.listed(
                 tx, job=job, states=states, since=begin, limit=limit + 1, after=after or ""
             )
-            if job is not None and not found:
-                store.spelled(tx, job)  # a name that nobody ever used
             page = found[:limit]
+            there = [run for run in page if _sees(tx, run)]
+            if job is not None and not there:
+                store.spelled(tx, job)  # nobody ever used the name, or it is hidden
             more = page[-1].id if len(found) > limit else None
-            return Page((run for run in page if _sees(tx, run)), next=more)
+            return Page(there, next=more)
 
         return await self._desk.db.read(body)
 

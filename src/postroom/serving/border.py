@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from postroom.clock import monotonic
 from postroom.errors import InvalidValue
-from postroom.log import about, logger, within
+from postroom.log import about, frames, logger, within
 from postroom.tracing import span
 
-__all__ = ["App", "Border", "Limits", "Receive", "Scope", "Send", "networks"]
+__all__ = ["App", "Border", "Limits", "Receive", "Scope", "Send", "is_within", "networks"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -55,19 +55,29 @@ _log = logger("serve")
 
 
 class Limits:
-    """How much a body may be, and how long it may take."""
+    """How much a body may be, and how many ``seconds`` it may take."""
 
-    def __init__(self, *, body: int = BODY_BYTES, message: int = MESSAGE_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        body: int = BODY_BYTES,
+        message: int = MESSAGE_BYTES,
+        seconds: float = BODY_SECONDS,
+    ) -> None:
         self._body = body
         self._message = message
+        self.seconds = seconds
 
     def of(self, path: str) -> int:
         """The most bytes of a request to this path."""
         return self._message if path.startswith(CARRY_MESSAGES) else self._body
 
 
-class _TooMuch(Exception):
-    """The body is larger than permitted, or came too slowly: the status says which."""
+class _TooMuch(BaseException):
+    """The body is larger than permitted, or came too slowly: the status says which.
+
+    No Exception: the doors answer those themselves, and would call this a mistake of theirs.
+    """
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -117,17 +127,26 @@ class Border:
                 message = {**message, "headers": self._protected(scope, message, request)}
             await send(message)
 
-        wrong = self._wrong(scope, headers)
-        if wrong is not None:
-            await _refuse(answer, scope, wrong)
-        else:
-            try:
-                with span("request", method=scope["method"], door=_door(scope["path"])):
+        wrong, door = self._wrong(scope, headers), _door(scope["path"])
+        try:
+            if wrong is not None:
+                await _refuse(answer, scope, wrong)
+            else:
+                with span("request", method=scope["method"], door=door):
                     await self._app(scope, self._limited(scope, receive), answer)
-            except _TooMuch as too_much:
-                if not told:
-                    await _refuse(answer, scope, too_much.status)
-        _log.info(  # without what follows a "?": it may be an address that works once
+        except _TooMuch as too_much:
+            if not told:
+                await _refuse(answer, scope, too_much.status)
+        except Exception as error:  # noqa: BLE001  # the server would log it with what was typed
+            _log.error("%s in %s", type(error).__name__, door, extra=about(trace=frames(error)))
+            if not told:
+                await _refuse(answer, scope, HTTPStatus.INTERNAL_SERVER_ERROR)
+        finally:
+            self._written(scope, told, begun)
+
+    def _written(self, scope: Scope, told: list[int], begun: float) -> None:
+        """The line of a request: without what follows a "?", which may be an address that works once."""
+        _log.info(
             "%s %s %s", scope["method"], scope["path"], told[0] if told else 0,
             extra=about(peer=str((scope.get("client") or ("",))[0]),
                         ms=f"{(monotonic() - begun) * 1000:.1f}"),
@@ -158,9 +177,7 @@ class Border:
             scope["scheme"] = given[1][-1].decode()
 
     def _trusts(self, peer: str) -> bool:
-        return _is_address(peer) and any(
-            ipaddress.ip_address(peer) in network for network in self._proxies
-        )
+        return is_within(peer, self._proxies)
 
     def _wrong(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> HTTPStatus | None:
         """The status of a request that is refused by its head alone."""
@@ -168,6 +185,10 @@ class Border:
         named = len(host) == 1 and host[0].decode("latin-1").lower() in self._names
         if not named and scope["path"] not in ANY_NAME:
             return HTTPStatus.MISDIRECTED_REQUEST
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            return (
+                HTTPStatus.BAD_REQUEST
+            )  # two readers may find two ends (RFC 9112, 6.1; smuggling)
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > TARGET_BYTES:
             return HTTPStatus.REQUEST_URI_TOO_LONG
         if headers.get(b"content-encoding"):
@@ -180,7 +201,7 @@ class Border:
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """The body, up to its limits."""
-        left, until = self._limits.of(scope["path"]), monotonic() + BODY_SECONDS
+        left, until = self._limits.of(scope["path"]), monotonic() + self._limits.seconds
         whole = False
 
         async def limited() -> MutableMapping[str, Any]:
@@ -226,6 +247,11 @@ def networks(given: Sequence[str]) -> list[Network]:
                 "trusted-proxy", f"{text!r} is neither an address nor a network such as 10.0.0.0/8"
             ) from None
     return found
+
+
+def is_within(peer: str, networks: Sequence[Network]) -> bool:
+    """Whether an address is in one of these networks."""
+    return _is_address(peer) and any(ipaddress.ip_address(peer) in one for one in networks)
 
 
 def _headers(scope: Scope) -> dict[bytes, list[bytes]]:
@@ -278,10 +304,13 @@ async def _refuse(send: Send, scope: Scope, status: HTTPStatus) -> None:
 
 
 _SAYS: Final = {
+    HTTPStatus.BAD_REQUEST: "The request is not understood.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "This is a mistake of Postroom's. The log has more.",
     HTTPStatus.MISDIRECTED_REQUEST: "The room is not served under this name; see --name of postroom serve.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too large.",
     HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",
     HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Compressed requests are not taken.",
     HTTPStatus.NOT_FOUND: "There is nothing here.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "This is a mistake of Postroom's; the log has more.",
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.web.app import Hall
 
-__all__ = ["Visit", "agent_of", "at", "fresh"]
+__all__ = ["Visit", "agent_of", "at", "fresh", "peer_of"]
 
 
 def at(*parts: str) -> str:
@@ -67,6 +67,12 @@ class Visit:
     def live(self) -> bool:
         """Whether a part of a page is asked for, by htmx."""
         return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def address(self) -> str:
+        """Where this page is shown again: its path, and its query where it was asked for by one."""
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query and self.request.method == "GET" else url.path
 
     def __getitem__(self, name: str) -> str:
         """A part of the path."""
@@ -131,3 +137,8 @@ def fresh(session: Session, now: float) -> bool:
 def agent_of(request: Request) -> str:
     """What a browser calls itself, for the list of sessions."""
     return request.headers.get("user-agent", "")[:200]
+
+
+def peer_of(request: Request) -> str:
+    """Where somebody comes from; behind a trusted proxy the border has put the right address there."""
+    return request.client.host if request.client else ""

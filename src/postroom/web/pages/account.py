@@ -9,7 +9,7 @@ from postroom.errors import InvalidValue, PostroomError, Refused
 from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.paths import get, post
-from postroom.web.visit import Visit, agent_of, fresh
+from postroom.web.visit import Visit, agent_of, fresh, peer_of
 
 __all__ = ["ROUTES"]
 
@@ -30,9 +30,12 @@ async def _password(visit: Visit) -> Response:
     try:
         if new is None or new != form.secret("again"):
             raise InvalidValue("password", "the two are not the same; type it twice")
-        peer = visit.request.client.host if visit.request.client else ""
         done = await visit.hall.people.change_password(
-            _cookie(visit), old or Secret(""), new, peer=peer, agent=agent_of(visit.request)
+            _cookie(visit),
+            old or Secret(""),
+            new,
+            peer=peer_of(visit.request),
+            agent=agent_of(visit.request),
         )
     except PostroomError as error:
         return await _show(visit, error)

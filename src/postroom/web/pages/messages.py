@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from postroom.web.paths import get
 from postroom.web.reading import Letter, answer_part, facts_of
 from postroom.web.visit import Visit
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "opened"]
 
 
 async def _list(visit: Visit) -> Response:
@@ -25,9 +26,8 @@ async def _list(visit: Visit) -> Response:
     facts: dict[str, Any] = {"via": via, "folder": folder, "search": search}
     if via and part == "folders":
         found = await visit.room.commands.run("list-folders", {"via": via})
-        return visit.page(
-            "messages/_folders.html", folders=found["items"], query=urlencode, **facts
-        )
+        folders = sorted(found["items"], key=lambda each: each["name"].upper() != "INBOX")
+        return visit.page("messages/_folders.html", folders=folders, query=urlencode, **facts)
     if via and part == "list":
         return await _found(visit, facts)
     return visit.page(
@@ -69,11 +69,17 @@ async def _part(visit: Visit) -> Response:
 
 
 async def _letter(visit: Visit) -> Letter:
-    """The message that the address names; what its page asks for besides comes out of a short memory."""
+    """The message that the address names."""
+    return await opened(visit, {name: visit.query(name) for name in ("via", "folder", "id")})
+
+
+async def opened(visit: Visit, place: Mapping[str, str]) -> Letter:
+    """A message by ``via``, ``folder`` and ``id``; what is asked for again within a minute comes out of
+    a short memory.  Raises InvalidValue where they name none."""
     named = {
-        "via": visit.query("via"),
-        "folder": visit.query("folder", "INBOX"),
-        "id": visit.query("id"),
+        "via": place["via"],
+        "folder": place["folder"] or "INBOX",
+        "id": place["id"],
     }
     if not named["via"] or not named["id"]:
         raise InvalidValue("id", "the address names no message", hint="Choose one from the list.")
