@@ -123,6 +123,7 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("variables", "get", "view", "GET", "/variables/{name}"),
     Door("variables", "set", "edit", "PUT", "/variables/{name}"),
     Door("variables", "delete", "edit", "DELETE", "/variables/{name}"),
+    Door("variables", "used", "view", "GET", "/used-variables"),
     Door("variables", "usage", "view", "GET", "/variables/{name}/usage"),
     Door("notify", "list", "view", "GET", "/notify"),
     Door("notify", "add", "edit", "POST", "/notify"),
