@@ -16,6 +16,8 @@ from postroom.web.works import Work
 __all__ = ["ROUTES"]
 
 _WAIT: Final = "30s"
+_PLACE: Final = ("via", "folder", "mailbox", "id")
+"""What says which message it is, in the address and in the form."""
 _FLAGS: Final[Mapping[str, tuple[str, dict[str, list[str]]]]] = {
     "seen": ("It is marked as seen.", {"add": ["seen"]}),
     "unseen": ("It is marked as unseen.", {"remove": ["seen"]}),
@@ -27,12 +29,9 @@ _FLAGS: Final[Mapping[str, tuple[str, dict[str, list[str]]]]] = {
 async def _change(visit: Visit) -> Response:
     """One message: its flags, its folder, or its end."""
     form = visit.form
-    named = {
-        "via": form.text("via"),
-        "folder": form.text("folder") or "INBOX",
-        "ids": [form.text("id")],
-    }
-    there = f"/messages?{urlencode({'via': named['via'], 'folder': named['folder']})}"
+    place = {name: form.text(name) for name in ("via", "folder", "mailbox") if form.text(name)}
+    named = {"folder": "INBOX", **place, "ids": [form.text("id")]}
+    there = f"/messages?{urlencode(place)}"
     do = form.text("do")
     if do in _FLAGS:
         told, change = _FLAGS[do]
@@ -55,7 +54,7 @@ async def _change(visit: Visit) -> Response:
 async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
     """The form of an answer, or of a forwarded message."""
     said = visit.form.plain() if error else {}
-    given = {name: said.get(name) or visit.query(name) for name in ("via", "folder", "id", "kind")}
+    given = {name: said.get(name) or visit.query(name) for name in (*_PLACE, "kind")}
     return visit.page(
         "messages/answer.html", 422 if error else 200, error=error, text=said.get("text", ""),
         to=said.get("to", ""), every=bool(said.get("all")), back=_message(given), **given,
@@ -65,7 +64,7 @@ async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
 async def _send(visit: Visit) -> Response:
     form = visit.form
     forward = form.text("kind") == "forward"
-    wanted: dict[str, Any] = {name: form.text(name) for name in ("via", "folder", "id")}
+    wanted: dict[str, Any] = {name: form.text(name) for name in _PLACE if form.text(name)}
     wanted |= {"text": form.raw("text"), "wait": _WAIT}
     if forward:
         if not form.text("to"):
@@ -87,7 +86,7 @@ async def _send(visit: Visit) -> Response:
 
 def _message(given: Mapping[str, Any]) -> str:
     """Where the message itself is shown."""
-    return f"/messages/read?{urlencode({name: given[name] for name in ('via', 'folder', 'id')})}"
+    return f"/messages/read?{urlencode({name: given[name] for name in _PLACE if given.get(name)})}"
 
 
 ROUTES = (
