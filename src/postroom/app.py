@@ -343,6 +343,7 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         "converting": {"device_flow": settings.device_flow},
         "people": {"oidc": settings.oidc, "public_only": settings.public_only},
         "signins": {"device_flow": settings.device_flow},
+        "accounts": {"device_flow": settings.device_flow},
         "versions": {"history": History(keyring, recorder, store)},
     }
     return Room(settings, desk, start.warning, beside)

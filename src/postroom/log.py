@@ -19,6 +19,7 @@ __all__ = ["JsonFormatter", "TextFormatter", "about", "known", "log_to", "logger
 
 _WITHIN: Final[ContextVar[Mapping[str, str]]] = ContextVar("within", default=MappingProxyType({}))
 """What every line says that is logged in this task, and in those that it begins."""
+_OTHERS: Final = ("asyncio", "uvicorn")
 
 
 def logger(name: str) -> logging.Logger:
@@ -49,7 +50,8 @@ def known(**facts: object) -> None:
 
 
 def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:
-    """Send what Postroom logs to a stream (default: standard error).
+    """Send what Postroom logs to a stream (default: standard error), and what others warn of in the
+    same process: by themselves they would write it as it is, between the lines of programs.
 
     Only what stands under the roof calls this: a library must not set up its host's logging.
     """
@@ -60,6 +62,8 @@ def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     root.propagate = False
+    for name in _OTHERS:
+        logging.getLogger(name).handlers[:] = [handler]
 
 
 class _Scrubbed(logging.Formatter):

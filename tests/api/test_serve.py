@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -18,8 +19,10 @@ from typing import Any, Self
 import pytest
 import trustme
 
+from postroom.app import open_room
 from postroom.cli import main
 from postroom.serving.control import SOCKET
+from postroom.serving.protocol import OF_ONE
 from postroom.settings import Settings
 from tests.child import Child
 
@@ -39,6 +42,7 @@ class Served:
         own = ["--room", str(settings.room), *(["--kek", settings.kek] if settings.kek else [])]
         words = ("-m", "postroom", "serve", "--port", "0", *words, *own)
         self.child = Child(*words, env={"PYTHONUNBUFFERED": "1"} | env)
+        self.settings = settings
         self.welcome = ""
         self.port = 0
 
@@ -52,6 +56,19 @@ class Served:
 
     def __exit__(self, *error: object) -> None:
         self.child.__exit__(None, None, None)
+
+    def token(self) -> str:
+        """A token of a new administrator, made beside the process that serves."""
+
+        async def made() -> str:
+            room = await open_room(self.settings)
+            try:
+                await room.users.add("root", "admin")
+                return str((await room.tokens.add("test", user="root"))["token"])
+            finally:
+                await room.close()
+
+        return asyncio.run(made())
 
     def ask(
         self,
@@ -107,20 +124,33 @@ def test_another_name_reaches_nothing(served: Served) -> None:
 def test_a_flood_of_body_is_refused_and_costs_no_memory(served: Served) -> None:
     """T50: 100 MB that say so, and 100 MB that do not."""
     served.ask("/healthz")
+    token = served.token()
+    served.ask("/api/v1/credentials", headers={"Authorization": f"Bearer {token}"})
     before = resident(served.child.pid)
     path = "/api/v1/commands/send-email"
     assert served.ask(path, method="POST", headers={"Content-Length": str(HUGE)})[0] == 413
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nTransfer-Encoding: chunked\r\n"
-        line.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n")
+        head += f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\r\n"
+        line.sendall(head.encode())
         chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
         with contextlib.suppress(OSError):  # it is told to go
             for _ in range(HUGE // 0x100000):
                 line.sendall(chunk)
-        with contextlib.suppress(OSError):
-            assert b" 4" in line.recv(64)
+        with contextlib.suppress(OSError):  # gone before it was read
+            assert line.recv(64).startswith(b"HTTP/1.1 413 ")
     assert resident(served.child.pid) - before < 60 * 1024 * 1024
     assert served.ask("/healthz")[0] == 200
+
+
+def test_a_room_that_was_moved_away_is_not_served_on(served: Served, settings: Settings) -> None:
+    """Whoever restores another room there has it for themselves; nothing goes into the old one."""
+    assert served.child.complaint_with("/welcome#")  # it is begun to its end
+    (settings.room / "room.db").rename(settings.room / "before.db")
+    assert served.child.wait(40) == 78
+    said = served.child.complaints()
+    assert "was moved or replaced while this process had it open" in said
+    assert "Traceback" not in said
 
 
 def test_who_never_ends_a_head_is_let_go(served: Served) -> None:
@@ -130,6 +160,63 @@ def test_who_never_ends_a_head_is_let_go(served: Served) -> None:
         begun = time.monotonic()
         assert line.recv(64) == b""
         assert time.monotonic() - begun < 18
+
+
+def test_a_page_says_what_is_too_much_for_it(served: Served) -> None:
+    """T50: a form that does not say how long it is, and is too long, is no mistake of the page."""
+    name = f"127.0.0.1:{served.port}"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        head = (
+            f"POST /sign-in HTTP/1.1\r\nHost: {name}\r\nOrigin: http://{name}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        line.sendall(head.encode())
+        line.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n2\r\nxx\r\n")
+        assert line.recv(12) == b"HTTP/1.1 413"
+    assert served.child.stop() == 0
+    assert "mistake" not in served.child.complaints()
+
+
+def test_a_form_that_breaks_off_is_no_mistake(served: Served) -> None:
+    """T50: nor is a body of the API; nobody fills the log with traces."""
+    name = f"127.0.0.1:{served.port}"
+    for path, kind in (
+        ("/sign-in", "application/x-www-form-urlencoded"),
+        ("/api/v1/credentials", "application/json"),
+    ):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+            head = f"POST {path} HTTP/1.1\r\nHost: {name}\r\nOrigin: http://{name}\r\nContent-Type: {kind}"
+            line.sendall(f"{head}\r\nContent-Length: 100\r\n\r\nhalf".encode())
+            time.sleep(0.2)
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        line.sendall(b"no HTTP at all\r\n\r\n")
+        assert line.recv(12) == b"HTTP/1.1 400"
+    assert served.child.stop() == 0
+    said = served.child.complaints()
+    assert not re.search("mistake|Traceback|Disconnect|Invalid HTTP", said), said
+
+
+def test_nobody_takes_every_place(served: Served) -> None:
+    """T50: of one address so many connections are kept, the others are cut; another is answered."""
+    lines = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(260)]
+    try:
+        over = 0
+        for line in lines:
+            line.settimeout(0.02)
+            with contextlib.suppress(TimeoutError):
+                try:
+                    over += line.recv(1) == b""
+                except ConnectionResetError:
+                    over += 1
+        assert over == 260 - OF_ONE
+        with socket.create_connection(
+            ("127.0.0.1", served.port), 20, source_address=("127.0.0.2", 0)
+        ) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert other.recv(12) == b"HTTP/1.1 200"
+    finally:
+        for line in lines:
+            line.close()
 
 
 def test_a_password_in_the_clear_is_not_served(settings: Settings, capsys: Any) -> None:

@@ -45,6 +45,7 @@ class Call:
 
     async def _done(self, scope: dict[str, Any], parts: list[bytes]) -> None:
         async def receive() -> MutableMapping[str, Any]:
+            await asyncio.sleep(0.001)
             part = parts.pop(0) if parts else b""
             return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
@@ -173,3 +174,43 @@ def test_a_path_that_is_another_than_it_looks_is_not_there(path: str, raw: str) 
 def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(InvalidValue, match="neither an address nor a network"):
         networks(["proxy.example.com"])
+
+
+@pytest.mark.parametrize("status", [413, 408])
+def test_whoever_answers_every_exception_does_not_answer_for_the_border(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T50: API and page make a mistake of theirs of every exception; too much is told as that."""
+
+    async def answers_all(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await echo(scope, receive, send)
+        except Exception:  # noqa: BLE001  # as they do
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    if status == 408:
+        monkeypatch.setattr("postroom.serving.border.BODY_SECONDS", 0.0)
+    call = Call(answers_all, limits=Limits(body=10))
+    assert call(method="POST", body=[b"x" * 8, b"x" * 8]).status == status
+
+
+def test_a_body_with_two_ends_is_refused() -> None:
+    """T50: a length and chunks: a proxy and we could find two requests in it."""
+    seen.clear()
+    call = Call(echo)(method="POST", content_length="3", transfer_encoding="chunked")
+    assert (call.status, call.headers["connection"], seen) == (400, "close", [])
+
+
+def test_a_mistake_is_answered_and_written_down_here(caplog: pytest.LogCaptureFixture) -> None:
+    """T31: the web server would print it as it is; here it goes through the scrubber."""
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        inside = scope["path"].upper()
+        raise RuntimeError(inside)
+
+    call = Call(broken)("/sources")
+    assert (call.status, b"SOURCES" in call.body) == (500, False)
+    assert "mistake: GET /sources: RuntimeError" in caplog.text
+    assert "in broken" in caplog.text
+    assert "SOURCES" not in caplog.text  # the text of an error may hold what somebody typed

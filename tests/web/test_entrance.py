@@ -26,9 +26,14 @@ def test_the_first_administrator_comes_in_by_the_one_time_address(
     assert "#" not in page.url
     page.get_by_label("Name", exact=True).fill("ann")
     page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("The same once more").fill("another password")
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_text("the two are not the same").wait_for()
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("The same once more").fill(PASSWORD)
     page.get_by_role("button", name="Begin").click()
     page.wait_for_url("**/")
+    assert page.evaluate("sessionStorage.getItem('code')") is None
     page.get_by_text("Connect an account").first.wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in")

@@ -230,3 +230,10 @@ def test_another_one_like_it_is_made(admin: Visitor, site: Site, ground: Ground,
     page.get_by_label("Name of the new one").fill("two")
     page.get_by_role("button", name="Copy").click()
     page.get_by_text("Made two with the same settings.").wait_for()
+
+
+def test_colours_are_chosen_without_leaving_the_page(admin: Visitor) -> None:
+    page = admin.go("/audit?noun=user&many=200")
+    page.get_by_role("button", name="Dark").click()
+    page.locator("html[data-theme=dark]").wait_for()
+    assert page.url.endswith("/audit?noun=user&many=200")

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from postroom.errors import WrongUse
 
@@ -31,13 +31,16 @@ async def read_body(request: Request, *, most: int = MOST_BYTES) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongUse("The body is compressed; send it as it is.", code="media_type")
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > most:
-            raise WrongUse(
-                f"The body is longer than {most >> 20} MiB, and was not read.",
-                code="request_too_large",
-            )
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > most:
+                raise WrongUse(
+                    f"The body is longer than {most >> 20} MiB, and was not read.",
+                    code="request_too_large",
+                )
+    except ClientDisconnect:
+        raise _malformed("did not arrive whole") from None
     charset = more.replace(" ", "").lower().strip('";')
     if data and (kind.strip().lower() != "application/json" or charset not in _CHARSETS):
         raise WrongUse(

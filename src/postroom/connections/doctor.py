@@ -13,6 +13,7 @@ from postroom.connections.alerts import alerts_of
 from postroom.connections.direct import DIRECT
 from postroom.connections.graphadvice import advise_graph
 from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
+from postroom.connections.reaching import NOBODY, reach
 from postroom.connections.tokenadvice import (
     TokenFacts,
     advise_token,
@@ -26,8 +27,6 @@ from postroom.net.certificates import CertificateFacts, certificate_facts
 from postroom.net.dial import Step
 from postroom.net.names import host_and_port
 from postroom.net.tls import Tls
-from postroom.protocols.base import SignIn
-from postroom.secret import Secret
 
 __all__ = [
     "Report",
@@ -38,10 +37,6 @@ __all__ = [
     "test_credential",
     "test_unsaved",
 ]
-
-_NOBODY: Final = SignIn("password", "nobody", Secret("never sent"))
-"""Who looks at a certificate: the connection ends before anybody could sign in."""
-
 
 _CONNECT_SECONDS: Final = 15.0
 _REPLY_SECONDS: Final = 30.0  # some servers greet late on purpose
@@ -191,11 +186,12 @@ async def test_unsaved(
     sides: Mapping[Place, Prepared],
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
+    reach: bool,
 ) -> Report:
-    """The same for sides that stand in no room: what somebody has typed and not saved."""
+    """The same for sides that somebody has typed and not saved; ``reach``: up to the sign-in alone."""
     report = Report("connection", name)
     for place in sides:
-        walk = _Walk(_Unkept(sides), SideReport(place), on_step)
+        walk = _Walk(_Unkept(sides), SideReport(place), on_step, reach=reach)
         await walk.run(name, place)
         report.sides.append(walk.report)
     return report
@@ -210,8 +206,11 @@ class _Walk:
         report: SideReport,
         on_step: Tell | None,
         trial: Trial | None = None,
+        *,
+        reach: bool = False,
     ) -> None:
         self._trial = trial
+        self._reach = reach
         self._opener = opener
         self.report = report
         self._tell = on_step
@@ -224,7 +223,8 @@ class _Walk:
             prepared = _hurried(await self._opener.prepare(name, place, anew=True))
             self.report.where = host_and_port(prepared.side.host, prepared.side.port)
             self._token(prepared)
-            await (self._incoming if place == "incoming" else self._outgoing)(prepared)
+            sides = {"incoming": self._incoming, "outgoing": self._outgoing}
+            await (self._there if self._reach else sides[place])(prepared)
         except PostroomError as error:
             await self._opener.failed(name, place, error)
             self._failed(error, prepared)
@@ -241,6 +241,9 @@ class _Walk:
             self.report.advice = (
                 advise(error, about) if facts is None else advise_token(error, about, facts)
             )
+
+    async def _there(self, prepared: Prepared) -> None:
+        await reach(prepared, self._step)
 
     async def _incoming(self, prepared: Prepared) -> None:
         store = await dial_store(prepared, self._step)
@@ -349,7 +352,7 @@ async def _look(prepared: Prepared) -> tuple[CertificateFacts, ...]:
     target = dataclasses.replace(
         prepared.target, tls=Tls(look_only=True), sign_in_without_tls=False
     )
-    looking = dataclasses.replace(prepared, target=target, sign_in=_NOBODY)
+    looking = dataclasses.replace(prepared, target=target, sign_in=NOBODY)
     dialling = dial_store if prepared.side.place == "incoming" else dial_transport
     try:
         opened = await dialling(looking)

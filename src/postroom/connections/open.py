@@ -190,10 +190,12 @@ class Opener:
             signing()
         return await self._with_token(prepared)
 
-    def prepared_with(self, name: str, side: EffectiveSide, access: Access) -> Prepared:
-        """A side with a token that is not stored yet: to see whether it works."""
+    def prepared_with(self, name: str, side: EffectiveSide, access: Access | None) -> Prepared:
+        """A side with a token that is not stored yet: to see whether it works; with None nobody signs
+        in: to see whether it is there.
+        """
         target = side.target(self._limits, self._policy, gate=self._gates.of(side))
-        door, sign_in = self._turns.at(side), by_token(side, access)
+        door, sign_in = self._turns.at(side), by_token(side, access) if access else SignIn()
         return Prepared("connection", name, side, target, sign_in, door, access=access)
 
     async def dialled(

@@ -37,8 +37,12 @@ class Loopback:
     user of this machine or a web page in the browser, ends nothing and learns nothing.
     """
 
-    def __init__(self, redirect_uri: str) -> None:
-        """Raises InvalidValue for an address that is not on this machine."""
+    def __init__(self, redirect_uri: str, *, back: str = "") -> None:
+        """``back``: where the browser that brought the answer is sent (empty: it is told to close).
+
+        Raises InvalidValue for an address that is not on this machine.
+        """
+        self._back = back
         parts = urlsplit(redirect_uri)
         if parts.scheme != "http" or parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             raise InvalidValue(
@@ -129,7 +133,8 @@ class Loopback:
             if found is not None and not self._fits(found):
                 found, status, text = None, 400, _OTHER
             try:
-                writer.write(_answer(status, text))
+                to = self._back if status == 200 else ""
+                writer.write(_answer(303 if to else status, text, to))
                 await writer.drain()
             finally:  # a browser that hangs up before it has read the page has brought it too
                 if found is not None and not self._heard.done():
@@ -160,11 +165,12 @@ class Loopback:
         return (name if self.port == 80 else f"{name}:{self.port}").encode()
 
 
-def _answer(status: int, text: str) -> bytes:
+def _answer(status: int, text: str, to: str = "") -> bytes:
     page = _PAGE.format(text=text).encode()
-    reason = {200: "OK", 400: "Bad Request"}.get(status, "Not Found")
+    reason = {200: "OK", 303: "See Other", 400: "Bad Request"}.get(status, "Not Found")
+    onward = f"Location: {to}\r\n" if to else ""
     head = (
-        f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/html; charset=utf-8\r\n"
+        f"HTTP/1.1 {status} {reason}\r\n{onward}Content-Type: text/html; charset=utf-8\r\n"
         f"Content-Length: {len(page)}\r\nConnection: close\r\nCache-Control: no-store\r\n"
         "Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n"
         "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\r\n"

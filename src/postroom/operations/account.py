@@ -39,7 +39,13 @@ class Account(Fields):
     client_secret: Secret | None = field(
         None, label="Client secret", help="Its value. A person's sign-in often needs none."
     )
+    scopes: tuple[str, ...] = field((), label="Scopes", help="Empty: what is usual there.")
     redirect_uri: Text = field("", label="Redirect URI", help="Empty: http://localhost.")
+    graph_url: HttpsUrl = field("", label="Graph URL", help="Of another cloud of Microsoft's.")
+    trust: str = field(
+        "", label="Trusted certificate", refers_to="credential",
+        help="A trusted_certificate for all its servers; empty: the system's authorities.",
+    )  # fmt: skip
     incoming: Incoming | None = field(None, label="Incoming", help="What the preset does not say.")
     outgoing: Outgoing | None = field(None, label="Outgoing", help="What the preset does not say.")
     trust_incoming: str = field(
@@ -49,6 +55,12 @@ class Account(Fields):
     trust_outgoing: str = field("", label="Certificate of the outgoing server", help="Likewise.")
     collect: bool = field(True, label="Collect from it")
     directory: str = field("", label="Directory", help="Where what is collected goes, as files.")
+    job: str = field(
+        "",
+        label="Job",
+        refers_to="job",
+        help="What each message is handed to, instead of a directory.",
+    )
     start: Literal["new", "all"] = field(
         "new", label="What of the messages there already", help="new: none of them."
     )
@@ -78,7 +90,8 @@ def parts_of(account: Account, preset: Preset) -> Parts:
         parts.source = {
             "name": f"{account.name}-in", "connection": account.name, "start": account.start,
             "description": f"New mail of {account.address}",
-            "sink": {"type": "directory", "path": account.directory},
+            "sink": {"type": "job", "job": account.job} if account.job
+                    else {"type": "directory", "path": account.directory},
         }  # fmt: skip
     if account.send:
         parts.service = {
@@ -109,29 +122,44 @@ def _credential(account: Account, preset: Preset) -> tuple[dict[str, Any], dict[
         details |= {"tenant_id": account.tenant_id}
         if account.sign_in == "oauth_client_credentials":
             details["mailboxes"] = [account.address]
+        authority = account.authority or preset.authority_of(account.tenant_id)
+        if account.authority:  # another cloud than Microsoft's own: it says all of it
+            details |= {"authority": authority}
         # without a secret nothing of a Microsoft app is sealed, and an msgraph record wants one
         if account.client_secret is not None:
+            if account.graph_url:
+                details |= {"graph_url": account.graph_url}
             return {**made, "type": "msgraph"}, details
         del details["tenant_id"]
-        details["authority"] = preset.authority_of(account.tenant_id)
-        return {**made, "type": "oauth_client"}, details
+        details["authority"] = authority
+        return {**made, "type": "oauth_client"}, _trusted(account, details)
     authority = account.authority or preset.authority
     if not authority:
         raise InvalidValue("authority", "is needed: the address of the authorization server")
     details |= {"authority": authority, **dict(preset.endpoints)}
-    return {**made, "type": "oauth_client"}, details
+    return {**made, "type": "oauth_client"}, _trusted(account, details)
+
+
+def _trusted(account: Account, details: dict[str, Any]) -> dict[str, Any]:
+    return details | {"trust": account.trust} if account.trust else details
 
 
 def _connection(account: Account, preset: Preset, credential: str) -> dict[str, Any]:
     auth: dict[str, Any] = {"type": account.sign_in, "credential": credential}
     if account.redirect_uri and account.sign_in == "oauth_authorization_code":
         auth["redirect_uri"] = account.redirect_uri
+    if account.scopes and account.sign_in != "secret":
+        auth["scopes"] = list(account.scopes)
     made = {"name": account.name, "description": f"Mail of {account.address}"}
     if preset.graph_url and account.sign_in != "secret" and account.incoming is None:
-        return {**made, "type": "microsoft365", "mailbox": account.address, "auth": auth}
+        of_cloud = {"graph_url": account.graph_url, "trust": account.trust}
+        given = {key: value for key, value in of_cloud.items() if value}
+        return {
+            **made, "type": "microsoft365", "mailbox": account.address, "auth": auth, **given
+        }  # fmt: skip
     scopes = preset.scopes_of(("imap", "smtp")) if account.sign_in != "secret" else ()
     if scopes:
-        auth["scopes"] = list(scopes)
+        auth.setdefault("scopes", list(scopes))
     made |= {"type": "standard"}
     sides = {
         "incoming": (account.incoming, preset.imap),
@@ -150,6 +178,8 @@ def _connection(account: Account, preset: Preset, credential: str) -> dict[str, 
             raise InvalidValue(f"{place}.host", "is needed: the name of the server")
         else:
             side["auth"] = auth
+            if account.trust:
+                side.setdefault("trust", account.trust)
             if account.sign_in != "secret":
                 side["user"] = account.address
         made[place] = side  # type: ignore[assignment]

@@ -10,6 +10,7 @@ from postroom.db import Tx, workers
 from postroom.errors import NotThere
 from postroom.fields import nearest
 from postroom.operations.desk import Desk
+from postroom.operations.sight import hidden_services, sees
 from postroom.services import finding
 from postroom.services import service as services
 
@@ -46,8 +47,10 @@ class Attendance:
 
         ``roles``: where, instead, a process of these roles may not send it.
         """
-        found = []
+        found, hidden = [], hidden_services(self._tx)
         for name, waiting in finding.due_by_service(self._tx, service).items():
+            if name in hidden:
+                continue
             note = (
                 self.of(name, waits=True)["note"] if roles is None else self._reserved(name, roles)
             )
@@ -82,9 +85,12 @@ def known_service(tx: Tx, name: str) -> str:
         key=name.casefold(),
         name=name,
     )
+    if found is not None and not sees(tx, found):
+        found = None
     if found is not None or ":" in name:  # a connection over which nothing was sent yet
         return found or name
-    names = finding.names(tx)
+    hidden = hidden_services(tx)
+    names = [each for each in finding.names(tx) if each not in hidden]
     over = [one for one in names if one.casefold().endswith(f":{name.casefold()}")]
     close = over[0] if over else nearest(name, names)
     raise NotThere(

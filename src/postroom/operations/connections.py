@@ -16,8 +16,10 @@ from postroom.fields import parse, shown
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
+from postroom.operations.gate import check_may
 from postroom.operations.presetting import FromPreset, filled
 from postroom.operations.reads import check_tested
+from postroom.operations.sight import making
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.trying import trial_of
@@ -89,8 +91,9 @@ class Connections:
             store.create(tx, connection)
         else:
             store.replace(tx, connection)
-        for effective in self._desk.resolver(tx).check(connection.name):
-            check_references(tx, self._desk.credentials, effective)
+        with making(tx, "connection", connection.name):
+            for effective in self._desk.resolver(tx).check(connection.name):
+                check_references(tx, self._desk.credentials, effective)
         self._desk.record(tx, "add" if new else "set", "connection", connection.name)
         wake(tx, usage.of_connection(tx, connection.name).uses)
 
@@ -161,6 +164,7 @@ class Connections:
         await self._desk.db.read(lambda tx: check_tested(self._desk, tx, name))
         trial = None
         if send_to or from_:
+            check_may(self._desk.person, "send")
             trial = await self._desk.db.read(
                 lambda tx: trial_of(self._desk, tx, name, send_to, from_)
             )

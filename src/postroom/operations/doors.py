@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["BY_NAME", "DOORS", "HERE_ONLY", "Door"]
+__all__ = ["BY_NAME", "DOORS", "HERE_ONLY", "OF_PAGE", "Door"]
 
 
 class Door(NamedTuple):
@@ -161,6 +161,14 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("erasing", "plan", "destroy", "GET", "/erasures/{address}"),
     Door("erasing", "erase", "destroy", "POST", "/erasures/{address}"),
 )  # fmt: skip
+
+OF_PAGE: Final[Mapping[tuple[str, str], str]] = {
+    ("accounts", "attempt"): "edit",
+    ("accounts", "complete"): "edit",  # and the right to create
+    ("signins", "sign_in_by"): "use",
+}
+"""What the page alone can ask for, with the right: a browser comes back to it, and tokens that are
+stored nowhere yet lie in its process."""
 
 HERE_ONLY: Final[Mapping[str, str]] = {
     "answers.begin": "of the API: requests with an Idempotency-Key",

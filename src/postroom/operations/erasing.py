@@ -26,6 +26,7 @@ from postroom.mail.mention import Mention
 from postroom.notices import erasing as notices
 from postroom.notices import store as notifications
 from postroom.operations.desk import Desk
+from postroom.operations.sight import check_sees_all
 from postroom.services import answered
 from postroom.services import erasing as outbox
 from postroom.services import service as services
@@ -203,6 +204,7 @@ class Erasing:
 
     async def _look(self, mention: Mention) -> tuple[list[Stored], list[Known], list[KnownRun]]:
         """Some at a time, so that no read lasts long."""
+        await self._desk.db.read(check_sees_all)
         found: list[Stored] = []
         after = ""
         while True:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from postroom.access import Person
 from postroom.errors import Refused
-from postroom.operations.doors import BY_NAME
+from postroom.operations.doors import BY_NAME, OF_PAGE
 
 __all__ = ["Gate", "check_files", "check_may"]
 
@@ -38,10 +38,11 @@ class Gate:
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         door = BY_NAME.get((self._noun, method))
-        if door is None:
+        right = door.right if door else OF_PAGE.get((self._noun, method))
+        if right is None:
             raise AttributeError(f"{self._noun}.{method} has no door")
         operation: Callable[..., Any] = getattr(self._operations, method)
-        check = functools.partial(check_may, self._person, door.right)
+        check = functools.partial(check_may, self._person, right)
 
         @functools.wraps(operation)
         def asked(*given: Any, **named: Any) -> Any:

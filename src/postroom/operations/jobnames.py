@@ -19,7 +19,9 @@ from postroom.jobs.step import OnError, Step
 from postroom.operations.desk import Desk
 from postroom.services import service as services
 
-__all__ = ["Naming", "check_names", "check_no_circle", "jobs_begun", "namings", "touches_files"]
+__all__ = [
+    "Naming", "check_names", "check_no_circle", "jobs_begun", "namings", "rights_of", "touches_files",
+]  # fmt: skip
 
 _NOUNS: Final = ("connection", "service", "credential")
 
@@ -94,6 +96,17 @@ def touches_files(steps: Sequence[Step]) -> bool:
         if step.command and any_files(command_named(step.command), step.parameters):
             return True
     return False
+
+
+def rights_of(steps: Sequence[Step]) -> frozenset[str]:
+    """What somebody has to be permitted to do these steps themselves."""
+    found: set[str] = set()
+    for step in steps:
+        within = step.on_error.steps if isinstance(step.on_error, OnError) else []
+        found |= rights_of([*step.steps, *within])
+        if step.command:
+            found |= set(command_named(step.command).rights)
+    return frozenset(found)
 
 
 def namings(tx: Tx, noun: str, name: str) -> Iterator[Naming]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,6 +20,7 @@ from postroom.notices.notification import Notify as Notification
 from postroom.notices.saying import Notice
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.gate import check_may
 from postroom.operations.outgoing import route_of
 from postroom.operations.sight import sees_named
 
@@ -77,6 +79,7 @@ class Notify:
                 hint="An administrator may, or whoever works where the room is.",
             )
         if one.service:
+            check_may(self._desk.person, "send")
             route_of(
                 self._desk, tx, one.service if ":" in one.service else f"service:{one.service}"
             )
@@ -129,13 +132,20 @@ class Notify:
     def remove(self, tx: Tx, name: str) -> None:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
-        for one in store.load_all(tx):
-            if one.instead_of.casefold() == found.casefold():
-                raise Refused(
-                    f"Notification {one.name} stands in for {found}.",
-                    code="in_use",
-                    hint=f"Change that first: postroom notify set {one.name} --clear instead_of",
-                )
+        with tx.seen_by(None):
+            others = [
+                one.name for one in store.load_all(tx)
+                if one.instead_of.casefold() == found.casefold()
+            ]  # fmt: skip
+        if others:
+            seen = [one.name for one in store.load_all(tx) if one.name in others]
+            told = f"Notification {seen[0]}" if seen else "One that is not there for you"
+            change = f"postroom notify set {seen[0]} --clear instead_of" if seen else ""
+            raise Refused(
+                f"{told} stands in for {found}.",
+                code="in_use",
+                hint=f"Change that first: {change}" if change else "Ask an administrator.",
+            )
         store.delete(tx, found)
         self._desk.record(tx, "delete", "notification", found)
 
@@ -173,7 +183,11 @@ class Notify:
 
         def body(tx: Tx) -> builtins.list[rows.Kept]:
             found = rows.listed(tx)
-            return [one for one in found if sees_named(tx, one.text("noun"), one.text("name"))]
+            return [
+                _told_of(tx, one)
+                for one in found
+                if sees_named(tx, one.text("noun"), one.text("name"))
+            ]
 
         return [one.as_json() for one in await self._desk.db.read(body)]
 
@@ -205,10 +219,12 @@ class Notify:
         room, wanted = await self._desk.db.read(body)
         from postroom.operations.ways import Ways  # what dials: not for who only saves
 
-        root = self._desk.root or self._desk
-        ways = Ways(root, policy=Policy(public_only=self._public_only))
+        ways = Ways(self._desk, policy=Policy(public_only=self._public_only))
         found = []
         for one in wanted:
+            await self._desk.write(
+                lambda tx: self._desk.record(tx, "test", "notification", one.name)  # noqa: B023
+            )
             said = f"This is a test of notification {one.name}: nothing has happened."
             notice = Notice(f"test-{secrets.token_hex(12)}", "test", "test", "notification", one.name,
                             said, "", timestamp(), room)  # fmt: skip
@@ -216,6 +232,18 @@ class Notify:
             found.append({"name": one.name, "way": one.way, "where": one.where,
                           "ok": outcome.ok and not outcome.item, "said": outcome.said})  # fmt: skip
         return found
+
+
+def _told_of(tx: Tx, one: rows.Kept) -> rows.Kept:
+    """A notice without the ways to tell it that are not there for whoever asks."""
+    if tx.sight is None:
+        return one
+    told = {}
+    for name, each in one.told.items():
+        if sees_named(tx, "notification", name):
+            own = sees_named(tx, "notification", each.via)
+            told[name] = each if own else dataclasses.replace(each, via="", why="")
+    return dataclasses.replace(one, told=told)
 
 
 def _status(one: Notification, row: Row) -> dict[str, Any]:

@@ -61,6 +61,15 @@ class _Open(NamedTuple):
     proves: str  # the id of the user who proves who they are; empty: somebody comes in
 
 
+class _NotLetIn(Exception):
+    """Somebody whom the provider knows, and who does not come in here."""
+
+    def __init__(self, name: str, unknown: bool) -> None:
+        super().__init__(name)
+        self.name = name
+        self.unknown = unknown
+
+
 class OpenId:
     """Sign-ins at one provider.  They live in this process, ten minutes at most."""
 
@@ -71,17 +80,21 @@ class OpenId:
         self._open: dict[str, _Open] = {}
 
     async def begin(
-        self, redirect_uri: str, *, code: str | Secret = "", back: str = "", proves: str = ""
-    ) -> Begun:
+        self, redirect_uri: str, *, code: str | Secret = "", back: str = "", proves: str = "",
+        peer: str = "",
+    ) -> Begun:  # fmt: skip
         """Begin one; ``code`` is an invitation, which is bound to whoever signs in.  With ``proves`` the
         user of that id, who is signed in, proves anew who they are; ``back`` is the page they come from.
 
-        Raises Refused (``not_signed_in``) for one that is not good, InvalidValue for settings or a
-        redirect that cannot be, and what asking the provider raises.
+        It takes a try of the address that asks, which comes back when somebody came in: each asks the
+        provider, and 500 would push out everybody's.  Raises Refused (``too_many``; ``not_signed_in``
+        for an invitation that is not good), InvalidValue for settings or a redirect that cannot be,
+        and what asking the provider raises.
         """
         from postroom.oauth.code import begin
         from postroom.oauth.discovery import discover
 
+        await take_tries(self._desk, ((throttle.PEER, peer_key(peer)),), "", peer)
         invitation = secret_of(code) if code else None
         if invitation is not None:
             await self._desk.db.read(lambda tx: _invited(tx, invitation))
@@ -127,26 +140,28 @@ class OpenId:
             )
             raise
 
-        def body(tx: Tx) -> tuple[Secret, Row] | None:
+        def body(tx: Tx) -> tuple[Secret, Row]:
             row = self._user(tx, opened, claims)
             if row is None or row["disabled"]:
-                note(
-                    self._desk, tx, NOBODY, "refuse", "" if row is None else row["name"], peer=peer,
-                    why="unknown" if row is None else "disabled", issuer=claims["iss"],
-                    subject=claims["sub"],
-                )  # fmt: skip
-                return None
-            throttle.give_back(tx, *keys[0])
+                raise _NotLetIn("" if row is None else row["name"], row is None)
+            _give_back(tx, peer)
             return enter(self._desk, tx, row, "sign-in", agent, by="openid", peer=peer)
 
-        done = await self._desk.write(body)
-        if done is None:
-            raise Refused(
-                "Nobody here signs in with that account.",
-                code="not_signed_in",
-                hint="An administrator invites you, and the invitation is opened with it.",
+        try:
+            return signed_in(*await self._desk.write(body))._replace(back=opened.back)
+        except _NotLetIn as refused:  # with all it would have done: an invitation is still good
+            name, why = refused.name, "unknown" if refused.unknown else "disabled"
+        await self._desk.write(
+            lambda tx: note(
+                self._desk, tx, NOBODY, "refuse", name, peer=peer, why=why, issuer=claims["iss"],
+                subject=claims["sub"],
             )
-        return signed_in(*done)._replace(back=opened.back)
+        )  # fmt: skip
+        raise Refused(
+            "Nobody here signs in with that account.",
+            code="not_signed_in",
+            hint="An administrator invites you, and the invitation is opened with it.",
+        )
 
     # ------------------------------------------------------------------ inside
 
@@ -204,7 +219,7 @@ class OpenId:
                     hint="Sign in there with your own.",
                 )
             sessions.proved(tx, row["hash"])
-            throttle.give_back(tx, throttle.PEER, peer_key(peer))
+            _give_back(tx, peer)
             note(self._desk, tx, users.person_of(row), "prove", row["name"], by="openid")
             again = sessions.find(tx, session)
             return row if again is None else again
@@ -289,3 +304,9 @@ def _invited(tx: Tx, invitation: Secret) -> Row:
             hint="Sign-in by the provider is bound to users who are there already.",
         )
     return row
+
+
+def _give_back(tx: Tx, peer: str) -> None:
+    """The tries of whoever came in or proved who they are: of the beginning, and of the end."""
+    for _ in range(2):
+        throttle.give_back(tx, throttle.PEER, peer_key(peer))

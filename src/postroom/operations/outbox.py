@@ -13,10 +13,10 @@ from postroom.errors import InvalidValue, NotThere, Refused, RoomError
 from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.page import Page
-from postroom.operations.sight import sees
+from postroom.operations.sight import hidden_services, sees
 from postroom.services import finding, ofrun, outbox, parking
 from postroom.services.contents import content_of
-from postroom.services.finding import Found, Wanted
+from postroom.services.finding import Found, Wanted, lines
 from postroom.services.held import AT_ONCE, shift_held
 from postroom.services.outbox import Item
 from postroom.services.states import ASKING, FOLLOWS
@@ -91,12 +91,8 @@ class Outbox:
 
         def body(tx: Tx) -> Found:
             exact = known_service(tx, service) if service else None
-            meant = dataclasses.replace(wanted, service=exact)
-            found = finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
-            if tx.sight is None:
-                return found
-            there = [item for item in found.items if sees(tx, item.service)]
-            return found._replace(items=there)
+            meant = dataclasses.replace(wanted, service=exact, hidden=hidden_services(tx))
+            return finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
 
         return OutboxPage(await self._desk.db.read(body))
 
@@ -109,10 +105,15 @@ class Outbox:
 
         def body(tx: Tx) -> int:
             exact = known_service(tx, service) if service else None
+            if exact and not sees(tx, exact):
+                return 0
+            hidden = [] if exact else hidden_services(tx)
             if under_runs:
-                return ofrun.waiting(tx, exact)
+                return ofrun.waiting(tx, exact) - sum(ofrun.waiting(tx, one) for one in hidden)
             states = outbox.waiting(tx, exact)
-            return sum(states.get(state, 0) for state in ("queued", "deferred"))
+            due = finding.due_by_service(tx) if hidden else {}
+            those = sum(due.get(one, 0) for one in hidden)
+            return sum(states.get(state, 0) for state in ("queued", "deferred")) - those
 
         return await self._desk.db.read(body)
 
@@ -194,7 +195,8 @@ class Outbox:
 
         def body(tx: Tx) -> int:
             exact = known_service(tx, service) if service else None
-            wanted = Wanted(service=exact, before=until, unsettled=True)
+            hidden = hidden_services(tx)
+            wanted = Wanted(service=exact, before=until, unsettled=True, hidden=hidden)
             found = finding.find(tx, wanted, oldest=True, limit=AT_ONCE)
             return len([_settle(self._desk, tx, item) for item in found.items])
 
@@ -223,7 +225,7 @@ async def _shift_held(
     def body(tx: Tx) -> int:
         ids = shift_held(
             tx, state, reason=reason, service=known_service(tx, service) if service else None,
-            restored=restored, waiting=verb == "cancel",
+            restored=restored, waiting=verb == "cancel", hidden=hidden_services(tx),
         )  # fmt: skip
         if ids:
             desk.record(tx, verb, "outbox", service or "every service", items=ids)
@@ -278,7 +280,7 @@ async def _shift(
 
 def _shown(tx: Tx, item: str) -> Item:
     """One item, if what it is sent through is there for whoever asks; else as one that is not."""
-    found = outbox.show(tx, item)
+    found = outbox.show(tx, item, hidden=lambda tx: lines(hidden_services(tx)))
     if not sees(tx, found.service):
         raise NotThere(f"There is no outbox item {item!r}.", hint="List them: postroom outbox list")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -9,17 +10,27 @@ from urllib.parse import urlsplit
 
 from postroom.connections.presets import asks_of, of_authority
 from postroom.connections.signins import SignInUse
-from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.errors import InvalidValue, PostroomError, Refused, SignInError
 from postroom.operations.desk import Desk
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load them
     from postroom.credentials.tokens.signing_in import Done, Prove, SigningIn
+    from postroom.oauth.client import Client
     from postroom.oauth.code import Pending
     from postroom.oauth.device import DeviceCode
 
-__all__ = ["LINK_LIFETIME", "How", "Paste", "Tell", "Way", "answered", "sign_in_once"]
+__all__ = [
+    "LINK_LIFETIME",
+    "How",
+    "Paste",
+    "Tell",
+    "Way",
+    "answered",
+    "sign_in_once",
+    "sign_in_unsaved",
+]
 
-How = Literal["device", "browser", "link"]
+How = Literal["device", "browser", "link", "page"]
 Tell = Callable[["DeviceCode | Pending"], None]
 """Shows a person what to do: an address and a code, or an address to open."""
 Paste = Callable[["Pending"], Awaitable[str]]
@@ -35,12 +46,17 @@ _NO_SUCH_FLOW: Final = frozenset({"unauthorized_client", "unsupported_grant_type
 
 class Way(NamedTuple):
     """How a person is reached: what shows them what to do, the flow (None: the connection's own),
-    and what gives the pasted address for ``link``.
+    and what gives the address at which a browser ended, for ``link`` and ``page``.
+
+    ``page``: the answer comes to ``callback``, an address of the page that this person looks at.
+    ``back``: where a browser on this machine is sent when it has brought the answer.
     """
 
     tell: Tell
     how: How | None = None
     paste: Paste | None = None
+    callback: str = ""
+    back: str = ""
 
 
 async def sign_in_once(
@@ -53,6 +69,20 @@ async def sign_in_once(
     (``always``: before anything is stored).  ``device_flow``: whether the room permits it.  Raises
     SignInError, WireError, InvalidValue, Refused.
     """
+    return (await _signed_in(desk, use, way, prove, device_flow=device_flow, always=always))[1]
+
+
+async def sign_in_unsaved(
+    desk: Desk, use: SignInUse, way: Way, client: Client, *, device_flow: bool = True
+) -> SigningIn:
+    """The same for a client that stands in no room yet; ``keep`` of what it gives stores it."""
+    return (await _signed_in(desk, use, way, None, device_flow=device_flow, client=client))[0]
+
+
+async def _signed_in(
+    desk: Desk, use: SignInUse, way: Way, prove: Prove | None,
+    *, device_flow: bool, always: bool = False, client: Client | None = None,
+) -> tuple[SigningIn, Done]:  # fmt: skip
     from postroom.credentials.tokens.signing_in import Asked, SigningIn
 
     grant = use.grant
@@ -63,12 +93,17 @@ async def sign_in_once(
     lines, scopes = tuple(sorted(use.lines)), tuple(use.scopes)
     preset = of_authority(grant.authority)
     asked = Asked(grant, lines, scopes, desk.actor, openid=bool(preset and preset.openid))
-    signing = SigningIn(desk.db, desk.tokens.kept, desk.tokens.renewal, asked, prove, always=always)
+    tokens = desk.tokens
+    signing = SigningIn(
+        desk.db, tokens.kept, tokens.renewal, asked, prove, always=always, client=client
+    )
     if grant.flow == "device_flow":
-        return await _by_device(signing, way, name, permitted=device_flow)
+        return signing, await _by_device(signing, way, name, permitted=device_flow)
     if way.how == "link":
-        return await _by_link(signing, use, way)
-    return await _by_browser(signing, use, way)
+        return signing, await _by_link(signing, use, way)
+    if way.how == "page":
+        return signing, await _by_page(signing, use, way)
+    return signing, await _by_browser(signing, use, way)
 
 
 async def _by_device(signing: SigningIn, way: Way, name: str, *, permitted: bool) -> Done:
@@ -108,7 +143,7 @@ async def _by_browser(signing: SigningIn, use: SignInUse, way: Way) -> Done:
     from postroom.oauth.code import answers, loopback
 
     registered = use.grant.redirect_uri or _LOOPBACK
-    async with Loopback(registered) as heard:
+    async with Loopback(registered, back=way.back) as heard:
         redirect = loopback(registered, heard.port)
 
         async def answer(pending: Pending) -> str:
@@ -116,6 +151,28 @@ async def _by_browser(signing: SigningIn, use: SignInUse, way: Way) -> Done:
             return await heard.query(pending.lifetime, lambda query: answers(pending, query))
 
         return await signing.by_code(redirect, answer, extra=asks_of(use.grant.authority))
+
+
+async def _by_page(signing: SigningIn, use: SignInUse, way: Way) -> Done:
+    """The browser comes back to the page that it came from."""
+    from postroom.oauth.code import LIFETIME
+
+    if way.paste is None or not way.callback:
+        raise InvalidValue("how", "page needs a page that the answer comes to")
+    heard = way.paste
+
+    async def answer(pending: Pending) -> str:
+        way.tell(pending)
+        try:
+            async with asyncio.timeout(pending.lifetime):
+                return answered(await heard(pending))
+        except TimeoutError:
+            raise SignInError(
+                f"Nobody signed in within {LIFETIME / 60:.0f} minutes.",
+                hint="Begin the sign-in again.",
+            ) from None
+
+    return await signing.by_code(way.callback, answer, extra=asks_of(use.grant.authority))
 
 
 async def _by_link(signing: SigningIn, use: SignInUse, way: Way) -> Done:

@@ -96,9 +96,10 @@ class Runs:
 
         def body(tx: Tx) -> builtins.list[Run]:
             found = runs.listed(tx, job=job, states=states, since=begin, limit=limit)
-            if job is not None and not found:
-                store.spelled(tx, job)  # a name that nobody ever used
-            return [run for run in found if _sees(tx, run)]
+            there = [run for run in found if _sees(tx, run)]
+            if job is not None and not there:
+                store.spelled(tx, job)  # nobody ever used the name, or it is hidden
+            return there
 
         return await self._desk.db.read(body)
 

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from postroom.access import Person
 from postroom.access.grants import granted_to, hidden_from
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from postroom.db import Database, Row, Sight, Tx
 
 __all__ = [
+    "NOBODY",
     "NamedSight",
     "check_may_change",
+    "check_sees_all",
     "grantee_of",
+    "hidden_services",
+    "making",
     "not_told",
     "seen_by",
     "sees",
@@ -32,6 +36,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+NOBODY: Final = "user:"
+"""Whoever has no grant."""
 
 
 def grantee_of(person: Person) -> str:
@@ -79,24 +85,40 @@ class NamedSight:
         self._grantee = grantee
         self._environ = environ
         self._hidden: frozenset[str] | None = None
+        self._making: tuple[str, str] | None = None
+
+    @contextlib.contextmanager
+    def making(self, noun: str, name: str) -> Iterator[None]:
+        """While they save that one it is there for them, so that what it names is what is not there."""
+        self._making = (noun, name.casefold())
+        try:
+            yield
+        finally:
+            self._making = None
+
+    def hidden(self, tx: Tx) -> frozenset[str]:
+        """The credentials, by lower-case name, that are not there for them."""
+        if self._hidden is None:
+            self._hidden = hidden_from(tx, self._grantee)
+        return self._hidden
 
     def hides(self, tx: Tx, noun: str, row: Row) -> bool:
         """Whether a row of that noun is not there for them."""
-        if self._hidden is None:
-            self._hidden = hidden_from(tx, self._grantee)
-        if not self._hidden:
+        hidden = self.hidden(tx)
+        if not hidden:
             return False
         if noun == "credential":
-            return row["name"].lower() in self._hidden
+            return row["name"].lower() in hidden
+        if self._making == (noun, row["name"].casefold()):
+            return False
         with tx.seen_by(None):
-            return bool(self.under(tx, noun, row["name"], row["body"]) & self._hidden)
+            return bool(self.under(tx, noun, row["name"], row["body"]) & hidden)
 
     def ungranted(self, tx: Tx, noun: str, name: str, body: str) -> frozenset[str]:
         """The credentials, by lower-case name, that are hidden from them and that a service or a job
         rests on, whether or not they are granted to it."""
-        if self._hidden is None:
-            self._hidden = hidden_from(tx, self._grantee)
-        return self._under(tx, noun, name, body) & self._hidden if self._hidden else frozenset()
+        hidden = self.hidden(tx)
+        return self._under(tx, noun, name, body) & hidden if hidden else frozenset()
 
     def under(self, tx: Tx, noun: str, name: str, body: str) -> frozenset[str]:
         """The credentials that something rests on and that are not granted to itself."""
@@ -110,19 +132,19 @@ class NamedSight:
             return _of_connection(self._resolver(tx), tx, name)
         if noun in ("source", "service"):
             return self._over(tx, str(_said(body).get("connection", "")))
+        if noun == "notification":
+            return self._of_notification(tx, _said(body))
         return self._of_job(tx, name, body) if noun == "job" else frozenset()
 
     def _over(self, tx: Tx, via: str) -> frozenset[str]:
         """What is under ``acme``, ``connection:acme/box`` or ``credential:mailer``."""
-        from postroom.connections.boxed import parted
 
-        noun, _, name = parted(via)[0].rpartition(":")
+        noun, name = _named_in(via)
         if noun == "credential":
             return frozenset({name.lower()})
         return _of_connection(self._resolver(tx), tx, name)
 
     def _of_job(self, tx: Tx, name: str, body: str) -> frozenset[str]:
-        from postroom.connections.boxed import parted
         from postroom.connections.scope import expander
         from postroom.fields import parse
         from postroom.jobs.checks import names_used
@@ -132,13 +154,20 @@ class NamedSight:
             job = parse(Job, {**_said(body), "name": name})
             used = names_used(job.steps, expand=expander(tx, self._environ))
         except PostroomError:  # it does nothing as it is; and nobody knows what it would do
-            return self._hidden or frozenset()
+            return self.hidden(tx)
         found = {each.lower() for each in job.credentials}
         for each in used:
-            noun, _, bare = parted(each.name)[0].rpartition(":")
+            noun, bare = _named_in(each.name)
             for kind in (noun,) if noun else ("connection", "service", "credential"):
                 found |= self._named(tx, kind, bare)
         return frozenset(found)
+
+    def _of_notification(self, tx: Tx, said: Mapping[str, Any]) -> frozenset[str]:
+        found = {str(said.get(each, "")).lower() for each in ("credential", "signing", "trust")}
+        if service := str(said.get("service", "")):
+            noun, bare = _named_in(service)
+            found |= self._named(tx, noun or "service", bare)
+        return frozenset(found - {""})
 
     def _named(self, tx: Tx, noun: str, name: str) -> frozenset[str]:
         from postroom.services import service as services
@@ -166,12 +195,14 @@ def sees_named(tx: Tx, noun: str, name: str) -> bool:
         return sees(tx, name)
     if noun in ("connection", "credential"):
         return sees(tx, f"{noun}:{name}")
-    if tx.sight is None or noun not in ("source", "job"):
+    if tx.sight is None or noun not in ("source", "job", "notification"):
         return True
     from postroom.jobs import store as jobs
+    from postroom.notices import store as notifications
     from postroom.sources import store as sources
 
-    there = functools.partial((sources if noun == "source" else jobs).row_of, tx, name)
+    stores = {"source": sources, "job": jobs, "notification": notifications}
+    there = functools.partial(stores[noun].row_of, tx, name)
     with tx.seen_by(None):
         if not _is_there(there):
             return True
@@ -182,13 +213,12 @@ def sees(tx: Tx, via: str) -> bool:
     """Whether the service of an outbox row, ``orders``, ``connection:acme`` or ``credential:mailer``, is
     there for whoever asks; one that was deleted is."""
     from postroom.connections import store as connections
-    from postroom.connections.boxed import parted
     from postroom.credentials.record import find
     from postroom.services import service as services
 
     if tx.sight is None:
         return True
-    noun, _, name = parted(via)[0].rpartition(":")
+    noun, name = _named_in(via)
     there: Callable[[], object]
     if noun == "credential":
         there = functools.partial(find, tx, name)
@@ -200,6 +230,22 @@ def sees(tx: Tx, via: str) -> bool:
         if not _is_there(there):
             return True
     return _is_there(there)
+
+
+def making(tx: Tx, noun: str, name: str) -> contextlib.AbstractContextManager[None]:
+    """While a definition is saved: what it names and is not there is told as what does not exist."""
+    sight = tx.sight
+    return sight.making(noun, name) if isinstance(sight, NamedSight) else contextlib.nullcontext()
+
+
+def hidden_services(tx: Tx) -> list[str]:
+    """The services, as rows of the outbox carry them, that are not there for whoever asks."""
+    sight = tx.sight
+    if not isinstance(sight, NamedSight) or not sight.hidden(tx):
+        return []
+    from postroom.services import finding
+
+    return [name for name in finding.names(tx) if not sees(tx, name)]
 
 
 @contextlib.contextmanager
@@ -238,6 +284,24 @@ def check_may_change(tx: Tx, noun: str, row: Row) -> None:
                 code="not_permitted",
                 hint="Ask an administrator for a grant of your own.",
             )
+
+
+def check_sees_all(tx: Tx) -> None:
+    """Raise Refused where something is not there for whoever asks for what goes through everything."""
+    if isinstance(tx.sight, NamedSight) and tx.sight.hidden(tx):
+        raise Refused(
+            "That goes through the whole room, and some of it is not there for you.",
+            code="not_permitted",
+            hint="Ask an administrator to do it.",
+        )
+
+
+def _named_in(via: str) -> tuple[str, str]:
+    """Noun, or nothing, and name of ``acme``, ``connection:acme/box`` or ``credential:mailer``."""
+    from postroom.connections.boxed import parted
+
+    noun, _, name = parted(via)[0].rpartition(":")
+    return noun, name
 
 
 def _is_there(ask: Callable[[], object]) -> bool:

@@ -57,9 +57,12 @@ class SignIns:
         and ``paste`` gives where their browser ended.  Raises Refused (``not_supported``) where no
         person signs in, SignInError, WireError.
         """
+        return await self.sign_in_by(name, Way(tell, how, paste))
+
+    async def sign_in_by(self, name: str, way: Way) -> builtins.list[SignedInAs]:
+        """As :meth:`sign_in`, from a page that the person looks at, and comes back to."""
         done = []
         for use in await self._desk.db.read(lambda tx: self._wanted(tx, name)):
-            way = Way(tell, how, paste)
             found = await sign_in_once(
                 self._desk, use, way, self._proving(use), device_flow=self._device_flow
             )

@@ -39,8 +39,8 @@ class Tokens:
         def body(tx: Tx) -> builtins.list[Row]:
             if person.unrestricted:
                 return store.find_all(tx, None if user is None else users.find(tx, user)["id"])
-            if user is not None and users.find(tx, user)["id"] != person.user:
-                check_may(person, "users")
+            if user is not None and not _is_own(tx, person, user):
+                check_may(person, "users")  # before anybody is told who there is
             return store.find_all(tx, person.user)
 
         return [_shown(row) for row in await self._desk.db.read(body)]
@@ -106,9 +106,11 @@ class Tokens:
     def _whose(self, tx: Tx, user: str | None) -> Row:
         person = self._desk.person
         if user is not None:
+            own = _is_own(tx, person, user)
+            if not own:
+                check_may(person, "users")  # before anybody is told who there is
             row = users.find(tx, user)
-            if row["id"] != person.user:
-                check_may(person, "users")
+            if not own:
                 check_not_above(self._desk, row["role"])
             return row
         found = users.of_id(tx, person.user) if person.user else None
@@ -136,6 +138,11 @@ class Tokens:
         if not chosen:
             raise InvalidValue("verbs", "choose at least one")
         return chosen
+
+
+def _is_own(tx: Tx, person: Person, user: str) -> bool:
+    row = users.look_up(tx, user)
+    return row is not None and row["id"] == person.user
 
 
 def _seconds(text: str) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from postroom.db import Tx
 from postroom.services import outbox
 from postroom.services.outbox import Item
 
-__all__ = ["Found", "Wanted", "due_by_service", "find", "names", "unsettled"]
+__all__ = ["Found", "Wanted", "due_by_service", "find", "lines", "names", "unsettled"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Wanted:
     regard to case; ``message_id`` has its angle brackets; ``since`` (inclusive) and ``before`` are
     seconds since 1970 and mean when it was stored.  ``unsettled``: only what failed or is in doubt
     for good, and nobody has settled.  ``run``: sent by that run, given by its id or the beginning of it.
+    ``hidden`` are services that are not there for whoever asks: of them nothing is found or counted.
     """
 
     service: str | None = None
@@ -32,6 +33,7 @@ class Wanted:
     before: float | None = None
     unsettled: bool = False
     run: str = ""
+    hidden: Sequence[str] = ()
 
 
 _EVERY: Final = Wanted()
@@ -56,6 +58,7 @@ class Found(NamedTuple):
 _MET: Final = (
     "id > :above AND id < :below "
     "AND (:service IS NULL OR service = :service) "
+    "AND instr(:hidden, char(10) || service || char(10)) = 0 "
     "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
     "AND (:run = '' OR substr(run, 1, length(:run)) = :run) "
     "AND (:message_id = '' OR message_id = :message_id) "
@@ -113,7 +116,7 @@ def find(
     items = [outbox.item_of(tx, row) for row in rows[:limit]]
     # what fits on one page is counted
     total = tx.value(COUNT[wanted.unsettled], **values) if more or after else len(items)
-    asking = unsettled(tx)
+    asking = {name: n for name, n in unsettled(tx).items() if name not in wanted.hidden}
     return Found(
         items,
         next=items[-1].id if more else None,
@@ -143,6 +146,7 @@ def _values(wanted: Wanted) -> dict[str, Any]:
     to, sender = wanted.to.lower(), wanted.sender.lower()
     return {
         "service": wanted.service,
+        "hidden": lines(wanted.hidden),
         "states": f",{','.join(wanted.states)}," if wanted.states else "",
         "message_id": wanted.message_id,
         "run": wanted.run,
@@ -153,6 +157,11 @@ def _values(wanted: Wanted) -> dict[str, Any]:
         "above": "" if wanted.since is None else outbox.first_id(wanted.since),
         "below": _BEHIND if wanted.before is None else outbox.first_id(wanted.before),
     }
+
+
+def lines(names: Iterable[str]) -> str:
+    """Names as a statement looks for one of them: each on a line of its own, which no name has in it."""
+    return "".join(f"\n{name}\n" for name in names)
 
 
 def _is_whole(address: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from postroom.clock import timestamp
 from postroom.db import Tx, is_living
 from postroom.services import outbox, parking
+from postroom.services.finding import lines
 from postroom.services.ofrun import HELD_UNDER
 from postroom.services.restored import RESTORED
 
@@ -38,13 +40,21 @@ def hurry(tx: Tx, service: str) -> int:
 
 
 def shift_held(
-    tx: Tx, state: str, *, reason: str, service: str | None, restored: bool, waiting: bool = False
+    tx: Tx,
+    state: str,
+    *,
+    reason: str,
+    service: str | None,
+    restored: bool,
+    waiting: bool = False,
+    hidden: Sequence[str] = (),
 ) -> list[str]:
     """Let the next held messages of a service (None: of every one) go, or end them; gives their ids.
 
     ``restored``: only those that a restore holds, not what somebody held before.  ``waiting``: also
     what waits under services that are held themselves, and what a worker that is gone had claimed.
-    What runs hold that are not over may be ended, and is not let go.
+    What runs hold that are not over may be ended, and is not let go.  Of ``hidden`` services nothing is
+    touched.
     """
     now = timestamp()
     owners = tx.all("SELECT DISTINCT owner FROM outbox WHERE owner IS NOT NULL")
@@ -53,6 +63,7 @@ def shift_held(
         _NEXT,
         state=state,
         service=service,
+        hidden=lines(hidden),
         waiting=int(waiting and not restored),
         gone=f",{','.join(gone)},",
         why=RESTORED if restored else None,
@@ -67,6 +78,7 @@ _NEXT: Final = (
     "OR (state = 'claimed' AND instr(:gone, ',' || owner || ',') > 0)) "
     "AND service IN (SELECT name FROM services WHERE held = 1))) "
     "AND (:service IS NULL OR service = :service COLLATE NOCASE) "
+    "AND instr(:hidden, char(10) || service || char(10)) = 0 "
     f"AND NOT (:state = 'queued' AND {HELD_UNDER}) "
     "AND (:why IS NULL OR reason = :why) ORDER BY id LIMIT :most"
 )

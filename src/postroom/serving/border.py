@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import json
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,7 +20,7 @@ from postroom.errors import InvalidValue
 from postroom.log import about, logger, within
 from postroom.tracing import span
 
-__all__ = ["App", "Border", "Limits", "Receive", "Scope", "Send", "networks"]
+__all__ = ["App", "Border", "Limits", "Receive", "Scope", "Send", "is_within", "networks"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +52,7 @@ _ALWAYS: Final = {
 }
 """An answer that says one of these itself keeps its own."""
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+_FRAMES: Final = 8
 _log = logger("serve")
 
 
@@ -66,8 +68,11 @@ class Limits:
         return self._message if path.startswith(CARRY_MESSAGES) else self._body
 
 
-class _TooMuch(Exception):
-    """The body is larger than permitted, or came too slowly: the status says which."""
+class _TooMuch(BaseException):
+    """The body is larger than permitted, or came too slowly: the status says which.
+
+    No ``Exception``: the API and the page answer every one of those, as a mistake of their own.
+    """
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -127,6 +132,12 @@ class Border:
             except _TooMuch as too_much:
                 if not told:
                     await _refuse(answer, scope, too_much.status)
+            except Exception as error:  # noqa: BLE001  # else the web server prints it, unscrubbed
+                where = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
+                said = (scope["method"], scope["path"], type(error).__name__, where)
+                _log.error("mistake: %s %s: %s\n%s", *said)  # its text may hold what was typed
+                if not told:
+                    await _refuse(answer, scope, HTTPStatus.INTERNAL_SERVER_ERROR)
         _log.info(  # without what follows a "?": it may be an address that works once
             "%s %s %s", scope["method"], scope["path"], told[0] if told else 0,
             extra=about(peer=str((scope.get("client") or ("",))[0]),
@@ -158,9 +169,7 @@ class Border:
             scope["scheme"] = given[1][-1].decode()
 
     def _trusts(self, peer: str) -> bool:
-        return _is_address(peer) and any(
-            ipaddress.ip_address(peer) in network for network in self._proxies
-        )
+        return is_within(peer, self._proxies)
 
     def _wrong(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> HTTPStatus | None:
         """The status of a request that is refused by its head alone."""
@@ -168,6 +177,10 @@ class Border:
         named = len(host) == 1 and host[0].decode("latin-1").lower() in self._names
         if not named and scope["path"] not in ANY_NAME:
             return HTTPStatus.MISDIRECTED_REQUEST
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            return (
+                HTTPStatus.BAD_REQUEST
+            )  # two readers may find two ends (RFC 9112, 6.1; smuggling)
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > TARGET_BYTES:
             return HTTPStatus.REQUEST_URI_TOO_LONG
         if headers.get(b"content-encoding"):
@@ -228,6 +241,11 @@ def networks(given: Sequence[str]) -> list[Network]:
     return found
 
 
+def is_within(peer: str, networks: Sequence[Network]) -> bool:
+    """Whether an address is in one of these networks."""
+    return _is_address(peer) and any(ipaddress.ip_address(peer) in one for one in networks)
+
+
 def _headers(scope: Scope) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
     for name, value in scope["headers"]:
@@ -278,6 +296,8 @@ async def _refuse(send: Send, scope: Scope, status: HTTPStatus) -> None:
 
 
 _SAYS: Final = {
+    HTTPStatus.BAD_REQUEST: "The request is not understood.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "This is a mistake of Postroom's. The log has more.",
     HTTPStatus.MISDIRECTED_REQUEST: "The room is not served under this name; see --name of postroom serve.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too large.",
     HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",

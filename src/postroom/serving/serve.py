@@ -14,28 +14,29 @@ import uvicorn
 from starlette.applications import Starlette
 
 from postroom import api, web
+from postroom.access.invitations import FIRST_LASTS
 from postroom.app import Room
 from postroom.errors import InvalidValue, PostroomError
 from postroom.log import logger
 from postroom.net.listening import ServerTls, is_loopback, listen
 from postroom.secret import Secret
-from postroom.serving.border import App, Border, Receive, Scope, Send, networks
+from postroom.serving.border import App, Border, Receive, Scope, Send, is_within, networks
 from postroom.serving.control import SOCKET, controlled
 from postroom.serving.health import health_routes
-from postroom.serving.protocol import HEAD_BYTES, Impatient
-from postroom.worker import Worker
+from postroom.serving.protocol import AT_ONCE, HEAD_BYTES, Impatient, impatient
+from postroom.worker import Worker, check_in_place
 
 __all__ = ["PORT", "Serving", "serve"]
 
 PORT: Final = 8420
 API: Final = "/api/v1"
-AT_ONCE: Final = 200
-"""Connections at the same time; more are told to come again (503)."""
 RENEW_SECONDS: Final = 60.0
 END_SECONDS: Final = 10.0
 """How long answers that are under way may still take."""
 AGAIN_SECONDS: Final = 10.0
 """How long a worker that ended in an error is left alone."""
+STAY_SECONDS: Final = 1.0
+"""How often it is looked whether the room still is where it was."""
 _log = logger("serve")
 Open = Callable[[Secret | None], Awaitable[Room]]
 """Opens the room, with a passphrase where one was given."""
@@ -88,10 +89,11 @@ async def serve(open_room: Open, how: Serving, told: Told) -> None:
             address = _address(how, listening, tls)
             told(f"The room is served at {address}; Ctrl-C ends it.")
             await _until_cancelled(
-                _Server(_config(border, tls)),
+                _Server(_config(border, tls, impatient(lambda peer: is_within(peer, trusted)))),
                 listening,
                 served.begin(address, told),
                 served.work(),
+                served.stay(),
                 *([] if tls is None else [_renewing(tls)]),
             )
 
@@ -183,7 +185,7 @@ class _Served:
         if code is not None:
             told(
                 "Nobody can sign in yet. Whoever opens this address becomes the administrator; it "
-                "works once, for an hour:"
+                f"works once, for {round(FIRST_LASTS / 3600)} hours:"
             )
             told(f"  {address}/welcome#{code}")
 
@@ -214,6 +216,16 @@ class _Served:
                 _log.error("the worker ended: %s", error)
             await asyncio.sleep(AGAIN_SECONDS)
 
+    async def stay(self) -> None:
+        """End where there is no room any more.  Raises RoomError.
+
+        Here and not in the worker alone, which has an end of its own and begins anew: nobody may write
+        into a room that was moved away, and a locked one or one without a worker may be moved too.
+        """
+        while True:
+            check_in_place(self.room)
+            await asyncio.sleep(STAY_SECONDS)
+
     async def _take(self, room: Room) -> None:
         self._ends.push_async_callback(room.close)
         page = web.make_app(room)
@@ -228,9 +240,10 @@ class _Served:
             _log.warning("the room is locked: %s", room.desk.locked.sentence)
 
 
-def _config(app: App, tls: ServerTls | None) -> uvicorn.Config:
+def _config(app: App, tls: ServerTls | None, http: type[Impatient]) -> uvicorn.Config:
     config = uvicorn.Config(
-        app, http=Impatient, ws="none", lifespan="off", interface="asgi3", log_config=None,
+        app, http=http, ws="none", lifespan="off", interface="asgi3", log_config=None,
+        log_level="critical",  # what strangers send amiss is no line each in the log
         access_log=False, proxy_headers=False, server_header=False, limit_concurrency=AT_ONCE,
         timeout_keep_alive=15, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=HEAD_BYTES,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from postroom.db import Claim, Database, Row
 from postroom.mail.headers import read_date
 from postroom.protocols.base import FolderState, MessageStore, Page, Summary
 from postroom.sources import cursors, ledger, renumbered
+from postroom.sources.beginning import BEFORE_START, mark_of
 from postroom.sources.cursors import Cursor
 from postroom.sources.ledger import Seen
 from postroom.sources.reading import HEADERS, header_texts
@@ -28,7 +29,6 @@ __all__ = ["Lister"]
 PAGE = 500
 LIST_SECONDS = 3600.0
 """How often a POP3 mailbox is listed although its count and size are what they were."""
-BEFORE_START = "was there before the start"
 ANEW = "collected before the server numbered the folder anew"
 
 
@@ -205,13 +205,8 @@ class Lister:
 
     async def _skip_present(self, store: MessageStore, folder: FolderState) -> None:
         """``start: new``: begin behind what is there."""
-        seen: list[Seen] = []
-        if store.features.snapshot:
-            async for page in store.newer("", page=PAGE):
-                seen += [
-                    Seen(one.id, "ignored", BEFORE_START, one.size, None) for one in page.summaries
-                ]
-        await self.save(folder, seen, folder.next_cursor)
+        mark = await mark_of(store, folder, page=PAGE)
+        await self.save(folder, [*mark.present], mark.cursor)
 
     def _place(self, folder: FolderState) -> Place:
         return Place(self._id, self._store_id, folder.name)

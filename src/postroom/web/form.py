@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from starlette.datastructures import FormData, UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from postroom.errors import InvalidValue, WrongUse
 from postroom.secret import Secret
@@ -79,6 +79,8 @@ async def read_form(request: Request) -> Form:
         data = await request.form(
             max_fields=_MOST_FIELDS, max_files=_MOST_FILES, max_part_size=_LONGEST
         )
+    except ClientDisconnect:
+        raise WrongUse("The form did not arrive whole.") from None
     except Exception as error:  # starlette raises its own HTTPException for a form that is not one
         if getattr(error, "status_code", None) == 400:
             raise WrongUse("The form could not be read: it is too big or broken.") from None

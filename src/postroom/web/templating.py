@@ -43,7 +43,7 @@ def ago(value: float | str | dt.date | None) -> str:
     for each, word in ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"),
                        (3600, "hour"), (60, "minute"), (1, "second")):  # fmt: skip
         if size >= each:
-            told = counted(int(size // each), word)
+            told = counted(round(size / each), word)
             return f"{told} ago" if seconds > 0 else f"in {told}"
     return "just now"
 
@@ -56,6 +56,12 @@ def counted(number: int, word: str, words: str = "") -> str:
 def _exact(value: float | str | dt.date | None) -> str:
     then = moment(value)
     return "" if then is None else rfc3339(then)
+
+
+def _day(value: float | str | dt.date | None) -> str:
+    """A time to the minute, as a person writes it down: ``2026-03-01 14:05 UTC``."""
+    then = moment(value)
+    return "" if then is None else then.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _duration(seconds: float) -> str:
@@ -86,6 +92,7 @@ def _environment() -> jinja2.Environment:
     )
     made.filters |= {
         "ago": ago,
+        "day": _day,
         "counted": counted,
         "exact": _exact,
         "duration": _duration,

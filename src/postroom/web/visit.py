@@ -68,6 +68,12 @@ class Visit:
         """Whether a part of a page is asked for, by htmx."""
         return self.request.headers.get("hx-request") == "true"
 
+    @property
+    def address(self) -> str:
+        """Where this page is shown again: its path, and its query where it was asked for by one."""
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query and self.request.method == "GET" else url.path
+
     def __getitem__(self, name: str) -> str:
         """A part of the path."""
         return str(self.request.path_params[name])

@@ -75,7 +75,11 @@ class Works:
         """A work of somebody.  Raises NotThere, also for one of another's."""
         work = self._known.get(id)
         if work is None or work.owner != owner:
-            raise NotThere("That is not known any more.", hint="Begin it again from its page.")
+            raise NotThere(
+                "That is not known any more: it ended more than 15 minutes ago, or Postroom was "
+                "started anew since.",
+                hint="Begin it again from its page.",
+            )
         return work
 
     def of(self, owner: str) -> list[Work]:

@@ -11,7 +11,7 @@ import pytest
 from postroom.access import ROLES, VERBS, Person
 from postroom.app import NOUNS
 from postroom.errors import Refused
-from postroom.operations.doors import BY_NAME, DOORS, HERE_ONLY
+from postroom.operations.doors import BY_NAME, DOORS, HERE_ONLY, OF_PAGE
 from postroom.operations.gate import Gate
 
 
@@ -28,8 +28,11 @@ def operations() -> set[str]:
 def test_every_operation_has_a_door_or_a_reason_for_none() -> None:
     """T25: a new operation is nobody's from outside before somebody has said whose it is."""
     doors = {f"{one.noun}.{one.method}" for one in DOORS}
-    assert doors | HERE_ONLY.keys() == operations()
+    page = {f"{noun}.{method}" for noun, method in OF_PAGE}
+    assert doors | HERE_ONLY.keys() | page == operations()
     assert not doors & HERE_ONLY.keys()
+    assert not page & (doors | HERE_ONLY.keys())
+    assert set(OF_PAGE.values()) <= set(VERBS)
     assert len(BY_NAME) == len(DOORS)
 
 

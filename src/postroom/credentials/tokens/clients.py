@@ -20,7 +20,7 @@ from postroom.oauth.assertion import SigningKey
 from postroom.oauth.client import CERTIFICATE, NEXT_CERTIFICATE, Client, ClientSecret
 from postroom.secret import Secret
 
-__all__ = ["Shown", "client_of", "only", "opened"]
+__all__ = ["Shown", "client_of", "only", "opened", "shown"]
 
 
 class Shown(NamedTuple):
@@ -44,8 +44,16 @@ def opened(
         tx, grant.credential, line=line or grant.token_line, actor=actor, purpose=purpose
     )
     of = found.credential
-    shown = Shown(of.id, of.name, found.version, proofs.standing(tx, of.id))
-    return client_of(grant, found.fields, shown.standing), shown
+    as_shown = Shown(of.id, of.name, found.version, proofs.standing(tx, of.id))
+    return client_of(grant, found.fields, as_shown.standing), as_shown
+
+
+def shown(tx: Tx, kept: Kept, grant: Grant) -> Shown | None:
+    """The record of a client that was shown without being opened here; None for a public one."""
+    if not grant.credential:
+        return None
+    of = kept.store.get(tx, grant.credential)
+    return Shown(of.id, of.name, of.version, proofs.standing(tx, of.id))
 
 
 def client_of(

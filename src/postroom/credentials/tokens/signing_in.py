@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple
 
 from postroom.clock import timestamp
 from postroom.credentials.tokens import rows
 from postroom.credentials.tokens.accepting import accepted
-from postroom.credentials.tokens.clients import Shown, opened
+from postroom.credentials.tokens.clients import Shown, opened, shown
 from postroom.credentials.tokens.endpoints import remember
 from postroom.credentials.tokens.grant import Grant
 from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.tokens.renewal import KEEP_ALIVE, Renewal
 from postroom.credentials.tokens.rows import SIGNED_IN, Access
 from postroom.db import Database, Tx
-from postroom.errors import PostroomError, SignInError
+from postroom.errors import PostroomError, Refused, SignInError
 from postroom.oauth.client import Client
 from postroom.oauth.code import LIFETIME, Pending, begin, callback
 from postroom.oauth.device import DeviceCode, device_authorization, poll
 from postroom.oauth.discovery import Endpoints, is_entra, tenant_of
-from postroom.oauth.identity import Outcome, SignedIn, check_account, same_address, signed_in
+from postroom.oauth.identity import SignedIn, check_account, same_address, signed_in
 from postroom.oauth.scopes import by_resource, compare, with_identity
 from postroom.oauth.tokens import TokenGrant, exchange_code, refresh, revoke
 
@@ -63,14 +63,27 @@ class Done(NamedTuple):
     extra: tuple[str, ...]
 
 
+class _New(NamedTuple):
+    """A sign-in that is complete: the server's endpoints, its tokens, and those as they are used."""
+
+    endpoints: Endpoints
+    tokens: list[TokenGrant]
+    given: list[Access]
+
+
 class SigningIn:
     """One sign-in of one person."""
 
     def __init__(
         self, db: Database, kept: Kept, renewal: Renewal, asked: Asked, prove: Prove | None = None,
-        *, always: bool = False,
+        *, always: bool = False, client: Client | None = None,
     ) -> None:  # fmt: skip
-        """``prove`` is asked before an earlier sign-in is given up; ``always``: before any is stored."""
+        """``prove`` is asked before an earlier sign-in is given up; ``always``: before any is stored.
+
+        ``client``: one that stands in no room yet.  Then nothing is stored before :meth:`keep`.
+        """
+        self._client = client
+        self._new: _New | None = None
         self._db = db
         self._always = always
         self._kept = kept
@@ -115,17 +128,39 @@ class SigningIn:
         new = await self._renewal.pump(self._grant).run(flow)
         return await self._finish(client, endpoints, new)
 
+    def access(self, grant: Grant) -> Access:
+        """The new token for one of the sides that it is for."""
+        assert self._new is not None  # noqa: S101  # somebody has signed in
+        return self._new.given[self._group_of(grant)]
+
+    def keep(self, tx: Tx, grant: Grant, lines: Collection[str]) -> None:
+        """Store what was signed in for a client that was in no room then, and is now: ``grant`` with
+        its record, ``lines`` where its tokens go.  Raises Refused for others than somebody agreed to.
+        """
+        assert self._new is not None  # noqa: S101  # somebody has signed in
+        if grant.sign_in != self._grant.sign_in or {*lines} != {*self._asked.lines}:
+            raise Refused(
+                "What would be connected is not what was signed in for; nothing was stored.",
+                hint="Sign in again.",
+            )
+        self._asked = self._asked._replace(grant=grant)
+        self._shown = shown(tx, self._kept, grant)
+        self._keep(tx, self._new)
+
     # ------------------------------------------------------------------ inside
 
     async def _begin(self) -> tuple[Client, Endpoints]:
         """The client, opened and written down, and the server as it is today."""
-        client, self._shown = await self._db.write(
-            lambda tx: self._open_client(tx, self._grant.token_line)
-        )
+        client, self._shown = await self._opened(self._grant.token_line)
         endpoints = await self._renewal.looked_up(self._grant)
         scopes = self._scopes(self._groups[0], endpoints)
         self._grant = dataclasses.replace(self._grant, scopes=scopes)
         return client, endpoints
+
+    async def _opened(self, line: str) -> tuple[Client, Shown | None]:
+        if self._client is not None:
+            return self._client, None
+        return await self._db.write(lambda tx: self._open_client(tx, line))
 
     def _scopes(self, group: tuple[str, ...], endpoints: Endpoints) -> tuple[str, ...]:
         return with_identity(group, endpoints, openid=self._asked.openid)
@@ -139,7 +174,8 @@ class SigningIn:
     async def _finish(self, client: Client, endpoints: Endpoints, new: TokenGrant) -> Done:
         who = signed_in(new)
         try:
-            outcome = self._checked(who)
+            tenant = tenant_of(self._grant.authority) if self._entra else ""
+            outcome = check_account(who, self._grant.account, tenant=tenant)
         except SignInError:
             await self._give_back(client, endpoints, new, who)
             raise
@@ -153,9 +189,11 @@ class SigningIn:
         known = await self._db.read(lambda tx: rows.find(tx, self._grant.sign_in))
         before = known is not None and bool(known["version"])
         nameless = outcome == "unknown" and bool(self._grant.account)  # the mail server will know
+        found = self._new = _New(endpoints, tokens, given)
         if self._prove is not None and (before or nameless or self._always):
-            await self._prove(lambda grant: given[self._group_of(grant)])
-        await self._db.write(lambda tx: self._keep(tx, endpoints, tokens, given))
+            await self._prove(self.access)
+        if self._client is None:
+            await self._db.write(lambda tx: self._keep(tx, found))
         granted = tuple(dict.fromkeys(scope for each in tokens for scope in each.scope))
         extra = compare(self._asked.scopes, granted, renewable=True).extra
         return Done(who.name, granted, extra)
@@ -203,11 +241,6 @@ class SigningIn:
         wanted = {*grant.scopes}
         return max(range(len(self._groups)), key=lambda one: len(wanted & {*self._groups[one]}))
 
-    def _checked(self, who: SignedIn) -> Outcome:
-        """Whether it is the expected account.  Raises SignInError for another."""
-        tenant = tenant_of(self._grant.authority) if self._entra else ""
-        return check_account(who, self._grant.account, tenant=tenant)
-
     async def _give_back(
         self, client: Client, endpoints: Endpoints, new: TokenGrant, who: SignedIn
     ) -> None:
@@ -216,14 +249,14 @@ class SigningIn:
         Not of one who is signed in here by right: servers end all sign-ins of one client with one.
         """
         revoked = False
-        if not await self._db.read(lambda tx: self._belongs_here(tx, who)):
+        if not await self._db.read(lambda tx: _belongs_here(tx, self._grant, who)):
             token, hint = new.refresh_token or new.access_token, "refresh_token"
             if new.refresh_token is None:
                 hint = "access_token"
             with contextlib.suppress(PostroomError):
                 line = self._grant.revocation_line
                 if line != self._grant.token_line:
-                    client, _ = await self._db.write(lambda tx: self._open_client(tx, line))
+                    client, _ = await self._opened(line)
                 flow = revoke(
                     client, endpoints, token, hint=hint, at=timestamp(), prove=bool(new.proof)
                 )
@@ -234,17 +267,8 @@ class SigningIn:
             )
         )
 
-    def _belongs_here(self, tx: Tx, who: SignedIn) -> bool:
-        ours = (self._grant.authority, self._grant.client_id)
-        return any(
-            (row["authority"], row["client_id"]) == ours
-            and any(same_address(row["identity"], name) for name in who.names)
-            for row in rows.find_all(tx)
-        )
-
-    def _keep(
-        self, tx: Tx, endpoints: Endpoints, tokens: list[TokenGrant], given: list[Access]
-    ) -> None:
+    def _keep(self, tx: Tx, found: _New) -> None:
+        endpoints, tokens, given = found
         keyring, grant, now = self._kept.keyring, self._asked.grant, timestamp()
         new, refresh_token = tokens[0], tokens[-1].refresh_token
         row = rows.ensure(tx, grant, now=now)
@@ -272,3 +296,13 @@ class SigningIn:
             granted=[scope for each in given for scope in each.granted],
             lines=list(self._asked.lines),
         )  # fmt: skip
+
+
+def _belongs_here(tx: Tx, grant: Grant, who: SignedIn) -> bool:
+    """Whether somebody is signed in here with the same client, by right."""
+    ours = (grant.authority, grant.client_id)
+    return any(
+        (row["authority"], row["client_id"]) == ours
+        and any(same_address(row["identity"], name) for name in who.names)
+        for row in rows.find_all(tx)
+    )

@@ -9,9 +9,11 @@ from postroom.credentials.tokens.kept import Kept
 from postroom.credentials.tokens.renewal import Renewal
 from postroom.credentials.tokens.rows import Access
 from postroom.db import Database
+from postroom.oauth.client import Client
+from postroom.oauth.discovery import Endpoints
 from postroom.oauth.tokens import client_credentials
 
-__all__ = ["try_client"]
+__all__ = ["try_client", "try_unsaved"]
 
 
 async def try_client(
@@ -22,7 +24,15 @@ async def try_client(
     Raises SignInError, WireError, Refused (``destination_not_bound``, ``incomplete``), Locked.
     """
     client, _ = await db.write(lambda tx: opened(tx, kept, grant, actor=actor, purpose=purpose))
-    endpoints = await renewal.discovered(grant)
+    return await _given(renewal, grant, client, await renewal.discovered(grant))
+
+
+async def try_unsaved(renewal: Renewal, grant: Grant, client: Client) -> Access:
+    """The same for a client that stands in no room yet: nothing of its server is kept either."""
+    return await _given(renewal, grant, client, await renewal.looked_up(grant))
+
+
+async def _given(renewal: Renewal, grant: Grant, client: Client, endpoints: Endpoints) -> Access:
     flow = client_credentials(client, endpoints, grant.scopes, at=timestamp())
     given = await renewal.pump(grant).run(flow)
     return Access(given.access_token, "", given.expires_at, 0, given.scope)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from postroom.errors import InvalidValue, PostroomError
+from postroom.web.pages.messages import opened
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit
 from postroom.web.works import Work
@@ -18,6 +19,8 @@ __all__ = ["ROUTES"]
 _WAIT: Final = "30s"
 _PLACE: Final = ("via", "folder", "mailbox", "id")
 """What says which message it is, in the address and in the form."""
+_SHOWN: Final = 20_000
+"""Characters of what is answered that are shown beside the answer."""
 _FLAGS: Final[Mapping[str, tuple[str, dict[str, list[str]]]]] = {
     "seen": ("It is marked as seen.", {"add": ["seen"]}),
     "unseen": ("It is marked as unseen.", {"remove": ["seen"]}),
@@ -43,6 +46,8 @@ async def _change(visit: Visit) -> Response:
             raise InvalidValue("to", "say into which folder")
         await visit.room.commands.run(f"{do}-email", {**named, "to": to})
         return visit.go(there, f"It was {'moved' if do == 'move' else 'copied'} to {to}.")
+    if do == "delete" and not form.ticked("sure"):
+        return await _doomed(visit, named)
     if do == "delete":
         done = await visit.room.commands.run("delete-email", named)
         if done["gone"]:
@@ -51,13 +56,28 @@ async def _change(visit: Visit) -> Response:
     raise InvalidValue("do", "is not among what can be done with a message")
 
 
+async def _doomed(visit: Visit, named: Mapping[str, Any]) -> Response:
+    """The question before a message is gone for good, and the folder for what may be."""
+    box = {name: named[name] for name in ("via", "mailbox") if name in named}
+    found = await visit.room.commands.run("list-folders", box)
+    trash = next((each["name"] for each in found["items"] if each["use"] == "\\Trash"), "")
+    place = {**box, "folder": named["folder"], "id": named["ids"][0]}
+    letter = await opened(visit, place)
+    return visit.page(
+        "messages/delete.html", place=place, back=_message(place), subject=letter.view.subject,
+        trash="" if trash == named["folder"] else trash,
+    )  # fmt: skip
+
+
 async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
-    """The form of an answer, or of a forwarded message."""
+    """The form of an answer, or of a forwarded message, with what it is about."""
     said = visit.form.plain() if error else {}
     given = {name: said.get(name) or visit.query(name) for name in (*_PLACE, "kind")}
+    letter = await opened(visit, given)
     return visit.page(
         "messages/answer.html", 422 if error else 200, error=error, text=said.get("text", ""),
-        to=said.get("to", ""), every=bool(said.get("all")), back=_message(given), **given,
+        to=said.get("to", ""), every=bool(said.get("all")), back=_message(given),
+        message=letter.view, was=(letter.view.text or "").strip()[:_SHOWN], **given,
     )  # fmt: skip
 
 
@@ -66,6 +86,8 @@ async def _send(visit: Visit) -> Response:
     forward = form.text("kind") == "forward"
     wanted: dict[str, Any] = {name: form.text(name) for name in _PLACE if form.text(name)}
     wanted |= {"text": form.raw("text"), "wait": _WAIT}
+    if not forward and not form.text("text"):
+        return await _answer(visit, InvalidValue("text", "write something first"))
     if forward:
         if not form.text("to"):
             return await _answer(visit, InvalidValue("to", "give at least one recipient"))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from postroom.operations.converting import Conversion
-from postroom.operations.personal import How, Way
 from postroom.web.form import Form
-from postroom.web.pages.signing_in import is_local, show_step
 from postroom.web.paths import get, post
+from postroom.web.person import asking, hows, way_to
 from postroom.web.rebinding import Pair, agreed, pairs_of
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
@@ -51,18 +49,12 @@ async def _form(visit: Visit) -> Response:
 
 
 async def _convert(visit: Visit) -> Response:
-    name, form, room, local = visit["name"], visit.form, visit.room, is_local(visit)
+    name, form, room = visit["name"], visit.form, visit.room
     asked, rebind = _asked(form), agreed(form)
-    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    how: How | None = None
-    if asked.auth == "oauth_authorization_code":
-        how = "browser" if local else "link"
-
-    async def paste(_: Any) -> str:
-        return await answer
+    how = hows(visit, "")[0] if asked.auth == "oauth_authorization_code" else None
 
     async def run(work: Work) -> Any:
-        way = Way(lambda step: show_step(work, step, how), how, paste)
+        way = way_to(visit, work, how, at("works", work.id))
         return await room.converting.convert(name, asked, way, rebind=rebind)
 
     def pairs(work: Work) -> list[tuple[str, str, str]]:
@@ -70,7 +62,7 @@ async def _convert(visit: Visit) -> Response:
 
     work = visit.begin(
         "census/_converted.html", run, title=f"{name} changes to OAuth", back=at("connections", name),
-        step=None, answer=answer, name=name, pairs=pairs, given=_kept(form),
+        name=name, pairs=pairs, given=_kept(form), **asking(visit),
     )  # fmt: skip
     return visit.go(f"/works/{work.id}")
 

@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from postroom.errors import PostroomError
+from postroom.errors import NotThere, PostroomError, Refused
+from postroom.operations.personal import How
+from postroom.operations.presetting import presets
 from postroom.web.form import Form
 from postroom.web.paths import get, post
+from postroom.web.person import asking, callback, hows, is_local, way_to
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
@@ -20,7 +23,9 @@ __all__ = ["ROUTES"]
 _SIDES: Final = ("incoming", "outgoing")
 _SIDE_FIELDS: Final = ("protocol", "host", "port", "security")
 _SEALED: Final = ("password", "client_secret")
-_PERSONAL: Final = ("oauth_authorization_code", "oauth_device_flow")
+_PLAIN_FIELDS: Final = (
+    "user_name", "tenant_id", "client_id", "authority", "redirect_uri", "graph_url", "trust",
+)  # fmt: skip
 
 
 async def _address(visit: Visit, error: PostroomError | None = None) -> Response:
@@ -28,7 +33,7 @@ async def _address(visit: Visit, error: PostroomError | None = None) -> Response
     if not address:
         return visit.page("connect/address.html", 422 if error else 200, error=error, address="")
     try:
-        found = await visit.room.accounts.recognise(address)
+        found = await visit.room.accounts.recognise(address, provider=visit.query("provider"))
     except PostroomError as wrong:
         return visit.page("connect/address.html", 422, error=wrong, address=address)
     return await _account(visit, found, {}, None)
@@ -41,10 +46,16 @@ async def _account(
     wanted = given.get("way") or visit.query("way")
     ways = found["ways"]
     way = next((each for each in ways if each["type"] == wanted), ways[0])
+    trusted = [
+        (one["name"], one["name"])
+        for one in await visit.room.credentials.list()
+        if one["type"] == "trusted_certificate"
+    ]
     return visit.page(
         "connect/account.html", 422 if error else 200, found=found, way=way, given=given, error=error,
         sides={place: _side(found, place, given) for place in _SIDES},
-        callback=f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}/callback",
+        callback=callback(visit), local=is_local(visit), trusted=trusted,
+        providers=[(one["preset"], one["provider"]) for one in presets()],
     )  # fmt: skip
 
 
@@ -67,14 +78,19 @@ async def _try(visit: Visit) -> Response:
     form = visit.form
     data = _typed(form)
     try:
-        if data["sign_in"] == "secret":
-            # everything that is wrong with it is said before anything is dialled
-            await visit.room.accounts.recognise(data["address"])
+        # everything that is wrong with it is said before anything is dialled
+        await visit.room.accounts.recognise(data["address"])
         work = _begin(visit, data)
     except PostroomError as error:
-        found = await visit.room.accounts.recognise(form.text("address"))
-        return await _account(visit, found, form.plain(_SEALED), error)
+        return await _account(visit, await _found(visit, data), form.plain(_SEALED), error)
     return visit.go(at("connect", work.id))
+
+
+async def _found(visit: Visit, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the address, at the provider that was chosen."""
+    return await visit.room.accounts.recognise(
+        str(plain["address"]), provider=str(plain.get("provider", ""))
+    )
 
 
 def _typed(form: Form) -> dict[str, Any]:
@@ -84,12 +100,16 @@ def _typed(form: Form) -> dict[str, Any]:
         "provider": form.text("provider"),
         "sign_in": form.text("way"),
     }
-    for name in ("user_name", "tenant_id", "client_id", "authority", "redirect_uri"):
+    for name in _PLAIN_FIELDS:
         if form.text(name):
             data[name] = form.text(name)
+    if scopes := form.text("scopes").replace(",", " ").split():
+        data["scopes"] = scopes
     for name in _SEALED:
         if (secret := form.secret(name)) is not None:
             data[name] = secret
+    if form.text("wires") == "graph":
+        return data
     for place in _SIDES:
         side = {key: form.text(f"{place}.{key}") for key in _SIDE_FIELDS}
         if side["protocol"] == "none":
@@ -101,28 +121,54 @@ def _typed(form: Form) -> dict[str, Any]:
 
 def _begin(visit: Visit, data: dict[str, Any]) -> Work:
     tried = {**data, "name": f"try-{secrets.token_hex(4)}", "collect": False, "send": False}
+    how = _how(visit, data)
 
     async def run(work: Work) -> Any:
-        if data["sign_in"] != "secret":
-            return None  # a person or an app signs in once it is made
-        return await visit.room.accounts.test(
-            tried, on_step=lambda place, step: work.tell((place, step))
-        )
+        def tell(place: str, step: Any) -> None:
+            if work.facts["step"] is not None:  # whoever was to sign in has: the test begins
+                work.facts["step"], work.steps[:] = None, []
+            work.tell((place, step))
 
-    return visit.begin("connect/_tried.html", run, data=data, plain=_plain(data), made=None)
+        way = way_to(visit, work, how, at("connect", work.id)) if how else None
+        found = await visit.room.accounts.attempt(tried, on_step=tell, way=way)
+        work.facts["tried"] = found
+        return found.report
+
+    return visit.begin(
+        "connect/_tried.html", run, data=data, plain=_plain(data), made=None, tried=None,
+        person=how is not None, **asking(visit),
+    )  # fmt: skip
+
+
+def _how(visit: Visit, data: Mapping[str, Any]) -> How | None:
+    """How a person signs in for it; None where none does."""
+    if data["sign_in"] == "oauth_device_flow":
+        return "device"
+    if data["sign_in"] == "oauth_authorization_code":
+        return hows(visit, str(data.get("redirect_uri", "")))[0]
+    return None
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, str]:
     """What may be shown again: everything but the secrets."""
     plain = {key: str(value) for key, value in data.items() if key not in (*_SEALED, *_SIDES)}
+    plain["scopes"] = " ".join(data.get("scopes", ()))
     for place in _SIDES:
         for key, value in data.get(place, {}).items():
             plain[f"{place}.{key}"] = str(value)
-    return plain | {"way": plain["sign_in"]}
+    wires = "wires" if any(place in data for place in _SIDES) else "graph"
+    return plain | {"way": plain["sign_in"], "wires": wires}
 
 
 def _kept(visit: Visit) -> Work:
-    return visit.works.find(visit.actor, visit["work"])
+    try:
+        return visit.works.find(visit.actor, visit["work"])
+    except NotThere:
+        raise NotThere(
+            "What was typed for this account is not known any more: it was left for more than 15 "
+            "minutes, or Postroom was started anew since. Nothing of it was stored.",
+            hint="Begin again with its address, at Connect an account.",
+        ) from None
 
 
 async def _tried(visit: Visit, error: PostroomError | None = None) -> Response:
@@ -138,6 +184,8 @@ async def _tried(visit: Visit, error: PostroomError | None = None) -> Response:
         "name": name, "given": given, "wrong": error, "reads": reads,
         "sends": data.get("outgoing", {}).get("protocol") != "none",
         "directory": given.get("directory") or str(beside.with_name(f"{beside.name}-mail") / name),
+        "files": visit.session is not None and visit.session.person.unrestricted,
+        "jobs": [(one["name"], one["name"]) for one in await visit.room.jobs.list()],
     }  # fmt: skip
     return visit.page("connect/tried.html", 422 if error else 200, work=work)
 
@@ -145,8 +193,11 @@ async def _tried(visit: Visit, error: PostroomError | None = None) -> Response:
 async def _again(visit: Visit) -> Response:
     """Back to the second step, with what was typed but the secret."""
     plain = _kept(visit).facts["plain"]
-    found = await visit.room.accounts.recognise(plain["address"])
-    return await _account(visit, found, plain, None)
+    return await _account(visit, await _found(visit, plain), plain, None)
+
+
+async def _retry(visit: Visit) -> Response:
+    return visit.go(at("connect", _begin(visit, dict(_kept(visit).facts["data"])).id))
 
 
 async def _trust(visit: Visit) -> Response:
@@ -160,13 +211,16 @@ async def _make(visit: Visit) -> Response:
     data = {
         **work.facts["data"], "name": form.text("name"), "collect": form.ticked("collect"),
         "directory": form.text("directory"), "start": form.text("start") or "new",
-        "send": form.ticked("send"),
+        "job": form.text("job"), "send": form.ticked("send"),
     }  # fmt: skip
     try:
-        work.facts["made"] = await visit.room.accounts.connect(data)
+        if work.facts["tried"] is None:
+            raise Refused("It was not tried to its end yet.", hint="Wait for the test.")
+        work.facts["made"] = await visit.room.accounts.complete(data, work.facts["tried"])
     except PostroomError as error:
         return await _tried(visit, error)
-    work.facts["data"] = work.facts["plain"]  # its secrets are sealed now, and nowhere else
+    # its secrets and tokens are sealed now, and nowhere else
+    work.facts["data"], work.facts["tried"] = work.facts["plain"], None
     return visit.go(at("connect", work.id, "made"))
 
 
@@ -174,18 +228,17 @@ async def _made(visit: Visit) -> Response:
     work = _kept(visit)
     if work.facts["made"] is None:
         return visit.go(at("connect", work.id))
-    sign_in = work.facts["plain"]["sign_in"]
     return visit.page(
-        "connect/made.html", made=work.facts["made"], personal=sign_in in _PERSONAL, sign_in=sign_in,
-        address=work.facts["plain"]["address"],
+        "connect/made.html", made=work.facts["made"], address=work.facts["plain"]["address"],
     )  # fmt: skip
 
 
 ROUTES = (
-    get("/connect", _address, "edit"),
-    post("/connect", _try, "edit"),
+    get("/connect", _address, "create"),
+    post("/connect", _try, "create"),
     get("/connect/{work}", _tried, "edit"),
     get("/connect/{work}/again", _again, "edit"),
+    post("/connect/{work}/retry", _retry, "edit"),
     post("/connect/{work}/trust", _trust, "edit"),
     post("/connect/{work}/make", _make, "edit"),
     get("/connect/{work}/made", _made, "edit"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -14,6 +13,7 @@ from postroom.operations.declared import nouns
 from postroom.operations.presetting import presets
 from postroom.web.controls import Control, Options, controls, read
 from postroom.web.form import Form
+from postroom.web.leaving import as_left, came_from, leave_for, onward
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
@@ -76,9 +76,7 @@ def _given(visit: Visit, error: PostroomError | None) -> dict[str, str] | None:
     """What is in the form now, where it was sent or left for a moment; None: what is saved."""
     if error is not None or visit.request.method == "POST":
         return visit.form.plain()
-    left = visit.hall.drafts.back(
-        visit.actor, visit.query("draft"), field=visit.query("for"), chosen=visit.query("chosen")
-    )
+    left = as_left(visit)
     return None if left is None else left.plain()
 
 
@@ -92,7 +90,7 @@ async def _draw(
         nouns()["connection"],
         was.own,
         given=given,
-        offered=await _offered(visit, was.own.get("name", "")),
+        offered=await _offered(visit, was.own.get("name", ""), values),
         inherited=was.inherited,
         error=error,
         skip=_unwanted(values, kind, new=new),
@@ -105,7 +103,7 @@ async def _draw(
         filling=[("", "another server"), *(
             (one["preset"], one["provider"]) for one in presets() if one["preset"] != "plain"
         )],
-        warnings=was.own.get("warnings", []), effective=was.effective,
+        warnings=was.own.get("warnings", []), effective=was.effective, back=came_from(visit),
     )  # fmt: skip
 
 
@@ -148,8 +146,9 @@ def _says(field: str, sign_in: str) -> bool:
     return sign_in.startswith("oauth_")
 
 
-async def _offered(visit: Visit, name: str) -> dict[str, Options]:
-    """What may be chosen: the credentials that fit each field, the connections to inherit from."""
+async def _offered(visit: Visit, name: str, values: Mapping[str, Any] | Form) -> dict[str, Options]:
+    """What may be chosen: the credentials that fit each field as it is typed or saved, the connections
+    to inherit from."""
     found = await visit.room.credentials.list()
 
     def fitting(*kinds: str) -> Options:
@@ -163,7 +162,6 @@ async def _offered(visit: Visit, name: str) -> dict[str, Options]:
         ]
 
     offered: dict[str, Options] = {
-        "credential": fitting(*_TYPES["secret"], *_TYPES["oauth"]),
         "connection": [
             (one["name"], one["name"])
             for one in await visit.room.connections.list()
@@ -173,10 +171,9 @@ async def _offered(visit: Visit, name: str) -> dict[str, Options]:
     for side in ("", "incoming.", "outgoing."):
         offered[f"{side}trust"] = fitting(*_TYPES["trust"])
         offered[f"{side}client_certificate"] = fitting(*_TYPES["client_certificate"])
-        sign_in = visit.form.text(f"{side}auth.type")
-        if sign_in:
-            kinds = _TYPES["oauth"] if sign_in.startswith("oauth_") else _TYPES["secret"]
-            offered[f"{side}auth.credential"] = fitting(*kinds)
+        sign_in = _of(values, f"{side}auth.type")
+        kinds = _TYPES["oauth"] if sign_in.startswith("oauth_") else _TYPES["secret"]
+        offered[f"{side}auth.credential"] = fitting(*kinds)
     return offered
 
 
@@ -185,6 +182,8 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
     words = _WORDS.get(c.name) or _WORDS.get(".".join(c.name.split(".")[-2:]))
     words = words or _WORDS.get(c.name.rpartition(".")[2], {})
     options = [(key, words.get(key, word)) for key, word in c.options]
+    if c.name == "auth.type":  # Microsoft 365 is signed in to by OAuth alone
+        options = [each for each in options if each[0] not in ("none", "secret")]
     changes: dict[str, Any] = {"options": options}
     last = c.name.rpartition(".")[2]
     if last in ("credential", "trust", "client_certificate"):
@@ -285,6 +284,8 @@ async def _added(visit: Visit) -> Response:
         one = await visit.room.connections.add(data, rebind=agreed(visit.form))
     except PostroomError as error:
         return await _new(visit, error)
+    if back := came_from(visit):
+        return visit.go(onward(back, one["name"]), f"{one['name']} is made, and chosen here.")
     return visit.go(at("connections", one["name"]), f"{one['name']} is made. Test it next.")
 
 
@@ -322,12 +323,10 @@ def _leaving(visit: Visit, here: str) -> Response | None:
     field = visit.form.text("make")
     if not field:
         return None
-    draft = visit.hall.drafts.leave(visit.actor, visit.form.plain())
     last = field.rpartition(".")[2]
     sign_in = visit.form.text(f"{field.rpartition('.')[0]}.type")
     kinds = _TYPES.get(last) or _TYPES["oauth" if sign_in.startswith("oauth_") else "secret"]
-    back = f"{here}?draft={draft}&for={quote(field)}"
-    return visit.go(f"/new/credential?types={','.join(kinds)}&back={quote(back, safe='')}")
+    return leave_for(visit, here, kinds)
 
 
 ROUTES = (

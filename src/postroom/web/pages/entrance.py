@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.errors import CODES, InvalidValue, PostroomError, Refused
 from postroom.operations.people import Begun
 from postroom.secret import Secret
 from postroom.web import cookies
@@ -23,12 +23,11 @@ async def _sign_in(visit: Visit) -> Response:
 
 async def _signed_in(visit: Visit) -> Response:
     form, request = visit.form, visit.request
-    peer = request.client.host if request.client else ""
     try:
         done = await visit.hall.people.sign_in(
             form.text("name"),
             form.secret("password") or Secret(""),
-            peer=peer,
+            peer=_peer(visit),
             agent=_agent(visit),
         )
     except PostroomError as error:
@@ -41,7 +40,7 @@ async def _signed_in(visit: Visit) -> Response:
 def _door(
     visit: Visit, error: PostroomError | None = None, *, name: str = "", next: str = ""
 ) -> Response:
-    status = 200 if error is None else 401 if error.code == "not_signed_in" else 429
+    status = 200 if error is None else CODES[error.code].http
     return visit.page(
         "entrance/sign_in.html", status, error=error, name=name, next=next,
         provider=visit.hall.people.has_provider,
@@ -52,7 +51,10 @@ async def _to_provider(visit: Visit) -> Response:
     """Off to the provider of OpenID Connect; a form, since it begins something."""
     try:
         begun = await visit.hall.people.oidc_begin(
-            _back(visit), code=visit.form.text("code"), back=visit.form.text("next")
+            _back(visit),
+            code=visit.form.text("code"),
+            back=visit.form.text("next"),
+            peer=_peer(visit),
         )
     except PostroomError as error:
         return _door(visit, error)
@@ -69,10 +71,9 @@ def _off(visit: Visit, begun: Begun) -> Response:
 async def _from_provider(visit: Visit) -> Response:
     """Where the provider sends the browser back to."""
     request = visit.request
-    peer = request.client.host if request.client else ""
     try:
         done = await visit.hall.people.oidc_end(
-            cookies.provider_of(request), request.url.query, peer=peer, agent=_agent(visit),
+            cookies.provider_of(request), request.url.query, peer=_peer(visit), agent=_agent(visit),
             session=cookies.session_of(request) or "",
         )  # fmt: skip
     except PostroomError as error:
@@ -131,7 +132,7 @@ def _asked(visit: Visit, next: str, error: PostroomError | None = None) -> Respo
     """Whether it is them: by the password, or by a fresh sign-in at the provider, as they have it."""
     ways = () if visit.session is None else visit.session.ways
     return visit.page(
-        "entrance/prove.html", 200 if error is None else 401, next=next, error=error,
+        "entrance/prove.html", 200 if error is None else CODES[error.code].http, next=next, error=error,
         password="password" in ways,
         provider="openid" in ways and visit.hall.people.has_provider,
     )  # fmt: skip
@@ -141,7 +142,9 @@ async def _prove_there(visit: Visit) -> Response:
     """Off to the provider, where they sign in anew, and back to the page where it was asked."""
     wanted, cookie = visit.form.text("next"), cookies.session_of(visit.request)
     try:
-        begun = await visit.hall.people.oidc_begin(_back(visit), back=wanted, session=cookie or "")
+        begun = await visit.hall.people.oidc_begin(
+            _back(visit), back=wanted, session=cookie or "", peer=_peer(visit)
+        )
     except PostroomError as error:
         return _asked(visit, wanted, error)
     return _off(visit, begun)
@@ -153,10 +156,16 @@ async def _proved(visit: Visit) -> Response:
     try:
         if cookie is None:
             raise Refused("You are not signed in any more.", code="not_signed_in")
-        await visit.hall.people.prove(cookie, visit.form.secret("password") or Secret(""))
+        password = visit.form.secret("password") or Secret("")
+        await visit.hall.people.prove(cookie, password, peer=_peer(visit))
     except PostroomError as error:
         return _asked(visit, wanted, error)
     return visit.go(wanted or "/")
+
+
+def _peer(visit: Visit) -> str:
+    """Where they come from; behind a trusted proxy the border has put the right address there."""
+    return visit.request.client.host if visit.request.client else ""
 
 
 def _agent(visit: Visit) -> str:

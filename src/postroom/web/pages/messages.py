@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from postroom.web.paths import get
 from postroom.web.reading import Letter, answer_part, facts_of
 from postroom.web.visit import Visit
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "opened"]
 
 
 async def _list(visit: Visit) -> Response:
@@ -29,9 +30,8 @@ async def _list(visit: Visit) -> Response:
     if via and part == "folders":
         wanted = {name: value for name, value in place.items() if name != "folder"}
         found = await visit.room.commands.run("list-folders", wanted)
-        return visit.page(
-            "messages/_folders.html", folders=found["items"], query=urlencode, **facts
-        )
+        folders = sorted(found["items"], key=lambda each: each["name"].upper() != "INBOX")
+        return visit.page("messages/_folders.html", folders=folders, query=urlencode, **facts)
     if via and part == "list":
         return await _found(visit, facts)
     boxes, apps = await _boxes(visit), await _apps(visit)
@@ -91,8 +91,17 @@ async def _part(visit: Visit) -> Response:
 
 
 async def _letter(visit: Visit) -> Letter:
-    """The message that the address names; what its page asks for besides comes out of a short memory."""
-    named = {**_place(visit), "id": visit.query("id")}
+    """The message that the address names."""
+    return await opened(visit, {**_place(visit), "id": visit.query("id")})
+
+
+async def opened(visit: Visit, place: Mapping[str, str]) -> Letter:
+    """A message by ``via``, ``folder``, ``id``, and ``mailbox`` where that is said; what is asked for again
+    within a minute comes out of a short memory.  Raises InvalidValue where they name none."""
+    named = {
+        "via": place["via"], "folder": place["folder"] or "INBOX", "id": place["id"],
+        **({"mailbox": place["mailbox"]} if place.get("mailbox") else {}),
+    }  # fmt: skip
     if not named["via"] or not named["id"]:
         raise InvalidValue("id", "the address names no message", hint="Choose one from the list.")
 

@@ -10,6 +10,8 @@ from starlette.responses import Response
 from postroom.errors import InvalidValue, PostroomError
 from postroom.web.controls import controls, read
 from postroom.web.definition import fields_of, groups, of_new
+from postroom.web.fitting import connections_with
+from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
@@ -22,6 +24,10 @@ _WRITTEN: Final = (
     "via", "to", "cc", "bcc", "from", "reply_to", "subject", "text", "html",
 )  # fmt: skip
 _WAIT: Final = "30s"
+_TEST: Final = {
+    "subject": "A test from Postroom",
+    "text": "This is a test: if you read it, sending works.",
+}
 _TITLES: Final = (
     ("What it is", "", ("name", "description", "connection", "from", "allowed_senders")),
     ("How fast, and how much waits", "", ("throttle", "queue_size", "worker_roles")),
@@ -52,12 +58,12 @@ async def _new(visit: Visit) -> Response:
 async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
-    given = visit.form.plain() if error is not None else None
-    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    left = visit.form if error is not None else as_left(visit)
+    connections = await connections_with(visit, "outgoing")
     drawn = controls(
-        fields_of("service"), values, given=given, error=error,
-        offered={"connection": [(name, name) for name in connections]},
-        makes={"connection": "/connect"}, skip=() if new else ("name",),
+        fields_of("service"), values, given=None if left is None else left.plain(), error=error,
+        offered={"connection": connections},
+        makes={"connection": "connection"}, skip=() if new else ("name",),
     )  # fmt: skip
     return visit.page(
         "services/form.html", 422 if error else 200, new=new, name=values.get("name", ""),
@@ -66,6 +72,8 @@ async def _form(
 
 
 async def _add(visit: Visit) -> Response:
+    if visit.form.text("make") == "connection":
+        return leave_to(visit, "/new/service", "/new/connection")
     try:
         made = await visit.room.services.add(of_new(read(fields_of("service"), visit.form)))
     except PostroomError as error:
@@ -78,6 +86,8 @@ async def _edit(visit: Visit) -> Response:
 
 
 async def _set(visit: Visit) -> Response:
+    if visit.form.text("make") == "connection":
+        return leave_to(visit, at("services", visit["name"], "edit"), "/new/connection")
     try:
         changes = read(fields_of("service"), visit.form, skip=("name",))
         saved = await visit.room.services.set(visit["name"], changes)
@@ -134,9 +144,9 @@ async def _compose(visit: Visit, error: PostroomError | None = None) -> Response
         given |= {
             "via": visit.query("via") or (ways[0] if len(ways) == 1 else ""),
             "to": visit.query("to"),
-            "subject": "A test from Postroom",
-            "text": "This is a test: if you read it, sending works.",
         }
+        if visit.query("test"):
+            given |= _TEST
     return visit.page(
         "services/compose.html", 422 if error else 200, ways=ways, given=given, error=error
     )
@@ -197,8 +207,8 @@ ROUTES = (
     post("/services/{name}/hold", _hold, "send"),
     post("/services/{name}/release", _release, "send"),
     post("/services/{name}/copy", _copy, "edit"),
-    get("/services/{name}/delete", _doomed, "edit"),
-    post("/services/{name}/delete", _delete, "edit"),
+    get("/services/{name}/delete", _doomed, "edit", proved=True),
+    post("/services/{name}/delete", _delete, "edit", proved=True),
     get("/compose", _compose, "send"),
     post("/compose", _send, "send"),
 )

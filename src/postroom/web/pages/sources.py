@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
+from postroom.web.fitting import connections_with
+from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.sourceform import drawn, said
 from postroom.web.visit import Visit, at
@@ -25,8 +27,9 @@ async def _show(visit: Visit) -> Response:
     if visit.live:
         return visit.page("sources/_status.html", standing=source["status"], name=source["name"])
     return visit.page(
-        "sources/show.html", source=source, name=source["name"], standing=source["status"]
-    )
+        "sources/show.html", source=source, name=source["name"], standing=source["status"],
+        usage=await visit.room.sources.usage(source["name"]),
+    )  # fmt: skip
 
 
 async def _new(visit: Visit) -> Response:
@@ -37,16 +40,27 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     """The definition as a form; after a mistake as it was typed, with the mistake beside its field."""
-    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    connections = await connections_with(visit, "incoming")
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
-    given = visit.form.plain() if error is not None else None
     return visit.page(
         "sources/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
-        any=bool(connections), **drawn(values, given, error, connections, jobs, new=new),
+        any=bool(connections), **drawn(values, _given(visit, error), error, connections, jobs, new=new),
     )  # fmt: skip
 
 
+def _given(visit: Visit, error: PostroomError | None) -> dict[str, str] | None:
+    """What was typed: refused, or left for a moment; None: what is saved."""
+    left = visit.form if error is not None else as_left(visit)
+    return None if left is None else left.plain()
+
+
+_MAKES: Final = {"connection": "/new/connection", "sink.job": "/new/job"}
+"""Where that is made which a field lacks."""
+
+
 async def _add(visit: Visit) -> Response:
+    if makes := _MAKES.get(visit.form.text("make")):
+        return leave_to(visit, "/new/source", makes)
     try:
         made = await visit.room.sources.add(said(visit.form, new=True))
     except PostroomError as error:
@@ -62,6 +76,8 @@ async def _edit(visit: Visit) -> Response:
 
 
 async def _set(visit: Visit) -> Response:
+    if makes := _MAKES.get(visit.form.text("make")):
+        return leave_to(visit, at("sources", visit["name"], "edit"), makes)
     try:
         saved = await visit.room.sources.set(visit["name"], said(visit.form, new=False))
     except PostroomError as error:
@@ -157,8 +173,8 @@ ROUTES = (
     get("/sources/{name}/edit", _edit, "edit"),
     post("/sources/{name}/edit", _set, "edit"),
     post("/sources/{name}/copy", _copy, "edit"),
-    get("/sources/{name}/delete", _doomed, "edit"),
-    post("/sources/{name}/delete", _delete, "edit"),
+    get("/sources/{name}/delete", _doomed, "edit", proved=True),
+    post("/sources/{name}/delete", _delete, "edit", proved=True),
     post("/sources/{name}/run", _run, "use"),
     post("/sources/{name}/preview", _preview, "read"),
     get("/sources/{name}/again", _again, "use"),

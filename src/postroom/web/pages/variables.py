@@ -74,5 +74,5 @@ ROUTES = (
     post("/variables", _add, "edit"),
     get("/variables/{name}", _show),
     post("/variables/{name}", _set, "edit"),
-    post("/variables/{name}/delete", _delete, "edit"),
+    post("/variables/{name}/delete", _delete, "edit", proved=True),
 )

@@ -8,16 +8,22 @@
     for (const button of all("[data-copy], [data-back], [data-menu]", root)) button.hidden = false;
     for (const button of all("[data-without-script]", root)) button.hidden = true;
     for (const input of all("[data-fragment]", root)) fromFragment(input);
+    if (document.body.classList.contains("inside")) sessionStorage.removeItem("code");
     count();
   }
 
   // the one-time code stands behind the # of the address, which no server and no log sees
+  // (it is kept in this window until somebody is in, so that a mistake in the form does not lose it)
   function fromFragment(input) {
-    if (!location.hash || input.value) return;
-    input.value = decodeURIComponent(location.hash.slice(1));
-    for (const other of all("[data-fragment-too]")) other.value = input.value;
+    if (location.hash) {
+      sessionStorage.setItem("code", decodeURIComponent(location.hash.slice(1)));
+      history.replaceState(null, "", location.pathname);
+    }
+    const code = sessionStorage.getItem("code");
+    if (!code || input.value) return;
+    input.value = code;
+    for (const other of all("[data-fragment-too]")) other.value = code;
     input.readOnly = true;
-    history.replaceState(null, "", location.pathname);
   }
 
   // minutes and seconds until a time
@@ -28,14 +34,25 @@
     }
   }
 
+  // a page that came over http may not write to the clipboard: then the text is selected
+  async function copied(button) {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      return true;
+    } catch {
+      const text = button.parentElement.querySelector("code");
+      if (text) getSelection().selectAllChildren(text);
+      return false;
+    }
+  }
+
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button");
     if (!button) return;
     if (button.dataset.copy !== undefined) {
-      await navigator.clipboard.writeText(button.dataset.copy);
       const word = button.textContent;
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = word; }, 1500);
+      button.textContent = await copied(button) ? "Copied" : "Selected: press Ctrl+C";
+      setTimeout(() => { button.textContent = word; }, 2500);
     } else if (button.dataset.back !== undefined) {
       history.back();
     } else if (button.dataset.menu !== undefined) {
