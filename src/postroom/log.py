@@ -15,10 +15,13 @@ from typing import Final, TextIO
 from postroom.clock import rfc3339
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["JsonFormatter", "TextFormatter", "about", "known", "log_to", "logger", "within"]
+__all__ = [
+    "JsonFormatter", "TextFormatter", "about", "frames", "known", "log_to", "logger", "within",
+]  # fmt: skip
 
 _WITHIN: Final[ContextVar[Mapping[str, str]]] = ContextVar("within", default=MappingProxyType({}))
 """What every line says that is logged in this task, and in those that it begins."""
+_OTHERS: Final = ("asyncio", "uvicorn")
 
 
 def logger(name: str) -> logging.Logger:
@@ -48,8 +51,14 @@ def known(**facts: object) -> None:
     _WITHIN.set({**_WITHIN.get(), **about(**facts)["about"]})
 
 
+def frames(error: BaseException) -> str:
+    """Where an exception came from, without its text: that may hold what somebody typed."""
+    return "".join(traceback.format_tb(error.__traceback__))
+
+
 def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:
-    """Send what Postroom logs to a stream (default: standard error).
+    """Send what Postroom logs to a stream (default: standard error), and what others warn of in the
+    same process: by themselves they would write it as it is, between the lines of programs.
 
     Only what stands under the roof calls this: a library must not set up its host's logging.
     """
@@ -60,6 +69,8 @@ def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     root.propagate = False
+    for name in _OTHERS:
+        logging.getLogger(name).handlers[:] = [handler]
 
 
 class _Scrubbed(logging.Formatter):

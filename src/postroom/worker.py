@@ -15,7 +15,7 @@ from postroom.log import about, logger, within
 from postroom.operations.shift import PLACES, Shift
 from postroom.sources.watcher import give_up
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "check_in_place"]
 
 LOOK_SECONDS: Final = 0.5
 """How often idle loops look whether another process has committed something (PRAGMA data_version)."""
@@ -160,12 +160,8 @@ class Worker:
         """End when the room is not at its place any more: the one that is there may be restored from
         a backup of this one, and both would collect and send.  End too when the disk failed to keep
         what was written: whoever is started next reads what the disk has, not what memory has."""
-        db = self._room.desk.db
         while True:
-            if db.failed is not None:
-                raise db.failed
-            if not db.in_place():
-                raise moved_away(db.path)
+            check_in_place(self._room)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tidy(self) -> None:
@@ -212,3 +208,12 @@ class Worker:
                 await self._room.audit.checkpoint()
             except PostroomError as error:
                 _log.warning("audit: %s", error)
+
+
+def check_in_place(room: Room) -> None:
+    """Raise RoomError where the room is not at its place any more, or its disk failed to keep something."""
+    db = room.desk.db
+    if db.failed is not None:
+        raise db.failed
+    if not db.in_place():
+        raise moved_away(db.path)

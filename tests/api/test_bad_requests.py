@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
 
+from postroom import web
 from postroom.app import Room
+from postroom.serving.border import Border, Limits
 from tests.api.asking import Answer, Client
 from tests.api.test_matrix import CANARY, furnish
 
 pytestmark = pytest.mark.bares("file", "log", why="what was typed is searched for in answers")
+
+
+FORM = "application/x-www-form-urlencoded"
 
 
 def refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
@@ -88,6 +95,38 @@ async def test_a_long_body_and_a_packed_one_are_not_read(client: Client) -> None
         "POST", "/credentials", content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}
     )
     refused(packed, 415, "media_type")
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["too large", "too slow"])
+@pytest.mark.parametrize("door", ["api", "page"])
+async def test_a_body_without_end_is_no_mistake_of_ours(
+    client: Client, room: Room, door: str, slow: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T50: neither door takes the border's limit for an error of its own."""
+    token = client.tokens["admin"]
+    kind, path = ("application/json", "/credentials") if door == "api" else (FORM, "/sign-in")
+    headers = {"host": "room", "content-type": kind, "origin": "http://room"}
+    headers |= {"authorization": f"Bearer {token}"} if door == "api" else {}
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": path,
+        "raw_path": path.encode(), "root_path": "", "query_string": b"", "client": ("127.0.0.1", 1),
+        "server": ("room", 80), "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+    }  # fmt: skip
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if slow:
+            await asyncio.sleep(60)
+        return {"type": "http.request", "body": b"x" * 100_000, "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app: Any = client.app if door == "api" else web.make_app(room)
+    limits = Limits(body=500_000, seconds=0.3 if slow else 60)
+    await Border(app, names=["room"], limits=limits)(scope, receive, send)
+    assert sent[0]["status"] == (408 if slow else 413)
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -18,6 +19,7 @@ from typing import Any, Self
 import pytest
 import trustme
 
+from postroom.app import open_room
 from postroom.cli import main
 from postroom.serving.control import SOCKET
 from postroom.serving.protocol import OF_ONE
@@ -40,6 +42,7 @@ class Served:
         own = ["--room", str(settings.room), *(["--kek", settings.kek] if settings.kek else [])]
         words = ("-m", "postroom", "serve", "--port", "0", *words, *own)
         self.child = Child(*words, env={"PYTHONUNBUFFERED": "1"} | env)
+        self.settings = settings
         self.welcome = ""
         self.port = 0
 
@@ -53,6 +56,19 @@ class Served:
 
     def __exit__(self, *error: object) -> None:
         self.child.__exit__(None, None, None)
+
+    def token(self) -> str:
+        """A token of a new administrator, made beside the process that serves."""
+
+        async def made() -> str:
+            room = await open_room(self.settings)
+            try:
+                await room.users.add("root", "admin")
+                return str((await room.tokens.add("test", user="root"))["token"])
+            finally:
+                await room.close()
+
+        return asyncio.run(made())
 
     def ask(
         self,
@@ -108,20 +124,42 @@ def test_another_name_reaches_nothing(served: Served) -> None:
 def test_a_flood_of_body_is_refused_and_costs_no_memory(served: Served) -> None:
     """T50: 100 MB that say so, and 100 MB that do not."""
     served.ask("/healthz")
+    token = served.token()
+    served.ask("/api/v1/credentials", headers={"Authorization": f"Bearer {token}"})
     before = resident(served.child.pid)
     path = "/api/v1/commands/send-email"
     assert served.ask(path, method="POST", headers={"Content-Length": str(HUGE)})[0] == 413
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nTransfer-Encoding: chunked\r\n"
-        line.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n")
+        head += f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\r\n"
+        line.sendall(head.encode())
         chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
         with contextlib.suppress(OSError):  # it is told to go
             for _ in range(HUGE // 0x100000):
                 line.sendall(chunk)
-        with contextlib.suppress(OSError):
-            assert b" 4" in line.recv(64)
+        with contextlib.suppress(OSError):  # gone before it was read
+            assert line.recv(64).startswith(b"HTTP/1.1 413 ")
     assert resident(served.child.pid) - before < 60 * 1024 * 1024
     assert served.ask("/healthz")[0] == 200
+
+
+def test_a_request_that_is_none_is_logged_as_programs_read_it(served: Served) -> None:
+    """T94: the server below writes no line of its own between those of JSON."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        line.sendall(b"this is no request\r\n\r\n")
+        assert line.recv(64).startswith(b"HTTP/1.1 400 ")
+    said = served.child.complaint_with("Invalid HTTP request received")
+    assert json.loads(said)["part"] == "uvicorn.error"
+
+
+def test_a_room_that_was_moved_away_is_not_served_on(served: Served, settings: Settings) -> None:
+    """Whoever restores another room there has it for themselves; nothing goes into the old one."""
+    assert served.child.complaint_with("/welcome#")  # it is begun to its end
+    (settings.room / "room.db").rename(settings.room / "before.db")
+    assert served.child.wait(40) == 78
+    said = served.child.complaints()
+    assert "was moved or replaced while this process had it open" in said
+    assert "Traceback" not in said
 
 
 def test_who_never_ends_a_head_is_let_go(served: Served) -> None:

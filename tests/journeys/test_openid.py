@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from postroom.access import ROLES
+from postroom.access import ROLES, throttle
 from postroom.app import Room, open_room
 from postroom.errors import InvalidValue, PostroomError, ProtocolError, Refused, RoomError
 from postroom.secret import Secret
@@ -214,6 +214,51 @@ async def test_groups_of_the_provider_decide_the_role_and_keep_the_last_administ
     with pytest.raises(Refused, match="last administrator"):
         await room.people.oidc_end(cookie, query)
     assert (await room.users.show("ann"))["role"] == "admin"
+
+
+async def test_an_invitation_is_good_until_somebody_came_in_by_it(
+    room: Room, server: AuthorizationServer, client: Client
+) -> None:
+    """T86: an account that its groups keep out binds nothing and spends nothing; that it came is written."""
+    oidc = room.people._openid
+    assert oidc is not None
+    oidc._settings = Oidc("provider", roles=(("staff", "viewer"),))
+    await room.users.add("ann", "viewer")
+    code = (await room.users.invite("ann"))["code"]
+    server.change(client, groups=["others"])
+    cookie, query = await query_of(room, server, "eve@ground.test", code=code)
+    with refusal("not_signed_in"):
+        await room.people.oidc_end(cookie, query)
+    shown = await room.users.show("ann")
+    assert (shown["subject"], await room.people.invited(code)) == ("", "ann")
+    assert not await room.audit.list(noun="user", action="bind")
+    [refused] = await room.audit.list(noun="user", action="refuse")
+    assert refused["detail"]["subject"] == "eve@ground.test"
+    server.change(client, groups=["staff"])
+    cookie, query = await query_of(room, server, "ann@ground.test", code=code)
+    assert (await room.people.oidc_end(cookie, query)).session.name == "ann"
+
+
+async def test_who_begins_without_end_is_stopped_before_the_provider_is_asked(
+    room: Room, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T44: a stranger neither floods the provider nor pushes out the sign-ins of others."""
+    await room.users.add("ann", "viewer", issuer=server.issuer, subject="ann@ground.test")
+    few = throttle.PEER._replace(most=3)
+    monkeypatch.setattr(throttle, "PEER", few)
+    cookie, query = await query_of(room, server, "ann@ground.test", peer="192.0.2.1")
+    for _ in range(few.most):
+        await room.people.oidc_begin(BACK, peer="192.0.2.66")
+    oidc = room.people._openid
+    assert oidc is not None
+    opened = len(oidc._open)
+    with refusal("too_many"):
+        await room.people.oidc_begin(BACK, peer="192.0.2.66")
+    assert len(oidc._open) == opened
+    assert (await room.people.oidc_end(cookie, query, peer="192.0.2.1")).session.name == "ann"
+    for _ in range(few.most):  # who comes in has their tries again
+        cookie, query = await query_of(room, server, "ann@ground.test", peer="192.0.2.1")
+        await room.people.oidc_end(cookie, query, peer="192.0.2.1")
 
 
 @pytest.mark.parametrize(

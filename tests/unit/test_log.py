@@ -11,23 +11,44 @@ from typing import Any
 
 import pytest
 
+from postroom import web
 from postroom.app import Room
 from postroom.log import about, known, log_to, logger, within
 from postroom.secret import Secret
 from postroom.serving.border import Border, Receive, Scope, Send
+from postroom.web.pages import entrance
 
 _log = logger("tests")
+TYPED = "what-somebody-typed"
 
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """What is logged, as programs get it."""
-    root = logging.getLogger("postroom")
-    before = root.handlers[:], root.level, root.propagate
+    loggers = [logging.getLogger(name) for name in ("postroom", "uvicorn", "asyncio")]
+    before = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
     stream = io.StringIO()
     log_to(stream, level="INFO")
     yield stream
-    root.handlers[:], root.level, root.propagate = before
+    for one, handlers, level, propagate in before:
+        one.handlers[:], one.level, one.propagate = handlers, level, propagate
+
+
+async def _asked(app: Any, path: str) -> int:
+    """The status of an answer from behind the border."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(),
+             "query_string": b"", "scheme": "http", "client": ("127.0.0.1", 1), "server": ("room", 80),
+             "headers": [(b"host", b"room")]}  # fmt: skip
+    await asyncio.create_task(Border(app, names=["room"])(scope, receive, send))
+    return int(sent[0]["status"])
 
 
 def read(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -70,19 +91,7 @@ async def test_every_line_of_a_request_has_its_id(lines: io.StringIO) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
-
-    border = Border(app, names=["room"])
-    scope = {"type": "http", "method": "GET", "path": "/sources", "raw_path": b"/sources",
-             "query_string": b"", "scheme": "http", "client": ("127.0.0.1", 1), "server": ("room", 80),
-             "headers": [(b"host", b"room")]}  # fmt: skip
-    await asyncio.create_task(border(scope, receive, send))
+    assert await _asked(app, "/sources") == 204
     inside, line = read(lines)
     assert inside["request"] == line["request"]
     assert (inside["actor"], line["actor"]) == ("user:ann", "user:ann")
@@ -95,3 +104,51 @@ async def test_a_line_about_a_run_names_run_and_job(room: Room, lines: io.String
     await room.runs.here(run)
     (line,) = [one for one in read(lines) if one["part"] == "jobs"]
     assert (line["job"], line["run"]) == ("nightly", run)
+
+
+@pytest.mark.bares("log", why="pytest hears other loggers itself; what is written is looked at")
+@pytest.mark.parametrize("name", ["uvicorn.error", "asyncio"])
+async def test_what_others_warn_of_is_scrubbed_too(lines: io.StringIO, name: str) -> None:
+    """T94, T31: the server and the loop write no line of their own between those for programs."""
+    secret = Secret("hunter2-in-another-logger")
+    try:
+        raise ValueError(secret.reveal())
+    except ValueError as error:
+        logging.getLogger(name).error("Exception in ASGI application\n", exc_info=error)
+    (found,) = read(lines)
+    assert (found["part"], found["level"]) == (name, "error")
+    assert "hunter2" not in lines.getvalue()
+
+
+async def test_a_request_that_breaks_is_in_the_log_without_what_was_typed(
+    lines: io.StringIO,
+) -> None:
+    """T94: what it was, where, how it was answered; the server behind the border hears of nothing."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError(f"typed: {TYPED}")
+
+    status = await _asked(app, "/sources")
+    broke, line = read(lines)
+    assert (status, line["event"]) == (500, "GET /sources 500")
+    assert (broke["level"], broke["event"]) == ("error", "ValueError in /sources")
+    assert "in app" in broke["trace"]
+    assert TYPED not in lines.getvalue()
+
+
+async def test_a_page_that_breaks_is_answered_and_tells_the_log_no_more(
+    lines: io.StringIO, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T94"""
+
+    async def broken(visit: object) -> None:
+        raise ValueError(f"typed: {TYPED}")
+
+    page = entrance.ROUTES[0]._replace(handler=broken)  # type: ignore[arg-type]
+    monkeypatch.setattr(entrance, "ROUTES", (page,))
+    assert await _asked(web.make_app(room), "/sign-in") == 500
+    broke, line = read(lines)
+    assert (broke["part"], broke["event"]) == ("serve", "ValueError in /sign-in")
+    assert "in broken" in broke["trace"]
+    assert line["event"] == "GET /sign-in 500"
+    assert TYPED not in lines.getvalue()

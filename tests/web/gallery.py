@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from tests.ground import Ground
     from tests.web.site import Site
 
-__all__ = ["addresses", "hang"]
+__all__ = ["addresses", "hang", "pages"]
 
 NAMES: Final = {
     "/compose": "", "/connections/{name}": "acme", "/credentials/{name}": "login",
     "/credentials/{name}/secrets/{label}/retire": "app 2026a",
     "/credentials/{name}/versions/{version}/destroy": "login 1",
     "/credentials/{name}/versions/{version}/restore": "login 1",
-    "/guide/{provider}": "microsoft", "/jobs/{name}": "tidy", "/ledger/{id}": "1",
+    "/guide/{provider}": "microsoft", "/jobs/{name}": "tidy", "/ledger/{id}": "1", "/notify/{name}": "chat",
     "/services/{name}": "orders-out", "/sources/{name}": "orders-in", "/users/{name}": "root",
     "/variables/{name}": "A",
 }  # fmt: skip
@@ -66,19 +67,23 @@ def hang(site: Site, ground: Ground, place: Path) -> None:
 
 def addresses(site: Site) -> list[str]:
     """The addresses of every page there is."""
+    return [*pages(site, NAMES).values(), *BESIDES]
+
+
+def pages(site: Site, names: Mapping[str, str]) -> dict[str, str]:
+    """The address of each page by its route, with ``names`` for the parts in braces."""
     named = {
         "/outbox/{item}": site.do(lambda room: room.outbox.list())[0].id,
         "/runs/{run}": site.do(lambda room: room.runs.list())[0].id,
-        **NAMES,
+        **names,
     }
     routes = [
         path.path for page in (*PAGES, *WORKING) for path in page.ROUTES if path.method == "GET"
     ]
-    found = [_address(route, named) for route in routes if route not in ELSEWHERE]
-    return [*found, *BESIDES]
+    return {route: _address(route, named) for route in routes if route not in ELSEWHERE}
 
 
-def _address(route: str, named: dict[str, str]) -> str:
+def _address(route: str, named: Mapping[str, str]) -> str:
     if "{" not in route:
         return route
     values = named[max((each for each in named if route.startswith(each)), key=len)].split()
@@ -134,6 +139,9 @@ async def _work(room: Room, text: str, place: Path) -> None:
         {"name": "tidy", "description": text, "steps": [step], "parameters": parameters}
     )
     await room.variables.set("A", text)
+    await room.notify.add(
+        {"name": "chat", "description": text, "service": "orders-out", "to": ["a@ground.test"]}
+    )
 
 
 async def _done(room: Room) -> None:

@@ -6,6 +6,7 @@ The room is a real one, with a mailbox on the mail servers of the ground, mail c
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import struct
 import tempfile
@@ -22,6 +23,7 @@ from postroom.settings import Settings
 from tests.ground import Ground
 from tests.journeys.conftest import connect
 from tests.web.conftest import CHROMIUM
+from tests.web.gallery import pages
 from tests.web.mailroom import letter
 from tests.web.site import Site
 from tests.web.visitor import Visitor
@@ -39,23 +41,22 @@ HIGHEST: Final = 1300
 SCALE: Final = 0.75
 """A page of 1200 points is a picture of 900: small, and still to be read."""
 
-PAGES: Final = (
-    ("overview", "/"), ("credentials", "/credentials"), ("credential", "/credentials/relay"),
-    ("credential-details", "/credentials/relay/details"), ("credential-new", "/new/credential"),
-    ("credential-app", "/credentials/entra"), ("credential-delete", "/credentials/relay/delete"),
-    ("guide", "/guide/microsoft"), ("connections", "/connections"), ("connection", "/connections/acme"),
-    ("connection-edit", "/connections/acme-archive/edit"), ("connection-new", "/new/connection"),
-    ("connection-sign-in", "/connections/acme/sign-in"), ("which-sign-in", "/which-sign-in"),
-    ("connect-address", "/connect"), ("connect-known", "/connect?address=ann@gmail.com"),
-    ("connect-microsoft", "/connect?address=ann@outlook.com"), ("sources", "/sources"),
-    ("source", "/sources/orders-in"), ("source-edit", "/sources/orders-in/edit"), ("ledger", "/ledger"),
-    ("services", "/services"), ("service", "/services/orders-out"),
-    ("service-edit", "/services/orders-out/edit"), ("compose", "/compose?via=orders-out"),
-    ("outbox", "/outbox"), ("messages", "/messages?via=acme"), ("jobs", "/jobs"), ("job", "/jobs/nightly"),
-    ("job-edit", "/jobs/nightly/edit"), ("runs", "/runs"), ("variables", "/variables"),
-    ("keys", "/keys"), ("audit", "/audit"), ("users", "/users"), ("tokens", "/tokens"),
-    ("not-there", "/nothing-here"),
-)  # fmt: skip
+NAMES: Final = {
+    "/connections/{name}": "acme", "/connections/{name}/edit": "acme-archive",
+    "/credentials/{name}": "relay", "/credentials/{name}/secrets/{label}/retire": "entra 2026a",
+    "/credentials/{name}/versions/{version}/destroy": "relay 1",
+    "/credentials/{name}/versions/{version}/restore": "relay 1", "/guide/{provider}": "microsoft",
+    "/jobs/{name}": "nightly", "/ledger/{id}": "1", "/notify/{name}": "team",
+    "/services/{name}": "orders-out", "/sources/{name}": "orders-in", "/users/{name}": "grace",
+    "/variables/{name}": "SHOP",
+}  # fmt: skip
+BESIDES: Final = {
+    "credentials-app": "/credentials/entra", "connect-known": "/connect?address=ann@gmail.com",
+    "connect-microsoft": "/connect?address=ann@outlook.com", "messages-list": "/messages?via=acme",
+    "message": "/messages/read?via=acme&folder=INBOX&id=1",
+    "message-answer": "/messages/answer?via=acme&folder=INBOX&id=1", "not-there": "/nothing-here",
+}  # fmt: skip
+"""Pages that look otherwise with other values, by the name of their picture."""
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
             ground.dovecot.fill(user, letters)
             _until(lambda: site.do(_is_ready))
             for come, theme in _visitors(browser, site):
-                for name, path in (*PAGES, *site.do(_found)):
+                for name, path in (_named(site) | BESIDES).items():
                     _picture(come, f"{name}-{theme}", path)
                 _tested(come, theme)
             _door(browser, site)
@@ -109,6 +110,7 @@ async def _furnish(room: Room, folder: Path, address: str) -> None:
         details={"host": "smtp.example.com", "port": 587, "tls": True, "user_name": "app",
                  "password": Secret("a-relay-password-wxyz")},
     )  # fmt: skip
+    await room.credentials.set("relay", {"password": Secret("another-password-abcd")})
     await room.credentials.create(
         "entra", "msgraph", description="App in Entra, for the shared mailboxes",
         details={"tenant_id": "example.com", "client_id": "11111111-2222-3333-4444-555555555555",
@@ -123,6 +125,9 @@ async def _furnish(room: Room, folder: Path, address: str) -> None:
     await room.sources.add({"name": "orders-in", "connection": "acme", "sink": sink})
     await room.services.add({"name": "orders-out", "connection": "acme", "from": address})
     await room.variables.add("SHOP", "https://shop.example.com")
+    await room.notify.add(
+        {"name": "team", "description": "The orders team", "service": "orders-out", "to": [address]}
+    )
     await room.jobs.add(
         {
             "name": "nightly", "description": "Tells the team what came", "schedule": {"cron": "0 6 * * *"},
@@ -148,11 +153,13 @@ async def _is_ready(room: Room) -> bool:
     return len(ledger) >= len(_MAIL)
 
 
-async def _found(room: Room) -> list[tuple[str, str]]:
-    """The pages of what has no name."""
-    items = [("outbox-item", f"/outbox/{one.id}") for one in await room.outbox.list()][:1]
-    rows = [("ledger-row", f"/ledger/{one.id}") for one in await room.ledger.list()][:1]
-    return [*items, *rows]
+def _named(site: Site) -> dict[str, str]:
+    """Every page there is, by the name of its picture: ``/sources/{name}/edit`` is ``sources-one-edit``."""
+    found = {}
+    for route, path in pages(site, NAMES).items():
+        parts = [re.sub("{.*}", "one", part) for part in route.split("/") if part]
+        found["-".join(parts) or "overview"] = path
+    return found
 
 
 def _visitors(

@@ -10,6 +10,7 @@ from postroom.clock import timestamp
 from postroom.db import Tx, give_tokens, take_tokens
 
 __all__ = [
+    "PAIR",
     "PEER",
     "PROVE",
     "TOKENS",
@@ -35,12 +36,16 @@ USER: Final = Limit("sign-in user", 20, 600.0)
 """Sign-ins under one name that failed.  The right password gives its try back."""
 PEER: Final = Limit("sign-in peer", 30, 600.0)
 """Sign-ins from one address that failed: the many who share one have more."""
+PAIR: Final = Limit("sign-in pair", 10, 600.0)
+"""Sign-ins under one name from one address that failed.  They come again at half the speed of a name's:
+one address alone locks nobody out."""
 PROVE: Final = Limit("sign-in proof", 10, 600.0)
 """Passwords that somebody who is signed in gave anew, and wrong."""
 TOKENS: Final = Limit("sign-in token", 30, 600.0)
 """Tokens from one address that were none."""
 _NEWS: Final = 60.0
-_OLD: Final = 86400.0
+_OLD: Final = 600.0
+"""After so many seconds every bucket is full, and one that is full is as good as none."""
 
 
 def take(tx: Tx, limit: Limit, key: str) -> float:

@@ -67,6 +67,7 @@ def init() -> None:
         "      --set incoming.auth='{type: secret, credential: NAME}'"
     )
     print("  postroom connection test NAME")
+    print("Or in the browser (pip install 'postroom[server]'):\n  postroom serve")
 
 
 @app.verb()

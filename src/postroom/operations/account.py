@@ -55,6 +55,12 @@ class Account(Fields):
     trust_outgoing: str = field("", label="Certificate of the outgoing server", help="Likewise.")
     collect: bool = field(True, label="Collect from it")
     directory: str = field("", label="Directory", help="Where what is collected goes, as files.")
+    job: str = field(
+        "",
+        label="Job",
+        refers_to="job",
+        help="What each message is handed to, instead of a directory.",
+    )
     start: Literal["new", "all"] = field(
         "new", label="What of the messages there already", help="new: none of them."
     )
@@ -84,7 +90,8 @@ def parts_of(account: Account, preset: Preset) -> Parts:
         parts.source = {
             "name": f"{account.name}-in", "connection": account.name, "start": account.start,
             "description": f"New mail of {account.address}",
-            "sink": {"type": "directory", "path": account.directory},
+            "sink": {"type": "job", "job": account.job} if account.job
+                    else {"type": "directory", "path": account.directory},
         }  # fmt: skip
     if account.send:
         parts.service = {

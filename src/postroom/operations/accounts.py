@@ -164,7 +164,7 @@ class Accounts:
         return await self._desk.change(body, rebind=rebind)
 
     def _parts(self, account: Account) -> Parts:
-        if account.collect and not account.directory:
+        if account.collect and not (account.directory or account.job):
             beside = self._desk.data_dir.with_name(f"{self._desk.data_dir.name}-mail")
             account = account.model_copy(update={"directory": str(beside / account.name)})
         return parts_of(account, preset_named(account.provider))

@@ -58,18 +58,23 @@ class SignedIn(NamedTuple):
 
 
 async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str) -> None:
-    """Take a try from each; raises Refused (``too_many``) where there is none."""
+    """Take a try from each; raises Refused (``too_many``) where there is none.
+
+    At the first that has none the others are left alone: whoever may not try takes no try from others.
+    """
 
     def body(tx: Tx) -> float:
-        longest = 0.0
+        throttle.tidy(tx)
         for limit, key in keys:
             wait = throttle.take(tx, limit, key)
-            longest = max(longest, wait)
-            if wait and throttle.is_news(tx, limit, key):
+            if not wait:
+                continue
+            if throttle.is_news(tx, limit, key):
                 row = users.look_up(tx, name)
                 known = "" if row is None else row["name"]
                 note(desk, tx, NOBODY, "too-many", known, what=limit.what, peer=peer)
-        return longest
+            return wait
+        return 0.0
 
     if wait := await desk.write(body):
         seconds = max(1, round(wait))
@@ -102,7 +107,6 @@ def enter(
 ) -> tuple[Secret, Row]:
     """Begin a session in a transaction; gives its cookie and its row."""
     cookie = sessions.start(tx, row["id"], agent=agent)
-    throttle.tidy(tx)
     users.seen(tx, row["id"])
     note(desk, tx, users.person_of(row), action, row["name"], **detail)
     found = sessions.find(tx, cookie)

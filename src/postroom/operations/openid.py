@@ -58,6 +58,15 @@ class _Open(NamedTuple):
     invitation: Secret | None
 
 
+class _NotLetIn(Exception):
+    """Somebody whom the provider knows, and who does not come in here."""
+
+    def __init__(self, name: str, unknown: bool) -> None:
+        super().__init__(name)
+        self.name = name
+        self.unknown = unknown
+
+
 class OpenId:
     """Sign-ins at one provider.  They live in this process, ten minutes at most."""
 
@@ -67,15 +76,18 @@ class OpenId:
         self._public_only = public_only
         self._open: dict[str, _Open] = {}
 
-    async def begin(self, redirect_uri: str, *, code: str | Secret = "") -> Begun:
+    async def begin(self, redirect_uri: str, *, code: str | Secret = "", peer: str = "") -> Begun:
         """Begin one; ``code`` is an invitation, which is bound to whoever signs in.
 
-        Raises Refused (``not_signed_in``) for one that is not good, InvalidValue for settings or a
-        redirect that cannot be, and what asking the provider raises.
+        It takes a try of the address that asks, which comes back when somebody came in: each asks the
+        provider, and 500 would push out everybody's.  Raises Refused (``too_many``; ``not_signed_in``
+        for an invitation that is not good), InvalidValue for settings or a redirect that cannot be,
+        and what asking the provider raises.
         """
         from postroom.oauth.code import begin
         from postroom.oauth.discovery import discover
 
+        await take_tries(self._desk, ((throttle.PEER, peer_key(peer)),), "", peer)
         invitation = secret_of(code) if code else None
         if invitation is not None:
             await self._desk.db.read(lambda tx: _invited(tx, invitation))
@@ -114,26 +126,29 @@ class OpenId:
             )
             raise
 
-        def body(tx: Tx) -> tuple[Secret, Row] | None:
+        def body(tx: Tx) -> tuple[Secret, Row]:
             row = self._user(tx, opened, claims)
             if row is None or row["disabled"]:
-                note(
-                    self._desk, tx, NOBODY, "refuse", "" if row is None else row["name"], peer=peer,
-                    why="unknown" if row is None else "disabled", issuer=claims["iss"],
-                    subject=claims["sub"],
-                )  # fmt: skip
-                return None
-            throttle.give_back(tx, *keys[0])
+                raise _NotLetIn("" if row is None else row["name"], row is None)
+            for _ in range(2):  # of the beginning, and of this
+                throttle.give_back(tx, *keys[0])
             return enter(self._desk, tx, row, "sign-in", agent, by="openid", peer=peer)
 
-        done = await self._desk.write(body)
-        if done is None:
-            raise Refused(
-                "Nobody here signs in with that account.",
-                code="not_signed_in",
-                hint="An administrator invites you, and the invitation is opened with it.",
+        try:
+            return signed_in(*await self._desk.write(body))
+        except _NotLetIn as refused:  # with all it would have done: an invitation is still good
+            name, why = refused.name, "unknown" if refused.unknown else "disabled"
+        await self._desk.write(
+            lambda tx: note(
+                self._desk, tx, NOBODY, "refuse", name, peer=peer, why=why, issuer=claims["iss"],
+                subject=claims["sub"],
             )
-        return signed_in(*done)
+        )  # fmt: skip
+        raise Refused(
+            "Nobody here signs in with that account.",
+            code="not_signed_in",
+            hint="An administrator invites you, and the invitation is opened with it.",
+        )
 
     # ------------------------------------------------------------------ inside
 

@@ -110,7 +110,10 @@ class People:
 
         Raises Refused: ``not_signed_in``, in one sentence for every reason there is, or ``too_many``.
         """
-        keys = ((throttle.USER, name.casefold()), (throttle.PEER, peer_key(peer)))
+        place, whose = peer_key(peer), name.casefold()
+        keys = (
+            (throttle.PEER, place), (throttle.PAIR, f"{place} {whose}"), (throttle.USER, whose)
+        )  # fmt: skip
         await take_tries(self._desk, keys, name, peer)
         row = await self._desk.db.read(lambda tx: users.look_up(tx, name))
         usable = row is not None and not row["disabled"]
@@ -132,14 +135,16 @@ class People:
 
         return await entered(self._desk, body)
 
-    async def oidc_begin(self, redirect_uri: str, *, code: str | Secret = "") -> Begun:
+    async def oidc_begin(
+        self, redirect_uri: str, *, code: str | Secret = "", peer: str = ""
+    ) -> Begun:
         """Begin to sign in at the provider: the address for the browser, and the cookie that it keeps
         until it comes back to ``redirect_uri``.  ``code`` is an invitation that is opened so.
 
-        Raises Refused (``not_supported`` where there is no provider, ``not_signed_in``), and what
-        asking the provider raises.
+        Raises Refused (``not_supported`` where there is no provider, ``not_signed_in``, ``too_many``),
+        and what asking the provider raises.
         """
-        return await self._at_provider().begin(redirect_uri, code=code)
+        return await self._at_provider().begin(redirect_uri, code=code, peer=peer)
 
     async def oidc_end(
         self, cookie: str | Secret, query: str, *, peer: str = "", agent: str = ""
@@ -167,8 +172,9 @@ class People:
         row = await self._proved(cookie, password, peer)
 
         def body(tx: Tx) -> None:
-            sessions.proved(tx, row["hash"])
-            note(self._desk, tx, users.person_of(row), "prove", row["name"])
+            now = _unchanged(tx, cookie, row)
+            sessions.proved(tx, now["hash"])
+            note(self._desk, tx, users.person_of(now), "prove", now["name"])
 
         await self._desk.write(body)
 
@@ -184,9 +190,10 @@ class People:
         kept = await hash_password(new)
 
         def body(tx: Tx) -> tuple[Secret, Row]:
-            users.update(tx, users.find(tx, row["name"]), password=kept)
-            sessions.end_all(tx, row["id"])
-            return enter(self._desk, tx, row, "password", agent, peer=peer)
+            now = _unchanged(tx, cookie, row)
+            users.update(tx, now, password=kept)
+            sessions.end_all(tx, now["id"])
+            return enter(self._desk, tx, now, "password", agent, peer=peer)
 
         return await entered(self._desk, body)
 
@@ -244,3 +251,17 @@ class People:
             raise Refused("The password is wrong.", code="not_signed_in", hint="Type it again.")
         await self._desk.db.write(lambda tx: throttle.give_back(tx, *keys[0]))
         return row
+
+
+def _unchanged(tx: Tx, cookie: str | Secret, proved: Row) -> Row:
+    """The session of a cookie and its user as they are now.
+
+    A hash takes its time, and meanwhile an administrator may have ended the session or given the user
+    another password: what was proved against the old one counts no more.  Raises Refused.
+    """
+    now, _ = find_session(secret_of(cookie), tx)
+    if now["password"] != proved["password"]:
+        raise Refused(
+            "Your password was changed meanwhile.", code="not_signed_in", hint="Sign in again."
+        )
+    return now

@@ -35,7 +35,7 @@ class Impatient(H11Protocol):
         """Begin to wait for the first request; one too many is cut."""
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
-        self.place = "" if self.of_many(peer) else peer_key(peer)
+        self.place = "" if type(self).of_many(peer) else peer_key(peer)
         if self._is_one_too_many():
             transport.abort()
         else:

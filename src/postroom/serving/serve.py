@@ -14,6 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from postroom import api, web
+from postroom.access.invitations import FIRST_LASTS
 from postroom.app import Room
 from postroom.errors import InvalidValue, PostroomError
 from postroom.log import logger
@@ -23,7 +24,7 @@ from postroom.serving.border import App, Border, Receive, Scope, Send, is_within
 from postroom.serving.control import SOCKET, controlled
 from postroom.serving.health import health_routes
 from postroom.serving.protocol import AT_ONCE, HEAD_BYTES, Impatient, impatient
-from postroom.worker import Worker
+from postroom.worker import Worker, check_in_place
 
 __all__ = ["PORT", "Serving", "serve"]
 
@@ -34,6 +35,8 @@ END_SECONDS: Final = 10.0
 """How long answers that are under way may still take."""
 AGAIN_SECONDS: Final = 10.0
 """How long a worker that ended in an error is left alone."""
+STAY_SECONDS: Final = 1.0
+"""How often it is looked whether the room still is where it was."""
 _log = logger("serve")
 Open = Callable[[Secret | None], Awaitable[Room]]
 """Opens the room, with a passphrase where one was given."""
@@ -90,6 +93,7 @@ async def serve(open_room: Open, how: Serving, told: Told) -> None:
                 listening,
                 served.begin(address, told),
                 served.work(),
+                served.stay(),
                 *([] if tls is None else [_renewing(tls)]),
             )
 
@@ -181,7 +185,7 @@ class _Served:
         if code is not None:
             told(
                 "Nobody can sign in yet. Whoever opens this address becomes the administrator; it "
-                "works once, for a day:"
+                f"works once, for {round(FIRST_LASTS / 3600)} hours:"
             )
             told(f"  {address}/welcome#{code}")
 
@@ -211,6 +215,16 @@ class _Served:
             except PostroomError as error:
                 _log.error("the worker ended: %s", error)
             await asyncio.sleep(AGAIN_SECONDS)
+
+    async def stay(self) -> None:
+        """End where there is no room any more.  Raises RoomError.
+
+        Here and not in the worker alone, which has an end of its own and begins anew: nobody may write
+        into a room that was moved away, and a locked one or one without a worker may be moved too.
+        """
+        while True:
+            check_in_place(self.room)
+            await asyncio.sleep(STAY_SECONDS)
 
     async def _take(self, room: Room) -> None:
         self._ends.push_async_callback(room.close)

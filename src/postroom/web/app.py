@@ -16,7 +16,6 @@ from starlette.routing import Route
 
 from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.log import logger
 from postroom.operations.people import Session
 from postroom.web import cookies
 from postroom.web.drafts import Drafts
@@ -146,9 +145,9 @@ def _missing(hall: Hall) -> Callable[[Request, Exception], Awaitable[Response]]:
 
 
 def _mistake(hall: Hall) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What is answered; the exception goes on to the border, which logs where it came from."""
+
     async def answer(request: Request, error: Exception) -> Response:
-        # its text may hold what somebody typed
-        logger("web").error("%s %s: %s", request.method, request.url.path, type(error).__name__)
         visit = await _received(hall, request)
         return visit.failed(
             Refused(

@@ -27,8 +27,7 @@ class Control:
     """One control.  ``kind``: text, number, date, secret, area, list, map, choice or tick.
 
     ``stored`` is the mask of what is saved, ``inherited`` the record that the value is from, ``make``
-    the types of credentials to make one
-    of; ``own``: it stands here although there is one to inherit.
+    the noun that can be made for it; ``own``: it stands here although there is one to inherit.
     """
 
     name: str
@@ -69,7 +68,7 @@ def controls(
 
     ``values`` are what is saved (groups inside groups); ``given`` instead what was typed and refused.
     ``offered``: what can be chosen, by the name of a field or by the noun that it refers to, and
-    ``makes`` where one more is made, likewise.  ``error`` is shown beside its field.
+    ``makes`` the noun that can be made for it, likewise.  ``error`` is shown beside its field.
     """
     wrong = _wrong(error)
     drawn = []

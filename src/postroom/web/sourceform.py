@@ -63,7 +63,7 @@ def drawn(
     skip = _CHOSEN if new else ("name", *_CHOSEN)
     shown = controls(
         fields_of("source"), values, given=given, error=error, skip=skip,
-        offered={"connection": [(name, name) for name in connections]}, makes={"connection": "/connect"},
+        offered={"connection": [(name, name) for name in connections]}, makes={"connection": "connection"},
     )  # fmt: skip
     shown = [dataclasses.replace(one, label=_CALLED.get(one.name, one.label)) for one in shown]
     own = dict.fromkeys(_OWN, "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from postroom.access import ROLES, throttle
+from postroom.access import ROLES, passwords, throttle
 from postroom.app import Room
 from postroom.errors import InvalidValue, Refused
 from postroom.operations.people import SignedIn
@@ -128,6 +128,43 @@ async def test_whoever_tries_too_often_waits_and_that_is_recorded_once(room: Roo
     assert [row[3] for row in await actions(room, action="too-many")] == ["ann", ""]
 
 
+async def test_one_address_locks_nobody_out(room: Room) -> None:
+    """T44: whoever tries somebody's name from one place takes the tries of that place alone."""
+    await admin(room)
+    codes = []
+    for _ in range(throttle.USER.most + 5):
+        with pytest.raises(Refused) as refused:
+            await room.people.sign_in("ann", Secret("wrong"), peer="192.0.2.66")
+        codes.append(refused.value.code)
+    assert codes.count("not_signed_in") < throttle.USER.most
+    assert (await room.people.sign_in("ann", Secret(GOOD), peer="192.0.2.1")).session.name == "ann"
+    await spend(room, throttle.PEER, "192.0.2.67", but=0)
+    for _ in range(throttle.USER.most + 5):
+        with refusal("too_many"):
+            await room.people.sign_in("ann", Secret("wrong"), peer="192.0.2.67")
+    assert (await room.people.sign_in("ann", Secret(GOOD), peer="192.0.2.1")).session.name == "ann"
+    # nor by going on with it: a name's tries come again sooner than one place can use them up
+    assert throttle.PAIR.most / throttle.PAIR.per < throttle.USER.most / throttle.USER.per
+
+
+async def test_names_that_strangers_made_up_leave_nothing(room: Room) -> None:
+    """T44: a table that everybody may fill is emptied though nobody signs in."""
+    await admin(room)
+
+    def left(tx: Any) -> int:
+        return int(tx.value("SELECT count(*) FROM limits WHERE name LIKE 'sign-in %'"))
+
+    for number in range(40):
+        await spend(room, throttle.USER, f"made up {number}", but=19)
+    assert await room.desk.db.read(left) == 40
+    await room.desk.db.write(
+        lambda tx: tx.execute("UPDATE limits SET updated_at = updated_at - 601")
+    )
+    with refusal("not_signed_in"):
+        await room.people.sign_in("eve", Secret("wrong"), peer="192.0.2.1")
+    assert await room.desk.db.read(left) < 5
+
+
 async def test_the_right_password_costs_no_try(room: Room) -> None:
     await admin(room)
     await spend(room, throttle.USER, "ann", but=1)
@@ -173,6 +210,54 @@ async def test_another_password_ends_every_session(room: Room) -> None:
             Secret("small words in a row"),
             Secret("short"),
         )
+
+
+@pytest.mark.parametrize("meanwhile", ["password", "end"])
+@pytest.mark.parametrize("what", ["prove", "change_password"])
+async def test_what_an_administrator_does_meanwhile_counts(
+    room: Room, monkeypatch: pytest.MonkeyPatch, what: str, meanwhile: str
+) -> None:
+    """T43: whoever has the old password and a session does not win against the reset of both."""
+    await admin(room)
+    await room.users.add("bob", "viewer", password=Secret(OTHER))
+    eve = await room.people.sign_in("bob", Secret(OTHER))
+    real, reset = passwords.verify_password, Secret("small words in a row")
+
+    async def slow(password: Secret, kept: str) -> bool:
+        done = await real(password, kept)
+        if meanwhile == "end":
+            await room.users.end_sessions("bob")
+        else:
+            await room.users.set("bob", password=reset)
+        return done
+
+    with monkeypatch.context() as while_it_is_hashed:
+        while_it_is_hashed.setattr("postroom.operations.people.verify_password", slow)
+        with refusal("not_signed_in"):
+            if what == "prove":
+                await room.people.prove(eve.cookie, Secret(OTHER))
+            else:
+                await room.people.change_password(eve.cookie, Secret(OTHER), Secret(GOOD))
+    good = reset if meanwhile == "password" else Secret(OTHER)
+    assert (await room.people.sign_in("bob", good)).session.name == "bob"
+
+
+async def test_a_proof_under_a_password_that_was_changed_is_none(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T43: the session that somebody has after their own change is not proved by the old password."""
+    came = await admin(room)
+    real = passwords.verify_password
+
+    async def slow(password: Secret, kept: str) -> bool:
+        done = await real(password, kept)
+        kept = await passwords.hash_password(Secret(OTHER))
+        await room.desk.db.write(lambda tx: tx.execute("UPDATE users SET password = :to", to=kept))
+        return done
+
+    monkeypatch.setattr("postroom.operations.people.verify_password", slow)
+    with pytest.raises(Refused, match="changed meanwhile"):
+        await room.people.prove(came.cookie, Secret(GOOD))
 
 
 @pytest.mark.parametrize("column", ["seen_at", "expires_at"])

@@ -184,6 +184,8 @@ async def _tried(visit: Visit, error: PostroomError | None = None) -> Response:
         "name": name, "given": given, "wrong": error, "reads": reads,
         "sends": data.get("outgoing", {}).get("protocol") != "none",
         "directory": given.get("directory") or str(beside.with_name(f"{beside.name}-mail") / name),
+        "files": visit.session is not None and visit.session.person.unrestricted,
+        "jobs": [(one["name"], one["name"]) for one in await visit.room.jobs.list()],
     }  # fmt: skip
     return visit.page("connect/tried.html", 422 if error else 200, work=work)
 
@@ -209,7 +211,7 @@ async def _make(visit: Visit) -> Response:
     data = {
         **work.facts["data"], "name": form.text("name"), "collect": form.ticked("collect"),
         "directory": form.text("directory"), "start": form.text("start") or "new",
-        "send": form.ticked("send"),
+        "job": form.text("job"), "send": form.ticked("send"),
     }  # fmt: skip
     try:
         if work.facts["tried"] is None:
@@ -232,8 +234,8 @@ async def _made(visit: Visit) -> Response:
 
 
 ROUTES = (
-    get("/connect", _address, "edit"),
-    post("/connect", _try, "edit"),
+    get("/connect", _address, "create"),
+    post("/connect", _try, "create"),
     get("/connect/{work}", _tried, "edit"),
     get("/connect/{work}/again", _again, "edit"),
     post("/connect/{work}/retry", _retry, "edit"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -14,6 +13,7 @@ from postroom.operations.declared import nouns
 from postroom.operations.presetting import presets
 from postroom.web.controls import Control, Options, controls, read
 from postroom.web.form import Form
+from postroom.web.leaving import as_left, came_from, leave_for, onward
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
@@ -76,9 +76,7 @@ def _given(visit: Visit, error: PostroomError | None) -> dict[str, str] | None:
     """What is in the form now, where it was sent or left for a moment; None: what is saved."""
     if error is not None or visit.request.method == "POST":
         return visit.form.plain()
-    left = visit.hall.drafts.back(
-        visit.actor, visit.query("draft"), field=visit.query("for"), chosen=visit.query("chosen")
-    )
+    left = as_left(visit)
     return None if left is None else left.plain()
 
 
@@ -105,7 +103,7 @@ async def _draw(
         filling=[("", "another server"), *(
             (one["preset"], one["provider"]) for one in presets() if one["preset"] != "plain"
         )],
-        warnings=was.own.get("warnings", []), effective=was.effective,
+        warnings=was.own.get("warnings", []), effective=was.effective, back=came_from(visit),
     )  # fmt: skip
 
 
@@ -285,6 +283,8 @@ async def _added(visit: Visit) -> Response:
         one = await visit.room.connections.add(data, rebind=agreed(visit.form))
     except PostroomError as error:
         return await _new(visit, error)
+    if back := came_from(visit):
+        return visit.go(onward(back, one["name"]), f"{one['name']} is made, and chosen here.")
     return visit.go(at("connections", one["name"]), f"{one['name']} is made. Test it next.")
 
 
@@ -322,12 +322,10 @@ def _leaving(visit: Visit, here: str) -> Response | None:
     field = visit.form.text("make")
     if not field:
         return None
-    draft = visit.hall.drafts.leave(visit.actor, visit.form.plain())
     last = field.rpartition(".")[2]
     sign_in = visit.form.text(f"{field.rpartition('.')[0]}.type")
     kinds = _TYPES.get(last) or _TYPES["oauth" if sign_in.startswith("oauth_") else "secret"]
-    back = f"{here}?draft={draft}&for={quote(field)}"
-    return visit.go(f"/new/credential?types={','.join(kinds)}&back={quote(back, safe='')}")
+    return leave_for(visit, here, kinds)
 
 
 ROUTES = (

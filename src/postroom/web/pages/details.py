@@ -12,6 +12,7 @@ from postroom.fields import describe
 from postroom.operations.declared import about_type, credential_fields
 from postroom.web.controls import Control, controls, read
 from postroom.web.form import Form
+from postroom.web.leaving import as_left, came_from, leave_for, onward
 from postroom.web.pages.credentials import begin_test, with_back
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
@@ -30,7 +31,8 @@ async def _details(
     visit: Visit, error: PostroomError | None = None, work: Work | None = None
 ) -> Response:
     one = await visit.room.credentials.show(visit["name"])
-    given = visit.form.plain(_sealed(one["type"])) if error else None
+    left = visit.form if error else as_left(visit)
+    given = None if left is None else left.plain(_sealed(one["type"]))
     label, about = about_type(one["type"])
     return visit.page(
         "credentials/details.html",
@@ -40,7 +42,7 @@ async def _details(
         custom=_custom(one) if one["type"] == _GENERIC else None,
         blank=_BLANK_ROWS, given=given or {},
         pairs=pairs_of(error, visit.form),
-        back=visit.form.text("back") or visit.query("back"),
+        back=came_from(visit),
         client="client_secrets" in credential_fields(one["type"]).model_fields,
     )  # fmt: skip
 
@@ -64,8 +66,8 @@ async def _controls(
         if each["type"] == "trusted_certificate"
     ]
     return controls(
-        model, plain, given=given, stored=stored, offered={"credential": trusted}, error=error,
-        skip=_SKIP,
+        model, plain, given=given, stored=stored, offered={"credential": trusted},
+        makes={"credential": "credential"}, error=error, skip=_SKIP,
     )  # fmt: skip
 
 
@@ -119,6 +121,10 @@ def _typed_custom(form: Form) -> dict[str, Any]:
 async def _save(visit: Visit) -> Response:
     form, name = visit.form, visit["name"]
     one = await visit.room.credentials.show(name)
+    if form.text("make"):
+        return leave_for(
+            visit, at("credentials", name, "details"), ["trusted_certificate"], _sealed(one["type"])
+        )
     clear = form.texts("clear")
     try:
         details = {} if clear else _typed(one["type"], form)
@@ -126,7 +132,7 @@ async def _save(visit: Visit) -> Response:
     except PostroomError as error:
         return await _details(visit, error)
     told = " ".join(f"{note[:1].upper()}{note[1:]}" for note in saved.notes)
-    back = form.text("back")
+    back = came_from(visit)
     if clear:
         visit.say(f"{clear[0]} is empty now.")
     elif form.text("then") == "refresh":
@@ -134,17 +140,9 @@ async def _save(visit: Visit) -> Response:
         visit.form = Form.of({"back": back})
         return await _details(visit, work=await _tested(visit, name))
     else:
-        return visit.go(_onward(back, name), f"{name} is saved. {told}".strip())
+        there = onward(back, name) if back else at("credentials", name)
+        return visit.go(there, f"{name} is saved. {told}".strip())
     return visit.go(with_back(at("credentials", name, "details"), back))
-
-
-def _onward(back: str, name: str) -> str:
-    """Back to the form that somebody left to make this, which has it chosen then."""
-    from urllib.parse import quote
-
-    if not back:
-        return at("credentials", name)
-    return f"{back}{'&' if '?' in back else '?'}chosen={quote(name)}"
 
 
 async def _tested(visit: Visit, name: str) -> Work | None:

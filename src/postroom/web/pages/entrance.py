@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.errors import CODES, InvalidValue, PostroomError, Refused
 from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.guard import here
@@ -22,12 +22,11 @@ async def _sign_in(visit: Visit) -> Response:
 
 async def _signed_in(visit: Visit) -> Response:
     form, request = visit.form, visit.request
-    peer = request.client.host if request.client else ""
     try:
         done = await visit.hall.people.sign_in(
             form.text("name"),
             form.secret("password") or Secret(""),
-            peer=peer,
+            peer=_peer(visit),
             agent=_agent(visit),
         )
     except PostroomError as error:
@@ -40,7 +39,7 @@ async def _signed_in(visit: Visit) -> Response:
 def _door(
     visit: Visit, error: PostroomError | None = None, *, name: str = "", next: str = ""
 ) -> Response:
-    status = 200 if error is None else 401 if error.code == "not_signed_in" else 429
+    status = 200 if error is None else CODES[error.code].http
     return visit.page(
         "entrance/sign_in.html", status, error=error, name=name, next=next,
         provider=visit.hall.people.has_provider,
@@ -50,7 +49,9 @@ def _door(
 async def _to_provider(visit: Visit) -> Response:
     """Off to the provider of OpenID Connect; a form, since it begins something."""
     try:
-        begun = await visit.hall.people.oidc_begin(_back(visit), code=visit.form.text("code"))
+        begun = await visit.hall.people.oidc_begin(
+            _back(visit), code=visit.form.text("code"), peer=_peer(visit)
+        )
     except PostroomError as error:
         return _door(visit, error)
     # a form may only lead back here (form-action), so the way out is a link that is followed by itself
@@ -62,10 +63,9 @@ async def _to_provider(visit: Visit) -> Response:
 async def _from_provider(visit: Visit) -> Response:
     """Where the provider sends the browser back to."""
     request = visit.request
-    peer = request.client.host if request.client else ""
     try:
         done = await visit.hall.people.oidc_end(
-            cookies.provider_of(request), request.url.query, peer=peer, agent=_agent(visit)
+            cookies.provider_of(request), request.url.query, peer=_peer(visit), agent=_agent(visit)
         )
     except PostroomError as error:
         answer = _door(visit, error)
@@ -125,10 +125,16 @@ async def _proved(visit: Visit) -> Response:
     try:
         if cookie is None:
             raise Refused("You are not signed in any more.", code="not_signed_in")
-        await visit.hall.people.prove(cookie, visit.form.secret("password") or Secret(""))
+        password = visit.form.secret("password") or Secret("")
+        await visit.hall.people.prove(cookie, password, peer=_peer(visit))
     except PostroomError as error:
-        return visit.page("entrance/prove.html", 401, next=wanted, error=error)
+        return visit.page("entrance/prove.html", CODES[error.code].http, next=wanted, error=error)
     return visit.go(wanted or "/")
+
+
+def _peer(visit: Visit) -> str:
+    """Where they come from; behind a trusted proxy the border has put the right address there."""
+    return visit.request.client.host if visit.request.client else ""
 
 
 def _agent(visit: Visit) -> str:

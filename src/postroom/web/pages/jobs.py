@@ -9,6 +9,7 @@ from starlette.responses import Response
 from postroom.errors import PostroomError, Refused
 from postroom.web import jobform
 from postroom.web.form import Form
+from postroom.web.leaving import came_from, onward
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 
@@ -65,7 +66,7 @@ async def _form(
         "jobs/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
         wrong=None if error is None else jobform.misplaced(error, visit.form),
         rebinds=error is not None and error.code == "secret_reentry_required" and visit.may("rebind"),
-        commands=visit.room.commands.describe(), **facts,
+        commands=visit.room.commands.describe(), back=came_from(visit), **facts,
     )  # fmt: skip
 
 
@@ -75,6 +76,10 @@ async def _add(visit: Visit) -> Response:
         made = await visit.room.jobs.add(wanted, rebind=_rebinds(visit))
     except PostroomError as error:
         return await _form(visit, {}, new=True, error=error)
+    if back := came_from(visit):
+        return visit.go(
+            onward(back, made["name"]), f"Made the job {made['name']}; it is chosen here."
+        )
     return visit.go(at("jobs", made["name"]), f"Made the job {made['name']}.")
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from postroom.errors import InvalidValue, PostroomError
 from postroom.web.controls import controls, read
 from postroom.web.definition import fields_of, groups, of_new
+from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
@@ -56,12 +57,12 @@ async def _new(visit: Visit) -> Response:
 async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
-    given = visit.form.plain() if error is not None else None
+    left = visit.form if error is not None else as_left(visit)
     connections = [str(one["name"]) for one in await visit.room.connections.list()]
     drawn = controls(
-        fields_of("service"), values, given=given, error=error,
+        fields_of("service"), values, given=None if left is None else left.plain(), error=error,
         offered={"connection": [(name, name) for name in connections]},
-        makes={"connection": "/connect"}, skip=() if new else ("name",),
+        makes={"connection": "connection"}, skip=() if new else ("name",),
     )  # fmt: skip
     return visit.page(
         "services/form.html", 422 if error else 200, new=new, name=values.get("name", ""),
@@ -70,6 +71,8 @@ async def _form(
 
 
 async def _add(visit: Visit) -> Response:
+    if visit.form.text("make") == "connection":
+        return leave_to(visit, "/new/service", "/new/connection")
     try:
         made = await visit.room.services.add(of_new(read(fields_of("service"), visit.form)))
     except PostroomError as error:
@@ -82,6 +85,8 @@ async def _edit(visit: Visit) -> Response:
 
 
 async def _set(visit: Visit) -> Response:
+    if visit.form.text("make") == "connection":
+        return leave_to(visit, at("services", visit["name"], "edit"), "/new/connection")
     try:
         changes = read(fields_of("service"), visit.form, skip=("name",))
         saved = await visit.room.services.set(visit["name"], changes)

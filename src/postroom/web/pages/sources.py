@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
+from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.sourceform import drawn, said
 from postroom.web.visit import Visit, at
@@ -39,14 +40,25 @@ async def _form(
     """The definition as a form; after a mistake as it was typed, with the mistake beside its field."""
     connections = [str(one["name"]) for one in await visit.room.connections.list()]
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
-    given = visit.form.plain() if error is not None else None
     return visit.page(
         "sources/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
-        any=bool(connections), **drawn(values, given, error, connections, jobs, new=new),
+        any=bool(connections), **drawn(values, _given(visit, error), error, connections, jobs, new=new),
     )  # fmt: skip
 
 
+def _given(visit: Visit, error: PostroomError | None) -> dict[str, str] | None:
+    """What was typed: refused, or left for a moment; None: what is saved."""
+    left = visit.form if error is not None else as_left(visit)
+    return None if left is None else left.plain()
+
+
+_MAKES: Final = {"connection": "/new/connection", "sink.job": "/new/job"}
+"""Where that is made which a field lacks."""
+
+
 async def _add(visit: Visit) -> Response:
+    if makes := _MAKES.get(visit.form.text("make")):
+        return leave_to(visit, "/new/source", makes)
     try:
         made = await visit.room.sources.add(said(visit.form, new=True))
     except PostroomError as error:
@@ -62,6 +74,8 @@ async def _edit(visit: Visit) -> Response:
 
 
 async def _set(visit: Visit) -> Response:
+    if makes := _MAKES.get(visit.form.text("make")):
+        return leave_to(visit, at("sources", visit["name"], "edit"), makes)
     try:
         saved = await visit.room.sources.set(visit["name"], said(visit.form, new=False))
     except PostroomError as error:

@@ -1,0 +1,143 @@
+"""Forms in the browser: what is lacking is made on the way, and lists offer what fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.web.test_from_nothing import servers
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.ground import Ground, User
+    from tests.web.site import Site
+    from tests.web.visitor import Visitor
+
+
+def a_connection(page: Page, name: str) -> None:
+    """Fill in the form of a connection that sends, without a sign-in, and save it."""
+    page.get_by_role("heading", name="New connection").wait_for()
+    page.locator("#f-name").fill(name)
+    page.locator("[name='outgoing.protocol']").select_option("smtp")
+    page.locator("[name='outgoing.host']").fill("smtp.shop.example")
+    page.get_by_role("button", name="Make it").click()
+
+
+def test_a_source_makes_its_connection_and_its_job_on_the_way(admin: Visitor, site: Site) -> None:
+    page = admin.go("/new/source")
+    page.locator("#f-name").fill("orders-in")
+    page.locator("#f-folders-input").fill("Orders")
+    page.get_by_role("button", name="New… for Connection").click()
+    page.locator("#f-name").fill("shop")
+    page.locator("[name='incoming.protocol']").select_option("imap")
+    page.locator("[name='incoming.host']").fill("imap.shop.example")
+    page.locator("[name='incoming.auth.type']").select_option("secret")
+    page.locator("[name='incoming.auth.credential']").wait_for()
+    # what the connection lacks is made on the way to it
+    page.get_by_role("button", name="New… for Credential").click()
+    page.locator("#f-name").fill("shop-login")
+    page.get_by_role("button", name="Go on to its details").click()
+    page.get_by_label("User name").fill("shop")
+    page.get_by_label("Password").fill("a password of the shop")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("heading", name="New connection").wait_for()
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_text("shop is made, and chosen here").wait_for()
+    assert page.locator("#f-name").input_value() == "orders-in"
+    assert page.locator("#f-connection").input_value() == "shop"
+
+    page.get_by_label("Into").select_option("job")
+    page.get_by_role("button", name="New… for Job").click()
+    page.get_by_label("Name").first.fill("file-it")
+    page.get_by_label("Steps").fill("- list-folders: {via: shop}\n")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_text("Made the job file-it; it is chosen here").wait_for()
+    assert admin.serious() == []
+    page.get_by_label("Of what is there already").select_option("new")
+    page.locator("#f-name").press("Enter")
+    page.wait_for_url("**/sources/orders-in")
+    saved = site.do(lambda room: room.sources.show("orders-in"))
+    assert saved["folders"]["input"] == "Orders"
+    assert (saved["connection"], saved["sink"]["job"]) == ("shop", "file-it")
+
+
+def test_a_service_makes_its_connection_on_the_way(admin: Visitor, site: Site) -> None:
+    page = admin.go("/new/service")
+    page.locator("#f-name").fill("orders-out")
+    page.get_by_role("button", name="New…").click()
+    a_connection(page, "shop")
+    page.get_by_text("shop is made, and chosen here").wait_for()
+    page.get_by_role("button", name="Make it").click()
+    page.wait_for_url("**/services/orders-out")
+
+    page.goto("/services/orders-out/edit")
+    page.locator("#f-description").fill("Orders of the shop")
+    page.get_by_role("button", name="New…").click()
+    a_connection(page, "spare")
+    page.get_by_role("heading", name="Edit orders-out").wait_for()
+    page.locator("#f-name").wait_for(state="detached")
+    page.locator("#f-description").press("Enter")
+    page.wait_for_url("**/services/orders-out")
+    saved = site.do(lambda room: room.services.show("orders-out"))
+    assert (saved["connection"], saved["description"]) == ("spare", "Orders of the shop")
+
+
+def test_a_credential_makes_the_certificate_that_it_trusts(
+    admin: Visitor, site: Site, ground: Ground
+) -> None:
+    site.do(lambda room: room.credentials.create("relay", "smtp"))
+    page = admin.go("/credentials/relay/details")
+    page.get_by_label("Host").fill("smtp.shop.example")
+    page.get_by_role("button", name="New… for Trusted certificate").click()
+    page.locator("#f-name").fill("shop-ca")
+    assert page.get_by_role("radio").count() == 1
+    page.get_by_role("button", name="Go on to its details").click()
+    page.get_by_label("Certificate").fill(ground.pki.ca.read_text())
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("heading", name="Details of relay").wait_for()
+    assert page.get_by_label("Host").input_value() == "smtp.shop.example"
+    assert page.get_by_label("Trusted certificate").first.input_value() == "shop-ca"
+
+
+def test_an_editor_finishes_connecting_an_account(
+    site: Site, visitor: Callable[[Site], Visitor], ground: Ground
+) -> None:
+    """Files are written as the user of the server: an editor hands what is collected to a job."""
+    site.person("root", "admin")
+    site.person("ed", "editor")
+    came, user = visitor(site), ground.user()
+    page = came.sign_in("ed")
+    typed(page, ground, user)
+    page.get_by_text("goes to a job, and there is none").wait_for()
+    assert page.get_by_label("Yes: new mail is collected").count() == 0
+    page.locator("#f-name").fill("alone")
+    page.get_by_role("button", name="Connect it").click()
+    page.get_by_role("heading", name="is connected").wait_for()
+    assert site.do(lambda room: room.sources.list()) == []
+
+    steps = [{"list-folders": {"via": "alone"}}]
+    site.do(lambda room: room.jobs.add({"name": "file-it", "steps": steps}))
+    typed(page, ground, ground.user())
+    page.locator("#f-name").fill("orders")
+    assert page.get_by_label("Into the directory").count() == 0
+    page.get_by_label("Yes: new mail is collected").check()
+    page.get_by_label("To the job").select_option("file-it")
+    assert came.serious() == []
+    page.get_by_role("button", name="Connect it").click()
+    page.get_by_role("heading", name="is connected").wait_for()
+    made = site.do(lambda room: room.sources.show("orders-in"))
+    assert (made["sink"]["type"], made["sink"]["job"]) == ("job", "file-it")
+
+
+def typed(page: Page, ground: Ground, user: User) -> None:
+    """An account up to the question what it is for."""
+    page.goto("/connect")
+    page.get_by_label("Email address").fill(user.address)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Password").fill(user.password)
+    servers(page, ground)
+    page.get_by_role("button", name="Test it").click()
+    for place in ("incoming", "outgoing"):
+        page.get_by_role("button", name=f"Trust it for the {place} server").click()
+    page.get_by_role("button", name="Connect it").wait_for()
