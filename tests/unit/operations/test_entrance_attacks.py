@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from postroom.access import ROLES, Person, throttle
-from postroom.app import Room
 from postroom.access.passwords import hash_password
+from postroom.app import Room
 from postroom.operations.people import People
 from postroom.secret import Secret
 from postroom.settings import Oidc
