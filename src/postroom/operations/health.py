@@ -58,6 +58,10 @@ class Health:
             self._seen = (monotonic(), {"ok": ok, "checks": [one._asdict() for one in checks]})
         return self._seen[1]
 
+    async def counts(self) -> dict[str, int]:
+        """How many there are of each noun, of those that are there for whoever asks."""
+        return await self._desk.db.read(_counts)
+
     async def metrics(self, person: Person | None = None) -> bytes:
         """The figures of the room and of this process, as Prometheus reads them (text format 0.0.4).
 
@@ -80,7 +84,7 @@ class Health:
     def _days_left(self) -> int | None:
         """To the next end of anything in a credential; None: nothing ends."""
         if self._next_end is None or monotonic() > self._next_end[0] + ENDS_SECONDS:
-            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, hints=False))
+            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, ending=True))
             days = [due.days for one in found for due in one.due[:1]]
             self._next_end = (monotonic(), min(days, default=None))
         return self._next_end[1]
@@ -114,6 +118,32 @@ class Health:
             self._disk = (monotonic(), full)
         full = self._disk[1]
         return Check("disk", ok=not full, why="The disk of the room is full." if full else "")
+
+
+_COUNT: Final = {
+    "credentials": "SELECT count(*) FROM credentials",
+    "connections": "SELECT count(*) FROM connections",
+    "sources": "SELECT count(*) FROM sources",
+    "services": "SELECT count(*) FROM services",
+    "jobs": "SELECT count(*) FROM jobs",
+}
+_ROWS: Final = {
+    "credentials": "SELECT name FROM credentials",
+    "connections": "SELECT name, body FROM connections",
+    "sources": "SELECT name, body FROM sources",
+    "services": "SELECT name, body FROM services",
+    "jobs": "SELECT name, body FROM jobs",
+}
+"""Of each noun what tells whether a row is there for somebody."""
+
+
+def _counts(tx: Tx) -> dict[str, int]:
+    if tx.sight is None:
+        return {noun: tx.value(_COUNT[noun]) for noun in _COUNT}
+    return {
+        nouns: sum(not tx.hides(nouns.removesuffix("s"), row) for row in tx.all(_ROWS[nouns]))
+        for nouns in _ROWS
+    }
 
 
 def _looked(tx: Tx) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from postroom.errors import InvalidValue, PostroomError
 from postroom.web.controls import controls, read
 from postroom.web.definition import fields_of, groups, of_new
+from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
@@ -58,10 +59,10 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     left = visit.form if error is not None else as_left(visit)
-    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    connections = await connections_with(visit, "outgoing")
     drawn = controls(
         fields_of("service"), values, given=None if left is None else left.plain(), error=error,
-        offered={"connection": [(name, name) for name in connections]},
+        offered={"connection": connections},
         makes={"connection": "connection"}, skip=() if new else ("name",),
     )  # fmt: skip
     return visit.page(

@@ -7,9 +7,11 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
+from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.sourceform import drawn, said
+from postroom.web.times import next_times
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
@@ -26,8 +28,10 @@ async def _show(visit: Visit) -> Response:
     if visit.live:
         return visit.page("sources/_status.html", standing=source["status"], name=source["name"])
     return visit.page(
-        "sources/show.html", source=source, name=source["name"], standing=source["status"]
-    )
+        "sources/show.html", source=source, name=source["name"], standing=source["status"],
+        usage=await visit.room.sources.usage(source["name"]),
+        times=next_times(source["schedule"], source["status"]["next_wake"]),
+    )  # fmt: skip
 
 
 async def _new(visit: Visit) -> Response:
@@ -38,7 +42,7 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     """The definition as a form; after a mistake as it was typed, with the mistake beside its field."""
-    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    connections = await connections_with(visit, "incoming")
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
     return visit.page(
         "sources/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
