@@ -108,6 +108,16 @@ class Variables:
 
         return await self._desk.db.read(body)
 
+    async def used(self) -> dict[str, int]:
+        """How often each variable is used, as :meth:`usage` counts; those that nothing uses are left out."""
+
+        def body(tx: Tx) -> dict[str, int]:
+            known = store.all_variables(tx)
+            found = usage.of_variables(tx)
+            return {name: len(one.uses) for name, one in found.items() if name in known}
+
+        return await self._desk.db.read(body)
+
     async def allow_environment(self, name: str, *, allow: bool = True) -> None:
         """Let macros read an environment variable of the process, or no longer."""
 
