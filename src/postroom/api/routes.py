@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import inspect
@@ -76,7 +77,8 @@ class Route:
         self._only_unchanged(room, request, given)
         if wants_stream(request) and (door.noun, door.method) == ("runs", "log"):
             await room.runs.show(given["run"])
-            return answered(log_of(room, given["run"], given.get("after", 0)))
+            signed = functools.partial(signed_in, self._room, request)
+            return answered(log_of(signed, room, given["run"], given.get("after", 0)))
         if self._asked.tells and wants_stream(request):
             return stream_of(self._asked, room, given)
         if self._asked.tells and not _optional(self._asked):

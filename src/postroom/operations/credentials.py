@@ -183,7 +183,7 @@ class Credentials:
         """As :meth:`delete`, inside a transaction."""
         self._desk.credentials.get(tx, name)
         uses = usage.standing(tx, self.usage_of, name)
-        if uses and not force:
+        if uses and (not force or usage.OUT_OF_SIGHT in uses):
             hint = "Change those first, or use --force to delete it."
             raise _in_use(name, "It cannot be deleted.", uses, hint)
         key = name.casefold()

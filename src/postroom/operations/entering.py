@@ -44,7 +44,8 @@ class Session:
     """Somebody who is signed in: who they are, and what their forms carry (``csrf``).
 
     ``proved_at`` is when they last proved who they are; ``expires_at`` when it is over if nobody uses
-    it any more.  Both are seconds since 1970.
+    it any more.  Both are seconds since 1970.  ``ways``: how they can prove it, ``password`` and
+    ``openid``.
     """
 
     person: Person
@@ -52,6 +53,7 @@ class Session:
     csrf: str
     proved_at: float
     expires_at: float
+    ways: tuple[str, ...]
 
 
 class OwnSession(NamedTuple):
@@ -78,10 +80,13 @@ class Own(NamedTuple):
 
 
 class SignedIn(NamedTuple):
-    """A new session, and the cookie that it is known by: it is kept nowhere else."""
+    """A session, and the cookie that it is known by: it is kept nowhere else.  ``back`` is the page on
+    which it was asked for, where one was said.
+    """
 
     cookie: Secret
     session: Session
+    back: str = ""
 
 
 async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str) -> None:
@@ -104,14 +109,7 @@ async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str,
         return 0.0
 
     if wait := await desk.write(body):
-        seconds = max(1, round(wait))
-        raise Refused(
-            "That was tried too often.",
-            code="too_many",
-            hint=f"Try again in {seconds} s.",
-            temporary=True,
-            retry_after=seconds,
-        )
+        raise throttle.too_often(wait)
 
 
 def invited_by(tx: Tx, code: Secret) -> Row | None:
@@ -199,9 +197,11 @@ def find_session(cookie: Secret, tx: Tx) -> tuple[Row, Session]:
 
 
 def _session_of(row: Row, cookie: Secret) -> Session:
+    kept = {"password": row["password"], "openid": row["subject"]}
     return Session(
-        users.person_of(row), row["name"], csrf_of(cookie), row["proved_at"], sessions.ends_at(row)
-    )
+        users.person_of(row), row["name"], csrf_of(cookie), row["proved_at"], sessions.ends_at(row),
+        tuple(way for way, there in kept.items() if there),
+    )  # fmt: skip
 
 
 def secret_of(given: str | Secret) -> Secret:

@@ -138,26 +138,36 @@ class People:
         return await entered(self._desk, body)
 
     async def oidc_begin(
-        self, redirect_uri: str, *, code: str | Secret = "", peer: str = ""
-    ) -> Begun:
+        self, redirect_uri: str, *, code: str | Secret = "", back: str = "",
+        session: str | Secret = "", peer: str = "",
+    ) -> Begun:  # fmt: skip
         """Begin to sign in at the provider: the address for the browser, and the cookie that it keeps
-        until it comes back to ``redirect_uri``.  ``code`` is an invitation that is opened so.
+        until it comes back to ``redirect_uri``.  ``code`` is an invitation that is opened so.  Whoever
+        has the cookie ``session`` is signed in, and proves again who they are, by signing in there
+        anew.  ``back`` is the page on which it was asked for.
 
         Raises Refused (``not_supported`` where there is no provider, ``not_signed_in``, ``too_many``),
         and what asking the provider raises.
         """
-        return await self._at_provider().begin(redirect_uri, code=code, peer=peer)
+        at_provider, proves = self._at_provider(), ""
+        if session:
+            found = await self._desk.db.read(functools.partial(find_session, secret_of(session)))
+            proves = found[1].person.user
+        return await at_provider.begin(redirect_uri, code=code, back=back, proves=proves, peer=peer)
 
     async def oidc_end(
-        self, cookie: str | Secret, query: str, *, peer: str = "", agent: str = ""
-    ) -> SignedIn:
+        self, cookie: str | Secret, query: str, *, session: str | Secret = "", peer: str = "",
+        agent: str = "",
+    ) -> SignedIn:  # fmt: skip
         """Come in by what the provider answered: the ``query`` of the address that it sent the browser
-        to, as it came.
+        to, as it came.  Whoever proves who they are stays in their ``session``.
 
         Raises Refused (``not_signed_in``, ``too_many``, ``not_supported``), and what asking the
         provider raises: SignInError, ProtocolError, WireError.
         """
-        return await self._at_provider().end(cookie, query, peer=peer, agent=agent)
+        return await self._at_provider().end(
+            cookie, query, session=secret_of(session), peer=peer, agent=agent
+        )
 
     async def session(self, cookie: str | Secret) -> Session:
         """Who has that cookie.  Raises Refused (``not_signed_in``)."""
@@ -194,6 +204,7 @@ class People:
         def body(tx: Tx) -> tuple[Secret, Row]:
             now = _unchanged(tx, cookie, row)
             users.update(tx, now, password=kept)
+            invitations.spend(tx, now["id"])
             sessions.end_all(tx, now["id"])
             return enter(self._desk, tx, now, "password", agent, peer=peer)
 

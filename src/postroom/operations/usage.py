@@ -30,6 +30,7 @@ from postroom.services import service as services
 from postroom.sources import store as sources
 
 __all__ = [
+    "OUT_OF_SIGHT",
     "Usage",
     "Use",
     "connections_of_credentials",
@@ -71,6 +72,10 @@ class Use(NamedTuple):
         if self.noun == "runs":
             return f"{self.number} {self.place} run{'s' * (self.number > 1)} of job {self.name}"
         return f"{self.noun} {self.name} ({self.place}{f' of {self.via}' if self.via else ''})"
+
+
+OUT_OF_SIGHT: Final = Use("connection", "that is not there for you", "restricted")
+"""Stands for uses that are not there for whoever asks: nobody takes away from under them, forced or not."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -309,11 +314,7 @@ def standing(tx: Tx, of: Callable[[Tx, str], Usage], name: str) -> tuple[Use, ..
         return seen
     with tx.seen_by(None):
         hidden = len(of(tx, name).uses) - len(seen)
-    return (
-        (*seen, Use("connection", "that is not there for you", "restricted"))
-        if hidden > 0
-        else seen
-    )
+    return (*seen, OUT_OF_SIGHT) if hidden > 0 else seen
 
 
 def in_use(what: str, uses: Iterable[Use], hint: str, *, then: str = "") -> Refused:
@@ -326,7 +327,7 @@ def in_use(what: str, uses: Iterable[Use], hint: str, *, then: str = "") -> Refu
         f"{what} is used by {told}. {then}".rstrip(),
         code="in_use",
         uses=[use._asdict() for use in found],
-        hint=hint,
+        hint="Ask an administrator." if OUT_OF_SIGHT in found else hint,
     )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "delete",
     "failed",
     "get",
+    "hidden",
     "load_all",
     "mark",
     "replace",
@@ -125,6 +126,11 @@ def unreadable(tx: Tx) -> dict[str, WrongUse]:
 def rows(tx: Tx) -> list[Row]:
     """The row of every source, by name."""
     return _ROWS.rows(tx)
+
+
+def hidden(tx: Tx) -> tuple[str, ...]:
+    """The ids of the sources that are not there for whoever asks."""
+    return tuple(row["id"] for row in _ROWS.hidden(tx))
 
 
 def delete(tx: Tx, name: str) -> None:

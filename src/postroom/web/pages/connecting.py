@@ -90,7 +90,7 @@ async def _draw(
         nouns()["connection"],
         was.own,
         given=given,
-        offered=await _offered(visit, was.own.get("name", "")),
+        offered=await _offered(visit, was.own.get("name", ""), values),
         inherited=was.inherited,
         error=error,
         skip=_unwanted(values, kind, new=new),
@@ -146,8 +146,9 @@ def _says(field: str, sign_in: str) -> bool:
     return sign_in.startswith("oauth_")
 
 
-async def _offered(visit: Visit, name: str) -> dict[str, Options]:
-    """What may be chosen: the credentials that fit each field, the connections to inherit from."""
+async def _offered(visit: Visit, name: str, values: Mapping[str, Any] | Form) -> dict[str, Options]:
+    """What may be chosen: the credentials that fit each field as it is typed or saved, the connections
+    to inherit from."""
     found = await visit.room.credentials.list()
 
     def fitting(*kinds: str) -> Options:
@@ -161,7 +162,6 @@ async def _offered(visit: Visit, name: str) -> dict[str, Options]:
         ]
 
     offered: dict[str, Options] = {
-        "credential": fitting(*_TYPES["secret"], *_TYPES["oauth"]),
         "connection": [
             (one["name"], one["name"])
             for one in await visit.room.connections.list()
@@ -171,10 +171,9 @@ async def _offered(visit: Visit, name: str) -> dict[str, Options]:
     for side in ("", "incoming.", "outgoing."):
         offered[f"{side}trust"] = fitting(*_TYPES["trust"])
         offered[f"{side}client_certificate"] = fitting(*_TYPES["client_certificate"])
-        sign_in = visit.form.text(f"{side}auth.type")
-        if sign_in:
-            kinds = _TYPES["oauth"] if sign_in.startswith("oauth_") else _TYPES["secret"]
-            offered[f"{side}auth.credential"] = fitting(*kinds)
+        sign_in = _of(values, f"{side}auth.type")
+        kinds = _TYPES["oauth"] if sign_in.startswith("oauth_") else _TYPES["secret"]
+        offered[f"{side}auth.credential"] = fitting(*kinds)
     return offered
 
 
@@ -183,6 +182,8 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
     words = _WORDS.get(c.name) or _WORDS.get(".".join(c.name.split(".")[-2:]))
     words = words or _WORDS.get(c.name.rpartition(".")[2], {})
     options = [(key, words.get(key, word)) for key, word in c.options]
+    if c.name == "auth.type":  # Microsoft 365 is signed in to by OAuth alone
+        options = [each for each in options if each[0] not in ("none", "secret")]
     changes: dict[str, Any] = {"options": options}
     last = c.name.rpartition(".")[2]
     if last in ("credential", "trust", "client_certificate"):

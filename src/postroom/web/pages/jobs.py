@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from postroom.errors import PostroomError, Refused
 from postroom.web import jobform
+from postroom.web.fitting import credentials_to_hand
 from postroom.web.form import Form
 from postroom.web.leaving import came_from, onward
 from postroom.web.paths import get, post
@@ -62,11 +63,15 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     given = visit.form.plain() if error is not None else None
-    facts = jobform.drawn(values, given, error, new=new, code=_may_code(visit))
+    if given is not None:
+        given["credentials"] = "\n".join(visit.form.texts("credentials"))
+    code = _may_code(visit)
+    facts = jobform.drawn(values, given, error, new=new, code=code)
     return visit.page(
         "jobs/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
         wrong=None if error is None else jobform.misplaced(error, visit.form),
         pairs=pairs_of(error, visit.form),
+        credentials=await credentials_to_hand(visit) if code else [],
         commands=visit.room.commands.describe(), back=came_from(visit), **facts,
     )  # fmt: skip
 
@@ -181,8 +186,8 @@ ROUTES = (
     get("/jobs/{name}/edit", _edit, "edit"),
     post("/jobs/{name}/edit", _set, "edit"),
     post("/jobs/{name}/copy", _copy, "edit"),
-    get("/jobs/{name}/delete", _doomed, "edit"),
-    post("/jobs/{name}/delete", _delete, "edit"),
+    get("/jobs/{name}/delete", _doomed, "edit", proved=True),
+    post("/jobs/{name}/delete", _delete, "edit", proved=True),
     post("/jobs/{name}/hold", _hold, "use"),
     post("/jobs/{name}/release", _release, "use"),
     post("/jobs/{name}/run", _run, "use"),

@@ -166,6 +166,6 @@ ROUTES = (
     get("/notify/{name}/edit", _edit, "edit"),
     post("/notify/{name}/edit", _set, "edit"),
     post("/notify/{name}/copy", _copy, "edit"),
-    get("/notify/{name}/delete", _doomed, "edit"),
-    post("/notify/{name}/delete", _delete, "edit"),
+    get("/notify/{name}/delete", _doomed, "edit", proved=True),
+    post("/notify/{name}/delete", _delete, "edit", proved=True),
 )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
+from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.sourceform import drawn, said
@@ -26,8 +27,9 @@ async def _show(visit: Visit) -> Response:
     if visit.live:
         return visit.page("sources/_status.html", standing=source["status"], name=source["name"])
     return visit.page(
-        "sources/show.html", source=source, name=source["name"], standing=source["status"]
-    )
+        "sources/show.html", source=source, name=source["name"], standing=source["status"],
+        usage=await visit.room.sources.usage(source["name"]),
+    )  # fmt: skip
 
 
 async def _new(visit: Visit) -> Response:
@@ -38,7 +40,7 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     """The definition as a form; after a mistake as it was typed, with the mistake beside its field."""
-    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    connections = await connections_with(visit, "incoming")
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
     return visit.page(
         "sources/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
@@ -171,8 +173,8 @@ ROUTES = (
     get("/sources/{name}/edit", _edit, "edit"),
     post("/sources/{name}/edit", _set, "edit"),
     post("/sources/{name}/copy", _copy, "edit"),
-    get("/sources/{name}/delete", _doomed, "edit"),
-    post("/sources/{name}/delete", _delete, "edit"),
+    get("/sources/{name}/delete", _doomed, "edit", proved=True),
+    post("/sources/{name}/delete", _delete, "edit", proved=True),
     post("/sources/{name}/run", _run, "use"),
     post("/sources/{name}/preview", _preview, "read"),
     get("/sources/{name}/again", _again, "use"),
