@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -274,3 +275,74 @@ def test_what_uses_a_record_is_a_list_of_links_wherever_it_is_shown(
     # whoever is about to delete it sees what uses it at once
     page.get_by_role("link", name="Delete…").click()
     page.locator(".usage").get_by_role("link", name="in", exact=True).wait_for()
+
+
+def test_a_schedule_that_is_typed_shows_its_next_times(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    page = admin.go("/new/source")
+    page.locator("#f-name").fill("nightly")
+    page.locator("#f-connection").select_option("reads")
+    page.get_by_label("It looks").select_option("cron")
+    page.get_by_label("Cron").fill("30 2 * * 1")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    page.get_by_label("Time zone").press("Tab")
+    times = page.locator("#next-times time")
+    times.first.wait_for()
+    assert times.count() == 3
+    assert all(re.match(r"Mon .* 02:30:00 Europe/Berlin", each) for each in times.all_inner_texts())
+    page.get_by_label("Cron").fill("30 25 * * 1")
+    page.get_by_label("Cron").press("Tab")
+    page.get_by_text("bad hour").wait_for()
+    page.get_by_label("Cron").fill("30 2 * * 1")
+    page.get_by_label("Directory on the server").fill("/var/mail/orders")
+    page.get_by_role("button", name="Make it").click()
+    page.wait_for_url("**/sources/nightly")
+    page.get_by_text("02:30:00 Europe/Berlin").first.wait_for()
+    assert admin.serious() == []
+    page.goto("/new/job")
+    page.get_by_label("It begins").select_option("every")
+    page.get_by_label("Every").fill("15m")
+    page.get_by_label("Every").press("Tab")
+    page.locator("#next-times time").first.wait_for()
+
+
+def test_what_is_inherited_is_told_and_a_sign_in_is_reset_whole(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    auth = {"type": "secret", "credential": "relay"}
+    child = {"name": "child", "extends": "reads", "incoming": {"auth": auth}}
+    site.do(lambda room: room.connections.add(child, rebind=True))
+    page = admin.go("/connections/reads/edit")
+    assert page.locator("#f-extends").inner_text().split() == ["none", "child", "google", "sends"]
+    assert "[]" not in page.content()
+    page.goto("/new/connection?extends=reads")
+    assert (
+        page.locator("[name='incoming.host']").get_attribute("placeholder") == "imap.shop.example"
+    )
+    page.goto("/connections/child/edit")
+    resets = page.get_by_role("button", name="Reset to the inherited value")
+    assert [one.get_attribute("value") for one in resets.all()] == ["incoming.auth.type"]
+    resets.click()
+    page.get_by_text("once it is saved, the inherited value holds").wait_for()
+    assert (
+        "inherited: Password or secret" in page.locator("[name='incoming.auth.type']").inner_text()
+    )
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/connections/child")
+    saved = site.do(lambda room: room.connections.show("child"))
+    assert saved["effective"]["incoming"]["auth"]["credential"] == "login"
+
+
+def test_what_asks_another_server_is_watched(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    page = admin.go("/credentials/app")
+    form = page.locator("form[action='/credentials/app/secrets']")
+    page.locator("details", has=form).locator("summary").click()
+    form.locator("[name='label']").fill("2026a")
+    form.locator("[name='value']").fill("a client secret, long")
+    form.get_by_role("button").click()
+    page.wait_for_url("**/works/*")
+    page.get_by_role("link", name="Back to app").wait_for()
+    page.locator("p.notice, .note.bad").first.wait_for()
+    assert admin.serious() == []
+    page.get_by_role("link", name="Back to app").click()
+    page.get_by_text("2026a").first.wait_for()

@@ -239,8 +239,8 @@ def listed(
     and before the run ``after``, where one is given."""
     rows = tx.all(
         "SELECT * FROM runs WHERE (:job IS NULL OR job_key = :job) AND id >= :since "
-        "AND (:after = '' OR id < :after) "
         "AND instr(:hidden, char(10) || job_key || char(10)) = 0 "
+        "AND (:after = '' OR id < :after) "
         "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) ORDER BY id DESC LIMIT :limit",
         job=None if job is None else job.casefold(),
         hidden=store.hidden(tx) if job is None else "",

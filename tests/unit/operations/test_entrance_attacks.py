@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from postroom.access import ROLES, Person, throttle
+from postroom.access.passwords import hash_password
 from postroom.app import Room
-from postroom.operations import people as entrance
 from postroom.operations.people import People
 from postroom.secret import Secret
 from postroom.settings import Oidc
@@ -28,7 +28,7 @@ async def test_a_password_is_not_changed_over_what_happened_meanwhile(
 ) -> None:
     """T43: whoever was thrown out while the hash was made does not come back with it."""
     came = await ann(room)
-    hashed = entrance.hash_password
+    hashed = hash_password
 
     async def slowly(password: Secret) -> str:
         monkeypatch.undo()
@@ -38,7 +38,7 @@ async def test_a_password_is_not_changed_over_what_happened_meanwhile(
             await room.users.end_sessions("ann")
         return await hashed(password)
 
-    monkeypatch.setattr(entrance, "hash_password", slowly)
+    monkeypatch.setattr("postroom.operations.people.hash_password", slowly)
     with refusal("not_signed_in"):
         await room.people.change_password(came.cookie, Secret(GOOD), Secret(THIRD))
     with refusal("not_signed_in"):

@@ -59,11 +59,9 @@ async def _to_provider(visit: Visit) -> Response:
     """Off to the provider of OpenID Connect; a form, since it begins something."""
     try:
         begun = await visit.hall.people.oidc_begin(
-            _back(visit),
-            code=visit.form.text("code"),
-            back=visit.form.text("next"),
+            _back(visit), code=visit.form.text("code"), back=visit.form.text("next"),
             peer=peer_of(visit.request),
-        )
+        )  # fmt: skip
     except PostroomError as error:
         return _door(visit, error)
     return _off(visit, begun)
@@ -81,8 +79,8 @@ async def _from_provider(visit: Visit) -> Response:
     request = visit.request
     try:
         done = await visit.hall.people.oidc_end(
-            cookies.provider_of(request), request.url.query, peer=peer_of(request), agent=agent_of(request),
-            session=cookies.session_of(request) or "",
+            cookies.provider_of(request), request.url.query, peer=peer_of(request),
+            agent=agent_of(request), session=cookies.session_of(request) or "",
         )  # fmt: skip
     except PostroomError as error:
         answer = _door(visit, error) if visit.session is None else _asked(visit, "/", error)

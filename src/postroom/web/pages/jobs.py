@@ -70,8 +70,7 @@ async def _form(
     return visit.page(
         "jobs/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
         wrong=None if error is None else jobform.misplaced(error, visit.form),
-        pairs=pairs_of(error, visit.form),
-        credentials=await credentials_to_hand(visit) if code else [],
+        pairs=pairs_of(error, visit.form), credentials=await credentials_to_hand(visit) if code else [],
         commands=visit.room.commands.describe(), back=came_from(visit), **facts,
     )  # fmt: skip
 

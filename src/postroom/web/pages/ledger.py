@@ -27,6 +27,7 @@ MEANS: Final = {
     "failed": "The sink refused it.",
     "vanished": "It was gone from the server before it was read.",
 }
+_TAKEN: Final = ("pending", "acquired", "delivered", "done")
 _FILTERS: Final = ("source", "state", "from", "subject", "message_id", "since", "until")
 
 
@@ -67,7 +68,25 @@ async def _entry(visit: Visit) -> Any:
 
 async def _show(visit: Visit) -> Response:
     entry = await _entry(visit)
-    return visit.page("ledger/show.html", entry=entry, means=MEANS[entry.state])
+    why = ""
+    if not entry.reason and entry.state in _TAKEN:
+        why = _why(entry, await visit.room.sources.show(entry.source))
+    return visit.page("ledger/show.html", entry=entry, means=MEANS[entry.state], why=why)
+
+
+def _why(entry: Any, source: dict[str, Any]) -> str:
+    """Why a message was taken: it came where the source looks, and nothing left it out."""
+    told = f"It came to {entry.folder}, which {entry.source} watches"
+    ignore = source.get("ignore") or {}
+    rules = [
+        f"{field.capitalize()} {kind} {', '.join(ignore[field][kind])}"
+        for field in ("from", "subject")
+        for kind in ("deny", "allow")
+        if (ignore.get(field) or {}).get(kind)
+    ]
+    if not rules:
+        return f"{told}, and no filter is set there."
+    return f"{told}, and passed its filters; as they are now: {'; '.join(rules)}."
 
 
 async def _release(visit: Visit) -> Response:

@@ -11,6 +11,7 @@ from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.sourceform import drawn, said
+from postroom.web.times import next_times
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
@@ -29,6 +30,7 @@ async def _show(visit: Visit) -> Response:
     return visit.page(
         "sources/show.html", source=source, name=source["name"], standing=source["status"],
         usage=await visit.room.sources.usage(source["name"]),
+        times=next_times(source["schedule"], source["status"]["next_wake"]),
     )  # fmt: skip
 
 
