@@ -258,6 +258,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
                 ask("{n}", "x")],
         "delete": [ask("HOST", apart=_RESTS), ask("FROM", apart=_RESTS), ask("ODD")],
         "usage": [ask("HOST"), ask("ODD"), ask("FROM")],
+        "used": [ask()],
     },
     "notify": {
         "list": [ask()],
@@ -279,7 +280,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
         "notices": [ask()],
         "needs": [ask()],
     },
-    "health": {"ready": [ask()]},
+    "health": {"ready": [ask()], "counts": [ask()]},
     "roomfile": {"export": [ask()]},
     "keys": {
         "status": [ask(apart="counts seals, and is of administrators")],
