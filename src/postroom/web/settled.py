@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from postroom.fields import describe
+from postroom.clock import parse_duration
+from postroom.fields import Described, describe
 from postroom.operations.declared import nouns
 
 __all__ = ["Setting", "settings"]
@@ -54,7 +55,7 @@ def settings(noun: str, record: Mapping[str, Any], without: Collection[str] = ()
     found = []
     for name in sorted(flat, key=[*known, *flat].index):
         value, one = flat[name], known.get(name)
-        usual = one is not None and (value == one.default or str(value) == one.default_text)
+        usual = one is not None and _is_usual(one, value)
         if value in (None, "", [], {}, (), False) or (usual and name not in _ALWAYS):
             continue
         label = _LABELS.get(name) or _labelled(name, one.label if one else name)
@@ -74,6 +75,12 @@ def _flat(
             yield from _flat(value, known, f"{dotted}.")
         else:
             yield dotted, value
+
+
+def _is_usual(one: Described, value: Any) -> bool:
+    if one.type == "duration" and one.default_text and isinstance(value, str):
+        return parse_duration(value) == parse_duration(one.default_text)
+    return bool(value == one.default or str(value) == one.default_text)
 
 
 def _top(name: str) -> str:

@@ -207,8 +207,8 @@ ROUTES = (
     post("/services/{name}/hold", _hold, "send"),
     post("/services/{name}/release", _release, "send"),
     post("/services/{name}/copy", _copy, "edit"),
-    get("/services/{name}/delete", _doomed, "edit"),
-    post("/services/{name}/delete", _delete, "edit"),
+    get("/services/{name}/delete", _doomed, "edit", proved=True),
+    post("/services/{name}/delete", _delete, "edit", proved=True),
     get("/compose", _compose, "send"),
     post("/compose", _send, "send"),
 )

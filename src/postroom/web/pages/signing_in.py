@@ -82,7 +82,9 @@ async def _called_back(visit: Visit) -> Response:
     if visit.session is None:
         return visit.page("connections/elsewhere.html")
     work = waits_for(visit, visit.query("state"))
-    if work is None or not visit.may("use"):
+    if (work is None or not visit.may("use")) and visit.request.url.query:
+        return visit.go("/callback")  # no page of ours has the code in it, or in its address
+    if work is None:
         raise NotThere(
             "No sign-in of yours waits for this answer: it has one already, it was begun in another "
             "window or by somebody else, or Postroom was started anew since. Nothing was stored.",
