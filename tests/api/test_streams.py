@@ -152,3 +152,21 @@ async def test_who_takes_nothing_is_let_go(client: Client, monkeypatch: pytest.M
     await begun.wait()
     await asyncio.wait_for(stuck, 10)
     assert (await client.get("/events", as_="viewer", seconds=0.5)).status_code == 200
+
+
+async def test_a_log_is_not_told_to_a_token_that_is_none_any_more(
+    client: Client, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T45: a stream that was begun with it ends too."""
+    monkeypatch.setattr("postroom.api.events.SIGNED_IN_SECONDS", 0.5)
+    await furnish(room)
+    await room.jobs.add({"name": "waits", "steps": [{"read-email": {"via": "acme", "id": "1"}}]})
+    run = await room.runs.begin("waits")  # nobody does it: there is no worker
+    reading = asyncio.create_task(
+        client.get(f"/runs/{run}/log", as_="viewer", headers=STREAM, seconds=20)
+    )
+    await asyncio.sleep(0.5)
+    for one in await room.tokens.list():
+        await room.tokens.revoke(one["id"])
+    name, told = events((await reading).content)[-1]
+    assert (name, told["code"]) == ("problem", "not_signed_in")

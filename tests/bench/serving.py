@@ -1,4 +1,4 @@
-"""A served room: what it costs idle, how soon its first page comes, how soon the API answers a read."""
+"""A served room: what it costs idle, how soon its pages come, how soon the API answers a read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from postroom.db import Tx
 from postroom.secret import Secret
 from tests.bench.collecting import Say
 from tests.bench.figures import Figure
+from tests.bench.pages import PAGES, signed_in, weight
 from tests.bench.reads import furnish, reads, spent
 from tests.bench.rooms import Place, Scratch, listing_room
 
 __all__ = ["serving"]
 
 _LINE = re.compile(r"https?://127\.0\.0\.1:(\d+)")
-_PARTS = re.compile(rb'(?:href|src)="(/static/[^"]+)"')
 _NAME, _PASSWORD = "ada", "correct horse battery staple"
 
 
 def serving(credentials: int, entries: int, repeats: int, disk: Scratch, say: Say) -> list[Figure]:
     """Figures of a room with so many credentials, and so many messages in the ledger of one source."""
     idle: list[float] = []
-    page: list[float] = []
+    drawn: dict[str, list[float]] = {name: [] for name in PAGES}
     size: list[float] = []
     worst: list[float] = []
     whole: list[float] = []
@@ -42,12 +42,10 @@ def serving(credentials: int, entries: int, repeats: int, disk: Scratch, say: Sa
         for repeat in range(repeats):
             with _served(place) as (pid, port):
                 line = http.client.HTTPConnection("127.0.0.1", port)
-                spent(line, "/sign-in")
-                times, body = zip(*(spent(line, "/sign-in") for _ in range(50)), strict=True)
-                page.append(_95th(times))
-                parts = set(_PARTS.findall(body[0]))
-                beside = sum(len(spent(line, one.decode())[1]) for one in parts)
-                size.append((len(body[0]) + beside) / 1e6)
+                inside = signed_in(line, _NAME, _PASSWORD)
+                size.append(weight(line, inside))
+                for name, path in PAGES.items():
+                    drawn[name].append(_95th([spent(line, path, inside)[0] for _ in range(50)]))
                 head = {"Authorization": f"Bearer {token.reveal()}"}
                 routes = reads(line, head, known)
                 asked = {path: _asked(line, path, head, 40) for path in routes.one}
@@ -62,12 +60,16 @@ def serving(credentials: int, entries: int, repeats: int, disk: Scratch, say: Sa
                 line.close()
                 time.sleep(3.0)
                 idle.append(_resident(pid))
-            say(f"serve, run {repeat + 1}: {idle[-1]:.0f} MB, first page {page[-1]:.1f} ms")
+            told = ", ".join(f"{name} {found[-1]:.1f} ms" for name, found in drawn.items())
+            say(f"serve, run {repeat + 1}: {idle[-1]:.0f} MB; pages: {told}")
     many = f"of {len(asked)} routes"
     return [
         Figure("postroom serve, idle", "memory", idle, aim="< 120 MB"),
-        Figure("the first page, 95th percentile", "time", page, aim="< 150 ms"),
-        Figure("the first page with everything", "memory", size, aim="< 0.1 MB"),
+        *(
+            Figure(f"page: {name}, 95th percentile", "time", found, aim="< 150 ms")
+            for name, found in drawn.items()
+        ),
+        Figure("page: the overview with everything", "memory", size, aim="< 0.1 MB"),
         Figure(f"API, the slowest {many}, 95th percentile", "time", worst, aim="< 20 ms"),
         Figure("API, words that no subject has, 95th percentile", "time", searched),
         Figure("API, the slowest examination of the whole room", "time", whole),

@@ -125,3 +125,35 @@ async def test_it_wants_the_right_to_make_credentials(room: Room, ground: Ground
     with pytest.raises(Refused) as refused:
         await room.acting(person).accounts.connect(wanted(ground, ground.user()))
     assert refused.value.code == "not_permitted"
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+@pytest.mark.parametrize("by", ["page", "rest"])
+async def test_from_now_on_begins_when_it_is_connected_and_not_with_the_first_look(
+    room: Room, ground: Ground, tmp_path: Path, protocol: str, by: str
+) -> None:
+    """What comes after the test, and before a worker looks for the first time, is collected."""
+    user = ground.user()
+    ground.dovecot.fill(user, [letter("old")])
+    ports = {"imap": ground.dovecot.imaps, "pop3": ground.dovecot.pop3s}
+    incoming = {"protocol": protocol, "host": "127.0.0.1", "port": str(ports[protocol])}
+    data = wanted(ground, user, directory=str(tmp_path / "mail"), incoming=incoming)
+    report = await room.accounts.test(data)
+    data |= {f"trust_{side.place}": side.certificates[-1].sha256 for side in report.sides}
+    if by == "page":
+        assert (await room.accounts.test(data)).ok
+        tried = await room.accounts.attempt({**data, "name": "try", "collect": False})
+        ground.dovecot.fill(user, [letter("while the form was read")])
+        await room.accounts.complete(data, tried)
+    else:
+        await room.accounts.connect(data)
+    ground.dovecot.fill(user, [letter("before the first look")])
+    await room.collecting.run("orders-in")
+    found = b"".join(one.read_bytes() for one in (tmp_path / "mail").rglob("*.eml"))
+    assert b"before the first look" in found
+    assert (b"while the form was read" in found) == (by == "page")
+    assert b"old" not in found
+
+
+def letter(subject: str) -> bytes:
+    return f"From: a@b.example\r\nSubject: {subject}\r\n\r\nHello.\r\n".encode()

@@ -128,10 +128,22 @@ def _differences(name: str, found: Any, known: dict[str, bytes]) -> list[bytes]:
     return told
 
 
-async def log_of(room: Room, run: str, after: int) -> AsyncGenerator[bytes]:
-    """A run's log as it is written: an event ``line`` each, and at the end ``result``, the run."""
-    alive = monotonic()
+async def log_of(
+    signed: Callable[[], Awaitable[Room]], room: Room, run: str, after: int
+) -> AsyncGenerator[bytes]:
+    """A run's log as it is written: an event ``line`` each, and at the end ``result``, the run.
+
+    ``signed`` gives the room anew, as whoever asks sees it then; where they may not any more it ends.
+    """
+    alive = proved = monotonic()
     while True:
+        if monotonic() >= proved + SIGNED_IN_SECONDS:
+            try:
+                room, proved = await signed(), monotonic()
+                check_may(room.desk.person, "view")
+            except PostroomError as error:
+                yield event("problem", problem_of(error))
+                return
         found = await room.runs.show(run)  # asked first: then no line comes any more
         while lines := await room.runs.log(run, after=after):
             after = lines[-1]["line"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import inspect
@@ -77,9 +78,10 @@ class Route:
         self._only_unchanged(room, request, given)
         if wants_stream(request) and (door.noun, door.method) == ("runs", "log"):
             await room.runs.show(given["run"])
+            signed = functools.partial(signed_in, self._room, request)
             seen = request.headers.get("last-event-id", "")
             after = int(seen) if _LINE.fullmatch(seen) else given.get("after", 0)
-            return answered(log_of(room, given["run"], after))
+            return answered(log_of(signed, room, given["run"], after))
         if self._asked.tells and wants_stream(request):
             return stream_of(self._asked, room, given)
         if self._asked.tells and not _optional(self._asked):

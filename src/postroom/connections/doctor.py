@@ -13,6 +13,7 @@ from postroom.connections.alerts import alerts_of
 from postroom.connections.direct import DIRECT
 from postroom.connections.graphadvice import advise_graph
 from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
+from postroom.connections.reaching import NOBODY, reach
 from postroom.connections.tokenadvice import (
     TokenFacts,
     advise_token,
@@ -21,13 +22,11 @@ from postroom.connections.tokenadvice import (
     told,
 )
 from postroom.connections.trial import Trial, send_trial
-from postroom.errors import PostroomError, SignInError, WireError
+from postroom.errors import PostroomError, WireError
 from postroom.net.certificates import CertificateFacts, certificate_facts
 from postroom.net.dial import Step
 from postroom.net.names import host_and_port
 from postroom.net.tls import Tls
-from postroom.protocols.base import SignIn
-from postroom.secret import Secret
 
 __all__ = [
     "Report",
@@ -39,8 +38,6 @@ __all__ = [
     "test_unsaved",
 ]
 
-_NOBODY: Final = SignIn("password", "nobody", Secret("never sent"))
-"""Who looks at a certificate: it ends before anybody could sign in."""
 _CONNECT_SECONDS: Final = 15.0
 _REPLY_SECONDS: Final = 30.0  # some servers greet late on purpose
 
@@ -229,8 +226,6 @@ class _Walk:
             sides = {"incoming": self._incoming, "outgoing": self._outgoing}
             await (self._there if self._reach else sides[place])(prepared)
         except PostroomError as error:
-            if self._reach and isinstance(error, SignInError):
-                return  # it is there
             await self._opener.failed(name, place, error)
             self._failed(error, prepared)
             if prepared is None:
@@ -248,8 +243,7 @@ class _Walk:
             )
 
     async def _there(self, prepared: Prepared) -> None:
-        dialling = dial_store if prepared.side.place == "incoming" else dial_transport
-        (await dialling(prepared, self._step)).abandon()
+        await reach(prepared, self._step)
 
     async def _incoming(self, prepared: Prepared) -> None:
         store = await dial_store(prepared, self._step)
@@ -358,7 +352,7 @@ async def _look(prepared: Prepared) -> tuple[CertificateFacts, ...]:
     target = dataclasses.replace(
         prepared.target, tls=Tls(look_only=True), sign_in_without_tls=False
     )
-    looking = dataclasses.replace(prepared, target=target, sign_in=_NOBODY)
+    looking = dataclasses.replace(prepared, target=target, sign_in=NOBODY)
     dialling = dial_store if prepared.side.place == "incoming" else dial_transport
     try:
         opened = await dialling(looking)

@@ -39,6 +39,8 @@ __all__ = [
     "not_there",
 ]
 
+_EVERY: Final = 1_000_000_000
+"""More records than there are."""
 State = Literal["complete", "incomplete", "unreadable"]
 
 
@@ -159,7 +161,14 @@ OF_TYPE: Final = LISTED.replace("ORDER BY", "WHERE c.type = :type ORDER BY")
 DATED: Final = LISTED.replace(
     "ORDER BY", "WHERE c.expires_at IS NOT NULL OR c.rotate_after IS NOT NULL ORDER BY"
 )
-SOME: Final = LISTED.replace("ORDER BY", "WHERE c.name_key > :after ORDER BY") + " LIMIT :most"
+SOME: Final = (
+    LISTED.replace(
+        "ORDER BY",
+        "WHERE c.name_key > :after AND (:types = '' OR instr(:types, ',' || c.type || ',') > 0) "
+        "AND (:part = '' OR instr(lower(c.name || ' ' || c.description), :part) > 0) ORDER BY",
+    )
+    + " LIMIT :most"
+)
 
 
 def find(tx: Tx, name: str) -> Row:
@@ -211,12 +220,19 @@ def _may_end() -> tuple[str, ...]:
     )
 
 
-def find_some(tx: Tx, *, after: str, limit: int) -> list[Row]:
-    """At most so many rows behind a name, by name, of what is there for whoever asks."""
+def find_some(
+    tx: Tx, *, after: str, limit: int | None, types: Collection[str] = (), part: str = ""
+) -> list[Row]:
+    """At most so many rows behind a name, by name, of what is there for whoever asks; None: all.
+
+    ``types``: of these alone; ``part``: with that in their name or description, in any case.
+    """
     found: list[Row] = []
+    limit = _EVERY if limit is None else limit
     key = after.lower()
+    among = f",{','.join(types)}," if types else ""
     while len(found) < limit:
-        rows = tx.all(SOME, after=key, most=limit)
+        rows = tx.all(SOME, after=key, most=limit, types=among, part=part.lower())
         found += [row for row in rows if not tx.hides("credential", row)]
         if len(rows) < limit:
             break

@@ -183,7 +183,7 @@ class Credentials:
         """As :meth:`delete`, inside a transaction."""
         self._desk.credentials.get(tx, name)
         uses = usage.standing(tx, self.usage_of, name)
-        if uses and not force:
+        if uses and (not force or usage.OUT_OF_SIGHT in uses):
             hint = "Change those first, or use --force to delete it."
             raise _in_use(name, "It cannot be deleted.", uses, hint)
         key = name.casefold()
@@ -195,6 +195,8 @@ class Credentials:
         *,
         expiring: float | None = None,
         unused: float | None = None,
+        types: Sequence[str] = (),
+        part: str = "",
         limit: int | None = None,
         after: str = "",
     ) -> Page[dict[str, Any]]:
@@ -202,6 +204,7 @@ class Credentials:
         often it is used, by name.
 
         ``limit`` of them at most, those behind the name ``after``, which is the page's ``next``.
+        ``types``: only of these types; ``part``: only with that in their name or description.
 
         ``expiring`` (seconds): instead, one item for each end within that time, of sign-ins too, as
         :func:`postroom.operations.ends.ending` gives it.  ``unused`` (seconds): only the records
@@ -215,7 +218,9 @@ class Credentials:
             )
             return cut(found, limit=limit, after=after)
         if unused is None:
-            return await self._desk.db.read(lambda tx: _listed(self._desk, tx, after, limit))
+            return await self._desk.db.read(
+                lambda tx: _listed(self._desk, tx, after, limit, types, part)
+            )
         every, last = await asyncio.to_thread(
             self._desk.db.read_now,
             lambda tx: (
@@ -311,11 +316,20 @@ def _change(desk: Desk, tx: Tx, name: str, changes: Mapping[str, Any]) -> Creden
     return desk.credentials.change(tx, name, actor=desk.actor, **changes)
 
 
-def _listed(desk: Desk, tx: Tx, after: str, limit: int | None) -> Page[dict[str, Any]]:
+def _listed(
+    desk: Desk,
+    tx: Tx,
+    after: str,
+    limit: int | None,
+    types: Sequence[str] = (),
+    part: str = "",
+) -> Page[dict[str, Any]]:
     used = usage.count_of_credentials(tx)
     refused = proofs.refused_ones(tx)
     one_more = None if limit is None else limit + 1
-    found = desk.credentials.all(tx, hints=False, after=after, limit=one_more)
+    found = desk.credentials.all(
+        tx, hints=False, after=after, limit=one_more, types=types, part=part
+    )
     more, found = limit is not None and len(found) > limit, found[:limit]
     return Page(
         (

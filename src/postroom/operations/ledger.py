@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 
@@ -59,6 +60,7 @@ class Ledger:
         )  # fmt: skip
         called = await self._desk.db.read(lambda tx: self._sources(tx, name))
         source = next(iter(called)) if name is not None else None
+        search = dataclasses.replace(search, hidden=await self._desk.db.read(store.hidden))
         found, more = await searching.find(
             self._desk.db, source, search, limit=limit, after=after, oldest=oldest
         )

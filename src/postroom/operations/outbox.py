@@ -15,7 +15,7 @@ from postroom.operations.page import Page, check_page
 from postroom.operations.sight import hidden_services, sees
 from postroom.services import finding, ofrun, outbox, parking
 from postroom.services.contents import content_of
-from postroom.services.finding import Found, Wanted
+from postroom.services.finding import Found, Wanted, lines
 from postroom.services.held import AT_ONCE, shift_held
 from postroom.services.outbox import Item
 from postroom.services.states import ASKING, FOLLOWS
@@ -274,7 +274,7 @@ async def _shift(
 
 def _shown(tx: Tx, item: str) -> Item:
     """One item, if what it is sent through is there for whoever asks; else as one that is not."""
-    found = outbox.show(tx, item)
+    found = outbox.show(tx, item, hidden=lambda tx: lines(hidden_services(tx)))
     if not sees(tx, found.service):
         raise NotThere(f"There is no outbox item {item!r}.", hint="List them: postroom outbox list")
     return found

@@ -24,7 +24,8 @@ class Search:
 
     ``sender`` is part of the From field, ``subject`` words that all stand in the subject, both
     whatever the case.  ``since`` and ``until`` bound when it was received, or first seen where the
-    server does not say; seconds since 1970.  ``ids`` are ledger ids.
+    server does not say; seconds since 1970.  ``ids`` are ledger ids.  ``hidden`` are ids of sources
+    that are not there for whoever asks.
     """
 
     states: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Search:
     subject: str = ""
     since: float | None = None
     until: float | None = None
+    hidden: tuple[str, ...] = ()
 
 
 def matches(search: Search, row: Row) -> bool:
@@ -100,6 +102,7 @@ def _ends(tx: Tx) -> tuple[int, int]:
 _BETWEEN: Final = (
     "SELECT id, sender, subject FROM ledger WHERE id BETWEEN :low AND :high "
     "AND (:source IS NULL OR source = :source) "
+    "AND (:hidden = '' OR instr(:hidden, ',' || source || ',') = 0) "
     "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
     "AND (:ids = '' OR instr(:ids, ',' || id || ',') > 0) "
     "AND (:message_id = '' OR message_id IN (:message_id, '<' || :message_id || '>')) "
@@ -132,6 +135,7 @@ def _look(
             low=low,
             high=high,
             source=source,
+            hidden=f",{','.join(search.hidden)}," if search.hidden else "",
             states=f",{','.join(search.states)}," if search.states else "",
             ids=f",{','.join(map(str, search.ids))}," if search.ids else "",
             message_id=search.message_id.strip().removeprefix("<").removesuffix(">"),

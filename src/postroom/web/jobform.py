@@ -14,10 +14,11 @@ from postroom.web.controls import controls, read
 from postroom.web.definition import check_path, fields_of, groups, of_new, one_schedule
 from postroom.web.form import Form
 
-__all__ = ["Misplaced", "drawn", "misplaced", "said", "written"]
+__all__ = ["BEGINNINGS", "Misplaced", "begun", "drawn", "misplaced", "said", "written"]
 
-_CODE: Final = ("credentials", "python", "command")
+_CODE: Final = ("python", "command")
 _CHOSEN: Final = (
+    "credentials",
     "schedule.every", "schedule.cron", "schedule.timezone", "schedule.misfire", "parameters", "steps",
     "retry.max", "retry.min", "retry.max_wait", "python.call", "python.file", "python.function",
     "python.sha256", "command.words", "command.hand_over.by", "command.hand_over.environment",
@@ -26,16 +27,54 @@ _CHOSEN: Final = (
 """Fields that this form asks for in its own way."""
 _TITLES: Final = (
     ("What it is", "", ("name", "description")),
-    ("What its code is handed", "", ("credentials",)),
     ("Runs", "", ("overlap", "if_killed", "keep", "limits", "worker_roles")),
 )  # fmt: skip
 _OWN: Final = (
+    "credentials",
     "does", "steps", "parameters", "when", "schedule.every", "schedule.cron", "schedule.timezone",
     "schedule.misfire", "again", "retry.max", "retry.min", "retry.max_wait", "python.what",
     "python.function", "command.words", "command.hand_over.by", "command.hand_over.environment",
     "command.directory",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\b(steps|parameters)((?:\.[\w-]+)*)")
+
+
+BEGINNINGS: Final[Mapping[str, tuple[str, tuple[dict[str, Any], ...]]]] = {
+    "file": ("putting unseen messages into a folder", (
+        {"move-email": {"via": "", "ids": "${step:found.ids}", "to": "Done", "create": True}},
+    )),
+    "forward": ("passing unseen messages on", (
+        {"for_each": "${step:found.items}", "steps": [
+            {"forward-email": {"via": "", "id": "${item:id}", "to": ["somebody@example.com"]}},
+            {"flag-email": {"via": "", "ids": ["${item:id}"], "add": ["seen"]}},
+        ]},
+    )),
+    "answer": ("answering unseen messages", (
+        {"for_each": "${step:found.items}", "steps": [
+            {"reply-email": {"via": "", "id": "${item:id}", "text": "Thank you, we have it."}},
+        ]},
+    )),
+}  # fmt: skip
+"""What a new job begins with: what it is for, and the steps behind that which finds the messages."""
+
+
+def begun(purpose: str, via: str) -> list[dict[str, Any]]:
+    """The steps that a new job begins with, over a connection; none where there is none."""
+    if not via:
+        return []
+    _, steps = BEGINNINGS.get(purpose) or BEGINNINGS["file"]
+    found = {"list-email": {"via": via, "search": "unseen"}, "name": "found"}
+    return [found, *(_over(step, via) for step in steps)]
+
+
+def _over(step: Mapping[str, Any], via: str) -> dict[str, Any]:
+    done: dict[str, Any] = {}
+    for name, value in step.items():
+        if name == "steps":
+            done[name] = [_over(each, via) for each in value]
+        else:
+            done[name] = {**value, "via": via} if isinstance(value, Mapping) else value
+    return done
 
 
 class Misplaced(NamedTuple):
@@ -83,8 +122,7 @@ def said(form: Form, *, new: bool, code: bool) -> dict[str, Any]:
     does = form.text("does") if code else "steps"
     found |= dict.fromkeys(("steps", "python", "command"))
     found[does if does in ("python", "command") else "steps"] = _does(does, form)
-    if does == "steps" or not code:
-        found["credentials"] = []
+    found["credentials"] = form.texts("credentials") if code and does != "steps" else []
     return of_new(found) if new else found
 
 
@@ -121,6 +159,7 @@ def _own(values: Mapping[str, Any]) -> dict[str, Any]:
     hand_over = command.get("hand_over") or {}
     return {
         "does": values.get("does", "steps"),
+        "credentials": "\n".join(values.get("credentials") or ()),
         "steps": written(values.get("steps")),
         "parameters": written(_brief(values.get("parameters"))),
         "when": next((way for way in ("every", "cron") if schedule.get(way)), ""),
