@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from postroom.api.signing import signed_in
 from postroom.app import Room
-from postroom.errors import CODES, PostroomError, Refused
-from postroom.secret import Secret
+from postroom.errors import CODES, PostroomError
+from postroom.operations.gate import check_may
 
 __all__ = ["TEXT_FORMAT", "health_routes"]
 
@@ -54,18 +55,8 @@ def health_routes(room: Room) -> list[Route]:
 
 
 async def _check_may_view(room: Room, request: Request) -> None:
-    """Raise Refused unless the request has the token of somebody who may view."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.casefold() != "bearer" or not token.strip():
-        raise Refused(
-            "Figures and reasons are for who may view: give a token.",
-            code="not_signed_in",
-            hint="Authorization: Bearer, and a token of the room.",
-        )
-    peer = str((request.scope.get("client") or ("",))[0])
-    person = await room.people.by_token(Secret(token.strip()), peer=peer)
-    if not person.may("view"):
-        raise Refused("This token may not view.", code="not_permitted")
+    """Raise Refused unless the request has the token of somebody who may view: read as the API reads it."""
+    check_may((await signed_in(room, request)).desk.person, "view")
 
 
 def _refusal(error: PostroomError) -> Response:
