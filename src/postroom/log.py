@@ -15,9 +15,7 @@ from typing import Final, TextIO
 from postroom.clock import rfc3339
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = [
-    "JsonFormatter", "TextFormatter", "about", "frames", "known", "log_to", "logger", "within",
-]  # fmt: skip
+__all__ = ["JsonFormatter", "TextFormatter", "about", "known", "log_to", "logger", "within"]
 
 _WITHIN: Final[ContextVar[Mapping[str, str]]] = ContextVar("within", default=MappingProxyType({}))
 """What every line says that is logged in this task, and in those that it begins."""
@@ -49,11 +47,6 @@ def within(**facts: object) -> Iterator[None]:
 def known(**facts: object) -> None:
     """As :func:`within`, from here to the end of the innermost block or task: who asks is known late."""
     _WITHIN.set({**_WITHIN.get(), **about(**facts)["about"]})
-
-
-def frames(error: BaseException) -> str:
-    """Where an exception came from, without its text: that may hold what somebody typed."""
-    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def log_to(stream: TextIO | None = None, *, level: str = "WARNING") -> None:

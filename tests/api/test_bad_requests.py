@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from postroom import web
+from postroom.access import throttle
 from postroom.app import Room
 from postroom.serving.border import Border, Limits
 from tests.api.asking import Answer, Client
@@ -62,6 +63,19 @@ async def test_a_revoked_token_is_refused(client: Client, room: Room) -> None:
     refused(await client.get("/credentials"), 401, "not_signed_in")
 
 
+async def test_tokens_are_not_guessed_and_each_address_has_its_own_tries(client: Client) -> None:
+    """T44, T45: thirty that are none, then 429; another address, and a good token, are answered."""
+    wrong = {"Authorization": "Bearer pr_none"}
+    for _ in range(throttle.TOKENS.most):
+        refused(await client.get("/jobs", as_=None, headers=wrong), 401, "not_signed_in")
+    told = await client.get("/jobs", as_=None, headers=wrong)
+    refused(told, 429, "too_many")
+    assert int(told.headers["retry-after"]) > 0
+    there = await client.get("/jobs", as_=None, headers=wrong, peer="192.0.2.9")
+    refused(there, 401, "not_signed_in")
+    assert (await client.get("/jobs")).status_code == 200
+
+
 # ------------------------------------------------------------------------------ bodies
 
 BOMBS = {
@@ -100,7 +114,12 @@ async def test_a_long_body_and_a_packed_one_are_not_read(client: Client) -> None
 @pytest.mark.parametrize("slow", [False, True], ids=["too large", "too slow"])
 @pytest.mark.parametrize("door", ["api", "page"])
 async def test_a_body_without_end_is_no_mistake_of_ours(
-    client: Client, room: Room, door: str, slow: bool, caplog: pytest.LogCaptureFixture
+    client: Client,
+    room: Room,
+    door: str,
+    slow: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """T50: neither door takes the border's limit for an error of its own."""
     token = client.tokens["admin"]
@@ -123,7 +142,8 @@ async def test_a_body_without_end_is_no_mistake_of_ours(
         sent.append(message)
 
     app: Any = client.app if door == "api" else web.make_app(room)
-    limits = Limits(body=500_000, seconds=0.3 if slow else 60)
+    monkeypatch.setattr("postroom.serving.border.BODY_SECONDS", 0.3 if slow else 60.0)
+    limits = Limits(body=500_000)
     await Border(app, names=["room"], limits=limits)(scope, receive, send)
     assert sent[0]["status"] == (408 if slow else 413)
     assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import pytest
 
@@ -137,6 +137,41 @@ async def test_no_form_is_taken_from_elsewhere_or_without_its_token(
             answer = await browsers.ask(method, address(path), "admin", csrf="x" * 32)
             assert answer.status_code == 403, path
     assert await whole(room) == before
+
+
+FINAL: Final = ("delete", "destroy", "retire", "erase", "rotate", "invite")
+"""What cannot be undone, or lets somebody in for good."""
+WEIGHTY: Final = sorted(
+    (method, path)
+    for method, path, _, _ in ROUTES
+    if not path.startswith("/messages")  # of one's daily work
+    and (path.endswith(FINAL) or (method, path) in {
+        ("POST", "/users"), ("POST", "/users/{name}"), ("POST", "/tokens"),
+    })
+)  # fmt: skip
+
+
+@pytest.mark.bares("file", "log", why="typed secrets are sealed; what is there is compared")
+async def test_what_cannot_be_undone_wants_a_proof_from_whoever_has_the_browser(
+    browsers: Browsers, room: Room
+) -> None:
+    """T43: a session that was left open, or taken, deletes nothing and lets nobody in."""
+    await furnish(room)
+    await room.desk.write(lambda tx: tx.execute("UPDATE sessions SET proved_at = proved_at - 901"))
+    before = await whole(room), await room.users.list(), await room.tokens.list()
+    pages = {path for method, path, _, _ in ROUTES if method == "GET"}
+    assert len(WEIGHTY) > 20
+    for method, path in WEIGHTY:
+        answer = await browsers.ask(method, address(path), "admin")
+        location = answer.headers.get("location", "")
+        assert (answer.status_code, location[:12]) == (303, "/prove?next="), path
+        back = unquote(location[12:])
+        assert address(path).startswith(back), path
+        assert back in {address(page) for page in pages}, path
+    assert (await whole(room), await room.users.list(), await room.tokens.list()) == before
+    await room.desk.write(lambda tx: tx.execute("UPDATE sessions SET proved_at = proved_at + 901"))
+    answer = await browsers.ask("POST", "/users/viewer/delete", "admin")
+    assert answer.headers["location"] == "/users"
 
 
 async def whole(room: Room) -> str:

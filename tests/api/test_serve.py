@@ -143,15 +143,6 @@ def test_a_flood_of_body_is_refused_and_costs_no_memory(served: Served) -> None:
     assert served.ask("/healthz")[0] == 200
 
 
-def test_a_request_that_is_none_is_logged_as_programs_read_it(served: Served) -> None:
-    """T94: the server below writes no line of its own between those of JSON."""
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
-        line.sendall(b"this is no request\r\n\r\n")
-        assert line.recv(64).startswith(b"HTTP/1.1 400 ")
-    said = served.child.complaint_with("Invalid HTTP request received")
-    assert json.loads(said)["part"] == "uvicorn.error"
-
-
 def test_a_room_that_was_moved_away_is_not_served_on(served: Served, settings: Settings) -> None:
     """Whoever restores another room there has it for themselves; nothing goes into the old one."""
     assert served.child.complaint_with("/welcome#")  # it is begun to its end

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from postroom.api.events import OF_ONE
 from postroom.app import Room
 from tests.api.asking import Client
 from tests.api.test_matrix import furnish
@@ -78,3 +79,36 @@ async def test_the_log_of_a_run_is_followed(client: Client, room: Room) -> None:
     await room.runs.cancel(run)
     name, told = events((await following).content)[-1]
     assert (name, told["state"]) == ("result", "cancelled")
+
+
+async def test_one_person_does_not_take_every_stream(client: Client, room: Room) -> None:
+    """T50: so many streams of one; others are told what changes all the same."""
+    held = [
+        asyncio.create_task(client.get("/events?of=services", as_="viewer", seconds=6))
+        for _ in range(OF_ONE)
+    ]
+    await asyncio.sleep(1)
+    more = await client.get("/events?of=services", as_="viewer")
+    assert (more.status_code, more.json()["code"]) == (429, "too_many")
+    other = await client.get("/events?of=services", as_="editor", seconds=1)
+    assert other.status_code == 200
+    await asyncio.gather(*held)
+    assert (await client.get("/events", as_="viewer", seconds=1)).status_code == 200
+
+
+async def test_a_log_is_not_told_to_a_token_that_is_none_any_more(
+    client: Client, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T45: a stream that was begun with it ends too."""
+    monkeypatch.setattr("postroom.api.events.SIGNED_IN_SECONDS", 0.5)
+    await furnish(room)
+    await room.jobs.add({"name": "waits", "steps": [{"read-email": {"via": "acme", "id": "1"}}]})
+    run = await room.runs.begin("waits")  # nobody does it: there is no worker
+    reading = asyncio.create_task(
+        client.get(f"/runs/{run}/log", as_="viewer", headers=STREAM, seconds=20)
+    )
+    await asyncio.sleep(0.5)
+    for one in await room.tokens.list():
+        await room.tokens.revoke(one["id"])
+    name, told = events((await reading).content)[-1]
+    assert (name, told["code"]) == ("problem", "not_signed_in")

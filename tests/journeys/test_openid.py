@@ -131,6 +131,44 @@ async def test_the_request_has_pkce_a_nonce_and_asks_for_a_fresh_sign_in(room: R
         await room.people.oidc_begin("http://post.example.com/back")
 
 
+async def test_a_proof_is_a_fresh_sign_in_of_the_same_account_in_the_same_session(
+    room: Room, server: AuthorizationServer
+) -> None:
+    """T43, T85: an address without what asks for a fresh sign-in, another's account, another's session."""
+    for name in ("ann", "eve"):
+        await room.users.add(name, "admin", issuer=server.issuer, subject=f"{name}@ground.test")
+    ann = await room.people.oidc_end(*await query_of(room, server, "ann@ground.test"))
+    eve = await room.people.oidc_end(*await query_of(room, server, "eve@ground.test"))
+    assert ann.session.ways == ("openid",)
+
+    def age(tx: Any) -> None:
+        tx.execute("UPDATE sessions SET proved_at = proved_at - 86400")
+
+    await room.desk.write(age)
+    begun = await room.people.oidc_begin(BACK, session=ann.cookie, back="/credentials")
+    quiet = begun.url.replace("&max_age=0", "").replace("&prompt=login", "")
+    assert quiet != begun.url
+    query = urlsplit(server.visit(quiet, "ann@ground.test")).query
+    with pytest.raises(ProtocolError, match="just now"):
+        await room.people.oidc_end(begun.cookie, query, session=ann.cookie)
+    for account, session in (("eve", ann), ("ann", eve), ("eve", eve)):
+        how = {"session": ann.cookie}
+        cookie, query = await query_of(room, server, f"{account}@ground.test", **how)
+        with refusal("not_signed_in"):
+            await room.people.oidc_end(cookie, query, session=session.cookie)
+    cookie, query = await query_of(room, server, "ann@ground.test", session=ann.cookie)
+    with refusal("not_signed_in"):
+        await room.people.oidc_end(cookie, query)
+    before = (await room.people.session(ann.cookie)).proved_at
+    cookie, query = await query_of(
+        room, server, "ann@ground.test", session=ann.cookie, back="/credentials"
+    )
+    done = await room.people.oidc_end(cookie, query, session=ann.cookie)
+    assert (done.back, done.cookie) == ("/credentials", ann.cookie)
+    assert (await room.people.session(ann.cookie)).proved_at > before + 86000
+    assert (await room.people.session(eve.cookie)).proved_at < before + 86000
+
+
 def _forged(token: str, **changed: Any) -> str:
     """The same token with other claims, and its old signature."""
     head, body, signature = token.split(".")

@@ -154,26 +154,6 @@ def test_a_body_that_does_not_say_so_is_read_to_its_limit() -> None:
     assert send.body == b"2000"
 
 
-def test_a_body_that_comes_too_slowly_is_not_waited_for() -> None:
-    """T50"""
-
-    async def never(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-
-    class Slow(Call):
-        async def _done(self, scope: dict[str, Any], parts: list[bytes]) -> None:
-            async def receive() -> MutableMapping[str, Any]:
-                await asyncio.sleep(60)
-                raise AssertionError("it was waited for")
-
-            async def send(message: MutableMapping[str, Any]) -> None:
-                self.status = message.get("status", self.status)
-
-            await self.border(scope, receive, send)
-
-    assert Slow(never, limits=Limits(seconds=0.05))(method="POST").status == 408
-
-
 def test_a_packed_body_is_not_taken() -> None:
     """T50: a few bytes can unpack to gigabytes."""
     assert Call(echo)(method="POST", content_encoding="gzip").status == 415

@@ -120,22 +120,6 @@ async def test_what_others_warn_of_is_scrubbed_too(lines: io.StringIO, name: str
     assert "hunter2" not in lines.getvalue()
 
 
-async def test_a_request_that_breaks_is_in_the_log_without_what_was_typed(
-    lines: io.StringIO,
-) -> None:
-    """T94: what it was, where, how it was answered; the server behind the border hears of nothing."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        raise ValueError(f"typed: {TYPED}")
-
-    status = await _asked(app, "/sources")
-    broke, line = read(lines)
-    assert (status, line["event"]) == (500, "GET /sources 500")
-    assert (broke["level"], broke["event"]) == ("error", "ValueError in /sources")
-    assert "in app" in broke["trace"]
-    assert TYPED not in lines.getvalue()
-
-
 async def test_a_page_that_breaks_is_answered_and_tells_the_log_no_more(
     lines: io.StringIO, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +132,8 @@ async def test_a_page_that_breaks_is_answered_and_tells_the_log_no_more(
     monkeypatch.setattr(entrance, "ROUTES", (page,))
     assert await _asked(web.make_app(room), "/sign-in") == 500
     broke, line = read(lines)
-    assert (broke["part"], broke["event"]) == ("serve", "ValueError in /sign-in")
-    assert "in broken" in broke["trace"]
+    assert broke["part"] == "serve"
+    assert "GET /sign-in: ValueError" in broke["event"]
+    assert "in broken" in broke["event"]
     assert line["event"] == "GET /sign-in 500"
     assert TYPED not in lines.getvalue()

@@ -51,7 +51,7 @@ def test_a_connection_is_made_by_hand_tested_live_used_and_restarted(
             more.locator("summary").click()
         page.locator(f"#f-{place}-trust").select_option("own-ca")
         checked = page.locator(f"#f-{place}-check_server_identity option").first
-        assert checked.inner_text() == "by default: yes"
+        assert checked.inner_text() == "as usual: yes"
     page.get_by_role("button", name="Make it").click()
     page.get_by_text("A stored secret would go somewhere else").wait_for()
     assert admin.serious() == []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from postroom.mail import Draft
+from postroom.secret import Secret
 from tests.web.test_from_nothing import servers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+    from postroom.app import Room
     from tests.ground import Ground, User
     from tests.web.site import Site
     from tests.web.visitor import Visitor
@@ -141,3 +145,204 @@ def typed(page: Page, ground: Ground, user: User) -> None:
     for place in ("incoming", "outgoing"):
         page.get_by_role("button", name=f"Trust it for the {place} server").click()
     page.get_by_role("button", name="Connect it").wait_for()
+
+
+async def furnished(room: Room) -> None:
+    """Connections that read or send alone, and a credential of each kind."""
+    await room.credentials.create(
+        "login", "password", details={"user_name": "ann", "password": Secret("a quiet password")}
+    )
+    client = {"authority": "https://login.example.com", "client_id": "x", "token_endpoint": "https://t.example/t",
+              "authorization_endpoint": "https://t.example/a"}  # fmt: skip
+    await room.credentials.create("app", "oauth_client", details=client)
+    relay = {
+        "host": "smtp.shop.example",
+        "tls": True,
+        "user_name": "ann",
+        "password": Secret("another one"),
+    }
+    await room.credentials.create("relay", "smtp", description="The relay", details=relay)
+    auth = {"type": "secret", "credential": "login"}
+    for name, side, protocol in (("reads", "incoming", "imap"), ("sends", "outgoing", "smtp")):
+        host = f"{protocol}.shop.example"
+        await room.connections.add(
+            {"name": name, side: {"protocol": protocol, "host": host, "auth": auth}}
+        )
+    google = {"type": "oauth_authorization_code", "credential": "app"}
+    await room.connections.add(
+        {"name": "google", "incoming": {
+            "protocol": "imap", "host": "imap.gmail.com", "user": "ann@gmail.com", "auth": google,
+        }}
+    )  # fmt: skip
+
+
+def choices(page: Page, selector: str) -> list[str]:
+    """The values that a list offers."""
+    return [
+        value
+        for one in page.locator(f"{selector} option").all()
+        if (value := one.get_attribute("value"))
+    ]
+
+
+def test_lists_offer_only_what_fits(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    page = admin.go("/new/source")
+    assert choices(page, "#f-connection") == ["google", "reads"]
+    page.goto("/new/service")
+    assert choices(page, "#f-connection") == ["sends", "credential:relay"]
+    page.goto("/connections/reads/edit")
+    assert choices(page, "[name='incoming.auth.credential']") == ["login", "relay"]
+    page.goto("/connections/google/edit")
+    assert choices(page, "[name='incoming.auth.credential']") == ["app"]
+    page.goto("/new/connection")
+    page.locator("#f-type").select_option("microsoft365")
+    page.locator("[name='auth.type']").wait_for()
+    assert all(each.startswith("oauth_") for each in choices(page, "[name='auth.type']"))
+    page.goto("/connections/google/sign-in")
+    page.get_by_text("By an address").wait_for()
+    assert page.get_by_text("With a code on another device").count() == 0
+
+
+def test_a_job_is_handed_credentials_that_are_chosen(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    client = {"authority": "https://login.example.com", "client_id": "y"}
+    site.do(lambda room: room.credentials.create("shop", "oauth_client", details=client))
+    page = admin.go("/new/job")
+    page.get_by_label("Name").first.fill("count")
+    page.get_by_label("With").select_option("command")
+    page.get_by_text("Python, or a program").click()
+    page.get_by_label("Program and its arguments").fill("/bin/true")
+    handed = page.get_by_role("group", name="What its code is handed")
+    assert handed.get_by_role("checkbox").count() == 4
+    handed.get_by_label("app").check()
+    handed.get_by_label("shop").check()
+    page.locator("#f-overlap").select_option("skip")
+    page.locator("#f-keep").fill("nonsense")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("alert").first.wait_for()
+    assert admin.serious() == []
+    page.locator("#f-keep").fill("30d")
+    page.get_by_role("button", name="Make it").click()
+    page.wait_for_url("**/jobs/count")
+    assert site.do(lambda room: room.jobs.show("count"))["credentials"] == ["app", "shop"]
+    page.goto("/jobs/count/edit")
+    assert page.get_by_label("shop").is_checked()
+    assert not page.get_by_label("login").is_checked()
+
+
+def test_what_uses_a_record_is_a_list_of_links_wherever_it_is_shown(
+    admin: Visitor, site: Site
+) -> None:
+    site.do(furnished)
+
+    async def used(room: Room) -> None:
+        await room.services.add(
+            {
+                "name": "out",
+                "connection": "sends",
+                "from": "a@shop.example",
+                "allowed_senders": ["*@shop.example"],
+            }
+        )
+        await room.email.store(
+            "out", Draft(from_="a@shop.example", to=["b@shop.example"], text="x")
+        )
+        await room.variables.set("FOLDER", "INBOX")
+        step = {"send-email": {"via": "out", "to": "b@shop.example", "text": "x"}}
+        await room.jobs.add({"name": "tell", "steps": [step]})
+        await room.sources.add(
+            {"name": "in", "connection": "reads", "folders": {"input": "${FOLDER}"}, "start": "all",
+             "sink": {"type": "job", "job": "tell"}}
+        )  # fmt: skip
+
+    site.do(used)
+    for at, links in (
+        ("/services/out", ["/jobs/tell", "/outbox?service=out"]),
+        ("/jobs/tell", ["/sources/in"]),
+        ("/variables/FOLDER", ["/sources/in"]),
+        ("/connections/reads", ["/sources/in"]),
+    ):
+        page = admin.go(at)
+        page.locator(".usage summary").click()
+        there = [one.get_attribute("href") for one in page.locator(".usage li a").all()]
+        assert there == links, at
+        assert admin.serious() == []
+    page = admin.go("/sources/in")
+    page.get_by_text("Not used anywhere").wait_for()
+    page.locator("dl").get_by_role("link", name="reads").click()
+    page.wait_for_url("**/connections/reads")
+    # whoever is about to delete it sees what uses it at once
+    page.get_by_role("link", name="Delete…").click()
+    page.locator(".usage").get_by_role("link", name="in", exact=True).wait_for()
+
+
+def test_a_schedule_that_is_typed_shows_its_next_times(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    page = admin.go("/new/source")
+    page.locator("#f-name").fill("nightly")
+    page.locator("#f-connection").select_option("reads")
+    page.get_by_label("It looks").select_option("cron")
+    page.get_by_label("Cron").fill("30 2 * * 1")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    page.get_by_label("Time zone").press("Tab")
+    times = page.locator("#next-times time")
+    times.first.wait_for()
+    assert times.count() == 3
+    assert all(re.match(r"Mon .* 02:30:00 Europe/Berlin", each) for each in times.all_inner_texts())
+    page.get_by_label("Cron").fill("30 25 * * 1")
+    page.get_by_label("Cron").press("Tab")
+    page.get_by_text("bad hour").wait_for()
+    page.get_by_label("Cron").fill("30 2 * * 1")
+    page.get_by_label("Directory on the server").fill("/var/mail/orders")
+    page.get_by_role("button", name="Make it").click()
+    page.wait_for_url("**/sources/nightly")
+    page.get_by_text("02:30:00 Europe/Berlin").first.wait_for()
+    assert admin.serious() == []
+    page.goto("/new/job")
+    page.get_by_label("It begins").select_option("every")
+    page.get_by_label("Every").fill("15m")
+    page.get_by_label("Every").press("Tab")
+    page.locator("#next-times time").first.wait_for()
+
+
+def test_what_is_inherited_is_told_and_a_sign_in_is_reset_whole(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    auth = {"type": "secret", "credential": "relay"}
+    child = {"name": "child", "extends": "reads", "incoming": {"auth": auth}}
+    site.do(lambda room: room.connections.add(child, rebind=True))
+    page = admin.go("/connections/reads/edit")
+    assert page.locator("#f-extends").inner_text().split() == ["none", "child", "google", "sends"]
+    assert "[]" not in page.content()
+    page.goto("/new/connection?extends=reads")
+    assert (
+        page.locator("[name='incoming.host']").get_attribute("placeholder") == "imap.shop.example"
+    )
+    page.goto("/connections/child/edit")
+    resets = page.get_by_role("button", name="Reset to the inherited value")
+    assert [one.get_attribute("value") for one in resets.all()] == ["incoming.auth.type"]
+    resets.click()
+    page.get_by_text("once it is saved, the inherited value holds").wait_for()
+    assert (
+        "inherited: Password or secret" in page.locator("[name='incoming.auth.type']").inner_text()
+    )
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/connections/child")
+    saved = site.do(lambda room: room.connections.show("child"))
+    assert saved["effective"]["incoming"]["auth"]["credential"] == "login"
+
+
+def test_what_asks_another_server_is_watched(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    page = admin.go("/credentials/app")
+    form = page.locator("form[action='/credentials/app/secrets']")
+    page.locator("details", has=form).locator("summary").click()
+    form.locator("[name='label']").fill("2026a")
+    form.locator("[name='value']").fill("a client secret, long")
+    form.get_by_role("button").click()
+    page.wait_for_url("**/works/*")
+    page.get_by_role("link", name="Back to app").wait_for()
+    page.locator("p.notice, .note.bad").first.wait_for()
+    assert admin.serious() == []
+    page.get_by_role("link", name="Back to app").click()
+    page.get_by_text("2026a").first.wait_for()

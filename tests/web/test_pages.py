@@ -157,8 +157,13 @@ def test_an_inherited_value_is_marked_and_an_own_one_is_reset(admin: Visitor, si
     page = admin.go("/connections/child/edit")
     assert page.locator("[name='outgoing.host']").get_attribute("placeholder") == "127.0.0.1"
     assert page.locator(".field.inherited", has=page.locator("[name='outgoing.host']")).count() == 1
+    page.locator("#f-description").fill("Typed meanwhile")
     page.get_by_role("button", name="Reset to the inherited value").first.click()
-    page.get_by_text("is inherited again").wait_for()
+    page.get_by_text("once it is saved, the inherited value holds").wait_for()
+    assert page.locator("#f-description").input_value() == "Typed meanwhile"
+    assert page.locator("[name='incoming.host']").get_attribute("placeholder") == "127.0.0.1"
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.").wait_for()
     shown = site.do(lambda room: room.connections.show("child"))
     assert shown["effective"]["incoming"]["host"] == "127.0.0.1"
 

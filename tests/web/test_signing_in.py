@@ -13,7 +13,7 @@ from tests.journeys.oauth import connect, register
 from tests.web.site import Site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from postroom.app import Room
     from postroom.settings import Settings
@@ -57,6 +57,59 @@ async def provide(room: Room, ground: Ground, client: Client) -> None:
     }  # fmt: skip
     await room.credentials.create("provider", "oauth_client", details=details)
     await room.users.set("ann", issuer=ground.oauth.issuer, subject="ann@ground.test")
+
+
+def test_who_has_no_password_proves_at_their_provider_before_what_cannot_be_undone(
+    settings: Settings, visitor: Come, ground: Ground
+) -> None:
+    """T44: a fresh sign-in there, of the same account, and back to the page where it was asked."""
+    with Site(settings._replace(oidc=Oidc(credential="provider"))) as site:
+        client = ground.oauth.client(redirect_uris=[f"{site.url}/sign-in/provider"])
+        site.person("root", "admin")
+        site.do(lambda room: room.users.add("ann", "admin"))
+        site.do(lambda room: provide(room, ground, client))
+        site.do(lambda room: room.credentials.create("old", "secret"))
+        came = visitor(site)
+        asked: list[str] = []
+        account = ["ann@ground.test"]
+
+        def at_provider(route: Route) -> None:
+            """Whoever sits at the browser signs in there, and is sent back."""
+            asked.append(route.request.url)
+            back = ground.oauth.visit(route.request.url, account[0])
+            route.fulfill(status=302, headers={"Location": back})
+
+        came.page.route(f"{ground.oauth.url}/**", at_provider)
+        page = came.go("/credentials/old")
+        page.get_by_role("button", name="Sign in at your organisation").click()
+        page.get_by_role("heading", name="old").wait_for()  # back where they wanted to be
+        site.do(age)
+        page.get_by_role("link", name="Delete").click()
+        page.get_by_role("heading", name="Is it you?").wait_for()
+        assert page.get_by_label("Password").count() == 0
+        assert came.serious() == []
+        account[0] = "eve@ground.test"
+        page.get_by_role("button", name="Sign in anew at your organisation").click()
+        page.get_by_text("That was not it.").wait_for()
+        page.goto("/credentials/old/delete")
+        page.get_by_role("heading", name="Is it you?").wait_for()
+        account[0] = "ann@ground.test"
+        page.get_by_role("button", name="Sign in anew at your organisation").click()
+        page.get_by_role("heading", name="Delete old?").wait_for()
+        assert "max_age=0" in asked[-1]
+        assert "max_age" not in asked[0]
+        page.get_by_role("button", name="Delete old").click()
+        page.get_by_text("old is deleted").wait_for()
+        proofs = site.do(lambda room: room.audit.list(noun="user", action="prove"))
+        assert [one["detail"]["by"] for one in proofs] == ["openid"]
+        came.leave()
+
+
+async def age(room: Room) -> None:
+    """Every proof of who somebody is was a day ago."""
+    await room.desk.write(
+        lambda tx: tx.execute("UPDATE sessions SET proved_at = proved_at - 86400")
+    )
 
 
 def test_without_a_provider_none_is_offered(site: Site, visitor: Come) -> None:

@@ -68,6 +68,12 @@ class Named(Generic[F]):
         """Every row, by name."""
         return [row for row in tx.all(ALL[self._noun]) if not tx.hides(self._noun, row)]
 
+    def hidden(self, tx: Tx) -> list[Row]:
+        """The rows that are not there for whoever asks."""
+        if tx.sight is None:
+            return []
+        return [row for row in tx.all(ALL[self._noun]) if tx.hides(self._noun, row)]
+
     def taken(self, name: str) -> Refused:
         """The refusal of a name that another row has (``name_taken``)."""
         return Refused(

@@ -22,6 +22,7 @@ __all__ = [
     "find",
     "get",
     "held_names",
+    "hidden",
     "hold",
     "job_of",
     "json_bytes",
@@ -115,6 +116,11 @@ def spelled(tx: Tx, name: str) -> str:
 def load_all(tx: Tx) -> list[Job]:
     """Every job that can be read, by name."""
     return _ROWS.all(tx)
+
+
+def hidden(tx: Tx) -> str:
+    """The keys of the jobs that are not there for whoever asks, each between line breaks."""
+    return "".join(f"\n{row['name_key']}\n" for row in _ROWS.hidden(tx))
 
 
 def unreadable(tx: Tx) -> dict[str, WrongUse]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -16,7 +16,10 @@ from postroom.oauth.claims import check_id_token, read_claims
 from postroom.oauth.openid import ALGORITHMS
 from postroom.secret import Secret
 
-__all__ = ["claims_of"]
+__all__ = ["check_fresh", "claims_of"]
+
+SKEW: Final = 60.0
+"""Seconds by which the clock of the provider may be behind."""
 
 
 def claims_of(
@@ -48,3 +51,17 @@ def claims_of(
             "The id token does not say who it is; nothing of it is believed.", step="sign-in"
         )
     return claims
+
+
+def check_fresh(claims: Mapping[str, Any], *, since: float) -> None:
+    """Raise ProtocolError unless the account has signed in since then (seconds since 1970), by what the
+    provider says: ``auth_time``, which stands there where ``max_age`` was asked for (Core 3.1.2.1).
+    """
+    at = claims.get("auth_time")
+    if not isinstance(at, int | float) or isinstance(at, bool) or at < since - SKEW:
+        raise ProtocolError(
+            "The provider does not say that you have signed in there just now.",
+            step="sign-in",
+            hint="Sign out there and begin again. Where the provider never says when somebody signed in, "
+            "an administrator can invite you anew, to choose a password for this.",
+        )

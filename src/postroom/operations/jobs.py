@@ -67,13 +67,20 @@ class Jobs:
     ) -> dict[str, Any]:
         """Change fields of a job; what it does, its schedule and its parameters are replaced whole."""
 
-        def body(tx: Tx) -> None:
+        def there(tx: Tx) -> dict[str, Any]:
             check_may_change(tx, "job", store.row_of(tx, name))
-            merged = self.merged(shown(store.get(tx, name)), changes)
-            self.save(tx, self.declared(merged, base or Path.cwd()), new=False)
+            return shown(store.get(tx, name))
 
-        await self._desk.change(body, rebind=rebind)
-        return await self.show(name)
+        def body(tx: Tx) -> bool:
+            if same := there(tx) == old:
+                self.save(tx, job, new=False)
+            return same
+
+        while True:  # a script is read while nobody waits for it
+            old = await self._desk.db.read(there)
+            job = self.declared(self.merged(old, changes), base or Path.cwd())
+            if await self._desk.change(body, rebind=rebind):
+                return await self.show(name)
 
     def merged(self, old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
         """A definition with changes; what it does is one thing, so another one takes its place."""
@@ -95,13 +102,13 @@ class Jobs:
         Raises what is wrong with it, and where others may change what it runs.
         """
         job = parse(Job, data, where=f"job {data.get('name', '')}".strip())
+        _check_may_run_code(self._desk.person, job)  # before any file is looked at
         return saved(job.resolved(base))
 
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
-        if job.python is not None or job.command is not None:
-            _check_may_run_code(self._desk.person, job.name)
+        _check_may_run_code(self._desk.person, job)
         for right in sorted(rights_of(job.steps)):  # it does what they may not do themselves
             check_may(self._desk.person, right)
         if touches_files(job.steps):
@@ -214,11 +221,11 @@ def _placed(where: str) -> Iterator[None]:
         raise
 
 
-def _check_may_run_code(person: Person, name: str) -> None:
+def _check_may_run_code(person: Person, job: Job) -> None:
     """Raise Refused unless it is somebody with the room's key, or an administrator: code runs with it."""
-    if not person.unrestricted:
+    if (job.python is not None or job.command is not None) and not person.unrestricted:
         raise Refused(
-            f"Job {name} runs code, as the user of the worker: {person.actor} may not save it.",
+            f"Job {job.name} runs code, as the user of the worker: {person.actor} may not save it.",
             code="not_permitted",
             hint="An administrator may, or whoever works where the room is.",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -19,6 +19,7 @@ from postroom.clock import timestamp
 from postroom.db import SCHEMA, Tx, is_living, workers
 from postroom.jobs.states import OPEN
 from postroom.operations.desk import Desk
+from postroom.operations.sight import NOBODY, NamedSight
 from postroom.services import finding
 from postroom.services import service as services
 from postroom.sources import entries
@@ -28,7 +29,8 @@ from postroom.sources.standing import AT_WORK, lag_of
 __all__ = ["MOST_NAMES", "figures"]
 
 MOST_NAMES: Final = 100
-"""Sources and services that have a line of their own; the others are in the sums alone."""
+"""Sources and services that have a line of their own; the others are in the sums alone, as are all that
+rest on a restricted credential."""
 _CLAIMED: Final = {
     "sources": "SELECT count(*) FROM sources WHERE owner IS NOT NULL",
     "outbox": "SELECT count(*) FROM outbox WHERE owner IS NOT NULL",
@@ -76,10 +78,24 @@ class _Room(Collector):
     def collect(self) -> Iterable[Metric]:
         """Every family, of one snapshot."""
         locked = self._desk.locked is not None
-        return self._desk.db.read_now(lambda tx: list(_families(tx, locked, self._days_left)))
+
+        def body(tx: Tx) -> list[Metric]:
+            open_to_all = _Open(tx, self._desk.environ)
+            return list(_families(tx, open_to_all, locked, self._days_left))
+
+        return self._desk.db.read_now(body)
 
 
-def _families(tx: Tx, locked: bool, days_left: int | None) -> Iterator[Metric]:
+class _Open:
+    """The sources and services that are there for whoever may view: others have no line of their own."""
+
+    def __init__(self, tx: Tx, environ: Mapping[str, str]) -> None:
+        with tx.seen_by(NamedSight(NOBODY, environ)):
+            self.sources = {row["name"] for row in sources.rows(tx)}
+            self.services = {one.name for one in services.load_all(tx)}
+
+
+def _families(tx: Tx, named: _Open, locked: bool, days_left: int | None) -> Iterator[Metric]:
     now = timestamp()
     yield _gauge("postroom_schema", "Schema number of this release.", SCHEMA)
     yield _gauge("postroom_locked", "1: the room's key could not be used.", locked)
@@ -94,8 +110,8 @@ def _families(tx: Tx, locked: bool, days_left: int | None) -> Iterator[Metric]:
     )
     attempts = tx.value("SELECT count(*) FROM outbox_attempts")
     yield _gauge("postroom_outbox_attempts", "Tries of the messages in the outbox.", attempts)
-    yield from _of_sources(tx, now)
-    yield from _of_services(tx)
+    yield from _of_sources(tx, named, now)
+    yield from _of_services(tx, named)
     open_runs = sum(tx.value(_OPEN_RUNS, state=state) for state in OPEN)
     yield _gauge("postroom_runs_open", "Runs that are not finished.", open_runs)
     claims = {name: tx.value(_CLAIMED[name]) for name in _CLAIMED}
@@ -119,7 +135,7 @@ def _families(tx: Tx, locked: bool, days_left: int | None) -> Iterator[Metric]:
 _OPEN_RUNS: Final = "SELECT count(*) FROM runs WHERE finished_at IS NULL AND state = :state"
 
 
-def _of_sources(tx: Tx, now: float) -> Iterator[Metric]:
+def _of_sources(tx: Tx, named: _Open, now: float) -> Iterator[Metric]:
     """By state, and how far each is behind: the first by name have a line of their own."""
     states: dict[str, int] = {}
     lags: dict[str, float] = {}
@@ -136,28 +152,29 @@ def _of_sources(tx: Tx, now: float) -> Iterator[Metric]:
         )
     yield _by("postroom_sources", "Sources, by state.", "state", states)
     about = "For how long a source has been behind: something waits that should be in its sink."
-    yield _by("postroom_source_lag_seconds", about, "source", _first(lags))
+    yield _by("postroom_source_lag_seconds", about, "source", _first(lags, named.sources))
     most = max(lags.values(), default=0.0)
     yield _gauge(
         "postroom_source_lag_most_seconds", "The same of the source that is furthest.", most
     )
 
 
-def _of_services(tx: Tx) -> Iterator[Metric]:
-    known = {one.name for one in services.load_all(tx)}  # implicit ones may hold an address
+def _of_services(tx: Tx, named: _Open) -> Iterator[Metric]:
+    known = named.services  # implicit ones may hold an address
     about = "Messages of a service that are sent as soon as they are due."
-    due = {name: number for name, number in finding.due_by_service(tx).items() if name in known}
-    yield _by("postroom_service_waiting", about, "service", _first(due))
+    yield _by(
+        "postroom_service_waiting", about, "service", _first(finding.due_by_service(tx), known)
+    )
     about = "Messages of a service that failed or are in doubt, and nobody has settled."
     unsettled = finding.unsettled(tx)
-    named = {name: number for name, number in unsettled.items() if name in known}
-    yield _by("postroom_service_unsettled", about, "service", _first(named))
+    yield _by("postroom_service_unsettled", about, "service", _first(unsettled, known))
     total = sum(unsettled.values())
     yield _gauge("postroom_outbox_unsettled", "The same of all services.", total)
 
 
-def _first(values: Mapping[str, float]) -> dict[str, float]:
-    return dict(sorted(values.items(), key=lambda one: one[0].casefold())[:MOST_NAMES])
+def _first(values: Mapping[str, float], known: Collection[str]) -> dict[str, float]:
+    there = [one for one in values.items() if one[0] in known]
+    return dict(sorted(there, key=lambda one: one[0].casefold())[:MOST_NAMES])
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -182,7 +183,11 @@ class Notify:
 
         def body(tx: Tx) -> builtins.list[rows.Kept]:
             found = rows.listed(tx)
-            return [one for one in found if sees_named(tx, one.text("noun"), one.text("name"))]
+            return [
+                _told_of(tx, one)
+                for one in found
+                if sees_named(tx, one.text("noun"), one.text("name"))
+            ]
 
         return [one.as_json() for one in await self._desk.db.read(body)]
 
@@ -193,7 +198,7 @@ class Notify:
         """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, hints=False)
+            resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, ending=True)
             found = [*causes.at_work(tx, resolver, now=timestamp()), *causes.ending(known)]
             facts = ("kind", "noun", "name", "said", "do", "broken")
             return [
@@ -214,10 +219,12 @@ class Notify:
         room, wanted = await self._desk.db.read(body)
         from postroom.operations.ways import Ways  # what dials: not for who only saves
 
-        root = self._desk.root or self._desk
-        ways = Ways(root, policy=Policy(public_only=self._public_only))
+        ways = Ways(self._desk, policy=Policy(public_only=self._public_only))
         found = []
         for one in wanted:
+            await self._desk.write(
+                lambda tx: self._desk.record(tx, "test", "notification", one.name)  # noqa: B023
+            )
             said = f"This is a test of notification {one.name}: nothing has happened."
             notice = Notice(f"test-{secrets.token_hex(12)}", "test", "test", "notification", one.name,
                             said, "", timestamp(), room)  # fmt: skip
@@ -225,6 +232,18 @@ class Notify:
             found.append({"name": one.name, "way": one.way, "where": one.where,
                           "ok": outcome.ok and not outcome.item, "said": outcome.said})  # fmt: skip
         return found
+
+
+def _told_of(tx: Tx, one: rows.Kept) -> rows.Kept:
+    """A notice without the ways to tell it that are not there for whoever asks."""
+    if tx.sight is None:
+        return one
+    told = {}
+    for name, each in one.told.items():
+        if sees_named(tx, "notification", name):
+            own = sees_named(tx, "notification", each.via)
+            told[name] = each if own else dataclasses.replace(each, via="", why="")
+    return dataclasses.replace(one, told=told)
 
 
 def _status(one: Notification, row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from postroom.access import invitations, throttle, users
+from postroom.access import invitations, sessions, throttle, users
 from postroom.access.codes import hash_of, new_code
 from postroom.access.throttle import peer_key
 from postroom.clock import timestamp
@@ -56,6 +56,9 @@ class _Open(NamedTuple):
     nonce: str
     cookie: bytes
     invitation: Secret | None
+    back: str
+    begun: float
+    proves: str  # the id of the user who proves who they are; empty: somebody comes in
 
 
 class _NotLetIn(Exception):
@@ -76,8 +79,12 @@ class OpenId:
         self._public_only = public_only
         self._open: dict[str, _Open] = {}
 
-    async def begin(self, redirect_uri: str, *, code: str | Secret = "", peer: str = "") -> Begun:
-        """Begin one; ``code`` is an invitation, which is bound to whoever signs in.
+    async def begin(
+        self, redirect_uri: str, *, code: str | Secret = "", back: str = "", proves: str = "",
+        peer: str = "",
+    ) -> Begun:  # fmt: skip
+        """Begin one; ``code`` is an invitation, which is bound to whoever signs in.  With ``proves`` the
+        user of that id, who is signed in, proves anew who they are; ``back`` is the page they come from.
 
         It takes a try of the address that asks, which comes back when somebody came in: each asks the
         provider, and 500 would push out everybody's.  Raises Refused (``too_many``; ``not_signed_in``
@@ -97,20 +104,25 @@ class OpenId:
             endpoints = await pump.run(flow)
         nonce, cookie = secrets.token_urlsafe(32), Secret(new_code())
         # somebody signs in now, not whoever left a session at the provider: it is a proof of them
-        extra = (("nonce", nonce), ("prompt", "login"))
+        extra = [("nonce", nonce), ("prompt", "login")]
+        if proves:
+            extra.append(("max_age", "0"))  # then the provider says when it was (Core 3.1.2.1)
         pending = begin(
             self._client_id(grant), endpoints, grant.scopes, redirect_uri=redirect_uri,
-            at=timestamp(), extra=extra,
+            at=timestamp(), extra=tuple(extra),
         )  # fmt: skip
         while len(self._open) >= _MOST:
             del self._open[next(iter(self._open))]
-        self._open[pending.key] = _Open(pending, endpoints, nonce, hash_of(cookie), invitation)
+        self._open[pending.key] = _Open(
+            pending, endpoints, nonce, hash_of(cookie), invitation, back, timestamp(), proves
+        )
         return Begun(pending.url, cookie)
 
     async def end(
-        self, cookie: str | Secret, query: str, *, peer: str = "", agent: str = ""
+        self, cookie: str | Secret, query: str, *, session: Secret, peer: str = "", agent: str = ""
     ) -> SignedIn:
-        """End the one that ``query`` is the answer to, in the browser that has its ``cookie``.
+        """End the one that ``query`` is the answer to, in the browser that has its ``cookie``; where
+        somebody proves who they are, it is their ``session`` that is proved.
 
         Raises Refused (``not_signed_in``, ``too_many``), SignInError, ProtocolError, WireError.
         """
@@ -119,6 +131,8 @@ class OpenId:
         opened = self._taken(cookie, query)
         try:
             claims = await self._claims(opened, query)
+            if opened.proves:
+                return await self._prove(opened, claims, session, peer)
         except PostroomError as error:
             why = error.sentence[:200]
             await self._desk.write(
@@ -130,12 +144,11 @@ class OpenId:
             row = self._user(tx, opened, claims)
             if row is None or row["disabled"]:
                 raise _NotLetIn("" if row is None else row["name"], row is None)
-            for _ in range(2):  # of the beginning, and of this
-                throttle.give_back(tx, *keys[0])
+            _give_back(tx, peer)
             return enter(self._desk, tx, row, "sign-in", agent, by="openid", peer=peer)
 
         try:
-            return signed_in(*await self._desk.write(body))
+            return signed_in(*await self._desk.write(body))._replace(back=opened.back)
         except _NotLetIn as refused:  # with all it would have done: an invitation is still good
             name, why = refused.name, "unknown" if refused.unknown else "disabled"
         await self._desk.write(
@@ -187,6 +200,32 @@ class OpenId:
             client_id=grant.client_id,
             nonce=opened.nonce,
         )
+
+    async def _prove(
+        self, opened: _Open, claims: Mapping[str, Any], session: Secret, peer: str
+    ) -> SignedIn:
+        """The session of whoever began it is proved: by the same user, who has signed in just now."""
+        from postroom.operations.idtoken import check_fresh
+
+        check_fresh(claims, since=opened.begun)
+
+        def body(tx: Tx) -> Row:
+            row = sessions.find(tx, session)
+            found = users.by_subject(tx, claims["iss"], claims["sub"])
+            if row is None or found is None or {row["id"], found["id"]} != {opened.proves}:
+                raise Refused(
+                    "That is another account than the one that you are signed in with here.",
+                    code="not_signed_in",
+                    hint="Sign in there with your own.",
+                )
+            sessions.proved(tx, row["hash"])
+            _give_back(tx, peer)
+            note(self._desk, tx, users.person_of(row), "prove", row["name"], by="openid")
+            again = sessions.find(tx, session)
+            return row if again is None else again
+
+        row = await self._desk.write(body)
+        return signed_in(session, row)._replace(back=opened.back)
 
     @contextlib.asynccontextmanager
     async def _pump(self, grant: Grant) -> AsyncIterator[Pump]:
@@ -265,3 +304,9 @@ def _invited(tx: Tx, invitation: Secret) -> Row:
             hint="Sign-in by the provider is bound to users who are there already.",
         )
     return row
+
+
+def _give_back(tx: Tx, peer: str) -> None:
+    """The tries of whoever came in or proved who they are: of the beginning, and of the end."""
+    for _ in range(2):
+        throttle.give_back(tx, throttle.PEER, peer_key(peer))

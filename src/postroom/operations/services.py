@@ -76,7 +76,7 @@ class Services:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
         uses = usage.standing(tx, usage.of_service, found)
-        if uses and not force:
+        if uses and (not force or usage.OUT_OF_SIGHT in uses):
             hint = "Let them be sent, cancel them, or use --force."
             raise usage.in_use(f"Service {found}", uses, hint)
         store.delete(tx, found)

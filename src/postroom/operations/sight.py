@@ -11,7 +11,7 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from postroom.access import Person
 from postroom.access.grants import granted_to, hidden_from
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from postroom.db import Database, Row, Sight, Tx
 
 __all__ = [
+    "NOBODY",
     "NamedSight",
     "check_may_change",
     "check_sees_all",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+NOBODY: Final = "user:"
+"""Whoever has no grant."""
 
 
 def grantee_of(person: Person) -> str:
@@ -192,12 +195,14 @@ def sees_named(tx: Tx, noun: str, name: str) -> bool:
         return sees(tx, name)
     if noun in ("connection", "credential"):
         return sees(tx, f"{noun}:{name}")
-    if tx.sight is None or noun not in ("source", "job"):
+    if tx.sight is None or noun not in ("source", "job", "notification"):
         return True
     from postroom.jobs import store as jobs
+    from postroom.notices import store as notifications
     from postroom.sources import store as sources
 
-    there = functools.partial((sources if noun == "source" else jobs).row_of, tx, name)
+    stores = {"source": sources, "job": jobs, "notification": notifications}
+    there = functools.partial(stores[noun].row_of, tx, name)
     with tx.seen_by(None):
         if not _is_there(there):
             return True

@@ -149,7 +149,7 @@ class Telling:
             self._problems = (monotonic(), await asyncio.to_thread(self._audit.problems_now))
         if self._ends is None or monotonic() > self._ends[0] + ENDS_SECONDS:
             everything = await asyncio.to_thread(
-                self._desk.db.read_now, lambda tx: self._desk.credentials.all(tx, hints=False)
+                self._desk.db.read_now, lambda tx: self._desk.credentials.all(tx, ending=True)
             )
             self._ends = (monotonic(), causes.ending(everything))
         beside = [*self._ends[1], *causes.audit_failure(self._problems[1])]

@@ -66,9 +66,18 @@ class Variables:
         await self._desk.change(body)
 
     def _set(self, tx: Tx, name: str, value: str) -> bool:
-        before = self._desk.unresolved(tx)
-        changed = store.set_variable(tx, name, value)
-        broken = self._desk.unresolved(tx) - before
+        others = usage.OUT_OF_SIGHT in usage.standing(tx, usage.of_variable, name)
+        sight = tx.sight
+        with tx.seen_by(None):  # it changes them all, whoever sees them
+            before = self._desk.unresolved(tx)
+            changed = store.set_variable(tx, name, value)
+            broken = self._desk.unresolved(tx) - before
+        if sight is not None and ((changed and others) or broken - self._desk.unresolved(tx)):
+            raise Refused(
+                f"Something that is not there for you uses variable {name}; nothing was saved.",
+                code="not_permitted",
+                hint="Ask an administrator to make this change.",
+            )
         if broken:
             raise InvalidValue(
                 name, f"with this value {', '.join(sorted(broken))} would not work any more"
@@ -96,6 +105,16 @@ class Variables:
         def body(tx: Tx) -> Usage:
             store.get_variable(tx, name)
             return usage.of_variable(tx, name)
+
+        return await self._desk.db.read(body)
+
+    async def used(self) -> dict[str, int]:
+        """How often each variable is used, as :meth:`usage` counts; those that nothing uses are left out."""
+
+        def body(tx: Tx) -> dict[str, int]:
+            known = store.all_variables(tx)
+            found = usage.of_variables(tx)
+            return {name: len(one.uses) for name, one in found.items() if name in known}
 
         return await self._desk.db.read(body)
 

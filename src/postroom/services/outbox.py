@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import secrets
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from postroom import audit
 from postroom.clock import rfc3339, timestamp
@@ -241,11 +242,20 @@ def newest(tx: Tx, service: str) -> Row | None:
     )
 
 
-def show(tx: Tx, item: str) -> Item:
-    """One item by its id, or by the beginning of it when that is enough.  Raises NotThere."""
-    rows = tx.all(
-        "SELECT * FROM outbox WHERE id >= :item AND id < :end LIMIT 2", item=item, end=item + "\x7f"
-    )
+_BEGIN: Final = (
+    "SELECT * FROM outbox WHERE id >= :item AND id < :end "
+    "AND instr(:hidden, char(10) || service || char(10)) = 0 LIMIT 2"
+)
+
+
+def show(tx: Tx, item: str, *, hidden: Callable[[Tx], str] | None = None) -> Item:
+    """One item by its id, or by the beginning of it when that is enough.  Raises NotThere.
+
+    ``hidden`` are services whose items do not make it several: their names, each between line breaks.
+    """
+    rows = tx.all(_BEGIN, item=item, end=item + "\x7f", hidden="")
+    if len(rows) > 1 and hidden is not None:
+        rows = tx.all(_BEGIN, item=item, end=item + "\x7f", hidden=hidden(tx))
     if len(rows) != 1 or not item:
         raise NotThere(
             f"There is no outbox item {item!r}."

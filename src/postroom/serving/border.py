@@ -10,13 +10,14 @@ import asyncio
 import ipaddress
 import json
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from postroom.clock import monotonic
 from postroom.errors import InvalidValue
-from postroom.log import about, frames, logger, within
+from postroom.log import about, logger, within
 from postroom.tracing import span
 
 __all__ = ["App", "Border", "Limits", "Receive", "Scope", "Send", "is_within", "networks"]
@@ -51,22 +52,16 @@ _ALWAYS: Final = {
 }
 """An answer that says one of these itself keeps its own."""
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+_FRAMES: Final = 8
 _log = logger("serve")
 
 
 class Limits:
-    """How much a body may be, and how many ``seconds`` it may take."""
+    """How much a body may be, and how long it may take."""
 
-    def __init__(
-        self,
-        *,
-        body: int = BODY_BYTES,
-        message: int = MESSAGE_BYTES,
-        seconds: float = BODY_SECONDS,
-    ) -> None:
+    def __init__(self, *, body: int = BODY_BYTES, message: int = MESSAGE_BYTES) -> None:
         self._body = body
         self._message = message
-        self.seconds = seconds
 
     def of(self, path: str) -> int:
         """The most bytes of a request to this path."""
@@ -76,7 +71,7 @@ class Limits:
 class _TooMuch(BaseException):
     """The body is larger than permitted, or came too slowly: the status says which.
 
-    No Exception: the doors answer those themselves, and would call this a mistake of theirs.
+    No ``Exception``: the API and the page answer every one of those, as a mistake of their own.
     """
 
     def __init__(self, status: HTTPStatus) -> None:
@@ -127,26 +122,23 @@ class Border:
                 message = {**message, "headers": self._protected(scope, message, request)}
             await send(message)
 
-        wrong, door = self._wrong(scope, headers), _door(scope["path"])
-        try:
-            if wrong is not None:
-                await _refuse(answer, scope, wrong)
-            else:
-                with span("request", method=scope["method"], door=door):
+        wrong = self._wrong(scope, headers)
+        if wrong is not None:
+            await _refuse(answer, scope, wrong)
+        else:
+            try:
+                with span("request", method=scope["method"], door=_door(scope["path"])):
                     await self._app(scope, self._limited(scope, receive), answer)
-        except _TooMuch as too_much:
-            if not told:
-                await _refuse(answer, scope, too_much.status)
-        except Exception as error:  # noqa: BLE001  # the server would log it with what was typed
-            _log.error("%s in %s", type(error).__name__, door, extra=about(trace=frames(error)))
-            if not told:
-                await _refuse(answer, scope, HTTPStatus.INTERNAL_SERVER_ERROR)
-        finally:
-            self._written(scope, told, begun)
-
-    def _written(self, scope: Scope, told: list[int], begun: float) -> None:
-        """The line of a request: without what follows a "?", which may be an address that works once."""
-        _log.info(
+            except _TooMuch as too_much:
+                if not told:
+                    await _refuse(answer, scope, too_much.status)
+            except Exception as error:  # noqa: BLE001  # else the web server prints it, unscrubbed
+                where = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
+                said = (scope["method"], scope["path"], type(error).__name__, where)
+                _log.error("mistake: %s %s: %s\n%s", *said)  # its text may hold what was typed
+                if not told:
+                    await _refuse(answer, scope, HTTPStatus.INTERNAL_SERVER_ERROR)
+        _log.info(  # without what follows a "?": it may be an address that works once
             "%s %s %s", scope["method"], scope["path"], told[0] if told else 0,
             extra=about(peer=str((scope.get("client") or ("",))[0]),
                         ms=f"{(monotonic() - begun) * 1000:.1f}"),
@@ -201,7 +193,7 @@ class Border:
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """The body, up to its limits."""
-        left, until = self._limits.of(scope["path"]), monotonic() + self._limits.seconds
+        left, until = self._limits.of(scope["path"]), monotonic() + BODY_SECONDS
         whole = False
 
         async def limited() -> MutableMapping[str, Any]:
@@ -312,5 +304,4 @@ _SAYS: Final = {
     HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Compressed requests are not taken.",
     HTTPStatus.NOT_FOUND: "There is nothing here.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "This is a mistake of Postroom's; the log has more.",
 }

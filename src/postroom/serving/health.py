@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from postroom.access import Person
 from postroom.app import Room
 from postroom.errors import CODES, PostroomError, Refused
 from postroom.secret import Secret
@@ -41,8 +42,9 @@ def health_routes(room: Room) -> list[Route]:
     async def metrics(request: Request) -> Response:
         """The figures, for a token that may view."""
         try:
-            await _check_may_view(room, request)
-            return Response(await room.health.metrics(), headers={"Content-Type": TEXT_FORMAT})
+            person = await _check_may_view(room, request)
+            figures = await room.health.metrics(person)
+            return Response(figures, headers={"Content-Type": TEXT_FORMAT})
         except PostroomError as error:
             return _refusal(error)
 
@@ -53,8 +55,8 @@ def health_routes(room: Room) -> list[Route]:
     ]
 
 
-async def _check_may_view(room: Room, request: Request) -> None:
-    """Raise Refused unless the request has the token of somebody who may view."""
+async def _check_may_view(room: Room, request: Request) -> Person:
+    """Whose token the request has.  Raises Refused unless they may view."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.casefold() != "bearer" or not token.strip():
         raise Refused(
@@ -66,6 +68,7 @@ async def _check_may_view(room: Room, request: Request) -> None:
     person = await room.people.by_token(Secret(token.strip()), peer=peer)
     if not person.may("view"):
         raise Refused("This token may not view.", code="not_permitted")
+    return person
 
 
 def _refusal(error: PostroomError) -> Response:

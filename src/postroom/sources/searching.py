@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -22,7 +24,8 @@ class Search:
 
     ``sender`` is part of the From field, ``subject`` words that all stand in the subject, both
     whatever the case.  ``since`` and ``until`` bound when it was received, or first seen where the
-    server does not say; seconds since 1970.  ``ids`` are ledger ids.
+    server does not say; seconds since 1970.  ``ids`` are ledger ids.  ``hidden`` are ids of sources
+    that are not there for whoever asks.
     """
 
     states: tuple[str, ...] = ()
@@ -32,6 +35,7 @@ class Search:
     subject: str = ""
     since: float | None = None
     until: float | None = None
+    hidden: tuple[str, ...] = ()
 
 
 def matches(search: Search, row: Row) -> bool:
@@ -63,6 +67,7 @@ async def find(
         lowest, highest = max(lowest, min(search.ids)), min(highest, max(search.ids))
     found: list[int] = []
     for low, high in _windows(lowest, highest, oldest=oldest):
+        await asyncio.sleep(0)  # the looks of a long ledger are for others to come between
         found += await db.read(_look(source, search, low, high, oldest=oldest))
         if len(found) > limit:
             break
@@ -97,13 +102,26 @@ def _ends(tx: Tx) -> tuple[int, int]:
 _BETWEEN: Final = (
     "SELECT id, sender, subject FROM ledger WHERE id BETWEEN :low AND :high "
     "AND (:source IS NULL OR source = :source) "
+    "AND (:hidden = '' OR instr(:hidden, ',' || source || ',') = 0) "
     "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) "
     "AND (:ids = '' OR instr(:ids, ',' || id || ',') > 0) "
     "AND (:message_id = '' OR message_id IN (:message_id, '<' || :message_id || '>')) "
     "AND (:since IS NULL OR coalesce(received_at, first_seen_at) >= :since) "
     "AND (:until IS NULL OR coalesce(received_at, first_seen_at) < :until) "
+    "AND (:sender = '' OR sender LIKE :sender ESCAPE '!' OR sender GLOB '*[^ -~]*') "
+    "AND (:subject = '' OR subject LIKE :subject ESCAPE '!' OR subject GLOB '*[^ -~]*') "
     "ORDER BY id"
 )
+
+
+def _like(text: str) -> str:
+    """A pattern that everything fits that :func:`matches` may say yes to, of texts in ASCII: LIKE knows
+    no other letters (sqlite.org/lang_expr.html#like), and these are what a text is full of.
+    """
+    if not text.isascii():
+        return "%"
+    escaped = re.sub(r"([!%_])", r"!\1", text)
+    return f"%{escaped}%"
 
 
 def _look(
@@ -117,9 +135,14 @@ def _look(
             low=low,
             high=high,
             source=source,
+            hidden=f",{','.join(search.hidden)}," if search.hidden else "",
             states=f",{','.join(search.states)}," if search.states else "",
             ids=f",{','.join(map(str, search.ids))}," if search.ids else "",
             message_id=search.message_id.strip().removeprefix("<").removesuffix(">"),
+            sender=_like(search.sender) if search.sender else "",
+            subject=_like(max(search.subject.split(), key=len, default=""))
+            if search.subject
+            else "",
             since=search.since,
             until=search.until,
         )

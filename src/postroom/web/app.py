@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.datastructures import FormData
@@ -92,7 +93,8 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
                     hint="An administrator can give it to you, with another role.",
                 )
             if path.proved and visit.session and not fresh(visit.session, timestamp()):
-                return visit.go(f"{at('prove')}?next={request.url.path}")
+                back = _page_of(path.path, request.url.path, hall.places)
+                return visit.go(f"{at('prove')}?next={quote(back)}")
             answered = await path.handler(visit)
         except PostroomError as error:
             if error.code == "not_signed_in":
@@ -101,6 +103,13 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
         return _with_guest(visit, answered)
 
     return answer
+
+
+def _page_of(template: str, path: str, places: frozenset[str]) -> str:
+    """The page where a form stands that is sent to ``path``: the same path, or the nearest above it."""
+    while template and template not in places:
+        template, path = template.rpartition("/")[0], path.rpartition("/")[0]
+    return path or "/"
 
 
 async def _received(hall: Hall, request: Request) -> Visit:

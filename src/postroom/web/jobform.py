@@ -16,8 +16,9 @@ from postroom.web.form import Form
 
 __all__ = ["Misplaced", "drawn", "misplaced", "said", "written"]
 
-_CODE: Final = ("credentials", "python", "command")
+_CODE: Final = ("python", "command")
 _CHOSEN: Final = (
+    "credentials",
     "schedule.every", "schedule.cron", "schedule.timezone", "schedule.misfire", "parameters", "steps",
     "retry.max", "retry.min", "retry.max_wait", "python.call", "python.file", "python.function",
     "python.sha256", "command.words", "command.hand_over.by", "command.hand_over.environment",
@@ -26,10 +27,10 @@ _CHOSEN: Final = (
 """Fields that this form asks for in its own way."""
 _TITLES: Final = (
     ("What it is", "", ("name", "description")),
-    ("What its code is handed", "", ("credentials",)),
     ("Runs", "", ("overlap", "if_killed", "keep", "limits", "worker_roles")),
 )  # fmt: skip
 _OWN: Final = (
+    "credentials",
     "does", "steps", "parameters", "when", "schedule.every", "schedule.cron", "schedule.timezone",
     "schedule.misfire", "again", "retry.max", "retry.min", "retry.max_wait", "python.what",
     "python.function", "command.words", "command.hand_over.by", "command.hand_over.environment",
@@ -83,8 +84,7 @@ def said(form: Form, *, new: bool, code: bool) -> dict[str, Any]:
     does = form.text("does") if code else "steps"
     found |= dict.fromkeys(("steps", "python", "command"))
     found[does if does in ("python", "command") else "steps"] = _does(does, form)
-    if does == "steps" or not code:
-        found["credentials"] = []
+    found["credentials"] = form.texts("credentials") if code and does != "steps" else []
     return of_new(found) if new else found
 
 
@@ -121,6 +121,7 @@ def _own(values: Mapping[str, Any]) -> dict[str, Any]:
     hand_over = command.get("hand_over") or {}
     return {
         "does": values.get("does", "steps"),
+        "credentials": "\n".join(values.get("credentials") or ()),
         "steps": written(values.get("steps")),
         "parameters": written(_brief(values.get("parameters"))),
         "when": next((way for way in ("every", "cron") if schedule.get(way)), ""),

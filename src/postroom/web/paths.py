@@ -16,8 +16,9 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 class Path(NamedTuple):
     """One route.  ``right`` is wanted of whoever comes; ``open`` ones are answered before anybody has
-    signed in.  ``proved``: a person has to have proved lately who they are; then the same path has to
-    have a page too, where they confirm, since that is where they come back to.
+    signed in.  ``proved``: a person has to have proved lately who they are.  What they typed is not kept
+    meanwhile: they come back to the page of the same path, where they confirm, or else to the nearest
+    above it, where the form stands.
     """
 
     method: Literal["GET", "POST"]

@@ -11,7 +11,7 @@ import yaml
 
 from postroom.errors import InvalidValue, PostroomError
 from postroom.operations.yamlfile import read_text
-from postroom.web.controls import controls, read
+from postroom.web.controls import Options, controls, read
 from postroom.web.definition import check_path, fields_of, groups, of_new, one_schedule
 from postroom.web.form import Form
 
@@ -55,7 +55,7 @@ def drawn(
     values: Mapping[str, Any],
     given: Mapping[str, str] | None,
     error: PostroomError | None,
-    connections: Sequence[str],
+    connections: Options,
     jobs: Sequence[str],
     *,
     new: bool,
@@ -64,7 +64,7 @@ def drawn(
     skip = _CHOSEN if new else ("name", *_CHOSEN)
     shown = controls(
         fields_of("source"), values, given=given, error=error, skip=skip,
-        offered={"connection": [(name, name) for name in connections]}, makes={"connection": "connection"},
+        offered={"connection": connections}, makes={"connection": "connection"},
     )  # fmt: skip
     shown = [dataclasses.replace(one, label=_CALLED.get(one.name, one.label)) for one in shown]
     own = dict.fromkeys(_OWN, "")

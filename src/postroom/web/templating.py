@@ -14,6 +14,7 @@ from postroom.fields import format_size
 from postroom.web.hints import in_page, linked
 from postroom.web.navigation import NAVIGATION
 from postroom.web.statics import HTMX, static
+from postroom.web.times import told
 
 __all__ = ["ENVIRONMENT", "ago", "counted", "moment"]
 
@@ -95,6 +96,7 @@ def _environment() -> jinja2.Environment:
         "day": _day,
         "counted": counted,
         "exact": _exact,
+        "on_the_wall": told,
         "duration": _duration,
         "in_page": in_page,
         "linked": linked,

@@ -7,7 +7,6 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from postroom.operations.converting import Conversion
-from postroom.operations.personal import How
 from postroom.web.form import Form
 from postroom.web.paths import get, post
 from postroom.web.person import asking, hows, way_to
@@ -52,9 +51,7 @@ async def _form(visit: Visit) -> Response:
 async def _convert(visit: Visit) -> Response:
     name, form, room = visit["name"], visit.form, visit.room
     asked, rebind = _asked(form), agreed(form)
-    how: How | None = None
-    if asked.auth == "oauth_authorization_code":
-        how = hows(visit, "")[0]
+    how = hows(visit, "")[0] if asked.auth == "oauth_authorization_code" else None
 
     async def run(work: Work) -> Any:
         way = way_to(visit, work, how, at("works", work.id))

@@ -8,9 +8,11 @@ from starlette.responses import Response
 
 from postroom.errors import PostroomError, Refused
 from postroom.web import jobform
+from postroom.web.fitting import credentials_to_hand
 from postroom.web.form import Form
 from postroom.web.leaving import came_from, onward
 from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
 
 __all__ = ["ROUTES"]
@@ -61,11 +63,14 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     given = visit.form.plain() if error is not None else None
-    facts = jobform.drawn(values, given, error, new=new, code=_may_code(visit))
+    if given is not None:
+        given["credentials"] = "\n".join(visit.form.texts("credentials"))
+    code = _may_code(visit)
+    facts = jobform.drawn(values, given, error, new=new, code=code)
     return visit.page(
         "jobs/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
         wrong=None if error is None else jobform.misplaced(error, visit.form),
-        rebinds=error is not None and error.code == "secret_reentry_required" and visit.may("rebind"),
+        pairs=pairs_of(error, visit.form), credentials=await credentials_to_hand(visit) if code else [],
         commands=visit.room.commands.describe(), back=came_from(visit), **facts,
     )  # fmt: skip
 
@@ -73,7 +78,7 @@ async def _form(
 async def _add(visit: Visit) -> Response:
     try:
         wanted = jobform.said(visit.form, new=True, code=_may_code(visit))
-        made = await visit.room.jobs.add(wanted, rebind=_rebinds(visit))
+        made = await visit.room.jobs.add(wanted, rebind=agreed(visit.form))
     except PostroomError as error:
         return await _form(visit, {}, new=True, error=error)
     if back := came_from(visit):
@@ -97,14 +102,10 @@ async def _edit(visit: Visit) -> Response:
 async def _set(visit: Visit) -> Response:
     try:
         changes = jobform.said(visit.form, new=False, code=_may_code(visit))
-        saved = await visit.room.jobs.set(visit["name"], changes, rebind=_rebinds(visit))
+        saved = await visit.room.jobs.set(visit["name"], changes, rebind=agreed(visit.form))
     except PostroomError as error:
         return await _form(visit, {"name": visit["name"]}, new=False, error=error)
     return visit.go(at("jobs", saved["name"]), "Saved.")
-
-
-def _rebinds(visit: Visit) -> bool:
-    return visit.form.ticked("rebind") and visit.may("rebind")
 
 
 async def _hold(visit: Visit) -> Response:
@@ -118,7 +119,15 @@ async def _release(visit: Visit) -> Response:
 
 
 async def _copy(visit: Visit) -> Response:
-    made = await visit.room.jobs.copy(visit["name"], visit.form.text("name"))
+    name, new, form = visit["name"], visit.form.text("name"), visit.form
+    try:
+        made = await visit.room.jobs.copy(name, new, rebind=agreed(form))
+    except PostroomError as error:
+        if not (pairs := pairs_of(error, form)):
+            raise
+        return visit.page(
+            "work/copy.html", 422, name=name, new=new, pairs=pairs, back=at("jobs", name)
+        )
     return visit.go(at("jobs", made["name"]), f"Made {made['name']} with the same settings.")
 
 
@@ -176,8 +185,8 @@ ROUTES = (
     get("/jobs/{name}/edit", _edit, "edit"),
     post("/jobs/{name}/edit", _set, "edit"),
     post("/jobs/{name}/copy", _copy, "edit"),
-    get("/jobs/{name}/delete", _doomed, "edit"),
-    post("/jobs/{name}/delete", _delete, "edit"),
+    get("/jobs/{name}/delete", _doomed, "edit", proved=True),
+    post("/jobs/{name}/delete", _delete, "edit", proved=True),
     post("/jobs/{name}/hold", _hold, "use"),
     post("/jobs/{name}/release", _release, "use"),
     post("/jobs/{name}/run", _run, "use"),

@@ -51,5 +51,5 @@ ROUTES = (
     get("/room-file", _room_file),
     get("/erasures", _person, "destroy"),
     post("/erasures", _person, "destroy"),
-    post("/erasures/erase", _erase, "destroy"),
+    post("/erasures/erase", _erase, "destroy", proved=True),
 )

@@ -46,6 +46,6 @@ async def _doctor(visit: Visit) -> Response:
 
 ROUTES = (
     get("/keys", _status, "keys"),
-    post("/keys/rotate", _rotate, "keys"),
+    post("/keys/rotate", _rotate, "keys", proved=True),
     post("/keys/doctor", _doctor, "keys"),
 )

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from postroom.errors import InvalidValue, PostroomError
 from postroom.web.controls import controls, read
 from postroom.web.definition import fields_of, groups, of_new
+from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
@@ -58,10 +59,10 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     left = visit.form if error is not None else as_left(visit)
-    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    connections = await connections_with(visit, "outgoing")
     drawn = controls(
         fields_of("service"), values, given=None if left is None else left.plain(), error=error,
-        offered={"connection": [(name, name) for name in connections]},
+        offered={"connection": connections},
         makes={"connection": "connection"}, skip=() if new else ("name",),
     )  # fmt: skip
     return visit.page(
@@ -206,8 +207,8 @@ ROUTES = (
     post("/services/{name}/hold", _hold, "send"),
     post("/services/{name}/release", _release, "send"),
     post("/services/{name}/copy", _copy, "edit"),
-    get("/services/{name}/delete", _doomed, "edit"),
-    post("/services/{name}/delete", _delete, "edit"),
+    get("/services/{name}/delete", _doomed, "edit", proved=True),
+    post("/services/{name}/delete", _delete, "edit", proved=True),
     get("/compose", _compose, "send"),
     post("/compose", _send, "send"),
 )

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from postroom.errors import NotThere
 from postroom.operations.personal import How
+from postroom.operations.presetting import presets
 from postroom.web.paths import get, post
 from postroom.web.person import answer, asking, callback, hows, waits_for, way_to
 from postroom.web.visit import Visit, at
@@ -21,7 +22,7 @@ async def _choose(visit: Visit) -> Response:
     flow, registered = _named(one)
     return visit.page(
         "connections/sign_in.html", one=one, flow=flow, registered=registered,
-        hows=hows(visit, registered), callback=callback(visit),
+        hows=_offered(visit, one, registered), callback=callback(visit),
     )  # fmt: skip
 
 
@@ -35,10 +36,23 @@ def _named(one: dict[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
+def _offered(visit: Visit, one: dict[str, Any], registered: str) -> list[How]:
+    """How a person can sign in, without what the provider of this server has barred for mail."""
+    effective = one["effective"] or {}
+    hosts = {effective[place]["host"] for place in ("incoming", "outgoing") if effective.get(place)}
+    barred = any(
+        "oauth_device_flow" not in each["sign_in"]
+        and any(each[wire] and each[wire].partition(":")[0] in hosts for wire in ("imap", "smtp"))
+        for each in presets()
+    )
+    return [each for each in hows(visit, registered) if each != "device" or not barred]
+
+
 async def _begin(visit: Visit) -> Response:
     name = visit["name"]
-    _, registered = _named(await visit.room.connections.show(name))
-    offered: dict[str, How] = {each: each for each in hows(visit, registered)}
+    one = await visit.room.connections.show(name)
+    _, registered = _named(one)
+    offered: dict[str, How] = {each: each for each in _offered(visit, one, registered)}
     how = offered.get(visit.form.text("how"))
 
     async def run(work: Work) -> Any:

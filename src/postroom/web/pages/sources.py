@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from postroom.errors import PostroomError
 from postroom.settings import mail_beside
+from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.sourceform import drawn, said
+from postroom.web.times import next_times
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
@@ -28,8 +30,10 @@ async def _show(visit: Visit) -> Response:
     if visit.live:
         return visit.page("sources/_status.html", standing=source["status"], name=source["name"])
     return visit.page(
-        "sources/show.html", source=source, name=source["name"], standing=source["status"]
-    )
+        "sources/show.html", source=source, name=source["name"], standing=source["status"],
+        usage=await visit.room.sources.usage(source["name"]),
+        times=next_times(source["schedule"], source["status"]["next_wake"]),
+    )  # fmt: skip
 
 
 async def _new(visit: Visit) -> Response:
@@ -40,7 +44,7 @@ async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
     """The definition as a form; after a mistake as it was typed, with the mistake beside its field."""
-    connections = [str(one["name"]) for one in await visit.room.connections.list()]
+    connections = await connections_with(visit, "incoming")
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
     shown = drawn(values, _given(visit, error), error, connections, jobs, new=new)
     return visit.page(
@@ -178,8 +182,8 @@ ROUTES = (
     get("/sources/{name}/edit", _edit, "edit"),
     post("/sources/{name}/edit", _set, "edit"),
     post("/sources/{name}/copy", _copy, "edit"),
-    get("/sources/{name}/delete", _doomed, "edit"),
-    post("/sources/{name}/delete", _delete, "edit"),
+    get("/sources/{name}/delete", _doomed, "edit", proved=True),
+    post("/sources/{name}/delete", _delete, "edit", proved=True),
     post("/sources/{name}/run", _run, "use"),
     post("/sources/{name}/preview", _preview, "read"),
     get("/sources/{name}/again", _again, "use"),

@@ -157,21 +157,23 @@ async def _make(visit: Visit) -> Response:
 
 async def _revoke(visit: Visit) -> Response:
     revoked = await visit.room.tokens.revoke(visit["id"])
-    return visit.go("/tokens", f"The token {revoked['name']} is revoked.")
+    return visit.go(
+        visit.form.text("next") or "/tokens", f"The token {revoked['name']} is revoked."
+    )
 
 
 ROUTES = (
     get("/users", _list, "users"),
-    post("/users", _add, "users"),
+    post("/users", _add, "users", proved=True),
     get("/users/{name}", _show, "users"),
-    post("/users/{name}", _set, "users"),
-    post("/users/{name}/invite", _invite, "users"),
+    post("/users/{name}", _set, "users", proved=True),
+    post("/users/{name}/invite", _invite, "users", proved=True),
     post("/users/{name}/end-sessions", _end, "users"),
-    get("/users/{name}/delete", _doomed, "users"),
-    post("/users/{name}/delete", _delete, "users"),
+    get("/users/{name}/delete", _doomed, "users", proved=True),
+    post("/users/{name}/delete", _delete, "users", proved=True),
     post("/users/{name}/grant", _grant, "users"),
     post("/users/{name}/take", _take, "users"),
     get("/tokens", _tokens),
-    post("/tokens", _make),
+    post("/tokens", _make, proved=True),
     post("/tokens/{id}/revoke", _revoke),
 )
