@@ -33,6 +33,7 @@ __all__ = ["Route", "makes", "shows"]
 
 _MAKES: Final = ("add", "create", "copy", "begin")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_LINE: Final = re.compile(r"[0-9]{1,9}")
 _TAG: Final = re.compile(r'"([0-9a-f]{32})"')
 _ONCE: Final = frozenset({"users", "tokens"})
 """What these give is shown once and kept nowhere: their answers are not kept either."""
@@ -78,7 +79,9 @@ class Route:
         if wants_stream(request) and (door.noun, door.method) == ("runs", "log"):
             await room.runs.show(given["run"])
             signed = functools.partial(signed_in, self._room, request)
-            return answered(log_of(signed, room, given["run"], given.get("after", 0)))
+            seen = request.headers.get("last-event-id", "")
+            after = int(seen) if _LINE.fullmatch(seen) else given.get("after", 0)
+            return answered(log_of(signed, room, given["run"], after))
         if self._asked.tells and wants_stream(request):
             return stream_of(self._asked, room, given)
         if self._asked.tells and not _optional(self._asked):

@@ -87,7 +87,7 @@ class Accounts:
         For sign-ins by password and of an app: a person's comes after it is made, or on the page
         (:meth:`attempt`).  Raises what is wrong with the input, SignInError, WireError.
         """
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         if account.sign_in in _PERSONAL:
             raise InvalidValue("sign_in", "of a person is tested once the account is connected")
         return (await self._attempted(account, on_step, None)).report
@@ -98,7 +98,7 @@ class Accounts:
         """The same, and somebody signs in meanwhile by ``way``: their tokens are in what it gives, and
         stored nowhere before :meth:`complete`.  What is in the mailbox then is marked.
         """
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         return await self._attempted(account, on_step, way, mark=True)
 
     async def connect(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Accounts:
         asked.  Raises what is wrong with the input, Refused (``not_permitted``, ``name_taken``), Locked.
         """
         check_may(self._desk.person, "create")
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         trusted = await self._trusted(account)
         mark = None
         if account.collect and account.start == "new" and account.sign_in not in _PERSONAL:
@@ -124,7 +124,7 @@ class Accounts:
         what came since is collected.  Raises Refused where that was too long ago.
         """
         check_may(self._desk.person, "create")
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         if tried.signing is not None and tried.until < timestamp():
             raise Refused(
                 "The sign-in was too long ago; nothing was stored.", hint="Sign in again."

@@ -119,6 +119,7 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("runs", "log", "view", "GET", "/runs/{run}/log"),
     Door("runs", "cancel", "use", "POST", "/runs/{run}/cancel"),
     Door("variables", "list", "view", "GET", "/variables"),
+    Door("variables", "allowed", "view", "GET", "/environment"),
     Door("variables", "add", "edit", "POST", "/variables"),
     Door("variables", "get", "view", "GET", "/variables/{name}"),
     Door("variables", "set", "edit", "PUT", "/variables/{name}"),
@@ -251,7 +252,6 @@ HERE_ONLY: Final[Mapping[str, str]] = {
     "telling.keep": "of the worker",
     "telling.round": "of the worker",
     "variables.allow_environment": "lets definitions see the server's environment",
-    "variables.allowed": "of the command line",
     "variables.remove": "inside a transaction",
 }
 """What has no door, and why: ``noun.method``."""
