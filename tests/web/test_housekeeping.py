@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postroom.mail import Draft
+from postroom.secret import Secret
 from tests.web.mailroom import PAYLOADS, furnish
 from tests.web.site import PASSWORD
 
@@ -20,6 +21,28 @@ if TYPE_CHECKING:
 
 
 AGREED = "Save, and let it go there"
+
+
+def test_a_field_of_ones_own_may_be_called_by_a_number(admin: Visitor, site: Site) -> None:
+    details = {"0": Secret("a quiet secret"), "1": {"value": "seen", "plain": True}}
+    site.do(
+        lambda room: room.credentials.create("keys", "generic", description="x", details=details)
+    )
+    page = admin.go("/credentials/keys/details")
+    page.get_by_label("New field").first.fill("2")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("a new field has a name and a value").first.wait_for()
+    assert page.get_by_label("1 plain").input_value() == "seen"
+    page.get_by_label("0 sealed").fill("another quiet secret")
+    page.get_by_label("Value", exact=True).first.fill("a third quiet secret")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("keys is saved.").wait_for()
+    fields = site.do(lambda room: room.credentials.show("keys"))["fields"]
+    assert {name: str(value)[:4] for name, value in fields.items() if name != "1"} == {
+        "0": "****",
+        "2": "****",
+    }
+    assert fields["1"] == "seen"
 
 
 def test_a_variable_is_made_changed_and_deleted(admin: Visitor, site: Site) -> None:

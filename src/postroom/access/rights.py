@@ -1,18 +1,5 @@
 """Rights: the verbs there are, the roles as sets of them, and who asks.  All of it is here, and pure.
 
-    view      see definitions, states, the ledger, the outbox; never a secret, never a message's text
-    create    make a credential, and type its secret
-    replace   type another secret over a stored one, bring back an old version
-    rebind    let a stored secret go to a place it was not bound to, without typing it
-    destroy   delete a credential or a version of it, erase a person's mail
-    use       test, run, restart, sign in, hand a credential to a run
-    edit      make, change and delete connections, sources, services, jobs, variables
-    read      read messages
-    send      send, and decide about what waits in the outbox
-    keys      the room's key: status, rotation, backup
-    users     people, their roles, tokens and grants
-    audit     read the audit record and verify it
-
 No verb reads a secret: nobody can.
 """
 
@@ -21,18 +8,37 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-__all__ = ["LOCAL_ROLE", "ROLES", "VERBS", "Person", "local"]
+__all__ = ["LOCAL_ROLE", "MEANS", "ROLES", "ROLES_MEAN", "VERBS", "Person", "local"]
 
-VERBS: Final = (
-    "view", "create", "replace", "rebind", "destroy", "use", "edit", "read", "send", "keys", "users",
-    "audit",
-)  # fmt: skip
+MEANS: Final[dict[str, str]] = {
+    "view": "see definitions, states, the ledger, the outbox",  # never a secret, never a message's text
+    "create": "make credentials, and type their secrets",
+    "replace": "type another secret over a stored one, bring back an old version",
+    "rebind": "let a stored secret go to a place it was not bound to, without typing it",
+    "destroy": "delete credentials and versions of them, erase a person's mail",
+    "use": "test, run, restart, sign in, hand a credential to a run",
+    "edit": "make, change and delete connections, sources, services, jobs, variables",
+    "read": "read messages",
+    "send": "send, and decide about what waits in the outbox",
+    "keys": "see to the room's key: status, rotation, backup",
+    "users": "see to people, their roles, tokens and grants",
+    "audit": "read the audit record and verify it",
+}
+"""The verbs, and what whoever has one may do."""
+VERBS: Final = tuple(MEANS)
 ROLES: Final[dict[str, frozenset[str]]] = {
     "admin": frozenset(VERBS),
     "editor": frozenset({"view", "create", "replace", "destroy", "use", "edit", "read", "send"}),
     "operator": frozenset({"view", "use", "read", "send"}),
     "viewer": frozenset({"view"}),
     "auditor": frozenset({"view", "audit"}),
+}
+ROLES_MEAN: Final[dict[str, str]] = {
+    "admin": "everything, people and keys included",
+    "editor": "makes and changes definitions, types secrets, reads and sends",
+    "operator": "runs, restarts, reads and sends",
+    "viewer": "sees how everything stands, and no message",
+    "auditor": "sees that too, and the audit record",
 }
 LOCAL_ROLE: Final = "admin"
 """Of whoever works on the room with its own key: they are as powerful as that key."""

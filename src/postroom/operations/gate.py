@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from postroom.access import Person, throttle
+from postroom.access.rights import MEANS
 from postroom.errors import Refused
 from postroom.operations.doors import BY_NAME, OF_PAGE
 
@@ -16,22 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Gate", "check_files", "check_may"]
 
 T = TypeVar("T")
-
-_OF: Final = {
-    "view": "look at that",
-    "create": "make credentials",
-    "replace": "replace secrets",
-    "rebind": "let a stored secret go to another place",
-    "destroy": "delete what cannot be brought back",
-    "use": "test, run or restart anything",
-    "edit": "change definitions",
-    "read": "read messages",
-    "send": "send",
-    "keys": "see to the room's key",
-    "users": "see to people and tokens",
-    "audit": "read the audit record",
-}
-
 
 _TESTS: Final = frozenset(
     {
@@ -83,7 +68,7 @@ def check_may(person: Person, verb: str) -> None:
     """Raise Refused (``not_permitted``) unless the person has that right."""
     if not person.may(verb):
         raise Refused(
-            f"{person.actor} may not {_OF[verb]}: that wants the right to {verb}.",
+            f"{person.actor} may not {MEANS[verb]}: that wants the right to {verb}.",
             code="not_permitted",
             hint="An administrator gives it, with another role or token.",
             right=verb,

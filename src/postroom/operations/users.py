@@ -8,6 +8,7 @@ from typing import Any
 from postroom.access import ROLES, invitations, sessions
 from postroom.access import users as store
 from postroom.access.passwords import check_password, hash_password
+from postroom.access.rights import MEANS, ROLES_MEAN
 from postroom.clock import rfc3339
 from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, Refused
@@ -16,7 +17,7 @@ from postroom.operations.desk import Desk
 from postroom.operations.gate import check_may
 from postroom.secret import Secret
 
-__all__ = ["Users", "check_not_above"]
+__all__ = ["MEANS", "ROLES_MEAN", "Users", "check_not_above"]
 
 
 class Users:

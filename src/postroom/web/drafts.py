@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from typing import Final
@@ -10,7 +11,11 @@ from postroom.web.form import Form
 
 __all__ = ["Drafts"]
 
-_KEPT: Final = 500
+SECONDS: Final = 2 * 3600.0
+"""For so long somebody may be away."""
+OF_ONE: Final = 20
+BYTES: Final = 16 * 1024 * 1024
+"""Of all forms together; whoever left theirs longest ago finds it empty."""
 
 
 class Drafts:
@@ -23,8 +28,12 @@ class Drafts:
         """Keep a form; gives its token."""
         token = secrets.token_urlsafe(12)
         self._kept[token] = (owner, plain)
-        while len(self._kept) > _KEPT:
+        own = [key for key, (whose, _) in self._kept.items() if whose == owner]
+        for key in own[:-OF_ONE]:
+            del self._kept[key]
+        while sum(_size(kept) for _, kept in self._kept.values()) > BYTES:
             self._kept.popitem(last=False)
+        asyncio.get_running_loop().call_later(SECONDS, self._kept.pop, token, None)
         return token
 
     def back(self, owner: str, token: str, *, field: str = "", chosen: str = "") -> Form | None:
@@ -34,3 +43,7 @@ class Drafts:
             return None
         filled = {**plain, field: chosen} if field and chosen else plain
         return Form.of(filled)
+
+
+def _size(plain: dict[str, str]) -> int:
+    return sum(len(name) + len(value) for name, value in plain.items())

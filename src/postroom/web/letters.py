@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -35,6 +36,7 @@ class Letters:
         letter = await fetch()
         self._kept[key] = _Kept(letter, monotonic() + SECONDS)
         self._kept.move_to_end(key)
+        asyncio.get_running_loop().call_later(SECONDS, self._forget)
         self._forget()
         return letter
 
@@ -42,5 +44,5 @@ class Letters:
         now = monotonic()
         for key in [key for key, one in self._kept.items() if one.until < now]:
             del self._kept[key]
-        while sum(len(one.letter.raw) for one in self._kept.values()) > BYTES:
+        while sum(one.letter.size for one in self._kept.values()) > BYTES:
             self._kept.popitem(last=False)

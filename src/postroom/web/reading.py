@@ -35,6 +35,12 @@ class Letter:
     html: Shown | None
     text: Shown | None
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory: a text may be more than the message that it is from."""
+        shown = sum(len(one.document) for one in (self.html, self.text) if one is not None)
+        return len(self.raw) + sum(len(one.data) for one in self.view.files) + 2 * shown
+
     @classmethod
     def of(cls, raw: bytes) -> Letter:
         """Of the bytes of a message; it takes time, and so belongs into a thread."""

@@ -197,8 +197,24 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
     if name == "src":
         return value if value.casefold().startswith("cid:") else "cid:"
     if name == "href":
-        return None if value.casefold().startswith("cid:") else value
+        return value if _is_told(value) else None
     return value
+
+
+def _is_told(href: str) -> bool:
+    """Whether what is shown of a link is where a browser goes with it.
+
+    A browser takes a backslash for a slash and makes good for slashes that are missing (URL Standard,
+    4.4), and what is relative would lead into this page.
+    """
+    scheme, colon, rest = href.strip().partition(":")
+    if "\\" in href or not colon:
+        return False
+    if scheme.casefold() == "mailto":
+        return True
+    host = rest.removeprefix("//").partition("/")[0].partition("?")[0].partition("#")[0]
+    web = scheme.casefold() in ("http", "https")
+    return web and rest.startswith("//") and bool(host)
 
 
 class _Depth(HTMLParser):

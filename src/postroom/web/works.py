@@ -115,6 +115,8 @@ class Works:
             work.error = Refused("This is a mistake of Postroom's.", code="mistake")
         finally:
             work.done, work.ended = True, monotonic()
+            # what it holds, a password that was typed among it, is gone then though nobody begins another
+            asyncio.get_running_loop().call_later(_KEPT, self._known.pop, work.id, None)
 
     def _forget(self) -> None:
         old = monotonic() - _KEPT

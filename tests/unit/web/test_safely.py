@@ -244,3 +244,25 @@ def test_files_of_the_same_name_are_told_apart() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 2 + b"--b--\r\n"
     assert [each.file_name for each in message_view(raw).files] == ["a.csv", "a-2.csv"]
     assert [each.number for each in message_view(raw).files] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("href", "stays"),
+    [
+        (r"http://evil.example\@bank.example/x", False),
+        (r"https:\\evil.example", False),
+        ("https:evil.example", False),
+        ("https:/evil.example", False),
+        ("https:///evil.example", False),
+        ("//evil.example/x", False),
+        ("/credentials", False),
+        ("#here", False),
+        ("mailto:ann@bank.example", True),
+        ("https://bank.example/x?y=http:z", True),
+        ("HTTP://bank.example:8080", True),
+    ],
+)
+def test_a_link_that_a_browser_reads_otherwise_is_none(href: str, stays: bool) -> None:
+    """T47: the host that stands behind a link is the one that it leads to, or there is no link."""
+    shown = html_document(f'<a href="{href}">x</a>', {}).document
+    assert ("href=" in shown.partition("<body")[2]) is stays

@@ -24,6 +24,8 @@ __all__ = ["ROUTES"]
 _GENERIC: Final = "generic"
 _SKIP: Final = ("client_secrets", "next_private_key", "next_certificate", "plain", "secrets")
 """What has its own place in the page: secrets of a client by label, the next key pair, custom fields."""
+_CUSTOM: Final = "custom."
+_NEW: Final = "new."
 _BLANK_ROWS: Final = 3
 
 
@@ -33,7 +35,7 @@ async def _details(
     """The form; ``tested``: the test that was begun with it, or why there is none."""
     one = await visit.room.credentials.show(visit["name"])
     left = visit.form if error else as_left(visit)
-    given = None if left is None else left.plain(_sealed(one["type"]))
+    given = None if left is None else left.plain(_sealed(one["type"], left))
     label, about = about_type(one["type"])
     return visit.page(
         "credentials/details.html",
@@ -57,7 +59,7 @@ async def _controls(
     error: PostroomError | None,
 ) -> list[Control]:
     model = credential_fields(one["type"])
-    masks = {name: str(one["fields"].get(name, "")) for name in _sealed(one["type"])}
+    masks = {name: str(one["fields"].get(name, "")) for name in _sealed(one["type"], visit.form)}
     plain = {**one["fields"]}
     certificate = plain.pop("certificate", None)  # shown by its facts; typed anew to replace it
     stored = {name: mask for name, mask in masks.items() if mask}
@@ -74,19 +76,15 @@ async def _controls(
     )  # fmt: skip
 
 
-def _sealed(type_name: str) -> list[str]:
+def _sealed(type_name: str, form: Form) -> list[str]:
     found = [one.name for one in describe(credential_fields(type_name)) if one.sealed]
-    rows = [f"custom.{number}.value" for number in range(_BLANK_ROWS)]
+    rows = [name for name in form if name.startswith((_CUSTOM, _NEW)) and name.endswith(".value")]
     return [*found, "secret.value", *rows]
 
 
 def _custom(one: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """The fields of a credential with fields of its own: name, what is shown, whether it is sealed."""
-    rows = []
-    for name, value in one["fields"].items():
-        plain = isinstance(value, Mapping)
-        rows.append((name, str(value["value"]) if plain else str(value), not plain))
-    return rows
+    return [(name, str(value), name in one["secrets"]) for name, value in one["fields"].items()]
 
 
 def _typed(type_name: str, form: Form) -> dict[str, Any]:
@@ -111,9 +109,14 @@ def _typed(type_name: str, form: Form) -> dict[str, Any]:
 
 
 def _typed_custom(form: Form) -> dict[str, Any]:
+    """Fields that there are stand under their names, new ones under numbers: a name may be a number."""
     found: dict[str, Any] = {}
-    for key in {name.rpartition(".")[0] for name in form if name.startswith("custom.")}:
+    for key in sorted(
+        {name.rpartition(".")[0] for name in form if name.startswith((_CUSTOM, _NEW))}
+    ):
         name, value = form.text(f"{key}.name"), form.secret(f"{key}.value")
+        if key.startswith(_NEW) and bool(name) != (value is not None):
+            raise InvalidValue(name or "fields", "a new field has a name and a value")
         if not name or value is None:
             continue
         plain = form.ticked(f"{key}.plain")
@@ -126,7 +129,10 @@ async def _save(visit: Visit) -> Response:
     one = await visit.room.credentials.show(name)
     if form.text("make"):
         return leave_for(
-            visit, at("credentials", name, "details"), ["trusted_certificate"], _sealed(one["type"])
+            visit,
+            at("credentials", name, "details"),
+            ["trusted_certificate"],
+            _sealed(one["type"], form),
         )
     clear = form.texts("clear")
     try:

@@ -7,38 +7,18 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from postroom.errors import InvalidValue, PostroomError
+from postroom.operations.users import MEANS, ROLES_MEAN
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 
 __all__ = ["ROUTES"]
 
-ROLES: Final = {
-    "admin": "everything, people and keys included",
-    "editor": "makes and changes definitions, types secrets, reads and sends",
-    "operator": "runs, restarts, reads and sends",
-    "viewer": "sees how everything stands, and no message",
-    "auditor": "sees that too, and the audit record",
-}
-RIGHTS: Final = {
-    "view": "see definitions and states",
-    "create": "make credentials",
-    "replace": "type another secret over a stored one",
-    "rebind": "let a stored secret go to another place",
-    "destroy": "delete credentials",
-    "use": "test, run, restart",
-    "edit": "change connections, sources, services, jobs, variables",
-    "read": "read messages",
-    "send": "send, and decide about the outbox",
-    "keys": "rotate the room's key",
-    "users": "see to people and tokens",
-    "audit": "read the audit record",
-}
 _LASTS: Final = (("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("366d", "366 days"))
 
 
 async def _list(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
-        "users/list.html", 422 if error else 200, users=await visit.room.users.list(), roles=ROLES,
+        "users/list.html", 422 if error else 200, users=await visit.room.users.list(), roles=ROLES_MEAN,
         error=error, given=visit.form.plain() if error else {},
     )  # fmt: skip
 
@@ -72,7 +52,7 @@ async def _show(visit: Visit, error: PostroomError | None = None) -> Response:
     user = await visit.room.users.show(visit["name"])
     everyone = await visit.room.grants.list()
     return visit.page(
-        "users/show.html", 422 if error else 200, user=user, roles=ROLES, error=error,
+        "users/show.html", 422 if error else 200, user=user, roles=ROLES_MEAN, error=error,
         sessions=await visit.room.users.sessions(user["name"]),
         tokens=await visit.room.tokens.list(user["name"]),
         grants=[one for one in everyone if one["grantee"] == f"user:{user['name']}"],
@@ -133,10 +113,10 @@ async def _take(visit: Visit) -> Response:
 
 
 async def _tokens(visit: Visit, error: PostroomError | None = None) -> Response:
-    own = [verb for verb in RIGHTS if visit.may(verb)]
+    own = [verb for verb in MEANS if visit.may(verb)]
     return visit.page(
         "users/tokens.html", 422 if error else 200, tokens=await visit.room.tokens.list(),
-        rights={verb: RIGHTS[verb] for verb in own}, lasts=_LASTS, error=error,
+        rights={verb: MEANS[verb] for verb in own}, lasts=_LASTS, error=error,
         given=visit.form.plain() if error else {}, chosen=visit.form.texts("verb") if error else [],
     )  # fmt: skip
 
