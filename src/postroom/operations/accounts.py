@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from postroom.clock import timestamp
 from postroom.connections.connection import Connection
-from postroom.connections.doctor import Report, Tell
 from postroom.connections.open import Place
 from postroom.connections.recognising import recognise, ways_of
+from postroom.connections.report import Report, Tell
 from postroom.db import Tx
 from postroom.errors import InvalidValue, Refused, SignInError, WireError
 from postroom.fields import parse
@@ -23,6 +23,7 @@ from postroom.operations.gate import check_may
 from postroom.operations.moved import used_in
 from postroom.operations.personal import Way
 from postroom.operations.presetting import preset_named, shown_preset
+from postroom.operations.probing import give_test_back, take_test
 from postroom.operations.roomfile import text_of
 from postroom.operations.services import Services
 from postroom.operations.sight import not_told
@@ -201,11 +202,13 @@ class Accounts:
         self, account: Account, on_step: Tell | None, way: Way | None, *, mark: bool = False
     ) -> Tried:
         """Make it, prepare what is dialled, and undo it: what is dialled is exactly what would be saved."""
+        await take_test(self._desk)
         trusted = await self._trusted(account)
         unsaved = await self._unsaved(account, trusted)
         tried = await walk(self._desk, unsaved, way, on_step, device_flow=self._device_flow)
         if mark and tried.report.ok:
             tried.mark = await take_mark(unsaved)
+        await give_test_back(self._desk, ok=tried.report.ok)
         return tried
 
     async def _mark(
