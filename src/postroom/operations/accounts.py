@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from postroom.clock import timestamp
 from postroom.connections.connection import Connection
-from postroom.connections.doctor import Report, Tell
 from postroom.connections.open import Place
 from postroom.connections.recognising import recognise, ways_of
+from postroom.connections.report import Report, Tell
 from postroom.db import Tx
 from postroom.errors import InvalidValue, Refused, SignInError, WireError
 from postroom.fields import parse
@@ -23,6 +23,7 @@ from postroom.operations.gate import check_may
 from postroom.operations.moved import used_in
 from postroom.operations.personal import Way
 from postroom.operations.presetting import preset_named, shown_preset
+from postroom.operations.probing import give_test_back, take_test
 from postroom.operations.roomfile import text_of
 from postroom.operations.services import Services
 from postroom.operations.sight import not_told
@@ -39,6 +40,7 @@ from postroom.operations.unsaved import (
     walk,
 )
 from postroom.services.service import Service
+from postroom.settings import mail_beside
 from postroom.sources.beginning import Mark, begin_at
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
@@ -165,8 +167,8 @@ class Accounts:
 
     def _parts(self, account: Account) -> Parts:
         if account.collect and not (account.directory or account.job):
-            beside = self._desk.data_dir.with_name(f"{self._desk.data_dir.name}-mail")
-            account = account.model_copy(update={"directory": str(beside / account.name)})
+            place = mail_beside(self._desk.data_dir) / account.name
+            account = account.model_copy(update={"directory": str(place)})
         return parts_of(account, preset_named(account.provider))
 
     def _make(
@@ -201,11 +203,13 @@ class Accounts:
         self, account: Account, on_step: Tell | None, way: Way | None, *, mark: bool = False
     ) -> Tried:
         """Make it, prepare what is dialled, and undo it: what is dialled is exactly what would be saved."""
+        await take_test(self._desk)
         trusted = await self._trusted(account)
         unsaved = await self._unsaved(account, trusted)
         tried = await walk(self._desk, unsaved, way, on_step, device_flow=self._device_flow)
         if mark and tried.report.ok:
             tried.mark = await take_mark(unsaved)
+        await give_test_back(self._desk, ok=tried.report.ok)
         return tried
 
     async def _mark(
