@@ -241,6 +241,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
         "cancel": [ask("{run}"), ask("{runstart}")],
     },
     "variables": {
+        "allowed": [ask()],
         "list": [ask()],
         "add": [ask("MINE", "x"), ask("HOST", "x")],
         "get": [ask("HOST"), ask("{n}")],
