@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from postroom.db import Tx
 from postroom.errors import InvalidValue, WrongUse
-from postroom.operations.desk import Desk
 from postroom.sources import store
 from postroom.sources.naming import Naming
 from postroom.sources.source import Folders, Source
+
+if TYPE_CHECKING:  # the desk itself asks this room, by operations/untouched.py
+    from postroom.operations.desk import Desk
 
 __all__ = ["check_beside_others", "expanded", "naming"]
 

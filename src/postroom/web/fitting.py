@@ -18,8 +18,8 @@ async def connections_with(visit: Visit, side: Literal["incoming", "outgoing"]) 
     found = [
         (str(one["name"]), _told(one)) for one in await visit.room.connections.list() if side in one
     ]
-    for one in await visit.room.credentials.list():
-        if one["type"] in _DIRECT[side] and one["state"] == "complete":
+    for one in await visit.room.credentials.list(types=_DIRECT[side]):
+        if one["state"] == "complete":
             # an app that opens many mailboxes says none of them by itself
             if one["type"] == "msgraph":
                 shown = await visit.room.credentials.show(one["name"])

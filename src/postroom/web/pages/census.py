@@ -37,8 +37,8 @@ async def _list(visit: Visit) -> Response:
 async def _form(visit: Visit) -> Response:
     """How a connection is to sign in instead; nothing is changed until the new sign-in has worked."""
     one = await visit.room.connections.show(visit["name"])
-    known = await visit.room.credentials.list()
-    apps = [(each["name"], each["name"]) for each in known if each["type"] in _APPS]
+    known = await visit.room.credentials.list(types=_APPS)
+    apps = [(each["name"], each["name"]) for each in known]
     census = await visit.room.converting.census()
     mine = next((each for each in census.passwords if each.name == one["name"]), None)
     return visit.page(

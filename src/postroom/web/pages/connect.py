@@ -67,8 +67,7 @@ async def _account(
     way = next((each for each in ways if each["type"] == wanted), ways[0])
     trusted = [
         (one["name"], one["name"])
-        for one in await visit.room.credentials.list()
-        if one["type"] == "trusted_certificate"
+        for one in await visit.room.credentials.list(types=["trusted_certificate"])
     ]
     return visit.page(
         "connect/account.html", 422 if error else 200, found=found, way=way, given=given, error=error,

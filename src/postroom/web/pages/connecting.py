@@ -189,7 +189,9 @@ def _says(field: str, sign_in: str) -> bool:
 async def _offered(visit: Visit, name: str, values: Mapping[str, Any] | Form) -> dict[str, Options]:
     """What may be chosen: the credentials that fit each field as it is typed or saved, the connections
     to inherit from."""
-    found = await visit.room.credentials.list()
+    found = await visit.room.credentials.list(
+        types=[each for some in _TYPES.values() for each in some]
+    )
 
     def fitting(*kinds: str) -> Options:
         return [

@@ -67,8 +67,7 @@ async def _controls(
         stored["certificate"] = str(certificate)
     trusted = [
         (each["name"], each["name"])
-        for each in await visit.room.credentials.list()
-        if each["type"] == "trusted_certificate"
+        for each in await visit.room.credentials.list(types=["trusted_certificate"])
     ]
     return controls(
         model, plain, given=given, stored=stored, offered={"credential": trusted},

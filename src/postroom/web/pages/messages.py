@@ -70,11 +70,11 @@ async def _boxes(visit: Visit) -> list[tuple[str, str]]:
 
 async def _apps(visit: Visit) -> list[tuple[str, str]]:
     """And apps at Microsoft, whose credential names what is needed to read with it."""
-    known = await visit.room.credentials.list()
+    known = await visit.room.credentials.list(types=["msgraph"])
     return [
         (f"credential:{one['name']}", f"{one['name']} (app at Microsoft)")
         for one in known
-        if one["type"] == "msgraph" and one["state"] == "complete"
+        if one["state"] == "complete"
     ]
 
 
