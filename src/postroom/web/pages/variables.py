@@ -19,13 +19,9 @@ async def _list(visit: Visit, error: PostroomError | None = None) -> Response:
     rows = [(name, value, used[name]) for name, value in found.items()]
     given = visit.form.plain() if error else {}
     return visit.page(
-        "variables/list.html",
-        422 if error else 200,
-        rows=rows,
-        error=error,
-        given=given,
+        "variables/list.html", 422 if error else 200, rows=rows, error=error, given=given,
         allowed=await visit.room.variables.allowed(),
-    )
+    )  # fmt: skip
 
 
 async def _add(visit: Visit) -> Response:
