@@ -75,6 +75,16 @@ async def test_a_token_that_may_not_view_hears_nothing(room: Room, watched: Clie
         assert "checks" not in answer.json()
 
 
+async def test_a_token_in_an_address_is_refused_here_too(watched: Client, people: Any) -> None:
+    """T45: one place reads tokens, for the API and for what monitoring asks."""
+    token = people["viewer"]
+    for as_ in (None, "viewer"):
+        answer = await watched.ask("GET", f"/metrics?access_token={token}", as_=as_)
+        assert (answer.status_code, "postroom_" in answer.text) == (401, False)
+    answer = await watched.ask("GET", "/readyz?token=x", as_="viewer")
+    assert (answer.status_code, "checks" in answer.text) == (401, False)
+
+
 async def test_a_room_that_cannot_work_is_not_ready(
     room: Room, settings: Settings, tmp_path: Path
 ) -> None:

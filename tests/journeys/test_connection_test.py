@@ -12,6 +12,7 @@ import pytest
 from postroom.clock import now
 from postroom.connections import doctor
 from postroom.connections.open import Opener
+from postroom.connections.report import Report, StepResult
 from postroom.connections.store import last_use
 from postroom.net.names import host_and_port
 from postroom.protocols.base import Limits
@@ -40,12 +41,12 @@ def _side(protocol: str, port: int, security: str, **fields: Any) -> dict[str, A
     return {"outgoing" if protocol == "smtp" else "incoming": side}
 
 
-async def _test(room: SmallRoom, **body: Any) -> doctor.Report:
+async def _test(room: SmallRoom, **body: Any) -> Report:
     await room.connect("acme", **body)
     return await doctor.test_connection(room.opener, "acme")
 
 
-def _failed(report: doctor.Report) -> tuple[str, str]:
+def _failed(report: Report) -> tuple[str, str]:
     """The step that failed and the code; everything before it went well."""
     (side,) = report.sides
     assert not report.ok
@@ -54,7 +55,7 @@ def _failed(report: doctor.Report) -> tuple[str, str]:
     return side.steps[-1].name, report.error.code
 
 
-def _advice(report: doctor.Report) -> str:
+def _advice(report: Report) -> str:
     advice = report.sides[0].advice
     assert advice is not None
     return "\n".join((advice.text, *advice.commands))
@@ -78,7 +79,7 @@ async def test_a_working_connection(
     room: SmallRoom, ground: Ground, protocol: str, port: str, security: str, steps: list[str]
 ) -> None:
     server: Any = ground.postfix if protocol == "smtp" else ground.dovecot
-    heard: list[doctor.StepResult] = []
+    heard: list[StepResult] = []
     await room.connect("acme", **_side(protocol, getattr(server, port), security))
     report = await doctor.test_connection(
         room.opener, "acme", on_step=lambda side, step: heard.append(step)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postroom.app import Room, open_room
-from postroom.connections.doctor import Report, SideReport
+from postroom.connections.report import Report, SideReport
 from postroom.errors import PostroomError
 from tests.ground import Client, Ground, User
 from tests.ground.oauth import OUTLOOK

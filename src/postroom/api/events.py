@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -28,11 +28,11 @@ __all__ = ["NOUNS", "Events", "log_of"]
 
 LOOK_SECONDS: Final = 0.5
 """How often a stream asks whether somebody has committed something."""
-SIGNED_IN_SECONDS: Final = 60.0
-"""How often it is looked whether the token still is one."""
+SIGNED_IN_SECONDS: Final = 10.0
+"""How often it is looked whether the token still is one, when nothing else is told."""
 MOST_STREAMS: Final = 64
-OF_ONE: Final = 16
-"""Streams of one person: nobody takes every place alone."""
+MOST_OF_ONE: Final = 16
+"""Streams of one person: nobody takes all there are."""
 NEWEST: Final = 200
 """Runs and outbox items that are watched: the newest."""
 
@@ -63,19 +63,19 @@ class Events:
             if name not in NOUNS:
                 raise InvalidValue("of", f"is one of {', '.join(NOUNS)}, several times")
         who = room.desk.person.user
-        self._check_place(who)
+        self._check_room(who)
         return answered(self._told(request, list(dict.fromkeys(of)), who))
 
-    def _check_place(self, who: str) -> None:
-        if self._open.total() >= MOST_STREAMS or self._open[who] >= OF_ONE:
+    def _check_room(self, who: str) -> None:
+        if self._open.total() >= MOST_STREAMS or self._open[who] >= MOST_OF_ONE:
             raise Refused(
                 "So many streams of events are open already.", code="too_many", temporary=True
             )
 
-    async def _told(self, request: Request, of: list[str], who: str) -> AsyncIterator[bytes]:
+    async def _told(self, request: Request, of: list[str], who: str) -> AsyncGenerator[bytes]:
         try:
-            self._check_place(who)  # others may have begun meanwhile
-        except PostroomError as error:
+            self._check_room(who)  # others were let in at the same time
+        except Refused as error:
             yield event("problem", problem_of(error))
             return
         self._open[who] += 1
@@ -87,10 +87,9 @@ class Events:
             yield event("problem", problem_of(error))
         finally:
             self._open[who] -= 1
-            if not self._open[who]:
-                del self._open[who]
+            self._open += Counter()  # without those who have none
 
-    async def _changes(self, request: Request, of: list[str]) -> AsyncIterator[bytes]:
+    async def _changes(self, request: Request, of: list[str]) -> AsyncGenerator[bytes]:
         known: dict[str, dict[str, bytes]] = {name: {} for name in of}
         seen, alive, proved = -1, monotonic(), -SIGNED_IN_SECONDS
         room = self._room
@@ -100,6 +99,9 @@ class Events:
                 check_may(room.desk.person, "view")
             version = self._room.desk.db.data_version()
             if version != seen:
+                # before anything is told: whoever lost their token hears no more
+                room, proved = await signed_in(self._room, request), monotonic()
+                check_may(room.desk.person, "view")
                 seen, alive = version, monotonic()
                 for name in of:
                     for each in _differences(name, await NOUNS[name](room), known[name]):
@@ -128,7 +130,7 @@ def _differences(name: str, found: Any, known: dict[str, bytes]) -> list[bytes]:
 
 async def log_of(
     signed: Callable[[], Awaitable[Room]], room: Room, run: str, after: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """A run's log as it is written: an event ``line`` each, and at the end ``result``, the run.
 
     ``signed`` gives the room anew, as whoever asks sees it then; where they may not any more it ends.

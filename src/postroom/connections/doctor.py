@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from postroom.clock import monotonic, now, timestamp
-from postroom.connections.advice import About, Advice, advise
+from postroom.connections.advice import About, advise
 from postroom.connections.alerts import alerts_of
 from postroom.connections.direct import DIRECT
 from postroom.connections.graphadvice import advise_graph
 from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
 from postroom.connections.reaching import NOBODY, reach
+from postroom.connections.report import Report, SideReport, StepResult, Tell
 from postroom.connections.tokenadvice import (
     TokenFacts,
     advise_token,
@@ -22,113 +23,17 @@ from postroom.connections.tokenadvice import (
     told,
 )
 from postroom.connections.trial import Trial, send_trial
+from postroom.connections.veil import NoServer, Veil
 from postroom.errors import PostroomError, WireError
 from postroom.net.certificates import CertificateFacts, certificate_facts
 from postroom.net.dial import Step
 from postroom.net.names import host_and_port
 from postroom.net.tls import Tls
 
-__all__ = [
-    "Report",
-    "SideReport",
-    "StepResult",
-    "Tell",
-    "test_connection",
-    "test_credential",
-    "test_unsaved",
-]
+__all__ = ["test_connection", "test_credential", "test_unsaved"]
 
 _CONNECT_SECONDS: Final = 15.0
 _REPLY_SECONDS: Final = 30.0  # some servers greet late on purpose
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StepResult:
-    """One step: its name, whether it succeeded, how many milliseconds it took, what came of it."""
-
-    name: str
-    ok: bool
-    ms: float
-    detail: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """As doors show it."""
-        return {"name": self.name, "ok": self.ok, "ms": round(self.ms, 1), "detail": self.detail}
-
-
-Tell = Callable[[str, StepResult], None]
-"""Hears of each step as it ends, with the side it belongs to."""
-
-
-@dataclasses.dataclass(slots=True)
-class SideReport:
-    """How one side went.  ``error`` is what ended it; ``certificates`` are the server's, its own
-    first, where one was seen.
-    """
-
-    place: str
-    where: str = ""
-    steps: list[StepResult] = dataclasses.field(default_factory=list)
-    error: PostroomError | None = None
-    advice: Advice | None = None
-    certificates: tuple[CertificateFacts, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether every step succeeded."""
-        return self.error is None
-
-    def as_json(self) -> dict[str, Any]:
-        """As doors show it; the server's own certificate with its PEM text, to be saved."""
-        shown: dict[str, Any] = {
-            "side": self.place,
-            "where": self.where,
-            "ok": self.ok,
-            "steps": [step.as_json() for step in self.steps],
-        }
-        if self.certificates:
-            shown["certificates"] = [
-                facts.as_json() | {"pem": facts.pem} for facts in self.certificates
-            ]
-        if self.error is not None:
-            shown["error"] = self.error.as_json()
-        if self.advice is not None:
-            shown["advice"] = self.advice.text
-            shown["commands"] = list(self.advice.commands)
-        return shown
-
-
-@dataclasses.dataclass(slots=True)
-class Report:
-    """The whole test of a connection or of an smtp credential."""
-
-    noun: str
-    name: str
-    sides: list[SideReport] = dataclasses.field(default_factory=list)
-    sent: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether every side works."""
-        return all(side.ok for side in self.sides)
-
-    @property
-    def steps(self) -> list[StepResult]:
-        """The steps of all sides, in order."""
-        return [step for side in self.sides for step in side.steps]
-
-    @property
-    def error(self) -> PostroomError | None:
-        """The first error there was."""
-        return next((side.error for side in self.sides if side.error is not None), None)
-
-    def as_json(self) -> dict[str, Any]:
-        """As doors show it."""
-        return {
-            self.noun: self.name,
-            "ok": self.ok,
-            "sides": [side.as_json() for side in self.sides],
-        }
 
 
 async def test_connection(
@@ -137,16 +42,18 @@ async def test_connection(
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
     trial: Trial | None = None,  # noqa: PT028
+    veiled: bool = False,  # noqa: PT028
 ) -> Report:
     """Walk both sides of a connection, nothing changed; nothing is sent but ``trial``.
 
     Tokens are fetched anew.  ``on_step`` hears of each step as it ends, with the side it belongs to.
+    ``veiled``: why no mail server answers is not told (:class:`Veil`).
     Raises NotThere and WrongUse for a connection that cannot be resolved; what fails later is in the
     report.
     """
     report = Report("connection", name, sent=trial is not None)
     for place in await opener.places(name):
-        walk = _Walk(opener, SideReport(place), on_step, trial)
+        walk = _Walk(opener, SideReport(place), on_step, trial, veiled=veiled)
         await walk.run(name, place)
         report.sides.append(walk.report)
     return report
@@ -157,11 +64,12 @@ async def test_credential(
     name: str,
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
+    veiled: bool = False,  # noqa: PT028
 ) -> Report:
     """The same for an ``smtp`` credential, which is an outgoing side by itself."""
     report = Report("credential", name)
     for place in await opener.places(DIRECT + name):
-        walk = _Walk(opener, SideReport(place), on_step)
+        walk = _Walk(opener, SideReport(place), on_step, veiled=veiled)
         await walk.run(DIRECT + name, place)
         report.sides.append(walk.report)
     return report
@@ -187,11 +95,12 @@ async def test_unsaved(
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
     reach: bool,
+    veiled: bool = False,  # noqa: PT028
 ) -> Report:
     """The same for sides that somebody has typed and not saved; ``reach``: up to the sign-in alone."""
     report = Report("connection", name)
     for place in sides:
-        walk = _Walk(_Unkept(sides), SideReport(place), on_step, reach=reach)
+        walk = _Walk(_Unkept(sides), SideReport(place), on_step, reach=reach, veiled=veiled)
         await walk.run(name, place)
         report.sides.append(walk.report)
     return report
@@ -208,7 +117,9 @@ class _Walk:
         trial: Trial | None = None,
         *,
         reach: bool = False,
+        veiled: bool = False,
     ) -> None:
+        self._veil = Veil() if veiled else None
         self._trial = trial
         self._reach = reach
         self._opener = opener
@@ -224,7 +135,8 @@ class _Walk:
             self.report.where = host_and_port(prepared.side.host, prepared.side.port)
             self._token(prepared)
             sides = {"incoming": self._incoming, "outgoing": self._outgoing}
-            await (self._there if self._reach else sides[place])(prepared)
+            walked = (self._there if self._reach else sides[place])(prepared)
+            await (walked if self._veil is None else self._veil.over(walked, self.report.where))
         except PostroomError as error:
             await self._opener.failed(name, place, error)
             self._failed(error, prepared)
@@ -294,6 +206,9 @@ class _Walk:
             self._add(StepResult(step.name, True, step.seconds * 1000, step.detail))
             return
         facts = certificate_facts(step.certificate)
+        self._when_seen(step.name, lambda: self._show_tls(step, facts))
+
+    def _show_tls(self, step: Step, facts: CertificateFacts) -> None:
         self.report.certificates = (facts,)
         shown = _certificate(facts)
         detail = f"{step.detail}; certificate of {shown}"
@@ -318,7 +233,8 @@ class _Walk:
         )
         if prepared is None and (isinstance(error, WireError) or error.code == "sign_in_required"):
             step = "token"  # before a side is prepared only an authorization server is spoken to
-        self._add(StepResult(step, False, self._since_last(), error.reason))
+        spent = 0.0 if isinstance(error, NoServer) else self._since_last()
+        self._show(StepResult(step, False, spent, error.reason))
 
     def _at(self, prepared: Prepared) -> str:
         """The step that comes after those that are done: what went wrong on our side of it."""
@@ -330,6 +246,15 @@ class _Walk:
         return "folder" if prepared.side.place == "incoming" else "send"
 
     def _add(self, result: StepResult) -> None:
+        self._when_seen(result.name, lambda: self._show(result))
+
+    def _when_seen(self, name: str, show: Callable[[], None]) -> None:
+        if self._veil is None:
+            show()
+        else:
+            self._veil.heard(name, show)
+
+    def _show(self, result: StepResult) -> None:
         self.report.steps.append(result)
         if self._tell is not None:
             self._tell(self.report.place, result)

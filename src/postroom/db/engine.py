@@ -149,6 +149,8 @@ _PRAGMAS = (
     "temp_store=MEMORY",
     "cache_size=-8000",
 )
+# each thread that reads has a cache of its own; behind it the kernel has the file
+_READING = "PRAGMA query_only=ON; PRAGMA cache_size=-1000"
 
 
 class Database:
@@ -258,7 +260,7 @@ class Database:
         if connection is None:
             try:
                 connection = self._connect()
-                connection.execute("PRAGMA query_only=ON")
+                connection.executescript(_READING)
             except sqlite3.Error as error:
                 raise translate(error, self.path) from error
             self._readers.connection = connection

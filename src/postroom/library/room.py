@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from postroom.app import Room
-from postroom.connections.doctor import Report
+from postroom.connections.report import Report
 from postroom.jobs.commands import (
     CopyEmail,
     DeleteEmail,

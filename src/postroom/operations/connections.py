@@ -8,8 +8,9 @@ from typing import Any
 
 from postroom.connections import events, store
 from postroom.connections.connection import Connection
-from postroom.connections.doctor import Report, Tell, test_connection
+from postroom.connections.doctor import test_connection
 from postroom.connections.references import check_references
+from postroom.connections.report import Report, Tell
 from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.fields import parse, shown
@@ -18,6 +19,7 @@ from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.gate import check_may
 from postroom.operations.presetting import FromPreset, filled
+from postroom.operations.probing import give_test_back, is_veiled, take_test
 from postroom.operations.reads import check_tested
 from postroom.operations.sight import making
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
@@ -168,7 +170,12 @@ class Connections:
             trial = await self._desk.db.read(
                 lambda tx: trial_of(self._desk, tx, name, send_to, from_)
             )
-        return await test_connection(self._desk.opener, name, on_step=on_step, trial=trial)
+        await take_test(self._desk)
+        report = await test_connection(
+            self._desk.opener, name, on_step=on_step, trial=trial, veiled=is_veiled(self._desk)
+        )
+        await give_test_back(self._desk, ok=report.ok)
+        return report
 
     async def trust(
         self, name: str, place: str, fingerprint: str, *, rebind: Rebind = False

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from postroom.clock import rfc3339
 from postroom.connections.direct import DIRECT_TYPES
-from postroom.connections.doctor import Report, Tell, test_credential
+from postroom.connections.doctor import test_credential
 from postroom.connections.granting import CLIENT_TYPES
+from postroom.connections.report import Report, Tell
 from postroom.credentials import proofs
 from postroom.credentials.store import Credential, Saved
 from postroom.credentials.types import type_named
@@ -19,6 +20,7 @@ from postroom.errors import InvalidValue, Refused
 from postroom.operations import ends, usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.page import Page, cut
+from postroom.operations.probing import give_test_back, is_veiled, take_test
 from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
@@ -271,7 +273,12 @@ class Credentials:
                 if known
                 else "No connection uses it yet; name it in one, and test that.",
             )
-        return await test_credential(self._desk.opener, record.name, on_step=on_step)
+        await take_test(self._desk)
+        report = await test_credential(
+            self._desk.opener, record.name, on_step=on_step, veiled=is_veiled(self._desk)
+        )
+        await give_test_back(self._desk, ok=report.ok)
+        return report
 
     async def trust(self, name: str, fingerprint: str, *, rebind: Rebind = False) -> Saved:
         """Trust the certificate with this SHA-256 fingerprint that an smtp credential's server shows."""

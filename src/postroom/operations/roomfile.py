@@ -21,6 +21,8 @@ from postroom.operations.gate import check_may
 from postroom.operations.moved import used_in
 from postroom.operations.roomapply import Application
 from postroom.operations.roomplan import NOUNS, Plan, Prompt, Step, Wanted
+from postroom.operations.sight import not_told
+from postroom.operations.untouched import untouched
 from postroom.operations.yamlfile import parsed, read_document
 from postroom.secret import Secret
 from postroom.services import service as services
@@ -118,11 +120,15 @@ class RoomFile:
 
         def body(tx: Tx) -> Plan:
             job = Application(self._desk, wanted, rebind=rebind)
-            before = used_in(tx, self._desk.resolver(tx), self._desk.expander(tx))
-            plan = job.run(tx, prune)
+            sight = tx.sight
+            with tx.seen_by(None):  # secrets go where they are used, whoever asks
+                before = used_in(tx, self._desk.resolver(tx), self._desk.expander(tx))
+            with untouched(self._desk, tx):
+                plan = job.run(tx, prune)
             for right in {right for step in plan.steps for right in rights_of(step)}:
                 check_may(self._desk.person, right)
-            moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
+            with tx.seen_by(None), not_told(tx, sight):
+                moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
             plan = dataclasses.replace(plan, moved=moved)
             if plan.changes:
                 self._desk.record(

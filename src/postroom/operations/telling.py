@@ -32,6 +32,7 @@ __all__ = ["Telling"]
 ROUND_SECONDS: Final = 30.0
 ENDS_SECONDS: Final = 600.0
 """How often credentials are looked through: there may be ten thousand, and days are counted."""
+"""Credentials that are looked at in one read."""
 AUDIT_SECONDS: Final = 6 * 3600.0
 PING_SECONDS: Final = 60.0
 """How soon a ping that failed is tried again at first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postroom.connections.doctor import Report
+from postroom.connections.report import Report
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused
 from postroom.net.certificates import CertificateFacts

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from postroom.clock import timestamp
-from postroom.connections.doctor import Report, Tell, test_unsaved
+from postroom.connections.doctor import test_unsaved
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.open import Place, Prepared, dial_store
+from postroom.connections.report import Report, Tell
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk
 from postroom.operations.moved import used_in
 from postroom.operations.personal import Way, sign_in_unsaved
+from postroom.operations.probing import is_veiled
 from postroom.sources.beginning import Mark, mark_of
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load them
@@ -101,7 +103,9 @@ async def walk(
         if not report.ok:
             return Tried(report)
         signing = await signed_in(desk, unsaved, way, device_flow=device_flow)
-    report = await test_unsaved(unsaved.name, unsaved.ready, on_step=on_step, reach=False)
+    report = await test_unsaved(
+        unsaved.name, unsaved.ready, on_step=on_step, reach=False, veiled=is_veiled(desk)
+    )
     return Tried(report, signing)
 
 
@@ -112,7 +116,9 @@ async def look(desk: Desk, unsaved: Unsaved, on_step: Tell | None = None) -> Rep
         for place, side in unsaved.sides.items()
         if side.protocol != "graph"
     }
-    return await test_unsaved(unsaved.name, there, on_step=on_step, reach=True)
+    return await test_unsaved(
+        unsaved.name, there, on_step=on_step, reach=True, veiled=is_veiled(desk)
+    )
 
 
 async def signed_in(

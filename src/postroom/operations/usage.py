@@ -42,6 +42,7 @@ __all__ = [
     "of_service",
     "of_source",
     "of_variable",
+    "of_variables",
     "opened_at",
     "referring_to_credential",
     "standing",
@@ -274,19 +275,12 @@ def of_variables(tx: Tx) -> dict[str, Usage]:
         for name in {*own, *inherited}
     }
     works = _over(tx, set().union(*named.values()))
+    for name, keys in named.items():
+        inherited[name] += [use for use in works if use.via.casefold() in keys]
     for use, text in _beside_connections(tx):
         for name in _variables_in(text):
             own[name].append(use)
-    return {
-        name: Usage(
-            (
-                *own[name],
-                *inherited[name],
-                *(use for use in works if use.via.casefold() in named.get(name, ())),
-            )
-        )
-        for name in {*own, *inherited}
-    }
+    return {name: Usage((*own[name], *inherited[name])) for name in {*own, *inherited}}
 
 
 def _beside_connections(tx: Tx) -> Iterator[tuple[Use, str]]:

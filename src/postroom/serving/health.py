@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from postroom.access import Person
+from postroom.api.signing import signed_in
 from postroom.app import Room
-from postroom.errors import CODES, PostroomError, Refused
-from postroom.secret import Secret
+from postroom.errors import CODES, PostroomError
+from postroom.operations.gate import check_may
 
 __all__ = ["TEXT_FORMAT", "health_routes"]
 
@@ -56,18 +57,9 @@ def health_routes(room: Room) -> list[Route]:
 
 
 async def _check_may_view(room: Room, request: Request) -> Person:
-    """Whose token the request has.  Raises Refused unless they may view."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.casefold() != "bearer" or not token.strip():
-        raise Refused(
-            "Figures and reasons are for who may view: give a token.",
-            code="not_signed_in",
-            hint="Authorization: Bearer, and a token of the room.",
-        )
-    peer = str((request.scope.get("client") or ("",))[0])
-    person = await room.people.by_token(Secret(token.strip()), peer=peer)
-    if not person.may("view"):
-        raise Refused("This token may not view.", code="not_permitted")
+    """Whose token the request has, read as the API reads it.  Raises Refused unless they may view."""
+    person = (await signed_in(room, request)).desk.person
+    check_may(person, "view")
     return person
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from postroom.cli.report import show_report
 from postroom.connections.advice import Advice
-from postroom.connections.doctor import Report, SideReport
+from postroom.connections.report import Report, SideReport
 from postroom.errors import InvalidValue, PostroomError, Refused
 
 

@@ -28,7 +28,6 @@ async def test_a_password_is_not_changed_over_what_happened_meanwhile(
 ) -> None:
     """T43: whoever was thrown out while the hash was made does not come back with it."""
     came = await ann(room)
-    hashed = hash_password
 
     async def slowly(password: Secret) -> str:
         monkeypatch.undo()
@@ -36,7 +35,7 @@ async def test_a_password_is_not_changed_over_what_happened_meanwhile(
             await room.users.set("ann", password=Secret(OTHER))
         else:
             await room.users.end_sessions("ann")
-        return await hashed(password)
+        return await hash_password(password)
 
     monkeypatch.setattr("postroom.operations.people.hash_password", slowly)
     with refusal("not_signed_in"):

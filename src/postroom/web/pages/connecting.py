@@ -44,11 +44,14 @@ _WORDS: Final = {
 _UNSAID: Final = {
     "protocol": "choose one", "security": "usual for the port: TLS", "type": "no sign-in",
     "check_server_identity": "as usual: yes", "read_only": "as usual: no",
-    "cleartext_sign_in": "as usual: no", "extends": "none",
+    "cleartext_sign_in": "as usual: no", "extends": "none", "client_certificate": "none",
+    "trust": "the system's authorities", "credential": "none",
 }  # fmt: skip
 """What it means where nothing is chosen, by the last part of a field's name."""
 _HELP: Final = {
     "type": "", "security": "STARTTLS is insisted on: without it nothing is presented.",
+    "check_server_identity": "Whether the certificate has to name the host. Who signed it is looked at "
+    "always.",
     "auth.type": "A password that is kept here, or OAuth, where the provider gives tokens instead.",
     "secret.credential": "Whose user name and password are presented.",
     "oauth.credential": "The app as it is registered at the provider, with its secret if it has one. "

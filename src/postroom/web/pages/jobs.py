@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from postroom.errors import PostroomError, Refused
 from postroom.web import jobform
-from postroom.web.fitting import credentials_to_hand
+from postroom.web.fitting import connections_with, credentials_to_hand
 from postroom.web.form import Form
 from postroom.web.leaving import came_from, onward
 from postroom.web.paths import get, post
@@ -47,16 +47,16 @@ def _may_code(visit: Visit) -> bool:
 
 
 async def _new(visit: Visit) -> Response:
-    return await _form(visit, {"steps": _EXAMPLE}, new=True)
+    """With steps that work as they are, over the connection and for the purpose that was chosen."""
+    return await _form(
+        visit, {"steps": jobform.begun(visit.query("begin"), await _via(visit))}, new=True
+    )
 
 
-_EXAMPLE = [
-    {"list-email": {"via": "CONNECTION", "search": "unseen"}, "name": "found"},
-    {
-        "for_each": "${step:found.items}",
-        "steps": [{"move-email": {"via": "CONNECTION", "ids": ["${item:id}"], "to": "Done"}}],
-    },
-]
+async def _via(visit: Visit) -> str:
+    """The connection that the first steps of a new job work with."""
+    reads = [name for name, _ in await connections_with(visit, "incoming")]
+    return visit.query("via") or (reads[0] if reads else "")
 
 
 async def _form(
@@ -71,6 +71,9 @@ async def _form(
         "jobs/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
         wrong=None if error is None else jobform.misplaced(error, visit.form),
         pairs=pairs_of(error, visit.form), credentials=await credentials_to_hand(visit) if code else [],
+        begin=[(key, label) for key, (label, _) in jobform.BEGINNINGS.items()],
+        boxes=await connections_with(visit, "incoming") if new else [],
+        chosen={name: visit.query(name) for name in ("begin", "via")},
         commands=visit.room.commands.describe(), back=came_from(visit), **facts,
     )  # fmt: skip
 

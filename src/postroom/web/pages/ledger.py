@@ -68,10 +68,14 @@ async def _entry(visit: Visit) -> Any:
 
 async def _show(visit: Visit) -> Response:
     entry = await _entry(visit)
-    why = ""
-    if not entry.reason and entry.state in _TAKEN:
-        why = _why(entry, await visit.room.sources.show(entry.source))
-    return visit.page("ledger/show.html", entry=entry, means=MEANS[entry.state], why=why)
+    source = await visit.room.sources.show(entry.source)
+    taken = not entry.reason and entry.state in _TAKEN
+    place = {"via": source["connection"], "folder": entry.folder, "id": entry.message}
+    return visit.page(
+        "ledger/show.html", entry=entry, means=MEANS[entry.state],
+        why=_why(entry, source) if taken else "",
+        read=f"/messages/read?{urlencode(place)}" if not entry.gone_at else "",
+    )  # fmt: skip
 
 
 def _why(entry: Any, source: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from postroom.errors import InvalidValue, WrongUse
+from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.web.letters import Letters
 from postroom.web.paths import get
 from postroom.web.reading import Letter, answer_part, facts_of
@@ -29,7 +29,10 @@ async def _list(visit: Visit) -> Response:
     }  # fmt: skip
     if via and part == "folders":
         wanted = {name: value for name, value in place.items() if name != "folder"}
-        found = await visit.room.commands.run("list-folders", wanted)
+        try:
+            found = await visit.room.commands.run("list-folders", wanted)
+        except PostroomError:  # beside it the list of messages says what is wrong
+            return visit.page("messages/_folders.html", folders=[], query=urlencode, **facts)
         folders = sorted(found["items"], key=lambda each: each["name"].upper() != "INBOX")
         return visit.page("messages/_folders.html", folders=folders, query=urlencode, **facts)
     if via and part == "list":

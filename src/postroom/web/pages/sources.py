@@ -19,6 +19,8 @@ from postroom.web.works import Work
 
 __all__ = ["ROUTES"]
 
+_LATEST: Final = 5
+
 
 async def _list(visit: Visit) -> Response:
     template = "sources/_list.html" if visit.live else "sources/list.html"
@@ -28,12 +30,21 @@ async def _list(visit: Visit) -> Response:
 async def _show(visit: Visit) -> Response:
     source = await visit.room.sources.show(visit["name"])
     if visit.live:
-        return visit.page("sources/_status.html", standing=source["status"], name=source["name"])
+        return visit.page(
+            "sources/_status.html", standing=source["status"], name=source["name"],
+            latest=await _latest(visit, source["name"]),
+        )  # fmt: skip
     return visit.page(
         "sources/show.html", source=source, name=source["name"], standing=source["status"],
         usage=await visit.room.sources.usage(source["name"]),
+        latest=await _latest(visit, source["name"]),
         times=next_times(source["schedule"], source["status"]["next_wake"]),
     )  # fmt: skip
+
+
+async def _latest(visit: Visit, name: str) -> list[Any]:
+    """The messages that it saw last, the newest first."""
+    return [*await visit.room.ledger.list(name, limit=_LATEST)]
 
 
 async def _new(visit: Visit) -> Response:
@@ -129,11 +140,14 @@ async def _run(visit: Visit) -> Response:
         def tell(tally: Any) -> None:
             work.facts["tally"] = tally
 
-        return await room.collecting.run(name, progress=tell)
+        tally = await room.collecting.run(name, progress=tell)
+        if tally is None:
+            work.facts["standing"] = (await room.sources.show(name))["status"]
+        return tally
 
     work = visit.begin(
         "sources/_collected.html", collect, title=f"Collect for {name}", back=at("sources", name),
-        name=name, tally=None,
+        name=name, tally=None, standing=None,
     )  # fmt: skip
     return visit.go(f"/works/{work.id}")
 

@@ -16,7 +16,7 @@ __all__ = ["ROUTES"]
 
 async def _list(visit: Visit, error: PostroomError | None = None) -> Response:
     found, used = await visit.room.variables.list(), await visit.room.variables.used()
-    rows = [(name, value, used.get(name, 0)) for name, value in found.items()]
+    rows = [(name, value, used[name]) for name, value in found.items()]
     given = visit.form.plain() if error else {}
     return visit.page(
         "variables/list.html", 422 if error else 200, rows=rows, error=error, given=given
@@ -83,6 +83,6 @@ ROUTES = (
     post("/variables", _add, "edit"),
     get("/variables/{name}", _show),
     post("/variables/{name}", _set, "edit"),
-    get("/variables/{name}/delete", _doomed, "edit"),
+    get("/variables/{name}/delete", _doomed, "edit", proved=True),
     post("/variables/{name}/delete", _delete, "edit", proved=True),
 )

@@ -1,0 +1,158 @@
+"""Nobody finds open ports with the test button: ten tries, and what is no mail server is told alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from postroom.app import Room
+from postroom.connections import veil
+from postroom.errors import Refused
+from postroom.operations.probing import TESTS
+from postroom.secret import Secret
+from tests.journeys.conftest import Account
+
+HOLD = 1.5
+
+
+async def somebody(room: Room, role: str) -> Room:
+    """The room as somebody with that role sees it."""
+    await room.users.add(role, role)
+    made = await room.tokens.add("test", user=role)
+    return room.acting(await room.people.by_token(Secret(made["token"])))
+
+
+@contextlib.asynccontextmanager
+async def speaking(greeting: bytes) -> AsyncIterator[int]:
+    """A port where something listens that is no mail server; without a greeting it is silent."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            writer.write(greeting)
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@contextlib.contextmanager
+def filtered() -> Iterator[int]:
+    """A port that answers nothing: the queue of those who want to connect is full."""
+    with contextlib.ExitStack() as held:
+        listening = held.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(8):
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+def closed() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def side_of(port: int, security: str) -> dict[str, Any]:
+    return {
+        "protocol": "imap", "host": "127.0.0.1", "port": port, "security": security,
+        "auth": {"type": "none"},
+    }  # fmt: skip
+
+
+async def seen(room: Room, port: int, security: str) -> tuple[str, float]:
+    """All that a test tells of a port, without the port itself, and how long it took."""
+    steps: list[Any] = []
+    begun = asyncio.get_running_loop().time()
+    report = await room.connections.test(
+        "scan", on_step=lambda place, step: steps.append((place, step.as_json()))
+    )
+    spent = asyncio.get_running_loop().time() - begun
+    [logged] = await room.connections.log("scan", limit=1)
+    del logged["since"], logged["at"]
+    told = json.dumps([report.as_json(), steps, logged], default=str)
+    return re.sub(rf"\b{port}\b", "PORT", told), spent
+
+
+@pytest.mark.parametrize("security", ["none", "tls", "starttls"])
+async def test_closed_filtered_and_open_are_told_alike(
+    room: Room, monkeypatch: pytest.MonkeyPatch, security: str
+) -> None:
+    """T59: to whoever may test and edit; an administrator hears what it is."""
+    monkeypatch.setattr(veil, "HOLD_SECONDS", HOLD)
+    editor, admin = await somebody(room, "editor"), await somebody(room, "admin")
+    await room.connections.add({"name": "scan", "incoming": side_of(closed(), security)})
+    found, spent, codes = {}, {}, set()
+    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n") as shell, speaking(b"") as silent:
+        with filtered() as unanswered:
+            ports = {"closed": closed(), "ssh": shell, "silent": silent, "filtered": unanswered}
+            for kind, port in ports.items():
+                await editor.connections.set("scan", {"incoming": {"port": port}})
+                found[kind], spent[kind] = await seen(editor, port, security)
+            for kind in ("closed", "ssh"):
+                await admin.connections.set("scan", {"incoming": {"port": ports[kind]}})
+                error = (await admin.connections.test("scan")).error
+                assert error is not None
+                codes.add(error.code)
+    assert "No mail server answers at 127.0.0.1:PORT." in found["closed"]
+    assert len(set(found.values())) == 1, found
+    assert all(HOLD <= each < HOLD + 1 for each in spent.values()), spent
+    assert len(codes) == 2
+    assert "connect_refused" in codes
+
+
+async def test_ten_tests_that_fail_are_enough(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T59: of saved connections, of credentials and of accounts together, whoever it is."""
+    monkeypatch.setattr(veil, "HOLD_SECONDS", 0.05)
+    port = closed()
+    await room.connections.add({"name": "scan", "incoming": side_of(port, "none")})
+    details = {"host": "127.0.0.1", "port": port}
+    await room.credentials.create("mailer", "smtp", description="x", details=details)
+    for role in ("editor", "admin"):
+        asking = await somebody(room, role)
+        for number in range(TESTS.most):
+            test = (
+                asking.credentials.test("mailer") if number % 2 else asking.connections.test("scan")
+            )
+            assert not (await test).ok
+        account = {
+            "name": "ann", "address": "ann@example.com", "password": Secret("is sent nowhere at all"),
+            "incoming": {"host": "127.0.0.1"}, "outgoing": {"host": "127.0.0.1"},
+        }  # fmt: skip
+        for again in (
+            asking.connections.test("scan"),
+            asking.credentials.test("mailer"),
+            asking.accounts.test(account),
+            asking.connections.trust("scan", "incoming", "00"),
+        ):
+            with pytest.raises(Refused) as refused:
+                await again
+            assert refused.value.code == "too_many"
+            assert 0 < refused.value.facts["retry_after"] <= TESTS.per / TESTS.most
+        rows = await room.audit.list(action="too-many")
+        assert rows[0]["actor"].startswith("token:")
+    for _ in range(TESTS.most + 2):  # whoever has the room's key could dial without us
+        assert not (await room.connections.test("scan")).ok
+
+
+async def test_a_test_that_ends_well_costs_no_try(account: Account) -> None:
+    """T59: and an editor sees all of it."""
+    editor = await somebody(account.room, "editor")
+    name = (await account.room.connections.list())[0]["name"]
+    for _ in range(TESTS.most + 2):
+        report = await editor.connections.test(name)
+        assert report.ok
+    assert {"greeting", "sign-in"} <= {step.name for step in report.steps}
