@@ -172,7 +172,7 @@ class Room:
             made = getattr(import_module(f"postroom.operations.{module}"), kind)
             operations = made(self.desk, **self._beside.get(name, {}))
             if self.desk.root is not None:
-                operations = Gate(name, operations, self.desk.person)
+                operations = Gate(name, operations, self.desk)
             setattr(self, name, operations)
             return operations
 

@@ -147,23 +147,25 @@ def served_at(
     *,
     room: str | Path | None = None,
     token: str | Secret | None = None,
+    trust: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Served | None:
     """Where the room is served, if it is an address: what was said, else ``POSTROOM_URL``, else
     ``POSTROOM_ROOM``.  None for a room on this machine.
 
     The token is what was given, else ``POSTROOM_TOKEN``, else what stands in ``POSTROOM_TOKEN_FILE``;
-    ``POSTROOM_TRUST`` is a file with the certificate (PEM) that is trusted instead of the system's.
-    Raises RoomError where there is no token, and for a file that cannot be read.
+    ``trust``, else ``POSTROOM_TRUST``, is a file with the certificate (PEM) that is trusted instead of
+    the system's.  Raises RoomError where there is no token, and for a file that cannot be read.
     """
     env = os.environ if environ is None else environ
     chosen = str(room or env.get("POSTROOM_URL") or env.get("POSTROOM_ROOM") or "")
     if not chosen.startswith(_ADDRESS):
-        if token is not None:
-            raise RoomError(
-                "A token is for a room that is served.",
-                hint="Give its address, https://..., or leave the token out.",
-            )
+        for name, said in (("token", token), ("certificate to trust", trust)):
+            if said is not None:
+                raise RoomError(
+                    f"A {name} is for a room that is served.",
+                    hint=f"Give its address, https://..., or leave the {name} out.",
+                )
         return None
     found = token or env.get("POSTROOM_TOKEN") or _content("POSTROOM_TOKEN_FILE", env).strip()
     if not found:
@@ -172,7 +174,7 @@ def served_at(
             hint="Set POSTROOM_TOKEN_FILE (or POSTROOM_TOKEN); postroom token add makes one.",
         )
     secret = found if isinstance(found, Secret) else Secret(found)
-    return Served(chosen, secret, _content("POSTROOM_TRUST", env))
+    return Served(chosen, secret, _content("POSTROOM_TRUST", env, trust))
 
 
 def served_elsewhere() -> RoomError:
@@ -183,8 +185,8 @@ def served_elsewhere() -> RoomError:
     )
 
 
-def _content(name: str, env: Mapping[str, str]) -> str:
-    path = env.get(name)
+def _content(name: str, env: Mapping[str, str], said: str | Path | None = None) -> str:
+    path = said or env.get(name)
     if not path:
         return ""
     try:

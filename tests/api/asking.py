@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -17,6 +17,7 @@ class Answer(NamedTuple):
     status_code: int
     headers: dict[str, str]
     content: bytes
+    cookies: dict[str, str]
 
     @property
     def text(self) -> str:
@@ -45,8 +46,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         as_: str | None = "admin",
         seconds: float = 30.0,
+        peer: str = "127.0.0.1",
     ) -> Answer:
-        """One request; a stream that does not end by itself is left after ``seconds``."""
+        """One request; a stream that does not end by itself is left after ``seconds``.
+
+        ``cookies`` of the answer are those that it gives; one that it takes back is empty.
+        """
         body = (
             content if content is not None else b"" if json is None else json_.dumps(json).encode()
         )
@@ -60,11 +65,11 @@ class Client:
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
             "scheme": "http", "path": unquote(path), "raw_path": path.encode(), "root_path": "",
-            "query_string": query.encode(), "client": ("127.0.0.1", 1), "server": ("room", 80),
+            "query_string": query.encode(), "client": (peer, 1), "server": ("room", 80),
             "headers": [(key.encode(), value.encode("latin-1")) for key, value in sent.items()],
         }  # fmt: skip
         given, gone = [{"type": "http.request", "body": body, "more_body": False}], asyncio.Event()
-        found: dict[str, Any] = {"status": 0, "headers": {}, "body": bytearray()}
+        found: dict[str, Any] = {"status": 0, "headers": {}, "body": bytearray(), "cookies": {}}
 
         async def receive() -> dict[str, Any]:
             if given:
@@ -78,6 +83,7 @@ class Client:
                 found["headers"] = {
                     k.decode().lower(): v.decode("latin-1") for k, v in message["headers"]
                 }
+                found["cookies"] = _cookies(message["headers"])
             else:
                 found["body"] += message.get("body", b"")
 
@@ -85,7 +91,7 @@ class Client:
             await asyncio.wait_for(self.app(scope, receive, send), seconds)
         except TimeoutError:
             gone.set()
-        return Answer(found["status"], found["headers"], bytes(found["body"]))
+        return Answer(found["status"], found["headers"], bytes(found["body"]), found["cookies"])
 
     async def get(self, url: str, **more: Any) -> Answer:
         """GET."""
@@ -106,3 +112,9 @@ class Client:
     async def delete(self, url: str, **more: Any) -> Answer:
         """DELETE."""
         return await self.ask("DELETE", url, **more)
+
+
+def _cookies(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    given = [v.decode("latin-1") for k, v in headers if k.decode().lower() == "set-cookie"]
+    pairs = [one.partition(";")[0].partition("=") for one in given]
+    return {name: value.strip('"') for name, _, value in pairs}

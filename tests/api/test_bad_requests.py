@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from postroom import web
+from postroom.access import throttle
 from postroom.app import Room
 from postroom.serving.border import Border, Limits
 from tests.api.asking import Answer, Client
@@ -60,6 +61,19 @@ async def test_a_revoked_token_is_refused(client: Client, room: Room) -> None:
     for one in await room.tokens.list():
         await room.tokens.revoke(one["id"])
     refused(await client.get("/credentials"), 401, "not_signed_in")
+
+
+async def test_tokens_are_not_guessed_and_each_address_has_its_own_tries(client: Client) -> None:
+    """T44, T45: thirty that are none, then 429; another address, and a good token, are answered."""
+    wrong = {"Authorization": "Bearer pr_none"}
+    for _ in range(throttle.TOKENS.most):
+        refused(await client.get("/jobs", as_=None, headers=wrong), 401, "not_signed_in")
+    told = await client.get("/jobs", as_=None, headers=wrong)
+    refused(told, 429, "too_many")
+    assert int(told.headers["retry-after"]) > 0
+    there = await client.get("/jobs", as_=None, headers=wrong, peer="192.0.2.9")
+    refused(there, 401, "not_signed_in")
+    assert (await client.get("/jobs")).status_code == 200
 
 
 # ------------------------------------------------------------------------------ bodies

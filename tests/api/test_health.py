@@ -151,3 +151,21 @@ async def fill(room: Room) -> None:
     draft = Draft(None, to="ann@example.com", subject="s", text="t")
     for via in ("service:alerts", "credential:mailer"):
         await room.email.store(via, draft)
+
+
+async def test_a_hidden_name_is_no_label(room: Room, watched: Client) -> None:
+    """T48: sources and services over a restricted credential are named for who sees them alone."""
+    await room.credentials.create("payroll", "password", details={"user_name": "x"})
+    side = {"protocol": "imap", "host": "127.0.0.1", "port": "1"}
+    auth = {"type": "secret", "credential": "payroll"}
+    await room.connections.add({"name": "hidden", "incoming": {**side, "auth": auth}})
+    await room.connections.add({"name": "open", "incoming": {**side, "auth": {"type": "none"}}})
+    for name in ("hidden", "open"):
+        sink = {"type": "directory", "path": str(room.settings.room.parent / name)}
+        await room.sources.add({"name": f"{name}-in", "connection": name, "sink": sink})
+    assert "hidden-in" in (await watched.ask("GET", "/metrics", as_="viewer")).text
+    await room.grants.restrict("payroll")
+    for role, there in (("admin", True), ("viewer", False), ("auditor", False), ("admin", True)):
+        text = (await watched.ask("GET", "/metrics", as_=role)).text
+        assert ("hidden-in" in text) is there, role
+        assert "open-in" in text

@@ -68,6 +68,13 @@ def test_from_an_empty_page_to_collected_messages(
     page.get_by_text("It is processed anew with the next pass.").wait_for()
     page.goto("/ledger?source=orders-in&subject=Order")
     assert page.locator("ol.letters li").count() == 1
+    page.locator("ol.letters li").get_by_role("link").click()
+    page.get_by_text("passed its filters").get_by_text("From deny @bad\\.example").wait_for()
+    page.get_by_role("link", name="Read it").click()
+    page.get_by_role("heading", name="Order 17").wait_for()
+    page.goto("/sources/orders-in")
+    page.locator("#status").get_by_role("link", name="Order 17").click()
+    page.wait_for_url("**/ledger/*")
     assert page.evaluate("window.hit") is None
 
 

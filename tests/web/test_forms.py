@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from postroom.mail import Draft
 from postroom.secret import Secret
+from tests.web.mailroom import furnish, letter
 from tests.web.test_from_nothing import servers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from postroom.app import Room
+    from postroom.jobs.runs import Run
     from tests.ground import Ground, User
     from tests.web.site import Site
     from tests.web.visitor import Visitor
@@ -135,10 +138,7 @@ def test_an_editor_finishes_connecting_an_account(
 
 def typed(page: Page, ground: Ground, user: User) -> None:
     """An account up to the question what it is for."""
-    page.goto("/connect")
-    page.get_by_label("Email address").fill(user.address)
-    page.get_by_role("button", name="Go on").click()
-    page.get_by_label("Password").fill(user.password)
+    begin(page, user)
     servers(page, ground)
     page.get_by_role("button", name="Test it").click()
     for place in ("incoming", "outgoing"):
@@ -274,3 +274,193 @@ def test_what_uses_a_record_is_a_list_of_links_wherever_it_is_shown(
     # whoever is about to delete it sees what uses it at once
     page.get_by_role("link", name="Delete…").click()
     page.locator(".usage").get_by_role("link", name="in", exact=True).wait_for()
+
+
+def test_a_schedule_that_is_typed_shows_its_next_times(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    page = admin.go("/new/source")
+    page.locator("#f-name").fill("nightly")
+    page.locator("#f-connection").select_option("reads")
+    page.get_by_label("It looks").select_option("cron")
+    page.get_by_label("Cron").fill("30 2 * * 1")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    page.get_by_label("Time zone").press("Tab")
+    times = page.locator("#next-times time")
+    times.first.wait_for()
+    assert times.count() == 3
+    assert all(re.match(r"Mon .* 02:30:00 Europe/Berlin", each) for each in times.all_inner_texts())
+    page.get_by_label("Cron").fill("30 25 * * 1")
+    page.get_by_label("Cron").press("Tab")
+    page.get_by_text("bad hour").wait_for()
+    page.get_by_label("Cron").fill("30 2 * * 1")
+    page.get_by_label("Directory on the server").fill("/var/mail/orders")
+    page.get_by_role("button", name="Make it").click()
+    page.wait_for_url("**/sources/nightly")
+    page.get_by_text("02:30:00 Europe/Berlin").first.wait_for()
+    assert admin.serious() == []
+    page.goto("/new/job")
+    page.get_by_label("It begins").select_option("every")
+    page.get_by_label("Every").fill("15m")
+    page.get_by_label("Every").press("Tab")
+    page.locator("#next-times time").first.wait_for()
+
+
+def test_what_is_inherited_is_told_and_a_sign_in_is_reset_whole(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    auth = {"type": "secret", "credential": "relay"}
+    child = {"name": "child", "extends": "reads", "incoming": {"auth": auth}}
+    site.do(lambda room: room.connections.add(child, rebind=True))
+    page = admin.go("/connections/reads/edit")
+    assert page.locator("#f-extends").inner_text().split() == ["none", "child", "google", "sends"]
+    assert "[]" not in page.content()
+    page.goto("/new/connection?extends=reads")
+    assert (
+        page.locator("[name='incoming.host']").get_attribute("placeholder") == "imap.shop.example"
+    )
+    page.goto("/connections/child/edit")
+    resets = page.get_by_role("button", name="Reset to the inherited value")
+    assert [one.get_attribute("value") for one in resets.all()] == ["incoming.auth.type"]
+    resets.click()
+    page.get_by_text("once it is saved, the inherited value holds").wait_for()
+    assert (
+        "inherited: Password or secret" in page.locator("[name='incoming.auth.type']").inner_text()
+    )
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/connections/child")
+    saved = site.do(lambda room: room.connections.show("child"))
+    assert saved["effective"]["incoming"]["auth"]["credential"] == "login"
+
+
+def test_what_asks_another_server_is_watched(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    page = admin.go("/credentials/app")
+    form = page.locator("form[action='/credentials/app/secrets']")
+    page.locator("details", has=form).locator("summary").click()
+    form.locator("[name='label']").fill("2026a")
+    form.locator("[name='value']").fill("a client secret, long")
+    form.get_by_role("button").click()
+    page.wait_for_url("**/works/*")
+    page.get_by_role("link", name="Back to app").wait_for()
+    page.locator("p.notice, .note.bad").first.wait_for()
+    assert admin.serious() == []
+    page.get_by_role("link", name="Back to app").click()
+    page.get_by_text("2026a").first.wait_for()
+
+
+async def run_tidy(room: Room) -> Run:
+    return await room.runs.here(await room.runs.begin("tidy"))
+
+
+def test_a_new_job_begins_with_steps_that_work(admin: Visitor, site: Site, ground: Ground) -> None:
+    """What is proposed is saved and run as it is: no name in it has to be put right first."""
+    page = admin.go("/new/job")
+    page.get_by_text("There is no mailbox yet").wait_for()
+    user = furnish(site, ground)
+    ground.dovecot.fill(user, [letter("Order 17")])
+    page.goto("/new/job")
+    page.locator("#f-name").fill("tidy")
+    page.get_by_role("button", name="Make it").click()
+    page.wait_for_url("**/jobs/tidy")
+    for _ in range(2):  # and once more, where nothing is unseen any more
+        ran = site.do(run_tidy)
+        assert ran.state == "succeeded", ran.reason
+    there = site.do(lambda room: room.commands.run("list-email", {"via": "acme", "folder": "Done"}))
+    assert there["count"] == 1
+    for begin in ("passing unseen messages on", "answering unseen messages"):
+        page.goto("/new/job")
+        page.get_by_label("Begin by").select_option(begin)
+        page.get_by_role("button", name="Fill in").click()
+        name = begin.split()[0]
+        page.locator("#f-name").fill(name)
+        page.get_by_role("button", name="Make it").click()
+        page.wait_for_url(f"**/jobs/{name}")
+    assert admin.serious() == []
+
+
+def test_settings_have_words_and_leave_out_what_is_usual(admin: Visitor, site: Site) -> None:
+    site.do(furnished)
+    backoff = {"min": "30s"}
+    sink = {"type": "directory", "path": "/var/mail/orders"}
+    source = {"name": "in", "connection": "reads", "sink": sink, "backoff": backoff}
+    site.do(lambda room: room.sources.add(source))
+    page = admin.go("/sources/in")
+    told = page.locator("section", has=page.get_by_role("heading", name="Settings")).inner_text()
+    assert "when the server tells" in told
+    assert "After a failure: first wait" in told
+    assert "30s" in told
+    for raw in ("schedule", "rollback", "reset after", "polling", "true"):
+        assert raw not in told, raw
+    plain = {"protocol": "imap", "host": "127.0.0.1", "port": "143", "security": "none"}
+    site.do(lambda room: room.connections.add({"name": "plain", "incoming": plain}))
+    page.goto("/connections/plain")
+    page.get_by_text("without TLS a server shows no certificate").wait_for()
+    assert page.get_by_text("checked", exact=True).count() == 0
+
+
+def test_what_was_trusted_stays_trusted_and_what_trust_cannot_mend_is_said(
+    admin: Visitor, ground: Ground
+) -> None:
+    page, user = admin.page, ground.user()
+    begin(page, user)
+    servers(page, ground)
+    page.get_by_role("button", name="Test it").click()
+    page.get_by_role("button", name="Trust it for the incoming server").click()
+    page.get_by_role("button", name="Trust it for the outgoing server").wait_for()
+    assert page.get_by_role("button", name="Trust it for the incoming server").count() == 0
+    page.get_by_role("link", name="Change what was typed").click()
+    assert page.get_by_label("Trust the certificate that it showed").is_checked()
+    page.get_by_label("Password").fill(user.password)
+    page.get_by_role("button", name="Test it").click()
+    page.get_by_role("button", name="Trust it for the outgoing server").wait_for()
+    assert page.get_by_role("button", name="Trust it for the incoming server").count() == 0
+
+    for instance, told in (
+        (ground.dovecot.expired, "its administrator has to renew it"),
+        (ground.dovecot.wronghost, "and not for 127.0.0.1"),
+    ):
+        begin(page, user)
+        servers(page, ground)
+        page.get_by_role("group", name="Incoming mail").get_by_label("Port").fill(
+            str(instance.imaps)
+        )
+        page.get_by_role("button", name="Test it").click()
+        page.get_by_text(told).wait_for()
+        page.get_by_role("button", name="Trust it for the outgoing server").wait_for()
+        assert page.get_by_role("button", name="Trust it for the incoming server").count() == 0
+        assert admin.serious() == []
+
+
+def begin(page: Page, user: User) -> None:
+    """An account up to its password."""
+    page.goto("/connect")
+    page.get_by_label("Email address").fill(user.address)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Password").fill(user.password)
+
+
+def test_a_server_that_does_not_answer_is_told_once_and_tried_again(
+    admin: Visitor, site: Site
+) -> None:
+    dead = {"protocol": "imap", "host": "127.0.0.1", "port": "1"}
+    site.do(lambda room: room.connections.add({"name": "dead", "incoming": dead}))
+    page = admin.go("/messages?via=dead")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("Its folders are not known now").wait_for()
+    page.get_by_role("button", name="Try again").wait_for()
+    assert page.get_by_role("alert").count() == 1
+    assert admin.serious() == []
+
+
+def test_a_run_that_fails_is_over_on_its_page_without_loading_it_anew(
+    working: Site, visitor: Callable[[Site], Visitor], ground: Ground
+) -> None:
+    furnish(working, ground)
+    steps = [{"list-email": {"via": "acme", "folder": "Nowhere"}}]
+    working.do(lambda room: room.jobs.add({"name": "tidy", "steps": steps}))
+    working.person("root", "admin")
+    page = visitor(working).sign_in("root")
+    page.goto("/jobs/tidy")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("It ended in an error").wait_for(timeout=30_000)
+    assert page.get_by_role("button", name="End it").count() == 0
+    page.get_by_text(re.compile(r"Times are UTC, of \d{4}-\d\d-\d\d")).wait_for()

@@ -53,6 +53,29 @@ def test_a_password_that_is_wrong_is_told_with_the_way_to_the_right_one(
     page.wait_for_url(f"**/credentials/{login}/details")
 
 
+def test_who_uses_a_credential_is_a_list_of_links_with_the_last_use(
+    admin: Visitor, site: Site, ground: Ground
+) -> None:
+    furnish(site, ground)
+    login = site.do(lambda room: room.credentials.list())[0]["name"]
+    site.do(lambda room: room.services.add({"name": "out", "connection": "acme"}))
+    site.do(lambda room: room.credentials.create("spare", "secret"))
+    page = admin.go("/credentials/spare")
+    page.get_by_text("Not used anywhere.").wait_for()
+    page.goto("/connections/acme")
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.get_by_text("Everything works").wait_for(timeout=30_000)
+    page.goto(f"/credentials/{login}")
+    usage = page.locator(".usage")
+    usage.get_by_text("Used 3 times").click()
+    assert usage.get_by_role("link").all_inner_texts() == ["acme", "acme", "out"]
+    usage.get_by_text("Last used").wait_for()
+    assert "by user:root: open" in usage.inner_text()
+    assert admin.serious() == []
+    usage.get_by_role("link", name="out").click()
+    page.get_by_role("heading", name="out").wait_for()
+
+
 @pytest.mark.parametrize(
     ("path", "link"),
     [("/credentials/nobody", "Credentials"), ("/connections/nobody", "Connections"),

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.web.visitor import Visitor
 
 
+AGREED = "Save, and let it go there"
+
+
 def test_a_variable_is_made_changed_and_deleted(admin: Visitor, site: Site) -> None:
     page = admin.go("/variables")
     page.get_by_role("heading", name="No variable yet").wait_for()
@@ -33,8 +36,13 @@ def test_a_variable_is_made_changed_and_deleted(admin: Visitor, site: Site) -> N
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
     assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "imap.example.com"}
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_text("Its value is imap.example.com").wait_for()
+    assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "imap.example.com"}
+    assert admin.serious() == []
     page.get_by_role("button", name="Delete it").click()
     page.get_by_text("Deleted the variable MAIL_HOST.").wait_for()
+    assert site.do(lambda room: room.variables.list()) == {}
 
 
 def test_a_variable_that_moves_a_host_asks_before_secrets_go_there(
@@ -54,11 +62,53 @@ def test_a_variable_that_moves_a_host_asks_before_secrets_go_there(
         page.get_by_role("button", name="Save").click()
         page.get_by_role("alert").wait_for()
         assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "127.0.0.1"}
-        assert page.get_by_label("Let the stored secrets go").count() == int(may)
-    page.get_by_label("Let the stored secrets go").check()
-    page.get_by_role("button", name="Save").click()
+        assert "127.0.0.2" in page.get_by_role("alert").inner_text()
+        assert page.get_by_role("button", name=AGREED).count() == int(may)
+    # what they were shown is the first place: another one, typed meanwhile, is asked about again
+    page.get_by_label("Value").fill("127.0.0.3")
+    page.get_by_role("button", name=AGREED).click()
+    page.get_by_role("alert").get_by_text("127.0.0.3").first.wait_for()
+    assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "127.0.0.1"}
+    page.get_by_role("button", name=AGREED).click()
     page.get_by_text("Saved.").wait_for()
-    assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "127.0.0.2"}
+    assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "127.0.0.3"}
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_text("acme").first.wait_for()
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_role("alert").wait_for()
+    assert site.do(lambda room: room.variables.list()) == {"MAIL_HOST": "127.0.0.3"}
+
+
+def test_a_job_that_is_handed_a_secret_runs_only_what_was_agreed_to(
+    admin: Visitor, site: Site, ground: Ground
+) -> None:
+    """T26: another program, typed after the question, is asked about anew."""
+    furnish(site, ground)
+    job = {"name": "report", "command": ["/bin/true"], "credentials": ["acme-login"]}
+    site.do(lambda room: room.jobs.add(job, rebind=True))
+    assert site.do(lambda room: room.connections.test("acme")).ok
+
+    def words() -> list[str]:
+        return list(site.do(lambda room: room.jobs.show("report"))["command"]["words"])
+
+    page = admin.go("/jobs/report/edit")
+    page.get_by_label("Program and its arguments").fill("/bin/cat")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("alert").get_by_text("job:report#").wait_for()
+    assert admin.serious() == []
+    page.get_by_label("Program and its arguments").fill("/bin/echo")
+    page.get_by_role("button", name=AGREED).click()
+    page.get_by_role("alert").get_by_text("job:report#").first.wait_for()
+    assert words() == ["/bin/true"]
+    page.get_by_role("button", name=AGREED).click()
+    page.get_by_text("Saved.").wait_for()
+    assert words() == ["/bin/echo"]
+    page.get_by_text("Make another one like it").click()
+    page.get_by_label("Name of the new one").fill("second")
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("alert").get_by_text("job:second#").wait_for()
+    page.get_by_role("button", name=AGREED).click()
+    page.get_by_text("Made second with the same settings.").wait_for()
 
 
 def test_the_key_is_rotated_while_the_page_tells_how_far_it_is(

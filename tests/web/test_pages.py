@@ -104,6 +104,22 @@ def test_save_and_refresh_stays_and_tests_with_what_was_saved(admin: Visitor, si
     page.get_by_text("What to do").first.wait_for()
 
 
+def test_save_and_refresh_says_why_nothing_was_tested(admin: Visitor, site: Site) -> None:
+    site.do(lambda room: room.credentials.create("alone", "password"))
+    page = admin.go("/credentials/alone/details")
+    page.get_by_label("User name").fill("ann")
+    page.get_by_role("button", name="Save & refresh").click()
+    page.get_by_text("It can be tested once it is complete: it lacks password.").wait_for()
+    page.get_by_label("Password").fill("a secret of today, wxyz")
+    page.get_by_role("button", name="Save & refresh").click()
+    page.get_by_text("no connection uses it").wait_for()
+    assert page.get_by_label("Password").get_attribute("placeholder") == "****wxyz"
+    page.get_by_role("button", name="Clear password").click()
+    page.get_by_text("password is empty now.").wait_for()
+    shown = site.do(lambda room: room.credentials.show("alone"))
+    assert (shown["state"], shown["missing"]) == ("incomplete", ["password"])
+
+
 def test_a_repointed_host_asks_for_the_secret(admin: Visitor, site: Site) -> None:
     """T3: a stored secret goes elsewhere only when its line was shown and agreed to."""
     site.do(lambda room: fill(room, "x"))
@@ -157,8 +173,13 @@ def test_an_inherited_value_is_marked_and_an_own_one_is_reset(admin: Visitor, si
     page = admin.go("/connections/child/edit")
     assert page.locator("[name='outgoing.host']").get_attribute("placeholder") == "127.0.0.1"
     assert page.locator(".field.inherited", has=page.locator("[name='outgoing.host']")).count() == 1
+    page.locator("#f-description").fill("Typed meanwhile")
     page.get_by_role("button", name="Reset to the inherited value").first.click()
-    page.get_by_text("is inherited again").wait_for()
+    page.get_by_text("once it is saved, the inherited value holds").wait_for()
+    assert page.locator("#f-description").input_value() == "Typed meanwhile"
+    assert page.locator("[name='incoming.host']").get_attribute("placeholder") == "127.0.0.1"
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.").wait_for()
     shown = site.do(lambda room: room.connections.show("child"))
     assert shown["effective"]["incoming"]["host"] == "127.0.0.1"
 

@@ -14,9 +14,11 @@ __all__ = [
     "IDLE",
     "end",
     "end_all",
+    "end_some",
     "ends_at",
     "find",
     "is_noted",
+    "mark_of",
     "note_seen",
     "of_user",
     "proved",
@@ -105,11 +107,28 @@ def end_all(tx: Tx, user: str) -> int:
     return tx.execute("DELETE FROM sessions WHERE user_id = :user", user=user)
 
 
+def end_some(tx: Tx, user: str, own: bytes, mark: str = "") -> int:
+    """End the session of a user that has this mark, or every one but their ``own``; gives how many."""
+    ended = [
+        row["hash"]
+        for row in of_user(tx, user)
+        if (mark_of(row) == mark if mark else row["hash"] != own)
+    ]
+    for hashed in ended:
+        end(tx, hashed)
+    return len(ended)
+
+
+def mark_of(row: Row) -> str:
+    """What tells a session apart from others of its user: nobody comes in by it."""
+    return bytes(row["hash"]).hex()[:12]
+
+
 def of_user(tx: Tx, user: str) -> list[Row]:
     """The sessions of a user that are not over, the newest first."""
     now = timestamp()
     return tx.all(
-        "SELECT created_at, seen_at, expires_at, agent FROM sessions WHERE user_id = :user "
+        "SELECT hash, created_at, seen_at, expires_at, agent FROM sessions WHERE user_id = :user "
         "AND expires_at > :now AND seen_at > :idle ORDER BY created_at DESC",
         user=user,
         now=now,

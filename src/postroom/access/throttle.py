@@ -8,11 +8,13 @@ from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
 from postroom.db import Tx, give_tokens, take_tokens
+from postroom.errors import Refused
 
 __all__ = [
     "PAIR",
     "PEER",
     "PROVE",
+    "TESTS",
     "TOKENS",
     "USER",
     "Limit",
@@ -21,6 +23,7 @@ __all__ = [
     "peer_key",
     "take",
     "tidy",
+    "too_often",
 ]
 
 
@@ -43,6 +46,8 @@ PROVE: Final = Limit("sign-in proof", 10, 600.0)
 """Passwords that somebody who is signed in gave anew, and wrong."""
 TOKENS: Final = Limit("sign-in token", 30, 600.0)
 """Tokens from one address that were none."""
+TESTS: Final = Limit("sign-in test", 10, 60.0)
+"""Tests that somebody who is no administrator asks for: each tells whether something answers there."""
 _NEWS: Final = 60.0
 _OLD: Final = 600.0
 """After so many seconds every bucket is full, and one that is full is as good as none."""
@@ -55,6 +60,18 @@ def take(tx: Tx, limit: Limit, key: str) -> float:
         tx, _name(limit, key), wanted=1, most=limit.most, per=limit.per, now=now
     )
     return 0.0 if taken else wait
+
+
+def too_often(wait: float) -> Refused:
+    """The refusal of a try that there is not for so many seconds."""
+    seconds = max(1, round(wait))
+    return Refused(
+        "That was tried too often.",
+        code="too_many",
+        hint=f"Try again in {seconds} s.",
+        temporary=True,
+        retry_after=seconds,
+    )
 
 
 def give_back(tx: Tx, limit: Limit, key: str) -> None:

@@ -34,6 +34,10 @@ _MATCH: Final = {
     "description": "The ETag of what was looked at: 412 where it was changed since.",
     "schema": {"type": "string"},
 }  # fmt: skip
+_NEXT: Final = {
+    "type": ["string", "integer", "null"],
+    "description": "Give it as after for the page behind this one; null: there is none.",
+}
 
 
 def description(asked: Mapping[Any, Asked]) -> dict[str, Any]:
@@ -183,7 +187,10 @@ def _responses(one: Asked, shapes: dict[str, Any]) -> dict[str, Any]:
     if bytes in parts_of(one.returns):
         media = {"message/rfc822": {"schema": {"type": "string", "format": "binary"}}}
         return {"200": {"description": "The exact bytes.", "content": media}, **found}
-    content: dict[str, Any] = {"application/json": {"schema": document_shape(one.returns, shapes)}}
+    told = document_shape(one.returns, shapes)
+    if one.pages:
+        told["properties"]["next"] = _NEXT
+    content: dict[str, Any] = {"application/json": {"schema": told}}
     if one.tells or (door.noun, door.method) == ("runs", "log"):
         content["text/event-stream"] = {"schema": {"type": "string"}}
     answer: dict[str, Any] = {"description": "What it gives.", "content": content}

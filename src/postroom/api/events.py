@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -27,9 +28,11 @@ __all__ = ["NOUNS", "Events", "log_of"]
 
 LOOK_SECONDS: Final = 0.5
 """How often a stream asks whether somebody has committed something."""
-SIGNED_IN_SECONDS: Final = 60.0
-"""How often it is looked whether the token still is one."""
+SIGNED_IN_SECONDS: Final = 10.0
+"""How often it is looked whether the token still is one, when nothing else is told."""
 MOST_STREAMS: Final = 64
+MOST_OF_ONE: Final = 16
+"""Streams of one person: nobody takes all there are."""
 NEWEST: Final = 200
 """Runs and outbox items that are watched: the newest."""
 
@@ -49,7 +52,7 @@ class Events:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._open = 0
+        self._open: Counter[str] = Counter()
 
     async def answer(self, request: Request) -> Response:
         """A stream that ends when whoever reads it goes, or their token ends."""
@@ -59,14 +62,23 @@ class Events:
         for name in (*of, *(request.query_params.keys() - {"of"})):
             if name not in NOUNS:
                 raise InvalidValue("of", f"is one of {', '.join(NOUNS)}, several times")
-        if self._open >= MOST_STREAMS:
+        who = room.desk.person.user
+        self._check_room(who)
+        return answered(self._told(request, list(dict.fromkeys(of)), who))
+
+    def _check_room(self, who: str) -> None:
+        if self._open.total() >= MOST_STREAMS or self._open[who] >= MOST_OF_ONE:
             raise Refused(
                 "So many streams of events are open already.", code="too_many", temporary=True
             )
-        return answered(self._told(request, list(dict.fromkeys(of))))
 
-    async def _told(self, request: Request, of: list[str]) -> AsyncIterator[bytes]:
-        self._open += 1
+    async def _told(self, request: Request, of: list[str], who: str) -> AsyncGenerator[bytes]:
+        try:
+            self._check_room(who)  # others were let in at the same time
+        except Refused as error:
+            yield event("problem", problem_of(error))
+            return
+        self._open[who] += 1
         try:
             yield b"retry: 2000\n\n"
             async for each in self._changes(request, of):
@@ -74,9 +86,10 @@ class Events:
         except PostroomError as error:
             yield event("problem", problem_of(error))
         finally:
-            self._open -= 1
+            self._open[who] -= 1
+            self._open += Counter()  # without those who have none
 
-    async def _changes(self, request: Request, of: list[str]) -> AsyncIterator[bytes]:
+    async def _changes(self, request: Request, of: list[str]) -> AsyncGenerator[bytes]:
         known: dict[str, dict[str, bytes]] = {name: {} for name in of}
         seen, alive, proved = -1, monotonic(), -SIGNED_IN_SECONDS
         room = self._room
@@ -86,6 +99,9 @@ class Events:
                 check_may(room.desk.person, "view")
             version = self._room.desk.db.data_version()
             if version != seen:
+                # before anything is told: whoever lost their token hears no more
+                room, proved = await signed_in(self._room, request), monotonic()
+                check_may(room.desk.person, "view")
                 seen, alive = version, monotonic()
                 for name in of:
                     for each in _differences(name, await NOUNS[name](room), known[name]):
@@ -112,10 +128,22 @@ def _differences(name: str, found: Any, known: dict[str, bytes]) -> list[bytes]:
     return told
 
 
-async def log_of(room: Room, run: str, after: int) -> AsyncIterator[bytes]:
-    """A run's log as it is written: an event ``line`` each, and at the end ``result``, the run."""
-    alive = monotonic()
+async def log_of(
+    signed: Callable[[], Awaitable[Room]], room: Room, run: str, after: int
+) -> AsyncGenerator[bytes]:
+    """A run's log as it is written: an event ``line`` each, and at the end ``result``, the run.
+
+    ``signed`` gives the room anew, as whoever asks sees it then; where they may not any more it ends.
+    """
+    alive = proved = monotonic()
     while True:
+        if monotonic() >= proved + SIGNED_IN_SECONDS:
+            try:
+                room, proved = await signed(), monotonic()
+                check_may(room.desk.person, "view")
+            except PostroomError as error:
+                yield event("problem", problem_of(error))
+                return
         found = await room.runs.show(run)  # asked first: then no line comes any more
         while lines := await room.runs.log(run, after=after):
             after = lines[-1]["line"]

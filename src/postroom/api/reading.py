@@ -14,12 +14,13 @@ from postroom.errors import InvalidValue, UnknownField
 from postroom.fields import Fields, parse
 from postroom.operations.asking import Asked, Parameter
 from postroom.operations.documents import fields_of, hints_of, is_record, parts_of
+from postroom.operations.page import MOST
 from postroom.secret import Secret
 
 __all__ = ["Reader", "Strict"]
 
 _BOUNDS: Final = {
-    "limit": (1, 1000), "last": (1, 1000), "days": (1, 36500), "within": (0, 36500),
+    "limit": (1, MOST), "last": (1, 1000), "days": (1, 36500), "within": (0, 36500),
     "version": (0, 2**31), "expiring": (0, 3.2e9), "unused": (0, 3.2e9),
 }  # fmt: skip
 _LARGEST: Final = 2**53

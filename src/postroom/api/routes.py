@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import inspect
@@ -25,12 +26,14 @@ from postroom.operations.asking import Asked
 from postroom.operations.documents import document, encoded
 from postroom.operations.doors import Door
 from postroom.operations.gate import check_may
+from postroom.operations.page import cut
 from postroom.operations.unchanged import only_unchanged, tag_of
 
 __all__ = ["Route", "makes", "shows"]
 
 _MAKES: Final = ("add", "create", "copy", "begin")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_LINE: Final = re.compile(r"[0-9]{1,9}")
 _TAG: Final = re.compile(r'"([0-9a-f]{32})"')
 _ONCE: Final = frozenset({"users", "tokens"})
 """What these give is shown once and kept nowhere: their answers are not kept either."""
@@ -62,7 +65,8 @@ class Route:
             ),
             None,
         )
-        self._most = MOST_OF_A_COMMAND if asked.door.noun == "commands" else MOST_BYTES
+        large = asked.door.noun in ("commands", "roomfile")
+        self._most = MOST_OF_A_COMMAND if large else MOST_BYTES
 
     async def answer(self, request: Request) -> Response:
         """Answer; an error is told as a problem."""
@@ -74,7 +78,10 @@ class Route:
         self._only_unchanged(room, request, given)
         if wants_stream(request) and (door.noun, door.method) == ("runs", "log"):
             await room.runs.show(given["run"])
-            return answered(log_of(room, given["run"], given.get("after", 0)))
+            signed = functools.partial(signed_in, self._room, request)
+            seen = request.headers.get("last-event-id", "")
+            after = int(seen) if _LINE.fullmatch(seen) else given.get("after", 0)
+            return answered(log_of(signed, room, given["run"], after))
         if self._asked.tells and wants_stream(request):
             return stream_of(self._asked, room, given)
         if self._asked.tells and not _optional(self._asked):
@@ -90,8 +97,7 @@ class Route:
 
     async def _done(self, room: Room, given: dict[str, Any]) -> Response:
         door = self._asked.door
-        done = getattr(getattr(room, door.noun), door.method)(**given)
-        value = await done if inspect.isawaitable(done) else done
+        value = await self._value(room, given)
         if isinstance(value, bytes):
             media = _MEDIA[f"{door.noun}.{door.method}"]
             return Response(value, 200, {"Content-Disposition": "attachment"}, media)
@@ -101,6 +107,21 @@ class Route:
         headers = {"ETag": f'"{tag_of(encoded(value))}"'} if shows(door) else {}
         status = 201 if makes(door) else 200
         return Response(as_json(told), status, headers, JSON)
+
+    async def _value(self, room: Room, given: dict[str, Any]) -> Any:
+        """What the operation gives, of a list one page."""
+        door, asked = self._asked.door, self._asked
+        pages = {}
+        if asked.pages:
+            pages["limit"] = given.get("limit", asked.limit)
+            pages["after"] = given.get("after")
+            if asked.whole:
+                given = {name: each for name, each in given.items() if name not in pages}
+            else:
+                given = {**given, "limit": pages["limit"]}
+        done = getattr(getattr(room, door.noun), door.method)(**given)
+        value = await done if inspect.isawaitable(done) else done
+        return cut(value, **pages) if pages and asked.whole else value
 
     async def _once(self, room: Room, given: dict[str, Any], key: str, digest: bytes) -> Response:
         """Do it if it was not done yet under this key; else answer as it was answered."""

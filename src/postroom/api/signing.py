@@ -19,7 +19,8 @@ NO_TOKEN: Final = "Say who asks: Authorization: Bearer, and a token of the room.
 
 async def signed_in(room: Room, request: HTTPConnection) -> Room:
     """The room as they see it who ask.  Raises Refused (``not_signed_in``)."""
-    person = await room.people.by_token(token_of(request))
+    peer = request.client.host if request.client is not None else ""
+    person = await room.people.by_token(token_of(request), peer=peer)
     known(actor=person.actor)
     return room.acting(person)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncGenerator
+from typing import Any, Final, cast
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
+from starlette.types import Message, Send
 
 from postroom.api.problems import problem_of
 from postroom.app import Room
@@ -24,6 +25,8 @@ __all__ = ["EVENT_STREAM", "answered", "event", "stream_of", "wants_stream"]
 EVENT_STREAM: Final = "text/event-stream"
 ALIVE_SECONDS: Final = 15.0
 """How often a stream says that it is there: what stands in between ends what is quiet."""
+SLOW_SECONDS: Final = 30.0
+"""How long it is waited for a reader who takes nothing."""
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _MOST_WAITING: Final = 10_000
 _log = logger("api")
@@ -42,9 +45,25 @@ def event(name: str, told: Any, *, id: str = "") -> bytes:
     return f"{head}event: {name}\ndata: {data}\n\n".encode("ascii")
 
 
-def answered(events: AsyncIterator[bytes]) -> StreamingResponse:
+def answered(events: AsyncGenerator[bytes]) -> StreamingResponse:
     """A stream as an answer."""
-    return StreamingResponse(events, headers=_HEADERS, media_type=EVENT_STREAM)
+    return _Stream(events, headers=_HEADERS, media_type=EVENT_STREAM)
+
+
+class _Stream(StreamingResponse):
+    """A stream that ends with whoever reads it: gone, or so slow that what is told waits for them.
+
+    Nothing is made before it is asked for, so that a slow reader costs a line and no memory.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        """Send what there is.  Raises TimeoutError where nobody takes it."""
+
+        async def taken(message: Message) -> None:
+            await asyncio.wait_for(send(message), SLOW_SECONDS)
+
+        async with contextlib.aclosing(cast("AsyncGenerator[bytes]", self.body_iterator)):
+            await super().stream_response(taken)
 
 
 def stream_of(asked: Asked, room: Room, given: dict[str, Any]) -> StreamingResponse:
@@ -55,7 +74,7 @@ def stream_of(asked: Asked, room: Room, given: dict[str, Any]) -> StreamingRespo
     return answered(_steps(asked, room, given))
 
 
-async def _steps(asked: Asked, room: Room, given: dict[str, Any]) -> AsyncIterator[bytes]:
+async def _steps(asked: Asked, room: Room, given: dict[str, Any]) -> AsyncGenerator[bytes]:
     steps: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST_WAITING)
 
     def tell(*told: Any) -> None:

@@ -101,18 +101,23 @@ def rows(
     actor: str | None = None,
     since: float | None = None,
     checkpoints: bool = True,
+    before: int | None = None,
 ) -> list[dict[str, Any]]:
     """The latest rows first, for people: ``at`` in seconds, ``detail`` as an object.
+
+    ``before`` is a ``position``: only the rows that were written before that one.
 
     Names are compared without regard to case.  Without ``checkpoints`` only what somebody did.
     """
     found = tx.all(
-        "SELECT stream, seq, at, actor, action, noun, name, detail FROM audit "
-        "WHERE (:noun IS NULL OR noun = :noun) AND (:name IS NULL OR lower(name) = lower(:name)) "
+        "SELECT position, stream, seq, at, actor, action, noun, name, detail FROM audit "
+        "WHERE (:before IS NULL OR position < :before) "
+        "AND (:noun IS NULL OR noun = :noun) AND (:name IS NULL OR lower(name) = lower(:name)) "
         "AND (:action IS NULL OR action = :action) AND (:actor IS NULL OR actor = :actor) "
         "AND (:since IS NULL OR at >= :since) "
         "AND (:checkpoints OR name <> :checkpoint OR noun <> 'audit' OR action = :accept) "
         "ORDER BY position DESC LIMIT :limit",
+        before=before,
         noun=noun,
         name=name,
         action=action,

@@ -33,19 +33,19 @@ def list_(
     limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
 ) -> None:
     """Who did what to which record, newest first."""
-    rows = in_room(
+    page = in_room(
         lambda room: room.audit.list(
             noun=noun or None,
             name=name or None,
             action=action or None,
             actor=actor or None,
             since=since or None,
-            limit=limit + 1,  # to know whether there are more
+            limit=limit,
         )
     )
-    more, rows = len(rows) > limit, rows[:limit]
-    if not OPTIONS.json:
-        rows = [{**row, "detail": _detail(row["detail"])} for row in rows]
+    more = page.next is not None
+    plain = OPTIONS.json
+    rows = [row if plain else {**row, "detail": _detail(row["detail"])} for row in page]
     show.items(
         rows,
         (

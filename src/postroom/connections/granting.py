@@ -13,7 +13,7 @@ from typing import Final
 
 from postroom.connections.connection import Auth
 from postroom.connections.presets import Preset, lacks_endpoint
-from postroom.credentials.record import Credential, credential_of, find, find_all
+from postroom.credentials.record import Credential, credential_of, find, find_of_types
 from postroom.credentials.tokens import FlowName, Grant
 from postroom.credentials.types.addresses import origin, proxy_of
 from postroom.credentials.types.base import Details, Trusted
@@ -160,8 +160,8 @@ class Clients:
     @functools.cached_property
     def _all(self) -> list[Client]:
         """Every one; read once, however many connections name none."""
-        rows = find_all(self._tx, hints=False)
-        records = (credential_of(row, None) for row in rows if row["type"] in CLIENT_TYPES)
+        rows = find_of_types(self._tx, CLIENT_TYPES)
+        records = (credential_of(row, None) for row in rows)
         return [_client(record, self._trusted) for record in records if record.plain]
 
 

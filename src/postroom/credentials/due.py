@@ -9,12 +9,12 @@ from typing import Any, Final, NamedTuple
 
 from postroom.clock import now
 
-__all__ = ["SOON_DAYS", "Due", "due_of"]
+__all__ = ["ENDING", "SOON_DAYS", "Due", "due_of"]
 
 SOON_DAYS: Final = 30
 """From how many days before its end on something is a warning."""
 
-_ENDING: Final = {"certificate", "next_certificate", "client_secrets"}
+ENDING: Final = {"certificate", "next_certificate", "client_secrets"}
 """Fields that may end: most records have none, and a list has ten thousand of them."""
 
 
@@ -49,7 +49,7 @@ def due_of(
     stored: Mapping[str, Any], expires_at: dt.date | None, rotate_after: dt.date | None
 ) -> list[Due]:
     """Everything that ends, nearest first.  ``stored`` are the fields that are not sealed."""
-    if not (expires_at or rotate_after or stored.keys() & _ENDING):
+    if not (expires_at or rotate_after or stored.keys() & ENDING):
         return []
     ends = {"expires_at": expires_at, "rotate_after": rotate_after}
     for name in ("certificate", "next_certificate"):

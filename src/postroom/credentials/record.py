@@ -8,12 +8,12 @@ import functools
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from postroom.credentials.due import SOON_DAYS, Due, due_of
+from postroom.credentials.due import ENDING, SOON_DAYS, Due, due_of
 from postroom.credentials.intake import mask_of
-from postroom.credentials.types import type_named
+from postroom.credentials.types import TYPES, type_named
 from postroom.credentials.types.base import CredentialType, placed
 from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, NotThere, Refused, Unreadable
@@ -32,11 +32,15 @@ __all__ = [
     "credential_of",
     "find",
     "find_all",
+    "find_ending",
+    "find_of_types",
     "find_some",
     "hint_binding",
     "not_there",
 ]
 
+_EVERY: Final = 1_000_000_000
+"""More records than there are."""
 State = Literal["complete", "incomplete", "unreadable"]
 
 
@@ -153,7 +157,18 @@ LISTED: Final = """
     LEFT JOIN credential_versions v ON v.credential = c.id AND v.version = c.version
     ORDER BY c.name_key
 """
-SOME: Final = LISTED.replace("ORDER BY", "WHERE c.name_key > :after ORDER BY") + " LIMIT :most"
+OF_TYPE: Final = LISTED.replace("ORDER BY", "WHERE c.type = :type ORDER BY")
+DATED: Final = LISTED.replace(
+    "ORDER BY", "WHERE c.expires_at IS NOT NULL OR c.rotate_after IS NOT NULL ORDER BY"
+)
+SOME: Final = (
+    LISTED.replace(
+        "ORDER BY",
+        "WHERE c.name_key > :after AND (:types = '' OR instr(:types, ',' || c.type || ',') > 0) "
+        "AND (:part = '' OR instr(lower(c.name || ' ' || c.description), :part) > 0) ORDER BY",
+    )
+    + " LIMIT :most"
+)
 
 
 def find(tx: Tx, name: str) -> Row:
@@ -181,12 +196,43 @@ def find_all(tx: Tx, *, hints: bool = True) -> list[Row]:
     return rows if tx.sight is None else [row for row in rows if not tx.hides("credential", row)]
 
 
-def find_some(tx: Tx, *, after: str, limit: int) -> list[Row]:
-    """At most so many rows behind a name, by name, of what is there for whoever asks."""
+def find_of_types(tx: Tx, types: Collection[str]) -> list[Row]:
+    """The rows of the records of these types, by name, as :func:`find_all` without hints."""
+    rows = [row for kind in types for row in tx.all(OF_TYPE, type=kind)]
+    rows.sort(key=lambda row: str(row["name"]).lower())
+    return rows if tx.sight is None else [row for row in rows if not tx.hides("credential", row)]
+
+
+def find_ending(tx: Tx) -> list[Row]:
+    """The rows of the records of which something may end, as :func:`find_all` without hints."""
+    rows = {row["id"]: row for row in (*tx.all(DATED), *find_of_types(tx, _may_end()))}
+    some = sorted(rows.values(), key=lambda row: str(row["name"]).lower())
+    return some if tx.sight is None else [row for row in some if not tx.hides("credential", row)]
+
+
+@functools.cache
+def _may_end() -> tuple[str, ...]:
+    """The types that have a field that ends, and the one that may have any field."""
+    return tuple(
+        kind.type_name
+        for kind in TYPES
+        if ENDING & kind.model_fields.keys() or kind.type_name == "generic"
+    )
+
+
+def find_some(
+    tx: Tx, *, after: str, limit: int | None, types: Collection[str] = (), part: str = ""
+) -> list[Row]:
+    """At most so many rows behind a name, by name, of what is there for whoever asks; None: all.
+
+    ``types``: of these alone; ``part``: with that in their name or description, in any case.
+    """
     found: list[Row] = []
+    limit = _EVERY if limit is None else limit
     key = after.lower()
+    among = f",{','.join(types)}," if types else ""
     while len(found) < limit:
-        rows = tx.all(SOME, after=key, most=limit)
+        rows = tx.all(SOME, after=key, most=limit, types=among, part=part.lower())
         found += [row for row in rows if not tx.hides("credential", row)]
         if len(rows) < limit:
             break

@@ -26,6 +26,7 @@ from postroom.credentials.record import (
     credential_of,
     find,
     find_all,
+    find_ending,
     find_some,
 )
 from postroom.credentials.trust import other_lines, trusted_in, trusting
@@ -79,15 +80,27 @@ class CredentialStore:
         return self._shown(tx, [find(tx, name)])[0]
 
     def all(
-        self, tx: Tx, *, hints: bool = True, after: str = "", limit: int | None = None
+        self,
+        tx: Tx,
+        *,
+        hints: bool = True,
+        after: str = "",
+        limit: int | None = None,
+        ending: bool = False,
+        types: Collection[str] = (),
+        part: str = "",
     ) -> list[Credential]:
         """Every record by name, with masks.  No secret is opened; a damaged one hides no other.
 
         Without ``hints``, for lists that show no fields, it is faster and every mask is ``****``.
         With a ``limit``, at most so many behind the name ``after``, and without hints.
+        ``ending``: only those of which something may end; ``types``, ``part``: only those of these
+        types, with that in their name or description; all without hints.
         """
-        if limit is not None:
-            return self._shown(tx, find_some(tx, after=after, limit=limit))
+        if ending:
+            return self._shown(tx, find_ending(tx))
+        if limit is not None or types or part:
+            return self._shown(tx, find_some(tx, after=after, limit=limit, types=types, part=part))
         return self._shown(tx, find_all(tx, hints=hints))
 
     def exists(self, tx: Tx, name: str) -> bool:

@@ -227,16 +227,25 @@ def show(tx: Tx, run: str) -> Run:
 
 
 def listed(
-    tx: Tx, *, job: str | None, states: Sequence[str], since: float | None, limit: int
+    tx: Tx,
+    *,
+    job: str | None,
+    states: Sequence[str],
+    since: float | None,
+    limit: int,
+    after: str = "",
 ) -> list[Run]:
-    """Runs, newest first: of a job (None: of all), in these states (empty: any), made since then."""
+    """Runs, newest first: of a job (None: of all), in these states (empty: any), made since then,
+    and before the run ``after``, where one is given."""
     rows = tx.all(
         "SELECT * FROM runs WHERE (:job IS NULL OR job_key = :job) AND id >= :since "
         "AND instr(:hidden, char(10) || job_key || char(10)) = 0 "
+        "AND (:after = '' OR id < :after) "
         "AND (:states = '' OR instr(:states, ',' || state || ',') > 0) ORDER BY id DESC LIMIT :limit",
         job=None if job is None else job.casefold(),
         hidden=store.hidden(tx) if job is None else "",
         since="" if since is None else first_id(since),
+        after=after,
         states=f",{','.join(states)}," if states else "",
         limit=limit,
     )

@@ -18,17 +18,22 @@ __all__ = ["aopen", "arestore_backup", "averify_backup"]
 
 @contextlib.asynccontextmanager
 async def aopen(
-    room: str | Path | None = None, *, kek: str | None = None, token: str | Secret | None = None
+    room: str | Path | None = None,
+    *,
+    kek: str | None = None,
+    token: str | Secret | None = None,
+    trust: str | Path | None = None,
 ) -> AsyncIterator[AsyncRoom]:
     """Open a room: ``async with postroom.aopen() as room``.
 
     ``room`` is the data directory (default: ``POSTROOM_ROOM``, else the user's data directory),
     ``kek`` the source of its key.  Where ``room`` (or ``POSTROOM_URL``) is the address of a room that is
-    served, ``token`` says who asks (default: ``POSTROOM_TOKEN``, ``POSTROOM_TOKEN_FILE``); it has the
-    same methods, as far as they need no files of the room.  Raises RoomError when there is no room.  No
-    key is ever made.
+    served, ``token`` says who asks (default: ``POSTROOM_TOKEN``, ``POSTROOM_TOKEN_FILE``) and ``trust``
+    is a file with the certificate (PEM) that is trusted instead of the system's (default:
+    ``POSTROOM_TRUST``); it has the same methods, as far as they need no files of the room.  Raises
+    RoomError when there is no room.  No key is ever made.
     """
-    if (served := served_at(room=room, token=token)) is not None:
+    if (served := served_at(room=room, token=token, trust=trust)) is not None:
         from postroom.library.remote import aopen_served
 
         async with aopen_served(served) as remote:

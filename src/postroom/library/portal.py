@@ -192,11 +192,15 @@ class SyncRoom(_GENERATED[AsyncRoom]):  # type: ignore[misc,valid-type]  # gener
 
 
 def open(  # noqa: A001  # postroom.open is the library's own verb
-    room: str | Path | None = None, *, kek: str | None = None, token: str | Secret | None = None
+    room: str | Path | None = None,
+    *,
+    kek: str | None = None,
+    token: str | Secret | None = None,
+    trust: str | Path | None = None,
 ) -> SyncRoom:
     """Open a room for synchronous use; the arguments are those of :func:`aopen`."""
     portal = _Portal()
-    opening = aopen(room, kek=kek, token=token)
+    opening = aopen(room, kek=kek, token=token, trust=trust)
     try:
         opened = portal.call(opening.__aenter__())
     except BaseException:

@@ -22,7 +22,10 @@ from postroom.library.wire import Wire, bound
 from postroom.mail import Message, safe_name
 from postroom.operations.asking import Asked, all_asked
 from postroom.operations.commands import Command, Result
+from postroom.operations.desk import Rebind
 from postroom.operations.doors import HERE_ONLY
+from postroom.operations.roomfile import Plan, read_files
+from postroom.operations.roomplan import Prompt, Wanted
 from postroom.settings import Served
 
 __all__ = ["REMOTE", "Noun", "RemoteConnection", "RemoteFolder", "RemoteRoom", "aopen_served"]
@@ -183,8 +186,34 @@ class _Services:
         return f"postroom {noun or 'connection'} test {bare.partition('/')[0]}"
 
 
+class _RoomFile:
+    """What reads room files where the program is."""
+
+    apply_text: Callable[..., Any]
+
+    def read(self, paths: Sequence[Path], *, prompt: Prompt | None = None) -> Wanted:
+        """What the files say.  Raises what is wrong with file and line."""
+        return read_files(paths, prompt=prompt)
+
+    async def apply(
+        self,
+        files: Sequence[Path] | Wanted,
+        *,
+        dry_run: bool = False,
+        rebind: Rebind = False,
+        prune: Sequence[str] = (),
+        prompt: Prompt | None = None,
+    ) -> Plan:
+        """Make the room what files here say: their text is sent, and what the references stand for."""
+        wanted = files if isinstance(files, Wanted) else self.read(files, prompt=prompt)
+        more = {"dry_run": dry_run, "rebind": rebind, "prune": list(prune)}
+        plan: Plan = await self.apply_text(wanted.texts, wanted.secrets, **more)
+        return plan
+
+
 _MORE: Final[dict[str, tuple[type, ...]]] = {
     "commands": (_Commands,),
+    "roomfile": (_RoomFile,),
     "runs": (_Runs,),
     "services": (_Services,),
 }

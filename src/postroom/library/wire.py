@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from postroom.errors import PostroomError, ProtocolError
+from postroom.errors import PostroomError, ProtocolError, Refused
 from postroom.net.http import HttpClient
 from postroom.net.http_message import HttpAnswer, HttpLimits, bearer
 from postroom.net.origin import Origin, split_url
 from postroom.net.tls import Tls
 from postroom.operations.asking import Asked, Parameter
 from postroom.operations.documents import decoded, encoded, error_of, read_document
+from postroom.operations.page import MOST, Page
 from postroom.secret import Secret
 from postroom.settings import Served
 
@@ -23,6 +24,8 @@ __all__ = ["Wire", "bound"]
 API: Final = "/api/v1"
 _LIMITS: Final = HttpLimits(body=64 << 20, reply_timeout=330.0, total=900.0)
 """A test of a connection, a pass over a folder and a message of 40 MiB take their time."""
+_FILES: Final = frozenset({"also", "heads"})
+"""Arguments that no request says: keys and records beside the room."""
 EVENT_STREAM: Final = "text/event-stream"
 
 
@@ -43,7 +46,40 @@ class Wire:
         await self._client.close()
 
     async def ask(self, asked: Asked, given: Mapping[str, Any]) -> Any:
-        """Do an operation there, with its arguments by name; gives what it gives, raises what it raises."""
+        """Do an operation there, with its arguments by name; gives what it gives, raises what it raises.
+
+        A list comes in pages, and is given as the operation gives it: whole, or so many as ``limit``
+        says.
+        """
+        for name in _FILES & given.keys():
+            if given[name]:
+                raise Refused(
+                    f"{name} names files where the room is; that is not done from afar.",
+                    code="not_supported",
+                    hint="Do it on the machine where the room is, without POSTROOM_URL.",
+                )
+        if not asked.pages:
+            return await self._asked(asked, given)
+        rest = given.get("limit", _own_limit(asked))
+        whole, after = await self._page(asked, {**given, "limit": _of_page(rest)})
+        while after is not None and (rest is None or rest > MOST):
+            rest = None if rest is None else rest - MOST
+            page, after = await self._page(
+                asked, {**given, "limit": _of_page(rest), "after": after}
+            )
+            whole += page
+            if isinstance(page, Page):
+                whole.next = page.next
+        return whole
+
+    async def _page(self, asked: Asked, given: Mapping[str, Any]) -> tuple[Any, Any]:
+        """A page, and where the one behind it begins."""
+        url, _ = self._request(asked, given)
+        headers = {"Authorization": self._authorization}
+        answer = await self._client.ask("GET", url, headers=headers, line=self._origin.bearer_line)
+        return _read(asked, answer)
+
+    async def _asked(self, asked: Asked, given: Mapping[str, Any]) -> Any:
         tell = given.get(asked.tells) if asked.tells else None
         url, content = self._request(asked, given)
         headers: dict[str, str | Secret] = {"Authorization": self._authorization}
@@ -132,18 +168,33 @@ class _Events:
         return self._found[0]
 
 
+def _own_limit(asked: Asked) -> int | None:
+    """How many an operation gives where nobody says it; None: all."""
+    limit = inspect.signature(getattr(asked.owner, asked.door.method)).parameters.get("limit")
+    return None if limit is None else limit.default
+
+
+def _of_page(rest: int | None) -> int:
+    return MOST if rest is None else min(rest, MOST)
+
+
 def _given(asked: Asked, answer: HttpAnswer) -> Any:
-    kind = answer.headers.get("content-type", "").partition(";")[0]
     if answer.status == 204:
         return None
     if 200 <= answer.status < 300 and asked.returns is bytes:
         return answer.body
+    return _read(asked, answer)[0]
+
+
+def _read(asked: Asked, answer: HttpAnswer) -> tuple[Any, Any]:
+    """What an answer gives, and ``next`` of a list.  Raises what it tells instead."""
+    kind = answer.headers.get("content-type", "").partition(";")[0]
     try:
         told = json.loads(answer.body)
         if kind == "application/problem+json":
             raise _problem(told)
         if 200 <= answer.status < 300 and kind == "application/json" and told["v"] == 1:
-            return read_document(asked.returns, told)
+            return read_document(asked.returns, told), told.get("next")
     except (ValueError, KeyError, TypeError):
         pass
     raise ProtocolError(

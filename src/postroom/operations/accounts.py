@@ -23,7 +23,6 @@ from postroom.operations.gate import check_may
 from postroom.operations.moved import used_in
 from postroom.operations.personal import Way
 from postroom.operations.presetting import preset_named, shown_preset
-from postroom.operations.probing import give_test_back, take_test
 from postroom.operations.roomfile import text_of
 from postroom.operations.services import Services
 from postroom.operations.sight import not_told
@@ -88,7 +87,7 @@ class Accounts:
         For sign-ins by password and of an app: a person's comes after it is made, or on the page
         (:meth:`attempt`).  Raises what is wrong with the input, SignInError, WireError.
         """
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         if account.sign_in in _PERSONAL:
             raise InvalidValue("sign_in", "of a person is tested once the account is connected")
         return (await self._attempted(account, on_step, None)).report
@@ -99,7 +98,7 @@ class Accounts:
         """The same, and somebody signs in meanwhile by ``way``: their tokens are in what it gives, and
         stored nowhere before :meth:`complete`.  What is in the mailbox then is marked.
         """
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         return await self._attempted(account, on_step, way, mark=True)
 
     async def connect(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
@@ -110,7 +109,7 @@ class Accounts:
         asked.  Raises what is wrong with the input, Refused (``not_permitted``, ``name_taken``), Locked.
         """
         check_may(self._desk.person, "create")
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         trusted = await self._trusted(account)
         mark = None
         if account.collect and account.start == "new" and account.sign_in not in _PERSONAL:
@@ -125,7 +124,7 @@ class Accounts:
         what came since is collected.  Raises Refused where that was too long ago.
         """
         check_may(self._desk.person, "create")
-        account = parse(Account, data, where="account")
+        account = parse(Account, data)
         if tried.signing is not None and tried.until < timestamp():
             raise Refused(
                 "The sign-in was too long ago; nothing was stored.", hint="Sign in again."
@@ -202,13 +201,11 @@ class Accounts:
         self, account: Account, on_step: Tell | None, way: Way | None, *, mark: bool = False
     ) -> Tried:
         """Make it, prepare what is dialled, and undo it: what is dialled is exactly what would be saved."""
-        await take_test(self._desk)
         trusted = await self._trusted(account)
         unsaved = await self._unsaved(account, trusted)
         tried = await walk(self._desk, unsaved, way, on_step, device_flow=self._device_flow)
         if mark and tried.report.ok:
             tried.mark = await take_mark(unsaved)
-        await give_test_back(self._desk, ok=tried.report.ok)
         return tried
 
     async def _mark(

@@ -19,7 +19,9 @@ from postroom.credentials.types import TYPES
 from postroom.fields import Fields
 from postroom.jobs.commands import COMMANDS
 from postroom.jobs.job import Job
+from postroom.operations.documents import item_of
 from postroom.operations.doors import DOORS, Door
+from postroom.operations.page import PAGE
 from postroom.services.service import Service
 from postroom.sources.source import Source
 
@@ -60,7 +62,11 @@ class Parameter(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A door with what it takes and gives.  ``tells`` is the parameter that hears of steps, or empty."""
+    """A door with what it takes and gives.  ``tells`` is the parameter that hears of steps, or empty.
+
+    What gives a list has pages, ``limit`` and ``after``: its operation's own, or, where that has none,
+    of the whole list (``whole``).
+    """
 
     door: Door
     parameters: tuple[Parameter, ...]
@@ -69,6 +75,17 @@ class Asked(NamedTuple):
     told: tuple[Any, ...]
     about: str
     owner: type
+    whole: bool
+
+    @property
+    def pages(self) -> bool:
+        """Whether it gives a list, a page at a time."""
+        return self.door.http == "GET" and item_of(self.returns) is not None
+
+    @property
+    def limit(self) -> int:
+        """Items of a page where nobody says how many."""
+        return next((int(one.default) for one in self.parameters if one.name == "limit"), PAGE)
 
     def at(self, place: str) -> tuple[Parameter, ...]:
         """The parameters that stand there."""
@@ -111,7 +128,18 @@ def _asked(door: Door, owner: type) -> Asked:
             parameters.append(Parameter(name, name.rstrip("_"), annotation, one.default, place))
     returns = _resolved(operation, operation.__annotations__.get("return", "None"))
     about = inspect.cleandoc(operation.__doc__ or "")
-    return Asked(door, tuple(parameters), returns, tells, told, about, owner)
+    whole = all(one.name != "after" for one in parameters)
+    found = Asked(door, tuple(parameters), returns, tells, told, about, owner, whole)
+    return found._replace(parameters=_in_pages(found)) if found.pages else found
+
+
+def _in_pages(asked: Asked) -> tuple[Parameter, ...]:
+    """With ``limit`` and ``after``: from afar no list is without an end."""
+    named = {one.name: one for one in asked.parameters}
+    limit = named.setdefault("limit", Parameter("limit", "limit", int, None, "query"))
+    named["limit"] = limit._replace(annotation=int, default=limit.default or PAGE)
+    named.setdefault("after", Parameter("after", "after", str | None, None, "query"))
+    return tuple(named.values())
 
 
 def _place(door: Door, name: str) -> str:

@@ -16,6 +16,7 @@ from postroom.db import Tx
 from postroom.errors import InvalidValue, Locked, Refused, RoomError
 from postroom.log import logger
 from postroom.operations.desk import Desk, instant
+from postroom.operations.page import Page, check_page
 
 __all__ = ["NOUNS", "Audit"]
 
@@ -48,23 +49,29 @@ class Audit:
         actor: str | None = None,
         since: str | None = None,
         limit: int = 50,
+        after: int | None = None,
         checkpoints: bool = False,
-    ) -> builtins.list[dict[str, Any]]:
+    ) -> Page[dict[str, Any]]:
         """Who did what to which record, newest first; ``checkpoints`` shows the record's own too.
 
+        A page of it: ``next`` is ``after`` of the call for the one behind it, None at the end.
         ``since`` is a duration back from now (``1h``, ``5d``), a date or an instant.  Raises
         InvalidValue for what is none of these, and for a noun that no row can be about.
         """
         if noun is not None and noun not in NOUNS:
             raise InvalidValue("noun", f"there is no noun {noun!r}; choose of {', '.join(NOUNS)}")
+        check_page(limit)
         begin = instant("since", since)
 
-        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+        def body(tx: Tx) -> Page[dict[str, Any]]:
             found = audit.rows(
-                tx, limit=limit, noun=noun, name=name, action=action, actor=actor, since=begin,
-                checkpoints=checkpoints,
+                tx, limit=limit + 1, noun=noun, name=name, action=action, actor=actor, since=begin,
+                checkpoints=checkpoints, before=after,
             )  # fmt: skip
-            return [{**row, "at": rfc3339(row["at"])} for row in found]
+            page = found[:limit]
+            more = page[-1]["position"] if len(found) > limit else None
+            shown = ({key: row[key] for key in row if key != "position"} for row in page)
+            return Page(({**row, "at": rfc3339(row["at"])} for row in shown), next=more)
 
         return await self._desk.db.read(body)
 

@@ -19,8 +19,7 @@ from postroom.db import Row, Tx
 from postroom.errors import InvalidValue, Refused
 from postroom.operations import ends, usage
 from postroom.operations.desk import Desk, Rebind
-from postroom.operations.page import Page
-from postroom.operations.probing import give_test_back, is_veiled, take_test
+from postroom.operations.page import Page, cut
 from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
@@ -197,6 +196,8 @@ class Credentials:
         *,
         expiring: float | None = None,
         unused: float | None = None,
+        types: Sequence[str] = (),
+        part: str = "",
         limit: int | None = None,
         after: str = "",
     ) -> Page[dict[str, Any]]:
@@ -204,21 +205,32 @@ class Credentials:
         often it is used, by name.
 
         ``limit`` of them at most, those behind the name ``after``, which is the page's ``next``.
+        ``types``: only of these types; ``part``: only with that in their name or description.
 
         ``expiring`` (seconds): instead, one item for each end within that time, of sign-ins too, as
         :func:`postroom.operations.ends.ending` gives it.  ``unused`` (seconds): only the records
-        that nobody has used for that long, each with ``used_at``.  They have no pages.
+        that nobody has used for that long, each with ``used_at``.  ``after`` of these is no name.
         """
-        if expiring is not None:
-            return Page(await self._desk.db.read(lambda tx: ends.ending(tx, self._desk, expiring)))
         if limit is not None and limit < 1:
             raise InvalidValue("limit", "give a number from 1 on")
-        most = limit if unused is None else None
-        found = await self._desk.db.read(lambda tx: _listed(self._desk, tx, after, most))
+        if expiring is not None:
+            found = await asyncio.to_thread(
+                self._desk.db.read_now, lambda tx: ends.ending(tx, self._desk, expiring)
+            )
+            return cut(found, limit=limit, after=after)
         if unused is None:
-            return found
-        last = await self._desk.db.read(lambda tx: ends.unused(tx, self._desk, unused))
-        return Page({**one, "used_at": last[one["name"]]} for one in found if one["name"] in last)
+            return await self._desk.db.read(
+                lambda tx: _listed(self._desk, tx, after, limit, types, part)
+            )
+        every, last = await asyncio.to_thread(
+            self._desk.db.read_now,
+            lambda tx: (
+                _listed(self._desk, tx, "", None),
+                ends.unused(tx, self._desk, unused),
+            ),
+        )
+        idle = [{**one, "used_at": last[one["name"]]} for one in every if one["name"] in last]
+        return cut(idle, limit=limit, after=after)
 
     async def show(self, name: str) -> dict[str, Any]:
         """One record with masks, destinations, dates and usage."""
@@ -260,12 +272,12 @@ class Credentials:
                 if known
                 else "No connection uses it yet; name it in one, and test that.",
             )
-        await take_test(self._desk)
-        report = await test_credential(
-            self._desk.opener, record.name, on_step=on_step, veiled=is_veiled(self._desk)
+        return await test_credential(
+            self._desk.opener,
+            record.name,
+            on_step=on_step,
+            veiled=not self._desk.person.unrestricted,
         )
-        await give_test_back(self._desk, ok=report.ok)
-        return report
 
     async def trust(self, name: str, fingerprint: str, *, rebind: Rebind = False) -> Saved:
         """Trust the certificate with this SHA-256 fingerprint that an smtp credential's server shows."""
@@ -310,11 +322,20 @@ def _change(desk: Desk, tx: Tx, name: str, changes: Mapping[str, Any]) -> Creden
     return desk.credentials.change(tx, name, actor=desk.actor, **changes)
 
 
-def _listed(desk: Desk, tx: Tx, after: str, limit: int | None) -> Page[dict[str, Any]]:
+def _listed(
+    desk: Desk,
+    tx: Tx,
+    after: str,
+    limit: int | None,
+    types: Sequence[str] = (),
+    part: str = "",
+) -> Page[dict[str, Any]]:
     used = usage.count_of_credentials(tx)
     refused = proofs.refused_ones(tx)
     one_more = None if limit is None else limit + 1
-    found = desk.credentials.all(tx, hints=False, after=after, limit=one_more)
+    found = desk.credentials.all(
+        tx, hints=False, after=after, limit=one_more, types=types, part=part
+    )
     more, found = limit is not None and len(found) > limit, found[:limit]
     return Page(
         (

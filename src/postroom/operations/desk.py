@@ -233,11 +233,12 @@ class Desk:
 
         def whole(tx: Tx) -> tuple[T, tuple[Moved, ...]]:
             from postroom.operations.moved import used_in
+            from postroom.operations.untouched import untouched
 
             sight = tx.sight
             with tx.seen_by(None):  # secrets go where they are used, whoever asks
                 before = used_in(tx, self.resolver(tx), self.expander(tx))
-                with tx.seen_by(sight):
+                with tx.seen_by(sight), untouched(self, tx):
                     result = body(tx)
                 with not_told(tx, sight):
                     return result, self.rebind(tx, before, rebind=rebind)

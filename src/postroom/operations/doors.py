@@ -119,10 +119,12 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("runs", "log", "view", "GET", "/runs/{run}/log"),
     Door("runs", "cancel", "use", "POST", "/runs/{run}/cancel"),
     Door("variables", "list", "view", "GET", "/variables"),
+    Door("variables", "allowed", "view", "GET", "/environment"),
     Door("variables", "add", "edit", "POST", "/variables"),
     Door("variables", "get", "view", "GET", "/variables/{name}"),
     Door("variables", "set", "edit", "PUT", "/variables/{name}"),
     Door("variables", "delete", "edit", "DELETE", "/variables/{name}"),
+    Door("variables", "used", "view", "GET", "/used-variables"),
     Door("variables", "usage", "view", "GET", "/variables/{name}/usage"),
     Door("notify", "list", "view", "GET", "/notify"),
     Door("notify", "add", "edit", "POST", "/notify"),
@@ -134,7 +136,9 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("notify", "notices", "view", "GET", "/notices"),
     Door("notify", "needs", "view", "GET", "/needs"),
     Door("health", "ready", "view", "GET", "/health"),
+    Door("health", "counts", "view", "GET", "/counts"),
     Door("roomfile", "export", "view", "GET", "/room-file"),
+    Door("roomfile", "apply_text", "edit", "POST", "/room-file"),  # and the rights of its steps
     Door("keys", "status", "keys", "GET", "/keys"),
     Door("keys", "doctor", "keys", "GET", "/keys/doctor"),
     Door("keys", "damaged", "keys", "GET", "/keys/damaged"),
@@ -215,6 +219,7 @@ HERE_ONLY: Final[Mapping[str, str]] = {
     "people.invited": "a stranger's: before anybody is known",
     "people.oidc_begin": "a stranger's: before anybody is known",
     "people.oidc_end": "a stranger's: before anybody is known",
+    "people.own": "of a session, with its cookie: of the page",
     "people.prove": "of a session, with its cookie: of the page",
     "people.session": "of a session, with its cookie: of the page",
     "people.sign_in": "a stranger's: before anybody is known",
@@ -247,7 +252,6 @@ HERE_ONLY: Final[Mapping[str, str]] = {
     "telling.keep": "of the worker",
     "telling.round": "of the worker",
     "variables.allow_environment": "lets definitions see the server's environment",
-    "variables.allowed": "of the command line",
     "variables.remove": "inside a transaction",
 }
 """What has no door, and why: ``noun.method``."""

@@ -42,7 +42,7 @@ def ending(tx: Tx, desk: Desk, within: float) -> list[dict[str, Any]]:
     """
     days = within / SECONDS_OF_A_DAY
     found = []
-    for record in desk.credentials.all(tx, hints=False):
+    for record in desk.credentials.all(tx, ending=True):
         for due in record.due:
             if due.days <= days:
                 found.append(_of_record(tx, record, due))

@@ -10,6 +10,7 @@ from postroom.access import Person, invitations, sessions, throttle, users
 from postroom.access.codes import csrf_of
 from postroom.access.passwords import is_sound
 from postroom.access.throttle import Limit
+from postroom.clock import rfc3339
 from postroom.db import Row, Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk, acting
@@ -17,6 +18,8 @@ from postroom.secret import Secret
 
 __all__ = [
     "NOBODY",
+    "Own",
+    "OwnSession",
     "Session",
     "SignedIn",
     "enter",
@@ -25,6 +28,7 @@ __all__ = [
     "invited_by",
     "note",
     "note_refused",
+    "own_of",
     "secret_of",
     "signed_in",
     "take_tries",
@@ -52,6 +56,29 @@ class Session:
     ways: tuple[str, ...]
 
 
+class OwnSession(NamedTuple):
+    """One session of one's own: ``mark`` names it, ``here`` is the one that asks; times as RFC 3339."""
+
+    mark: str
+    created_at: str
+    seen_at: str
+    expires_at: str
+    agent: str
+    here: bool
+
+
+class Own(NamedTuple):
+    """What people may know of themselves: ``has_password``, or they come in at a provider alone."""
+
+    name: str
+    address: str
+    role: str
+    verbs: frozenset[str]
+    has_password: bool
+    has_provider: bool
+    sessions: list[OwnSession]
+
+
 class SignedIn(NamedTuple):
     """A session, and the cookie that it is known by: it is kept nowhere else.  ``back`` is the page on
     which it was asked for, where one was said.
@@ -62,9 +89,7 @@ class SignedIn(NamedTuple):
     back: str = ""
 
 
-async def take_tries(
-    desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str, *, who: Person = NOBODY
-) -> None:
+async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str) -> None:
     """Take a try from each; raises Refused (``too_many``) where there is none.
 
     At the first that has none the others are left alone: whoever may not try takes no try from others.
@@ -79,19 +104,12 @@ async def take_tries(
             if throttle.is_news(tx, limit, key):
                 row = users.look_up(tx, name)
                 known = "" if row is None else row["name"]
-                note(desk, tx, who, "too-many", known, what=limit.what, peer=peer)
+                note(desk, tx, NOBODY, "too-many", known, what=limit.what, peer=peer)
             return wait
         return 0.0
 
     if wait := await desk.write(body):
-        seconds = max(1, round(wait))
-        raise Refused(
-            "That was tried too often.",
-            code="too_many",
-            hint=f"Try again in {seconds} s.",
-            temporary=True,
-            retry_after=seconds,
-        )
+        raise throttle.too_often(wait)
 
 
 def invited_by(tx: Tx, code: Secret) -> Row | None:
@@ -120,6 +138,26 @@ def enter(
     if found is None:
         raise wrong()
     return cookie, found
+
+
+def own_of(cookie: Secret, tx: Tx) -> Own:
+    """What whoever has that cookie may know of themselves.  Raises Refused (``not_signed_in``)."""
+    row, session = find_session(cookie, tx)
+    known = [
+        OwnSession(
+            sessions.mark_of(one),
+            rfc3339(one["created_at"]),
+            rfc3339(one["seen_at"]),
+            rfc3339(sessions.ends_at(one)),
+            one["agent"],
+            here=one["hash"] == row["hash"],
+        )
+        for one in sessions.of_user(tx, row["id"])
+    ]
+    return Own(
+        row["name"], row["address"], row["role"], session.person.verbs,
+        has_password=bool(row["password"]), has_provider=bool(row["subject"]), sessions=known,
+    )  # fmt: skip
 
 
 async def entered(desk: Desk, body: Callable[[Tx], tuple[Secret, Row]]) -> SignedIn:

@@ -138,7 +138,9 @@ class Erasing:
                     one.file for one in known if one.file and not one.file.startswith(RUN)
                 )
             ),
-            settings=await self._desk.db.read(lambda tx: tuple(_settings(tx, self._desk, mention))),
+            settings=await asyncio.to_thread(
+                self._desk.db.read_now, lambda tx: tuple(_settings(tx, self._desk, mention))
+            ),
             backups=await self._desk.db.read(
                 lambda tx: _backups(tx, self._desk.data_dir, min(instants, default=timestamp()))
             ),
@@ -203,11 +205,12 @@ class Erasing:
         return left
 
     async def _look(self, mention: Mention) -> tuple[list[Stored], list[Known], list[KnownRun]]:
-        """Some at a time, so that no read lasts long."""
+        """Some at a time, so that no read lasts long, and others come between."""
         await self._desk.db.read(check_sees_all)
         found: list[Stored] = []
         after = ""
         while True:
+            await asyncio.sleep(0)
             some, after = await self._desk.db.read(
                 lambda tx: outbox.stored(tx, after, mention.named_in)  # noqa: B023
             )
@@ -217,6 +220,7 @@ class Erasing:
         known: list[Known] = []
         first, last = await self._desk.db.read(ledger.ends)
         for low in range(first, last + 1, ledger.AT_ONCE):
+            await asyncio.sleep(0)
             known += await self._desk.db.read(
                 lambda tx: ledger.known(tx, low, mention.named_in)  # noqa: B023
             )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from postroom.access import Person
+from postroom.access import Person, throttle
 from postroom.errors import Refused
 from postroom.operations.doors import BY_NAME, OF_PAGE
 
+if TYPE_CHECKING:
+    from postroom.operations.desk import Desk
+
 __all__ = ["Gate", "check_files", "check_may"]
+
+T = TypeVar("T")
 
 _OF: Final = {
     "view": "look at that",
@@ -28,13 +33,23 @@ _OF: Final = {
 }
 
 
+_TESTS: Final = frozenset(
+    {
+        ("accounts", "attempt"), ("accounts", "test"), ("connections", "test"), ("connections", "trust"),
+        ("credentials", "test"), ("credentials", "trust"), ("notify", "test"),
+    }
+)  # fmt: skip
+"""What dials a place that somebody may have just typed, and tells what answered (T59)."""
+
+
 class Gate:
     """The operations of one noun that a person may ask for; every other attribute is not there."""
 
-    def __init__(self, noun: str, operations: object, person: Person) -> None:
+    def __init__(self, noun: str, operations: object, desk: Desk) -> None:
         self._noun = noun
         self._operations = operations
-        self._person = person
+        self._desk = desk
+        self._person = desk.person
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         door = BY_NAME.get((self._noun, method))
@@ -49,9 +64,19 @@ class Gate:
             check()
             if named.get("rebind"):
                 check_may(self._person, "rebind")
+            if (self._noun, method) in _TESTS and not self._person.unrestricted:
+                return self._counted(operation(*given, **named))
             return operation(*given, **named)
 
         return asked
+
+    async def _counted(self, asked: Coroutine[Any, Any, T]) -> T:
+        key = self._person.user
+        wait = await self._desk.db.write(lambda tx: throttle.take(tx, throttle.TESTS, key))
+        if wait:
+            asked.close()
+            raise throttle.too_often(wait)
+        return await asked
 
 
 def check_may(person: Person, verb: str) -> None:

@@ -7,10 +7,13 @@ import builtins
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from postroom.access import Person
+from postroom.access.grants import any_restricted
 from postroom.clock import monotonic, timestamp
 from postroom.db import SCHEMA, Tx, is_full, workers
 from postroom.errors import PostroomError
-from postroom.operations.desk import Desk
+from postroom.operations.desk import Desk, acting
+from postroom.operations.sight import grantee_of
 
 __all__ = ["Check", "Health"]
 
@@ -39,7 +42,7 @@ class Health:
         self._desk = desk
         self._disk: tuple[float, bool] | None = None
         self._seen: tuple[float, dict[str, Any]] | None = None
-        self._figures: tuple[float, bytes] | None = None
+        self._figures: dict[str, tuple[float, bytes]] = {}
         self._next_end: tuple[float, int | None] | None = None
         self._counting = asyncio.Lock()
 
@@ -55,20 +58,33 @@ class Health:
             self._seen = (monotonic(), {"ok": ok, "checks": [one._asdict() for one in checks]})
         return self._seen[1]
 
-    async def metrics(self) -> bytes:
-        """The figures of the room and of this process, as Prometheus reads them (text format 0.0.4)."""
+    async def counts(self) -> dict[str, int]:
+        """How many there are of each noun, of those that are there for whoever asks."""
+        return await self._desk.db.read(_counts)
+
+    async def metrics(self, person: Person | None = None) -> bytes:
+        """The figures of the room and of this process, as Prometheus reads them (text format 0.0.4).
+
+        ``person``: without the names of what is not there for them.
+        """
         from postroom.operations.metrics import figures  # only who is watched loads the library
 
+        desk = self._desk if person is None else acting(self._desk, person)
+        key = grantee_of(desk.person) if self._desk.db.read_now(any_restricted) else ""
         async with self._counting:  # two who scrape at once are answered by one look
-            if self._figures is None or monotonic() > self._figures[0] + LOOK_SECONDS:
-                made = await asyncio.to_thread(lambda: figures(self._desk, self._days_left()))
-                self._figures = (monotonic(), made)
-        return self._figures[1]
+            for old in [
+                k for k, (at, _) in self._figures.items() if monotonic() > at + LOOK_SECONDS
+            ]:
+                del self._figures[old]
+            if key not in self._figures:
+                made = await asyncio.to_thread(lambda: figures(desk, self._days_left()))
+                self._figures[key] = (monotonic(), made)
+            return self._figures[key][1]
 
     def _days_left(self) -> int | None:
         """To the next end of anything in a credential; None: nothing ends."""
         if self._next_end is None or monotonic() > self._next_end[0] + ENDS_SECONDS:
-            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, hints=False))
+            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, ending=True))
             days = [due.days for one in found for due in one.due[:1]]
             self._next_end = (monotonic(), min(days, default=None))
         return self._next_end[1]
@@ -102,6 +118,32 @@ class Health:
             self._disk = (monotonic(), full)
         full = self._disk[1]
         return Check("disk", ok=not full, why="The disk of the room is full." if full else "")
+
+
+_COUNT: Final = {
+    "credentials": "SELECT count(*) FROM credentials",
+    "connections": "SELECT count(*) FROM connections",
+    "sources": "SELECT count(*) FROM sources",
+    "services": "SELECT count(*) FROM services",
+    "jobs": "SELECT count(*) FROM jobs",
+}
+_ROWS: Final = {
+    "credentials": "SELECT name FROM credentials",
+    "connections": "SELECT name, body FROM connections",
+    "sources": "SELECT name, body FROM sources",
+    "services": "SELECT name, body FROM services",
+    "jobs": "SELECT name, body FROM jobs",
+}
+"""Of each noun what tells whether a row is there for somebody."""
+
+
+def _counts(tx: Tx) -> dict[str, int]:
+    if tx.sight is None:
+        return {noun: tx.value(_COUNT[noun]) for noun in _COUNT}
+    return {
+        nouns: sum(not tx.hides(nouns.removesuffix("s"), row) for row in tx.all(_ROWS[nouns]))
+        for nouns in _ROWS
+    }
 
 
 def _looked(tx: Tx) -> tuple[int, int]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from postroom.clock import timestamp
 from postroom.db import Row, Tx
-from postroom.errors import InvalidValue, WrongUse
+from postroom.errors import WrongUse
 from postroom.macros import Template
 from postroom.operations.desk import Desk, check_states, instant
-from postroom.operations.page import Page
+from postroom.operations.page import Page, check_page
 from postroom.sources import entries, searching, store
 from postroom.sources.entries import STATES, Entry
 from postroom.sources.searching import Search
@@ -53,8 +53,7 @@ class Ledger:
         NotThere for no such source.
         """
         check_states(states, STATES)
-        if limit < 1:
-            raise InvalidValue("limit", "give a number from 1 on")
+        check_page(limit)
         search = Search(
             tuple(states), tuple(ids), message_id, from_, subject,
             instant("since", since), instant("until", until),

@@ -198,7 +198,7 @@ class Notify:
         """
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, hints=False)
+            resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, ending=True)
             found = [*causes.at_work(tx, resolver, now=timestamp()), *causes.ending(known)]
             facts = ("kind", "noun", "name", "said", "do", "broken")
             return [

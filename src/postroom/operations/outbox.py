@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from postroom.db import Tx
-from postroom.errors import InvalidValue, NotThere, Refused, RoomError
+from postroom.errors import NotThere, Refused, RoomError
 from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
-from postroom.operations.page import Page
+from postroom.operations.page import Page, check_page
 from postroom.operations.sight import hidden_services, sees
 from postroom.services import finding, ofrun, outbox, parking
 from postroom.services.contents import content_of
@@ -22,8 +21,6 @@ from postroom.services.outbox import Item
 from postroom.services.states import ASKING, FOLLOWS
 
 __all__ = ["Outbox", "OutboxPage"]
-
-_ID: Final = re.compile("[0-9a-f]{21}")
 
 
 class OutboxPage(Page[Item]):
@@ -74,10 +71,7 @@ class Outbox:
         Raises InvalidValue, and NotThere for a service that there is not.
         """
         check_states(states, FOLLOWS)
-        if after is not None and not _ID.fullmatch(after):
-            raise InvalidValue("after", "give the whole id of an item, as the list prints it")
-        if limit < 1:
-            raise InvalidValue("limit", "give a number from 1 on")
+        check_page(limit, after)
         wanted = Wanted(
             states=states,
             to=to.strip(),

@@ -18,6 +18,7 @@ from postroom.errors import InvalidValue, Refused
 from postroom.operations.desk import Desk
 from postroom.operations.entering import (
     NOBODY,
+    Own,
     Session,
     SignedIn,
     enter,
@@ -26,6 +27,7 @@ from postroom.operations.entering import (
     invited_by,
     note,
     note_refused,
+    own_of,
     secret_of,
     take_tries,
     wrong,
@@ -34,7 +36,7 @@ from postroom.operations.openid import Begun, OpenId
 from postroom.secret import Secret
 from postroom.settings import Oidc
 
-__all__ = ["PROVED_FOR", "Begun", "People", "Session", "SignedIn"]
+__all__ = ["PROVED_FOR", "Begun", "Own", "People", "Session", "SignedIn"]
 
 PROVED_FOR: Final = 15 * 60.0
 """Seconds for which a proof is enough for what cannot be undone: ``Session.proved_at`` and this."""
@@ -202,23 +204,39 @@ class People:
         def body(tx: Tx) -> tuple[Secret, Row]:
             now = _unchanged(tx, cookie, row)
             users.update(tx, now, password=kept)
+            invitations.spend(tx, now["id"])
             sessions.end_all(tx, now["id"])
             return enter(self._desk, tx, now, "password", agent, peer=peer)
 
         return await entered(self._desk, body)
 
-    async def sign_out(self, cookie: str | Secret) -> None:
-        """End the session of that cookie; one that is over already is no mistake."""
+    async def own(self, cookie: str | Secret) -> Own:
+        """What whoever has that cookie may know of themselves.  Raises Refused (``not_signed_in``)."""
+        return await self._desk.db.read(functools.partial(own_of, secret_of(cookie)))
+
+    async def sign_out(self, cookie: str | Secret, mark: str | None = None) -> int:
+        """End the session of that cookie; one that is over already is no mistake.
+
+        ``mark``: instead, another session of the same person, by its mark; empty: every one but this.
+        Gives how many are over by that.
+        """
         secret = secret_of(cookie)
         row = await self._desk.db.read(lambda tx: sessions.find(tx, secret))
         if row is None:
-            return
+            return 0
 
-        def body(tx: Tx) -> None:
-            sessions.end(tx, row["hash"])
-            note(self._desk, tx, users.person_of(row), "sign-out", row["name"])
+        def body(tx: Tx) -> int:
+            if mark is None:
+                sessions.end(tx, row["hash"])
+                note(self._desk, tx, users.person_of(row), "sign-out", row["name"])
+                return 1
+            count = sessions.end_some(tx, row["id"], row["hash"], mark)
+            if count:
+                who = users.person_of(row)
+                note(self._desk, tx, who, "end-sessions", row["name"], count=count)
+            return count
 
-        await self._desk.write(body)
+        return await self._desk.write(body)
 
     async def by_token(self, token: str | Secret, *, peer: str = "") -> Person:
         """Who has that API token.  Raises Refused: ``not_signed_in`` or ``too_many``."""

@@ -158,9 +158,8 @@ class Application:
     def _job(self, tx: Tx, key: str, record: dict[str, Any]) -> None:
         operations, (document, _) = Jobs(self._desk), self._wanted.places["jobs", key]
         old = _or_none(lambda: shown(jobs.get(tx, record["name"])))
-        job = operations.declared(
-            operations.merged(old or {}, record), document.path.parent.resolve()
-        )
+        base = document.path.parent.resolve() if document.here else Path("/")
+        job = operations.declared(operations.merged(old or {}, record), base)
         if old != shown(job):
             operations.save(tx, job, new=old is None)
             self._notes += [f"job {job.name}: {one}" for one in missing(job)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +17,43 @@ from postroom.fields import shown
 from postroom.jobs import store as jobs
 from postroom.notices import store as notifications
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.gate import check_may
 from postroom.operations.moved import used_in
 from postroom.operations.roomapply import Application
 from postroom.operations.roomplan import NOUNS, Plan, Prompt, Step, Wanted
-from postroom.operations.yamlfile import read_document
+from postroom.operations.sight import not_told
+from postroom.operations.untouched import untouched
+from postroom.operations.yamlfile import parsed, read_document
+from postroom.secret import Secret
 from postroom.services import service as services
 from postroom.sources import store as sources
 from postroom.variables import store as variables
 
-__all__ = ["Plan", "RoomFile", "Step", "text_of", "written"]
+__all__ = ["Plan", "RoomFile", "Step", "read_files", "rights_of", "text_of", "written"]
+
+
+def read_files(paths: Sequence[Path], *, prompt: Prompt | None = None) -> Wanted:
+    """What files here say.  Raises what is wrong with file and line."""
+    wanted = Wanted()
+    for path in paths:
+        wanted.read(read_document(path), prompt)
+    return wanted
+
+
+def rights_of(step: Step) -> set[str]:
+    """What somebody has to have the right to, for a step of a plan (pure)."""
+    if step.verb == "same":
+        return set()
+    if step.noun != "credential":
+        return {"edit"}
+    if step.verb == "add":
+        return {"create"}
+    if step.verb == "remove":
+        return {"destroy"}
+    said = {"description", "programs", "expires_at", "rotate_after"}
+    rights = {"edit"} if said & set(step.fields) else set()
+    rights |= {"replace"} if {"fields", "secret"} & set(step.fields) else set()
+    return rights | ({"edit", "destroy"} if "type" in step.fields else set())
 
 
 class RoomFile:
@@ -38,10 +67,7 @@ class RoomFile:
 
         Raises what is wrong with file and line.
         """
-        wanted = Wanted()
-        for path in paths:
-            wanted.read(read_document(path), prompt)
-        return wanted
+        return read_files(paths, prompt=prompt)
 
     async def apply(
         self,
@@ -57,18 +83,52 @@ class RoomFile:
         All of it or nothing.  ``prune`` names nouns whose records that no file names are removed.
         Raises what is wrong with file and line, or ``secret_reentry_required``.
         """
+        wanted = files if isinstance(files, Wanted) else self.read(files, prompt=prompt)
+        return await self._apply(wanted, dry_run=dry_run, rebind=rebind, prune=prune)
+
+    async def apply_text(
+        self,
+        files: Mapping[str, str],
+        secrets: Mapping[str, str] | None = None,
+        *,
+        dry_run: bool = False,
+        rebind: Rebind = False,
+        prune: Sequence[str] = (),
+    ) -> Plan:
+        """As :meth:`apply`, of texts of room files by the names that errors call them.
+
+        ``secrets`` is what each reference in them stands for, by ``FILE: RECORD FIELD``: no file and no
+        variable of this machine is read for a text that came from afar.  Each step wants the right of
+        its own operation: to create, replace, edit or destroy.
+        """
+        wanted = Wanted()
+        wanted.secrets = {name: Secret(value) for name, value in (secrets or {}).items()}
+        for name, text in files.items():
+            if not isinstance(text, str):
+                raise InvalidValue("files", "is a map of names to texts")
+            wanted.read(parsed(Path(name), text, here=False), None)
+        return await self._apply(wanted, dry_run=dry_run, rebind=rebind, prune=prune)
+
+    async def _apply(
+        self, wanted: Wanted, *, dry_run: bool, rebind: Rebind, prune: Sequence[str]
+    ) -> Plan:
         wrong = [noun for noun in prune if noun not in NOUNS]
         if wrong:
             raise InvalidValue(
                 "--prune", f"there is no noun {wrong[0]!r}; choose of {', '.join(NOUNS)}"
             )
-        wanted = files if isinstance(files, Wanted) else self.read(files, prompt=prompt)
 
         def body(tx: Tx) -> Plan:
             job = Application(self._desk, wanted, rebind=rebind)
-            before = used_in(tx, self._desk.resolver(tx), self._desk.expander(tx))
-            plan = job.run(tx, prune)
-            moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
+            sight = tx.sight
+            with tx.seen_by(None):  # secrets go where they are used, whoever asks
+                before = used_in(tx, self._desk.resolver(tx), self._desk.expander(tx))
+            with untouched(self._desk, tx):
+                plan = job.run(tx, prune)
+            for right in {right for step in plan.steps for right in rights_of(step)}:
+                check_may(self._desk.person, right)
+            with tx.seen_by(None), not_told(tx, sight):
+                moved = self._desk.rebind(tx, before, rebind=rebind, typed=job.typed)
             plan = dataclasses.replace(plan, moved=moved)
             if plan.changes:
                 self._desk.record(
@@ -86,14 +146,15 @@ class RoomFile:
     async def export(self) -> str:
         """The room as a room file, without secrets; applying it to this room changes nothing."""
 
-        def body(tx: Tx) -> dict[str, Any]:
+        def body(tx: Tx) -> str:
             whole: dict[str, Any] = {"postroom": 1}
             for noun, records in _exported(self._desk, tx).items():
                 if records:
                     whole[noun] = records
-            return whole
+            return written(whole)
 
-        return written(await self._desk.db.read(body))
+        # of a large room it takes seconds, and the loop goes on
+        return await asyncio.to_thread(self._desk.db.read_now, body)
 
 
 def text_of(desk: Desk, tx: Tx, names: Mapping[str, Collection[str]]) -> str:

@@ -68,10 +68,16 @@ class Plan:
 
 
 class Wanted:
-    """What the files say, merged, with the document and place each record came from."""
+    """What the files say, merged, with the document and place each record came from.
+
+    ``secrets`` are what references in them stand for, by file, record and field: looked up where the
+    files are, and sent with their ``texts`` to a room that is served.
+    """
 
     def __init__(self) -> None:
         self.paths: list[Path] = []
+        self.texts: dict[str, str] = {}
+        self.secrets: dict[str, Secret] = {}
         self.variables: dict[str, str] = {}
         self.records: dict[str, dict[str, dict[str, Any]]] = {noun: {} for noun in NOUNS[1:]}
         self.places: dict[tuple[str, str], tuple[Document, tuple[str | int, ...]]] = {}
@@ -79,6 +85,7 @@ class Wanted:
     def read(self, document: Document, prompt: Prompt | None) -> None:
         """Take one file in."""
         self.paths.append(document.path)
+        self.texts[self._name(document)] = document.text
         if document.data.get("postroom") != 1:
             raise InvalidValue("", f"{document.at()}: a room file begins with: postroom: 1")
         for noun, value in document.data.items():
@@ -94,6 +101,12 @@ class Wanted:
                 self._variables(document, value)
             else:
                 self._records(document, noun, value, prompt)
+
+    def _name(self, document: Document) -> str:
+        """The file as it is called here; a file that is given twice is two."""
+        name = str(document.path)
+        known = self.texts.get(name, document.text)
+        return name if known == document.text else f"{name} {len(self.paths)}"
 
     def _variables(self, document: Document, value: Any) -> None:
         if not isinstance(value, Mapping):
@@ -121,7 +134,7 @@ class Wanted:
                 and isinstance(data.get("sink"), dict)
                 and data["sink"].get("path")
             ):
-                path = made_absolute(str(data["sink"]["path"]), document.path.parent.resolve())
+                path = _sink_path(document, index, str(data["sink"]["path"]))
                 data["sink"] = {**data["sink"], "path": path}
             self.records[noun][key] = _merged(self.records[noun].get(key, {}), data)
 
@@ -168,12 +181,21 @@ class Wanted:
             here = (*place, key)
             if isinstance(value, Mapping) and set(value) & {"from_env", "from_file", "prompt"}:
                 dotted = ".".join(str(part) for part in here[3:])
+                known = f"{document.path}: {name} {dotted}"
                 try:
-                    found[key] = secret_of(
-                        value,
-                        base=document.path.parent,
-                        prompt=functools.partial(prompt, f"{name} {dotted}") if prompt else None,
-                    )
+                    if document.here:
+                        self.secrets[known] = secret_of(
+                            value,
+                            base=document.path.parent,
+                            prompt=functools.partial(prompt, f"{name} {dotted}")
+                            if prompt
+                            else None,
+                        )
+                    elif known not in self.secrets:
+                        raise InvalidValue(
+                            "", f"{dotted}: what the reference stands for is not there"
+                        )
+                    found[key] = self.secrets[known]
                 except PostroomError as error:
                     raise document.placed(error, *here) from None
             elif isinstance(value, Mapping):
@@ -181,6 +203,20 @@ class Wanted:
             else:
                 found[key] = value
         return found
+
+
+def _sink_path(document: Document, index: int, path: str) -> str:
+    """Where a sink writes; of a file from afar only a whole path says it."""
+    if document.here:
+        return made_absolute(path, document.path.parent.resolve())
+    if not path.startswith(("/", "${")):
+        raise InvalidValue(
+            "",
+            f"{document.at('sources', index, 'sink', 'path')}: path: {path} begins at the file, and the "
+            "file is not where the room is",
+            hint="Give the whole path, as it is on the machine of the room.",
+        )
+    return path
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from postroom.jobs.values import Scope
 from postroom.operations.beginning import begin
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.doing import expander_now, plan_of
+from postroom.operations.page import Page, check_page
 from postroom.operations.running import Running
 
 __all__ = ["Runs"]
@@ -89,17 +90,25 @@ class Runs:
         states: Sequence[str] = (),
         since: str | None = None,
         limit: int = 50,
-    ) -> builtins.list[Run]:
-        """Runs, newest first, of a job or of all.  Raises InvalidValue for a state there is not."""
+        after: str | None = None,
+    ) -> Page[Run]:
+        """Runs, newest first, of a job or of all: a page of them, behind the run ``after``, which is
+        ``next`` of the page before.  Raises InvalidValue for a state there is not.
+        """
         check_states(states, (*OPEN, *FINISHED))
+        check_page(limit, after)
         begin = instant("since", since)
 
-        def body(tx: Tx) -> builtins.list[Run]:
-            found = runs.listed(tx, job=job, states=states, since=begin, limit=limit)
-            there = [run for run in found if _sees(tx, run)]
+        def body(tx: Tx) -> Page[Run]:
+            found = runs.listed(
+                tx, job=job, states=states, since=begin, limit=limit + 1, after=after or ""
+            )
+            page = found[:limit]
+            there = [run for run in page if _sees(tx, run)]
             if job is not None and not there:
                 store.spelled(tx, job)  # nobody ever used the name, or it is hidden
-            return there
+            more = page[-1].id if len(found) > limit else None
+            return Page(there, next=more)
 
         return await self._desk.db.read(body)
 
@@ -107,11 +116,15 @@ class Runs:
         """One run, by its id or the beginning of it.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: _shown(tx, run))
 
-    async def log(self, run: str, *, after: int = 0) -> builtins.list[dict[str, Any]]:
-        """Lines of a run's log behind line ``after``, at most 1,000: line, at, level, said."""
+    async def log(self, run: str, *, after: int = 0, limit: int = 1000) -> Page[dict[str, Any]]:
+        """Lines of a run's log behind line ``after``, a page of them: line, at, level, said."""
+        check_page(limit)
 
-        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            return logbook.lines_json(logbook.lines(tx, _shown(tx, run).id, after=after))
+        def body(tx: Tx) -> Page[dict[str, Any]]:
+            rows = logbook.lines(tx, _shown(tx, run).id, after=after, limit=limit + 1)
+            page = rows[:limit]
+            more = page[-1]["line"] if len(rows) > limit else None
+            return Page(logbook.lines_json(page), next=more)
 
         return await self._desk.db.read(body)
 

@@ -103,9 +103,9 @@ class Sources:
         """The worker that collects for a source, and its messages that are not finished."""
         return await self._desk.db.read(lambda tx: usage.of_source(tx, name))
 
-    async def list(self) -> builtins.list[Status]:
-        """Every source and what it is doing."""
-        return await self._desk.db.read(store.statuses)
+    async def list(self, *, counted: bool = True) -> builtins.list[Status]:
+        """Every source and what it is doing; its messages are ``counted``, or not, which is sooner."""
+        return await self._desk.db.read(lambda tx: store.statuses(tx, counted=counted))
 
     async def show(self, name: str) -> dict[str, Any]:
         """The settings of one source, what it is doing, and its counts."""

@@ -32,8 +32,6 @@ __all__ = ["Telling"]
 ROUND_SECONDS: Final = 30.0
 ENDS_SECONDS: Final = 600.0
 """How often credentials are looked through: there may be ten thousand, and days are counted."""
-AT_ONCE: Final = 200
-"""Credentials that are looked at in one read."""
 AUDIT_SECONDS: Final = 6 * 3600.0
 PING_SECONDS: Final = 60.0
 """How soon a ping that failed is tried again at first."""
@@ -150,22 +148,12 @@ class Telling:
         if self._problems is None or monotonic() > self._problems[0] + AUDIT_SECONDS:
             self._problems = (monotonic(), await asyncio.to_thread(self._audit.problems_now))
         if self._ends is None or monotonic() > self._ends[0] + ENDS_SECONDS:
-            self._ends = (monotonic(), await asyncio.to_thread(self._ending))
+            everything = await asyncio.to_thread(
+                self._desk.db.read_now, lambda tx: self._desk.credentials.all(tx, ending=True)
+            )
+            self._ends = (monotonic(), causes.ending(everything))
         beside = [*self._ends[1], *causes.audit_failure(self._problems[1])]
         return await asyncio.to_thread(self._desk.db.read_now, lambda tx: self._seen(tx, beside))
-
-    def _ending(self) -> builtins.list[Found]:
-        """Some credentials at a time: what ten thousand take at once, the process keeps for good."""
-        found: builtins.list[Found] = []
-        after, more = "", True
-        while more:
-            some = self._desk.db.read_now(
-                lambda tx: self._desk.credentials.all(tx, after=after, limit=AT_ONCE)  # noqa: B023
-            )
-            found += causes.ending(some)
-            if more := len(some) == AT_ONCE:
-                after = some[-1].name
-        return found
 
     def _seen(self, tx: Tx, beside: Sequence[Found]) -> _Seen:
         resolver = self._desk.resolver(tx)

@@ -42,6 +42,7 @@ __all__ = [
     "of_service",
     "of_source",
     "of_variable",
+    "of_variables",
     "opened_at",
     "referring_to_credential",
     "standing",
@@ -251,32 +252,52 @@ def of_job(tx: Tx, name: str) -> Usage:
 
 def of_variable(tx: Tx, name: str) -> Usage:
     """Every setting with a macro of that name, and what works over those connections."""
+    return of_variables(tx).get(name, Usage(()))
+
+
+def of_variables(tx: Tx) -> dict[str, Usage]:
+    """The same of each variable that is used: every setting is read once."""
     fields = dict.fromkeys(
         one.name.removeprefix("incoming.")
         for one in describe(Connection)
         if one.macro and not one.name.startswith("outgoing.")
     )
+    own, inherited = defaultdict[str, list[Use]](list), defaultdict[str, list[Use]](list)
+    for connection in connections.load_all(tx):
+        for place, text in _texts(connection, fields):
+            for name in _variables_in(text):
+                own[name].append(Use("connection", connection.name, place))
+    for text, use in _inherited(tx, fields):
+        for name in _variables_in(text):
+            inherited[name].append(use)
+    named = {
+        name: {use.name.casefold() for use in (*own[name], *inherited[name])}
+        for name in {*own, *inherited}
+    }
+    works = _over(tx, set().union(*named.values()))
+    for name, keys in named.items():
+        inherited[name] += [use for use in works if use.via.casefold() in keys]
+    for use, text in _beside_connections(tx):
+        for name in _variables_in(text):
+            own[name].append(use)
+    return {name: Usage((*own[name], *inherited[name])) for name in {*own, *inherited}}
 
-    def uses(text: str) -> bool:
-        try:
-            return any(one.prefix == "var" and one.name == name for one in macros.names(text))
-        except InvalidValue:  # saved before a rule changed: it expands to nothing
-            return False
 
-    own = [
-        Use("connection", one.name, place)
-        for one in connections.load_all(tx)
-        for place, text in _texts(one, fields)
-        if uses(text)
-    ]
-    inherited = [use for text, use in _inherited(tx, fields) if uses(text)]
-    over = _over(tx, [use.name for use in (*own, *inherited)])
+def _beside_connections(tx: Tx) -> Iterator[tuple[Use, str]]:
+    """The settings of sources and services in which a macro may stand, and their texts."""
     for source in sources.load_all(tx):
-        texts = {f"folders.{key}": text for key, text in source.folders}
-        texts["sink.path"] = source.sink.place
-        own += [Use("source", source.name, place) for place, text in texts.items() if uses(text)]
-    own += [Use("service", one.name, "from") for one in services.load_all(tx) if uses(one.from_)]
-    return Usage((*own, *inherited, *over))
+        for key, text in source.folders:
+            yield Use("source", source.name, f"folders.{key}"), text
+        yield Use("source", source.name, "sink.path"), source.sink.place
+    for service in services.load_all(tx):
+        yield Use("service", service.name, "from"), service.from_
+
+
+def _variables_in(text: str) -> set[str]:
+    try:
+        return {one.name for one in macros.names(text) if one.prefix == "var"}
+    except InvalidValue:  # saved before a rule changed: it expands to nothing
+        return set()
 
 
 def standing(tx: Tx, of: Callable[[Tx, str], Usage], name: str) -> tuple[Use, ...]:

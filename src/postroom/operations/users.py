@@ -76,7 +76,7 @@ class Users:
         issuer: str | None = None,
         subject: str | None = None,
     ) -> dict[str, Any]:
-        """Change a user.  Another password, or being disabled, ends every session of theirs.
+        """Change a user.  Another password, or being disabled, ends every session and invitation.
 
         An empty ``issuer`` and ``subject`` end their sign-in by a provider.  Raises NotThere,
         InvalidValue, and Refused: for the last administrator, and ``not_permitted``.
@@ -100,6 +100,7 @@ class Users:
             store.update(tx, row, **changes)
             if kept or disabled:
                 sessions.end_all(tx, row["id"])
+                invitations.spend(tx, row["id"])
             fields = sorted(changes)
             told = {"role": role} if role is not None else {}
             self._desk.record(tx, "set", "user", row["name"], fields=fields, **told)

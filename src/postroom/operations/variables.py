@@ -108,6 +108,15 @@ class Variables:
 
         return await self._desk.db.read(body)
 
+    async def used(self) -> dict[str, Usage]:
+        """What :meth:`usage` says, of every variable at once: the settings are read once."""
+
+        def body(tx: Tx) -> dict[str, Usage]:
+            found = usage.of_variables(tx)
+            return {name: found.get(name, Usage(())) for name in store.all_variables(tx)}
+
+        return await self._desk.db.read(body)
+
     async def allow_environment(self, name: str, *, allow: bool = True) -> None:
         """Let macros read an environment variable of the process, or no longer."""
 

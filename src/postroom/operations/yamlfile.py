@@ -13,7 +13,15 @@ import yaml
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.secret import Secret
 
-__all__ = ["Document", "YamlText", "read_document", "read_text", "read_value", "secret_of"]
+__all__ = [
+    "Document",
+    "YamlText",
+    "parsed",
+    "read_document",
+    "read_text",
+    "read_value",
+    "secret_of",
+]
 
 Place = tuple[str | int, ...]
 LARGEST = 8 * 1024 * 1024
@@ -21,11 +29,18 @@ DEEPEST = 32
 
 
 class Document:
-    """A parsed file: plain data, and where each part of it stands."""
+    """A parsed file: its text, plain data, and where each part of it stands.
 
-    def __init__(self, path: Path, data: dict[str, Any], lines: dict[Place, int]) -> None:
+    ``here``: its path is one of this machine, and what it names lies there too.
+    """
+
+    def __init__(
+        self, path: Path, text: str, data: dict[str, Any], lines: dict[Place, int], *, here: bool
+    ) -> None:
         self.path = path
+        self.text = text
         self.data = data
+        self.here = here
         self._lines = lines
 
     def at(self, *place: str | int) -> str:
@@ -63,6 +78,11 @@ def read_document(path: Path) -> Document:
         raise InvalidValue("", f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise InvalidValue("", f"{path} is not UTF-8 text") from None
+    return parsed(path, text)
+
+
+def parsed(path: Path, text: str, *, here: bool = True) -> Document:
+    """The document in a text.  Raises InvalidValue as :func:`read_document`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -77,7 +97,7 @@ def read_document(path: Path) -> Document:
         raise InvalidValue(
             "", f"{path}, line 1: a room file is a map that begins with: postroom: 1"
         )
-    return Document(path, data, lines)
+    return Document(path, text, data, lines, here=here)
 
 
 class YamlText:

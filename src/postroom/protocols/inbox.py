@@ -124,7 +124,7 @@ class Inbox:
 
     def lost(self, what: str) -> WireError:
         """The error of a connection that ended, with the last words of the other side."""
-        said = self._transcript.last_said()
+        said = self._transcript.last_said().rstrip(".")
         return WireError(
             f"{self._where} {what}{f' after saying: {said}' if said else ''}.",
             code="connection_lost",

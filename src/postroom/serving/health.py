@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from postroom.access import Person
 from postroom.api.signing import signed_in
 from postroom.app import Room
 from postroom.errors import CODES, PostroomError
@@ -42,8 +43,9 @@ def health_routes(room: Room) -> list[Route]:
     async def metrics(request: Request) -> Response:
         """The figures, for a token that may view."""
         try:
-            await _check_may_view(room, request)
-            return Response(await room.health.metrics(), headers={"Content-Type": TEXT_FORMAT})
+            person = await _check_may_view(room, request)
+            figures = await room.health.metrics(person)
+            return Response(figures, headers={"Content-Type": TEXT_FORMAT})
         except PostroomError as error:
             return _refusal(error)
 
@@ -54,9 +56,11 @@ def health_routes(room: Room) -> list[Route]:
     ]
 
 
-async def _check_may_view(room: Room, request: Request) -> None:
-    """Raise Refused unless the request has the token of somebody who may view: read as the API reads it."""
-    check_may((await signed_in(room, request)).desk.person, "view")
+async def _check_may_view(room: Room, request: Request) -> Person:
+    """Whose token the request has, read as the API reads it.  Raises Refused unless they may view."""
+    person = (await signed_in(room, request)).desk.person
+    check_may(person, "view")
+    return person
 
 
 def _refusal(error: PostroomError) -> Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -65,6 +67,7 @@ async def find(
         lowest, highest = max(lowest, min(search.ids)), min(highest, max(search.ids))
     found: list[int] = []
     for low, high in _windows(lowest, highest, oldest=oldest):
+        await asyncio.sleep(0)  # the looks of a long ledger are for others to come between
         found += await db.read(_look(source, search, low, high, oldest=oldest))
         if len(found) > limit:
             break
@@ -105,8 +108,20 @@ _BETWEEN: Final = (
     "AND (:message_id = '' OR message_id IN (:message_id, '<' || :message_id || '>')) "
     "AND (:since IS NULL OR coalesce(received_at, first_seen_at) >= :since) "
     "AND (:until IS NULL OR coalesce(received_at, first_seen_at) < :until) "
+    "AND (:sender = '' OR sender LIKE :sender ESCAPE '!' OR sender GLOB '*[^ -~]*') "
+    "AND (:subject = '' OR subject LIKE :subject ESCAPE '!' OR subject GLOB '*[^ -~]*') "
     "ORDER BY id"
 )
+
+
+def _like(text: str) -> str:
+    """A pattern that everything fits that :func:`matches` may say yes to, of texts in ASCII: LIKE knows
+    no other letters (sqlite.org/lang_expr.html#like), and these are what a text is full of.
+    """
+    if not text.isascii():
+        return "%"
+    escaped = re.sub(r"([!%_])", r"!\1", text)
+    return f"%{escaped}%"
 
 
 def _look(
@@ -124,6 +139,10 @@ def _look(
             states=f",{','.join(search.states)}," if search.states else "",
             ids=f",{','.join(map(str, search.ids))}," if search.ids else "",
             message_id=search.message_id.strip().removeprefix("<").removesuffix(">"),
+            sender=_like(search.sender) if search.sender else "",
+            subject=_like(max(search.subject.split(), key=len, default=""))
+            if search.subject
+            else "",
             since=search.since,
             until=search.until,
         )

@@ -145,13 +145,13 @@ def status(tx: Tx, name: str) -> Status:
     return _status(tx, row_of(tx, name), working=bool(workers(tx, now=timestamp())))
 
 
-def statuses(tx: Tx) -> list[Status]:
-    """The same of every source, by name."""
+def statuses(tx: Tx, *, counted: bool = True) -> list[Status]:
+    """The same of every source, by name; messages are ``counted``, or not: that reads the ledger."""
     working = bool(workers(tx, now=timestamp()))
-    return [_status(tx, row, working=working) for row in rows(tx)]
+    return [_status(tx, row, working=working, counted=counted) for row in rows(tx)]
 
 
-def _status(tx: Tx, row: Row, *, working: bool) -> Status:
+def _status(tx: Tx, row: Row, *, working: bool, counted: bool = True) -> Status:
     now = timestamp()
     source: Source | WrongUse
     try:
@@ -162,7 +162,7 @@ def _status(tx: Tx, row: Row, *, working: bool) -> Status:
         row,
         source,
         owner=row["owner"] if is_living(tx, row["owner"], now=now) else None,
-        counts=entries.counts(tx, row["id"]),
+        counts=entries.counts(tx, row["id"]) if counted else {},
         working=working,
         waiting_since=entries.waiting_since(tx, row["id"]),
         now=now,

@@ -14,7 +14,7 @@ from postroom.web.controls import controls, read
 from postroom.web.definition import check_path, fields_of, groups, of_new, one_schedule
 from postroom.web.form import Form
 
-__all__ = ["Misplaced", "drawn", "misplaced", "said", "written"]
+__all__ = ["BEGINNINGS", "Misplaced", "begun", "drawn", "misplaced", "said", "written"]
 
 _CODE: Final = ("python", "command")
 _CHOSEN: Final = (
@@ -37,6 +37,44 @@ _OWN: Final = (
     "command.directory",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\b(steps|parameters)((?:\.[\w-]+)*)")
+
+
+BEGINNINGS: Final[Mapping[str, tuple[str, tuple[dict[str, Any], ...]]]] = {
+    "file": ("putting unseen messages into a folder", (
+        {"move-email": {"via": "", "ids": "${step:found.ids}", "to": "Done", "create": True}},
+    )),
+    "forward": ("passing unseen messages on", (
+        {"for_each": "${step:found.items}", "steps": [
+            {"forward-email": {"via": "", "id": "${item:id}", "to": ["somebody@example.com"]}},
+            {"flag-email": {"via": "", "ids": ["${item:id}"], "add": ["seen"]}},
+        ]},
+    )),
+    "answer": ("answering unseen messages", (
+        {"for_each": "${step:found.items}", "steps": [
+            {"reply-email": {"via": "", "id": "${item:id}", "text": "Thank you, we have it."}},
+        ]},
+    )),
+}  # fmt: skip
+"""What a new job begins with: what it is for, and the steps behind that which finds the messages."""
+
+
+def begun(purpose: str, via: str) -> list[dict[str, Any]]:
+    """The steps that a new job begins with, over a connection; none where there is none."""
+    if not via:
+        return []
+    _, steps = BEGINNINGS.get(purpose) or BEGINNINGS["file"]
+    found = {"list-email": {"via": via, "search": "unseen"}, "name": "found"}
+    return [found, *(_over(step, via) for step in steps)]
+
+
+def _over(step: Mapping[str, Any], via: str) -> dict[str, Any]:
+    done: dict[str, Any] = {}
+    for name, value in step.items():
+        if name == "steps":
+            done[name] = [_over(each, via) for each in value]
+        else:
+            done[name] = {**value, "via": via} if isinstance(value, Mapping) else value
+    return done
 
 
 class Misplaced(NamedTuple):

@@ -11,9 +11,12 @@ import jinja2
 
 from postroom.clock import format_duration, now, rfc3339
 from postroom.fields import format_size
+from postroom.web.certified import amiss
 from postroom.web.hints import in_page, linked
 from postroom.web.navigation import NAVIGATION
+from postroom.web.settled import settings
 from postroom.web.statics import HTMX, static
+from postroom.web.times import told
 
 __all__ = ["ENVIRONMENT", "ago", "counted", "moment"]
 
@@ -95,13 +98,20 @@ def _environment() -> jinja2.Environment:
         "day": _day,
         "counted": counted,
         "exact": _exact,
+        "on_the_wall": told,
         "duration": _duration,
         "in_page": in_page,
         "linked": linked,
         "size": format_size,
         "written": _written,
     }
-    made.globals |= {"navigation": NAVIGATION, "static": static, "htmx": HTMX}
+    made.globals |= {
+        "amiss": amiss,
+        "settings_of": settings,
+        "navigation": NAVIGATION,
+        "static": static,
+        "htmx": HTMX,
+    }
     return made
 
 

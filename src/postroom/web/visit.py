@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.web.app import Hall
 
-__all__ = ["Visit", "at", "fresh"]
+__all__ = ["Visit", "agent_of", "at", "fresh", "peer_of"]
 
 
 def at(*parts: str) -> str:
@@ -132,3 +132,13 @@ class Visit:
 def fresh(session: Session, now: float) -> bool:
     """Whether somebody has proved lately who they are."""
     return now - session.proved_at <= PROVED_FOR
+
+
+def agent_of(request: Request) -> str:
+    """What a browser calls itself, for the list of sessions."""
+    return request.headers.get("user-agent", "")[:200]
+
+
+def peer_of(request: Request) -> str:
+    """Where somebody comes from; behind a trusted proxy the border has put the right address there."""
+    return request.client.host if request.client else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from postroom.web.pages import (
+    account,
     answering,
     audit,
     census,
@@ -39,5 +40,6 @@ WORKING: Final = (
     keys,
     audit,
     users,
+    account,
     keeping,
 )

@@ -92,3 +92,64 @@ async def test_a_list_counts_what_names_each(room: Room) -> None:
     for name, count in counts.items():
         shown = await room.credentials.show(name)
         assert len([use for use in shown["usage"] if not use["via"]]) == count, name
+
+
+async def _steps(room: Room, ask: Any) -> int:
+    """How many instructions of SQLite's machine a look takes."""
+    steps = 0
+
+    def counted() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection = room.desk.db._reader()
+    connection.set_progress_handler(counted, 1)
+    await ask()
+    connection.set_progress_handler(None, 0)
+    return steps
+
+
+@pytest.mark.parametrize("what", ["one", "a page", "usage", "needs"])
+async def test_a_look_costs_the_same_among_many(room: Room, what: str) -> None:
+    """T98: one record, a page, and what needs a person look at none of the others."""
+    await room.connections.add(
+        {
+            "name": "public",
+            "incoming": {
+                "protocol": "imap", "host": "imap.example.com", "account": "a@example.com",
+                "auth": {
+                    "type": "oauth_device_flow", "client_id": "x",
+                    "authority": "https://login.example.com",
+                },
+            },
+        }
+    )  # fmt: skip
+    looks: dict[str, Any] = {
+        "one": lambda: room.credentials.show("a5"),
+        "a page": lambda: room.credentials.list(limit=5),
+        "usage": lambda: room.credentials.usage("a5"),
+        "needs": lambda: room.notify.needs(),
+    }
+    await add(room, *(f"a{one}" for one in range(10)))
+    await looks[what]()
+    few = await _steps(room, looks[what])
+    await add(room, *(f"b{one}" for one in range(400)))
+    many = await _steps(room, looks[what])
+    # the dates of every record are looked at for what needs a person, and nothing else of them
+    assert many < few + 400 * (8 if what == "needs" else 0) + 300, (few, many)
+
+
+async def test_what_may_end_is_found_by_its_type_and_its_dates(room: Room) -> None:
+    await add(room, "plain")
+    await room.credentials.create("dated", "secret", expires_at="2030-01-01")
+    await room.credentials.create("due", "secret", rotate_after="2030-01-01")
+    ends = {"one": {"value": Secret("the value"), "valid_until": "2030-01-01"}}
+    await room.credentials.create("app", "oauth_client", details={"client_secrets": ends})
+    every = await room.desk.db.read(lambda tx: room.desk.credentials.all(tx))
+    some = await room.desk.db.read(lambda tx: room.desk.credentials.all(tx, ending=True))
+    assert (
+        [one.name for one in some]
+        == [one.name for one in every if one.due]
+        == ["app", "dated", "due"]
+    )

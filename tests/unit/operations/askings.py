@@ -1,4 +1,4 @@
-"""What is asked at every door by whoever is to learn nothing of what is hidden, and the rooms for it.
+"""What is asked at every door by whoever is to learn nothing of what is hidden.
 
 ``{n}`` stands for the first part of a name: of what is hidden, of what is nearly called so, of what
 there is not.  ``{item}``, ``{run}`` and ``{entry}`` are ids of theirs.
@@ -6,36 +6,18 @@ there is not.  ``{item}``, ``{run}`` and ``{entry}`` are ids of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from postroom.app import Room
-from postroom.clock import timestamp
-from postroom.connections import events
-from postroom.db import Tx
-from postroom.mail import Draft
-from postroom.notices import rows
-from postroom.notices.causes import Found
 from postroom.operations.converting import Conversion
 from postroom.secret import Secret
 
-__all__ = [
-    "ASKED",
-    "HIDDEN",
-    "NAMES",
-    "NEAR",
-    "NOT_ASKED",
-    "SHOWN",
-    "Ask",
-    "fill",
-    "furnish",
-    "ids_of",
-]
+__all__ = ["ASKED", "GOOD", "HIDDEN", "NAMES", "NOT_ASKED", "SHOWN", "SINK", "Ask", "fill", "side"]
 
 SHOWN, HIDDEN, NEAR = "orders", "payroll", "payrol"
 NAMES: Final = (HIDDEN, NEAR, "zzyroll")
 """What is asked for: what is hidden, what is nearly called so, and what is not there at all."""
-_GOOD: Final = "correct horse battery"
+GOOD: Final = "correct horse battery"
 
 
 class Ask(NamedTuple):
@@ -57,11 +39,19 @@ def side(credential: str, protocol: str = "imap", **more: Any) -> dict[str, Any]
     }  # fmt: skip
 
 
-_SINK: Final = {"type": "job", "job": "shared-job"}
+SINK: Final = {"type": "job", "job": "shared-job"}
 _RESTS: Final = "what is hidden rests on it, and who does not see that does not change it"
 _WHOLE: Final = "what goes through the whole room is for who sees the whole of it"
 _RECORD: Final = "the audit record names everything (docs/people.md)"
 _WAYS: Final = ("{n}-mail", "{n}-out", "connection:{n}-mail", "service:{n}-out", "credential:{n}")
+
+
+_UNDER: Final = ("variables", "connections", "jobs", "notify")
+"""Nouns of which something stands under what is hidden, and may not be taken away."""
+
+
+def _file(text: str, *, apart: str = "", **named: Any) -> Ask:
+    return ask({"room.yaml": f"postroom: 1\n{text}\n"}, apart=apart, **named)
 
 
 def _one(*given: Any, **named: Any) -> dict[str, list[Ask]]:
@@ -101,7 +91,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
     "client_secrets": {
         "list": [ask("{n}-app")],
         "add": [
-            ask("{n}-app", Secret(_GOOD), "x", valid_until="2030-01-01", description="x"),
+            ask("{n}-app", Secret(GOOD), "x", valid_until="2030-01-01", description="x"),
         ],
         "prove": [ask("{n}-app"), ask("{n}-app", "one")],
         "retire": [ask("{n}-app", "one")],
@@ -120,6 +110,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
             ask("orders-mail", {"incoming": side("{n}")}),
             ask("orders-mail", {"extends": "{n}-mail"}),
             ask("base", {"incoming": {"host": "127.0.0.2"}}, apart=_RESTS),
+            ask("base", {"outgoing": {"host": "127.0.0.2"}}, apart=_RESTS),
             ask("base", {"outgoing": None, "incoming": None}, apart=_RESTS),
         ],
         "delete": [ask("{n}-below"), ask("{n}-mail", force=True), ask("base", force=True, apart=_RESTS)],
@@ -159,11 +150,11 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
     },
     "sources": {
         **_one("{n}-in", {"description": "x"}),
-        "add": [ask({"name": "mine", "connection": "{n}-mail", "start": "all", "sink": _SINK}),
+        "add": [ask({"name": "mine", "connection": "{n}-mail", "start": "all", "sink": SINK}),
                 ask({"name": "mine", "connection": "orders-mail", "start": "all",
                      "folders": {"input": "X"}, "sink": {"type": "job", "job": "{n}-job"}}),
                 ask({"name": "mine", "connection": "connection:{n}-below/a@example.com",
-                     "start": "all", "sink": _SINK})],
+                     "start": "all", "sink": SINK})],
         "set": [ask("{n}-in", {"description": "x"}), ask("orders-in", {"connection": "{n}-mail"}),
                 ask("orders-in", {"sink": {"type": "job", "job": "{n}-job"}})],
     },
@@ -243,9 +234,10 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
         "begin": [ask("{n}-job"), ask("{n}-job", {"a": "b"})],
         "plan": [ask("{n}-job"), ask("{n}-job", {"a": "b"})],
         "list": [ask(), ask(limit=1), ask(limit=2), ask("{n}-job"), ask("{n}-job", limit=1),
-                 ask(states=["failed"]), ask(states=["queued"], limit=1), ask(since="9d")],
+                 ask(states=["failed"]), ask(states=["queued"], limit=1), ask(since="9d"),
+                 ask(limit=1, after="{run}"), ask("orders-job", limit=1)],
         "show": [ask("{run}"), ask("{runstart}")],
-        "log": [ask("{run}"), ask("{run}", after=1)],
+        "log": [ask("{run}"), ask("{run}", after=1, limit=1)],
         "cancel": [ask("{run}"), ask("{runstart}")],
     },
     "variables": {
@@ -280,7 +272,31 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
         "needs": [ask()],
     },
     "health": {"ready": [ask()]},
-    "roomfile": {"export": [ask()]},
+    "roomfile": {
+        "export": [ask()],
+        "apply_text": [
+            *(_file(f"connections: [{{name: mine, {one}}}]") for one in (
+                "extends: {n}-mail", "incoming: {host: h, auth: {type: secret, credential: {n}}}",
+                "incoming: {host: h, trust: {n}-ca, auth: {type: none}}",
+            )),
+            *(_file(f"services: [{{name: mine, connection: '{one}'}}]") for one in _WAYS),
+            *(_file(f"jobs: [{{name: mine, steps: [{{list-email: {{via: '{one}'}}}}]}}]")
+              for one in _WAYS),
+            _file("sources: [{name: mine, connection: {n}-mail, start: all, sink: "
+                  "{type: job, job: shared-job}}]"),
+            _file("notify: [{name: mine, service: {n}-out, to: [a@example.com]}]"),
+            _file("connections: [{name: base, outgoing: {host: 127.0.0.9}}]", apart=_RESTS),
+            _file("variables: {HOST: 127.0.0.2}", apart=_RESTS),
+            _file("variables: {HOST: a b}", apart=_RESTS),
+            _file("variables: {FROM: b@example.com}", apart=_RESTS),
+            _file("credentials: [{name: mine, type: secret, fields: {value: '${env:X}'}}]",
+                  secrets={"room.yaml: mine value": "x"}),
+            *(_file("", prune=[noun], dry_run=True, apart=_RESTS if noun in _UNDER else "")
+              for noun in ("variables", "credentials", "connections", "sources", "services", "jobs",
+                           "notify")),
+            *(_file("", prune=[noun], apart=_RESTS) for noun in _UNDER),
+        ],
+    },
     "keys": {
         "status": [ask(apart="counts seals, and is of administrators")],
         "doctor": [ask()],
@@ -289,7 +305,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
     },
     "audit": {
         "list": [ask(apart=_RECORD), ask(noun="connection", name="{n}-mail", apart=_RECORD),
-                 ask(action="test", actor="user:eve", since="1d", limit=1, apart=_RECORD)],
+                 ask(action="test", actor="user:eve", since="1d", limit=1, after=9, apart=_RECORD)],
         "verify": [ask()],
         "kept": [ask()],
     },
@@ -328,7 +344,7 @@ NOT_ASKED: Final = {
     "paste": "a function", "ask": "a function", "way": "functions",
     "base": "a folder where the room is", "heads": "a file where the room is",
     "preset": "of the command line and forms: says what a connection is filled with",
-    "also": "other keys of the room", "clear": "names of fields",
+    "provider": "a preset", "also": "other keys of the room", "clear": "names of fields",
     "programs": "a switch", "expires_at": "a date", "rotate_after": "a date",
     "address": "of a user", "password": "of a user", "issuer": "of a user", "subject": "of a user",
     "disabled": "of a user", "description": "a text", "checkpoints": "a switch",
@@ -351,173 +367,3 @@ def fill(value: Any, words: Mapping[str, Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(fill(each, words) for each in value)
     return value
-
-
-# ------------------------------------------------------------------ the rooms
-
-
-async def furnish(room: Room, names: Sequence[str], certificate: str) -> None:
-    """Records of every noun, all named ``NAME-...``, and what rests on both; then the hidden is hidden.
-
-    Those of the last name are the newest.
-    """
-    await _shared(room, certificate)
-    for each in names:
-        await _credentials(room, each, certificate)
-        await _definitions(room, each)
-    for each in names:
-        await _kept(room, each)
-    await room.desk.db.write(lambda tx: _notices(tx, names))
-    if HIDDEN in names:
-        await room.users.add(f"{HIDDEN}-clerk", "viewer")
-        for record in ("", "-app", "-key", "-ca"):
-            await room.grants.restrict(f"{HIDDEN}{record}")
-
-
-async def _shared(room: Room, certificate: str) -> None:
-    for name, value in (("HOST", "127.0.0.1"), ("ODD", "127.0.0.1"), ("FROM", "a@example.com")):
-        await room.variables.add(name, value)
-    await room.credentials.create(
-        "shared-ca", "trusted_certificate", details={"certificate": certificate}
-    )
-    await room.connections.add(
-        {
-            "name": "base",
-            "incoming": {**side(""), "auth": {"type": "none"}},
-            "outgoing": {**side("", "smtp"), "auth": {"type": "none"}},
-        }
-    )
-    await room.services.add({"name": "shared-out", "connection": "base"})
-    await room.jobs.add({"name": "shared-job", "steps": [{"list-email": {"via": "base"}}]})
-
-
-async def _credentials(room: Room, each: str, certificate: str) -> None:
-    details = {"user_name": f"{each}@example.com", "password": Secret(_GOOD + each)}
-    await room.credentials.create(
-        each, "password", details=details, description=f"of {each}", expires_at="2020-01-01"
-    )
-    await room.credentials.create(
-        f"{each}-app", "oauth_client",
-        details={
-            "authority": "https://127.0.0.1:1", "client_id": f"{each}-client",
-            "client_secrets": {"one": {"value": Secret(_GOOD), "valid_until": "2020-01-01"}},
-        },
-    )  # fmt: skip
-    await room.credentials.create(f"{each}-key", "secret", details={"value": Secret(_GOOD)})
-    await room.credentials.create(
-        f"{each}-ca", "trusted_certificate", details={"certificate": certificate}
-    )
-
-
-async def _definitions(room: Room, each: str) -> None:
-    hides = each == HIDDEN
-    device = {"type": "oauth_device_flow", "credential": f"{each}-app", "scopes": ["mail"]}
-    for connection in (
-        {"name": f"{each}-mail", "incoming": side(each), "outgoing": side(each, "smtp")},
-        {"name": f"{each}-below", "extends": f"{each}-mail"},
-        {"name": f"{each}-child", "extends": "base", "incoming": side(each, security="tls")
-         | {"trust": "shared-ca"}},
-        {"name": f"{each}-var", "incoming": side(each, host="${HOST}" if hides else "${ODD}")},
-        {"name": f"{each}-auth", "incoming": side(each, user=f"{each}@example.com", auth=device)},
-    ):  # fmt: skip
-        await room.connections.add(connection)
-    folder = str(room.settings.room.parent / each)
-    for name, below, sink in (
-        ("in", "below", {"type": "directory", "path": folder}), ("feed", "mail", _SINK),
-    ):  # fmt: skip
-        await room.sources.add(
-            {"name": f"{each}-{name}", "connection": f"{each}-{below}", "start": "all", "sink": sink,
-             "folders": {"input": name}}
-        )  # fmt: skip
-    sender = {"from": "${FROM}" if hides else "", "allowed_senders": ["*@example.com"]}
-    await room.services.add({"name": f"{each}-out", "connection": f"{each}-below", **sender})
-    steps: list[dict[str, Any]] = [
-        {"read-email": {"via": f"{each}-below", "id": "1"}},
-        {"send-email": {"via": "shared-out", "from": "a@example.com", "to": "a@example.com"}},
-        {"run-job": {"job": "shared-job"}},
-    ]
-    await room.jobs.add({"name": f"{each}-job", "steps": steps})
-    told = {"service": f"{each}-out", "to": ["boss@example.com"]}
-    hook = {"url": "https://127.0.0.1:1/x", "signing": f"{each}-key", "trust": f"{each}-ca"}
-    stand = {"instead_of": f"{SHOWN}-hook"} if hides else {}
-    await room.notify.add({"name": f"{each}-tell", **told})
-    await room.notify.add({"name": f"{each}-hook", **hook, **stand})
-
-
-async def _kept(room: Room, each: str) -> None:
-    """What is kept of them: messages, ledgers, runs and what happened."""
-    items = []
-    for via in (f"{each}-out", f"{each}-out", f"connection:{each}-mail", f"{each}-out"):
-        draft = Draft(
-            from_=f"{each}@example.com",
-            to="boss@example.com",
-            subject=f"{each} wages",
-            text="Hello",
-        )
-        items.append(await room.email.store(via, draft))
-    await room.outbox.hold(items[1])
-    runs_begun = [await room.runs.begin(f"{each}-job") for _ in range(2)]
-
-    def body(tx: Tx) -> None:
-        for state, item in (("failed", items[0]),):
-            tx.execute(
-                "UPDATE outbox SET state = :state, finished_at = 1 WHERE id = :id",
-                state=state, id=item,
-            )  # fmt: skip
-        tx.execute("UPDATE runs SET state = 'failed', finished_at = 1, error = 'failed' "
-                   "WHERE id = :id", id=runs_begun[0])  # fmt: skip
-        tx.execute("INSERT INTO run_log VALUES (:run, 1, 1, 'info', :said)",
-                   run=runs_begun[0], said=f"for {each}")  # fmt: skip
-        source = tx.one("SELECT id, store FROM sources WHERE name = :name", name=f"{each}-in")
-        assert source is not None
-        for number, state in enumerate(("delivered", "failed", "held")):
-            tx.execute(
-                "INSERT INTO ledger (source, store, folder, message, state, reason, attempts, size, "
-                "received_at, subject, sender, message_id, delivered_to, after_due, due_at, retries, "
-                "first_seen_at, updated_at) VALUES (:source, :store, 'in', :message, :state, '', 1, 1, "
-                "1, :subject, :sender, :id, '', '', 0, 0, 1, 1)",
-                source=source["id"], store=source["store"], message=str(number), state=state,
-                subject=f"{each} wages", sender=f"{each}@example.com",
-                id=f"<{each}wages@example.com>",
-            )  # fmt: skip
-        events.record(tx, f"{each}-mail", "failed", actor="postroom", side="incoming", detail="no")
-
-    await room.desk.db.write(body)
-
-
-def _notices(tx: Tx, names: Sequence[str]) -> None:
-    """What people were told, and over which ways: also of what everybody sees, over what is hidden."""
-    found = [
-        Found(f"{kind} {each}", kind, noun, f"{each}{end}", f"{each} is broken.", "", "Look.")
-        for each in names
-        for kind, noun, end in (
-            ("source", "source", "-in"), ("outbox", "service", "-out"), ("expiry", "credential", ""),
-            ("sign-in", "connection", "-auth"), ("outbox", "connection", "-mail"),
-            ("worker", "notification", "-tell"),
-        )
-    ]  # fmt: skip
-    rows.merge(tx, found, [], now=timestamp())
-    for one in found:
-        for each in names:
-            told = rows.Told(ok=True, via=f"{each}-tell", why=f"by {each}-tell", at=1.0)
-            rows.settle(tx, one.key, f"{each}-tell", told)
-
-
-async def ids_of(room: Room, each: str) -> dict[str, Any]:
-    """The words that a question is filled with, for that name; of what is not there, ids of nothing."""
-
-    def body(tx: Tx) -> dict[str, Any]:
-        item = tx.all("SELECT id FROM outbox WHERE service = :name", name=f"{each}-out")
-        run = tx.all("SELECT id FROM runs WHERE job = :name", name=f"{each}-job")
-        entry = tx.value(
-            "SELECT max(id) FROM ledger WHERE message_id = :id", id=f"<{each}wages@example.com>"
-        )
-        none = "e" * 21 if each == HIDDEN else "f" * 21
-        items = item[-1]["id"] if item else none
-        begun = run[-1]["id"] if run else none
-        return {
-            "n": each, "item": items, "start": items[:20], "run": begun, "runstart": begun[:20],
-            "entry": entry or 999_999, "token": "0" * 12,
-        }  # fmt: skip
-
-    return await room.desk.db.read(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,11 +61,16 @@ class Noun:
         self.asked.append(tx)
 
 
+def desk_of(person: Person) -> Any:
+    """As much of a desk as a gate looks at."""
+    return SimpleNamespace(person=person)
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_nobody_passes_a_door_without_its_right(role: str) -> None:
     """T25: role by role, and nothing of the operation has begun."""
     noun = Noun()
-    gate = Gate("connections", noun, Person(f"user:{role}", role, ROLES[role], "1"))
+    gate = Gate("connections", noun, desk_of(Person(f"user:{role}", role, ROLES[role], "1")))
     assert gate.show("acme") == "acme"
     if "edit" in ROLES[role]:
         assert gate.set("acme", {}) == "acme"
@@ -77,7 +83,7 @@ def test_nobody_passes_a_door_without_its_right(role: str) -> None:
 def test_rebinding_wants_a_right_of_its_own() -> None:
     """T26: an editor changes a host, and does not send a stored secret there."""
     noun = Noun()
-    gate = Gate("connections", noun, Person("user:ed", "editor", ROLES["editor"], "1"))
+    gate = Gate("connections", noun, desk_of(Person("user:ed", "editor", ROLES["editor"], "1")))
     with pytest.raises(Refused, match="right to rebind"):
         gate.set("acme", {}, rebind=True)
     with pytest.raises(Refused, match="right to rebind"):
@@ -86,6 +92,6 @@ def test_rebinding_wants_a_right_of_its_own() -> None:
 
 
 def test_what_has_no_door_is_not_there() -> None:
-    gate = Gate("connections", Noun(), Person("user:root", "admin", ROLES["admin"], "1"))
+    gate = Gate("connections", Noun(), desk_of(Person("user:root", "admin", ROLES["admin"], "1")))
     with pytest.raises(AttributeError):
         gate.remove(None)

@@ -15,24 +15,15 @@ from typing import Any
 
 import pytest
 
-from postroom.access import ROLES, Person
+from postroom.access import ROLES, Person, throttle
 from postroom.app import NOUNS, Room, open_room
 from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.operations.doors import DOORS
 from postroom.settings import Settings
 from tests.ground import Pki
-from tests.unit.operations.askings import (
-    ASKED,
-    HIDDEN,
-    NAMES,
-    NOT_ASKED,
-    SHOWN,
-    Ask,
-    fill,
-    furnish,
-    ids_of,
-)
+from tests.unit.operations.askings import ASKED, HIDDEN, NAMES, NOT_ASKED, SHOWN, Ask, fill
+from tests.unit.operations.furnished import furnish, ids_of
 
 PEOPLE = {**{role: verbs for role, verbs in ROLES.items() if role != "admin"},
           "nearly": ROLES["admin"] - {"users"}}  # fmt: skip
@@ -156,6 +147,8 @@ async def test_no_door_tells_of_what_is_hidden(
     """T27, T48: by its name, nearly its name, its id or none: all that is told is told without it too,
     in the words of what does not exist; nothing counts it, and nothing of it is changed."""
     monkeypatch.setattr("postroom.operations.notify.TEST_SECONDS", 0.2)
+    often = throttle.Limit("sign-in test", 1_000_000, 60.0)
+    monkeypatch.setattr("postroom.access.throttle.TESTS", often)
     full = rooms[0]
     marks = await marks_of(full)
     before, version = await kept(full, marks), 0

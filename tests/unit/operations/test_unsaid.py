@@ -3,6 +3,7 @@ nobody has files looked at who may not."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sqlite3
@@ -32,16 +33,16 @@ async def stored(room: Room, each: str) -> str:
     )
 
 
+def _fail(item: str, tx: Tx) -> None:
+    tx.execute("UPDATE outbox SET state = 'failed', finished_at = 1 WHERE id = :id", id=item)
+
+
 async def test_figures_name_nothing_that_is_restricted(hidden: Room) -> None:
     """T48: whoever may view reads them; what rests on a restricted credential is in the sums alone."""
     for each in ("payroll", "orders"):
         await stored(hidden, each)
         failed = await stored(hidden, each)
-        await hidden.desk.db.write(
-            lambda tx, item=failed: tx.execute(
-                "UPDATE outbox SET state = 'failed', finished_at = 1 WHERE id = :id", id=item
-            )
-        )
+        await hidden.desk.db.write(functools.partial(_fail, failed))
     text = (await hidden.health.metrics()).decode()
     assert "payroll" not in text
     for line in (
@@ -137,7 +138,8 @@ async def test_a_script_is_read_while_nobody_waits_for_it(room: Room, tmp_path: 
     script = tmp_path / "do.py"
     script.write_text("print(1)")
     await room.jobs.add({"name": "do", "python": {"file": str(script)}})
-    declared, looks = room.jobs.declared, []
+    declared = room.jobs.declared
+    looks: list[Any] = []
 
     def watched(data: Any, base: Path) -> Any:
         if not looks:

@@ -79,3 +79,47 @@ async def test_pages_follow_one_another(db: Database, source_id: str, *, oldest:
     wanted = [f"7-{n}" for n in range(2000)]
     assert flat == (wanted if oldest else wanted[::-1])
     assert [len(page) for page in pages][:2] == [700, 700]
+
+
+# letters that LIKE knows otherwise than casefold, and what LIKE takes for a pattern
+ODD = [
+    "ORDER",
+    "Kelvin \u212a",
+    "Stra\u00dfe",
+    "STRASSE",
+    "\u017fize",
+    "50% off",
+    "a_b",
+    "axb",
+    "wow!",
+    "\u0130x",
+    "",
+]
+WORDS = [
+    "k",
+    "strasse",
+    "size",
+    "50%",
+    "a_b",
+    "w!",
+    "\u212a",
+    "\u00df",
+    "order",
+    "i\u0307",
+    "%",
+    "_",
+    "!",
+]
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("field", ["subject", "sender"])
+async def test_what_the_database_sifts_loses_nothing(
+    db: Database, source_id: str, word: str, field: str
+) -> None:
+    """Every row that fits by the rule is found, whatever letters it is written in."""
+    seen = [Seen(f"7-{n}", "done", "", 1, None, text, text) for n, text in enumerate(ODD)]
+    await listed(db, source_id, *seen)
+    search = Search(subject=word) if field == "subject" else Search(sender=word)
+    rule = [f"7-{n}" for n, text in enumerate(ODD) if word.casefold() in text.casefold()]
+    assert await uids(db, source_id, search, oldest=True) == rule

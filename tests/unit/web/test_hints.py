@@ -147,7 +147,8 @@ def test_every_hint_and_sentence_of_an_error_passes_through_it() -> None:
         bare += [
             f"{path.name}: {found[0]}"
             for found in re.finditer(
-                r"\{\{ [\w.]*(?:error\.(?:hint|sentence)|advice\.text) \}\}", path.read_text()
+                r"\{\{ (?:work\.told\()?[\w.]*(?:error\.(?:hint|sentence)|advice\.text|\.reason)\)? \}\}",
+                path.read_text(),
             )
         ]
     assert bare == []

@@ -107,7 +107,7 @@ class Session:
 
     def refused(self, what: str, answer: Answer) -> WireError:
         """The error for -ERR; ``what`` was to be done.  Codes: RFC 2449, 8; RFC 3206."""
-        said = self.said(answer)
+        said = self.said(answer).rstrip(".")
         temporary = code_of(answer) in ("SYS/TEMP", "IN-USE", "LOGIN-DELAY")
         return FolderError(
             f"{self.pump.where} did not {what}{f': {said}' if said else ''}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from postroom.web.pages import (
+    account,
     audit,
     connect,
     connecting,
@@ -65,4 +66,5 @@ PAGES: Final[tuple[Pages, ...]] = (
     keys,
     audit,
     users,
+    account,
 )

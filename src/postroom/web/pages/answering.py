@@ -17,6 +17,8 @@ from postroom.web.works import Work
 __all__ = ["ROUTES"]
 
 _WAIT: Final = "30s"
+_PLACE: Final = ("via", "folder", "mailbox", "id")
+"""What says which message it is, in the address and in the form."""
 _SHOWN: Final = 20_000
 """Characters of what is answered that are shown beside the answer."""
 _FLAGS: Final[Mapping[str, tuple[str, dict[str, list[str]]]]] = {
@@ -30,12 +32,9 @@ _FLAGS: Final[Mapping[str, tuple[str, dict[str, list[str]]]]] = {
 async def _change(visit: Visit) -> Response:
     """One message: its flags, its folder, or its end."""
     form = visit.form
-    named = {
-        "via": form.text("via"),
-        "folder": form.text("folder") or "INBOX",
-        "ids": [form.text("id")],
-    }
-    there = f"/messages?{urlencode({'via': named['via'], 'folder': named['folder']})}"
+    place = {name: form.text(name) for name in ("via", "folder", "mailbox") if form.text(name)}
+    named = {"folder": "INBOX", **place, "ids": [form.text("id")]}
+    there = f"/messages?{urlencode(place)}"
     do = form.text("do")
     if do in _FLAGS:
         told, change = _FLAGS[do]
@@ -59,9 +58,10 @@ async def _change(visit: Visit) -> Response:
 
 async def _doomed(visit: Visit, named: Mapping[str, Any]) -> Response:
     """The question before a message is gone for good, and the folder for what may be."""
-    found = await visit.room.commands.run("list-folders", {"via": named["via"]})
+    box = {name: named[name] for name in ("via", "mailbox") if name in named}
+    found = await visit.room.commands.run("list-folders", box)
     trash = next((each["name"] for each in found["items"] if each["use"] == "\\Trash"), "")
-    place = {"via": named["via"], "folder": named["folder"], "id": named["ids"][0]}
+    place = {**box, "folder": named["folder"], "id": named["ids"][0]}
     letter = await opened(visit, place)
     return visit.page(
         "messages/delete.html", place=place, back=_message(place), subject=letter.view.subject,
@@ -72,7 +72,7 @@ async def _doomed(visit: Visit, named: Mapping[str, Any]) -> Response:
 async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
     """The form of an answer, or of a forwarded message, with what it is about."""
     said = visit.form.plain() if error else {}
-    given = {name: said.get(name) or visit.query(name) for name in ("via", "folder", "id", "kind")}
+    given = {name: said.get(name) or visit.query(name) for name in (*_PLACE, "kind")}
     letter = await opened(visit, given)
     return visit.page(
         "messages/answer.html", 422 if error else 200, error=error, text=said.get("text", ""),
@@ -84,7 +84,7 @@ async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
 async def _send(visit: Visit) -> Response:
     form = visit.form
     forward = form.text("kind") == "forward"
-    wanted: dict[str, Any] = {name: form.text(name) for name in ("via", "folder", "id")}
+    wanted: dict[str, Any] = {name: form.text(name) for name in _PLACE if form.text(name)}
     wanted |= {"text": form.raw("text"), "wait": _WAIT}
     if not forward and not form.text("text"):
         return await _answer(visit, InvalidValue("text", "write something first"))
@@ -108,7 +108,7 @@ async def _send(visit: Visit) -> Response:
 
 def _message(given: Mapping[str, Any]) -> str:
     """Where the message itself is shown."""
-    return f"/messages/read?{urlencode({name: given[name] for name in ('via', 'folder', 'id')})}"
+    return f"/messages/read?{urlencode({name: given[name] for name in _PLACE if given.get(name)})}"
 
 
 ROUTES = (

@@ -112,6 +112,8 @@ def _typed(form: Form) -> dict[str, Any]:
         return data
     for place in _SIDES:
         side = {key: form.text(f"{place}.{key}") for key in _SIDE_FIELDS}
+        if form.text(f"trust_{place}"):
+            data[f"trust_{place}"] = form.text(f"trust_{place}")
         if side["protocol"] == "none":
             data[place] = {"protocol": "none"}
         elif side["host"]:
@@ -183,7 +185,7 @@ async def _tried(visit: Visit, error: PostroomError | None = None) -> Response:
     work.facts |= {
         "name": name, "given": given, "wrong": error, "reads": reads,
         "sends": data.get("outgoing", {}).get("protocol") != "none",
-        "directory": given.get("directory") or str(beside.with_name(f"{beside.name}-mail") / name),
+        "directory": given.get("directory", ""), "beside": f"{beside.with_name(beside.name + '-mail')}/",
         "files": visit.session is not None and visit.session.person.unrestricted,
         "jobs": [(one["name"], one["name"]) for one in await visit.room.jobs.list()],
     }  # fmt: skip

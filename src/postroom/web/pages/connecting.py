@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 
-from postroom.errors import PostroomError
+from postroom.errors import NotThere, PostroomError
 from postroom.operations.declared import nouns
 from postroom.operations.presetting import presets
 from postroom.web.controls import Control, Options, controls, read
@@ -41,6 +41,23 @@ _WORDS: Final = {
     "outgoing.protocol": {"smtp": "SMTP", "none": "No outgoing mail"},
     "auth.type": _SIGN_INS,
 }  # fmt: skip
+_UNSAID: Final = {
+    "protocol": "choose one", "security": "usual for the port: TLS", "type": "no sign-in",
+    "check_server_identity": "as usual: yes", "read_only": "as usual: no",
+    "cleartext_sign_in": "as usual: no", "extends": "none", "client_certificate": "none",
+    "trust": "the system's authorities", "credential": "none",
+}  # fmt: skip
+"""What it means where nothing is chosen, by the last part of a field's name."""
+_HELP: Final = {
+    "type": "", "security": "STARTTLS is insisted on: without it nothing is presented.",
+    "check_server_identity": "Whether the certificate has to name the host. Who signed it is looked at "
+    "always.",
+    "auth.type": "A password that is kept here, or OAuth, where the provider gives tokens instead.",
+    "secret.credential": "Whose user name and password are presented.",
+    "oauth.credential": "The app as it is registered at the provider, with its secret if it has one. "
+    "Empty: the one with the authority and client id below.",
+}  # fmt: skip
+"""Words of this form instead of those for a file, in which every choice is written out."""
 _WORTH: Final = {"True": "yes", "False": "no"}
 _PORTS: Final = {
     "imap": ("993", "143"),
@@ -50,26 +67,47 @@ _PORTS: Final = {
 
 
 class _Was(NamedTuple):
-    """What is saved: its own fields, what they come to, and which of those are inherited from whom."""
+    """What is saved: its own fields, what they come to, which of those are inherited from whom; and
+    what the connection that it extends comes to."""
 
     own: dict[str, Any]
     effective: Mapping[str, Any]
     inherited: Mapping[str, str]
+    above: Mapping[str, Any] = {}
 
 
 async def _new(visit: Visit, error: PostroomError | None = None) -> Response:
     key = visit.form.text("preset") or visit.query("preset")
     given = _given(visit, error)
     values = _from_preset(key) if given is None else {}
-    was = _Was({**values, "extends": visit.query("extends")}, {}, {})
+    parent = visit.query("extends") if given is None else given.get("extends", "")
+    own = {**values, "extends": visit.query("extends")}
+    was = _Was(own, {}, {}, await _above(visit, parent))
     return await _draw(visit, was, error, given, new=True, preset=key)
 
 
 async def _edit(visit: Visit, error: PostroomError | None = None) -> Response:
     one = await visit.room.connections.show(visit["name"])
-    effective = one["effective"] or {}
-    was = _Was(one, effective, effective.get("inherited", {}))
-    return await _draw(visit, was, error, _given(visit, error), new=False)
+    effective, given = one["effective"] or {}, _given(visit, error)
+    if given is not None and (reset := visit.form.text("reset")):
+        whole = reset.removesuffix("type") if reset.endswith("auth.type") else ""
+        given |= {name: "" for name in given if name == reset or (whole and name.startswith(whole))}
+        told = "is empty in this form: once it is saved, the inherited value holds"
+        visit.say(f"{reset.replace('.', ': ').replace('_', ' ').capitalize()} {told}.", "note")
+    parent = one.get("extends", "") if given is None else given.get("extends", "")
+    above = await _above(visit, parent)
+    was = _Was(one, effective, effective.get("inherited", {}), above)
+    return await _draw(visit, was, error, given, new=False)
+
+
+async def _above(visit: Visit, parent: str) -> Mapping[str, Any]:
+    """What a connection to inherit from comes to; nothing where there is none that works."""
+    if not parent:
+        return {}
+    try:
+        return (await visit.room.connections.show(parent))["effective"] or {}
+    except NotThere:
+        return {}
 
 
 def _given(visit: Visit, error: PostroomError | None) -> dict[str, str] | None:
@@ -113,6 +151,8 @@ def _of(values: Mapping[str, Any] | Form, dotted: str) -> str:
     found: Any = values
     for part in dotted.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
+    if isinstance(found, list | tuple):
+        return ", ".join(str(each) for each in found)
     return "" if found is None else str(found)
 
 
@@ -181,33 +221,50 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
     """A control with words for its choices, what is inherited, and a way to make what it lacks."""
     words = _WORDS.get(c.name) or _WORDS.get(".".join(c.name.split(".")[-2:]))
     words = words or _WORDS.get(c.name.rpartition(".")[2], {})
-    options = [(key, words.get(key, word)) for key, word in c.options]
+    unsaid = _UNSAID.get(c.name.rpartition(".")[2], "not said")
+    options = [(key, words.get(key, word) if key else unsaid) for key, word in c.options]
     if c.name == "auth.type":  # Microsoft 365 is signed in to by OAuth alone
         options = [each for each in options if each[0] not in ("none", "secret")]
     changes: dict[str, Any] = {"options": options}
     last = c.name.rpartition(".")[2]
     if last in ("credential", "trust", "client_certificate"):
         changes["make"] = "credential"
-    if last == "port" and (ports := _PORTS.get(_of(values, c.name.replace("port", "protocol")))):
-        changes["help"] = f"Usual: {', '.join(ports)}. Empty: by security."
-    parent = _of(was.own, "extends")
-    own = _of(was.own, c.name) not in ("", "[]")
+    changes["help"] = _helped(c, values)
+    own, saved = bool(_of(values, c.name)), bool(_of(was.own, c.name))
+    parent, of_auth = _of(values, "extends"), ".auth." in f".{c.name}"
     if parent and c.name not in ("name", "description", "type", "extends"):
-        if own:
-            changes |= {"own": True, "inherited": ""}
+        if own:  # a sign-in is inherited whole or not at all
+            changes |= {"own": not of_auth or last == "type", "inherited": ""}
         elif c.name.endswith("auth.type"):
             changes["inherited"] = was.inherited.get(c.name.removesuffix(".type"), "")
-    worth = _WORTH.get(_of(was.effective, c.name), _of(was.effective, c.name))
-    if worth and not own:
+    # what was emptied, or never saved, comes from above
+    holds = was.above if saved or not was.effective else was.effective
+    worth = _WORTH.get(_of(holds, c.name), _of(holds, c.name))
+    if worth and not own and c.name != "extends":
+        if holds is was.above:
+            changes["inherited"] = was.above.get("inherited", {}).get(c.name) or parent
         said = "inherited" if changes.get("inherited", c.inherited) else "by default"
         first = ("", f"{said}: {words.get(worth, worth)}")
         changes["placeholder"] = worth
         changes["options"] = [first, *(each for each in options if each[0])] if options else []
     elif worth and "${" in _of(was.own, c.name):
-        changes["help"] = f"Now {worth}. {c.help}"
+        changes["help"] = f"Now {worth}. {changes['help']}"
     if c.name.endswith("auth.type"):
         changes["label"] = "Sign-in"
     return dataclasses.replace(c, **changes)
+
+
+def _helped(c: Control, values: Mapping[str, Any] | Form) -> str:
+    """The help of a control as this form says it."""
+    group, _, last = c.name.rpartition(".")
+    if last == "port" and (ports := _PORTS.get(_of(values, f"{group}.protocol"))):
+        return f"Usual: {', '.join(ports)}. Empty: by security."
+    if last == "credential":
+        kind = "oauth" if _of(values, f"{group}.type").startswith("oauth_") else "secret"
+        return _HELP[f"{kind}.credential"]
+    if c.name.endswith("auth.type"):
+        return _HELP["auth.type"]
+    return _HELP.get(last, c.help)
 
 
 def _grouped(drawn: list[Control]) -> list[tuple[str, str, list[Control], list[Control]]]:
@@ -294,28 +351,17 @@ async def _changed(visit: Visit) -> Response:
     here = at("connections", name, "edit")
     if (leaving := _leaving(visit, here)) is not None:
         return leaving
-    if form.text("draw"):
+    if form.text("draw") or form.text("reset"):
         return await _edit(visit)
     changes = _read(form)
-    if reset := form.text("reset"):
-        changes = _nothing(reset)
     try:
         one = await visit.room.connections.set(
             name, changes, rebind=agreed(form), same_mailbox=form.ticked("same_mailbox")
         )
     except PostroomError as error:
         return await _edit(visit, error)
-    if form.text("reset"):
-        return visit.go(here, f"{form.text('reset')} is inherited again.")
     moved = [f"{each['credential']} goes to {', '.join(each['added'])}" for each in one["moved"]]
     return visit.go(at("connections", name), f"Saved. {'; '.join(moved)}".strip())
-
-
-def _nothing(dotted: str) -> dict[str, Any]:
-    top, _, rest = dotted.partition(".")
-    if not rest or rest.startswith("auth"):
-        return {top: {"auth": None}} if rest else {top: None}
-    return {top: {rest: None}}
 
 
 def _leaving(visit: Visit, here: str) -> Response | None:

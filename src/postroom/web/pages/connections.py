@@ -9,6 +9,7 @@ from starlette.responses import Response
 from postroom.errors import PostroomError
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
+from postroom.web.said import Notice
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
@@ -135,14 +136,22 @@ async def _ended(visit: Visit) -> Response:
 
 async def _sign_out(visit: Visit) -> Response:
     name = visit["name"]
-    revoked = await visit.room.signins.sign_out(name)
-    told = (
-        "The server has revoked it."
-        if revoked
-        else "The server was not told: it has no way to revoke, or did not answer. Remove the app in the "
-        "account's settings there too."
-    )
-    return visit.go(at("connections", name), f"Signed out of {name}. {told}")
+
+    async def sign_out(_: Work) -> Notice:
+        revoked = await visit.room.signins.sign_out(name)
+        told = (
+            "The server has revoked it."
+            if revoked
+            else "The server was not told: it has no way to revoke, or did not answer. Remove the app in "
+            "the account's settings there too."
+        )
+        return Notice("done" if revoked else "note", f"Signed out of {name}. {told}")
+
+    work = visit.begin(
+        "_told.html", sign_out, title=f"Sign out of {name}", back=at("connections", name), name=name,
+        doing="The server is asked to revoke the sign-in", wrong="Nobody was signed out.",
+    )  # fmt: skip
+    return visit.go(at("works", work.id))
 
 
 async def _which(visit: Visit) -> Response:

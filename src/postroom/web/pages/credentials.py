@@ -10,8 +10,10 @@ from starlette.responses import Response
 from postroom.errors import PostroomError
 from postroom.fields import Described, describe
 from postroom.operations.declared import about_type, credential_fields, credential_types
+from postroom.operations.page import Page
 from postroom.web.controls import Options
 from postroom.web.pages.granting import granted
+from postroom.web.paging import MANY, ways
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
@@ -22,6 +24,7 @@ __all__ = ["ROUTES", "begin_test", "type_options", "with_back"]
 _CLIENTS: Final = ("msgraph", "oauth_client")
 _SECRETS: Final = "client_secrets"
 _SOON: Final = 30 * 86400.0
+_SIFTED: Final = 1000
 
 
 def type_options() -> Options:
@@ -31,12 +34,28 @@ def type_options() -> Options:
 
 async def _list(visit: Visit) -> Response:
     wanted, kind, only = visit.query("q"), visit.query("type"), visit.query("only")
-    found = await visit.room.credentials.list()
-    shown = [one for one in found if _fits(one, wanted.casefold(), kind, only)]
+    kept = {"q": wanted, "type": kind, "only": only}
+    kept = {name: value for name, value in kept.items() if value}
+    shown = await _some(visit, wanted, kind, only)
+    any_ = bool(shown or kept) or (await visit.room.health.counts())["credentials"] > 0
     return visit.page(
-        "credentials/list.html", items=[(one, _masks(one)) for one in shown], all=len(found), q=wanted,
-        kind=kind, only=only, types=dict(type_options()),
+        "credentials/list.html", items=[(one, _masks(one)) for one in shown], any=any_, q=wanted,
+        kind=kind, only=only, types=dict(type_options()), **ways(visit, kept, shown)._asdict(),
     )  # fmt: skip
+
+
+async def _some(visit: Visit, part: str, kind: str, only: str) -> Page[dict[str, Any]]:
+    """A page of the list; what no statement of the database tells is sifted here, a part at a time."""
+    types, shown = [kind] if kind else [], []
+    after, many = visit.query("after"), _SIFTED if only else MANY
+    while True:
+        found = await visit.room.credentials.list(types=types, part=part, limit=many, after=after)
+        shown += [one for one in found if _fits(one, only)]
+        if len(shown) > MANY:
+            return Page(shown[:MANY], next=shown[MANY - 1]["name"])
+        if found.next is None or not only:
+            return Page(shown, next=found.next)
+        after = str(found.next)
 
 
 def _masks(one: dict[str, Any]) -> list[tuple[str, bool]]:
@@ -62,13 +81,12 @@ def _sealed_fields(type_name: str) -> list[Described]:
     return [each for each in describe(credential_fields(type_name)) if each.sealed]
 
 
-def _fits(one: dict[str, Any], wanted: str, kind: str, only: str) -> bool:
-    said = f"{one['name']} {one['description']}".casefold()
+def _fits(one: dict[str, Any], only: str) -> bool:
     due = any(each["days"] <= _SOON / 86400 for each in one["due"])
-    picked = {
+    picked: dict[str, bool] = {
         "": True, "unused": not one["used_by"], "incomplete": one["state"] != "complete", "ending": due,
     }  # fmt: skip
-    return wanted in said and kind in ("", one["type"]) and picked.get(only, True)
+    return picked.get(only, True)
 
 
 async def _show(visit: Visit) -> Response:

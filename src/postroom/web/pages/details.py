@@ -28,8 +28,9 @@ _BLANK_ROWS: Final = 3
 
 
 async def _details(
-    visit: Visit, error: PostroomError | None = None, work: Work | None = None
+    visit: Visit, error: PostroomError | None = None, tested: Work | str = ""
 ) -> Response:
+    """The form; ``tested``: the test that was begun with it, or why there is none."""
     one = await visit.room.credentials.show(visit["name"])
     left = visit.form if error else as_left(visit)
     given = None if left is None else left.plain(_sealed(one["type"]))
@@ -37,7 +38,9 @@ async def _details(
     return visit.page(
         "credentials/details.html",
         422 if error else 200,
-        one=one, label=label, about=about, error=error, work=work,
+        one=one, label=label, about=about, error=error,
+        work=None if isinstance(tested, str) else tested,
+        untested=tested if isinstance(tested, str) else "",
         controls=await _controls(visit, one, given, error),
         custom=_custom(one) if one["type"] == _GENERIC else None,
         blank=_BLANK_ROWS, given=given or {},
@@ -138,25 +141,26 @@ async def _save(visit: Visit) -> Response:
     elif form.text("then") == "refresh":
         visit.say(f"Saved. {told}".strip())
         visit.form = Form.of({"back": back})
-        return await _details(visit, work=await _tested(visit, name))
+        return await _details(visit, tested=await _tested(visit, name))
     else:
         there = onward(back, name) if back else at("credentials", name)
         return visit.go(there, f"{name} is saved. {told}".strip())
     return visit.go(with_back(at("credentials", name, "details"), back))
 
 
-async def _tested(visit: Visit, name: str) -> Work | None:
-    """The test with what was saved just now: of its own server, or of a connection that uses it."""
+async def _tested(visit: Visit, name: str) -> Work | str:
+    """The test with what was saved just now: of its own server, or of a connection that uses it; or why
+    there is none."""
     if not visit.may("use"):
-        return None
+        return "Testing it is for somebody with the right to use."
     one = await visit.room.credentials.show(name)
     if one["state"] != "complete":
-        return None
+        return f"It can be tested once it is complete: it lacks {', '.join(one['missing'])}."
     if one["type"] == "smtp" or (one["type"] == "msgraph" and one["fields"].get("mailbox")):
         return begin_test(visit, name)
     over = sorted({use["name"] for use in one["usage"] if use["noun"] == "connection"})
     if not over:
-        return None
+        return "There is nothing to test it with yet: no connection uses it."
     first = over[0]
 
     async def run(work: Work) -> Any:

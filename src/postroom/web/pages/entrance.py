@@ -5,12 +5,12 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from postroom.errors import CODES, InvalidValue, PostroomError, Refused
-from postroom.operations.people import Begun
+from postroom.operations.people import Begun, SignedIn
 from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.guard import here
 from postroom.web.paths import get, post
-from postroom.web.visit import Visit
+from postroom.web.visit import Visit, agent_of, peer_of
 
 __all__ = ["ROUTES"]
 
@@ -22,18 +22,26 @@ async def _sign_in(visit: Visit) -> Response:
 
 
 async def _signed_in(visit: Visit) -> Response:
-    form, request = visit.form, visit.request
+    form = visit.form
     try:
         done = await visit.hall.people.sign_in(
             form.text("name"),
             form.secret("password") or Secret(""),
-            peer=_peer(visit),
-            agent=_agent(visit),
+            peer=peer_of(visit.request),
+            agent=agent_of(visit.request),
         )
     except PostroomError as error:
         return _door(visit, error, name=form.text("name"), next=form.text("next"))
-    answer = visit.go(here(form.text("next") or "/"))
-    cookies.set_session(request, answer, done.cookie)
+    return await _entered(visit, done, here(form.text("next") or "/"))
+
+
+async def _entered(visit: Visit, done: SignedIn, path: str) -> Response:
+    """On with a new session; another one that this browser had before is over."""
+    before = cookies.session_of(visit.request)
+    if before is not None and before != done.cookie:
+        await visit.hall.people.sign_out(before)
+    answer = visit.go(path)
+    cookies.set_session(visit.request, answer, done.cookie)
     return answer
 
 
@@ -51,11 +59,9 @@ async def _to_provider(visit: Visit) -> Response:
     """Off to the provider of OpenID Connect; a form, since it begins something."""
     try:
         begun = await visit.hall.people.oidc_begin(
-            _back(visit),
-            code=visit.form.text("code"),
-            back=visit.form.text("next"),
-            peer=_peer(visit),
-        )
+            _back(visit), code=visit.form.text("code"), back=visit.form.text("next"),
+            peer=peer_of(visit.request),
+        )  # fmt: skip
     except PostroomError as error:
         return _door(visit, error)
     return _off(visit, begun)
@@ -73,14 +79,13 @@ async def _from_provider(visit: Visit) -> Response:
     request = visit.request
     try:
         done = await visit.hall.people.oidc_end(
-            cookies.provider_of(request), request.url.query, peer=_peer(visit), agent=_agent(visit),
-            session=cookies.session_of(request) or "",
+            cookies.provider_of(request), request.url.query, peer=peer_of(request),
+            agent=agent_of(request), session=cookies.session_of(request) or "",
         )  # fmt: skip
     except PostroomError as error:
         answer = _door(visit, error) if visit.session is None else _asked(visit, "/", error)
     else:
-        answer = visit.go(here(done.back or "/"))
-        cookies.set_session(request, answer, done.cookie)
+        answer = await _entered(visit, done, here(done.back or "/"))
     cookies.drop_provider(request, answer)
     return answer
 
@@ -103,16 +108,14 @@ async def _accepted(visit: Visit) -> Response:
         if password is None or password != form.secret("again"):
             raise InvalidValue("password", "the two are not the same; type it twice")
         done = await visit.hall.people.accept(
-            code, name=form.text("name"), password=password, agent=_agent(visit)
+            code, name=form.text("name"), password=password, agent=agent_of(visit.request)
         )
     except PostroomError as error:
         return visit.page(
             "entrance/welcome.html", 422, code=code, error=error, name=form.text("name"),
             provider=visit.hall.people.has_provider,
         )  # fmt: skip
-    answer = visit.go("/")
-    cookies.set_session(visit.request, answer, done.cookie)
-    return answer
+    return await _entered(visit, done, "/")
 
 
 async def _sign_out(visit: Visit) -> Response:
@@ -143,7 +146,7 @@ async def _prove_there(visit: Visit) -> Response:
     wanted, cookie = visit.form.text("next"), cookies.session_of(visit.request)
     try:
         begun = await visit.hall.people.oidc_begin(
-            _back(visit), back=wanted, session=cookie or "", peer=_peer(visit)
+            _back(visit), back=wanted, session=cookie or "", peer=peer_of(visit.request)
         )
     except PostroomError as error:
         return _asked(visit, wanted, error)
@@ -157,19 +160,10 @@ async def _proved(visit: Visit) -> Response:
         if cookie is None:
             raise Refused("You are not signed in any more.", code="not_signed_in")
         password = visit.form.secret("password") or Secret("")
-        await visit.hall.people.prove(cookie, password, peer=_peer(visit))
+        await visit.hall.people.prove(cookie, password, peer=peer_of(visit.request))
     except PostroomError as error:
         return _asked(visit, wanted, error)
     return visit.go(wanted or "/")
-
-
-def _peer(visit: Visit) -> str:
-    """Where they come from; behind a trusted proxy the border has put the right address there."""
-    return visit.request.client.host if visit.request.client else ""
-
-
-def _agent(visit: Visit) -> str:
-    return visit.request.headers.get("user-agent", "")[:200]
 
 
 ROUTES = (

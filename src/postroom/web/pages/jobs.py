@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from postroom.errors import PostroomError, Refused
 from postroom.web import jobform
-from postroom.web.fitting import credentials_to_hand
+from postroom.web.fitting import connections_with, credentials_to_hand
 from postroom.web.form import Form
 from postroom.web.leaving import came_from, onward
 from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
 
 __all__ = ["ROUTES"]
@@ -46,16 +47,16 @@ def _may_code(visit: Visit) -> bool:
 
 
 async def _new(visit: Visit) -> Response:
-    return await _form(visit, {"steps": _EXAMPLE}, new=True)
+    """With steps that work as they are, over the connection and for the purpose that was chosen."""
+    return await _form(
+        visit, {"steps": jobform.begun(visit.query("begin"), await _via(visit))}, new=True
+    )
 
 
-_EXAMPLE = [
-    {"list-email": {"via": "CONNECTION", "search": "unseen"}, "name": "found"},
-    {
-        "for_each": "${step:found.items}",
-        "steps": [{"move-email": {"via": "CONNECTION", "ids": ["${item:id}"], "to": "Done"}}],
-    },
-]
+async def _via(visit: Visit) -> str:
+    """The connection that the first steps of a new job work with."""
+    reads = [name for name, _ in await connections_with(visit, "incoming")]
+    return visit.query("via") or (reads[0] if reads else "")
 
 
 async def _form(
@@ -69,8 +70,10 @@ async def _form(
     return visit.page(
         "jobs/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
         wrong=None if error is None else jobform.misplaced(error, visit.form),
-        rebinds=error is not None and error.code == "secret_reentry_required" and visit.may("rebind"),
-        credentials=await credentials_to_hand(visit) if code else [],
+        pairs=pairs_of(error, visit.form), credentials=await credentials_to_hand(visit) if code else [],
+        begin=[(key, label) for key, (label, _) in jobform.BEGINNINGS.items()],
+        boxes=await connections_with(visit, "incoming") if new else [],
+        chosen={name: visit.query(name) for name in ("begin", "via")},
         commands=visit.room.commands.describe(), back=came_from(visit), **facts,
     )  # fmt: skip
 
@@ -78,7 +81,7 @@ async def _form(
 async def _add(visit: Visit) -> Response:
     try:
         wanted = jobform.said(visit.form, new=True, code=_may_code(visit))
-        made = await visit.room.jobs.add(wanted, rebind=_rebinds(visit))
+        made = await visit.room.jobs.add(wanted, rebind=agreed(visit.form))
     except PostroomError as error:
         return await _form(visit, {}, new=True, error=error)
     if back := came_from(visit):
@@ -102,14 +105,10 @@ async def _edit(visit: Visit) -> Response:
 async def _set(visit: Visit) -> Response:
     try:
         changes = jobform.said(visit.form, new=False, code=_may_code(visit))
-        saved = await visit.room.jobs.set(visit["name"], changes, rebind=_rebinds(visit))
+        saved = await visit.room.jobs.set(visit["name"], changes, rebind=agreed(visit.form))
     except PostroomError as error:
         return await _form(visit, {"name": visit["name"]}, new=False, error=error)
     return visit.go(at("jobs", saved["name"]), "Saved.")
-
-
-def _rebinds(visit: Visit) -> bool:
-    return visit.form.ticked("rebind") and visit.may("rebind")
 
 
 async def _hold(visit: Visit) -> Response:
@@ -123,7 +122,15 @@ async def _release(visit: Visit) -> Response:
 
 
 async def _copy(visit: Visit) -> Response:
-    made = await visit.room.jobs.copy(visit["name"], visit.form.text("name"))
+    name, new, form = visit["name"], visit.form.text("name"), visit.form
+    try:
+        made = await visit.room.jobs.copy(name, new, rebind=agreed(form))
+    except PostroomError as error:
+        if not (pairs := pairs_of(error, form)):
+            raise
+        return visit.page(
+            "work/copy.html", 422, name=name, new=new, pairs=pairs, back=at("jobs", name)
+        )
     return visit.go(at("jobs", made["name"]), f"Made {made['name']} with the same settings.")
 
 

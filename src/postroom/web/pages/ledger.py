@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from postroom.errors import InvalidValue, NotThere
+from postroom.web.paging import number_of, ways
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 
@@ -26,6 +27,7 @@ MEANS: Final = {
     "failed": "The sink refused it.",
     "vanished": "It was gone from the server before it was read.",
 }
+_TAKEN: Final = ("pending", "acquired", "delivered", "done")
 _FILTERS: Final = ("source", "state", "from", "subject", "message_id", "since", "until")
 
 
@@ -41,34 +43,22 @@ async def _list(visit: Visit) -> Response:
             message_id=given["message_id"],
             since=given["since"] or None,
             until=given["until"] or None,
-            after=_number(visit.query("after")),
+            after=number_of(visit.query("after")),
         )
     except InvalidValue as wrong:
         error, found = wrong, await visit.room.ledger.list()
-    sources = [one.name for one in await visit.room.sources.list()]
+    sources = [one.name for one in await visit.room.sources.list(counted=False)]
     counts = await visit.room.ledger.counts(given["source"]) if given["source"] else {}
     kept = {name: value for name, value in given.items() if value}
-    more = f"/ledger?{urlencode({**kept, 'after': found.next})}" if found.next else ""
+    first, more = ways(visit, kept, found)
     return visit.page(
         "ledger/list.html", entries=found, given=given, kept=kept, states=STATES, sources=sources,
-        counts=counts, error=error, next=more, first=_first(visit, kept), query=urlencode,
+        counts=counts, error=error, next=more, first=first, query=urlencode,
     )  # fmt: skip
 
 
-def _first(visit: Visit, kept: dict[str, str]) -> str:
-    return f"/ledger?{urlencode(kept)}" if visit.query("after") else ""
-
-
-def _number(text: str) -> int | None:
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidValue("after", "is the number of an entry")
-    return int(text)
-
-
 async def _entry(visit: Visit) -> Any:
-    number = _number(visit["id"]) or 0
+    number = number_of(visit["id"]) or 0
     for one in await visit.room.ledger.list(ids=[number]):
         return one
     raise NotThere(
@@ -78,7 +68,29 @@ async def _entry(visit: Visit) -> Any:
 
 async def _show(visit: Visit) -> Response:
     entry = await _entry(visit)
-    return visit.page("ledger/show.html", entry=entry, means=MEANS[entry.state])
+    source = await visit.room.sources.show(entry.source)
+    taken = not entry.reason and entry.state in _TAKEN
+    place = {"via": source["connection"], "folder": entry.folder, "id": entry.message}
+    return visit.page(
+        "ledger/show.html", entry=entry, means=MEANS[entry.state],
+        why=_why(entry, source) if taken else "",
+        read=f"/messages/read?{urlencode(place)}" if not entry.gone_at else "",
+    )  # fmt: skip
+
+
+def _why(entry: Any, source: dict[str, Any]) -> str:
+    """Why a message was taken: it came where the source looks, and nothing left it out."""
+    told = f"It came to {entry.folder}, which {entry.source} watches"
+    ignore = source.get("ignore") or {}
+    rules = [
+        f"{field.capitalize()} {kind} {', '.join(ignore[field][kind])}"
+        for field in ("from", "subject")
+        for kind in ("deny", "allow")
+        if (ignore.get(field) or {}).get(kind)
+    ]
+    if not rules:
+        return f"{told}, and no filter is set there."
+    return f"{told}, and passed its filters; as they are now: {'; '.join(rules)}."
 
 
 async def _release(visit: Visit) -> Response:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from postroom.errors import InvalidValue, WrongUse
+from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.web.letters import Letters
 from postroom.web.paths import get
 from postroom.web.reading import Letter, answer_part, facts_of
@@ -21,22 +21,37 @@ __all__ = ["ROUTES", "opened"]
 
 async def _list(visit: Visit) -> Response:
     """Which mailbox, which folder, which messages; what comes from the server is asked for by parts."""
-    via, folder = visit.query("via"), visit.query("folder", "INBOX") or "INBOX"
-    search, part = visit.query("search"), visit.query("part")
-    facts: dict[str, Any] = {"via": via, "folder": folder, "search": search}
+    place = _place(visit)
+    via, search, part = place["via"], visit.query("search"), visit.query("part")
+    facts: dict[str, Any] = {
+        "via": via, "folder": place["folder"], "mailbox": place.get("mailbox", ""), "search": search,
+        "place": place,
+    }  # fmt: skip
     if via and part == "folders":
-        found = await visit.room.commands.run("list-folders", {"via": via})
+        wanted = {name: value for name, value in place.items() if name != "folder"}
+        try:
+            found = await visit.room.commands.run("list-folders", wanted)
+        except PostroomError:  # beside it the list of messages says what is wrong
+            return visit.page("messages/_folders.html", folders=[], query=urlencode, **facts)
         folders = sorted(found["items"], key=lambda each: each["name"].upper() != "INBOX")
         return visit.page("messages/_folders.html", folders=folders, query=urlencode, **facts)
     if via and part == "list":
         return await _found(visit, facts)
+    boxes, apps = await _boxes(visit), await _apps(visit)
     return visit.page(
-        "messages/list.html", boxes=await _boxes(visit), query=urlencode, now=part == "now", **facts
-    )
+        "messages/list.html", boxes=[*boxes, *apps], apps=bool(apps), query=urlencode,
+        now=part == "now", **facts,
+    )  # fmt: skip
+
+
+def _place(visit: Visit) -> dict[str, str]:
+    """Which folder of what, as the address says it; ``mailbox`` where an app may open several."""
+    place = {"via": visit.query("via"), "folder": visit.query("folder", "INBOX") or "INBOX"}
+    return place | ({"mailbox": mailbox} if (mailbox := visit.query("mailbox")) else {})
 
 
 async def _found(visit: Visit, facts: dict[str, Any]) -> Response:
-    wanted: dict[str, Any] = {"via": facts["via"], "folder": facts["folder"], "limit": 50}
+    wanted: dict[str, Any] = {**facts["place"], "limit": 50}
     if facts["search"]:
         wanted["search"] = facts["search"]
     try:
@@ -47,20 +62,30 @@ async def _found(visit: Visit, facts: dict[str, Any]) -> Response:
     return visit.page("messages/_list.html", error=None, items=items, query=urlencode, **facts)
 
 
-async def _boxes(visit: Visit) -> list[str]:
+async def _boxes(visit: Visit) -> list[tuple[str, str]]:
     """What can be read from: connections with an incoming side."""
-    return [str(one["name"]) for one in await visit.room.connections.list() if "incoming" in one]
+    found = await visit.room.connections.list()
+    return [(f"connection:{one['name']}", one["name"]) for one in found if "incoming" in one]
+
+
+async def _apps(visit: Visit) -> list[tuple[str, str]]:
+    """And apps at Microsoft, whose credential names what is needed to read with it."""
+    known = await visit.room.credentials.list()
+    return [
+        (f"credential:{one['name']}", f"{one['name']} (app at Microsoft)")
+        for one in known
+        if one["type"] == "msgraph" and one["state"] == "complete"
+    ]
 
 
 async def _read(visit: Visit) -> Response:
     letter = await _letter(visit)
-    folder = visit.query("folder", "INBOX")
-    there = urlencode({"via": visit.query("via"), "folder": folder})
-    place = {"via": visit.query("via"), "folder": folder, "id": visit.query("id")}
+    there = _place(visit)
+    place = {**there, "id": visit.query("id")}
     return visit.page(
-        "messages/read.html", title=letter.view.subject, back=f"/messages?{there}",
-        back_label=f"{visit.query('via')}, {folder}", named=urlencode(place), place=place,
-        **facts_of(letter, "/messages", f"{there}&{urlencode({'id': visit.query('id')})}"),
+        "messages/read.html", title=letter.view.subject, back=f"/messages?{urlencode(there)}",
+        back_label=f"{there['via'].rpartition(':')[2]}, {there['folder']}", named=urlencode(place),
+        place=place, **facts_of(letter, "/messages", urlencode(place)),
     )  # fmt: skip
 
 
@@ -70,17 +95,16 @@ async def _part(visit: Visit) -> Response:
 
 async def _letter(visit: Visit) -> Letter:
     """The message that the address names."""
-    return await opened(visit, {name: visit.query(name) for name in ("via", "folder", "id")})
+    return await opened(visit, {**_place(visit), "id": visit.query("id")})
 
 
 async def opened(visit: Visit, place: Mapping[str, str]) -> Letter:
-    """A message by ``via``, ``folder`` and ``id``; what is asked for again within a minute comes out of
-    a short memory.  Raises InvalidValue where they name none."""
+    """A message by ``via``, ``folder``, ``id``, and ``mailbox`` where that is said; what is asked for again
+    within a minute comes out of a short memory.  Raises InvalidValue where they name none."""
     named = {
-        "via": place["via"],
-        "folder": place["folder"] or "INBOX",
-        "id": place["id"],
-    }
+        "via": place["via"], "folder": place["folder"] or "INBOX", "id": place["id"],
+        **({"mailbox": place["mailbox"]} if place.get("mailbox") else {}),
+    }  # fmt: skip
     if not named["via"] or not named["id"]:
         raise InvalidValue("id", "the address names no message", hint="Choose one from the list.")
 

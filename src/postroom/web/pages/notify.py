@@ -64,7 +64,8 @@ async def _form(
 
 async def _offered(visit: Visit, own: str) -> dict[str, Options]:
     """What fits: secrets for an address, certificates to trust, services, and other notifications."""
-    known = await visit.room.credentials.list()
+    wanted = sorted({*notifyform.MAKES.values()})
+    known = await visit.room.credentials.list(types=wanted)
     fits = {
         field: [one["name"] for one in known if one["type"] == wanted]
         for field, wanted in notifyform.MAKES.items()

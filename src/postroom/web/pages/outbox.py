@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from postroom.errors import InvalidValue
+from postroom.web.paging import ways
 from postroom.web.paths import get, post
 from postroom.web.reading import Letter, answer_part, facts_of
 from postroom.web.visit import Visit, at
@@ -76,8 +77,7 @@ async def _list(visit: Visit) -> Response:
         services=[one["name"] for one in await visit.room.services.list()],
         unattended=await visit.room.outbox.unattended(),
         address=f"/outbox?{urlencode(kept)}",
-        next=f"/outbox?{urlencode({**kept, 'after': found.next})}" if found.next else "",
-        first=f"/outbox?{urlencode(kept)}" if visit.query("after") else "",
+        **ways(visit, kept, found)._asdict(),
     )  # fmt: skip
 
 

@@ -32,24 +32,22 @@ class _Need(NamedTuple):
 
 async def _overview(visit: Visit) -> Response:
     room = visit.room
-    connections, sources = await room.connections.list(), await room.sources.list()
-    credentials, services = await room.credentials.list(), await room.services.list()
-    if not connections and not credentials:
+    counts = await room.health.counts()
+    if not counts["connections"] and not counts["credentials"]:
         return visit.page("overview.html", empty=True)
+    sources = await room.sources.list(counted=False)
     needs = [_need(one) for one in await room.notify.needs()]
     return visit.page(
         "overview.html",
         empty=False,
         needs=sorted(needs, key=lambda one: not one.broken),
-        credentials=len(credentials),
-        connections=len(connections),
+        counts=counts,
         sources=sorted(sources, key=lambda one: (one.state not in _FAILING, one.name))[:_SOURCES],
-        all_sources=len(sources),
-        services=services,
         waiting=await room.outbox.waiting(),
         health=await room.health.ready(),
         failing=_FAILING,
-        broken=[one for one in connections if "error" in one],
+        broken=[one for one in await room.connections.list() if "error" in one],
+        told=bool(await room.notify.list()),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from postroom.errors import InvalidValue
+from postroom.web.paging import MANY, ways
 from postroom.web.paths import get, post
 from postroom.web.visit import Visit, at
 
@@ -29,20 +30,23 @@ _MOST: Final = 5000
 
 async def _list(visit: Visit) -> Response:
     given = {name: visit.query(name) for name in ("job", "state", "since")}
+    kept = {name: value for name, value in given.items() if value}
     error: InvalidValue | None = None
     try:
         found = await visit.room.runs.list(
             given["job"] or None,
             states=[given["state"]] if given["state"] else [],
             since=given["since"] or None,
-            limit=100,
+            limit=MANY,
+            after=visit.query("after") or None,
         )
     except InvalidValue as wrong:
         error, found = wrong, await visit.room.runs.list()
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
     return visit.page(
-        "runs/list.html", runs=found, given=given, jobs=jobs, states=STATES, error=error
-    )
+        "runs/list.html", runs=found, given=given, jobs=jobs, states=STATES, error=error,
+        **ways(visit, kept, found)._asdict(),
+    )  # fmt: skip
 
 
 async def _show(visit: Visit) -> Response:

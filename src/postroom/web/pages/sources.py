@@ -11,10 +11,13 @@ from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
 from postroom.web.sourceform import drawn, said
+from postroom.web.times import next_times
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
 __all__ = ["ROUTES"]
+
+_LATEST: Final = 5
 
 
 async def _list(visit: Visit) -> Response:
@@ -25,11 +28,21 @@ async def _list(visit: Visit) -> Response:
 async def _show(visit: Visit) -> Response:
     source = await visit.room.sources.show(visit["name"])
     if visit.live:
-        return visit.page("sources/_status.html", standing=source["status"], name=source["name"])
+        return visit.page(
+            "sources/_status.html", standing=source["status"], name=source["name"],
+            latest=await _latest(visit, source["name"]),
+        )  # fmt: skip
     return visit.page(
         "sources/show.html", source=source, name=source["name"], standing=source["status"],
         usage=await visit.room.sources.usage(source["name"]),
+        latest=await _latest(visit, source["name"]),
+        times=next_times(source["schedule"], source["status"]["next_wake"]),
     )  # fmt: skip
+
+
+async def _latest(visit: Visit, name: str) -> list[Any]:
+    """The messages that it saw last, the newest first."""
+    return [*await visit.room.ledger.list(name, limit=_LATEST)]
 
 
 async def _new(visit: Visit) -> Response:
@@ -120,11 +133,14 @@ async def _run(visit: Visit) -> Response:
         def tell(tally: Any) -> None:
             work.facts["tally"] = tally
 
-        return await room.collecting.run(name, progress=tell)
+        tally = await room.collecting.run(name, progress=tell)
+        if tally is None:
+            work.facts["standing"] = (await room.sources.show(name))["status"]
+        return tally
 
     work = visit.begin(
         "sources/_collected.html", collect, title=f"Collect for {name}", back=at("sources", name),
-        name=name, tally=None,
+        name=name, tally=None, standing=None,
     )  # fmt: skip
     return visit.go(f"/works/{work.id}")
 

@@ -157,7 +157,9 @@ async def _make(visit: Visit) -> Response:
 
 async def _revoke(visit: Visit) -> Response:
     revoked = await visit.room.tokens.revoke(visit["id"])
-    return visit.go("/tokens", f"The token {revoked['name']} is revoked.")
+    return visit.go(
+        visit.form.text("next") or "/tokens", f"The token {revoked['name']} is revoked."
+    )
 
 
 ROUTES = (

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
 from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
 
 __all__ = ["ROUTES"]
 
 
 async def _list(visit: Visit, error: PostroomError | None = None) -> Response:
-    found = await visit.room.variables.list()
-    usages = await asyncio.gather(*(visit.room.variables.usage(name) for name in found))
-    rows = [
-        (name, value, usage) for (name, value), usage in zip(found.items(), usages, strict=True)
-    ]
+    found, used = await visit.room.variables.list(), await visit.room.variables.used()
+    rows = [(name, value, used[name]) for name, value in found.items()]
     given = visit.form.plain() if error else {}
     return visit.page(
         "variables/list.html", 422 if error else 200, rows=rows, error=error, given=given
@@ -43,15 +40,15 @@ async def _show(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
         "variables/show.html", 422 if error else 200,
         usage=await visit.room.variables.usage(name),
-        moves=error is not None and error.code == "secret_reentry_required", **facts,
+        pairs=pairs_of(error, visit.form), **facts,
     )  # fmt: skip
 
 
 async def _set(visit: Visit) -> Response:
-    rebind = visit.form.ticked("rebind") and visit.may("rebind")
+    form = visit.form
     try:
         done = await visit.room.variables.set(
-            visit["name"], visit.form.text("value"), rebind=rebind
+            visit["name"], form.text("value"), rebind=agreed(form)
         )
     except PostroomError as error:
         return await _show(visit, error)
@@ -61,11 +58,23 @@ async def _set(visit: Visit) -> Response:
     return visit.go(at("variables", visit["name"]), f"Saved.{told}")
 
 
+async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
+    name = visit["name"]
+    value = await visit.room.variables.get(name)
+    return visit.page(
+        "work/confirm.html", 422 if error else 200, title=f"Delete the variable {name}?",
+        back=at("variables", name), back_label=name, action=at("variables", name, "delete"),
+        button="Delete it", hidden={}, force="", error=error,
+        sentence=f"Its value is {value}, and is kept nowhere else." if value else "It is empty.",
+        usage=await visit.room.variables.usage(name),
+    )  # fmt: skip
+
+
 async def _delete(visit: Visit) -> Response:
     try:
         await visit.room.variables.delete(visit["name"])
     except PostroomError as error:
-        return await _show(visit, error)
+        return await _doomed(visit, error)
     return visit.go("/variables", f"Deleted the variable {visit['name']}.")
 
 
@@ -74,5 +83,6 @@ ROUTES = (
     post("/variables", _add, "edit"),
     get("/variables/{name}", _show),
     post("/variables/{name}", _set, "edit"),
+    get("/variables/{name}/delete", _doomed, "edit", proved=True),
     post("/variables/{name}/delete", _delete, "edit", proved=True),
 )

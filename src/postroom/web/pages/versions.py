@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.responses import Response
 
 from postroom.errors import PostroomError, WrongUse
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
+from postroom.web.said import Notice
 from postroom.web.visit import Visit, at
+from postroom.web.works import Work
 
 __all__ = ["ROUTES"]
 
@@ -57,17 +61,35 @@ async def _add_secret(visit: Visit) -> Response:
         raise WrongUse(
             "Give the value of the new secret.", hint="At Microsoft it is the Value, not the ID."
         )
-    proof = await visit.room.client_secrets.add(
-        name, value, form.text("label"), valid_until=form.text("valid_until") or None,
-        description=form.text("description"),
-    )  # fmt: skip
-    return visit.go(at("credentials", name), proof.told, "done" if proof.proven else "note")
+    label, valid_until = form.text("label"), form.text("valid_until") or None
+
+    async def add(_: Work) -> Notice:
+        proof = await visit.room.client_secrets.add(
+            name, value, label, valid_until=valid_until, description=form.text("description")
+        )
+        return Notice("done" if proof.proven else "note", proof.told)
+
+    return _asked(visit, add, "It was not added.")
 
 
 async def _prove_secret(visit: Visit) -> Response:
+    name, label = visit["name"], visit.form.text("label")
+
+    async def prove(_: Work) -> Notice:
+        proof = await visit.room.client_secrets.prove(name, label)
+        return Notice("done" if proof.proven else "wrong", proof.told)
+
+    return _asked(visit, prove, "It is not proven.")
+
+
+def _asked(visit: Visit, run: Callable[[Work], Awaitable[Notice]], wrong: str) -> Response:
+    """The authorization server is asked, which may take long: it is watched."""
     name = visit["name"]
-    proof = await visit.room.client_secrets.prove(name, visit.form.text("label"))
-    return visit.go(at("credentials", name), proof.told, "done" if proof.proven else "wrong")
+    work = visit.begin(
+        "_told.html", run, title=f"A client secret of {name}", back=at("credentials", name),
+        name=name, doing="The authorization server is asked for a token", wrong=wrong,
+    )  # fmt: skip
+    return visit.go(at("works", work.id))
 
 
 async def _retire(visit: Visit) -> Response:

@@ -6,8 +6,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from postroom.errors import PostroomError
 from postroom.web.cookies import set_theme
 from postroom.web.paths import get, post
+from postroom.web.times import next_times
 from postroom.web.visit import Visit
 from postroom.web.works import Work
 
@@ -39,6 +41,19 @@ async def _stop(visit: Visit) -> Response:
     return visit.go(visit.form.text("next") or "/", "It was ended.", "note")
 
 
+async def _times(visit: Visit) -> Response:
+    """The next times of a schedule that is being typed: a part of its form."""
+    if not visit.live:
+        return visit.go("/")
+    when, zone = visit.query("when"), visit.query("schedule.timezone")
+    schedule = {when: visit.query(f"schedule.{when}"), "timezone": zone}
+    try:
+        times, error = next_times(schedule), None
+    except PostroomError as wrong:
+        times, error = [], wrong
+    return visit.page("_times.html", times=times, zone=zone, error=error)
+
+
 async def _theme(visit: Visit) -> Response:
     chosen = visit.form.text("theme")
     answer = visit.go(visit.form.text("next") or "/")
@@ -49,5 +64,6 @@ async def _theme(visit: Visit) -> Response:
 ROUTES = (
     get("/works/{id}", _work),
     post("/works/{id}/stop", _stop),
+    get("/next-times", _times),
     post("/theme", _theme, open=True),
 )
