@@ -171,6 +171,7 @@ class Worker:
             for chore in (
                 room.keys.finish,
                 room.email.purge,
+                room.answers.purge,
                 room.collecting.forget,
                 room.collecting.tidy,
                 room.running.tidy,

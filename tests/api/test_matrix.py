@@ -14,7 +14,7 @@ from tests.api.asking import Client
 CANARY = "canary-7Qz0vKp3mXw9LrTs"
 NAMES = {
     "name": "acme", "version": "1", "item": "0" * 21, "run": "0" * 21, "label": "one",
-    "address": "ann@example.com", "id": "0" * 12, "grantee": "user:viewer",
+    "id": "0" * 12, "grantee": "user:viewer",
 }  # fmt: skip
 
 

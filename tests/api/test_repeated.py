@@ -9,6 +9,7 @@ import pytest
 from postroom.app import Room
 from tests.api.asking import Client
 from tests.api.test_matrix import furnish
+from tests.ground import Ground, User
 
 pytestmark = pytest.mark.bares("file", why="tokens of the tests")
 
@@ -93,3 +94,41 @@ async def test_use_does_not_change_a_tag(client: Client, room: Room) -> None:
     tag = (await client.get("/connections/acme")).headers["etag"]
     await client.post("/connections/acme/test", {})
     assert (await client.get("/connections/acme")).headers["etag"] == tag
+
+
+async def test_a_command_that_reads_keeps_no_answer(
+    client: Client, room: Room, ground: Ground, fresh_user: User
+) -> None:
+    """T48: messages that somebody read with a key lie nowhere for a day."""
+    login = {"user_name": fresh_user.address, "password": fresh_user.password}
+    await room.credentials.create("login", "password", details=login)
+    await room.connections.add(
+        {
+            "name": "mail",
+            "incoming": {
+                "protocol": "imap", "host": "127.0.0.1", "port": str(ground.dovecot.imap),
+                "security": "none", "cleartext_sign_in": True,
+                "auth": {"type": "secret", "credential": "login"},
+            },
+        }
+    )  # fmt: skip
+    body = {"parameters": {"via": "mail"}}
+    for _ in range(2):
+        done = await client.post("/commands/list-email", body, headers={"Idempotency-Key": "one"})
+        assert done.status_code == 200, done.text
+        assert "idempotency-replayed" not in done.headers
+    assert not await room.desk.db.read(lambda tx: tx.value("SELECT count(*) FROM answers"))
+
+
+async def test_an_address_is_asked_for_in_a_body(
+    client: Client, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whose mail it is, and who is erased, stands in no address that a log writes down."""
+    caplog.set_level("INFO")
+    asked = {"address": "ann@gmail.com"}
+    for path in ("/accounts/recognise", "/erasures/plan", "/erasures"):
+        done = await client.post(path, asked, headers={"Idempotency-Key": path[1:4]})
+        assert done.status_code == 200, done.text
+    assert "ann" not in caplog.text
+    kept = await room.desk.db.read(lambda tx: tx.all("SELECT body FROM answers"))
+    assert not [row["body"] for row in kept if "ann@" in row["body"]]

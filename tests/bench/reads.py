@@ -15,10 +15,10 @@ from postroom.mail import Draft
 __all__ = ["Reads", "furnish", "reads", "spent"]
 
 RUNS, ITEMS = 10_000, 500
-_GOES_OUT: Final = frozenset({"/sources/{name}/preview", "/accounts/{address}"})
+_GOES_OUT: Final = frozenset({"/sources/{name}/preview"})
 """What these ask is not in the room: a mail server, the name servers."""
 _STREAM: Final = "/events"
-_EXAMINES: Final = ("/keys/doctor", "/keys/damaged", "/room-file", "/erasures/", "/census")
+_EXAMINES: Final = ("/keys/doctor", "/keys/damaged", "/room-file", "/census")
 """These open or read every record there is: seconds, beside which others are answered."""
 _NAMES: Final = {
     "credentials": "c00042", "connections": "bench", "guides": "guided", "sources": "bench-in",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from postroom.mail import Draft
 from postroom.secret import Secret
 from postroom.web.pages import PAGES
-from postroom.web.working import WORKING
 from tests.web.mailroom import PAYLOADS, furnish, letter
 
 if TYPE_CHECKING:
@@ -77,9 +76,7 @@ def pages(site: Site, names: Mapping[str, str]) -> dict[str, str]:
         "/runs/{run}": site.do(lambda room: room.runs.list())[0].id,
         **names,
     }
-    routes = [
-        path.path for page in (*PAGES, *WORKING) for path in page.ROUTES if path.method == "GET"
-    ]
+    routes = [path.path for page in PAGES for path in page.ROUTES if path.method == "GET"]
     return {route: _address(route, named) for route in routes if route not in ELSEWHERE}
 
 

@@ -249,6 +249,28 @@ def test_the_room_is_a_file_without_a_secret(admin: Visitor, site: Site, ground:
     assert download.value.suggested_filename == "postroom.yaml"
 
 
+def test_a_room_file_is_applied_after_it_was_seen_what_it_does(admin: Visitor, site: Site) -> None:
+    page = admin.go("/room-file")
+    page.get_by_text("Apply a room file to this room").click()
+    page.get_by_label("Room file").fill("variables: {SHOP: one}\nvariable: wrong")
+    page.get_by_role("button", name="What would it do?").click()
+    page.get_by_role("alert").wait_for()
+    text = (
+        "postroom: 1\nvariables: {SHOP: https://shop.example}\n"
+        "credentials:\n- {name: login, type: password, description: d}\n"
+    )
+    page.get_by_label("Room file").fill(text)
+    page.get_by_role("button", name="What would it do?").click()
+    page.get_by_text("nothing was done yet").wait_for()
+    assert site.do(lambda room: room.variables.list()) == {}
+    assert admin.serious() == []
+    page.get_by_role("button", name="Apply it").click()
+    page.get_by_role("heading", name="Applied").wait_for()
+    assert site.do(lambda room: room.variables.list()) == {"SHOP": "https://shop.example"}
+    page.get_by_role("link", name="the details of login").click()
+    page.get_by_label("Password").wait_for()
+
+
 def test_what_is_kept_of_a_person_is_shown_and_erased(
     admin: Visitor, site: Site, ground: Ground
 ) -> None:

@@ -23,6 +23,7 @@ from postroom.app import Room
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.operations.answers import Answer
 from postroom.operations.asking import Asked
+from postroom.operations.commands import only_reads
 from postroom.operations.documents import document, encoded
 from postroom.operations.doors import Door
 from postroom.operations.gate import check_may
@@ -35,6 +36,8 @@ _MAKES: Final = ("add", "create", "copy", "begin")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _LINE: Final = re.compile(r"[0-9]{1,9}")
 _TAG: Final = re.compile(r'"([0-9a-f]{32})"')
+_SHOWS: Final = frozenset({("accounts", "recognise"), ("erasing", "plan")})
+"""What is asked with a body although it changes nothing: an address stands in no path, and so in no log."""
 _ONCE: Final = frozenset({"users", "tokens"})
 """What these give is shown once and kept nowhere: their answers are not kept either."""
 _MEDIA: Final = {"outbox.content": "message/rfc822"}
@@ -91,7 +94,7 @@ class Route:
                 hint=f"Ask with Accept: {EVENT_STREAM}",
             )
         key = request.headers.get("idempotency-key")
-        if key is None or door.http != "POST":
+        if key is None or door.http != "POST" or self._only_reads(given):
             return await self._done(room, given)
         return await self._once(room, given, key, _digest(key, request, data))
 
@@ -142,6 +145,11 @@ class Route:
             raise
         await kept.end(key, Answer(answer.status_code, bytes(answer.body).decode()))
         return answer
+
+    def _only_reads(self, given: dict[str, Any]) -> bool:
+        door = self._asked.door
+        asked = (door.noun, door.method)
+        return asked in _SHOWS or (asked == ("commands", "run") and only_reads(given["name"]))
 
     def _only_unchanged(self, room: Room, request: Request, given: dict[str, Any]) -> None:
         wanted = request.headers.get("if-match")

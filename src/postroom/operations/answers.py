@@ -8,6 +8,8 @@ whether it was done, and that is said.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
@@ -15,7 +17,7 @@ from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk
 
-__all__ = ["Answer", "Answers"]
+__all__ = ["Answer", "Answers", "erase"]
 
 KEEP_SECONDS: Final = 86400.0
 _FIND: Final = "SELECT request, status, body FROM answers WHERE key = :key AND at > :since"
@@ -26,6 +28,27 @@ _BEGIN: Final = (
 _END: Final = "UPDATE answers SET status = :status, body = :body WHERE key = :key"
 _FORGET: Final = "DELETE FROM answers WHERE key = :key AND status IS NULL"
 _PURGE: Final = "DELETE FROM answers WHERE at <= :since"
+_ERASED: Final = '{"v": 1, "erased": true}'
+"""What is answered again where the answer named a person who was erased: it still was done once."""
+
+
+_OLD: Final = "SELECT 1 FROM answers WHERE at <= :since LIMIT 1"
+
+
+def erase(tx: Tx, named_in: Callable[[str], bool]) -> int:
+    """Take the text out of the answers that name a person; gives how many there were."""
+    rows = tx.all("SELECT key, body FROM answers WHERE body <> ''")
+    found = [{"key": row["key"]} for row in rows if named_in(_text(row["body"]))]
+    tx.many(f"UPDATE answers SET body = '{_ERASED}' WHERE key = :key", found)
+    return len(found)
+
+
+def _text(body: str) -> str:
+    """A document with its letters as they are, also those that JSON writes as numbers."""
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False)
+    except ValueError:
+        return body
 
 
 class Answer(NamedTuple):
@@ -84,6 +107,12 @@ class Answers:
                 tx.execute(_END, key=place, status=answer.status, body=answer.body)
 
         await self._desk.write(body)
+
+    async def purge(self) -> None:
+        """Remove what was kept for its day, whether or not anybody asks for another."""
+        since = timestamp() - KEEP_SECONDS
+        if await self._desk.db.read(lambda tx: tx.value(_OLD, since=since)):
+            await self._desk.write(lambda tx: tx.execute(_PURGE, since=since))
 
     def _place(self, key: str) -> bytes:
         return hashlib.sha256(f"{self._desk.actor}\0{key}".encode()).digest()

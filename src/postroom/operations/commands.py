@@ -12,7 +12,7 @@ from postroom.jobs.commands import Command, Result, command_named
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
 
-__all__ = ["Command", "Commands", "Result", "command_named", "commands"]
+__all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads"]
 
 
 class Commands:
@@ -51,6 +51,11 @@ class Commands:
     def describe(self) -> list[dict[str, Any]]:
         """Every command: name, about, parameters, gives, and the rights it wants."""
         return commands()
+
+
+def only_reads(name: str) -> bool:
+    """Whether the command of that name shows messages and does nothing: its answer is kept nowhere."""
+    return any(one.name == name and one.rights == ("read",) for one in built_in.COMMANDS)
 
 
 def commands() -> list[dict[str, Any]]:

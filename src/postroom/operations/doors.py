@@ -59,7 +59,7 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("converting", "convert", "edit", "POST", "/connections/{name}/convert"),
     Door("converting", "census", "view", "GET", "/census"),
     Door("guides", "facts", "view", "GET", "/guides/{name}"),
-    Door("accounts", "recognise", "view", "GET", "/accounts/{address}"),
+    Door("accounts", "recognise", "view", "POST", "/accounts/recognise"),
     Door("accounts", "test", "edit", "POST", "/accounts/test"),
     Door("accounts", "connect", "edit", "POST", "/accounts"),  # and the right to create
     Door("signins", "list", "view", "GET", "/sign-ins"),
@@ -162,8 +162,8 @@ DOORS: Final[tuple[Door, ...]] = (
     Door("grants", "take", "users", "DELETE", "/credentials/{name}/grants/{grantee}"),
     Door("grants", "restrict", "users", "POST", "/credentials/{name}/restrict"),
     Door("grants", "open", "users", "POST", "/credentials/{name}/open"),
-    Door("erasing", "plan", "destroy", "GET", "/erasures/{address}"),
-    Door("erasing", "erase", "destroy", "POST", "/erasures/{address}"),
+    Door("erasing", "plan", "destroy", "POST", "/erasures/plan"),
+    Door("erasing", "erase", "destroy", "POST", "/erasures"),
 )  # fmt: skip
 
 OF_PAGE: Final[Mapping[tuple[str, str], str]] = {
@@ -177,6 +177,7 @@ stored nowhere yet lie in its process."""
 HERE_ONLY: Final[Mapping[str, str]] = {
     "answers.begin": "of the API: requests with an Idempotency-Key",
     "answers.end": "of the API: requests with an Idempotency-Key",
+    "answers.purge": "of the worker",
     "audit.accept": "says that a gap in the record was seen and accepted",
     "audit.begin_kept": "begins the copy that is kept outside of the room",
     "audit.checkpoint": "of the worker",

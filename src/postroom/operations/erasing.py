@@ -25,6 +25,7 @@ from postroom.mail.addresses import parse_address
 from postroom.mail.mention import Mention
 from postroom.notices import erasing as notices
 from postroom.notices import store as notifications
+from postroom.operations import answers
 from postroom.operations.desk import Desk
 from postroom.operations.sight import check_sees_all
 from postroom.services import answered
@@ -164,8 +165,9 @@ class Erasing:
         def begin(tx: Tx) -> bool:
             there = (len(found), len(known), len(begun), _sentences(tx, mention.named_in))
             answered.erase(tx, mention.address)
-            if any(there):
+            if answers.erase(tx, mention.named_in) or any(there):
                 _mark(tx)
+            if any(there):
                 told = dict(zip(("outbox", "ledger", "runs", "sentences"), there, strict=True))
                 self._desk.record(tx, "erase", "room", "a person", **told)
             return any(there)

@@ -28,7 +28,6 @@ from postroom.web.paths import Path
 from postroom.web.said import Said
 from postroom.web.statics import answer as static_file
 from postroom.web.visit import Visit, at, fresh
-from postroom.web.working import WORKING
 from postroom.web.works import Works
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def make_app(room: Room) -> Starlette:
 
     Raises nothing itself: what goes wrong is answered with a page that says what to do.
     """
-    paths = [path for page in (*PAGES, *WORKING) for path in page.ROUTES]
+    paths = [path for page in PAGES for path in page.ROUTES]
     hall = Hall(room, frozenset(each.path for each in paths if each.method == "GET"))
 
     @contextlib.asynccontextmanager

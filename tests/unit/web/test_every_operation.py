@@ -9,7 +9,6 @@ from typing import Any, Final, cast
 from postroom import web
 from postroom.operations.doors import DOORS, OF_PAGE
 from postroom.web import pages
-from postroom.web.working import WORKING
 
 OTHERWISE: Final = {
     "credentials.get": "the record for programs; its page draws the same out of credentials.show",
@@ -63,5 +62,5 @@ def test_no_page_asks_for_what_has_no_door() -> None:
 def test_every_file_of_pages_is_served() -> None:
     """What asks for something is a page: its routes are among those that are answered."""
     files = {one.stem for one in Path(pages.__file__).parent.glob("*.py")} - {"__init__"}
-    served = {cast("Any", one).__name__.rpartition(".")[2] for one in (*pages.PAGES, *WORKING)}
+    served = {cast("Any", one).__name__.rpartition(".")[2] for one in pages.PAGES}
     assert files == served

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from postroom.errors import PostroomError
 from postroom.web.paths import get, post
+from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.safely import DOWNLOAD, disposition
 from postroom.web.visit import Visit
 from postroom.web.works import Work
@@ -21,7 +22,25 @@ async def _room_file(visit: Visit) -> Response:
     if visit.query("save") == "yes":
         headers = {**DOWNLOAD, "Content-Disposition": disposition("postroom.yaml")}
         return Response(text, media_type="application/octet-stream", headers=headers)
-    return visit.page("keys/room_file.html", text=text)
+    return visit.page(
+        "keys/room_file.html", text=text, typed="", plan=None, error=None, pairs=[], done=False
+    )
+
+
+async def _apply(visit: Visit) -> Response:
+    """What a text would make of the room; and that, once somebody has seen it."""
+    form, error, plan = visit.form, None, None
+    typed, done = form.raw("text"), form.text("do") == "apply"
+    try:
+        plan = await visit.room.roomfile.apply_text(
+            {"postroom.yaml": typed}, dry_run=not done, rebind=agreed(form)
+        )
+    except PostroomError as wrong:
+        error, done = wrong, False
+    return visit.page(
+        "keys/room_file.html", 422 if error else 200, text=await visit.room.roomfile.export(),
+        typed="" if done else typed, plan=plan, error=error, pairs=pairs_of(error, form), done=done,
+    )  # fmt: skip
 
 
 async def _person(visit: Visit, error: PostroomError | None = None) -> Response:
@@ -49,6 +68,7 @@ async def _erase(visit: Visit) -> Response:
 
 ROUTES = (
     get("/room-file", _room_file),
+    post("/room-file", _apply, "edit"),
     get("/erasures", _person, "destroy"),
     post("/erasures", _person, "destroy"),
     post("/erasures/erase", _erase, "destroy", proved=True),
