@@ -12,7 +12,9 @@ from postroom.clock import parse_duration
 from postroom.errors import RoomError
 from postroom.secret import Secret
 
-__all__ = ["Oidc", "Served", "Settings", "served_at", "served_elsewhere", "settings_of"]
+__all__ = [
+    "Oidc", "Served", "Settings", "mail_beside", "served_at", "served_elsewhere", "settings_of",
+]  # fmt: skip
 
 
 _KEEP: Final = 400 * 86400.0
@@ -72,6 +74,11 @@ class Settings(NamedTuple):
     audit_keep: float = _KEEP
     device_flow: bool = True
     oidc: Oidc | None = None
+
+
+def mail_beside(room: Path) -> Path:
+    """The directory beside a room where messages are collected to when nobody says another."""
+    return room.with_name(f"{room.name}-mail")
 
 
 def settings_of(

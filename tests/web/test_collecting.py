@@ -30,7 +30,7 @@ def make(page: Page, path: Path, name: str = "orders-in") -> None:
 
 
 def test_from_an_empty_page_to_collected_messages(
-    admin: Visitor, site: Site, ground: Ground, tmp_path: Path
+    admin: Visitor, site: Site, ground: Ground
 ) -> None:
     user = furnish(site, ground)
     ground.dovecot.fill(user, [letter("Order 17"), letter(HOSTILE, "Spam <spam@bad.example>")])
@@ -39,7 +39,9 @@ def test_from_an_empty_page_to_collected_messages(
     page.get_by_role("link", name="New source").first.click()
     page.get_by_label("Name").first.fill("orders-in")
     page.get_by_label("Connection").select_option("acme")
-    page.get_by_label("Directory on the server").fill(str(tmp_path / "orders"))
+    beside = site.room.settings.room
+    place = beside.with_name(f"{beside.name}-mail") / "orders-in"
+    page.get_by_text(f"Empty: {place.parent}/NAME").wait_for()  # nobody has to know a path
     page.get_by_text("What is left out").click()
     page.get_by_label("From: deny").fill("@bad\\.example")
     assert admin.serious() == []
@@ -49,7 +51,7 @@ def test_from_an_empty_page_to_collected_messages(
     page.get_by_role("button", name="Look ahead").click()
     row = page.get_by_role("row").filter(has_text=HOSTILE)
     row.get_by_text("ignore").wait_for()
-    assert not (tmp_path / "orders").exists()
+    assert not place.exists()
     page.get_by_role("link", name="Back").click()
 
     page.get_by_role("button", name="Collect now").click()
@@ -60,7 +62,7 @@ def test_from_an_empty_page_to_collected_messages(
     assert "deny" in ignored.inner_text()
     assert HOSTILE in ignored.inner_text()
     assert admin.serious() == []
-    assert len(list((tmp_path / "orders").rglob("*.eml"))) == 1
+    assert len(list(place.rglob("*.eml"))) == 1
 
     ignored.get_by_role("link").click()
     page.get_by_text("A filter left it out.").wait_for()

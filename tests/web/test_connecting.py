@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from postroom.connections.presets import PRESETS, Wire
+from tests.ground.handed import hand_out
 from tests.ground.oauth import GRAPH, TENANT
 from tests.web.site import Site
 from tests.web.test_from_nothing import deliver, inbox
@@ -249,3 +250,42 @@ def test_google_wants_its_secret_and_its_own_words(
     made_and_arriving(page, ground, working, user, tmp_path / "mail")
     record = working.do(lambda room: room.credentials.show("orders-app"))
     assert record["fields"]["token_endpoint"] == oauth.endpoint("token")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("self-signed", "trust it"),
+        ("closed", "check the port"),
+        ("password", "app password"),
+        ("unknown", "spelled"),
+    ],
+)
+def test_what_stands_in_the_way_is_told_with_what_to_do_and_what_was_typed_stays(
+    working_admin: Visitor, working: Site, ground: Ground, wrong: str, told: str
+) -> None:
+    user = ground.user()
+    page = begun(working_admin, user.address, "User name and password")
+    incoming = page.get_by_role("group", name="Incoming mail")
+    incoming.get_by_label("Host").fill(
+        "no-such-host.invalid" if wrong == "unknown" else "127.0.0.1"
+    )
+    port = ground.dovecot.imaps if wrong != "closed" else 1
+    incoming.get_by_label("Port").fill(str(port))
+    page.get_by_role("group", name="Outgoing mail").get_by_label("Protocol").select_option("none")
+    if wrong != "self-signed":
+        page.get_by_label("Trusted certificate").select_option("own-ca")
+    page.locator("#f-password").fill(
+        user.password if wrong != "password" else hand_out("not the password at all")
+    )
+    page.get_by_role("button", name="Test it").click()
+    page.get_by_role("link", name="Change what was typed").wait_for()
+    do = page.get_by_text("What to do:").locator("..").inner_text()
+    assert told in do.lower()
+    assert "postroom " not in do  # nobody here has a command line
+    assert working_admin.serious() == []
+    page.get_by_role("link", name="Change what was typed").click()
+    incoming = page.get_by_role("group", name="Incoming mail")
+    assert incoming.get_by_label("Port").input_value() == str(port)
+    assert page.locator("#f-password").input_value() == ""
+    assert working.do(lambda room: room.connections.list()) == []

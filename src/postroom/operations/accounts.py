@@ -39,6 +39,7 @@ from postroom.operations.unsaved import (
     walk,
 )
 from postroom.services.service import Service
+from postroom.settings import mail_beside
 from postroom.sources.beginning import Mark, begin_at
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
@@ -165,8 +166,8 @@ class Accounts:
 
     def _parts(self, account: Account) -> Parts:
         if account.collect and not (account.directory or account.job):
-            beside = self._desk.data_dir.with_name(f"{self._desk.data_dir.name}-mail")
-            account = account.model_copy(update={"directory": str(beside / account.name)})
+            place = mail_beside(self._desk.data_dir) / account.name
+            account = account.model_copy(update={"directory": str(place)})
         return parts_of(account, preset_named(account.provider))
 
     def _make(

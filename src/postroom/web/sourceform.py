@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -74,8 +75,12 @@ def drawn(
     return {"groups": groups("source", shown, _TITLES), "own": own, "jobs": list(jobs)}
 
 
-def said(form: Form, *, new: bool) -> dict[str, Any]:
-    """What the form says, as ``sources.add`` and ``sources.set`` take it.  Raises InvalidValue."""
+def said(form: Form, *, new: bool, beside: Path | None = None) -> dict[str, Any]:
+    """What the form says, as ``sources.add`` and ``sources.set`` take it.
+
+    ``beside`` is where the directory of a source is that names none, under its name.  Raises
+    InvalidValue.
+    """
     skip = _CHOSEN if new else ("name", *_CHOSEN)
     found = read(fields_of("source"), form, skip=skip)
     when = form.text("when") or "push"
@@ -84,6 +89,8 @@ def said(form: Form, *, new: bool) -> dict[str, Any]:
     found["start"] = _start(form)
     found["failure"] = _failure(form)
     found["sink"] = _sink(form)
+    if beside is not None and found["sink"]["type"] != "job" and not found["sink"]["path"]:
+        found["sink"]["path"] = str(beside / form.text("name"))
     found.setdefault("attachments", {})["types"] = _types(form)
     return of_new(found) if new else found
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from postroom.errors import NotThere, PostroomError, Refused
 from postroom.operations.personal import How
 from postroom.operations.presetting import presets
+from postroom.settings import mail_beside
 from postroom.web.form import Form
 from postroom.web.paths import get, post
 from postroom.web.person import asking, callback, hows, is_local, way_to
@@ -22,6 +23,24 @@ __all__ = ["ROUTES"]
 
 _SIDES: Final = ("incoming", "outgoing")
 _SIDE_FIELDS: Final = ("protocol", "host", "port", "security")
+_TO_DO: Final = {
+    "certificate_untrusted": "If whoever runs the server says that the fingerprint below is right, trust it; "
+    "where an authority of your own has signed it, choose its certificate under Servers instead.",
+    "certificate_name": "Give the name of the server that stands in its certificate as host; it is not the "
+    "one that was typed.",
+    "certificate_expired": "Let whoever runs the server renew its certificate; nothing can be done here.",
+    "host_unknown": "Check how the host is spelled; a name inside a private network needs its name server.",
+    "connect_refused": "Check the port, and that the server runs. Usual ports: IMAP 993 (TLS) or 143 "
+    "(STARTTLS), POP3 995 or 110, SMTP 465 (TLS) or 587 (STARTTLS).",
+    "timed_out": "Check host and port; a firewall between this machine and the server may drop what is sent.",
+    "tls_failed": "Check port and security: a port for STARTTLS does not speak TLS from the first byte.",
+    "tls_unavailable": "Choose TLS from the first byte and its port; the server offers no STARTTLS here.",
+}
+"""One sentence for what has been typed and stands nowhere yet: no record can be named to whoever typed it."""
+_TO_DO_BY_PASSWORD: Final = {
+    "sign_in_failed": "Check user name and password. Where the provider wants two-step verification, make an "
+    "app password in the account's settings there, and give that.",
+}
 _SEALED: Final = ("password", "client_secret")
 _PLAIN_FIELDS: Final = (
     "user_name", "tenant_id", "client_id", "authority", "redirect_uri", "graph_url", "trust",
@@ -138,8 +157,12 @@ def _begin(visit: Visit, data: dict[str, Any]) -> Work:
 
     return visit.begin(
         "connect/_tried.html", run, data=data, plain=_plain(data), made=None, tried=None,
-        person=how is not None, **asking(visit),
+        person=how is not None, todo=_to_do(data), **asking(visit),
     )  # fmt: skip
+
+
+def _to_do(data: Mapping[str, Any]) -> dict[str, str]:
+    return _TO_DO | _TO_DO_BY_PASSWORD if data["sign_in"] == "secret" else _TO_DO
 
 
 def _how(visit: Visit, data: Mapping[str, Any]) -> How | None:
@@ -180,12 +203,11 @@ async def _tried(visit: Visit, error: PostroomError | None = None) -> Response:
     local = str(data["address"]).partition("@")[0]
     given = visit.form.plain() if error else {}
     name = given.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", local).strip("-._")[:50] or "mail"
-    beside = visit.hall.room.settings.room
     reads = data.get("incoming", {}).get("protocol") != "none"
     work.facts |= {
         "name": name, "given": given, "wrong": error, "reads": reads,
         "sends": data.get("outgoing", {}).get("protocol") != "none",
-        "directory": given.get("directory", ""), "beside": f"{beside.with_name(beside.name + '-mail')}/",
+        "directory": given.get("directory", ""), "beside": f"{mail_beside(visit.hall.room.settings.room)}/",
         "files": visit.session is not None and visit.session.person.unrestricted,
         "jobs": [(one["name"], one["name"]) for one in await visit.room.jobs.list()],
     }  # fmt: skip

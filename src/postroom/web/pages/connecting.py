@@ -79,7 +79,7 @@ class _Was(NamedTuple):
 async def _new(visit: Visit, error: PostroomError | None = None) -> Response:
     key = visit.form.text("preset") or visit.query("preset")
     given = _given(visit, error)
-    values = _from_preset(key) if given is None else {}
+    values = _from_preset(key, visit.query("auth")) if given is None else {}
     parent = visit.query("extends") if given is None else given.get("extends", "")
     own = {**values, "extends": visit.query("extends")}
     was = _Was(own, {}, {}, await _above(visit, parent))
@@ -247,8 +247,8 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
         first = ("", f"{said}: {words.get(worth, worth)}")
         changes["placeholder"] = worth
         changes["options"] = [first, *(each for each in options if each[0])] if options else []
-    elif worth and "${" in _of(was.own, c.name):
-        changes["help"] = f"Now {worth}. {changes['help']}"
+    elif "${" in _of(was.own, c.name) and (now := _of(was.effective, c.name)):
+        changes["help"] = f"Now {now}. {changes['help']}"
     if c.name.endswith("auth.type"):
         changes["label"] = "Sign-in"
     return dataclasses.replace(c, **changes)
@@ -286,13 +286,15 @@ def _grouped(drawn: list[Control]) -> list[tuple[str, str, list[Control], list[C
     return groups
 
 
-def _from_preset(key: str) -> dict[str, Any]:
-    """The fields that a preset fills in; none for a key that nobody knows."""
+def _from_preset(key: str, wanted: str = "") -> dict[str, Any]:
+    """The fields that a preset fills in, with the sign-in that is ``wanted`` where it has that; none
+    for a key that nobody knows.
+    """
     found = next((one for one in presets() if one["preset"] == key), None)
     if found is None or key == "plain":
-        return {}
+        return {"incoming": {"auth": {"type": wanted}}} if wanted in _SIGN_INS else {}
     values: dict[str, Any] = {}
-    first = found["sign_in"][0]
+    first = wanted if wanted in found["sign_in"] else found["sign_in"][0]
     for place, protocol in (("incoming", "imap"), ("outgoing", "smtp")):
         if found[protocol]:
             address, security = found[protocol].split()

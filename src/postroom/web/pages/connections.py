@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -42,7 +42,26 @@ async def _show(visit: Visit) -> Response:
         signins=signins,
         personal=_personal(one),
         guided=await _has_guide(visit, name),
+        ending=await _ending(visit, one),
     )
+
+
+async def _ending(visit: Visit, one: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What of it ends: the sentence, whether now, where it is mended, and how that is called."""
+    found = []
+    for each in (await visit.room.converting.census()).passwords:
+        if (each.noun, each.name) == ("connection", one["name"]):
+            path = at("connections", one["name"], "convert") if each.convert else ""
+            found.append((each.sentence, "bad" if each.due else "warn", path, "Change it to OAuth"))
+    effective, named = one["effective"] or {}, set()
+    for place in ("incoming", "outgoing"):
+        side = effective.get(place) or {"auth": {}}
+        named |= {side["auth"].get("credential"), side.get("trust"), side.get("client_certificate")}
+    for need in await visit.room.notify.needs():
+        if need["kind"] == "expiry" and need["name"] in named:
+            kind = "bad" if need["broken"] else "warn"
+            found.append((need["said"], kind, at("credentials", need["name"]), "Give it a new one"))
+    return [*dict.fromkeys(found)]
 
 
 def _personal(one: dict[str, Any]) -> bool:
@@ -164,10 +183,19 @@ async def _which(visit: Visit) -> Response:
     )
 
 
-def _answer(provider: str, person: str, browser: str) -> tuple[str, str, str] | None:
-    """The type of sign-in for three answers, as it is called, and why; None before they are given."""
-    if provider not in ("microsoft", "google", "other") or not person or not browser:
+_PRESETS: Final = {"microsoft": "microsoft365", "google": "gmail", "other": ""}
+
+
+def _answer(provider: str, person: str, browser: str) -> tuple[str, str, str, str] | None:
+    """The type of sign-in for three answers, as it is called, why, and the preset to fill in; None
+    before they are given.
+    """
+    if provider not in _PRESETS or not person or not browser:
         return None
+    return (*_picked(provider, person, browser), _PRESETS[provider])
+
+
+def _picked(provider: str, person: str, browser: str) -> tuple[str, str, str]:
     if provider == "other":
         return ("secret", "User name and password", "Most servers know nothing else. Where the provider "
                 "wants two-step verification, make an app password and give that.")  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
+from postroom.settings import mail_beside
 from postroom.web.fitting import connections_with
 from postroom.web.leaving import as_left, leave_to
 from postroom.web.paths import get, post
@@ -55,10 +57,15 @@ async def _form(
     """The definition as a form; after a mistake as it was typed, with the mistake beside its field."""
     connections = await connections_with(visit, "incoming")
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
+    shown = drawn(values, _given(visit, error), error, connections, jobs, new=new)
     return visit.page(
         "sources/form.html", 422 if error else 200, new=new, name=values.get("name", ""), error=error,
-        any=bool(connections), **drawn(values, _given(visit, error), error, connections, jobs, new=new),
+        any=bool(connections), beside=str(_beside(visit)), **shown,
     )  # fmt: skip
+
+
+def _beside(visit: Visit) -> Path:
+    return mail_beside(visit.hall.room.settings.room)
 
 
 def _given(visit: Visit, error: PostroomError | None) -> dict[str, str] | None:
@@ -75,7 +82,7 @@ async def _add(visit: Visit) -> Response:
     if makes := _MAKES.get(visit.form.text("make")):
         return leave_to(visit, "/new/source", makes)
     try:
-        made = await visit.room.sources.add(said(visit.form, new=True))
+        made = await visit.room.sources.add(said(visit.form, new=True, beside=_beside(visit)))
     except PostroomError as error:
         return await _form(visit, {}, new=True, error=error)
     return visit.go(
