@@ -23,7 +23,6 @@ from postroom.operations.gate import check_may
 from postroom.operations.moved import used_in
 from postroom.operations.personal import Way
 from postroom.operations.presetting import preset_named, shown_preset
-from postroom.operations.probing import give_test_back, take_test
 from postroom.operations.roomfile import text_of
 from postroom.operations.services import Services
 from postroom.operations.sight import not_told
@@ -203,13 +202,11 @@ class Accounts:
         self, account: Account, on_step: Tell | None, way: Way | None, *, mark: bool = False
     ) -> Tried:
         """Make it, prepare what is dialled, and undo it: what is dialled is exactly what would be saved."""
-        await take_test(self._desk)
         trusted = await self._trusted(account)
         unsaved = await self._unsaved(account, trusted)
         tried = await walk(self._desk, unsaved, way, on_step, device_flow=self._device_flow)
         if mark and tried.report.ok:
             tried.mark = await take_mark(unsaved)
-        await give_test_back(self._desk, ok=tried.report.ok)
         return tried
 
     async def _mark(

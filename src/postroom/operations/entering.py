@@ -89,9 +89,7 @@ class SignedIn(NamedTuple):
     back: str = ""
 
 
-async def take_tries(
-    desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str, *, who: Person = NOBODY
-) -> None:
+async def take_tries(desk: Desk, keys: tuple[tuple[Limit, str], ...], name: str, peer: str) -> None:
     """Take a try from each; raises Refused (``too_many``) where there is none.
 
     At the first that has none the others are left alone: whoever may not try takes no try from others.
@@ -106,7 +104,7 @@ async def take_tries(
             if throttle.is_news(tx, limit, key):
                 row = users.look_up(tx, name)
                 known = "" if row is None else row["name"]
-                note(desk, tx, who, "too-many", known, what=limit.what, peer=peer)
+                note(desk, tx, NOBODY, "too-many", known, what=limit.what, peer=peer)
             return wait
         return 0.0
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _TESTS: Final = frozenset(
     {
-        ("accounts", "test"), ("connections", "test"), ("connections", "trust"),
+        ("accounts", "attempt"), ("accounts", "test"), ("connections", "test"), ("connections", "trust"),
         ("credentials", "test"), ("credentials", "trust"), ("notify", "test"),
     }
 )  # fmt: skip

@@ -17,7 +17,6 @@ from postroom.errors import Refused
 from postroom.operations.desk import Desk
 from postroom.operations.moved import used_in
 from postroom.operations.personal import Way, sign_in_unsaved
-from postroom.operations.probing import is_veiled
 from postroom.sources.beginning import Mark, mark_of
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load them
@@ -104,7 +103,11 @@ async def walk(
             return Tried(report)
         signing = await signed_in(desk, unsaved, way, device_flow=device_flow)
     report = await test_unsaved(
-        unsaved.name, unsaved.ready, on_step=on_step, reach=False, veiled=is_veiled(desk)
+        unsaved.name,
+        unsaved.ready,
+        on_step=on_step,
+        reach=False,
+        veiled=not desk.person.unrestricted,
     )
     return Tried(report, signing)
 
@@ -117,7 +120,7 @@ async def look(desk: Desk, unsaved: Unsaved, on_step: Tell | None = None) -> Rep
         if side.protocol != "graph"
     }
     return await test_unsaved(
-        unsaved.name, there, on_step=on_step, reach=True, veiled=is_veiled(desk)
+        unsaved.name, there, on_step=on_step, reach=True, veiled=not desk.person.unrestricted
     )
 
 
