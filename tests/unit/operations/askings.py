@@ -70,7 +70,8 @@ def _one(*given: Any, **named: Any) -> dict[str, list[Ask]]:
 _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
     "credentials": {
         **_one("{n}", {"user_name": "eve"}, force=True),
-        "list": [ask(), ask(limit=1), ask(after="orders"), ask(expiring=9e9), ask(unused=0.0)],
+        "list": [ask(), ask(limit=1), ask(after="orders"), ask(expiring=9e9), ask(unused=0.0),
+                 ask(part="{n}"), ask(types=["password"])],
         "create": [
             ask("mine", "password", details={"user_name": "a"}),
             ask("other", "smtp", details={"host": "127.0.0.1", "port": "1", "trust": "{n}-ca"}),
@@ -150,6 +151,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
     },
     "sources": {
         **_one("{n}-in", {"description": "x"}),
+        "list": [ask(), ask(counted=False)],
         "add": [ask({"name": "mine", "connection": "{n}-mail", "start": "all", "sink": SINK}),
                 ask({"name": "mine", "connection": "orders-mail", "start": "all",
                      "folders": {"input": "X"}, "sink": {"type": "job", "job": "{n}-job"}}),
@@ -243,6 +245,8 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
     "variables": {
         "allowed": [ask()],
         "list": [ask()],
+        "allowed": [ask()],
+        "used": [ask()],
         "add": [ask("MINE", "x"), ask("HOST", "x")],
         "get": [ask("HOST"), ask("{n}")],
         "set": [ask("HOST", "127.0.0.2", apart=_RESTS), ask("HOST", "a b", apart=_RESTS),
@@ -272,7 +276,7 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
         "notices": [ask()],
         "needs": [ask()],
     },
-    "health": {"ready": [ask()]},
+    "health": {"ready": [ask()], "counts": [ask()]},
     "roomfile": {
         "export": [ask()],
         "apply_text": [
