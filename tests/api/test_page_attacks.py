@@ -168,6 +168,40 @@ async def test_every_page_keeps_its_right_and_shows_no_secret(enter: Enter, role
         assert "/sign-in" not in answer.headers.get("location", ""), path
 
 
+FINAL = ("delete", "destroy", "retire", "erase", "rotate", "invite")
+"""What cannot be undone, or lets somebody in for good."""
+WEIGHTY = [
+    path.path
+    for path in FORMS
+    if not path.path.startswith("/messages")  # of one's daily work
+    and (path.path.endswith(FINAL) or path.path in ("/users", "/users/{name}", "/tokens"))
+]
+
+
+async def test_what_cannot_be_undone_wants_a_proof_from_whoever_has_the_browser(
+    enter: Enter, room: Room
+) -> None:
+    """T43: a session that was left open, or taken, deletes nothing and lets nobody in."""
+    admin = await enter("admin")
+    csrf = await admin.token("/users")
+
+    async def there() -> tuple[object, ...]:
+        return await room.roomfile.export(), await room.users.list(), await room.tokens.list()
+
+    before = await there()
+    await room.desk.write(lambda tx: tx.execute("UPDATE sessions SET proved_at = proved_at - 901"))
+    assert len(WEIGHTY) > 15
+    for path in WEIGHTY:
+        answer = await admin.post(at(path), {"csrf": csrf})
+        to, _, back = answer.headers.get("location", "").partition("?next=")
+        assert (answer.status_code, to) == (303, "/prove"), path
+        assert back in {at(page.path) for page in ROUTES if page.method == "GET"}, path
+    assert await there() == before
+    await room.desk.write(lambda tx: tx.execute("UPDATE sessions SET proved_at = proved_at + 901"))
+    answer = await admin.post("/variables/acme/delete", {"csrf": csrf})
+    assert answer.headers["location"] == "/variables"
+
+
 @pytest.mark.parametrize("role", [role for role in ROLES if role not in ("admin", "auditor")])
 async def test_no_page_has_what_is_hidden(enter: Enter, room: Room, role: str) -> None:
     """T48: and the page of a name that is hidden is that of a name that is not there."""

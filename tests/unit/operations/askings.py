@@ -245,7 +245,6 @@ _BY_NOUN: Final[dict[str, dict[str, list[Ask]]]] = {
     "variables": {
         "allowed": [ask()],
         "list": [ask()],
-        "allowed": [ask()],
         "used": [ask()],
         "add": [ask("MINE", "x"), ask("HOST", "x")],
         "get": [ask("HOST"), ask("{n}")],

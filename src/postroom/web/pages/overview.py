@@ -14,6 +14,8 @@ __all__ = ["ROUTES"]
 
 _FAILING: Final = ("failed", "backing off", "waiting for sign-in")
 _SOURCES: Final = 8
+_RUNS: Final = 200
+"""Runs that are looked through for those that failed: the newest."""
 _KINDS: Final = {
     "sign-in": "Sign-in", "expiry": "Ends", "source": "Stuck", "ledger": "Not delivered",
     "outbox": "Not sent", "worker": "No worker", "audit": "Audit",
@@ -45,10 +47,19 @@ async def _overview(visit: Visit) -> Response:
         sources=sorted(sources, key=lambda one: (one.state not in _FAILING, one.name))[:_SOURCES],
         waiting=await room.outbox.waiting(),
         health=await room.health.ready(),
-        failing=_FAILING,
+        failed=await _failed(visit),
         broken=[one for one in await room.connections.list() if "error" in one],
         told=bool(await room.notify.list()),
     )
+
+
+async def _failed(visit: Visit) -> list[Any]:
+    """The newest run of each job, of the last day, where it failed."""
+    newest: dict[str, Any] = {}
+    for run in await visit.room.runs.list(since="1d", limit=_RUNS):
+        if run.finished:
+            newest.setdefault(run.job.casefold(), run)
+    return [run for run in newest.values() if run.state in ("failed", "lost")]
 
 
 def _need(one: dict[str, Any]) -> _Need:
