@@ -72,7 +72,9 @@ class Visit:
     def address(self) -> str:
         """Where this page is shown again: its path, and its query where it was asked for by one."""
         url = self.request.url
-        return f"{url.path}?{url.query}" if url.query and self.request.method == "GET" else url.path
+        # where a browser was sent back to with a code, that stands in no page (T85)
+        plain = self.request.method != "GET" or "code" in self.request.query_params
+        return url.path if plain or not url.query else f"{url.path}?{url.query}"
 
     def __getitem__(self, name: str) -> str:
         """A part of the path."""
