@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import dataclasses
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -31,6 +32,7 @@ __all__ = ["PORT", "Serving", "serve"]
 PORT: Final = 8420
 API: Final = "/api/v1"
 RENEW_SECONDS: Final = 60.0
+GIVE_BACK_SECONDS: Final = 15.0
 END_SECONDS: Final = 10.0
 """How long answers that are under way may still take."""
 AGAIN_SECONDS: Final = 10.0
@@ -94,6 +96,7 @@ async def serve(open_room: Open, how: Serving, told: Told) -> None:
                 served.begin(address, told),
                 served.work(),
                 served.stay(),
+                _giving_back(),
                 *([] if tls is None else [_renewing(tls)]),
             )
 
@@ -117,6 +120,14 @@ async def _until_cancelled(
         for task in (serving, *others):
             task.cancel()
         await asyncio.gather(serving, *others, return_exceptions=True)
+
+
+async def _giving_back() -> None:
+    """Give memory back to the system that was freed, and that the C library would keep for itself."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    while trim is not None:
+        await asyncio.sleep(GIVE_BACK_SECONDS)
+        await asyncio.to_thread(trim, 0)
 
 
 async def _renewing(tls: ServerTls) -> None:
