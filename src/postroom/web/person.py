@@ -11,7 +11,7 @@ import segno
 from postroom.clock import rfc3339
 from postroom.errors import Refused
 from postroom.operations.personal import How, Way
-from postroom.web.visit import Visit
+from postroom.web.visit import Visit, peer_of
 from postroom.web.works import Work
 
 __all__ = ["answer", "asking", "callback", "hows", "is_local", "waits_for", "way_to"]
@@ -22,8 +22,7 @@ _HERE: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 def is_local(visit: Visit) -> bool:
     """Whether the browser runs where the room is: then the answer comes to a port of this machine."""
     host = visit.request.url.hostname or ""
-    peer = visit.request.client.host if visit.request.client else ""
-    return host in _HERE and peer in _HERE
+    return host in _HERE and peer_of(visit.request) in _HERE
 
 
 def callback(visit: Visit) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from starlette.responses import Response
 
 from postroom.errors import PostroomError
 from postroom.web import notifyform
 from postroom.web.controls import Options
+from postroom.web.leaving import as_left, leave_for
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.visit import Visit, at
@@ -51,7 +51,8 @@ async def _new(visit: Visit) -> Response:
 async def _form(
     visit: Visit, values: dict[str, Any], *, new: bool, error: PostroomError | None = None
 ) -> Response:
-    given = _given(visit) if error is None else visit.form.plain()
+    left = as_left(visit)
+    given = visit.form.plain() if error is not None else None if left is None else left.plain()
     facts = notifyform.drawn(
         values, await _offered(visit, values.get("name", "")), given, error, new=new,
         programs=_may_program(visit),
@@ -76,22 +77,10 @@ async def _offered(visit: Visit, own: str) -> dict[str, Options]:
     return {field: [(name, name) for name in names] for field, names in fits.items()}
 
 
-def _given(visit: Visit) -> dict[str, str] | None:
-    """The form as it was left to make what it lacked; None: what is saved."""
-    left = visit.hall.drafts.back(
-        visit.actor, visit.query("draft"), field=visit.query("for"), chosen=visit.query("chosen")
-    )
-    return None if left is None else left.plain()
-
-
 def _leaving(visit: Visit, here: str) -> Response | None:
     """Off to make a credential that the form lacks; the form is kept meanwhile."""
     field = visit.form.text("make")
-    if field not in notifyform.MAKES:
-        return None
-    draft = visit.hall.drafts.leave(visit.actor, visit.form.plain())
-    back = quote(f"{here}?draft={draft}&for={field}", safe="")
-    return visit.go(f"/new/credential?types={notifyform.MAKES[field]}&back={back}")
+    return leave_for(visit, here, [notifyform.MAKES[field]]) if field in notifyform.MAKES else None
 
 
 async def _add(visit: Visit) -> Response:
