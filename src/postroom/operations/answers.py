@@ -38,8 +38,8 @@ _OLD: Final = "SELECT 1 FROM answers WHERE at <= :since LIMIT 1"
 def erase(tx: Tx, named_in: Callable[[str], bool]) -> int:
     """Take the text out of the answers that name a person; gives how many there were."""
     rows = tx.all("SELECT key, body FROM answers WHERE body <> ''")
-    found = [{"key": row["key"]} for row in rows if named_in(_text(row["body"]))]
-    tx.many(f"UPDATE answers SET body = '{_ERASED}' WHERE key = :key", found)
+    found = [{"key": row["key"], "erased": _ERASED} for row in rows if named_in(_text(row["body"]))]
+    tx.many("UPDATE answers SET body = :erased WHERE key = :key", found)
     return len(found)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from postroom.connections.granting import CLIENT_TYPES
 from postroom.connections.signins import sign_ins
-from postroom.credentials.record import find_all
+from postroom.credentials.record import find_of_types
 from postroom.credentials.tokens import Grant
 from postroom.db import Tx
 from postroom.errors import Refused, WrongUse
@@ -72,16 +74,16 @@ async def test_the_records_are_read_once_for_all_connections_that_name_none(
     auth = {"type": "oauth_client_credentials", "authority": ENTRA, "client_id": "app-1"}
     for number in range(5):
         await room.connect(f"acme-{number}", incoming=_imap(**auth))
-    looks: list[bool] = []
+    looks: list[Collection[str]] = []
 
-    def counted(tx: Tx, *, hints: bool = True) -> Any:
-        looks.append(hints)
-        return find_all(tx, hints=hints)
+    def counted(tx: Tx, types: Collection[str]) -> Any:
+        looks.append(types)
+        return find_of_types(tx, types)
 
-    monkeypatch.setattr("postroom.connections.granting.find_all", counted)
+    monkeypatch.setattr("postroom.connections.granting.find_of_types", counted)
     found = await room.db.read(lambda tx: sign_ins(room.resolver(tx).all_sides()))
     assert [len(use.connections) for use in found.values()] == [5]
-    assert looks == [False], "once, and without what secrets are shown by"
+    assert looks == [CLIENT_TYPES], "once"
 
 
 async def test_what_contradicts_the_record_is_an_error(room: SmallRoom) -> None:
