@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from postroom.access import ROLES
 from tests.api.conftest import Served
 from tests.api.test_matrix import furnish
 
@@ -26,7 +27,7 @@ CHECKS = (
 @pytest.mark.bares(
     "file", "process", "log", why="a tool of its own asks; what it made up lies in its report"
 )
-@pytest.mark.parametrize("role", ["admin", "editor", "viewer"])
+@pytest.mark.parametrize("role", ROLES)
 async def test_nothing_that_is_asked_breaks_it(served: Served, tmp_path: Path, role: str) -> None:
     """T51: no 5xx that is a mistake of ours, and no answer that the document does not know.
 
