@@ -37,7 +37,7 @@ ROLES_MEAN: Final[dict[str, str]] = {
     "admin": "everything, people and keys included",
     "editor": "makes and changes definitions, types secrets, reads and sends",
     "operator": "runs, restarts, reads and sends",
-    "viewer": "sees how everything stands, and no message",
+    "viewer": "sees how everything stands, with subjects and addresses, and the text of no message",
     "auditor": "sees that too, and the audit record",
 }
 LOCAL_ROLE: Final = "admin"

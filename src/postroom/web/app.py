@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
+from postroom.operations.gate import check_may
 from postroom.operations.people import Session
 from postroom.web import cookies
 from postroom.web.drafts import Drafts
@@ -85,12 +86,8 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
                 check_origin(request.headers, _origin(request))
                 visit.form = await read_form(request)
                 check_token(visit.form.text("csrf"), visit.csrf)
-            if not path.open and not visit.may(path.right):
-                raise Refused(
-                    f"You may not do that: it wants the right to {path.right}.",
-                    code="not_permitted",
-                    hint="An administrator can give it to you, with another role.",
-                )
+            if visit.session is not None and not path.open:
+                check_may(visit.session.person, path.right)
             if path.proved and visit.session and not fresh(visit.session, timestamp()):
                 back = _page_of(path.path, request.url.path, hall.places)
                 return visit.go(f"{at('prove')}?next={quote(back)}")
