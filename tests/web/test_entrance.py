@@ -147,4 +147,4 @@ def test_who_may_not_is_not_offered_it_and_refused(
     response = page.goto("/new/credential")
     assert response is not None
     assert response.status == 403
-    page.get_by_text("You may not do that").wait_for()
+    page.get_by_text("user:vic may not").first.wait_for()
