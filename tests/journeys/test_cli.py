@@ -61,7 +61,7 @@ def test_init_says_where_things_are_and_what_is_next(
     told = capsys.readouterr().out
     assert told.startswith("A new room.")
     assert f"export POSTROOM_ROOM={tmp_path / 'room'} POSTROOM_KEK=file:" in told
-    assert sum(line.startswith("  postroom ") for line in told.splitlines()) == 3
+    assert sum(line.startswith("  postroom ") for line in told.splitlines()) == 4
     assert main(["init", *where]) == 0
     assert "nothing was changed" in capsys.readouterr().out
 

@@ -145,7 +145,7 @@ def test_a_message_is_found_by_its_message_id(cli: Cli, stored: list[str]) -> No
         (["--service", "orders-uot"], "Did you mean orders-out?"),
         (["--since", "yesterday"], "since: give a duration such as 1h or 5d"),
         (["--before", "soon"], "before: give a duration such as 1h or 5d"),
-        (["--after", "12"], "after: give the whole id of an item, as the list prints it"),
+        (["--after", "12"], "after: give the whole id, as the list has it"),
         (["--state", "gone"], "there is no state 'gone'"),
         (["--limit", "0"], "--limit"),
     ],
@@ -177,7 +177,7 @@ def test_a_page_is_read_in_the_order_of_the_ids(cli: Cli, oldest: bool) -> None:
     """However many rows there are: no page sorts them, and a cursor goes straight to its place."""
     values = dict.fromkeys(
         ("above", "below", "service", "states", "message_id", "sender", "sender_part", "to",
-         "to_part", "run", "limit"), "",
+         "to_part", "run", "limit", "hidden"), "",
     )  # fmt: skip
     with sqlite3.connect(cli.settings.room / DATABASE) as db:
         steps = db.execute(f"EXPLAIN QUERY PLAN {finding.ROWS[False, oldest]}", values)
