@@ -185,7 +185,7 @@ async def test_a_current_one_that_is_refused_falls_back_once_and_is_reported(
     room: Room, ground: Ground, fresh_user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Marked in the list, and said in the warnings, the connection's log and the log of the process."""
-    client = await _app(room, ground, fresh_user, access_ttl=1)
+    client = await _app(room, ground, fresh_user, access_ttl=4)
     ground.oauth.change(client, secrets=[ONE, TWO])
     await _sign_in_anew(room)
     assert (await room.client_secrets.add("app", Secret(TWO), "two")).proven
