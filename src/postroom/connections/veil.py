@@ -53,7 +53,10 @@ class Veil:
         until = asyncio.get_running_loop().time() + HOLD_SECONDS
         try:
             async with asyncio.timeout_at(until) as self._limit:
-                await walked
+                try:
+                    await walked
+                finally:
+                    self._limit = None
         except PostroomError as error:
             if self._lifted or _is_told(error):
                 self._lift()
