@@ -53,8 +53,7 @@ NAMES: Final = {
 BESIDES: Final = {
     "credentials-app": "/credentials/entra", "connect-known": "/connect?address=ann@gmail.com",
     "connect-microsoft": "/connect?address=ann@outlook.com", "messages-list": "/messages?via=acme",
-    "message": "/messages/read?via=acme&folder=INBOX&id=1",
-    "message-answer": "/messages/answer?via=acme&folder=INBOX&id=1", "not-there": "/nothing-here",
+    "not-there": "/nothing-here",
 }  # fmt: skip
 """Pages that look otherwise with other values, by the name of their picture."""
 
@@ -135,6 +134,7 @@ async def _furnish(room: Room, folder: Path, address: str) -> None:
                                       "text": "See the list."}}],
         }
     )  # fmt: skip
+    await room.runs.begin("nightly")
     await room.users.add("grace", "operator", password=Secret("a long password of hers"))
     await room.commands.run(
         "send-email",
@@ -159,7 +159,15 @@ def _named(site: Site) -> dict[str, str]:
     for route, path in pages(site, NAMES).items():
         parts = [re.sub("{.*}", "one", part) for part in route.split("/") if part]
         found["-".join(parts) or "overview"] = path
-    return found
+    (newest, *_), of = site.do(_messages), "via=acme&folder=INBOX&id="
+    return found | {
+        "message": f"/messages/read?{of}{newest}", "message-answer": f"/messages/answer?{of}{newest}",
+    }  # fmt: skip
+
+
+async def _messages(room: Room) -> list[str]:
+    found = await room.commands.run("list-email", {"via": "acme", "limit": 9})
+    return [one["id"] for one in found["items"] if "Invoice" in one["subject"]]
 
 
 def _visitors(
