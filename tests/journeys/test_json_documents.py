@@ -168,6 +168,10 @@ TABLE: Final = """
 of its own (OAuth) and has its journeys.
 """
 
+ACCOUNT: Final = (
+    "--set incoming.host=127.0.0.1 --set incoming.port=1 --set outgoing.protocol=none "
+    "--password-from-env ACME_PASSWORD --no-send --no-collect"
+)
 ELSEWHERE: Final = {
     "demo": "test_demo",
     "exec": "test_exec: what it writes is the program's",
@@ -204,8 +208,7 @@ def test_every_verb_answers_with_one_json_document(
         "user": wired.address, "tmp": str(tmp_path), "file": str(tmp_path / "room.yaml"),
         "first": first, "second": second, "item": cli(*send).json["id"],
         "queued": cli(*send, "--forget").json["id"],
-        "account": "--set incoming.host=127.0.0.1 --set incoming.port=1 --set outgoing.protocol=none "
-        "--password-from-env ACME_PASSWORD --set send=no --set collect=no",
+        "account": ACCOUNT,
         "kek": cli("keys", "kek", "list", "--json").json["items"][0]["id"],
     }  # fmt: skip
     for status, kind, command in ROWS:
