@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,13 +14,14 @@ __all__ = ["new_file"]
 
 @contextlib.contextmanager
 def new_file(to: Path) -> Iterator[Callable[[str | bytes], None]]:
-    """Make the file ``to`` before there is anything to write; gives what writes bytes, or a text as UTF-8.
+    """Make the file ``to``, for its owner alone, before there is anything to write; gives what writes
+    bytes, or a text as UTF-8.
 
     So a place that cannot be written is told before what belongs there is made.  Raises WrongUse;
     then, and when the block raises, the file is gone again.
     """
     try:
-        file = to.open("xb")
+        file = os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except FileExistsError:
         raise WrongUse(
             f"{to} is there already, and nothing is written over it.",
