@@ -31,6 +31,8 @@ __all__ = ["HERE", "main", "pages"]
 
 HERE = Path(__file__).parent / "reference"
 _ABOUT = {
+    "account": "An account is what a person says of their email account when it is connected: credential, "
+    "connection, source and service are made of it at once (`postroom account connect`).",
     "connection": "A connection is the saved settings of a mailbox: where mail is read (`incoming`) "
     "and where it is sent (`outgoing`). Fields that are left out are inherited from `extends`, or "
     "have the default that the table says.",
@@ -43,7 +45,7 @@ _ABOUT = {
     "notify": "A notification says who is told what a person has to know, and how: by email, by a "
     "webhook, by a program; or it is a regular ping.  [Being told](../notify.md) says more.",
 }
-_CALLED = {"notify": "notification"}
+_CALLED = {"account": "an account", "notify": "a notification"}
 
 
 _KINDS = {
@@ -65,7 +67,7 @@ def pages() -> dict[str, str]:
     found = {"index.md": ""}
     for name, model in nouns().items():
         found[f"{name}.md"] = page(
-            f"The fields of a {_CALLED.get(name, name)}", _ABOUT[name], _fields(model)
+            f"The fields of {_CALLED.get(name, f'a {name}')}", _ABOUT[name], _fields(model)
         )
     for name, model in credential_types().items():
         found[f"credential-{name}.md"] = _credential(name, model)

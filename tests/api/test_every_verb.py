@@ -14,7 +14,7 @@ from tests.api.test_serve import Served
 from tests.ground import Ground, User
 from tests.journeys.conftest import Answer, Cli, cli, wired
 from tests.journeys.incoming import letter
-from tests.journeys.test_json_documents import ROWS
+from tests.journeys.test_json_documents import ACCOUNT, ROWS
 
 __all__ = ["cli", "wired"]  # fixtures
 
@@ -99,7 +99,7 @@ def test_every_verb_answers_from_afar_as_it_does_here(
             "sink": f"{{type: directory, path: {tmp_path}/more}}",
             "user": wired.address, "tmp": str(tmp_path), "file": str(tmp_path / "room.yaml"),
             "first": first, "second": second, "item": afar(*send).json["id"], "queued": queued,
-            "kek": "0",
+            "kek": "0", "account": ACCOUNT,
         }  # fmt: skip
         for status, kind, command in ROWS:
             words = shlex.split(command.format(**names))

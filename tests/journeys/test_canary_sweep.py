@@ -437,6 +437,8 @@ def test_no_canary_leaves_by_a_client_secret(scene: Scene, wired: User, ground: 
 
 
 THE_REST: Final = (
+    "status", "account recognise ann@gmail.com", "account test box ann@firm.invalid",
+    "account connect box ann@firm.invalid", "notify notices", "outbox save {item} --to {tmp}.eml",
     "credential generate login", "credential trust login", "credential test login",
     "credential destroy bad 1", "connection set acme --description x", "connection copy acme two",
     "connection usage acme", "connection trust untrusted", "connection restart acme",

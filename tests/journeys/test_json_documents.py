@@ -24,6 +24,10 @@ TABLE: Final = """
     0 list    explain source
     0 object  explain timed_out
     0 object  guide google
+    1 object  status
+    0 object  account recognise ann@gmail.com
+    75 object  account test box ann@firm.invalid {account}
+    0 object  account connect box ann@firm.invalid {account}
     0 list    credential list
     0 object  credential show acme-login
     3 object  credential add app --type oauth_client --authority https://login.example.com
@@ -80,6 +84,7 @@ TABLE: Final = """
     0 list    service usage orders-out
     0 list    outbox list
     0 object  outbox show {item}
+    0 object  outbox save {item} --to {tmp}/item.eml
     0 object  outbox hold {queued}
     0 object  outbox release {queued}
     0 object  outbox cancel {queued}
@@ -117,6 +122,7 @@ TABLE: Final = """
     0 object  notify copy ops ops-too
     0 object  notify delete ops-too --yes
     0 list    notify test ops
+    0 list    notify notices
     1 list    notify check
     0 object  variable add A a
     0 object  variable set A b
@@ -162,6 +168,10 @@ TABLE: Final = """
 of its own (OAuth) and has its journeys.
 """
 
+ACCOUNT: Final = (
+    "--set incoming.host=127.0.0.1 --set incoming.port=1 --set outgoing.protocol=none "
+    "--password-from-env ACME_PASSWORD --no-send --no-collect"
+)
 ELSEWHERE: Final = {
     "demo": "test_demo",
     "exec": "test_exec: what it writes is the program's",
@@ -198,6 +208,7 @@ def test_every_verb_answers_with_one_json_document(
         "user": wired.address, "tmp": str(tmp_path), "file": str(tmp_path / "room.yaml"),
         "first": first, "second": second, "item": cli(*send).json["id"],
         "queued": cli(*send, "--forget").json["id"],
+        "account": ACCOUNT,
         "kek": cli("keys", "kek", "list", "--json").json["items"][0]["id"],
     }  # fmt: skip
     for status, kind, command in ROWS:

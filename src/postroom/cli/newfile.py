@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,14 +13,15 @@ __all__ = ["new_file"]
 
 
 @contextlib.contextmanager
-def new_file(to: Path) -> Iterator[Callable[[str], None]]:
-    """Make the file ``to`` before there is anything to write; gives what writes a text (UTF-8) to it.
+def new_file(to: Path) -> Iterator[Callable[[str | bytes], None]]:
+    """Make the file ``to``, for its owner alone, before there is anything to write; gives what writes
+    bytes, or a text as UTF-8.
 
     So a place that cannot be written is told before what belongs there is made.  Raises WrongUse;
     then, and when the block raises, the file is gone again.
     """
     try:
-        file = to.open("x", encoding="utf-8")
+        file = os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except FileExistsError:
         raise WrongUse(
             f"{to} is there already, and nothing is written over it.",
@@ -28,9 +30,9 @@ def new_file(to: Path) -> Iterator[Callable[[str], None]]:
     except OSError as error:
         raise _unwritable(to, error) from error
 
-    def write(text: str) -> None:
+    def write(content: str | bytes) -> None:
         try:
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
         except OSError as error:
             raise _unwritable(to, error) from error

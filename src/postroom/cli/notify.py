@@ -131,6 +131,25 @@ def try_(
 
 
 @app.verb()
+def notices() -> None:
+    """What lasts, and what was over within a week: each with who was told."""
+    found = in_room(lambda room: room.notify.notices())
+    show.items(
+        [{**one, "who": _told(one["told"])} for one in found],
+        (
+            ("cause", "CAUSE"),
+            ("name", "NAME"),
+            ("since", "SINCE"),
+            ("over_at", "OVER"),
+            ("said", "WHAT"),
+            ("who", "TOLD"),
+        ),
+        empty="Nothing lasts, and nothing was over within a week.",
+        give=("said", "who"),
+    )
+
+
+@app.verb()
 def check() -> int:
     """What a person has to know right now; for cron: where no worker lives, it is told from here.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
 from postroom.cli import show
+from postroom.cli.newfile import new_file
 from postroom.cli.options import OPTIONS
 from postroom.cli.run import confirm, in_room
 from postroom.cli.verbs import Verbs
@@ -157,6 +159,18 @@ def show_(item: Id) -> None:
     if tries:
         print()
         show.items(tries, tuple((key, key.upper()) for key in tries[0]), empty="")
+
+
+@app.verb()
+def save(
+    item: Id,
+    to: Annotated[Path, typer.Option(metavar="FILE", help="A new file.")],
+) -> None:
+    """Write the exact bytes of an item into a new file (message/rfc822)."""
+    with new_file(to) as write:
+        content = in_room(lambda room: room.outbox.content(item))
+        write(content)
+    show.say(f"{to} has {show.size(len(content))}.", item=item, path=str(to), size=len(content))
 
 
 @app.verb()

@@ -33,6 +33,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("work", "Collect for every source, send for every service, run jobs."),
     "explain": ("explain", "What a noun, a type, a sink or any error is, of any program."),
     "guide": ("guide", "How an app is registered at Microsoft or Google, with the values to copy."),
+    "status": ("status", "How the room is, what is in it, and what needs a person."),
+    "account": ("account", "Email accounts, connected at once: recognise, test, connect."),
     "credential": ("credential", "Sealed credentials: add, set, list, show, test ..."),
     "connection": ("connection", "Email connections: add, set, list, show, test, log ..."),
     "source": ("source", "Mail collected: add, run, watch, ledger, release ..."),

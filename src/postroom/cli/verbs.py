@@ -189,7 +189,12 @@ def _fields(noun: str, formatter: Any, *, changing: bool) -> None:
 
     rows = []
     for one in describe(nouns()[noun]):
-        if one.name == "name":
+        if one.name in ("name", *(("address",) if noun == "account" else ())):
+            continue  # words of the verb
+        if one.sealed:
+            rows.append(
+                (f"--{one.name.replace('_', '-')}-from-env VARIABLE", one.help or one.label)
+            )
             continue
         value = "YES|NO" if one.type == "yes or no" else one.type.upper()
         if "." in one.name:

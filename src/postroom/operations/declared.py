@@ -14,6 +14,7 @@ from postroom.jobs.job import Job
 from postroom.jobs.states import MEANS
 from postroom.jobs.step import Step
 from postroom.notices.notification import Notify
+from postroom.operations.account import Account
 from postroom.services.service import Service
 from postroom.sinks import SINKS, TWICE, Sink
 from postroom.sources.source import Source
@@ -35,8 +36,9 @@ __all__ = [
 
 
 def nouns() -> Mapping[str, type[Fields]]:
-    """The declarations of connection, source, service, job and notification, as commands call them."""
+    """The declarations of what commands name: an account, a connection, a source and so on."""
     return {
+        "account": Account,
         "connection": Connection,
         "source": Source,
         "service": Service,
