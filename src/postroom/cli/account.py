@@ -11,7 +11,7 @@ from postroom.cli import show
 from postroom.cli.flags import read_flags
 from postroom.cli.options import OPTIONS
 from postroom.cli.report import on_step, show_report
-from postroom.cli.run import ask, in_room, may_ask
+from postroom.cli.run import ask, in_room, may_ask, rebinding
 from postroom.cli.verbs import Verbs
 from postroom.operations.declared import nouns
 
@@ -26,6 +26,9 @@ Name = Annotated[
     str, typer.Argument(help="Of all that is made: NAME, NAME-login, NAME-in, NAME-out.")
 ]
 Address = Annotated[str, typer.Argument(help="Whose mail it is.")]
+Rebind = Annotated[
+    bool, typer.Option("--rebind", help="Send the secret of --credential there too; do not ask.")
+]
 _PERSONAL = ("oauth_authorization_code", "oauth_device_flow")
 
 
@@ -60,26 +63,29 @@ def test(ctx: typer.Context, name: Name, address: Address) -> int:
 
 
 @app.verb(fields="account")
-def connect(ctx: typer.Context, name: Name, address: Address) -> None:
+def connect(ctx: typer.Context, name: Name, address: Address, rebind: Rebind = False) -> None:
     """Make credential, connection, source and service of an account: all of it, or nothing.
 
     The provider, its servers and the sign-in that works there come from the address; what is not
     known is said by --set incoming.host=HOST and its like. A password is asked for.
     """
 
-    async def body(room: Room) -> tuple[dict[str, Any], str]:
+    async def body(room: Room) -> tuple[dict[str, Any], dict[str, Any]]:
         data = await _account(room, ctx.args, name, address)
-        return await room.accounts.connect(data), str(data["sign_in"])
+        made = await rebinding(lambda may: room.accounts.connect(data, rebind=may), rebind=rebind)
+        return made, data
 
-    made, sign_in = in_room(body)
+    made, data = in_room(body)
     if OPTIONS.json:
         show.record(made)
         return
-    nouns_made = ("credential", "certificate", "connection", "source", "service")
+    nouns_made = ["credential", "certificate", "connection", "source", "service"]
+    if data.get("credential"):
+        nouns_made.remove("credential")  # it was there
     parts = [f"{noun} {made[noun]}" for noun in nouns_made if made[noun]]
     show.say(f"Made {', '.join(parts)}.")
     print(f"\n{made['text']}", end="")
-    if sign_in in _PERSONAL:
+    if data["sign_in"] in _PERSONAL:
         show.note(f"Somebody signs in next: postroom connection signin {made['connection']}")
 
 
