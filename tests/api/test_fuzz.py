@@ -23,7 +23,7 @@ CHECKS = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 + 2 * int(SECONDS))
 @pytest.mark.bares(
     "file", "process", "log", why="a tool of its own asks; what it made up lies in its report"
 )
