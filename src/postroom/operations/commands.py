@@ -12,7 +12,7 @@ from postroom.jobs.commands import Command, Result, command_named
 if TYPE_CHECKING:
     from postroom.operations.desk import Desk
 
-__all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads"]
+__all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads", "rights_of"]
 
 
 class Commands:
@@ -43,14 +43,19 @@ class Commands:
         """
         from postroom.operations.gate import check_may  # the help of a verb asks nobody
 
-        kind = command_named(name)
-        for right in kind.rights:
+        for right in rights_of(name):
             check_may(self._desk.person, right)
+        kind = command_named(name)
         return await self.do(parse(kind, parameters or {}, where=kind.name))
 
     def describe(self) -> list[dict[str, Any]]:
         """Every command: name, about, parameters, gives, and the rights it wants."""
         return commands()
+
+
+def rights_of(name: str) -> tuple[str, ...]:
+    """What the command of that name wants of whoever asks for it.  Raises UnknownField."""
+    return command_named(name).rights
 
 
 def only_reads(name: str) -> bool:
