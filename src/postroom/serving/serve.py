@@ -50,9 +50,9 @@ class Serving:
     """Where and how a room is served.
 
     ``names`` are the names people and programs call it by, besides the address itself; behind no proxy
-    also with the port, where they say none.  ``proxies`` are networks whose ``X-Forwarded-For`` and ``-Proto`` are
-    believed.  ``certificate`` and ``key`` are PEM files, both or neither.  ``places`` is how many runs
-    of jobs the worker does at a time, 0: this process works for nobody.
+    also with the port, where they say none.  ``proxies`` are networks whose ``X-Forwarded-For`` and
+    ``-Proto`` are believed.  ``certificate`` and ``key`` are PEM files, both or neither.  ``places`` is
+    how many runs of jobs the worker does at a time, 0: this process works for nobody.
     """
 
     host: str = "127.0.0.1"
