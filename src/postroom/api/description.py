@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from postroom.api.reading import Reader
-from postroom.api.routes import makes, shows
+from postroom.api.routes import makes, shown_by, shows
 from postroom.errors import CODES
 from postroom.operations.asking import Asked, Parameter, declared_choices
 from postroom.operations.documents import parts_of
@@ -87,11 +87,7 @@ def _operation(one: Asked, asked: Mapping[Any, Asked], shapes: dict[str, Any]) -
 
 def _headers(one: Asked, asked: Mapping[Any, Asked]) -> list[dict[str, Any]]:
     found = [_KEY] if one.door.http == "POST" and one.door.noun not in ("users", "tokens") else []
-    has_tag = any(
-        shows(other.door) and f"{one.door.path}/".startswith(f"{other.door.path}/")
-        for other in asked.values()
-    )
-    return [*found, _MATCH] if has_tag and one.door.http != "GET" else found
+    return [*found, _MATCH] if shown_by(one, asked) is not None else found
 
 
 # ---------------------------------------------------------------------------- in

@@ -30,7 +30,7 @@ from postroom.operations.gate import check_may
 from postroom.operations.page import cut
 from postroom.operations.unchanged import only_unchanged, tag_of
 
-__all__ = ["Route", "makes", "shows"]
+__all__ = ["Route", "makes", "shown_by", "shows"]
 
 _MAKES: Final = ("add", "create", "copy", "begin")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
@@ -38,6 +38,8 @@ _LINE: Final = re.compile(r"[0-9]{1,9}")
 _TAG: Final = re.compile(r'"([0-9a-f]{32})"')
 _SHOWS: Final = frozenset({("accounts", "recognise"), ("erasing", "plan")})
 """What is asked with a body although it changes nothing: an address stands in no path, and so in no log."""
+_ONLY_ASKS: Final = frozenset({("connections", "test"), ("runs", "plan")})
+"""What leaves the definition that it is about as it is: whether it was changed is no matter."""
 _ONCE: Final = frozenset({"users", "tokens"})
 """What these give is shown once and kept nowhere: their answers are not kept either."""
 _MEDIA: Final = {"outbox.content": "message/rfc822"}
@@ -46,6 +48,21 @@ _MEDIA: Final = {"outbox.content": "message/rfc822"}
 def shows(door: Door) -> bool:
     """Whether a door shows one definition, which has a tag."""
     return door.http == "GET" and door.method in ("show", "get")
+
+
+def shown_by(asked: Asked, others: Mapping[Any, Asked]) -> Asked | None:
+    """What shows the one definition that a door changes, with its tag; None where it changes none."""
+    door = asked.door
+    if door.http == "GET" or (door.noun, door.method) in _ONLY_ASKS:
+        return None
+    return next(
+        (
+            one
+            for one in others.values()
+            if shows(one.door) and f"{door.path}/".startswith(f"{one.door.path}/")
+        ),
+        None,
+    )
 
 
 def makes(door: Door) -> bool:
@@ -60,14 +77,7 @@ class Route:
         self._room = room
         self._asked = asked
         self._reader = Reader(asked)
-        self._show = next(
-            (
-                one
-                for one in others.values()
-                if shows(one.door) and f"{asked.door.path}/".startswith(f"{one.door.path}/")
-            ),
-            None,
-        )
+        self._show = shown_by(asked, others)
         large = asked.door.noun in ("commands", "roomfile")
         self._most = MOST_OF_A_COMMAND if large else MOST_BYTES
 
@@ -162,8 +172,12 @@ class Route:
     def _only_unchanged(self, room: Room, request: Request, given: dict[str, Any]) -> None:
         wanted = request.headers.get("if-match")
         show = self._show
-        if wanted is None or show is None or self._asked.door.http == "GET":
+        if wanted is None or self._asked.door.http == "GET":
             return
+        if show is None:
+            raise InvalidValue(
+                "If-Match", "is not taken here: no one definition with a tag is changed"
+            )
         tags = _TAG.findall(wanted)
         if not tags and wanted.strip() != "*":
             tags = [""]  # of another representation: never what is there
