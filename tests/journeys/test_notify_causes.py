@@ -11,8 +11,8 @@ from postroom.app import Room
 from postroom.clock import timestamp
 from postroom.credentials.tokens import rows as tokens
 from postroom.db import Tx
-from postroom.jobs.runs import first_id
 from postroom.notices.causes import Found, at_work, audit_failure, step_of
+from postroom.services.outbox import first_id
 
 AUTH = {
     "type": "oauth_device_flow",
