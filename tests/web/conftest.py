@@ -37,8 +37,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def site(settings: Settings) -> Iterator[Site]:
     """A new room, served."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings) as served:
         yield served
 
@@ -46,8 +48,10 @@ def site(settings: Settings) -> Iterator[Site]:
 @pytest.fixture
 def working(settings: Settings) -> Iterator[Site]:
     """A new room, served, with a worker beside the page."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings, works=True) as served:
         yield served
 

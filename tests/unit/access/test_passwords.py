@@ -16,6 +16,8 @@ from postroom.access.passwords import (
 from postroom.errors import InvalidValue
 from postroom.secret import Secret
 
+pytestmark = pytest.mark.usefixtures("true_cost")
+
 
 async def test_what_is_kept_of_a_password_says_how_it_was_made_and_is_never_twice_the_same() -> (
     None

@@ -301,6 +301,7 @@ async def test_an_invitation_lets_a_user_choose_a_password_once(room: Room) -> N
     assert ("user:ann", "invite", "user", "bob") in await actions(room)
 
 
+@pytest.mark.usefixtures("true_cost")
 async def test_a_hash_that_somebody_weakened_lets_nobody_in(room: Room) -> None:
     """T24: and the record says that it was edited."""
     await admin(room)
@@ -314,6 +315,7 @@ async def test_a_hash_that_somebody_weakened_lets_nobody_in(room: Room) -> None:
     )
 
 
+@pytest.mark.usefixtures("true_cost")
 async def test_unknown_and_known_cost_the_same_work(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from postroom.errors import CODES, InvalidValue, PostroomError, Refused
+from postroom.errors import CODES, PostroomError
 from postroom.operations.people import Begun, SignedIn
 from postroom.secret import Secret
 from postroom.web import cookies
@@ -103,13 +103,12 @@ async def _welcome(visit: Visit) -> Response:
 
 async def _accepted(visit: Visit) -> Response:
     form = visit.form
-    code, password = form.text("code"), form.secret("password")
+    code = form.text("code")
     try:
-        if password is None or password != form.secret("again"):
-            raise InvalidValue("password", "the two are not the same; type it twice")
         done = await visit.hall.people.accept(
-            code, name=form.text("name"), password=password, agent=agent_of(visit.request)
-        )
+            code, name=form.text("name"), password=form.twice("password"),
+            agent=agent_of(visit.request),
+        )  # fmt: skip
     except PostroomError as error:
         return visit.page(
             "entrance/welcome.html", 422, code=code, error=error, name=form.text("name"),
@@ -154,11 +153,9 @@ async def _prove_there(visit: Visit) -> Response:
 
 
 async def _proved(visit: Visit) -> Response:
-    cookie = cookies.session_of(visit.request)
     wanted = visit.form.text("next")
     try:
-        if cookie is None:
-            raise Refused("You are not signed in any more.", code="not_signed_in")
+        cookie = cookies.own_session(visit.request)
         password = visit.form.secret("password") or Secret("")
         await visit.hall.people.prove(cookie, password, peer=peer_of(visit.request))
     except PostroomError as error:

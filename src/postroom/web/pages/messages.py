@@ -130,8 +130,11 @@ async def opened(visit: Visit, place: Mapping[str, str]) -> Letter:
         found = await visit.room.commands.run("read-email", {**named, "raw": True})
         return await asyncio.to_thread(Letter.of, base64.b64decode(found["raw"]))
 
+    async def check() -> None:
+        await visit.room.commands.check_reads(named["via"], named.get("mailbox", ""))
+
     letters: Letters = visit.hall.letters
-    return await letters.get((visit.actor, *named.values()), fetch)
+    return await letters.get((visit.actor, *named.values()), fetch, check)
 
 
 ROUTES = (
