@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from postroom.settings import Settings
     from tests.web.site import Site
 
-__all__ = ["admin", "browser", "site", "visitor", "working"]
+__all__ = ["admin", "admin_at_work", "browser", "site", "visitor", "working"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -75,5 +75,14 @@ def admin(site: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
     """An administrator, signed in."""
     site.person("root", "admin")
     came = visitor(site)
+    came.sign_in("root")
+    return came
+
+
+@pytest.fixture
+def admin_at_work(working: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
+    """An administrator, signed in to a room whose worker runs."""
+    working.person("root", "admin")
+    came = visitor(working)
     came.sign_in("root")
     return came
