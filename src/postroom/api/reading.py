@@ -144,7 +144,7 @@ def _part(part: Any, name: str) -> Any:
     if is_record(part):
         return _of_record(part)
     if issubclass(origin, Mapping):
-        return dict[str, Any]
+        return dict[str, _incoming((*typing.get_args(part), Any, Any)[1], name)]  # type: ignore[misc]
     if issubclass(origin, Collection):
         return list[_part(next(iter(typing.get_args(part)), str), name)]  # type: ignore[misc]
     raise TypeError(f"{name}: a request cannot say {part}")
