@@ -218,11 +218,16 @@ class AsyncFolder:
         self._folder = folder
         self._mailbox = mailbox
 
-    async def search(self, text: str = "all", *, limit: int = 0) -> AsyncIterator[FolderMessage]:
-        """The messages that meet a search, newest first, each read when it is asked for."""
+    async def search(
+        self, text: str = "all", *, limit: int = 0, after: str = ""
+    ) -> AsyncIterator[FolderMessage]:
+        """The messages that meet a search, newest first, each read when it is asked for.
+
+        ``limit`` 0: all of them; ``after``: those behind the message of this id.  Raises NotThere.
+        """
         async with self._bench() as bench:
             box = await bench.box(self._connection, self._mailbox)
-            for summary in await box.search(text, self._folder, limit=limit):
+            for summary in await box.search(text, self._folder, limit=limit, after=after):
                 content = await box.read(summary.id, self._folder)
                 try:
                     yield FolderMessage(content.bytes(), summary.id, summary.flags)
