@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from postroom.db import Tx
     from postroom.operations.desk import Desk
 
-__all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads"]
+__all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads", "rights_of"]
 
 
 class Commands:
@@ -44,9 +44,9 @@ class Commands:
         """
         from postroom.operations.gate import check_may  # the help of a verb asks nobody
 
-        kind = command_named(name)
-        for right in kind.rights:
+        for right in rights_of(name):
             check_may(self._desk.person, right)
+        kind = command_named(name)
         return await self.do(parse(kind, parameters or {}, where=kind.name))
 
     async def check_reads(self, via: str, mailbox: str = "") -> None:
@@ -63,6 +63,11 @@ class Commands:
     def describe(self) -> list[dict[str, Any]]:
         """Every command: name, about, parameters, gives, and the rights it wants."""
         return commands()
+
+
+def rights_of(name: str) -> tuple[str, ...]:
+    """What the command of that name wants of whoever asks for it.  Raises UnknownField."""
+    return command_named(name).rights
 
 
 def only_reads(name: str) -> bool:
