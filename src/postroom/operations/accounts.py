@@ -225,7 +225,7 @@ class Accounts:
             return None
         if unsaved.use is not None:
             await signed_in(self._desk, unsaved, None, device_flow=self._device_flow)
-        return await take_mark(unsaved)
+        return await take_mark(unsaved, veiled=not self._desk.person.unrestricted)
 
     async def _unsaved(
         self, account: Account, trusted: Mapping[Place, CertificateFacts]

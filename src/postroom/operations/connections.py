@@ -25,6 +25,7 @@ from postroom.operations.sight import making
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.trying import trial_of
+from postroom.operations.unheard import log_told
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
 from postroom.sources import store as sources
@@ -206,9 +207,12 @@ class Connections:
         self, name: str, *, limit: int = events.KEPT
     ) -> builtins.list[models.ConnectionEvent]:
         """What happened to a connection lately, newest first.  Raises NotThere."""
-        return await self._desk.db.read(
-            lambda tx: events.recent(tx, store.spelled(tx, name), limit=limit)
-        )
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            found = events.recent(tx, store.spelled(tx, name), limit=limit)
+            return log_told(self._desk, tx, name, found)
+
+        return await self._desk.db.read(body)
 
     async def restart(self, name: str) -> dict[str, bool]:
         """Drop what is open and begin anew: every source over it, also one that waits after a failure,

@@ -15,6 +15,7 @@ from postroom.operations.desk import Desk
 from postroom.operations.expanding import check_beside_others, expanded, naming
 from postroom.operations.fits import check_incoming, check_sink
 from postroom.operations.permitting import check_source
+from postroom.operations.unheard import source_told
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Source, Start
@@ -104,7 +105,12 @@ class Sources:
 
     async def list(self, *, counted: bool = True) -> builtins.list[Status]:
         """Every source and what it is doing; its messages are ``counted``, or not, which is sooner."""
-        return await self._desk.db.read(lambda tx: store.statuses(tx, counted=counted))
+
+        def body(tx: Tx) -> builtins.list[Status]:
+            found = store.statuses(tx, counted=counted)
+            return [source_told(self._desk, tx, one) for one in found]
+
+        return await self._desk.db.read(body)
 
     async def show(self, name: str) -> models.Source:
         """The settings of one source, what it is doing, and its counts."""
@@ -112,7 +118,7 @@ class Sources:
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
             begins = shown(one.begins) if isinstance(one.begins, Start) else one.begins
-            status = store.status(tx, name).as_json()
+            status = source_told(self._desk, tx, store.status(tx, name)).as_json()
             return {**shown(one, defaults=True), "start": begins, "status": status}
 
         return await self._desk.db.read(body)
