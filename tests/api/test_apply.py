@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,3 +174,13 @@ async def test_a_key_of_the_server_is_named_by_nobody_from_afar(served: Served) 
             await far.keys.rotate(also=["file:/etc/other.key"])
         with pytest.raises(InvalidValue):
             await far.roomfile.apply([], prune=["users"])
+
+
+@pytest.mark.parametrize("value", [0, None, ["x"], {}], ids=repr)
+@pytest.mark.parametrize("of", ["files", "secrets"])
+async def test_what_is_no_text_is_refused_by_its_name(client: Client, of: str, value: Any) -> None:
+    """T51: found by a long search; it was answered as a mistake of ours."""
+    body = {"files": {}, of: {"a": value}}
+    answer = await client.ask("POST", "/room-file", json=body)
+    assert answer.status_code == 422, answer.text
+    assert of in answer.text

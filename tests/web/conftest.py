@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tests.ground import Ground
     from tests.web.site import Site
 
-__all__ = ["admin", "browser", "site", "system_trusts", "visitor", "working"]
+__all__ = [
+    "admin", "admin_at_work", "browser", "site", "system_trusts", "visitor", "working",
+]  # fmt: skip
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -39,8 +41,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def site(settings: Settings) -> Iterator[Site]:
     """A new room, served."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings) as served:
         yield served
 
@@ -48,8 +52,10 @@ def site(settings: Settings) -> Iterator[Site]:
 @pytest.fixture
 def working(settings: Settings) -> Iterator[Site]:
     """A new room, served, with a worker beside the page."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings, works=True) as served:
         yield served
 
@@ -73,6 +79,15 @@ def admin(site: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
     """An administrator, signed in."""
     site.person("root", "admin")
     came = visitor(site)
+    came.sign_in("root")
+    return came
+
+
+@pytest.fixture
+def admin_at_work(working: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
+    """An administrator, signed in to a room whose worker runs."""
+    working.person("root", "admin")
+    came = visitor(working)
     came.sign_in("root")
     return came
 

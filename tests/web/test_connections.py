@@ -63,8 +63,14 @@ def test_a_connection_is_made_by_hand_tested_live_used_and_restarted(
     assert page.get_by_text("not tried yet").count() == 2
     assert admin.serious() == []
 
+    row = page.get_by_role("row").filter(has_text="acme")
+    page.goto("/connections")
+    row.get_by_text("not tried yet").wait_for()
+    page.goto("/connections/acme")
     page.get_by_role("button", name="Test", exact=True).click()
     page.get_by_text("Everything works").wait_for(timeout=30_000)
+    page.goto("/connections")
+    row.get_by_text("works", exact=True).wait_for()
     page.goto("/connections/acme")
     assert page.get_by_text("works", exact=True).count() == 2
     page.get_by_role("table").get_by_text("signed in").first.wait_for()
@@ -81,6 +87,10 @@ def test_a_connection_is_made_by_hand_tested_live_used_and_restarted(
     page.get_by_text("refused the connection").first.wait_for(timeout=30_000)
     page.goto("/connections/acme")
     page.get_by_role("status").get_by_text("failed").wait_for()
+    page.goto("/connections")  # and the list says the same of it
+    row.get_by_text("incoming failed").wait_for()
+    row.get_by_text("refused the connection").wait_for()
+    assert row.get_by_text("works", exact=True).count() == 0
 
 
 def test_three_questions_pick_a_sign_in_and_the_form_is_filled_in(admin: Visitor) -> None:

@@ -145,7 +145,8 @@ def _part(part: Any, name: str) -> Any:
     if is_record(part):
         return _of_record(part)
     if issubclass(origin, Mapping):
-        return dict[str, Any]
+        of = typing.get_args(part)[1:]
+        return dict[str, str] if of == (str,) else dict[str, Any]
     if issubclass(origin, Collection):
         return list[_part(next(iter(typing.get_args(part)), str), name)]  # type: ignore[misc]
     raise TypeError(f"{name}: a request cannot say {part}")

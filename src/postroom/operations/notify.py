@@ -20,8 +20,8 @@ from postroom.notices.notification import Notify as Notification
 from postroom.notices.saying import Notice
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
-from postroom.operations.gate import check_may
 from postroom.operations.outgoing import route_of
+from postroom.operations.permitting import check_notification
 from postroom.operations.sight import sees_named
 
 __all__ = ["Notify"]
@@ -71,15 +71,8 @@ class Notify:
     def save(self, tx: Tx, one: Notification, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"notification {one.name}"
-        if one.command and not self._desk.person.unrestricted:
-            raise Refused(
-                f"Notification {one.name} runs a program, as the user of the worker: "
-                f"{self._desk.actor} may not save it.",
-                code="not_permitted",
-                hint="An administrator may, or whoever works where the room is.",
-            )
+        check_notification(self._desk.person, one)
         if one.service:
-            check_may(self._desk.person, "send")
             route_of(
                 self._desk, tx, one.service if ":" in one.service else f"service:{one.service}"
             )

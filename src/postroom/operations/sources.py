@@ -14,7 +14,7 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import check_beside_others, expanded, naming
 from postroom.operations.fits import check_incoming, check_sink
-from postroom.operations.gate import check_files, check_may
+from postroom.operations.permitting import check_source
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Source, Start
@@ -61,11 +61,7 @@ class Sources:
 
         ``same_files``: its sink writes where it did already, which somebody was permitted.
         """
-        check_may(self._desk.person, "read")  # it hands on what they may not read themselves
-        if source.sink.type == "job":
-            check_may(self._desk.person, "use")
-        if source.sink.place and not same_files:
-            check_files(self._desk.person, f"Source {source.name}")
+        check_source(self._desk.person, source, same_files=same_files)
         check_incoming(self._desk, tx, source)
         check_sink(tx, source)
         check_beside_others(self._desk, tx, source)

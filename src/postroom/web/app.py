@@ -28,7 +28,7 @@ from postroom.web.pages import PAGES
 from postroom.web.paths import Path
 from postroom.web.said import Said
 from postroom.web.statics import answer as static_file
-from postroom.web.visit import Visit, at, fresh
+from postroom.web.visit import Visit, at, fresh, origin_of
 from postroom.web.works import Works
 
 if TYPE_CHECKING:
@@ -83,13 +83,15 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
             return _to_the_door(visit)
         try:
             if request.method not in SAFE:
-                check_origin(request.headers, _origin(request))
+                check_origin(request.headers, origin_of(request))
                 visit.form = await read_form(request)
                 check_token(visit.form.text("csrf"), visit.csrf)
             if visit.session is not None and not path.open:
                 check_may(visit.session.person, path.right)
             if path.proved and visit.session and not fresh(visit.session, timestamp()):
                 back = _page_of(path.path, request.url.path, hall.places)
+                if request.method not in SAFE:
+                    visit.say("Nothing was done yet: prove who you are, then do it again.", "note")
                 return visit.go(f"{at('prove')}?next={quote(back)}")
             answered = await path.handler(visit)
         except PostroomError as error:
@@ -131,10 +133,6 @@ def _to_the_door(visit: Visit) -> Response:
     """To the sign-in page, and back from there where nothing was sent."""
     wanted = visit.request.url.path if visit.request.method in SAFE and not visit.live else "/"
     return _with_guest(visit, visit.go(f"/sign-in?next={wanted}" if wanted != "/" else "/sign-in"))
-
-
-def _origin(request: Request) -> str:
-    return f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 def _missing(hall: Hall) -> Callable[[Request, Exception], Awaitable[Response]]:

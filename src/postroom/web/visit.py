@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.web.app import Hall
 
-__all__ = ["Visit", "agent_of", "at", "fresh", "peer_of"]
+__all__ = ["Visit", "agent_of", "at", "fresh", "origin_of", "peer_of"]
 
 
 def at(*parts: str) -> str:
@@ -139,6 +139,11 @@ def fresh(session: Session, now: float) -> bool:
 def agent_of(request: Request) -> str:
     """What a browser calls itself, for the list of sessions."""
     return request.headers.get("user-agent", "")[:200]
+
+
+def origin_of(request: Request) -> str:
+    """Where this page is: ``https://mail.example.com``, as the browser calls it."""
+    return f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 def peer_of(request: Request) -> str:

@@ -10,7 +10,7 @@ from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.guard import here
 from postroom.web.paths import get, post
-from postroom.web.visit import Visit, agent_of, peer_of
+from postroom.web.visit import Visit, agent_of, origin_of, peer_of
 
 __all__ = ["ROUTES"]
 
@@ -91,7 +91,7 @@ async def _from_provider(visit: Visit) -> Response:
 
 
 def _back(visit: Visit) -> str:
-    return f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}/sign-in/provider"
+    return f"{origin_of(visit.request)}/sign-in/provider"
 
 
 async def _welcome(visit: Visit) -> Response:
