@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from postroom.net import tls
 from tests.web.visitor import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from postroom.settings import Settings
+    from tests.ground import Ground
     from tests.web.site import Site
 
-__all__ = ["admin", "admin_at_work", "browser", "site", "visitor", "working"]
+__all__ = [
+    "admin", "admin_at_work", "browser", "site", "system_trusts", "visitor", "working",
+]  # fmt: skip
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -86,3 +90,12 @@ def admin_at_work(working: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
     came = visitor(working)
     came.sign_in("root")
     return came
+
+
+@pytest.fixture
+def system_trusts(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The system trusts the ground's authority, as it trusts Microsoft's: an app's record names none."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(ground.pki.ca))
+    tls._cached_context.cache_clear()
+    yield
+    tls._cached_context.cache_clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,12 @@ import pytest
 
 from postroom.connections.presets import PRESETS, TENANT, Wire
 from postroom.oauth import discovery
+from tests.ground.oauth import TENANT as GUID
 from tests.web.test_connecting import begun, made_and_arriving, trust
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
     from tests.ground import Ground
     from tests.web.site import Site
     from tests.web.visitor import Visitor
@@ -65,6 +69,81 @@ def test_microsoft_over_imap_and_smtp_by_a_code_with_an_app_that_has_no_secret(
     assert "client_secrets" not in record["fields"]
     assert record["state"] == "complete"
     assert {one["how"] for one in ground.oauth.seen(app)} == {"none"}
+
+
+def test_a_certificate_to_trust_is_made_meanwhile_and_what_was_typed_is_still_there(
+    working_admin: Visitor, ground: Ground
+) -> None:
+    user = ground.user()
+    page = begun(working_admin, user.address, "User name and password")
+    incoming = page.get_by_role("group", name="Incoming mail")
+    incoming.get_by_label("Host").fill("localhost")
+    incoming.get_by_label("Port").fill(str(ground.dovecot.imaps))
+    page.get_by_role("group", name="Outgoing mail").get_by_label("Protocol").select_option("none")
+    page.get_by_role("button", name="New… for Trusted certificate").click()
+    page.locator("#f-name").fill("ground")
+    page.get_by_role("button", name="Go on to its details").click()
+    page.get_by_label("Certificate", exact=False).first.fill(ground.pki.ca.read_text())
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("heading", name="User name and password").wait_for()
+    assert page.get_by_label("Trusted certificate").input_value() == "ground"
+    incoming = page.get_by_role("group", name="Incoming mail")
+    assert incoming.get_by_label("Port").input_value() == str(ground.dovecot.imaps)
+    page.locator("#f-password").fill(user.password)
+    page.locator("#f-password").press("Enter")
+    page.get_by_text("Everything works").wait_for(timeout=30_000)
+
+
+def copied(page: Page) -> dict[str, str]:
+    """What the buttons of a guide copy, each by its name."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    found = {}
+    for button in page.get_by_role("button", name=re.compile("^Copy ")).all():
+        button.click()
+        name = (button.get_attribute("aria-label") or "").removeprefix("Copy ")
+        found[name] = page.evaluate("navigator.clipboard.readText()")
+    return found
+
+
+@pytest.mark.usefixtures("system_trusts")
+def test_an_app_that_is_registered_by_the_guide_opens_its_mailbox(
+    working_admin: Visitor, working: Site, ground: Ground
+) -> None:
+    """From the form of an account: the guide beside it, with the mailbox in it; each value is copied to
+    where an administrator of Microsoft's types it; then the record, its test, and a connection of it.
+    """
+    user = ground.user()
+    page = begun(working_admin, user.address, "As an app, without a person", "microsoft365")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="How the app is registered, step by step").click()
+    guide = opened.value
+    at_microsoft = copied(guide)
+    assert at_microsoft["Mailbox"] == user.address
+    assert at_microsoft["Role"] == "Application Mail.Send"
+    assert guide.get_by_role("button", name="Copy Application (client) ID").count() == 0
+    # fenced to the mailbox: its tokens show no role, as with RBAC for Applications
+    app = ground.oauth.client(mailbox=at_microsoft["Mailbox"], roles=[])
+    ground.oauth_graph.let_in(app.id)
+    guide.get_by_role("link", name="Make the credential").click()
+    guide.locator("#f-name").fill("app")
+    guide.get_by_role("button", name="Go on to its details").click()
+    for label, value in (
+        ("Tenant", GUID), ("Client id", app.id), ("Mailbox", user.address),
+        ("Authority", ground.oauth.authority()), ("Graph URL", ground.oauth_graph.url),
+    ):  # fmt: skip
+        guide.get_by_label(re.compile(f"^{label}")).first.fill(value)
+    guide.get_by_label("Value", exact=True).fill(app.secret)
+    guide.get_by_role("button", name="Save & refresh").click()
+    guide.get_by_text("Everything works").wait_for(timeout=30_000)
+    guide.goto("/new/connection?preset=microsoft365&auth=oauth_client_credentials")
+    guide.locator("#f-name").fill("orders")
+    guide.get_by_label("Type").select_option("microsoft365")
+    guide.get_by_label("Sign-in").select_option("oauth_client_credentials")
+    guide.get_by_label("Credential").select_option("app")
+    guide.get_by_role("button", name="Make it").click()
+    guide.get_by_role("button", name="Test", exact=True).click()
+    guide.get_by_text("Everything works").wait_for(timeout=30_000)
+    assert working.do(lambda room: room.connections.show("orders"))["type"] == "microsoft365"
 
 
 def test_pop3_and_smtp_of_a_server_that_signed_its_certificate_itself(

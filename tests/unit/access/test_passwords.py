@@ -81,3 +81,5 @@ def test_a_password_that_is_easily_guessed_is_refused(password: str, says: str) 
 def test_nothing_else_is_asked_of_a_password() -> None:
     for fine in ("correct horse battery", "lauter kleine worte hier", "x9$Kq2!vB7&n"):
         check_password(Secret(fine), "ann", "")
+        with pytest.raises(InvalidValue):  # and what was fine is not, of whoever is called so
+            check_password(Secret(fine), fine, "")

@@ -170,7 +170,8 @@ async def test_the_right_password_costs_no_try(room: Room) -> None:
     await spend(room, throttle.USER, "ann", but=1)
     await spend(room, throttle.PEER, "192.0.2.1", but=1)
     for _ in range(4):
-        await room.people.sign_in("ann", Secret(GOOD), peer="192.0.2.1")
+        came = await room.people.sign_in("ann", Secret(GOOD), peer="192.0.2.1")
+        assert came.session.person.actor == "user:ann"
 
 
 async def test_a_proof_is_asked_anew_and_is_throttled_too(room: Room) -> None:
