@@ -13,10 +13,12 @@ from tests.web.visitor import Visitor
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from postroom.app import Room
     from postroom.settings import Settings
+    from tests.web.reader import Reader
     from tests.web.site import Site
 
-__all__ = ["admin", "browser", "site", "visitor", "working"]
+__all__ = ["admin", "browser", "reader", "site", "visitor", "working"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -72,4 +74,19 @@ def admin(site: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
     site.person("root", "admin")
     came = visitor(site)
     came.sign_in("root")
+    return came
+
+
+@pytest.fixture
+async def reader(room: Room) -> Reader:
+    """An administrator who is signed in, in a browser without scripts, in this process."""
+    from postroom.secret import Secret
+    from tests.web.reader import Reader
+    from tests.web.site import PASSWORD
+
+    first = await room.people.first_address()
+    assert first is not None
+    await room.people.accept(first, "root", Secret(PASSWORD))
+    came = Reader(room)
+    await came.sign_in("root")
     return came
