@@ -15,6 +15,7 @@ import pytest
 from postroom.app import Room
 from postroom.connections import veil
 from postroom.secret import Secret
+from tests.ground.handed import hand_out
 from tests.journeys.conftest import Account
 
 HOLD = 1.5
@@ -110,6 +111,28 @@ async def test_closed_filtered_and_open_are_told_alike(
     assert all(HOLD <= each < HOLD + 1 for each in spent.values()), spent
     assert len(codes) == 2
     assert "connect_refused" in codes
+
+
+async def test_connecting_an_account_tells_no_more_of_a_port_than_a_test_does(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T59: where a source begins is looked up at its server, and what came of that is not said."""
+    monkeypatch.setattr(veil, "HOLD_SECONDS", HOLD)
+    editor = await somebody(room, "editor")
+    await room.jobs.add({"name": "handle", "command": ["true"]})
+    spent: dict[str, float] = {}
+    with filtered() as unanswered:
+        for kind, port in (("closed", closed()), ("filtered", unanswered)):
+            data = {
+                "name": kind, "address": "a@example.com", "job": "handle",
+                "password": hand_out("the password of nobody"),
+                "incoming": {"host": "127.0.0.1", "port": str(port), "security": "tls"},
+                "outgoing": {"protocol": "none"}, "send": False,
+            }  # fmt: skip
+            begun = asyncio.get_running_loop().time()
+            await editor.accounts.connect(data)
+            spent[kind] = asyncio.get_running_loop().time() - begun
+    assert all(HOLD <= each < HOLD + 1 for each in spent.values()), spent
 
 
 async def test_an_editor_sees_all_of_a_server_that_is_one(account: Account) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from postroom.net import tls
+from tests.web.posts import SENT, watch
 from tests.web.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
 
     from postroom.app import Room
     from postroom.settings import Settings
+    from tests.ground import Ground
     from tests.web.reader import Reader
     from tests.web.site import Site
 
-__all__ = ["admin", "browser", "reader", "site", "visitor", "working"]
+__all__ = [
+    "admin", "admin_at_work", "browser", "posted", "reader", "site", "system_trusts", "visitor",
+    "working",
+]  # fmt: skip
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -36,11 +42,25 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(autouse=True)
+def posted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test is said to send (``tests/web/posts.py``) it has sent, and it was taken."""
+    said = {path for path, test in SENT.items() if test == f"{request.path.name}::{request.node.name}"}
+    if not said:
+        yield
+        return
+    taken = watch(monkeypatch)
+    yield
+    assert said <= taken, f"not sent with success, though SENT says so: {sorted(said - taken)}"
+
+
 @pytest.fixture
 def site(settings: Settings) -> Iterator[Site]:
     """A new room, served."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings) as served:
         yield served
 
@@ -48,8 +68,10 @@ def site(settings: Settings) -> Iterator[Site]:
 @pytest.fixture
 def working(settings: Settings) -> Iterator[Site]:
     """A new room, served, with a worker beside the page."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings, works=True) as served:
         yield served
 
@@ -90,3 +112,21 @@ async def reader(room: Room) -> Reader:
     came = Reader(room)
     await came.sign_in("root")
     return came
+
+
+@pytest.fixture
+def admin_at_work(working: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
+    """An administrator, signed in to a room whose worker runs."""
+    working.person("root", "admin")
+    came = visitor(working)
+    came.sign_in("root")
+    return came
+
+
+@pytest.fixture
+def system_trusts(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The system trusts the ground's authority, as it trusts Microsoft's: an app's record names none."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(ground.pki.ca))
+    tls._cached_context.cache_clear()
+    yield
+    tls._cached_context.cache_clear()

@@ -123,6 +123,10 @@ async def test_mail_of_a_service_is_deferred_tried_again_held_and_let_go(
     assert await last(room, "outbox") == "cancel"
 
     await reader.go("/services/out")
+    await reader.press("Edit")
+    await reader.press("Save", Description="Orders to customers")
+    assert "Saved." in reader.text
+    assert (await room.services.show("out"))["description"] == "Orders to customers"
     await reader.press("Hold")
     assert "It goes on storing messages and sends none" in reader.text
     held = await store(user.address, "Later")

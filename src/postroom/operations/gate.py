@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 _TESTS: Final = frozenset(
     {
-        ("accounts", "attempt"), ("accounts", "test"), ("connections", "test"), ("connections", "trust"),
-        ("credentials", "test"), ("credentials", "trust"), ("notify", "test"),
+        ("accounts", "attempt"), ("accounts", "complete"), ("accounts", "connect"), ("accounts", "test"),
+        ("connections", "test"), ("connections", "trust"), ("credentials", "test"),
+        ("credentials", "trust"), ("notify", "test"),
     }
 )  # fmt: skip
 """What dials a place that somebody may have just typed, and tells what answered (T59)."""
