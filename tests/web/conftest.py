@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from postroom.net import tls
 from tests.web.visitor import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from postroom.settings import Settings
+    from tests.ground import Ground
     from tests.web.site import Site
 
-__all__ = ["admin", "browser", "site", "visitor", "working"]
+__all__ = [
+    "admin", "admin_at_work", "browser", "site", "system_trusts", "visitor", "working",
+]  # fmt: skip
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -37,8 +41,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def site(settings: Settings) -> Iterator[Site]:
     """A new room, served."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings) as served:
         yield served
 
@@ -46,8 +52,10 @@ def site(settings: Settings) -> Iterator[Site]:
 @pytest.fixture
 def working(settings: Settings) -> Iterator[Site]:
     """A new room, served, with a worker beside the page."""
+    from tests.newroom import new_room
     from tests.web.site import Site
 
+    new_room(settings)
     with Site(settings, works=True) as served:
         yield served
 
@@ -73,3 +81,21 @@ def admin(site: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
     came = visitor(site)
     came.sign_in("root")
     return came
+
+
+@pytest.fixture
+def admin_at_work(working: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
+    """An administrator, signed in to a room whose worker runs."""
+    working.person("root", "admin")
+    came = visitor(working)
+    came.sign_in("root")
+    return came
+
+
+@pytest.fixture
+def system_trusts(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The system trusts the ground's authority, as it trusts Microsoft's: an app's record names none."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(ground.pki.ca))
+    tls._cached_context.cache_clear()
+    yield
+    tls._cached_context.cache_clear()

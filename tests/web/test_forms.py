@@ -452,14 +452,12 @@ def test_a_server_that_does_not_answer_is_told_once_and_tried_again(
 
 
 def test_a_run_that_fails_is_over_on_its_page_without_loading_it_anew(
-    working: Site, visitor: Callable[[Site], Visitor], ground: Ground
+    working: Site, admin_at_work: Visitor, ground: Ground
 ) -> None:
     furnish(working, ground)
     steps = [{"list-email": {"via": "acme", "folder": "Nowhere"}}]
     working.do(lambda room: room.jobs.add({"name": "tidy", "steps": steps}))
-    working.person("root", "admin")
-    page = visitor(working).sign_in("root")
-    page.goto("/jobs/tidy")
+    page = admin_at_work.go("/jobs/tidy")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("It ended in an error").wait_for(timeout=30_000)
     assert page.get_by_role("button", name="End it").count() == 0

@@ -36,14 +36,11 @@ def make(page: Page, steps: str = STEPS, parameters: str = PARAMETERS) -> None:
 
 
 def test_a_job_is_made_planned_and_run_and_its_log_is_shown(
-    working: Site, visitor: Callable[[Site], Visitor], ground: Ground
+    working: Site, admin_at_work: Visitor, ground: Ground
 ) -> None:
-    user = furnish(working, ground)
+    user, came = furnish(working, ground), admin_at_work
     ground.dovecot.fill(user, [letter("Order 17"), letter(HOSTILE)])
-    working.person("root", "admin")
-    came = visitor(working)
-    page = came.sign_in("root")
-    page.goto("/jobs")
+    page = came.go("/jobs")
     page.get_by_role("heading", name="No job yet").wait_for()
     make(page)
     page.wait_for_url("**/jobs/tidy")

@@ -23,7 +23,7 @@ from postroom.app import Room
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.operations.answers import Answer, Answers
 from postroom.operations.asking import Asked
-from postroom.operations.commands import only_reads
+from postroom.operations.commands import only_reads, rights_of
 from postroom.operations.documents import document, encoded
 from postroom.operations.doors import Door
 from postroom.operations.gate import check_may
@@ -85,7 +85,7 @@ class Route:
         """Answer; an error is told as a problem."""
         door = self._asked.door
         room = await signed_in(self._room, request)
-        check_may(room.desk.person, door.right)
+        self._check_may(room, request)
         data = b"" if door.http in ("GET", "DELETE") else await read_body(request, most=self._most)
         given = self._reader.read(request, parsed(data))
         self._only_unchanged(room, request, given)
@@ -107,6 +107,14 @@ class Route:
         if key is None or door.http != "POST" or self._only_reads(given):
             return await self._done(room, given)
         return await self._once(room, given, key, _digest(key, request, data))
+
+    def _check_may(self, room: Room, request: Request) -> None:
+        """Raise Refused before the body is read: it may be a large one."""
+        door = self._asked.door
+        check_may(room.desk.person, door.right)
+        if (door.noun, door.method) == ("commands", "run"):
+            for right in rights_of(request.path_params["name"]):
+                check_may(room.desk.person, right)
 
     async def _done(self, room: Room, given: dict[str, Any]) -> Response:
         door = self._asked.door

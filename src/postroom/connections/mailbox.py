@@ -364,6 +364,7 @@ def _line(summary: Summary, *, sized: bool) -> dict[str, Any]:
         "received": summary.received or message.date,
         "from": ", ".join(each.name or each.address for each in message.from_),
         "address": message.from_[0].address if message.from_ else "",
+        "to": ", ".join(each.name or each.address for each in message.to),
         "subject": message.subject,
         "size": summary.size if sized else None,
         "flags": sorted(summary.flags),

@@ -27,6 +27,7 @@ __all__ = [
     "busy",
     "cancel",
     "counts",
+    "failing",
     "follow_on",
     "listed",
     "may_follow_on",
@@ -273,6 +274,22 @@ def run_of(row: Row) -> Run:
         code=row["error"],
         owner=row["owner"],
     )
+
+
+def failing(tx: Tx, *, since: float) -> list[Run]:
+    """Of each job whose last run of those that begin by themselves failed, or that had one fail since
+    then: the last that did.  What somebody began by hand, they look at themselves."""
+    return [run_of(row) for row in tx.all(_FAILING, since=first_id(since))]
+
+
+_ITSELF: Final = "job_key = j.name_key AND cause IN ('schedule', 'message')"
+_FAILING: Final = (
+    f"SELECT r.* FROM jobs AS j JOIN runs AS r ON r.id = coalesce("
+    f"(SELECT id FROM runs WHERE {_ITSELF} AND id >= :since AND state IN ('failed', 'lost') "
+    f"ORDER BY id DESC LIMIT 1), "
+    f"(SELECT id FROM runs WHERE {_ITSELF} AND state IN ('succeeded', 'failed', 'lost') "
+    "ORDER BY id DESC LIMIT 1)) WHERE r.state <> 'succeeded' ORDER BY j.name_key"
+)
 
 
 def busy(tx: Tx, job: str) -> bool:

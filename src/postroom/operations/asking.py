@@ -19,6 +19,8 @@ from postroom.credentials.types import TYPES
 from postroom.fields import Fields
 from postroom.jobs.commands import COMMANDS
 from postroom.jobs.job import Job
+from postroom.notices.notification import Notify
+from postroom.operations.account import Account
 from postroom.operations.documents import item_of
 from postroom.operations.doors import DOORS, Door
 from postroom.operations.page import PAGE
@@ -35,7 +37,9 @@ _NOT_ASKED: Final = frozenset(
 _DECLARED_IN: Final = ("data", "changes")
 """Parameters whose fields stand in the body itself."""
 DECLARED: Final[Mapping[str, type[Fields]]] = {
+    "accounts": Account,
     "connections": Connection,
+    "notify": Notify,
     "sources": Source,
     "services": Service,
     "jobs": Job,
@@ -110,7 +114,7 @@ def all_asked(nouns: Mapping[str, tuple[str, str]]) -> dict[tuple[str, str], Ask
 def declared_choices(noun: str, parameter: Parameter) -> tuple[type[Fields], ...]:
     """The declarations of which a map's fields are, as far as it has one."""
     if parameter.place == "fields":
-        return (DECLARED[noun],) if noun in DECLARED else ()
+        return (DECLARED[noun],)
     if parameter.name == "details":
         return TYPES
     if noun == "commands" and parameter.name == "parameters":

@@ -204,8 +204,8 @@ class Credentials:
         limit: int | None = None,
         after: str = "",
     ) -> Page[models.CredentialLine]:
-        """Every record with state, dates, the names of the secrets that it has (none is opened) and how
-        often it is used, by name.
+        """Every record with state, dates, the names of the secrets that it has (none is opened), whether it
+        is used without a connection (``direct``) and how often it is used, by name.
 
         ``limit`` of them at most, those behind the name ``after``, which is the page's ``next``.
         ``types``: only of these types; ``part``: only with that in their name or description.
@@ -262,9 +262,7 @@ class Credentials:
     async def test(self, name: str, *, on_step: Tell | None = None) -> Report:
         """Walk the sign-in of a credential that is used directly, step by step, sending nothing."""
         record = await self.get(name)
-        if record.type not in DIRECT_TYPES or (
-            record.type == "msgraph" and not record.plain.get("mailbox")
-        ):
+        if not _is_direct(record):
             used = await self.usage(name)
             known = sorted({one.name for one in used.uses if one.noun == "connection"})
             raise Refused(
@@ -349,6 +347,12 @@ def _listed(
     )
 
 
+def _is_direct(one: Credential) -> bool:
+    """Whether it is used without a connection: an app that opens many mailboxes says none of them."""
+    of_type = one.type in DIRECT_TYPES
+    return of_type and (one.type != "msgraph" or bool(one.plain.get("mailbox")))
+
+
 def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:
     told = [
         f"{one.name}: {proofs.named(row['label'])} was refused by the authorization server on "
@@ -365,6 +369,7 @@ def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
         "programs": one.programs,
+        "direct": _is_direct(one),
         "restricted": one.restricted,
         "secrets": list(one.sealed),
         "due": [

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from postroom.access import Person, grants
+from postroom.access import grants
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
-from postroom.errors import NotThere, Refused, WrongUse
+from postroom.errors import NotThere, WrongUse
 from postroom.fields import parse, shown
 from postroom.jobs import claiming, runs, store
 from postroom.jobs.arguments import check_defaults
@@ -24,8 +24,8 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.doing import expander_now
 from postroom.operations.fits import check_handed
-from postroom.operations.gate import check_files, check_may
-from postroom.operations.jobnames import check_names, check_no_circle, rights_of, touches_files
+from postroom.operations.jobnames import check_names, check_no_circle
+from postroom.operations.permitting import check_job, check_runs_code
 from postroom.operations.sight import check_may_change
 from postroom.operations.stepfits import check_fits
 from postroom.operations.usage import Usage
@@ -105,17 +105,13 @@ class Jobs:
         Raises what is wrong with it, and where others may change what it runs.
         """
         job = parse(Job, data, where=f"job {data.get('name', '')}".strip())
-        _check_may_run_code(self._desk.person, job)  # before any file is looked at
+        check_runs_code(self._desk.person, job)  # before any file is looked at
         return saved(job.resolved(base))
 
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
-        _check_may_run_code(self._desk.person, job)
-        for right in sorted(rights_of(job.steps)):  # it does what they may not do themselves
-            check_may(self._desk.person, right)
-        if touches_files(job.steps):
-            check_files(self._desk.person, f"Job {job.name}")
+        check_job(self._desk.person, job)
         expand = expander_now(tx, self._desk.environ)
         with _placed(where):
             check_defaults(job)
@@ -222,16 +218,6 @@ def _placed(where: str) -> Iterator[None]:
     except WrongUse as error:
         error.sentence = f"{where}: {error.sentence}"
         raise
-
-
-def _check_may_run_code(person: Person, job: Job) -> None:
-    """Raise Refused unless it is somebody with the room's key, or an administrator: code runs with it."""
-    if (job.python is not None or job.command is not None) and not person.unrestricted:
-        raise Refused(
-            f"Job {job.name} runs code, as the user of the worker: {person.actor} may not save it.",
-            code="not_permitted",
-            hint="An administrator may, or whoever works where the room is.",
-        )
 
 
 def _status(tx: Tx, job: Job) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from postroom.notices.notification import Notify as Notification
 from postroom.notices.saying import Notice
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
-from postroom.operations.gate import check_may
 from postroom.operations.outgoing import route_of
+from postroom.operations.permitting import check_notification
 from postroom.operations.sight import sees_named
+from postroom.operations.unheard import said_told, way_told
 
 if TYPE_CHECKING:
     from postroom.operations import models
@@ -74,15 +75,8 @@ class Notify:
     def save(self, tx: Tx, one: Notification, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"notification {one.name}"
-        if one.command and not self._desk.person.unrestricted:
-            raise Refused(
-                f"Notification {one.name} runs a program, as the user of the worker: "
-                f"{self._desk.actor} may not save it.",
-                code="not_permitted",
-                hint="An administrator may, or whoever works where the room is.",
-            )
+        check_notification(self._desk.person, one)
         if one.service:
-            check_may(self._desk.person, "send")
             route_of(
                 self._desk, tx, one.service if ":" in one.service else f"service:{one.service}"
             )
@@ -169,7 +163,7 @@ class Notify:
                     found.append({"name": row["name"], "error": str(error)})
                 else:
                     one = store.get(tx, row["name"])
-                    found.append({**shown(one), **_status(one, row)})
+                    found.append({**shown(one), **_status(self._desk, one, row)})
             return found
 
         return await self._desk.db.read(body)
@@ -179,7 +173,8 @@ class Notify:
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), **_status(one, store.row_of(tx, name))}
+            status = _status(self._desk, one, store.row_of(tx, name))
+            return {**shown(one, defaults=True), **status}
 
         return await self._desk.db.read(body)
 
@@ -189,7 +184,7 @@ class Notify:
         def body(tx: Tx) -> builtins.list[rows.Kept]:
             found = rows.listed(tx)
             return [
-                _told_of(tx, one)
+                _told_of(self._desk, tx, one)
                 for one in found
                 if sees_named(tx, one.text("noun"), one.text("name"))
             ]
@@ -205,9 +200,10 @@ class Notify:
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, ending=True)
             found = [*causes.at_work(tx, resolver, now=timestamp()), *causes.ending(known)]
-            facts = ("kind", "noun", "name", "said", "do", "broken")
+            facts = ("kind", "noun", "name", "do", "broken")
             return [
                 {key: getattr(one, key) for key in facts}
+                | {"said": said_told(self._desk, tx, one.noun, one.name, one.said)}
                 for one in found
                 if sees_named(tx, one.noun, one.name)
             ]
@@ -224,7 +220,8 @@ class Notify:
         room, wanted = await self._desk.db.read(body)
         from postroom.operations.ways import Ways  # what dials: not for who only saves
 
-        ways = Ways(self._desk, policy=Policy(public_only=self._public_only))
+        policy = Policy(public_only=self._public_only)
+        ways = Ways(self._desk, policy=policy, veiled=not self._desk.person.unrestricted)
         found = []
         for one in wanted:
             await self._desk.write(
@@ -239,23 +236,28 @@ class Notify:
         return found
 
 
-def _told_of(tx: Tx, one: rows.Kept) -> rows.Kept:
+def _told_of(desk: Desk, tx: Tx, one: rows.Kept) -> rows.Kept:
     """A notice without the ways to tell it that are not there for whoever asks."""
     if tx.sight is None:
         return one
-    told = {}
+    said = said_told(desk, tx, one.text("noun"), one.text("name"), one.text("said"))
+    one = dataclasses.replace(one, body={**one.body, "said": said})
+    told, ways = {}, {way.name: way for way in store.load_all(tx)}
     for name, each in one.told.items():
         if sees_named(tx, "notification", name):
             own = sees_named(tx, "notification", each.via)
-            told[name] = each if own else dataclasses.replace(each, via="", why="")
+            each = each if own else dataclasses.replace(each, via="", why="")
+            way = ways.get(name)
+            why = each.why if way is None else way_told(desk, way, each.why)
+            told[name] = dataclasses.replace(each, why=why)
     return dataclasses.replace(one, told=told)
 
 
-def _status(one: Notification, row: Row) -> dict[str, Any]:
+def _status(desk: Desk, one: Notification, row: Row) -> dict[str, Any]:
     used = row["used_at"]
     return {
         "way": one.way,
         "where": one.where,
         "used_at": None if used is None else rfc3339(used),
-        "outcome": row["outcome"],
+        "outcome": way_told(desk, one, row["outcome"]),
     }

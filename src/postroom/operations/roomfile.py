@@ -113,7 +113,7 @@ class RoomFile:
         wrong = [noun for noun in prune if noun not in NOUNS]
         if wrong:
             raise InvalidValue(
-                "--prune", f"there is no noun {wrong[0]!r}; choose of {', '.join(NOUNS)}"
+                "prune", f"there is no noun {wrong[0]!r}; choose of {', '.join(NOUNS)}"
             )
 
         def body(tx: Tx) -> Plan:

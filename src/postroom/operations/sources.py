@@ -14,7 +14,8 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import check_beside_others, expanded, naming
 from postroom.operations.fits import check_incoming, check_sink
-from postroom.operations.gate import check_files, check_may
+from postroom.operations.permitting import check_source
+from postroom.operations.unheard import source_told
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Source, Start
@@ -64,11 +65,7 @@ class Sources:
 
         ``same_files``: its sink writes where it did already, which somebody was permitted.
         """
-        check_may(self._desk.person, "read")  # it hands on what they may not read themselves
-        if source.sink.type == "job":
-            check_may(self._desk.person, "use")
-        if source.sink.place and not same_files:
-            check_files(self._desk.person, f"Source {source.name}")
+        check_source(self._desk.person, source, same_files=same_files)
         check_incoming(self._desk, tx, source)
         check_sink(tx, source)
         check_beside_others(self._desk, tx, source)
@@ -108,7 +105,12 @@ class Sources:
 
     async def list(self, *, counted: bool = True) -> builtins.list[Status]:
         """Every source and what it is doing; its messages are ``counted``, or not, which is sooner."""
-        return await self._desk.db.read(lambda tx: store.statuses(tx, counted=counted))
+
+        def body(tx: Tx) -> builtins.list[Status]:
+            found = store.statuses(tx, counted=counted)
+            return [source_told(self._desk, tx, one) for one in found]
+
+        return await self._desk.db.read(body)
 
     async def show(self, name: str) -> models.Source:
         """The settings of one source, what it is doing, and its counts."""
@@ -116,7 +118,7 @@ class Sources:
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
             begins = shown(one.begins) if isinstance(one.begins, Start) else one.begins
-            status = store.status(tx, name).as_json()
+            status = source_told(self._desk, tx, store.status(tx, name)).as_json()
             return {**shown(one, defaults=True), "start": begins, "status": status}
 
         return await self._desk.db.read(body)

@@ -26,7 +26,9 @@ class Versions:
         self._history = history
 
     async def list(self, name: str) -> builtins.list[models.Version]:
-        """Every version, newest first: state, masks, who typed it and when.  Raises NotThere."""
+        """Every version, newest first: state, masks, who typed it and when; ``same_as`` is the newest one
+        that holds the same, sealed anew.  Raises NotThere.
+        """
 
         def body(tx: Tx) -> builtins.list[models.Version]:
             return [

@@ -125,6 +125,8 @@ def _start(form: Form) -> Any:
         if not form.text("start.since"):
             raise InvalidValue("start.since", "give the day from which on messages are collected")
         return {"since": form.text("start.since")}
+    if not chosen and form.text("sink.type") == "job":
+        raise InvalidValue("", "Choose what the job gets of the messages that are there already.")
     return chosen or None
 
 

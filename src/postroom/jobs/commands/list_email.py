@@ -37,7 +37,8 @@ class ListEmail(InFolder):
     about: ClassVar[str] = "The newest messages of a folder, or those that meet a search."
     gives: ClassVar[dict[str, str]] = {
         "items": "Of each message: id, received, from (the name, or else the address), address "
-        "(that of the author), subject, size (bytes; null on Microsoft 365, which does not tell it), "
+        "(that of the author), to (its recipients, as from), subject, size (bytes; null on Microsoft "
+        "365, which does not tell it), "
         "flags, message_id.",
         "ids": "The ids of the same messages.",
         "count": "How many there are.",

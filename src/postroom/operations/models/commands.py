@@ -72,6 +72,7 @@ GIVEN: Final[dict[str, Any]] = {
     "cc": list[str],
     "count": int,
     "created_at": dt.datetime | None,
+    "created_by": str | None,
     "date": dt.datetime | None,
     "from": str | list[str] | None,
     "gone": bool,

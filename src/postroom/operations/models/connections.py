@@ -22,11 +22,23 @@ __all__ = [
 ]
 
 
+class _LastTry(TypedDict):
+    ok: bool
+    at: dt.datetime
+    said: str
+
+
+class _SidesTried(TypedDict):
+    incoming: NotRequired[_LastTry]
+    outgoing: NotRequired[_LastTry]
+
+
 class _ConnectionLine(TypedDict):
     name: str
     description: str
     used_by: int
     warnings: list[str]
+    tried: _SidesTried
     error: NotRequired[str]
     incoming: NotRequired[str]
     outgoing: NotRequired[str]
@@ -63,6 +75,7 @@ class _OfConnection(LastUse):
     usage: list[Use]
     effective: _Effective | None
     warnings: list[str]
+    tried: _SidesTried
     error: NotRequired[str]
     moved: NotRequired[list[Moved]]
 

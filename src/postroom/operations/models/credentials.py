@@ -28,6 +28,7 @@ class _CredentialLine(TypedDict):
     expires_at: dt.date | None
     rotate_after: dt.date | None
     programs: bool
+    direct: bool
     restricted: bool
     secrets: list[str]
     due: list[_Due]
@@ -63,6 +64,7 @@ class _CredentialShown(_CredentialLine, LastUse):
 class _Version(TypedDict):
     version: int
     state: Literal["current", "kept", "destroyed"]
+    same_as: int | None
     secrets: dict[str, str]
     destinations: list[str]
     typed_by: str

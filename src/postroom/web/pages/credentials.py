@@ -101,7 +101,6 @@ async def _show(visit: Visit) -> Response:
         secrets=await visit.room.client_secrets.list(one["name"]) if client else [],
         client=client,
         pair="private_key" in credential_fields(one["type"]).model_fields,
-        direct=one["type"] == "smtp" or (one["type"] == "msgraph" and "mailbox" in one["fields"]),
         **await granted(visit, one["name"]),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ _SKIP: Final = ("client_secrets", "next_private_key", "next_certificate", "plain
 _CUSTOM: Final = "custom."
 _NEW: Final = "new."
 _BLANK_ROWS: Final = 3
+_SYSTEM: Final = "the system's authorities"
+_TRUST: Final = "Where an authority of your own has signed the server's certificate."
 
 
 async def _details(
@@ -69,10 +72,16 @@ async def _controls(
         (each["name"], each["name"])
         for each in await visit.room.credentials.list(types=["trusted_certificate"])
     ]
-    return controls(
+    drawn = controls(
         model, plain, given=given, stored=stored, offered={"credential": trusted},
         makes={"credential": "credential"}, error=error, skip=_SKIP,
     )  # fmt: skip
+    return [
+        dataclasses.replace(one, options=[("", _SYSTEM), *trusted], help=_TRUST)
+        if one.name == "trust"
+        else one
+        for one in drawn
+    ]
 
 
 def _sealed(type_name: str, form: Form) -> list[str]:
@@ -161,7 +170,7 @@ async def _tested(visit: Visit, name: str) -> Work | str:
     one = await visit.room.credentials.show(name)
     if one["state"] != "complete":
         return f"It can be tested once it is complete: it lacks {', '.join(one['missing'])}."
-    if one["type"] == "smtp" or (one["type"] == "msgraph" and one["fields"].get("mailbox")):
+    if one["direct"]:
         return begin_test(visit, name)
     over = sorted({use["name"] for use in one["usage"] if use["noun"] == "connection"})
     if not over:

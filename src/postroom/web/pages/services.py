@@ -171,6 +171,8 @@ async def _send(visit: Visit) -> Response:
         via=wanted["via"],
         to=wanted["to"],
     )
+    if (wrong := await visit.works.mistake(work)) is not None:
+        return await _compose(visit, wrong)
     return visit.go(f"/works/{work.id}")
 
 
