@@ -129,7 +129,8 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     usage = await visit.room.services.usage(name)
     return visit.page(
         "work/confirm.html", 422 if error else 200, title=f"Delete the service {name}?",
-        back=at("services", name), back_label=name, action=at("services", name, "delete"), button="Delete it",
+        back=at("services", name), back_label=name, action=at("services", name, "delete"),
+        button="Delete it",
         sentence="Whatever sends through it will be told that it is not there.", usage=usage,
         error=error, force="Delete it although messages wait in its queue" if usage.uses else "",
     )  # fmt: skip
