@@ -173,3 +173,11 @@ async def test_a_key_of_the_server_is_named_by_nobody_from_afar(served: Served) 
             await far.keys.rotate(also=["file:/etc/other.key"])
         with pytest.raises(InvalidValue):
             await far.roomfile.apply([], prune=["users"])
+
+
+@pytest.mark.parametrize("name", ["files", "secrets"])
+async def test_a_map_of_texts_has_texts_alone(client: Client, name: str) -> None:
+    """T51: null for what a reference stands for was a mistake of ours, found by its fuzzing."""
+    for value in (None, 1, ["x"], {"y": "z"}):
+        answer = await client.post("/room-file", {"files": {}, name: {"x": value}})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_value"), answer.text

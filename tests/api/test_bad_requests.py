@@ -11,6 +11,7 @@ import pytest
 
 from postroom import web
 from postroom.access import throttle
+from postroom.api import make_app
 from postroom.app import Room
 from postroom.serving.border import Border, Limits
 from tests.api.asking import Answer, Client
@@ -109,6 +110,27 @@ async def test_a_long_body_and_a_packed_one_are_not_read(client: Client) -> None
         "POST", "/credentials", content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}
     )
     refused(packed, 415, "media_type")
+
+
+@pytest.mark.parametrize("command", ["send-email", "list-email", "no-such-command"])
+async def test_what_they_may_not_do_is_refused_before_its_body_is_read(
+    room: Room, people: dict[str, str], command: str
+) -> None:
+    """T50: forty megabytes of whoever may only look cost nothing."""
+    read = []
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        async def receiving() -> Any:
+            read.append(1)
+            return await receive()
+
+        await make_app(room)(scope, receiving, send)
+
+    answer = await Client(watched, people).ask(
+        "POST", f"/commands/{command}", json={"parameters": {"text": "x" * 100}}, as_="viewer"
+    )
+    assert answer.status_code == (422 if command.startswith("no-") else 403)
+    assert not read
 
 
 @pytest.mark.parametrize("slow", [False, True], ids=["too large", "too slow"])

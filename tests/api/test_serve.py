@@ -229,9 +229,7 @@ def test_a_password_in_the_clear_is_not_served(settings: Settings, capsys: Any) 
     assert "cannot be read" in capsys.readouterr().err
 
 
-def test_with_a_certificate_of_its_own_and_its_successor(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_with_a_certificate_of_its_own(settings: Settings, tmp_path: Path) -> None:
     assert main(["init", "--room", str(settings.room), "--kek", str(settings.kek)]) == 0
     ca = trustme.CA()
     pair = ca.issue_cert("localhost")

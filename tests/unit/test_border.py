@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from postroom.errors import InvalidValue
-from postroom.serving.border import POLICY, App, Border, Limits, networks
+from postroom.serving.border import LARGE_AT_ONCE, POLICY, App, Border, Limits, networks
 
 NAME = "room.example.com"
 
@@ -34,29 +34,41 @@ class Call:
         raw: str = "",
         **headers: str,
     ) -> Call:
-        given = {"host": NAME} | {name.replace("_", "-"): text for name, text in headers.items()}
-        scope: dict[str, Any] = {
-            "type": "http", "method": method, "path": path, "raw_path": (raw or path).encode(),
-            "query_string": b"", "scheme": "http", "client": (peer, 4711),
-            "headers": [(name.encode(), text.encode()) for name, text in given.items()],
-        }  # fmt: skip
-        asyncio.run(self._done(scope, list(body or [])))
+        scope = _scope(path, method, peer, raw, headers)
+        self.status = asyncio.run(self._done(scope, list(body or [])))
         return self
 
-    async def _done(self, scope: dict[str, Any], parts: list[bytes]) -> None:
+    async def begun(self, path: str, body: list[bytes]) -> int:
+        """The status of one of several requests at the same time."""
+        return await self._done(_scope(path, "POST", "192.0.2.7", "", {}), list(body))
+
+    async def _done(self, scope: dict[str, Any], parts: list[bytes]) -> int:
+        status = 0
+
         async def receive() -> MutableMapping[str, Any]:
             await asyncio.sleep(0.001)
             part = parts.pop(0) if parts else b""
             return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
         async def send(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                self.status = message["status"]
+                status = message["status"]
                 self.headers = {k.decode(): v.decode() for k, v in message["headers"]}
             else:
                 self.body += message.get("body", b"")
 
         await self.border(scope, receive, send)
+        return status
+
+
+def _scope(path: str, method: str, peer: str, raw: str, headers: dict[str, str]) -> dict[str, Any]:
+    given = {"host": NAME} | {name.replace("_", "-"): text for name, text in headers.items()}
+    return {
+        "type": "http", "method": method, "path": path, "raw_path": (raw or path).encode(),
+        "query_string": b"", "scheme": "http", "client": (peer, 4711),
+        "headers": [(name.encode(), text.encode()) for name, text in given.items()],
+    }  # fmt: skip
 
 
 seen: list[MutableMapping[str, Any]] = []
@@ -193,6 +205,35 @@ def test_whoever_answers_every_exception_does_not_answer_for_the_border(
         monkeypatch.setattr("postroom.serving.border.BODY_SECONDS", 0.0)
     call = Call(answers_all, limits=Limits(body=10))
     assert call(method="POST", body=[b"x" * 8, b"x" * 8]).status == status
+
+
+def test_large_bodies_have_their_turn_and_small_ones_do_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """T50: what many send at once is not held at once; who waits for a turn is not refused."""
+    monkeypatch.setattr("postroom.serving.border.BODY_BYTES", 10)
+    held, most, small = 0, 0, asyncio.Event()
+
+    async def holds(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal held, most
+        while (await receive())["more_body"]:
+            pass
+        if scope["path"] != "/compose":
+            small.set()
+        else:
+            held, most = held + 1, max(most, held + 1)
+            await asyncio.wait_for(small.wait(), 5)  # a small one is answered meanwhile
+            held -= 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def all_at_once() -> list[int]:
+        call = Call(holds)
+        large = [call.begun("/compose", [b"x" * 8] * 4) for _ in range(7)]
+        return await asyncio.gather(*large, call.begun("/sign-in", [b"x" * 8]))
+
+    assert asyncio.run(all_at_once()) == [200] * 8
+    assert most == LARGE_AT_ONCE
 
 
 def test_a_body_with_two_ends_is_refused() -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postroom.secret import Secret
+from tests.web.mailroom import furnish, letter
 
 if TYPE_CHECKING:
     from postroom.app import Room
+    from tests.ground import Ground
     from tests.web.site import Site
     from tests.web.visitor import Visitor
 
@@ -103,3 +105,25 @@ def test_the_list_has_a_mask_for_what_is_set_and_says_what_is_not_and_opens_noth
     assert admin.serious() == []
     rows = site.do(lambda room: room.audit.list(noun="credential", limit=1000))
     assert [one for one in rows if one["action"] == "open"] == []
+
+
+def test_a_message_is_closed_to_whoever_loses_the_grant(
+    admin: Visitor, site: Site, ground: Ground, visitor: Callable[[Site], Visitor]
+) -> None:
+    """T48: opened a moment ago and still in memory, it is not there from the moment the grant is not."""
+    user = furnish(site, ground)
+    ground.dovecot.fill(user, [letter("Order 17", text="for whoever may read it")])
+    site.person("ann", "operator")
+    theirs = visitor(site)
+    page = theirs.sign_in("ann")
+    page.goto("/messages")
+    page.get_by_role("link", name="acme").click()
+    page.locator("ol.letters").get_by_role("link").filter(has_text="Order 17").click()
+    page.locator("iframe").first.wait_for()
+    frame = site.url + str(page.locator("iframe").first.get_attribute("src"))
+    assert "whoever may read it" in theirs.context.request.get(frame).text()
+    site.do(lambda room: room.grants.restrict("acme-login"))
+    for _ in range(2):
+        answer = theirs.context.request.get(frame)
+        assert answer.status == 404
+        assert "whoever may read it" not in answer.text()

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from postroom.errors import InvalidValue
 from postroom.fields import check_name, describe, nearest
 from postroom.jobs.commands import RunJob, command_named
+from postroom.jobs.conditions import Condition
 from postroom.jobs.job import Job
 from postroom.jobs.prepared import Named, Prepared, prepare
 from postroom.jobs.received import NO_CODE, code_word
@@ -16,7 +17,7 @@ from postroom.jobs.step import Step
 from postroom.jobs.values import MESSAGE, RECEIVED, RUN, Expand, Scope, Value, read_value
 from postroom.macros import SETTING, STEPS, Reference
 
-__all__ = ["NameUsed", "check_steps", "check_words", "names_used"]
+__all__ = ["NameUsed", "check_steps", "check_words", "names_used", "settings_used"]
 
 EVERY: Final = frozenset({"count", "failed", "errors"})
 """What a ``for_each`` gives."""
@@ -79,6 +80,23 @@ def names_used(
                 name = value.fill(Scope(expand=expand) if expand else Scope())
                 if isinstance(name, str) and name:
                     found.append(NameUsed(value.where, name))
+    return found
+
+
+def settings_used(job: Job) -> dict[str, list[Reference]]:
+    """The macros of the room in a job, by where they stand: ``steps.2.send-email.to``,
+    ``command.words.1``.  Raises as :func:`prepare` does."""
+    words = job.command.words if job.command else ()
+    values = [read_value(word, f"command.words.{at}") for at, word in enumerate(words)]
+    read: list[Value | Condition | None] = [*values]
+    for step in _all(prepare(job.steps)):
+        read += [step.when, step.for_each, *step.parameters.values()]
+    found = {}
+    for one in read:
+        if one is not None and (
+            used := [each for each in one.references if each.prefix in SETTING]
+        ):
+            found[one.where] = used
     return found
 
 

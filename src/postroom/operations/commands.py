@@ -10,9 +10,11 @@ from postroom.jobs import commands as built_in
 from postroom.jobs.commands import Command, Result, command_named
 
 if TYPE_CHECKING:
+    from postroom.db import Tx
+    from postroom.operations import models
     from postroom.operations.desk import Desk
 
-__all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads"]
+__all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads", "rights_of"]
 
 
 class Commands:
@@ -35,7 +37,7 @@ class Commands:
         async with Workbench(self._desk) as bench:
             return await command.run(bench)
 
-    async def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> Result:
+    async def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> models.Given:
         """As :meth:`do`, by the command's name and parameters: ``run("move-email", {"via": ...})``.
 
         Raises UnknownField with the nearest command or parameter, InvalidValue, and Refused
@@ -43,14 +45,30 @@ class Commands:
         """
         from postroom.operations.gate import check_may  # the help of a verb asks nobody
 
-        kind = command_named(name)
-        for right in kind.rights:
+        for right in rights_of(name):
             check_may(self._desk.person, right)
+        kind = command_named(name)
         return await self.do(parse(kind, parameters or {}, where=kind.name))
 
-    def describe(self) -> list[dict[str, Any]]:
+    async def check_reads(self, via: str, mailbox: str = "") -> None:
+        """Raise what reading by ``via`` would raise before a server is asked: it is not there for them."""
+        from postroom.connections.boxed import in_mailbox  # as above
+        from postroom.operations.reads import reads_from
+
+        def body(tx: Tx) -> None:
+            name = in_mailbox(reads_from(self._desk, tx, via), mailbox)
+            self._desk.resolver(tx).effective(name)  # is it for that mailbox?
+
+        await self._desk.db.read(body)
+
+    def describe(self) -> list[models.Command]:
         """Every command: name, about, parameters, gives, and the rights it wants."""
         return commands()
+
+
+def rights_of(name: str) -> tuple[str, ...]:
+    """What the command of that name wants of whoever asks for it.  Raises UnknownField."""
+    return command_named(name).rights
 
 
 def only_reads(name: str) -> bool:

@@ -169,10 +169,11 @@ DOORS: Final[tuple[Door, ...]] = (
 OF_PAGE: Final[Mapping[tuple[str, str], str]] = {
     ("accounts", "attempt"): "edit",
     ("accounts", "complete"): "edit",  # and the right to create
+    ("commands", "check_reads"): "read",
     ("signins", "sign_in_by"): "use",
 }
 """What the page alone can ask for, with the right: a browser comes back to it, and tokens that are
-stored nowhere yet lie in its process."""
+stored nowhere yet, and messages that were just opened, lie in its process."""
 
 HERE_ONLY: Final[Mapping[str, str]] = {
     "answers.begin": "of the API: requests with an Idempotency-Key",

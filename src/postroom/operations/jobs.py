@@ -6,12 +6,12 @@ import builtins
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from postroom.access import Person, grants
+from postroom.access import grants
 from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
-from postroom.errors import NotThere, Refused, WrongUse
+from postroom.errors import NotThere, WrongUse
 from postroom.fields import parse, shown
 from postroom.jobs import claiming, runs, store
 from postroom.jobs.arguments import check_defaults
@@ -24,11 +24,14 @@ from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.doing import expander_now
 from postroom.operations.fits import check_handed
-from postroom.operations.gate import check_files, check_may
-from postroom.operations.jobnames import check_names, check_no_circle, rights_of, touches_files
+from postroom.operations.jobnames import check_names, check_no_circle
+from postroom.operations.permitting import check_job, check_runs_code
 from postroom.operations.sight import check_may_change
 from postroom.operations.stepfits import check_fits
 from postroom.operations.usage import Usage
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Jobs"]
 
@@ -47,7 +50,7 @@ class Jobs:
 
     async def add(
         self, data: Mapping[str, Any], *, base: Path | None = None, rebind: Rebind = False
-    ) -> dict[str, Any]:
+    ) -> models.Job:
         """Make a job; relative paths are taken from ``base`` (default: here).
 
         Raises what is wrong with it, or ``secret_reentry_required`` where it would be handed stored
@@ -64,7 +67,7 @@ class Jobs:
         *,
         base: Path | None = None,
         rebind: Rebind = False,
-    ) -> dict[str, Any]:
+    ) -> models.Job:
         """Change fields of a job; what it does, its schedule and its parameters are replaced whole."""
 
         def there(tx: Tx) -> dict[str, Any]:
@@ -102,17 +105,13 @@ class Jobs:
         Raises what is wrong with it, and where others may change what it runs.
         """
         job = parse(Job, data, where=f"job {data.get('name', '')}".strip())
-        _check_may_run_code(self._desk.person, job)  # before any file is looked at
+        check_runs_code(self._desk.person, job)  # before any file is looked at
         return saved(job.resolved(base))
 
     def save(self, tx: Tx, job: Job, *, new: bool) -> None:
         """Store it, check what it refers to, and write it down."""
         where = f"job {job.name}"
-        _check_may_run_code(self._desk.person, job)
-        for right in sorted(rights_of(job.steps)):  # it does what they may not do themselves
-            check_may(self._desk.person, right)
-        if touches_files(job.steps):
-            check_files(self._desk.person, f"Job {job.name}")
+        check_job(self._desk.person, job)
         expand = expander_now(tx, self._desk.environ)
         with _placed(where):
             check_defaults(job)
@@ -134,7 +133,7 @@ class Jobs:
             claiming.unminded(tx, job, now=timestamp())
         self._desk.record(tx, "add" if new else "set", "job", job.name)
 
-    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
+    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> models.Job:
         """Make another job with the same settings under a new name; it keeps nothing yet."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
@@ -163,15 +162,15 @@ class Jobs:
             pass
         self._desk.record(tx, "delete", "job", found)
 
-    async def hold(self, name: str) -> dict[str, Any]:
+    async def hold(self, name: str) -> models.Job:
         """Begin no run of a job until it is released; its schedule passes by."""
         return await self._switch(name, held=True)
 
-    async def release(self, name: str) -> dict[str, Any]:
+    async def release(self, name: str) -> models.Job:
         """Begin runs again of a job that was held."""
         return await self._switch(name, held=False)
 
-    async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
+    async def _switch(self, name: str, *, held: bool) -> models.Job:
         def body(tx: Tx) -> None:
             found = store.spelled(tx, name)
             if store.hold(tx, found, held=held):
@@ -184,7 +183,7 @@ class Jobs:
         """The sources that hand messages to a job, the jobs that begin it, its unfinished runs."""
         return await self._desk.db.read(lambda tx: usage.of_job(tx, store.get(tx, name).name))
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
+    async def list(self) -> builtins.list[models.JobLine]:
         """Every job: what it does, when it is due next, how its last run ended, what is unfinished.
 
         Of one whose settings cannot be read, ``error`` says why.
@@ -198,7 +197,7 @@ class Jobs:
 
         return await self._desk.db.read(body)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Job:
         """One job with every setting, its next times, and how it stands, as in :meth:`list`.
 
         ``warnings`` are sentences about what it would run and is not there.
@@ -219,16 +218,6 @@ def _placed(where: str) -> Iterator[None]:
     except WrongUse as error:
         error.sentence = f"{where}: {error.sentence}"
         raise
-
-
-def _check_may_run_code(person: Person, job: Job) -> None:
-    """Raise Refused unless it is somebody with the room's key, or an administrator: code runs with it."""
-    if (job.python is not None or job.command is not None) and not person.unrestricted:
-        raise Refused(
-            f"Job {job.name} runs code, as the user of the worker: {person.actor} may not save it.",
-            code="not_permitted",
-            hint="An administrator may, or whoever works where the room is.",
-        )
 
 
 def _status(tx: Tx, job: Job) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from postroom.operations.desk import Desk, Rebind
 from postroom.operations.fits import check_users
 from postroom.operations.jobs import Jobs
 from postroom.operations.notify import Notify
+from postroom.operations.permitting import check_fed
 from postroom.operations.roomplan import Lacking, Plan, Step, Wanted
 from postroom.operations.services import Services
 from postroom.operations.sources import Sources
@@ -94,6 +95,8 @@ class Application:
     def _variables(self, tx: Tx) -> None:
         known = variables.all_variables(tx)
         for name, value in self._wanted.variables.items():
+            if known.get(name) != value:
+                check_fed(self._desk.person, tx, name)
             changed = variables.set_variable(tx, name, value)
             self._step("variable", name, known.get(name), value if changed else known.get(name))
 

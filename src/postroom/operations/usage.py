@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from postroom import audit, macros
+from postroom import audit
 from postroom.clock import rfc3339
 from postroom.connections import store as connections
 from postroom.connections.connection import Connection
@@ -17,7 +17,7 @@ from postroom.connections.scope import expander
 from postroom.connections.signins import sign_ins
 from postroom.credentials.trust import certificates_named, trusted_in
 from postroom.db import Tx
-from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.errors import PostroomError, Refused
 from postroom.fields import describe
 from postroom.jobs import runs
 from postroom.jobs import store as jobs
@@ -25,6 +25,7 @@ from postroom.jobs.states import OPEN
 from postroom.notices import destinations
 from postroom.notices import store as notifications
 from postroom.operations.jobnames import jobs_begun, namings
+from postroom.operations.variablenames import beside_connections, variables_in
 from postroom.services import outbox
 from postroom.services import service as services
 from postroom.sources import store as sources
@@ -265,10 +266,10 @@ def of_variables(tx: Tx) -> dict[str, Usage]:
     own, inherited = defaultdict[str, list[Use]](list), defaultdict[str, list[Use]](list)
     for connection in connections.load_all(tx):
         for place, text in _texts(connection, fields):
-            for name in _variables_in(text):
+            for name in variables_in(text):
                 own[name].append(Use("connection", connection.name, place))
     for text, use in _inherited(tx, fields):
-        for name in _variables_in(text):
+        for name in variables_in(text):
             inherited[name].append(use)
     named = {
         name: {use.name.casefold() for use in (*own[name], *inherited[name])}
@@ -277,27 +278,10 @@ def of_variables(tx: Tx) -> dict[str, Usage]:
     works = _over(tx, set().union(*named.values()))
     for name, keys in named.items():
         inherited[name] += [use for use in works if use.via.casefold() in keys]
-    for use, text in _beside_connections(tx):
-        for name in _variables_in(text):
-            own[name].append(use)
+    for noun, holder, place, used in beside_connections(tx):
+        for name in used:
+            own[name].append(Use(noun, holder, place))
     return {name: Usage((*own[name], *inherited[name])) for name in {*own, *inherited}}
-
-
-def _beside_connections(tx: Tx) -> Iterator[tuple[Use, str]]:
-    """The settings of sources and services in which a macro may stand, and their texts."""
-    for source in sources.load_all(tx):
-        for key, text in source.folders:
-            yield Use("source", source.name, f"folders.{key}"), text
-        yield Use("source", source.name, "sink.path"), source.sink.place
-    for service in services.load_all(tx):
-        yield Use("service", service.name, "from"), service.from_
-
-
-def _variables_in(text: str) -> set[str]:
-    try:
-        return {one.name for one in macros.names(text) if one.prefix == "var"}
-    except InvalidValue:  # saved before a rule changed: it expands to nothing
-        return set()
 
 
 def standing(tx: Tx, of: Callable[[Tx, str], Usage], name: str) -> tuple[Use, ...]:

@@ -10,6 +10,7 @@ from postroom.errors import InvalidValue, Refused
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.moved import Moved
+from postroom.operations.permitting import check_fed
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
 from postroom.variables import store
@@ -66,18 +67,12 @@ class Variables:
         await self._desk.change(body)
 
     def _set(self, tx: Tx, name: str, value: str) -> bool:
-        others = usage.OUT_OF_SIGHT in usage.standing(tx, usage.of_variable, name)
-        sight = tx.sight
+        if store.all_variables(tx).get(name) != value:
+            check_fed(self._desk.person, tx, name)
         with tx.seen_by(None):  # it changes them all, whoever sees them
             before = self._desk.unresolved(tx)
             changed = store.set_variable(tx, name, value)
             broken = self._desk.unresolved(tx) - before
-        if sight is not None and ((changed and others) or broken - self._desk.unresolved(tx)):
-            raise Refused(
-                f"Something that is not there for you uses variable {name}; nothing was saved.",
-                code="not_permitted",
-                hint="Ask an administrator to make this change.",
-            )
         if broken:
             raise InvalidValue(
                 name, f"with this value {', '.join(sorted(broken))} would not work any more"

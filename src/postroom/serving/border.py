@@ -7,6 +7,7 @@ headers that protect a page (OWASP ASVS 5.0 V3.4; T46, T50, T53).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import secrets
@@ -33,6 +34,8 @@ ANY_NAME: Final = ("/healthz", "/readyz", "/metrics")
 BODY_BYTES: Final = 1024 * 1024
 MESSAGE_BYTES: Final = 48 * 1024 * 1024
 """What a request may bring that carries a message: 35 MB of it in base64."""
+LARGE_AT_ONCE: Final = 2
+"""Bodies of more than ``BODY_BYTES`` that are read and answered at a time; others wait on the wire."""
 CARRY_MESSAGES: Final = ("/api/v1/commands/", "/compose")
 BODY_SECONDS: Final = 60.0
 TARGET_BYTES: Final = 8 * 1024
@@ -99,6 +102,7 @@ class Border:
         self._names = frozenset(names)
         self._proxies = tuple(proxies)
         self._limits = limits or Limits()
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -128,7 +132,8 @@ class Border:
         else:
             try:
                 with span("request", method=scope["method"], door=_door(scope["path"])):
-                    await self._app(scope, self._limited(scope, receive), answer)
+                    async with contextlib.AsyncExitStack() as ends:
+                        await self._app(scope, self._limited(scope, receive, ends), answer)
             except _TooMuch as too_much:
                 if not told:
                     await _refuse(answer, scope, too_much.status)
@@ -157,9 +162,8 @@ class Border:
         if not self._trusts(peer):
             return
         hops = [hop.strip() for line in given[0] for hop in line.decode("latin-1").split(",")]
-        for hop in reversed(
-            hops
-        ):  # the nearest first: what stands before it, anybody may have written
+        # the nearest first: what stands before it, anybody may have written
+        for hop in reversed(hops):
             if not _is_address(hop):
                 break
             scope["client"] = (hop, 0)
@@ -178,9 +182,8 @@ class Border:
         if not named and scope["path"] not in ANY_NAME:
             return HTTPStatus.MISDIRECTED_REQUEST
         if b"content-length" in headers and b"transfer-encoding" in headers:
-            return (
-                HTTPStatus.BAD_REQUEST
-            )  # two readers may find two ends (RFC 9112, 6.1; smuggling)
+            # two readers may find two ends (RFC 9112, 6.1; smuggling)
+            return HTTPStatus.BAD_REQUEST
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > TARGET_BYTES:
             return HTTPStatus.REQUEST_URI_TOO_LONG
         if headers.get(b"content-encoding"):
@@ -191,22 +194,25 @@ class Border:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         return HTTPStatus.NOT_FOUND if _is_odd(scope) else None
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        """The body, up to its limits."""
-        left, until = self._limits.of(scope["path"]), monotonic() + BODY_SECONDS
-        whole = False
+    def _limited(self, scope: Scope, receive: Receive, ends: contextlib.AsyncExitStack) -> Receive:
+        """The body, up to its limits; one of the large has its turn until ``ends``."""
+        most, until = self._limits.of(scope["path"]), monotonic() + BODY_SECONDS
+        read, whole, turn = 0, False, False
 
         async def limited() -> MutableMapping[str, Any]:
-            nonlocal left, whole
+            nonlocal read, whole, turn
             if whole:  # what comes now is only that they have gone
                 return await receive()
             try:
                 async with asyncio.timeout(max(0.0, until - monotonic())):
                     message = await receive()
+                    read += len(message.get("body", b""))
+                    if BODY_BYTES < read <= most and not turn:
+                        await ends.enter_async_context(self._large)
+                        turn = True
             except TimeoutError:
                 raise _TooMuch(HTTPStatus.REQUEST_TIMEOUT) from None
-            left -= len(message.get("body", b""))
-            if left < 0:
+            if read > most:
                 raise _TooMuch(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             whole = not message.get("more_body", False)
             return message

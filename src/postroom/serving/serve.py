@@ -49,10 +49,10 @@ Told = Callable[[str], None]
 class Serving:
     """Where and how a room is served.
 
-    ``names`` are the names people and programs call it by, with their port where it is not 443 or 80,
-    besides the address itself.  ``proxies`` are networks whose ``X-Forwarded-For`` and ``-Proto`` are
-    believed.  ``certificate`` and ``key`` are PEM files, both or neither.  ``places`` is how many runs
-    of jobs the worker does at a time, 0: this process works for nobody.
+    ``names`` are the names people and programs call it by, besides the address itself; behind no proxy
+    also with the port, where they say none.  ``proxies`` are networks whose ``X-Forwarded-For`` and
+    ``-Proto`` are believed.  ``certificate`` and ``key`` are PEM files, both or neither.  ``places`` is
+    how many runs of jobs the worker does at a time, 0: this process works for nobody.
     """
 
     host: str = "127.0.0.1"
@@ -266,11 +266,22 @@ def _config(app: App, tls: ServerTls | None, http: type[Impatient]) -> uvicorn.C
 
 def _address(how: Serving, listening: socket.socket, tls: ServerTls | None) -> str:
     scheme = "https" if tls or how.proxies else "http"
-    return f"{scheme}://{(list(how.names) or _own(how, listening, tls))[0]}"
+    return f"{scheme}://{_names(how, listening, tls)[0]}"
 
 
 def _names(how: Serving, listening: socket.socket, tls: ServerTls | None) -> list[str]:
-    return [name.lower() for name in how.names] + _own(how, listening, tls)
+    """The first is how it is told.  A name without a port is also one with ours: who forwards another
+    port to it calls it without."""
+    given, port = [name.lower() for name in how.names], listening.getsockname()[1]
+    if not how.proxies and port != (443 if tls else 80):
+        given = [each for name in given for each in (*_with(name, port), name)]
+    return given + _own(how, listening, tls)
+
+
+def _with(name: str, port: int) -> tuple[str, ...]:
+    """The name with a port, if it has none."""
+    bare = name.rpartition("]")[2] if name.startswith("[") else name
+    return () if ":" in bare else (f"{name}:{port}",)
 
 
 def _own(how: Serving, listening: socket.socket, tls: ServerTls | None) -> list[str]:

@@ -1,4 +1,7 @@
-"""Letters: messages that somebody has just opened, for as long as their page asks for its parts."""
+"""Letters: messages that somebody has just opened, for as long as their page asks for its parts.
+
+What is in memory is given only to who still may read it there: that is asked each time.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,17 @@ class Letters:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
 
-    async def get(self, key: tuple[str, ...], fetch: Callable[[], Awaitable[Letter]]) -> Letter:
-        """The message of that key; ``key`` begins with who asks.  Raises as ``fetch`` does."""
+    async def get(
+        self,
+        key: tuple[str, ...],
+        fetch: Callable[[], Awaitable[Letter]],
+        check: Callable[[], Awaitable[None]],
+    ) -> Letter:
+        """The message of that key; ``key`` begins with who asks.  Raises as ``fetch`` does, and before
+        it gives one from memory as ``check`` does."""
         self._forget()
         if (found := self._kept.get(key)) is not None:
+            await check()
             return found.letter
         letter = await fetch()
         self._kept[key] = _Kept(letter, monotonic() + SECONDS)

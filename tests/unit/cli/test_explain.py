@@ -104,7 +104,7 @@ def test_a_command_is_explained_with_what_it_takes_and_gives(
     told = capsys.readouterr().out
     assert "to  (text, needed)" in told
     assert "folder  (text, default INBOX)" in told
-    assert "count: How many were moved." in told
+    assert "count: How many there were." in told
     assert main(["explain", name, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "move-email"
 

@@ -273,3 +273,85 @@ async def test_roles_may_what_they_could(hidden: Room) -> None:
         await eve.jobs.add(
             {"name": "other", "steps": [{"read-email": {"via": "payroll-mail", "id": "1"}}]}
         )
+
+
+FEEDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "send": ("jobs", {"steps": [
+        {"send-email": {"via": "orders-out", "to": ["${var:WORD}"], "text": "x"}}
+    ]}),
+    "read": ("sources", {"connection": "orders-mail", "start": "new", "folders": {"input": "${WORD}"},
+                         "sink": {"type": "job", "job": "orders-job"}}),
+    "use": ("jobs", {"steps": [
+        {"test-connection": {"via": "orders-mail"}, "on_error": {"steps": [
+            {"delete-email": {"via": "orders-mail", "ids": ["${var:WORD}"]}}
+        ]}}
+    ]}),
+    "files": ("jobs", {"steps": [
+        {"save-email": {"via": "orders-mail", "ids": ["1"], "to": "/tmp/${WORD}"}}
+    ]}),
+    "path": ("sources", {"connection": "orders-mail", "start": "new", "folders": {"input": "Other"},
+                         "sink": {"type": "directory", "path": "/tmp/elsewhere/${WORD}"}}),
+    "code": ("jobs", {"command": ["/bin/sh", "-c", "${WORD}"]}),
+}  # fmt: skip
+"""Definitions that a variable feeds, by what they do with it that edit alone is not enough for."""
+
+
+@pytest.mark.parametrize("by", ["variable", "room file"])
+@pytest.mark.parametrize("what", FEEDS)
+async def test_a_variable_is_not_changed_by_who_may_not_save_what_it_feeds(
+    hidden: Room, what: str, by: str
+) -> None:
+    """T25, T40: to whom a job sends, which folder is read, the words of a program: by a variable or not."""
+    noun, data = FEEDS[what]
+    await hidden.variables.set("WORD", "fine")
+    await getattr(hidden, noun).add({"name": "fed", **data})
+    who = await person(hidden, "eve", "editor")
+
+    async def change(room: Room, value: str) -> None:
+        if by == "variable":
+            await room.variables.set("WORD", value)
+        else:
+            await room.roomfile.apply_text(
+                {"room.yaml": f"postroom: 1\nvariables: {{WORD: {value}}}"}
+            )
+
+    few = {"send", "read", "use"} - {what}
+    with pytest.raises(Refused, match=r"Variable WORD stands in (job|source) fed\.") as refused:
+        await change(hidden.acting(holding(who, "view", "edit", *few)), "evil")
+    assert refused.value.code == "not_permitted"
+    assert await hidden.variables.get("WORD") == "fine"
+    assert [use.noun for use in (await hidden.variables.usage("WORD")).uses] == [noun[:-1]]
+    if what in ("files", "path", "code"):  # whatever rights they have
+        with pytest.raises(Refused):
+            await change(hidden.acting(who), "evil")
+        return
+    await change(hidden.acting(who), "other")
+    assert await hidden.variables.get("WORD") == "other"
+
+
+async def test_what_has_a_grant_is_not_changed_by_a_variable(hidden: Room) -> None:
+    """T27, T40: a job with a grant of its own does as its maker said, not as who may only use it says."""
+    await hidden.variables.set("WORD", "fine")
+    step = {"send-email": {"via": "payroll-mail", "to": ["a@example.com"], "text": "${var:WORD}"}}
+    await hidden.jobs.set("payroll-job", {"steps": [step]})
+    eve = hidden.acting(await person(hidden, "eve", "editor"))
+    with pytest.raises(Refused, match="that is not there for you uses variable WORD"):
+        await eve.variables.set("WORD", "evil")
+    await hidden.grants.give("payroll", "job:payroll-job")
+    with pytest.raises(Refused, match="you may use it, and not change it"):
+        await eve.variables.set("WORD", "evil")
+    assert await hidden.variables.get("WORD") == "fine"
+
+
+async def test_a_variable_of_a_job_is_in_use(hidden: Room) -> None:
+    """Nobody removes what a job would stop for in the night."""
+    await hidden.variables.set("WORD", "fine")
+    await hidden.jobs.add(
+        {
+            "name": "fed",
+            "steps": [{"test-connection": {"via": "orders-mail"}, "when": "${WORD} == 'x'"}],
+        }
+    )
+    with pytest.raises(Refused, match=r"job fed \(steps\.0\.when\)") as refused:
+        await hidden.variables.delete("WORD")
+    assert refused.value.code == "in_use"

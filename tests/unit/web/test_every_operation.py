@@ -42,7 +42,7 @@ def _is_room(node: ast.expr) -> bool:
 
 STANDS_FOR = {
     "accounts.attempt": "accounts.test", "accounts.complete": "accounts.connect",
-    "signins.sign_in_by": "signins.sign_in",
+    "commands.check_reads": "commands.run", "signins.sign_in_by": "signins.sign_in",
 }  # fmt: skip
 """What the page asks for in its own way: a browser comes back to it."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from postroom.errors import InvalidValue
 from postroom.fields import field
-from postroom.jobs.commands.base import Bench, Command
+from postroom.jobs.commands.base import Bench, Command, Result
 
 if TYPE_CHECKING:
     from postroom.connections.mailbox import Mailbox
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InFolder",
     "InMailbox",
+    "IntoFolder",
     "OnMessages",
     "OnReceived",
     "counted",
@@ -63,6 +65,36 @@ class OnMessages(InFolder):
     ids: list[str] = field(
         label="Messages", help="Message ids, as list-email gives them.", metavar="ID", argument=True
     )
+
+
+class IntoFolder(OnMessages):
+    """A command that puts messages into another folder of the same connection."""
+
+    rights: ClassVar[tuple[str, ...]] = ("use",)
+    gives: ClassVar[dict[str, str]] = {
+        "count": "How many there were.",
+        "ids": "The new ids, where the server tells: later steps name them.",
+        "by_id": "The new id of each by that of its message, where the server tells.",
+    }
+
+    to: str = field(label="To", help="The folder to put them into.", metavar="FOLDER")
+    create: bool = field(False, label="Create", help="Make that folder if it is not there.")
+
+    async def run(self, bench: Bench) -> Result:
+        """Put them there; raises NotThere before the first when one is not there."""
+        if not self.ids:
+            return {"count": 0, "ids": [], "by_id": {}}
+        new = await self.put(await self.box(bench), self.ids)
+        return {"count": len(self.ids), "ids": list(new.values()), "by_id": new}
+
+    @abc.abstractmethod
+    async def put(self, box: Mailbox, ids: list[str]) -> dict[str, str]:
+        """Put some there; gives the new ids by the old, where the server tells."""
+
+    def plan(self) -> str:
+        """Of how many, and where to."""
+        verb = self.name.partition("-")[0]
+        return f"{verb} {counted(self.ids)} of {self.folder} to {self.to} ({self.via})"
 
 
 async def message_of(
