@@ -144,7 +144,7 @@ def _microsoft(flow: SignInFlow, facts: Facts) -> Iterable[Step]:
 
 
 def _registration(flow: SignInFlow, facts: Facts) -> Step:
-    redirect = (Value("Redirect URI", "none", typed=False),)
+    redirect: tuple[Value, ...] = (Value("Redirect URI", "none", typed=False),)
     if flow == "oauth_authorization_code":
         kind = "Web" if facts.page else "Mobile and desktop applications"
         uri = facts.page or "http://localhost"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postroom.access import Person
 from postroom.access.grants import any_restricted
@@ -14,6 +14,9 @@ from postroom.db import SCHEMA, Tx, is_full, workers
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk, acting
 from postroom.operations.sight import grantee_of, hidden_credentials
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Check", "Health"]
 
@@ -46,7 +49,7 @@ class Health:
         self._next_end: dict[frozenset[str], tuple[float, int | None]] = {}
         self._counting = asyncio.Lock()
 
-    async def ready(self) -> dict[str, Any]:
+    async def ready(self) -> models.Ready:
         """``ok``, and ``checks``: each with its name, whether it is right, and why not.
 
         room: it can be read, and is where it was; schema; key: it is not locked; disk: it takes more;

@@ -6,7 +6,7 @@ import builtins
 import dataclasses
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom.clock import rfc3339, timestamp
 from postroom.credentials.trust import trusted_in
@@ -25,6 +25,9 @@ from postroom.operations.permitting import check_notification
 from postroom.operations.sight import sees_named
 from postroom.operations.unheard import said_told, way_told
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["Notify"]
 
 TEST_SECONDS: Final = 30.0
@@ -40,7 +43,7 @@ class Notify:
         self._desk = desk
         self._public_only = public_only
 
-    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
+    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> models.Notification:
         """Make a notification.  Raises what is wrong with it, or ``secret_reentry_required``."""
         one = parse(Notification, data, where=f"notification {data.get('name', '')}".strip())
         await self._desk.change(lambda tx: self.save(tx, one, new=True), rebind=rebind)
@@ -48,7 +51,7 @@ class Notify:
 
     async def set(
         self, name: str, changes: Mapping[str, Any], *, rebind: Rebind = False
-    ) -> dict[str, Any]:
+    ) -> models.Notification:
         """Change fields of a notification; another way takes the place of the one it had."""
 
         def body(tx: Tx) -> None:
@@ -114,7 +117,9 @@ class Notify:
                 )
             above = other.instead_of
 
-    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
+    async def copy(
+        self, name: str, new_name: str, *, rebind: Rebind = False
+    ) -> models.Notification:
         """Make another notification with the same settings under a new name."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
@@ -143,7 +148,7 @@ class Notify:
         store.delete(tx, found)
         self._desk.record(tx, "delete", "notification", found)
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
+    async def list(self) -> builtins.list[models.NotificationLine]:
         """Every notification: its way, to whom or where, when it was used last and what came of that.
 
         Of one whose settings cannot be read, ``error`` says why.
@@ -163,7 +168,7 @@ class Notify:
 
         return await self._desk.db.read(body)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Notification:
         """One notification with every setting, and how it was used last."""
 
         def body(tx: Tx) -> dict[str, Any]:
@@ -173,7 +178,7 @@ class Notify:
 
         return await self._desk.db.read(body)
 
-    async def notices(self) -> builtins.list[dict[str, Any]]:
+    async def notices(self) -> builtins.list[models.Notice]:
         """What a person has to know: what lasts, then what was over within a week; who was told."""
 
         def body(tx: Tx) -> builtins.list[rows.Kept]:
@@ -186,7 +191,7 @@ class Notify:
 
         return [one.as_json() for one in await self._desk.db.read(body)]
 
-    async def needs(self) -> builtins.list[dict[str, Any]]:
+    async def needs(self) -> builtins.list[models.Need]:
         """What needs a person now, as the room stands: ends, sign-ins, what is stuck, dead letters.
 
         Unlike :meth:`notices` it is looked up at once, whether a worker runs or not.
@@ -205,7 +210,7 @@ class Notify:
 
         return await self._desk.db.read(body)
 
-    async def test(self, name: str | None = None) -> builtins.list[dict[str, Any]]:
+    async def test(self, name: str | None = None) -> builtins.list[models.Tried]:
         """Tell over every way, or that one, that somebody tries it; what came of it each."""
 
         def body(tx: Tx) -> tuple[str, builtins.list[Notification]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused, RoomError
@@ -21,6 +21,9 @@ from postroom.services.held import AT_ONCE, shift_held
 from postroom.services.outbox import Item
 from postroom.services.states import ASKING, FOLLOWS
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["Outbox", "OutboxPage"]
 
 
@@ -32,6 +35,8 @@ class OutboxPage(Page[Item]):
     """
 
     next: str | None
+    total: int
+    unsettled: int
 
     def __init__(self, found: Found) -> None:
         super().__init__(found.items, next=found.next)
@@ -115,7 +120,7 @@ class Outbox:
 
     async def unattended(
         self, service: str | None = None, *, roles: Sequence[str] | None = None
-    ) -> builtins.list[dict[str, Any]]:
+    ) -> builtins.list[models.Unattended]:
         """Each service (None: of all) with mail to send and no worker that is at it: ``service``, how
         many are ``waiting``, and a ``note`` that says what to do.
 
@@ -132,7 +137,7 @@ class Outbox:
         """One item by its id or the beginning of it.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: item_told(self._desk, tx, _shown(tx, item)))
 
-    async def attempts(self, item: str) -> builtins.list[dict[str, Any]]:
+    async def attempts(self, item: str) -> builtins.list[models.Attempt]:
         """Every attempt that was made for an item."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:

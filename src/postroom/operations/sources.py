@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.db import Tx
 from postroom.fields import parse, shown
@@ -21,6 +21,9 @@ from postroom.sources import store
 from postroom.sources.source import Source, Start
 from postroom.sources.standing import Status
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["Sources"]
 
 
@@ -30,7 +33,7 @@ class Sources:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def add(self, data: Mapping[str, Any], *, base: Path | None = None) -> dict[str, Any]:
+    async def add(self, data: Mapping[str, Any], *, base: Path | None = None) -> models.Source:
         """Make a source; relative sink paths are taken from ``base`` (default: here)."""
         source = self.declared(data, base or Path.cwd())
         await self._desk.write(lambda tx: self.save(tx, source, new=True))
@@ -38,7 +41,7 @@ class Sources:
 
     async def set(
         self, name: str, changes: Mapping[str, Any], *, base: Path | None = None
-    ) -> dict[str, Any]:
+    ) -> models.Source:
         """Change fields of a source; groups merge field by field, lists and ``sink`` are replaced."""
 
         def body(tx: Tx) -> None:
@@ -74,7 +77,7 @@ class Sources:
             store.replace(tx, source)
         self._desk.record(tx, "add" if new else "set", "source", source.name)
 
-    async def copy(self, name: str, new_name: str) -> dict[str, Any]:
+    async def copy(self, name: str, new_name: str) -> models.Source:
         """Make another source with the same settings under a new name."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name})
@@ -109,7 +112,7 @@ class Sources:
 
         return await self._desk.db.read(body)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Source:
         """The settings of one source, what it is doing, and its counts."""
 
         def body(tx: Tx) -> dict[str, Any]:

@@ -21,11 +21,9 @@ _AGAIN: Final = ("connecting", "signing in")
 _SOURCES: Final = 8
 _DEFERRED: Final = 200
 """Deferred messages that are looked through for the services they wait in: the newest."""
-_RUNS: Final = 200
-"""Runs that are looked through for those that failed: the newest."""
 _KINDS: Final = {
     "sign-in": "Sign-in", "expiry": "Ends", "source": "Stuck", "ledger": "Not delivered",
-    "outbox": "Not sent", "worker": "No worker", "audit": "Audit",
+    "outbox": "Not sent", "job": "Failed", "worker": "No worker", "audit": "Audit",
 }  # fmt: skip
 
 
@@ -70,7 +68,6 @@ async def _overview(visit: Visit) -> Response:
         waiting=await room.outbox.waiting(),
         health=await room.health.ready(),
         failing=_FAILING,
-        failed=await _failed(visit),
         broken=[one for one in connections if "error" in one],
         told=bool(await room.notify.list()),
     )
@@ -121,15 +118,6 @@ async def _of_services(visit: Visit) -> list[_Trouble]:
     ]  # fmt: skip
 
 
-async def _failed(visit: Visit) -> list[Any]:
-    """The newest run of each job, of the last day, where it failed."""
-    newest: dict[str, Any] = {}
-    for run in await visit.room.runs.list(since="1d", limit=_RUNS):
-        if run.finished:
-            newest.setdefault(run.job.casefold(), run)
-    return [run for run in newest.values() if run.state in ("failed", "lost")]
-
-
 def _need(visit: Visit, one: dict[str, Any]) -> _Need:
     name, word = one["name"], _KINDS.get(one["kind"], one["kind"])
     places = {
@@ -143,6 +131,7 @@ def _need(visit: Visit, one: dict[str, Any]) -> _Need:
         "source": ("Look", at("sources", name)),
         "ledger": ("See why", f"/ledger?source={quote(name)}&state=failed"),
         "outbox": ("See and settle", f"/outbox?service={quote(name)}"),
+        "job": ("See why", f"/runs?job={quote(name)}"),
         "audit": ("Look", "/audit"),
     }
     label, path = places.get(one["kind"], ("", ""))
