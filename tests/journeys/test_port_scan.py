@@ -166,6 +166,8 @@ async def told(room: Room, admin: Room, port: int) -> str:
         [(one["level"], one["said"]) for one in await room.runs.log(run)],
         (await room.runs.show(run)).reason,
         [one["said"] for one in await room.notify.needs()],
+        [each["said"] for one in await room.connections.list() for each in one["tried"].values()],
+        [each["said"] for each in (await room.connections.show("scan"))["tried"].values()],
     ]  # fmt: skip
     text = repr([sorted(each) if isinstance(each, set) else each for each in found])
     text = re.sub(rf"\b{port}\b", "PORT", text.replace(run, "RUN"))
