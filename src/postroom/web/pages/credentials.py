@@ -159,6 +159,7 @@ async def _about(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
         "credentials/about.html", 200 if error is None else 422, one=one, error=error,
         given=visit.form.plain() if error else None, types=type_options(),
+        pairs=pairs_of(error, visit.form),
     )  # fmt: skip
 
 
@@ -174,7 +175,7 @@ async def _said(visit: Visit) -> Response:
     if form.text("type") != one["type"]:
         changes["type"] = form.text("type")
     try:
-        await visit.room.credentials.change(name, **changes)
+        await visit.room.credentials.change(name, rebind=agreed(form), **changes)
     except PostroomError as error:
         return await _about(visit, error)
     return visit.go(at("credentials", name), "Saved.")

@@ -128,8 +128,9 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     name = (await visit.room.services.show(visit["name"]))["name"]
     usage = await visit.room.services.usage(name)
     return visit.page(
-        "work/confirm.html", title=f"Delete the service {name}?", back=at("services", name),
-        back_label=name, action=at("services", name, "delete"), button="Delete it",
+        "work/confirm.html", 422 if error else 200, title=f"Delete the service {name}?",
+        back=at("services", name), back_label=name, action=at("services", name, "delete"),
+        button="Delete it",
         sentence="Whatever sends through it will be told that it is not there.", usage=usage,
         error=error, force="Delete it although messages wait in its queue" if usage.uses else "",
     )  # fmt: skip
