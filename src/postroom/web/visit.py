@@ -41,6 +41,8 @@ class Visit:
         self.session = session
         self.csrf = csrf
         self.form = form
+        self.seen = ""
+        """The tag of the definition that the form of this page changes."""
         self._room: Room | None = None
 
     @property
@@ -102,6 +104,7 @@ class Visit:
         return ENVIRONMENT.get_template(template).render(
             visit=self,
             csrf=self.csrf,
+            seen=self.seen,
             path=self.request.url.path,
             may=self.may,
             at=at,

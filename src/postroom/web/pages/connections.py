@@ -150,14 +150,22 @@ async def _copy(visit: Visit) -> Response:
         if not (pairs := pairs_of(error, visit.form)):
             raise
         return visit.page(
-            "connections/copy.html", 422, name=visit["name"], new=new, pairs=pairs, error=error
-        )
+            "work/copy.html", 422, name=visit["name"], new=new, pairs=pairs, field="new_name",
+            back=at("connections", visit["name"]),
+        )  # fmt: skip
     return visit.go(at("connections", new), f"{new} is a copy of {visit['name']}.")
 
 
 async def _end(visit: Visit) -> Response:
     one = await visit.room.connections.show(visit["name"])
-    return visit.page("connections/delete.html", one=one)
+    name = one["name"]
+    return visit.page(
+        "work/confirm.html", title=f"Delete the connection {name}?", back=at("connections", name),
+        back_label=name, button="Delete it", usage={**one, "uses": one["usage"]},
+        sentence="Its settings and its log go; a sign-in that serves nothing else is revoked.",
+        force="Delete it although it is used" if one["usage"] else "",
+        force_help="Sources and services over it stop. What extends it has to be changed first.",
+    )  # fmt: skip
 
 
 async def _ended(visit: Visit) -> Response:
