@@ -46,7 +46,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(autouse=True)
 def posted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test is said to send (``tests/web/posts.py``) it has sent, and it was taken."""
-    said = {path for path, test in SENT.items() if test == f"{request.path.name}::{request.node.name}"}
+    said = {
+        path for path, test in SENT.items() if test == f"{request.path.name}::{request.node.name}"
+    }
     if not said:
         yield
         return

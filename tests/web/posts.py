@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["SENT", "taken", "watch"]
 
 _BACK: Final = ("/prove", "/sign-in")
-_SETTLED: Final = "test_forms_of_mail.py::test_what_failed_and_what_is_in_doubt_needs_a_person_and_is_settled_at_once"
+_SETTLED: Final = (
+    "test_forms_of_mail.py::"
+    "test_what_failed_and_what_is_in_doubt_needs_a_person_and_is_settled_at_once"
+)
 _SENT: Final = {
     "test_access.py::test_a_credential_is_restricted_granted_taken_back_and_opened_on_its_page": (
         "/sign-in", "/credentials/{name}/restrict", "/credentials/{name}/open", "/credentials/{name}/grant",
         "/credentials/{name}/take",
     ),
     "test_account.py::test_the_name_leads_to_the_page_where_the_password_is_changed": ("/account/password",),
-    "test_account.py::test_a_session_that_is_open_elsewhere_is_ended_and_nobody_elses": ("/account/sessions",),
+    "test_account.py::test_a_session_that_is_open_elsewhere_is_ended_and_nobody_elses": (
+        "/account/sessions",
+    ),
     "test_census.py::test_a_password_that_ends_is_found_and_a_connection_is_changed_to_an_app": (
         "/connections/{name}/convert",
     ),

@@ -250,7 +250,9 @@ class _Page(HTMLParser):
         if tag == "select":
             self._select = (given.get("name", ""), given.get("id", ""))
             return
-        name, known = self._select if tag == "option" else (given.get("name", ""), given.get("id", ""))
+        name, known = (
+            self._select if tag == "option" else (given.get("name", ""), given.get("id", ""))
+        )
         kind = {"option": "select", "textarea": "text"}.get(tag, given.get("type", "text"))
         ticked = {"option": "selected", "input": "checked"}.get(tag, "")
         on = kind not in ("select", "radio", "checkbox") or ticked in given

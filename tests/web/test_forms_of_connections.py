@@ -1,4 +1,4 @@
-"""What is done with a connection by its page: its certificate trusted, a message sent, copied, signed out of."""
+"""What is done with a connection by its page: trusted, sent through, copied, signed out of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done with a user by their page: invited, signed out everywhere, let into a restricted credential."""
+"""What is done with a user by their page: invited, signed out everywhere, granted a credential."""
 
 from __future__ import annotations
 

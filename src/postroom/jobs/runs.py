@@ -7,7 +7,7 @@ import itertools
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from postroom.clock import rfc3339
 from postroom.db import Row, Tx
@@ -58,7 +58,7 @@ class Run:
     state: str
     reason: str
     cause: str
-    parameters: Mapping[str, Any]
+    parameters: Annotated[Mapping[str, Any], "As its job declares them."]
     above: str | None
     attempts: int
     created_by: str
@@ -66,7 +66,7 @@ class Run:
     started_at: float | None
     finished_at: float | None
     due_at: float | None  # of what waits for its time
-    result: Any
+    result: Annotated[Any, "What its last step, its function or its program gave."]
     code: str  # of what it failed for
     owner: str | None
 

@@ -44,6 +44,7 @@ from postroom.sources.beginning import Mark, begin_at
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
     from postroom.credentials.tokens.signing_in import SigningIn
+    from postroom.operations import models
 
 __all__ = ["Accounts"]
 
@@ -58,7 +59,7 @@ class Accounts:
         self._desk = desk
         self._device_flow = device_flow
 
-    async def recognise(self, address: str, *, provider: str = "") -> dict[str, Any]:
+    async def recognise(self, address: str, *, provider: str = "") -> models.Recognised:
         """Whose mail an address is, by its domain, else by its MX records: the preset, and the ways
         to sign in there today, the best first, each with a sentence why.
 
@@ -102,7 +103,7 @@ class Accounts:
         account = parse(Account, data)
         return await self._attempted(account, on_step, way, mark=True)
 
-    async def connect(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
+    async def connect(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> models.Connected:
         """Make credential, connection, source and service of an account: all of it, or nothing.
 
         Gives their names, and ``text``: what was made, and the certificates it names, as the room file
@@ -224,7 +225,7 @@ class Accounts:
             return None
         if unsaved.use is not None:
             await signed_in(self._desk, unsaved, None, device_flow=self._device_flow)
-        return await take_mark(unsaved)
+        return await take_mark(unsaved, veiled=not self._desk.person.unrestricted)
 
     async def _unsaved(
         self, account: Account, trusted: Mapping[Place, CertificateFacts]

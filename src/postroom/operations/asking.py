@@ -82,6 +82,11 @@ class Asked(NamedTuple):
     whole: bool
 
     @property
+    def title(self) -> str:
+        """What its models are called, before In and Out: ``CredentialsCreate``."""
+        return f"{self.door.noun}_{self.door.method}".title().replace("_", "")
+
+    @property
     def pages(self) -> bool:
         """Whether it gives a list, a page at a time."""
         return self.door.http == "GET" and item_of(self.returns) is not None
@@ -130,7 +135,8 @@ def _asked(door: Door, owner: type) -> Asked:
             annotation = _resolved(operation, one.annotation)
             place = _place(door, name)
             parameters.append(Parameter(name, name.rstrip("_"), annotation, one.default, place))
-    returns = _resolved(operation, operation.__annotations__.get("return", "None"))
+    known = {"models": import_module("postroom.operations.models")}
+    returns = _resolved(operation, operation.__annotations__.get("return", "None"), known)
     about = inspect.cleandoc(operation.__doc__ or "")
     whole = all(one.name != "after" for one in parameters)
     found = Asked(door, tuple(parameters), returns, tells, told, about, owner, whole)
@@ -171,7 +177,7 @@ def _resolved(
     if not isinstance(annotation, str):
         return annotation
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
-    return typing.get_type_hints(holder, operation.__globals__, known)["it"]
+    return typing.get_type_hints(holder, operation.__globals__, known, include_extras=True)["it"]
 
 
 def _told(operation: Callable[..., Any], annotation: Any) -> tuple[Any, ...]:

@@ -13,12 +13,14 @@ from postroom.errors import InvalidValue, PostroomError
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
 from postroom.operations.reads import reads_from
+from postroom.operations.unheard import item_told, unheard
 from postroom.services import service as services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from postroom.connections.mailbox import Mailbox
+    from postroom.connections.open import Place
     from postroom.db import Tx
     from postroom.mail import Draft
     from postroom.operations.desk import Desk
@@ -96,7 +98,16 @@ class Workbench:
         from postroom.connections.turns import patiently
         from postroom.operations.mailboxes import open_mailbox
 
-        return await open_mailbox(self._desk, name, patient=patiently if self._patient else None)
+        return await open_mailbox(
+            self._desk, name, patient=patiently if self._patient else None,
+            veiled=await self._veiled(name, "incoming"),
+        )  # fmt: skip
+
+    async def _veiled(self, name: str, *places: Place) -> bool:
+        """In a run, whose log others read: whether no mail server has spoken there yet (T59)."""
+        if not self._run:
+            return False
+        return await self._desk.db.read(lambda tx: any(unheard(tx, name, one) for one in places))
 
     async def reads(self, via: str) -> str:
         """What ``via`` names to read from, with its noun.  Raises NotThere, InvalidValue, Refused."""
@@ -123,9 +134,11 @@ class Workbench:
         once_in: float = 0.0,
     ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
-        return await self._email.follow(
+        item = await self._email.follow(
             await self._store(via, draft, key, mailbox, once_in, run=""), wait=wait
         )
+        veiled = bool(self._run)
+        return await self._desk.db.read(lambda tx: item_told(self._desk, tx, item, veiled=veiled))
 
     async def _store(
         self, via: str, draft: Draft, key: str, mailbox: str, once_in: float, run: str
@@ -180,7 +193,13 @@ class Workbench:
     async def test(self, name: str) -> dict[str, Any]:
         """Walk a connection, a service's connection, or a credential that is used directly."""
         found = await self._desk.db.read(lambda tx: _walked(self._desk, tx, name))
-        if found.startswith(DIRECT):
+        if await self._veiled(found, *await self._desk.opener.places(found)):
+            from postroom.connections.doctor import test_connection, test_credential
+
+            direct, bare = found.startswith(DIRECT), found.removeprefix(DIRECT)
+            walk = test_credential if direct else test_connection
+            report = await walk(self._desk.opener, bare, veiled=True)
+        elif found.startswith(DIRECT):
             from postroom.operations.credentials import Credentials
 
             report = await Credentials(self._desk).test(found.removeprefix(DIRECT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postroom.clock import rfc3339
 from postroom.connections.direct import DIRECT_TYPES
@@ -24,6 +24,9 @@ from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.operations.waking import wake
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Credentials", "Generated", "check_type"]
 
@@ -200,7 +203,7 @@ class Credentials:
         part: str = "",
         limit: int | None = None,
         after: str = "",
-    ) -> Page[dict[str, Any]]:
+    ) -> Page[models.CredentialLine]:
         """Every record with state, dates, the names of the secrets that it has (none is opened), whether it
         is used without a connection (``direct``) and how often it is used, by name.
 
@@ -232,7 +235,7 @@ class Credentials:
         idle = [{**one, "used_at": last[one["name"]]} for one in every if one["name"] in last]
         return cut(idle, limit=limit, after=after)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Credential:
         """One record with masks, destinations, dates and usage."""
 
         def body(tx: Tx) -> dict[str, Any]:
@@ -327,7 +330,7 @@ def _listed(
     limit: int | None,
     types: Sequence[str] = (),
     part: str = "",
-) -> Page[dict[str, Any]]:
+) -> Page[models.CredentialLine]:
     used = usage.count_of_credentials(tx)
     refused = proofs.refused_ones(tx)
     one_more = None if limit is None else limit + 1

@@ -226,7 +226,14 @@ async def _trust(visit: Visit) -> Response:
 
 async def _end(visit: Visit) -> Response:
     one = await visit.room.credentials.show(visit["name"])
-    return visit.page("credentials/delete.html", one=one)
+    name = one["name"]
+    return visit.page(
+        "work/confirm.html", title=f"Delete the credential {name}?", back=at("credentials", name),
+        back_label=name, button="Delete it", usage={**one, "uses": one["usage"]},
+        sentence="It and every version of its secrets are destroyed. Nobody can bring them back.",
+        force="Delete it although it is used" if one["usage"] else "",
+        force_help="What uses it cannot sign in any more.",
+    )  # fmt: skip
 
 
 async def _ended(visit: Visit) -> Response:

@@ -140,7 +140,7 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
         "work/confirm.html", 422 if error else 200, title=f"Delete the job {name}?",
         back=at("jobs", name), back_label=name, action=at("jobs", name, "delete"), button="Delete it",
-        hidden={}, usage=usage, error=error,
+        usage=usage, error=error,
         sentence="Its runs stay in the history.",
         force="Delete it although runs are not finished; those that nobody has begun are cancelled"
         if usage.uses else "",

@@ -115,7 +115,7 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
         "work/confirm.html", 422 if error else 200, title=f"Delete the source {name}?",
         back=at("sources", name), back_label=name, action=at("sources", name, "delete"),
-        button="Delete it", hidden={}, force="",
+        button="Delete it",
         sentence="What it remembers of every message goes with it. What it delivered stays where it is, "
         "and so does the mail on the server.",
         usage=await visit.room.sources.usage(name), error=error,

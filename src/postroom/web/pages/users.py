@@ -87,7 +87,7 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
         back=at("users", user["name"]), back_label=user["name"],
         action=at("users", user["name"], "delete"), button="Delete them",
         sentence="Their sessions, tokens and grants go with them. What they did stays in the audit record.",
-        usage=None, error=error, force="", hidden={},
+        error=error,
     )  # fmt: skip
 
 
