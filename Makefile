@@ -4,11 +4,15 @@
 .NOTPARALLEL:
 SHELL := /bin/sh
 export PYTHON
+# The tests start some thousand processes: each would compile the house, and pytest every test, anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 PY := $(BIN)/python
 STEP := scripts/step
-PYTEST := $(PY) -m pytest -q -rs --dist loadfile -n
+# The slowest files first (tests/conftest.py); where they lie, scripts/in-memory says.
+PYTEST := $(PY) -m pytest -q -rs --dist loadfile --no-loadscope-reorder -n
+QUICK := TMPDIR="$${TMPDIR:-$$(scripts/in-memory)}"
 # What waits for servers more than it computes: three workers on two cores.
 WAITS := 3
 CHECKS := format lint types floors
@@ -52,19 +56,19 @@ gauges: .dev
 	@$(STEP) gauges $(PY) -m tests.unit.house
 
 unit: .dev ## pure rooms and gauges (no servers)
-	@$(STEP) unit $(PYTEST) 2 tests/unit
+	@$(QUICK) $(STEP) unit $(PYTEST) 2 tests/unit
 
 wire: .dev ## the wires against real servers on loopback
-	@$(STEP) wire $(PYTEST) $(WAITS) tests/wire
+	@$(QUICK) $(STEP) wire $(PYTEST) $(WAITS) tests/wire
 
 journeys: .dev ## what a person does, from end to end
-	@$(STEP) journeys $(PYTEST) $(WAITS) tests/journeys
+	@$(QUICK) $(STEP) journeys $(PYTEST) $(WAITS) tests/journeys
 
 api: .dev ## the REST API, health and the served room, over real sockets
-	@$(STEP) api $(PYTEST) $(WAITS) tests/api
+	@$(QUICK) $(STEP) api $(PYTEST) $(WAITS) tests/api
 
 web: .dev ## the page in a real browser, over real servers
-	@$(STEP) web $(PYTEST) $(WAITS) tests/web
+	@$(QUICK) $(STEP) web $(PYTEST) $(WAITS) tests/web
 
 faults: .dev ## processes killed, frozen, cut off: the full dose (make test: a tenth; FAULTS=long: a night)
 	@FAULTS=$${FAULTS:-full} $(STEP) faults $(PYTEST) $(WAITS) tests/faults

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
+import os
 import unittest
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from postroom.settings import Settings
     from tests.ground import Ground, Pki, User
 
-__all__ = ["configuration", "fresh_user", "ground", "pki", "room", "settings"]
+__all__ = ["configuration", "fresh_user", "ground", "pki", "room", "settings", "true_cost"]
 
 # how long an example takes on a busy machine says nothing of what is tested
 hypothesis.settings.register_profile(
@@ -28,10 +31,22 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("postroom")
 
+_TESTS = itertools.count(1)
+_SLOW = 50  # others that are over in the time of a slow one
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Every secret of every test is a canary."""
     config.pluginmanager.register(Canaries(), "canaries")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A worker begins with the files that take long, or it is alone with one of them at the end."""
+    if hasattr(config, "workerinput"):
+        weights: collections.Counter[str] = collections.Counter()
+        for item in items:
+            weights[item.location[0]] += _SLOW if item.get_closest_marker("slow") else 1
+        items.sort(key=lambda item: -weights[item.location[0]])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,11 +68,40 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session", autouse=True)
-def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A configuration directory of the tests: nothing is written into that of whoever runs them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("configuration")))
-        yield
+        base = tmp_path_factory.mktemp("configuration")
+        patch.setenv("XDG_CONFIG_HOME", str(base))
+        yield base
+
+
+@pytest.fixture(autouse=True)
+def _own_configuration(configuration: Path) -> None:
+    """Another for every test: there is kept what belongs to a room, by its id, and copies share it."""
+    os.environ["XDG_CONFIG_HOME"] = str(configuration / str(next(_TESTS)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[tuple[Any, str]]:
+    """A hash of a person's password costs the least that a room accepts; see `true_cost`."""
+    from postroom.access import passwords
+
+    true = passwords._COST, passwords._NOBODY
+    dear, cheap = ("m={},t={},p={}".format(*cost) for cost in (true[0], passwords._FLOOR))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_COST", passwords._FLOOR)
+        patch.setattr(passwords, "_NOBODY", true[1].replace(dear, cheap))
+        yield true
+
+
+@pytest.fixture
+def true_cost(_quick_passwords: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a hash costs: as it is outside the tests."""
+    from postroom.access import passwords
+
+    monkeypatch.setattr(passwords, "_COST", _quick_passwords[0])
+    monkeypatch.setattr(passwords, "_NOBODY", _quick_passwords[1])
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +140,9 @@ def settings(tmp_path: Path) -> Settings:
 async def room(settings: Settings) -> AsyncIterator[Room]:
     """A new room, open."""
     from postroom.app import open_room
+    from tests.newroom import new_room
 
-    opened = await open_room(settings, make=True)
+    new_room(settings)
+    opened = await open_room(settings)
     yield opened
     await opened.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from postroom.api.description import description
+from postroom.app import NOUNS
+from postroom.operations.asking import DECLARED, all_asked
 from tests.api.asking import Client
 
 PASSWORD = "correct horse battery staple"
@@ -51,3 +54,20 @@ async def test_a_long_list_comes_in_pages(client: Client) -> None:
         after = page["next"]
     assert seen == [["A", "b", "C"], ["d"]]
     assert (await client.get("/credentials?limit=0")).status_code == 422
+
+
+def test_what_is_taken_is_said_field_by_field() -> None:
+    """A body that is a definition names every field of it, in each door that takes one."""
+    asked = all_asked(NOUNS)
+    document = description(asked)
+    models = document["components"]["schemas"]
+    taking = [
+        one.door for one in asked.values() if any(each.place == "fields" for each in one.parameters)
+    ]
+    assert {door.noun for door in taking} == set(DECLARED)
+    for door in taking:
+        operation = document["paths"][door.path][door.http.lower()]
+        told = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        fields = {info.alias or name for name, info in DECLARED[door.noun].model_fields.items()}
+        known = set(models[told.rpartition("/")[2]]["properties"])
+        assert fields - known <= ({"name"} if "{name}" in door.path else set()), door

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from postroom.cli import main
+from tests.api.models import hearing
 from tests.api.test_serve import Served
 from tests.ground import Ground, User
 from tests.journeys.conftest import Answer, Cli, cli, wired
@@ -77,9 +78,11 @@ def test_every_verb_answers_from_afar_as_it_does_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Generated from the table of all verbs: the same status, the same kind of document; what is read
-    has the same names in it; what is only done where the room is says so, with the same code."""
+    has the same names in it; what is only done where the room is says so, with the same code.  Every
+    answer is as the OpenAPI document has it."""
     ground.dovecot.fill(wired, [letter("one", wired.address), letter("two", wired.address)])
     (tmp_path / "room.yaml").write_text("postroom: 1\nvariables: {X: y}\n")
+    heard, unlike = hearing(monkeypatch)
     wrong: list[tuple[Any, ...]] = []
     with Served(cli.settings) as one:
         (tmp_path / "token").write_text(one.token())
@@ -119,3 +122,5 @@ def test_every_verb_answers_from_afar_as_it_does_here(
                 if keys_of(here) != keys_of(told):
                     wrong.append((command, "other names", keys_of(here) ^ keys_of(told), answer))
     assert wrong == [], "\n".join(str(each) for each in wrong)
+    assert unlike == [], "\n".join(unlike)
+    assert {"collecting.run", "collecting.preview", "commands.run"} <= heard

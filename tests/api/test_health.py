@@ -169,3 +169,27 @@ async def test_a_hidden_name_is_no_label(room: Room, watched: Client) -> None:
         text = (await watched.ask("GET", "/metrics", as_=role)).text
         assert ("hidden-in" in text) is there, role
         assert "open-in" in text
+
+
+async def test_the_next_end_is_of_what_is_there_for_whoever_asks(
+    room: Room, watched: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T48: a date of a restricted credential is no figure for whoever has no grant."""
+    monkeypatch.setattr("postroom.operations.health.LOOK_SECONDS", -1.0)
+    for name, days in (("payroll", 3), ("orders", 30)):
+        ends = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).date().isoformat()
+        await room.credentials.create(
+            name,
+            "password",
+            expires_at=ends,
+            details={"user_name": "x", "password": Secret("a word for it")},
+        )
+
+    async def days_for(role: str) -> float:
+        return figures((await watched.ask("GET", "/metrics", as_=role)).text)[
+            "postroom_next_expiry_days", ""
+        ]
+
+    assert await days_for("viewer") == 3
+    await room.grants.restrict("payroll")
+    assert [await days_for(role) for role in ("viewer", "admin", "viewer")] == [30, 3, 30]

@@ -64,7 +64,9 @@ async def test_what_changes_is_told(client: Client, room: Room) -> None:
     assert stored["recipients"][0]["address"] == "b@example.com"
     assert ("gone", {"v": 1, "of": "services", "name": "acme"}) in found
     refused = await client.get("/events?of=secrets")
-    assert refused.status_code == 422
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_value")
+    strange = await client.get("/events?kind=services")
+    assert (strange.status_code, strange.json()["code"]) == (422, "unknown_field")
 
 
 async def test_the_log_of_a_run_is_followed(client: Client, room: Room) -> None:

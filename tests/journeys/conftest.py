@@ -14,6 +14,7 @@ from postroom.app import Room, open_room
 from postroom.cli import main
 from postroom.secret import Secret
 from postroom.settings import Settings
+from tests.newroom import new_room
 
 if TYPE_CHECKING:
     from tests.ground import Ground, User
@@ -51,10 +52,9 @@ class Cli:
 
 @pytest.fixture
 def cli(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """A new room, by command line."""
-    made = Cli(settings, capsys)
-    assert made("init").status == 0
-    return made
+    """The command line, and a new room for it."""
+    new_room(settings)
+    return Cli(settings, capsys)
 
 
 @pytest.fixture

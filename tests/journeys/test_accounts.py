@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from postroom.access import ROLES, Person
 from postroom.app import Room
@@ -65,6 +66,17 @@ async def test_an_account_is_tried_trusted_and_connected(
     assert f"user_name: {user.address}" in done["text"]
     assert "orders-out" in done["text"]
     assert "another" not in done["text"]
+
+
+async def test_the_text_of_what_was_made_has_the_certificate_that_it_trusts(
+    room: Room, ground: Ground, tmp_path: Path
+) -> None:
+    details = {"certificate": ground.pki.ca.read_text()}
+    await room.credentials.create("own-ca", "trusted_certificate", details=details)
+    data = wanted(ground, ground.user(), directory=str(tmp_path / "mail"), trust="own-ca")
+    done = await room.accounts.connect(data)
+    named = {one["name"] for one in yaml.safe_load(done["text"])["credentials"]}
+    assert named == {"orders-login", "own-ca"}
 
 
 async def test_what_cannot_be_made_whole_is_not_made(room: Room, ground: Ground) -> None:

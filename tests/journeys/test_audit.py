@@ -89,10 +89,14 @@ def test_a_filter_that_means_nothing_is_refused(filled: Cli) -> None:
 
 def test_more_than_the_limit_is_said(filled: Cli) -> None:
     some = filled("audit", "list", "--limit", "2", "--json").json
-    assert (len(some["items"]), some["more"]) == (2, True)
-    assert "There are more than these 2." in filled("audit", "list", "--limit", "2").err
+    assert len(some["items"]) == 2
+    said = f"There are more than these 2: go on with --after {some['next']}"
+    assert said in filled("audit", "list", "--limit", "2").err
+    after = ("--after", str(some["next"]))
+    rest = filled("audit", "list", "--limit", "2", *after, "--json").json
     whole = filled("audit", "list", "--limit", "4", "--json").json
-    assert (len(whole["items"]), whole["more"]) == (4, False)
+    assert some["items"] + rest["items"] == whole["items"]
+    assert (rest["next"], whole["next"]) == (None, None)
     assert filled("audit", "list").err == ""
 
 

@@ -62,6 +62,8 @@ def test_the_last_five_versions_are_kept_and_a_restored_one_is_a_new_one(login: 
     assert login.cli("audit", "verify").status == 0
     row = login.cli("audit", "list", "--name", "login", "--json").json["items"][0]
     assert (row["action"], row["detail"]["version"], row["detail"]["restored"]) == ("restore", 8, 4)
+    same = {one["version"]: one["same_as"] for one in login.versions()}
+    assert (same[8], same[7], same[4]) == (None, None, 8), "what was brought back is there twice"
     for version in ("2", "99", "8"):
         refused = login.cli("credential", "restore", "login", version)
         assert refused.status in (1, 2), version

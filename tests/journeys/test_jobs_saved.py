@@ -93,6 +93,7 @@ async def test_what_can_be_done_is_saved(wires: Account, good: dict[str, Any]) -
     await wires.room.variables.set("WHICH", "pop")
     parameters = {"who": {"default": "me@x.test"}}
     await wires.room.jobs.add({"name": "good", "parameters": parameters, "steps": [good]})
+    assert [job["name"] for job in await wires.room.jobs.list()] == ["good"]
 
 
 SCRIPTS = {

@@ -10,6 +10,7 @@ import pytest
 
 import postroom
 from postroom.library import AsyncService, SyncRoom
+from postroom.operations.doors import DOORS
 from tests.ground.maildir import arrived
 from tests.journeys.conftest import Account, Cli
 
@@ -111,3 +112,11 @@ async def test_messages_are_moved_flagged_and_deleted(account: Account) -> None:
                  room.connection("acme").folder("Kept").search("unseen")]  # fmt: skip
     assert left == [("1", frozenset({"flagged"}))]
     assert moved == ["0"]
+
+
+def test_a_room_here_has_what_one_afar_has(cli: Cli) -> None:
+    """One program for both: every noun with a door, and each of its methods."""
+    with postroom.open(cli.settings.room, kek=cli.settings.kek) as room:
+        for door in DOORS:
+            assert callable(getattr(getattr(room, door.noun), door.method)), door
+        assert room.users.list() == []

@@ -38,7 +38,7 @@ async def hook(account: Account) -> AsyncIterator[Hooks]:
         yield found
 
 
-NO_EXPIRY = ["sign-in", "source", "ledger", "outbox", "audit", "worker"]
+NO_EXPIRY = ["sign-in", "source", "ledger", "outbox", "job", "audit", "worker"]
 """The certificates of the ground end within 30 days, which is a cause."""
 
 

@@ -12,6 +12,7 @@ from postroom.clock import timestamp
 from postroom.credentials.tokens import rows as tokens
 from postroom.db import Tx
 from postroom.notices.causes import Found, at_work, audit_failure, step_of
+from postroom.services.outbox import first_id
 
 AUTH = {
     "type": "oauth_device_flow",
@@ -118,6 +119,33 @@ async def test_dead_letters_are_told_by_source_and_by_service(watched: Room) -> 
     assert (one.broken, "service:alerts" in one.things.own) == (True, True)
     await execute(watched, "UPDATE outbox SET finished_at = 30 WHERE state = 'sent'")
     assert not found(watched)["outbox"].broken  # it has sent since: a wrong recipient, perhaps
+
+
+@pytest.mark.parametrize("cause", ["schedule", "message", "manual"])
+async def test_a_job_that_fails_by_itself_is_told_until_it_has_gone_well_for_an_hour(
+    watched: Room, cause: str
+) -> None:
+    await watched.jobs.add({"name": "Nightly", "steps": [{"test-connection": {"via": "out"}}]})
+    at = timestamp()
+    for begun, state in ((at - 7200, "succeeded"), (at - 60, "failed"), (at - 30, "succeeded")):
+        await execute(
+            watched,
+            "INSERT INTO runs (id, job, job_key, state, reason, cause, parameters, depth, attempts, "
+            "killed, created_by, created_at, result, error, cancelled_by, due_at, epoch, finished_at) "
+            "VALUES (:id, 'Nightly', 'nightly', :state, 'the other side closed', :cause, '{}', 0, 1, "
+            "0, '', 0, '', '', '', 0, 0, :at)",
+            id=first_id(begun), state=state, cause=cause, at=begun,
+        )  # fmt: skip
+        if cause != "manual" and state == "failed":
+            one = found(watched)["job"]
+            assert one.said == "The last run of job Nightly that failed: the other side closed."
+            assert one.do == f"See why: postroom job log {first_id(begun)}"
+            assert "job" in found(watched, later=90000.0)  # none went well since
+    assert ("job" in found(watched)) == (cause != "manual")
+    assert "job" not in found(watched, later=3600.0)
+    await execute(watched, "UPDATE runs SET state = 'failed'")
+    await watched.jobs.delete("nightly", force=True)
+    assert "job" not in found(watched)
 
 
 async def test_without_a_worker_that_is_the_cause_and_not_every_source(

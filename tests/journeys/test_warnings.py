@@ -26,6 +26,6 @@ def test_the_list_warns_as_the_record_does(cli: Cli, wired: User) -> None:
     assert row["warnings"] == cli("connection", "show", "weak", "--json").json["warnings"]
     assert [one.partition(":")[0] for one in row["warnings"]] == ["incoming", "outgoing"]
     told = " ".join(cli("connection", "list").err.split())
-    assert "Note: weak: incoming: check_server_identity is false" in told
+    assert "Note: weak: incoming: the server's name is not checked" in told
     assert "Note: weak: outgoing: the sign-in goes to smtp.example.com without TLS" in told
     assert "acme:" not in told

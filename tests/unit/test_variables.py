@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from postroom.db import Database, open_database
+from postroom.db import Database
 from postroom.errors import InvalidValue, NotThere, Refused
 from postroom.variables import store
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = open_database(tmp_path / "room.db", create=True)
-    yield opened
-    await opened.close()
 
 
 async def test_set_get_and_delete(db: Database) -> None:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import uvicorn
 
 from postroom.app import Room, open_room
 from postroom.secret import Secret
-from postroom.serving.border import Border
+from postroom.serving.border import Border, networks
 from postroom.settings import Settings
 from postroom.web import make_app
 from postroom.worker import Worker
 
-__all__ = ["PASSWORD", "Site"]
+if TYPE_CHECKING:
+    from tests.web.front import Front
 
+__all__ = ["ELSEWHERE", "PASSWORD", "Site"]
+
+ELSEWHERE = "room.localhost"
+"""Also this machine to a browser, and no name by which a page takes itself to be on one's own."""
 PASSWORD = "quiet river under a stone"  # of whoever signs in; nobody else ever sees it
 T = TypeVar("T")
 
@@ -30,10 +36,22 @@ class Site:
     url: str
     room: Room
 
-    def __init__(self, settings: Settings, *, works: bool = False) -> None:
-        """``works``: a worker runs beside the page, in the same process."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        works: bool = False,
+        tls: ssl.SSLContext | None = None,
+        front: Front | None = None,
+    ) -> None:
+        """``works``: a worker runs beside the page, in the same process.  ``tls``: served over it, as
+        with ``--cert``, and as :data:`ELSEWHERE`.  ``front``: a proxy that stands before the room and
+        is trusted.
+        """
         self._settings = settings
         self._works = works
+        self._tls = tls
+        self._front = front
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._failed: BaseException | None = None
@@ -81,10 +99,18 @@ class Site:
         self._loop = asyncio.get_running_loop()
         self.room = await open_room(self._settings, make=True)
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            name = f"127.0.0.1:{listening.getsockname()[1]}"
-            self.url = f"http://{name}"
-            app = Border(make_app(self.room), names=[name])
-            config = uvicorn.Config(cast("Any", app), log_level="warning", lifespan="off")
+            port = listening.getsockname()[1]
+            name, proxies = f"{ELSEWHERE if self._tls else '127.0.0.1'}:{port}", []
+            if self._front is not None:
+                self._front.room = port
+                name, proxies = self._front.name, networks(["127.0.0.1"])
+            self.url = f"{'https' if self._tls or self._front else 'http'}://{name}"
+            app = Border(make_app(self.room), names=[name], proxies=proxies)
+            config = uvicorn.Config(
+                cast("Any", app), log_level="warning", lifespan="off", proxy_headers=False
+            )
+            config.load()
+            config.ssl = self._tls
             self._server = uvicorn.Server(config)
             worker = asyncio.create_task(Worker(self.room).run()) if self._works else None
             serving = asyncio.create_task(self._server.serve([listening]))

@@ -81,13 +81,10 @@ def test_from_an_empty_page_to_collected_messages(
 
 
 def test_a_worker_collects_and_the_page_shows_it_by_itself(
-    working: Site, visitor: Callable[[Site], Visitor], ground: Ground, tmp_path: Path
+    working: Site, admin_at_work: Visitor, ground: Ground, tmp_path: Path
 ) -> None:
     """The state of a source is live: nobody loads the page anew."""
-    user = furnish(working, ground)
-    working.person("root", "admin")
-    came = visitor(working)
-    page = came.sign_in("root")
+    user, page = furnish(working, ground), admin_at_work.page
     make(page, tmp_path / "orders")
     page.get_by_text(re.compile("listening")).first.wait_for(timeout=30_000)
     ground.dovecot.fill(user, [letter("Order 18")])

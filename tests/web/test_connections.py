@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postroom.secret import Secret
+from postroom.vault.hints import Hints
 
 if TYPE_CHECKING:
     from postroom.app import Room
+    from postroom.vault import Binding
     from tests.ground import Ground
     from tests.web.site import Site
     from tests.web.visitor import Visitor
@@ -61,8 +63,14 @@ def test_a_connection_is_made_by_hand_tested_live_used_and_restarted(
     assert page.get_by_text("not tried yet").count() == 2
     assert admin.serious() == []
 
+    row = page.get_by_role("row").filter(has_text="acme")
+    page.goto("/connections")
+    row.get_by_text("not tried yet").wait_for()
+    page.goto("/connections/acme")
     page.get_by_role("button", name="Test", exact=True).click()
     page.get_by_text("Everything works").wait_for(timeout=30_000)
+    page.goto("/connections")
+    row.get_by_text("works", exact=True).wait_for()
     page.goto("/connections/acme")
     assert page.get_by_text("works", exact=True).count() == 2
     page.get_by_role("table").get_by_text("signed in").first.wait_for()
@@ -79,6 +87,10 @@ def test_a_connection_is_made_by_hand_tested_live_used_and_restarted(
     page.get_by_text("refused the connection").first.wait_for(timeout=30_000)
     page.goto("/connections/acme")
     page.get_by_role("status").get_by_text("failed").wait_for()
+    page.goto("/connections")  # and the list says the same of it
+    row.get_by_text("incoming failed").wait_for()
+    row.get_by_text("refused the connection").wait_for()
+    assert row.get_by_text("works", exact=True).count() == 0
 
 
 def test_three_questions_pick_a_sign_in_and_the_form_is_filled_in(admin: Visitor) -> None:
@@ -95,6 +107,35 @@ def test_three_questions_pick_a_sign_in_and_the_form_is_filled_in(admin: Visitor
     assert chosen.input_value() == "oauth_authorization_code"
     for field in ("authority", "client_id", "scopes"):
         page.locator(f"#f-incoming-auth-{field}").wait_for()
+
+
+def test_what_a_list_offers_is_known_without_opening_anything(
+    admin: Visitor, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T98: neither a secret nor what stands for one; an app is offered that has a mailbox of its own."""
+
+    async def furnish(room: Room) -> None:
+        for name, more in (("ours", {"mailbox": "orders@contoso.com"}), ("anybodys", {})):
+            secret = {"2026a": {"value": Secret("a client secret, long")}}
+            details = {"tenant_id": "contoso.com", "client_id": name, "client_secrets": secret}
+            await room.credentials.create(name, "msgraph", details=details | more)
+
+    site.do(furnish)
+    opened: list[Binding] = []
+    was = Hints.open
+
+    def counted(self: Hints, binding: Binding, blob: bytes) -> str:
+        opened.append(binding)
+        return was(self, binding, blob)
+
+    monkeypatch.setattr(Hints, "open", counted)
+    page = admin.go("/new/service")
+    offered = page.get_by_label("Connection").locator("option").all_inner_texts()
+    assert "ours (credential)" in offered
+    assert not [one for one in offered if "anybodys" in one]
+    assert opened == []
+    admin.go("/credentials/ours").get_by_text("****long").first.wait_for()
+    assert opened
 
 
 def test_what_should_be_known_of_it_stands_over_it_with_the_way_to_mend_it(
@@ -115,7 +156,7 @@ def test_what_should_be_known_of_it_stands_over_it_with_the_way_to_mend_it(
 
     site.do(furnish)
     page = admin.go("/connections/old")
-    page.get_by_text("check_server_identity is false").wait_for()
+    page.get_by_text("the server's name is not checked").wait_for()
     page.get_by_role("link", name="Change it to OAuth").wait_for()
     page.get_by_role("link", name="Give it a new one").wait_for()
     assert admin.serious() == []

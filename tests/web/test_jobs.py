@@ -36,14 +36,11 @@ def make(page: Page, steps: str = STEPS, parameters: str = PARAMETERS) -> None:
 
 
 def test_a_job_is_made_planned_and_run_and_its_log_is_shown(
-    working: Site, visitor: Callable[[Site], Visitor], ground: Ground
+    working: Site, admin_at_work: Visitor, ground: Ground
 ) -> None:
-    user = furnish(working, ground)
+    user, came = furnish(working, ground), admin_at_work
     ground.dovecot.fill(user, [letter("Order 17"), letter(HOSTILE)])
-    working.person("root", "admin")
-    came = visitor(working)
-    page = came.sign_in("root")
-    page.goto("/jobs")
+    page = came.go("/jobs")
     page.get_by_role("heading", name="No job yet").wait_for()
     make(page)
     page.wait_for_url("**/jobs/tidy")
@@ -131,6 +128,14 @@ def test_a_run_that_waits_is_ended(admin: Visitor, site: Site, ground: Ground) -
     page.get_by_text("It is held").first.wait_for()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("alert").wait_for()
+
+
+def test_the_list_of_runs_changes_by_itself(admin: Visitor, site: Site) -> None:
+    site.do(lambda room: room.jobs.add({"name": "tidy", "command": {"words": ["/bin/true"]}}))
+    page = admin.go("/runs?state=queued")
+    page.get_by_role("heading", name="No run").wait_for()
+    site.do(lambda room: room.runs.begin("tidy"))
+    page.get_by_role("cell", name="queued").wait_for()
 
 
 def test_only_an_administrator_saves_what_runs_code(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
 import pytest
 
-from postroom.net import tls
 from tests.journeys.oauth import CA
 
 if TYPE_CHECKING:
@@ -45,15 +43,6 @@ async def tenant(room: Room, ground: Ground, user: User) -> None:
     await room.credentials.create("app", "msgraph", details=details)
     auth = {"type": "oauth_client_credentials", "credential": "app", "scopes": [SCOPE]}
     await room.connections.add({"name": "acme", "type": "microsoft365", "trust": CA, "auth": auth})
-
-
-@pytest.fixture
-def system_trusts(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The system trusts the ground's authority, as it trusts Microsoft's: an app's record names none."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(ground.pki.ca))
-    tls._cached_context.cache_clear()
-    yield
-    tls._cached_context.cache_clear()
 
 
 @pytest.mark.usefixtures("system_trusts")

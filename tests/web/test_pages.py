@@ -79,6 +79,31 @@ def test_a_saved_secret_stays_when_nothing_is_typed_and_is_cleared_by_its_button
     assert site.do(lambda room: room.credentials.show("login"))["missing"] == ["password"]
 
 
+def test_what_was_typed_once_is_one_version(admin: Visitor, site: Site) -> None:
+    async def furnish(room: Room) -> None:
+        details = {"user_name": "ann", "password": Secret("typed only once")}
+        await room.credentials.create("login", "password", details=details)
+        auth = {"type": "secret", "credential": "login"}
+        incoming = {"protocol": "imap", "host": "imap.example.com", "auth": auth}
+        await room.connections.add({"name": "acme", "incoming": incoming})
+
+    site.do(furnish)
+    page = admin.go("/credentials/login")
+    versions = page.get_by_role("table", name="Versions").or_(
+        page.get_by_role("region", name="Versions").get_by_role("table")
+    )
+    assert versions.locator("tbody tr").count() == 1
+    assert versions.get_by_role("link", name="Bring back").count() == 0
+    page.get_by_text("1 earlier sealing of the same").click()
+    page.get_by_text("the same as 2").wait_for()
+    assert admin.serious() == []
+    again = {"password": Secret("typed another time")}
+    site.do(lambda room: room.credentials.set("login", again))
+    page.reload()
+    assert versions.locator("tbody tr").count() == 2
+    assert versions.get_by_role("link", name="Bring back").count() == 1
+
+
 def test_a_mask_that_is_typed_is_refused_and_a_secret_does_not_come_back(
     admin: Visitor, site: Site
 ) -> None:
@@ -194,7 +219,7 @@ def test_what_cannot_be_undone_asks_who_it_is(admin: Visitor, site: Site) -> Non
     page.get_by_role("alert").wait_for()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Go on").click()
-    page.get_by_role("button", name="Delete keys").click()
+    page.get_by_role("button", name="Delete it").click()
     page.get_by_text("keys is deleted").wait_for()
 
 

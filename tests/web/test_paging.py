@@ -76,18 +76,3 @@ def test_audit_and_runs_have_older_ones(admin: Visitor, site: Site) -> None:
     page.get_by_role("alert").wait_for()
     page.goto("/audit?after=-1")
     page.get_by_role("alert").wait_for()
-
-
-def test_the_overview_counts_what_it_does_not_list(admin: Visitor, site: Site) -> None:
-    async def fill(room: Room) -> None:
-        for number in range(3):
-            await room.credentials.create(f"c{number}", "generic", description="x")
-
-    page = admin.go("/")
-    page.get_by_role("heading", name="Welcome").wait_for()
-    site.do(fill)
-    page.goto("/")
-    tile = page.locator(".tile").filter(has_text="credentials")
-    assert tile.inner_text().split() == ["3", "credentials"]
-    page.get_by_role("link", name="Nobody is told of this").click()
-    page.wait_for_url("**/notify")

@@ -45,7 +45,6 @@ def outside() -> Iterator[tuple[str, list[str]]]:
 def opened(admin: Visitor, subject: str) -> Page:
     """The page of the message with that subject, found by clicking."""
     page = admin.go("/messages")
-    page.get_by_role("link", name="acme").click()
     page.locator("ol.letters").get_by_role("link").filter(has_text=subject).click()
     page.locator("iframe").first.wait_for()
     return page
@@ -105,15 +104,15 @@ def test_the_frame_has_its_own_policy_and_files_are_saved(
     assert "sandbox" in headers["content-security-policy"]
 
 
-def test_the_source_of_a_message_is_text(admin: Visitor, site: Site, ground: Ground) -> None:
-    """T47: the source view shows markup as markup."""
+def test_the_original_of_a_message_is_text(admin: Visitor, site: Site, ground: Ground) -> None:
+    """T47: the original shows markup as markup."""
     user = furnish(site, ground)
     ground.dovecot.fill(
         user, [letter("Order 17", text=f"{HOSTILE}</pre><script>window.hit=1</script>")]
     )
     page = opened(admin, "Order 17")
     assert HOSTILE in page.frame_locator("iframe").first.locator("body").inner_text()
-    page.get_by_role("link", name="Source", exact=True).click()
+    page.get_by_role("link", name="Original", exact=True).click()
     assert f"{HOSTILE}</pre>" in page.locator("pre").inner_text()
     assert page.evaluate("window.hit") is None
 
@@ -189,3 +188,31 @@ def test_a_message_is_flagged_moved_answered_and_deleted(
     page.get_by_role("button", name="Delete it…").click()
     page.get_by_role("button", name="Delete it for good").click()
     page.get_by_text("It was deleted.").wait_for()
+
+
+def test_what_was_sent_is_listed_by_its_recipients(
+    admin: Visitor, site: Site, ground: Ground
+) -> None:
+    user = furnish(site, ground)
+    ours = f"To: Bob Jones <bob@partner.example>, eve@partner.example\r\nFrom: {user.address}\r\n"
+    ground.dovecot.fill(user, [f"{ours}Subject: Order 17\r\n\r\nHello.\r\n".encode()], "Sent")
+    page = admin.go("/messages?via=acme")
+    folders = page.get_by_role("navigation", name="Folders")
+    folders.get_by_role("link", name="Sent").click()
+    row = page.locator("ol.letters li")
+    row.get_by_text("Bob Jones, eve@partner.example").wait_for()
+    assert row.get_by_text("To", exact=True).count() == 1
+    assert row.get_by_text(user.address).count() == 0
+
+
+def test_older_messages_are_a_step_away(admin: Visitor, site: Site, ground: Ground) -> None:
+    user = furnish(site, ground)
+    ground.dovecot.fill(user, [letter(f"Order {number:03}") for number in range(120)])
+    page = admin.go("/messages?via=acme")
+    for many in (50, 100):
+        page.get_by_text(f"The newest {many} messages.").wait_for()
+        assert page.locator("ol.letters li").count() == many
+        page.get_by_role("link", name="Older ones too").click()
+    page.get_by_text("120 messages.", exact=True).wait_for()
+    page.get_by_text("Order 000").wait_for()
+    assert page.get_by_role("link", name="Older ones too").count() == 0

@@ -16,11 +16,11 @@ MEANS: Final[dict[str, str]] = {
     "replace": "type another secret over a stored one, bring back an old version",
     "rebind": "let a stored secret go to a place it was not bound to, without typing it",
     "destroy": "delete credentials and versions of them, erase a person's mail",
-    "use": "test, run, restart, sign in, hand a credential to a run",
+    "use": "test, run, restart, sign in, move, flag and delete mail, hand a credential to a run",
     "edit": "make, change and delete connections, sources, services, jobs, variables",
     "read": "read messages",
     "send": "send, and decide about what waits in the outbox",
-    "keys": "see to the room's key: status, rotation, backup",
+    "keys": "see to the key of the room: how it is, its rotation",
     "users": "see to people, their roles, tokens and grants",
     "audit": "read the audit record and verify it",
 }

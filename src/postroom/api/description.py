@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
 from postroom.api.reading import Reader
-from postroom.api.routes import makes, shown_by, shows
+from postroom.api.routes import makes, shown_above, shows, takes_key
 from postroom.errors import CODES
+from postroom.fields import Fields
 from postroom.operations.asking import Asked, Parameter, declared_choices
 from postroom.operations.documents import parts_of
-from postroom.operations.shapes import PROBLEM, REF, document_shape
+from postroom.operations.shapes import PROBLEM, REF, declared_shape, document_shape
 
 __all__ = ["description"]
 
@@ -34,10 +34,6 @@ _MATCH: Final = {
     "description": "The ETag of what was looked at: 412 where it was changed since.",
     "schema": {"type": "string"},
 }  # fmt: skip
-_NEXT: Final = {
-    "type": ["string", "integer", "null"],
-    "description": "Give it as after for the page behind this one; null: there is none.",
-}
 
 
 def description(asked: Mapping[Any, Asked]) -> dict[str, Any]:
@@ -77,24 +73,25 @@ def _operation(one: Asked, asked: Mapping[Any, Asked], shapes: dict[str, Any]) -
         "responses": _responses(one, shapes),
     }
     if door.http not in ("GET", "DELETE"):
-        body = _body(one, shapes)
+        shapes[f"{one.title}In"] = body = _body(one, shapes)
         told["requestBody"] = {
             "required": bool(body.get("required")),
-            "content": {"application/json": {"schema": body}},
+            "content": {"application/json": {"schema": {"$ref": f"{REF}{one.title}In"}}},
         }
     return told
 
 
 def _headers(one: Asked, asked: Mapping[Any, Asked]) -> list[dict[str, Any]]:
-    found = [_KEY] if one.door.http == "POST" and one.door.noun not in ("users", "tokens") else []
-    return [*found, _MATCH] if shown_by(one, asked) is not None else found
+    found = [_KEY] if takes_key(one.door) else []
+    has_tag = shown_above(one.door, asked.values()) is not None
+    return [*found, _MATCH] if has_tag else found
 
 
 # ---------------------------------------------------------------------------- in
 
 
 def _parameters(one: Asked, shapes: dict[str, Any]) -> list[dict[str, Any]]:
-    schema = _hoisted(Reader(one).query, shapes)
+    schema = declared_shape(Reader(one).query, shapes, mode="validation")
     return [
         {
             "name": each.wire,
@@ -117,15 +114,15 @@ def _in_address(schema: dict[str, Any], each: Parameter) -> dict[str, Any]:
 
 
 def _body(one: Asked, shapes: dict[str, Any]) -> dict[str, Any]:
-    body = _hoisted(Reader(one).model, shapes)
+    body = declared_shape(Reader(one).model, shapes, mode="validation")
     body.pop("title", None)
     body.setdefault("properties", {})
     for each in one.parameters:
         choices = declared_choices(one.door.noun, each)
         if each.place == "fields" and choices:
-            _flatten(body, _hoisted(choices[0], shapes), changing="{name}" in one.door.path)
+            _flatten(body, _declared(choices[0], shapes), changing="{name}" in one.door.path)
         elif choices and each.wire in body["properties"]:
-            fields = [_loose(_hoisted(kind, shapes)) for kind in choices]
+            fields = [_loose(_declared(kind, shapes)) for kind in choices]
             body["properties"][each.wire] = {"anyOf": [*fields, {"type": "object"}]}
     return body
 
@@ -151,22 +148,8 @@ def _loose(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _hoisted(model: Any, shapes: dict[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of a declaration, the declarations inside it among the named shapes."""
-    if not model.__pydantic_fields_complete__:
-        model.model_rebuild()
-    schema = copy.deepcopy(model.model_json_schema(by_alias=True, ref_template=f"{REF}{{model}}In"))
-    for name, inner in schema.pop("$defs", {}).items():
-        shapes[f"{name}In"] = _plain(inner)
-    found: dict[str, Any] = _plain(schema)
-    return found
-
-
-def _plain(schema: Any) -> Any:
-    """Without what only the house reads."""
-    if isinstance(schema, dict):
-        return {key: _plain(each) for key, each in schema.items() if key != "postroom"}
-    return [_plain(each) for each in schema] if isinstance(schema, list) else schema
+def _declared(kind: type[Fields], shapes: dict[str, Any]) -> dict[str, Any]:
+    return declared_shape(kind, shapes, mode="validation", called=f"{kind.__name__}{{model}}In")
 
 
 # ---------------------------------------------------------------------------- out
@@ -183,10 +166,8 @@ def _responses(one: Asked, shapes: dict[str, Any]) -> dict[str, Any]:
     if bytes in parts_of(one.returns):
         media = {"message/rfc822": {"schema": {"type": "string", "format": "binary"}}}
         return {"200": {"description": "The exact bytes.", "content": media}, **found}
-    told = document_shape(one.returns, shapes)
-    if one.pages:
-        told["properties"]["next"] = _NEXT
-    content: dict[str, Any] = {"application/json": {"schema": told}}
+    shapes[f"{one.title}Out"] = document_shape(one.returns, shapes, paged=one.pages)
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": f"{REF}{one.title}Out"}}}
     if one.tells or (door.noun, door.method) == ("runs", "log"):
         content["text/event-stream"] = {"schema": {"type": "string"}}
     answer: dict[str, Any] = {"description": "What it gives.", "content": content}

@@ -20,7 +20,7 @@ from postroom.api.signing import signed_in
 from postroom.api.streams import ALIVE_SECONDS, answered, event
 from postroom.app import Room
 from postroom.clock import monotonic
-from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.errors import InvalidValue, PostroomError, Refused, UnknownField
 from postroom.operations.documents import encoded
 from postroom.operations.gate import check_may
 
@@ -59,9 +59,10 @@ class Events:
         room = await signed_in(self._room, request)
         check_may(room.desk.person, "view")
         of = request.query_params.getlist("of") or list(NOUNS)
-        for name in (*of, *(request.query_params.keys() - {"of"})):
-            if name not in NOUNS:
-                raise InvalidValue("of", f"is one of {', '.join(NOUNS)}, several times")
+        if request.query_params.keys() - {"of"}:
+            raise UnknownField("There is one parameter, of, several times; another was given.")
+        if not set(of) <= NOUNS.keys():
+            raise InvalidValue("of", f"is one of {', '.join(NOUNS)}, several times")
         who = room.desk.person.user
         self._check_room(who)
         return answered(self._told(request, list(dict.fromkeys(of)), who))

@@ -38,10 +38,9 @@ class Reader:
     """Reads the requests of one door.  ``model`` is what its body may say, as a declaration."""
 
     def __init__(self, asked: Asked) -> None:
-        name = f"{asked.door.noun}_{asked.door.method}".title().replace("_", "")
         self.asked = asked
-        self.model = _model(f"{name}In", asked.at("body"))
-        self.query = _model(f"{name}Query", (*asked.at("path"), *asked.at("query")))
+        self.model = _model(f"{asked.title}In", asked.at("body"))
+        self.query = _model(f"{asked.title}Query", (*asked.at("path"), *asked.at("query")))
         self._free = next(iter(asked.at("fields")), None)
 
     def read(self, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,8 +144,7 @@ def _part(part: Any, name: str) -> Any:
     if is_record(part):
         return _of_record(part)
     if issubclass(origin, Mapping):
-        of = typing.get_args(part)[1:]
-        return dict[str, str] if of == (str,) else dict[str, Any]
+        return dict[str, _incoming((*typing.get_args(part), Any, Any)[1], name)]  # type: ignore[misc]
     if issubclass(origin, Collection):
         return list[_part(next(iter(typing.get_args(part)), str), name)]  # type: ignore[misc]
     raise TypeError(f"{name}: a request cannot say {part}")

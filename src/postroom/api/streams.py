@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncGenerator
 from typing import Any, Final, cast
 
@@ -12,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
-from postroom.api.problems import problem_of
+from postroom.api.problems import as_json, problem_of
 from postroom.app import Room
 from postroom.errors import PostroomError, Refused
 from postroom.log import logger
@@ -40,9 +39,8 @@ def wants_stream(request: Request) -> bool:
 
 def event(name: str, told: Any, *, id: str = "") -> bytes:
     """One event, with its data as JSON on one line."""
-    data = json.dumps(told, allow_nan=False, separators=(",", ":"))
     head = f"id: {id}\n" if id else ""
-    return f"{head}event: {name}\ndata: {data}\n\n".encode("ascii")
+    return f"{head}event: {name}\ndata: ".encode("ascii") + as_json(told) + b"\n\n"
 
 
 def answered(events: AsyncGenerator[bytes]) -> StreamingResponse:

@@ -30,7 +30,11 @@ def list_(
     since: Annotated[
         str, typer.Option(metavar="WHEN", help="Only since then: 1h, 5d, 2027-01-31.")
     ] = "",
-    limit: Annotated[int, typer.Option(metavar="N", help="The newest of them.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", help="So many at most.", min=1)] = 50,
+    after: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Go on there: what the page before named as next."),
+    ] = None,
 ) -> None:
     """Who did what to which record, newest first."""
     page = in_room(
@@ -41,9 +45,9 @@ def list_(
             actor=actor or None,
             since=since or None,
             limit=limit,
+            after=after,
         )
     )
-    more = page.next is not None
     plain = OPTIONS.json
     rows = [row if plain else {**row, "detail": _detail(row["detail"])} for row in page]
     show.items(
@@ -58,11 +62,11 @@ def list_(
         ),
         empty="Nothing is recorded.",
         give=("detail",),
-        more=more,
+        next=page.next,
     )
-    if more:
+    if page.next is not None:
         show.note(
-            f"There are more than these {limit}. Say --limit N for so many, or narrow it: --since, "
+            f"There are more than these {limit}: go on with --after {page.next}, or narrow it: --since, "
             "--noun, --name, --action, --actor."
         )
 

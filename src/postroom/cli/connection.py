@@ -279,7 +279,7 @@ def _sides(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _show(found: dict[str, Any]) -> None:
     """The record: people see what holds, and whose value it is where nobody wrote it here."""
-    hidden = ("effective", "warnings", "moved", "used_at", "used_by", "used_for")
+    hidden = ("effective", "warnings", "tried", "moved", "used_at", "used_by", "used_for")
     people = {key: value for key, value in found.items() if key not in hidden}
     effective = found.get("effective") or {}
     for place in ("incoming", "outgoing"):

@@ -273,11 +273,14 @@ def runs(
         str, typer.Option(metavar="WHEN", help="Begun since then: 1h, 5d, 2027-01-31.")
     ] = "",
     limit: Annotated[int, typer.Option(metavar="N", help="So many at most.", min=1)] = 50,
+    after: Annotated[str, typer.Option(metavar="ID", help="Go on behind this run.")] = "",
 ) -> None:
     """Runs, newest first."""
     states = [part.strip() for part in state.split(",") if part.strip()]
     found = in_room(
-        lambda room: room.runs.list(name, states=states, since=since or None, limit=limit)
+        lambda room: room.runs.list(
+            name, states=states, since=since or None, limit=limit, after=after or None
+        )
     )
     show.items(
         [one.as_json() for one in found],
@@ -293,7 +296,10 @@ def runs(
         ),
         empty="No run yet." if not states else "No such run.",
         give=("reason",),
+        next=found.next,
     )
+    if found.next:
+        show.note(f"There are more than these {limit}: go on with --after {found.next}")
 
 
 @app.verb()

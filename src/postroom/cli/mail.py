@@ -70,8 +70,9 @@ def search(
 
 
 def _summaries(given: Given) -> None:
+    done = _do("list-email", given)
     show.items(
-        _do("list-email", given)["items"],
+        done["items"],
         (
             ("id", "ID"),
             ("received", "RECEIVED"),
@@ -82,7 +83,10 @@ def _summaries(given: Given) -> None:
         ),
         empty="No message.",
         give=("from", "subject", "flags"),
+        next=done["next"],
     )
+    if done["next"]:
+        show.note(f"There are more than these {_count(done)}: go on with --after {done['next']}")
 
 
 @app.verb(does="read-email")

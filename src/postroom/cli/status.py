@@ -37,9 +37,13 @@ def status() -> int:
     for one in found["checks"]:
         why = f"  {show.plain(one['why'])}" if one["why"] else ""
         print(f"{'ok  ' if one['ok'] else 'FAIL'}  {one['name']}{why}")
-    print(", ".join(f"{number:,} {noun}" for noun, number in found["counts"].items()))
+    print(", ".join(_counted(*one) for one in found["counts"].items()))
     for one in found["needs"]:
         print(show.said(f"{one['kind']}: {one['said']}"))
     if not found["needs"]:
         print("Nothing needs a person.")
     return OK if well else FAILED
+
+
+def _counted(nouns: str, number: int) -> str:
+    return f"{number:,} {nouns[:-1] if number == 1 else nouns}"

@@ -35,6 +35,7 @@ def versions(name: Name) -> None:
             ("typed_by", "TYPED BY"),
             ("typed_at", "TYPED AT"),
             ("presented_at", "LAST ACCEPTED"),
+            ("same_as", "SAME AS"),
         ),
         empty=f"Credential {name} has no details yet.",
         give=("secrets",),

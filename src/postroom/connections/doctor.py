@@ -120,6 +120,7 @@ class _Walk:
         veiled: bool = False,
     ) -> None:
         self._veil = Veil() if veiled else None
+        self._prepared: Prepared | None = None
         self._trial = trial
         self._reach = reach
         self._opener = opener
@@ -129,15 +130,12 @@ class _Walk:
 
     async def run(self, name: str, place: Place) -> None:
         """All steps until one fails; every error of ours ends in the report."""
-        prepared: Prepared | None = None
+        walked = self._walked(name, place)
         try:
-            prepared = _hurried(await self._opener.prepare(name, place, anew=True))
-            self.report.where = host_and_port(prepared.side.host, prepared.side.port)
-            self._token(prepared)
-            sides = {"incoming": self._incoming, "outgoing": self._outgoing}
-            walked = (self._there if self._reach else sides[place])(prepared)
-            await (walked if self._veil is None else self._veil.over(walked, self.report.where))
+            veil = self._veil
+            await (walked if veil is None else veil.over(walked, lambda: self.report.where or name))
         except PostroomError as error:
+            prepared = self._prepared
             await self._opener.failed(name, place, error)
             self._failed(error, prepared)
             if prepared is None:
@@ -154,8 +152,14 @@ class _Walk:
                 advise(error, about) if facts is None else advise_token(error, about, facts)
             )
 
-    async def _there(self, prepared: Prepared) -> None:
-        await reach(prepared, self._step)
+    async def _walked(self, name: str, place: Place) -> None:
+        self._prepared = prepared = _hurried(await self._opener.prepare(name, place, anew=True))
+        self.report.where = host_and_port(prepared.side.host, prepared.side.port)
+        self._token(prepared)
+        if self._reach:
+            await reach(prepared, self._step)
+        else:
+            await {"incoming": self._incoming, "outgoing": self._outgoing}[place](prepared)
 
     async def _incoming(self, prepared: Prepared) -> None:
         store = await dial_store(prepared, self._step)

@@ -160,7 +160,7 @@ def _warnings(side: EffectiveSide) -> list[str]:
     found = []
     if side.security != "none" and not side.tls.check_name:
         found.append(
-            f"{side.place}: check_server_identity is false: any certificate of a trusted authority "
+            f"{side.place}: the server's name is not checked: any certificate of a trusted authority "
             f"is accepted, also one for another host than {side.host}."
         )
     here = side.proxy is None and is_loopback(side.host)

@@ -9,7 +9,7 @@ from postroom.clock import rfc3339, timestamp
 from postroom.db import Tx
 from postroom.secret import Scrubber, open_secrets
 
-__all__ = ["KEPT", "alert", "erase", "forget", "naming", "recent", "record"]
+__all__ = ["KEPT", "alert", "erase", "forget", "last_try", "naming", "recent", "record"]
 
 KEPT: Final = 200
 """Events that are kept of each connection; what happens again and again is one event, counted."""
@@ -93,6 +93,20 @@ def recent(tx: Tx, connection: str, *, limit: int = KEPT) -> list[dict[str, Any]
     return [
         {**row, "at": rfc3339(row["at"]), "since": rfc3339(row["since"])} for row in map(dict, rows)
     ]
+
+
+def last_try(tx: Tx, connection: str, side: str) -> dict[str, Any] | None:
+    """How it ended when a side was opened last: ``ok``, ``at``, ``said`` where it failed; None: never."""
+    row = tx.one(
+        "SELECT at, event, detail FROM connection_events WHERE connection = :key AND side = :side "
+        "AND event IN ('signed in', 'opened', 'failed') ORDER BY id DESC LIMIT 1",
+        key=connection.casefold(),
+        side=side,
+    )
+    if row is None:
+        return None
+    failed = row["event"] == "failed"
+    return {"ok": not failed, "at": rfc3339(row["at"]), "said": row["detail"] if failed else ""}
 
 
 def naming(tx: Tx, named: Callable[[str], bool]) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 from postroom import clock
 from postroom.connections.criteria import parse_criteria
 from postroom.connections.fitting import fitting
+from postroom.connections.paging import behind, newest_behind
 from postroom.connections.saving import write_attachments, write_new
 from postroom.errors import FolderError, InvalidValue, NotThere, PostroomError, Refused, WireError
 from postroom.mail import Message, safe_name
@@ -131,24 +132,26 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         return await self._store.folders()
 
     @_alone
-    async def list(self, folder: str = "INBOX", *, limit: int = 50) -> _Summaries:
+    async def list(self, folder: str = "INBOX", *, limit: int = 50, after: str = "") -> _Summaries:
         """The newest messages of a folder, newest first, with :data:`LISTED_HEADERS`.
 
-        ``limit`` 0: all of them.
+        ``limit`` 0: all of them; ``after``: those behind the message of this id.  Raises NotThere.
         """
         await _open(self._store, folder, read_only=True)
         if self._store.features.newest:
             able = cast(Newest, self._store)
-            return await able.newest(limit, headers=LISTED_HEADERS)
+            return await newest_behind(
+                able, limit=limit, after=after, folder=folder, headers=LISTED_HEADERS
+            )
         ids = [summary.id async for summary in _every(self._store)]
-        newest = ids[-limit:] if limit else ids
-        return await _described(self._store, newest)
+        page = behind(ids, limit=limit, after=after, folder=folder)
+        return await _described(self._store, page)
 
     @_alone
     async def search(
-        self, text: str = "all", folder: str = "INBOX", *, limit: int = 0
+        self, text: str = "all", folder: str = "INBOX", *, limit: int = 0, after: str = ""
     ) -> _Summaries:
-        """The messages that meet a search (see :func:`parse_criteria`), newest first.
+        """The messages that meet a search (see :func:`parse_criteria`), newest first, as :meth:`list`.
 
         Where the server cannot search, the messages are read and looked at here.  Raises
         InvalidValue, Refused(``not_supported``) for flags where the wire has none.
@@ -164,17 +167,19 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         else:
             everything = [summary.id async for summary in _every(self._store)]
             ids = await fitting(self._store, self._spool, everything, criteria)
-        return await _described(self._store, ids[-limit:] if limit else ids)
+        page = behind(ids, limit=limit, after=after, folder=folder)
+        return await _described(self._store, page)
 
-    async def lines(self, text: str = "", *, folder: str = "INBOX", limit: int = 0) -> _Lines:
+    async def lines(
+        self, text: str = "", *, folder: str = "INBOX", limit: int = 0, after: str = ""
+    ) -> _Lines:
         """As :meth:`search`, or :meth:`list` without a text: one mapping a message, for doors.
 
         Keys: id, received (a datetime or None), from, address (of the author), subject, size (bytes;
         None where the wire does not tell it), flags, message_id.
         """
-        found = await (
-            self.search(text, folder, limit=limit) if text else self.list(folder, limit=limit)
-        )
+        page: dict[str, Any] = {"limit": limit, "after": after}
+        found = await (self.search(text, folder, **page) if text else self.list(folder, **page))
         return [_line(each, sized=self._store.features.sizes) for each in found]
 
     @_alone
@@ -359,6 +364,7 @@ def _line(summary: Summary, *, sized: bool) -> dict[str, Any]:
         "received": summary.received or message.date,
         "from": ", ".join(each.name or each.address for each in message.from_),
         "address": message.from_[0].address if message.from_ else "",
+        "to": ", ".join(each.name or each.address for each in message.to),
         "subject": message.subject,
         "size": summary.size if sized else None,
         "flags": sorted(summary.flags),

@@ -148,15 +148,17 @@ class Opener:
         self._turns = Turns()
 
     async def open_store(
-        self, name: str, *, patient: Waiting | None = None, signing: Signing | None = None
-    ) -> MessageStore:
+        self, name: str, *, patient: Waiting | None = None, signing: Signing | None = None,
+        on_step: OnStep | None = None,
+    ) -> MessageStore:  # fmt: skip
         """The incoming side of a connection, open and signed in; ``signing`` hears when that begins.
 
-        ``patient``: nobody sits and waits for it, so it stands in line, in what that gives.  Raises
-        NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``,
-        ``not_supported`` when it has no such side), Locked, WireError.
+        ``on_step`` hears of each step instead.  ``patient``: nobody sits and waits for it, so it stands
+        in line, in what that gives.  Raises NotThere, WrongUse, Refused (``destination_not_bound``,
+        ``incomplete``, ``not_supported`` when it has no such side), Locked, WireError.
         """
-        prepared, opened = await self._open(name, "incoming", dial_store, patient, signing)
+        dial = dial_store if on_step is None else lambda made, _: dial_store(made, on_step)
+        prepared, opened = await self._open(name, "incoming", dial, patient, signing)
         return read_only_store(opened) if prepared.side.read_only else opened
 
     async def open_transport(self, name: str, *, patient: Waiting | None = None) -> Transport:

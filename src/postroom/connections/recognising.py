@@ -36,7 +36,7 @@ class SignInWay(NamedTuple):
     """One way to sign in: the type of ``auth``, what it is called, and why one takes it there.
 
     ``credential`` is the type of the record that it needs; ``link`` is where a person gets what is
-    asked for; ``shared``: the app has to be registered first.
+    asked for; ``registered``: the app has to be registered first.
     """
 
     type: str

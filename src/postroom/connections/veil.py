@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from postroom.errors import DialError, PostroomError, SignInError, WireError
 
-__all__ = ["HOLD_SECONDS", "NoServer", "Veil"]
+__all__ = ["BEFORE", "HOLD_SECONDS", "NO_PORT", "NoServer", "Veil", "alike"]
+
+T = TypeVar("T")
 
 HOLD_SECONDS: Final = 20.0
 """When it is told that there is no mail server: later than a connection is refused, than one is waited
 for in vain, and than most servers greet that are slow on purpose."""
 _BEFORE: Final = ("token", "resolve", "connect", "proxy", "tls")
 """Steps after which nobody knows yet whether what answers is a mail server."""
+BEFORE: Final = (*_BEFORE, "greeting")
+"""Steps that fail where nothing has spoken as one."""
+NO_PORT: Final = ("host_unknown", "address_refused")
+"""Codes that say nothing of a port."""
 
 
 class NoServer(DialError):
     """No mail server answered; the sentence, the step and the time are the same for every reason."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, *, what: str = "mail server") -> None:
         super().__init__(
-            f"No mail server answers at {where}.",
+            f"No {what} answers at {where}.",
             hint="Check host, port and security. Whether something else is there, or nothing, an "
             "administrator's test tells.",
             temporary=True,
@@ -48,7 +54,7 @@ class Veil:
         if self._lifted or name not in _BEFORE:
             self._lift()
 
-    async def over(self, walked: Awaitable[None], where: str) -> None:
+    async def over(self, walked: Awaitable[None], where: Callable[[], str]) -> None:
         """Walk under the veil.  Raises NoServer, and what the walk raises once it is lifted."""
         until = asyncio.get_running_loop().time() + HOLD_SECONDS
         try:
@@ -68,7 +74,7 @@ class Veil:
             self._lift()
             return
         await asyncio.sleep(until - asyncio.get_running_loop().time())
-        raise NoServer(where)
+        raise NoServer(where())
 
     def _lift(self) -> None:
         self._lifted = True
@@ -80,8 +86,24 @@ class Veil:
 
 
 def _is_told(error: PostroomError) -> bool:
+    return _says_no_port(error) or getattr(error, "step", "") not in BEFORE
+
+
+def _says_no_port(error: PostroomError) -> bool:
     if not isinstance(error, WireError) or isinstance(error, SignInError):
         return True
-    if error.code in ("host_unknown", "address_refused") or error.code.startswith("certificate_"):
-        return True
-    return error.step not in (*_BEFORE, "greeting")
+    return error.code in NO_PORT or error.code.startswith("certificate_")
+
+
+async def alike(asked: Coroutine[Any, Any, T], where: str) -> T:
+    """What is asked of another server than one for mail; whatever keeps it from answering is NoServer,
+    not before :data:`HOLD_SECONDS`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + HOLD_SECONDS
+    try:
+        return await asked
+    except PostroomError as error:
+        if isinstance(error, NoServer) or _says_no_port(error):
+            raise
+    await asyncio.sleep(until - loop.time())
+    raise NoServer(where, what="server")

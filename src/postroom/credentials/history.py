@@ -31,7 +31,11 @@ __all__ = ["History", "Version"]
 
 
 class Version(NamedTuple):
-    """One version: ``kept`` ones can be restored; of ``destroyed`` ones only the dates are left."""
+    """One version: ``kept`` ones can be restored; of ``destroyed`` ones only the dates are left.
+
+    ``same_as`` is the newest version that holds the same, typed once: what this one held was sealed anew
+    there, for other destinations, or since it was brought back.
+    """
 
     version: int
     state: Literal["current", "kept", "destroyed"]
@@ -41,6 +45,7 @@ class Version(NamedTuple):
     typed_at: float
     presented_at: float | None
     destroyed_at: float | None
+    same_as: int | None
 
 
 class History:
@@ -61,13 +66,16 @@ class History:
         except Unreadable:
             hints = None
         found = tx.all(
-            "SELECT v.version, v.secrets, v.destinations, v.typed_by, v.typed_at, v.presented_at, "
+            "SELECT v.version, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at, v.presented_at, "
             "v.destroyed_at, s.blob AS hints FROM credential_versions v LEFT JOIN sealed s "
             "ON s.kind = 'hint' AND s.record = v.credential AND s.version = v.version "
             "WHERE v.credential = :id ORDER BY v.version DESC",
             id=row["id"],
         )
-        return [_shown(row, one, hints) for one in found]
+        newest: dict[tuple[Any, ...], int] = {}
+        for one in found:
+            newest.setdefault(_held(one), one["version"])
+        return [_shown(row, one, hints, newest[_held(one)]) for one in found]
 
     def restore(
         self,
@@ -155,7 +163,12 @@ class History:
         record_in(tx, recorder, row, actor, action, detail)
 
 
-def _shown(row: Row, one: Row, hints: Hints | None) -> Version:
+def _held(one: Row) -> tuple[Any, ...]:
+    """What is alike in versions that hold the same: a secret that is typed again has another time."""
+    return one["plain"], one["secrets"], one["typed_by"], one["typed_at"]
+
+
+def _shown(row: Row, one: Row, hints: Hints | None, newest: int) -> Version:
     number = one["version"]
     state: Literal["current", "kept", "destroyed"] = "kept"
     if number == row["version"]:
@@ -181,4 +194,5 @@ def _shown(row: Row, one: Row, hints: Hints | None) -> Version:
         one["typed_at"],
         one["presented_at"],
         one["destroyed_at"],
+        newest if state == "kept" and newest != number else None,
     )

@@ -9,7 +9,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from postroom.credentials.due import ENDING, SOON_DAYS, Due, due_of
 from postroom.credentials.intake import mask_of
@@ -66,7 +66,7 @@ class Credential:
     version: int
     state: State
     missing: list[str]
-    stored: dict[str, Any] = dataclasses.field(repr=False)
+    stored: Annotated[dict[str, Any], "As its type declares them."] = dataclasses.field(repr=False)
     sealed: list[str]
     destinations: list[str]
     created_at: float

@@ -217,9 +217,13 @@ class Folder:
         self._context = context
         self._place = place
 
-    def list(self, search: str = "all", *, limit: int | None = None) -> Any:
-        """Of each message that fits: id, from, subject, received and what list-email gives."""
-        return self._ask("list-email", lambda result: result["items"], search=search, limit=limit)
+    def list(self, search: str = "all", *, limit: int | None = None, after: str = "") -> Any:
+        """Of each message that fits: id, from, subject, received and what list-email gives.
+
+        ``after``: those behind the message of this id.
+        """
+        page = {"search": search, "limit": limit, "after": after}
+        return self._ask("list-email", lambda result: result["items"], **page)
 
     def search(self, text: str = "all", *, limit: int | None = None) -> Any:
         """The messages that fit, one after the other as they are wanted (``for``, or ``async for``)."""

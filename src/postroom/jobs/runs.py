@@ -7,7 +7,7 @@ import itertools
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from postroom.clock import rfc3339
 from postroom.db import Row, Tx
@@ -27,6 +27,7 @@ __all__ = [
     "busy",
     "cancel",
     "counts",
+    "failing",
     "follow_on",
     "listed",
     "may_follow_on",
@@ -57,7 +58,7 @@ class Run:
     state: str
     reason: str
     cause: str
-    parameters: Mapping[str, Any]
+    parameters: Annotated[Mapping[str, Any], "As its job declares them."]
     above: str | None
     attempts: int
     created_by: str
@@ -65,7 +66,7 @@ class Run:
     started_at: float | None
     finished_at: float | None
     due_at: float | None  # of what waits for its time
-    result: Any
+    result: Annotated[Any, "What its last step, its function or its program gave."]
     code: str  # of what it failed for
     owner: str | None
 
@@ -273,6 +274,22 @@ def run_of(row: Row) -> Run:
         code=row["error"],
         owner=row["owner"],
     )
+
+
+def failing(tx: Tx, *, since: float) -> list[Run]:
+    """Of each job whose last run of those that begin by themselves failed, or that had one fail since
+    then: the last that did.  What somebody began by hand, they look at themselves."""
+    return [run_of(row) for row in tx.all(_FAILING, since=first_id(since))]
+
+
+_ITSELF: Final = "job_key = j.name_key AND cause IN ('schedule', 'message')"
+_FAILING: Final = (
+    f"SELECT r.* FROM jobs AS j JOIN runs AS r ON r.id = coalesce("
+    f"(SELECT id FROM runs WHERE {_ITSELF} AND id >= :since AND state IN ('failed', 'lost') "
+    f"ORDER BY id DESC LIMIT 1), "
+    f"(SELECT id FROM runs WHERE {_ITSELF} AND state IN ('succeeded', 'failed', 'lost') "
+    "ORDER BY id DESC LIMIT 1)) WHERE r.state <> 'succeeded' ORDER BY j.name_key"
+)
 
 
 def busy(tx: Tx, job: str) -> bool:

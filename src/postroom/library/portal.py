@@ -11,6 +11,7 @@ import asyncio
 import functools
 import inspect
 import threading
+import typing
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -23,27 +24,8 @@ from postroom.library.room import (
     AsyncRoom,
     AsyncService,
 )
-from postroom.operations.audit import Audit
-from postroom.operations.backup import Backup, Restored, Verified
-from postroom.operations.collecting import Collecting
-from postroom.operations.commands import Commands
-from postroom.operations.connections import Connections
-from postroom.operations.converting import Converting
-from postroom.operations.credentials import Credentials
-from postroom.operations.erasing import Erasing
-from postroom.operations.guiding import Guides
-from postroom.operations.jobs import Jobs
-from postroom.operations.keys import Keks, Keys
-from postroom.operations.ledger import Ledger
-from postroom.operations.notify import Notify
-from postroom.operations.outbox import Outbox
-from postroom.operations.roomfile import RoomFile
-from postroom.operations.runs import Runs
-from postroom.operations.services import Services
-from postroom.operations.signins import SignIns
-from postroom.operations.sources import Sources
-from postroom.operations.variables import Variables
-from postroom.operations.versions import Versions
+from postroom.operations.backup import Restored, Verified
+from postroom.operations.keys import Keks
 from postroom.secret import Secret
 
 __all__ = ["SyncRoom", "open", "restore_backup", "verify_backup"]
@@ -95,29 +77,10 @@ _TARGETS = (
     AsyncService,
     AsyncConnection,
     AsyncFolder,
-    Audit,
-    Backup,
-    Collecting,
-    Commands,
-    Connections,
-    Converting,
-    Credentials,
-    Erasing,
-    Guides,
-    Jobs,
     Keks,
-    Keys,
-    Ledger,
-    Notify,
-    Outbox,
-    RoomFile,
-    Runs,
-    Services,
-    SignIns,
-    Sources,
-    Variables,
-    Versions,
+    *typing.get_type_hints(AsyncRoom).values(),
 )
+"""What is generated: the room, what it makes, and the operations of every noun that it has."""
 
 
 class _Synchronous:

@@ -267,9 +267,12 @@ class RemoteConnection(AsyncConnection):
 class RemoteFolder(AsyncFolder):
     """A folder of a served room: what is read there is given here, files are written here."""
 
-    async def search(self, text: str = "all", *, limit: int = 0) -> AsyncIterator[FolderMessage]:
+    async def search(
+        self, text: str = "all", *, limit: int = 0, after: str = ""
+    ) -> AsyncIterator[FolderMessage]:
         """The messages that meet a search, newest first, each read when it is asked for."""
-        listed = await self._room.commands.do(ListEmail(**self._where, search=text, limit=limit))
+        command = ListEmail(**self._where, search=text, limit=limit, after=after)
+        listed = await self._room.commands.do(command)
         for one in listed["items"]:
             yield FolderMessage(await self._raw(one["id"]), one["id"], frozenset(one["flags"]))
 

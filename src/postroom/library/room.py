@@ -19,16 +19,20 @@ from postroom.jobs.commands import (
 )
 from postroom.mail import Attachment, Message
 from postroom.mail.addresses import AddressInput
+from postroom.operations.accounts import Accounts
 from postroom.operations.audit import Audit
 from postroom.operations.backup import Backup
 from postroom.operations.bench import Workbench
+from postroom.operations.client_secrets import ClientSecrets
 from postroom.operations.collecting import Collecting
 from postroom.operations.commands import Command, Commands, Result
 from postroom.operations.connections import Connections
 from postroom.operations.converting import Converting
 from postroom.operations.credentials import Credentials
 from postroom.operations.erasing import Erasing
+from postroom.operations.grants import Grants
 from postroom.operations.guiding import Guides
+from postroom.operations.health import Health
 from postroom.operations.jobs import Jobs
 from postroom.operations.keys import Keys
 from postroom.operations.ledger import Ledger
@@ -39,6 +43,8 @@ from postroom.operations.runs import Runs
 from postroom.operations.services import Services
 from postroom.operations.signins import SignIns
 from postroom.operations.sources import Sources
+from postroom.operations.tokens import Tokens
+from postroom.operations.users import Users
 from postroom.operations.variables import Variables
 from postroom.operations.versions import Versions
 from postroom.services.outbox import Item
@@ -55,26 +61,32 @@ __all__ = [
 class AsyncRoom:
     """An opened room.  The attributes named like nouns carry that noun's operations."""
 
-    credentials: Credentials
+    accounts: Accounts
+    audit: Audit
+    backup: Backup
+    client_secrets: ClientSecrets
+    collecting: Collecting
     commands: Commands
     connections: Connections
     converting: Converting
-    sources: Sources
-    collecting: Collecting
-    ledger: Ledger
-    services: Services
-    outbox: Outbox
-    variables: Variables
+    credentials: Credentials
     erasing: Erasing
-    audit: Audit
-    backup: Backup
+    grants: Grants
     guides: Guides
+    health: Health
     jobs: Jobs
     keys: Keys
+    ledger: Ledger
     notify: Notify
+    outbox: Outbox
     roomfile: RoomFile
     runs: Runs
+    services: Services
     signins: SignIns
+    sources: Sources
+    tokens: Tokens
+    users: Users
+    variables: Variables
     versions: Versions
 
     def __init__(self, room: Room) -> None:
@@ -218,11 +230,16 @@ class AsyncFolder:
         self._folder = folder
         self._mailbox = mailbox
 
-    async def search(self, text: str = "all", *, limit: int = 0) -> AsyncIterator[FolderMessage]:
-        """The messages that meet a search, newest first, each read when it is asked for."""
+    async def search(
+        self, text: str = "all", *, limit: int = 0, after: str = ""
+    ) -> AsyncIterator[FolderMessage]:
+        """The messages that meet a search, newest first, each read when it is asked for.
+
+        ``limit`` 0: all of them; ``after``: those behind the message of this id.  Raises NotThere.
+        """
         async with self._bench() as bench:
             box = await bench.box(self._connection, self._mailbox)
-            for summary in await box.search(text, self._folder, limit=limit):
+            for summary in await box.search(text, self._folder, limit=limit, after=after):
                 content = await box.read(summary.id, self._folder)
                 try:
                     yield FolderMessage(content.bytes(), summary.id, summary.flags)

@@ -14,6 +14,7 @@ from postroom.credentials.record import Credential
 from postroom.credentials.tokens import rows as tokens
 from postroom.db import Row, Tx, is_living, workers
 from postroom.errors import PostroomError
+from postroom.jobs import runs
 from postroom.notices.notification import Cause
 from postroom.notices.things import NOTHING, Things, of_connection, of_service
 from postroom.services import finding
@@ -24,6 +25,9 @@ __all__ = ["STEPS", "STUCK_SECONDS", "Found", "at_work", "audit_failure", "endin
 
 STUCK_SECONDS: Final = 15 * 60.0
 """So long a source may fail, or wait for a worker, before anybody is told."""
+RECENT_SECONDS: Final = 3600.0
+"""So long a failed run is told of although others went well since: a job of each message is no stream of
+notices."""
 STEPS: Final = (30, 14, 7, 3, 1)
 """Days before an end at which people are told of it, and told again."""
 
@@ -85,13 +89,15 @@ def _end(credential: Credential, due: Due, stage: int) -> Found:
 
 
 def at_work(tx: Tx, resolver: Resolver, *, now: float) -> list[Found]:
-    """Sign-ins that are needed, sources that are stuck, dead letters, and whether a worker is there."""
+    """Sign-ins that are needed, sources that are stuck, dead letters, jobs that fail, and whether a worker
+    is there."""
     working = bool(workers(tx, now=now))
     found = list(_sign_ins(tx, resolver))
     waiting = frozenset(thing for one in found for thing in one.things.own)
     for row in sources.rows(tx):
         found += _of_source(tx, resolver, row, waiting, working=working, now=now)
     found += _unsent(tx, resolver)
+    found += map(_failed_run, runs.failing(tx, since=now - RECENT_SECONDS))
     if not working:
         said = "No worker runs: nothing is collected, sent or run by itself."
         found.append(
@@ -201,6 +207,18 @@ _LAST: Final = (
     "SELECT state FROM outbox WHERE service = :service AND finished_at IS NOT NULL "
     "AND state IN ('sent', 'failed', 'ambiguous') ORDER BY finished_at DESC LIMIT 1"
 )
+
+
+def _failed_run(run: runs.Run) -> Found:
+    return Found(
+        key=f"job {run.job.casefold()}",
+        kind="job",
+        noun="job",
+        name=run.job,
+        said=_ended(f"The last run of job {run.job} that failed: {run.reason}"),
+        over=f"Job {run.job} runs well again.",
+        do=f"See why: postroom job log {run.id}",
+    )
 
 
 def audit_failure(problems: list[str]) -> list[Found]:

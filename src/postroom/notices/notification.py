@@ -12,7 +12,7 @@ from postroom.net.origin import split_url
 
 __all__ = ["CAUSES", "SECRET_PART", "Cause", "Notify", "Way"]
 
-Cause = Literal["expiry", "sign-in", "source", "ledger", "outbox", "audit", "worker"]
+Cause = Literal["expiry", "sign-in", "source", "ledger", "outbox", "job", "audit", "worker"]
 """What people are told of."""
 CAUSES: Final[dict[Cause, str]] = {
     "expiry": "a credential, a client secret or a certificate expires, in 30, 14, 7, 3 and 1 days",
@@ -20,6 +20,7 @@ CAUSES: Final[dict[Cause, str]] = {
     "source": "a source has failed, or tries again in vain, for 15 minutes",
     "ledger": "messages failed on the way to their sink",
     "outbox": "messages were not sent, or nobody knows whether they were",
+    "job": "a run of a job failed that its schedule or a message began",
     "audit": "the audit record is not whole",
     "worker": "no worker runs",
 }

@@ -31,10 +31,13 @@ FLOWS: Final[dict[Provider, tuple[SignInFlow, ...]]] = {
 
 
 class Value(NamedTuple):
-    """Something to copy: what it is called there, and its exact text."""
+    """One entry: what it is called there, and its exact text; ``typed``: to be copied, for it is typed
+    there.  What is not is chosen there, or read.
+    """
 
     name: str
     text: str
+    typed: bool = True
 
 
 class Step(NamedTuple):
@@ -103,6 +106,8 @@ def check_facts(facts: Facts) -> None:
     """Raise InvalidValue for a name or an address that cannot stand in a script."""
     if not facts.app_name or not facts.app_name.isprintable() or len(facts.app_name) > 64:
         raise InvalidValue("name", "give the app a name of 1 to 64 characters on one line")
+    if not facts.wires or not {*facts.wires} <= {*_PERSON_WIRES, "graph"}:
+        raise InvalidValue("wires", f"write some of {', '.join(_PERSON_WIRES)}, or graph")
     for address in facts.mailboxes:
         if not _ADDRESS.fullmatch(address) or not address.isprintable():
             raise InvalidValue("mailboxes", "write addresses like orders@example.com")
@@ -117,7 +122,7 @@ def _microsoft(flow: SignInFlow, facts: Facts) -> Iterable[Step]:
             "Permit the device flow",
             "Authentication, Advanced settings",
             "Set Allow public client flows to Yes and save.",
-            (Value("Allow public client flows", "Yes"),),
+            (Value("Allow public client flows", "Yes", typed=False),),
             "A Conditional Access policy may forbid the flow for the whole tenant; then use "
             "authorization code.",
         )
@@ -131,27 +136,31 @@ def _microsoft(flow: SignInFlow, facts: Facts) -> Iterable[Step]:
         "Overview",
         "Copy these two into the credential.",
         (
-            Value("Application (client) ID", "client_id"),
-            Value("Directory (tenant) ID", "tenant_id"),
+            Value("Application (client) ID", "client_id", typed=False),
+            Value("Directory (tenant) ID", "tenant_id", typed=False),
         ),
         "The Object ID beside them is something else.",
     )
 
 
 def _registration(flow: SignInFlow, facts: Facts) -> Step:
-    redirect = "none"
+    redirect: tuple[Value, ...] = (Value("Redirect URI", "none", typed=False),)
     if flow == "oauth_authorization_code":
-        redirect = f"Web: {facts.page}" if facts.page else (
-            "Mobile and desktop applications: http://localhost"
-        )  # fmt: skip
+        kind = "Web" if facts.page else "Mobile and desktop applications"
+        uri = facts.page or "http://localhost"
+        redirect = (Value("Platform", kind, typed=False), Value("Redirect URI", uri))
     return Step(
         "Register the app",
         "https://entra.microsoft.com: Microsoft Entra ID, App registrations, New registration",
         "Fill in these and select Register.",
         (
             Value("Name", facts.app_name),
-            Value("Supported account types", "Accounts in this organizational directory only"),
-            Value("Redirect URI", redirect),
+            Value(
+                "Supported account types",
+                "Accounts in this organizational directory only",
+                typed=False,
+            ),
+            *redirect,
         ),
         who="an Application Developer or administrator (anybody, if the tenant permits it)",
     )
@@ -180,7 +189,7 @@ def _permissions(flow: SignInFlow, facts: Facts) -> Iterable[Step]:
         "Select Grant admin consent; every row must turn green."
         if client
         else "Select Grant admin consent, or let each person consent when they sign in.",
-        (Value("Button", "Grant admin consent"),),
+        (Value("Button", "Grant admin consent", typed=False),),
         who=_ADMIN,
     )
 
@@ -192,13 +201,16 @@ def _proof(facts: Facts) -> Step:
             "Certificates & secrets, Certificates, Upload certificate",
             "Make the pair with postroom credential generate and upload the .cer it writes; the "
             "private key never leaves the vault.",
-            (Value("File", "the .cer of the credential"),),
+            (Value("File", "the .cer of the credential", typed=False),),
         )
     return Step(
         "Make a client secret",
         "Certificates & secrets, Client secrets, New client secret",
         "Copy the Value, not the Secret ID, and give it to the credential with its date.",
-        (Value("Expires", "24 months at most"), Value("Copy", "Value")),
+        (
+            Value("Expires", "24 months at most", typed=False),
+            Value("Copy", "Value", typed=False),
+        ),
         "The Value is shown once.",
     )
 
@@ -227,9 +239,11 @@ def _fence(facts: Facts) -> Iterable[Step]:
         "Exchange Online PowerShell",
         "New-ServicePrincipal with the ids of the enterprise application, then give it each mailbox.",
         (
-            Value("-AppId", "the Application (client) ID"),
+            Value("-AppId", "the Application (client) ID", typed=False),
             Value(
-                "-ObjectId", "the Object ID under Enterprise applications, not App registrations"
+                "-ObjectId",
+                "the Object ID under Enterprise applications, not App registrations",
+                typed=False,
             ),
             Value("Add-MailboxPermission -AccessRights", "FullAccess"),
             *named,
@@ -245,13 +259,13 @@ def _google(facts: Facts) -> Iterable[Step]:
         "Make a project",
         "https://console.cloud.google.com: Select a project, New project",
         "Give it a name, then enable the Gmail API under APIs & Services, Library.",
-        (Value("Project name", facts.app_name), Value("API", "Gmail API")),
+        (Value("Project name", facts.app_name), Value("API", "Gmail API", typed=False)),
     )
     yield Step(
         "Describe the app",
         "Google Auth Platform, Branding and Audience",
         "Choose Internal in a Workspace; otherwise External, and publish the app.",
-        (Value("App name", facts.app_name), Value("User type", "Internal")),
+        (Value("App name", facts.app_name), Value("User type", "Internal", typed=False)),
         "In testing, sign-ins end after seven days. An external app with the mail scope has to be "
         "verified by Google, unless only its owner uses it.",
         "the owner of the project",
@@ -268,7 +282,7 @@ def _google(facts: Facts) -> Iterable[Step]:
         "Google Auth Platform, Clients, Create client",
         "Create it, then copy client id and client secret into the credential.",
         (
-            Value("Application type", "Desktop app" if desktop else "Web application"),
+            Value("Application type", "Desktop app" if desktop else "Web application", typed=False),
             *(() if desktop else (Value("Authorized redirect URIs", facts.page),)),
             Value("Name", facts.app_name),
         ),
@@ -278,6 +292,6 @@ def _google(facts: Facts) -> Iterable[Step]:
         "Trust the app",
         "https://admin.google.com: Security, Access and data control, API controls",
         "Add the client id as trusted, where the Workspace restricts apps.",
-        (Value("Access", "Trusted"),),
+        (Value("Access", "Trusted", typed=False),),
         who="a Workspace administrator",
     )

@@ -19,6 +19,8 @@ from postroom.credentials.types import TYPES
 from postroom.fields import Fields
 from postroom.jobs.commands import COMMANDS
 from postroom.jobs.job import Job
+from postroom.notices.notification import Notify
+from postroom.operations.account import Account
 from postroom.operations.documents import item_of
 from postroom.operations.doors import DOORS, Door
 from postroom.operations.page import PAGE
@@ -35,7 +37,9 @@ _NOT_ASKED: Final = frozenset(
 _DECLARED_IN: Final = ("data", "changes")
 """Parameters whose fields stand in the body itself."""
 DECLARED: Final[Mapping[str, type[Fields]]] = {
+    "accounts": Account,
     "connections": Connection,
+    "notify": Notify,
     "sources": Source,
     "services": Service,
     "jobs": Job,
@@ -78,6 +82,11 @@ class Asked(NamedTuple):
     whole: bool
 
     @property
+    def title(self) -> str:
+        """What its models are called, before In and Out: ``CredentialsCreate``."""
+        return f"{self.door.noun}_{self.door.method}".title().replace("_", "")
+
+    @property
     def pages(self) -> bool:
         """Whether it gives a list, a page at a time."""
         return self.door.http == "GET" and item_of(self.returns) is not None
@@ -105,7 +114,7 @@ def all_asked(nouns: Mapping[str, tuple[str, str]]) -> dict[tuple[str, str], Ask
 def declared_choices(noun: str, parameter: Parameter) -> tuple[type[Fields], ...]:
     """The declarations of which a map's fields are, as far as it has one."""
     if parameter.place == "fields":
-        return (DECLARED[noun],) if noun in DECLARED else ()
+        return (DECLARED[noun],)
     if parameter.name == "details":
         return TYPES
     if noun == "commands" and parameter.name == "parameters":
@@ -126,7 +135,8 @@ def _asked(door: Door, owner: type) -> Asked:
             annotation = _resolved(operation, one.annotation)
             place = _place(door, name)
             parameters.append(Parameter(name, name.rstrip("_"), annotation, one.default, place))
-    returns = _resolved(operation, operation.__annotations__.get("return", "None"))
+    known = {"models": import_module("postroom.operations.models")}
+    returns = _resolved(operation, operation.__annotations__.get("return", "None"), known)
     about = inspect.cleandoc(operation.__doc__ or "")
     whole = all(one.name != "after" for one in parameters)
     found = Asked(door, tuple(parameters), returns, tells, told, about, owner, whole)
@@ -167,7 +177,7 @@ def _resolved(
     if not isinstance(annotation, str):
         return annotation
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
-    return typing.get_type_hints(holder, operation.__globals__, known)["it"]
+    return typing.get_type_hints(holder, operation.__globals__, known, include_extras=True)["it"]
 
 
 def _told(operation: Callable[..., Any], annotation: Any) -> tuple[Any, ...]:

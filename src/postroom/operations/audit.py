@@ -7,7 +7,7 @@ import builtins
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom import audit
 from postroom.audit import Checkpoints
@@ -17,6 +17,9 @@ from postroom.errors import InvalidValue, Locked, Refused, RoomError
 from postroom.log import logger
 from postroom.operations.desk import Desk, instant
 from postroom.operations.page import Page, check_page
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["NOUNS", "Audit"]
 
@@ -51,7 +54,7 @@ class Audit:
         limit: int = 50,
         after: int | None = None,
         checkpoints: bool = False,
-    ) -> Page[dict[str, Any]]:
+    ) -> Page[models.AuditRow]:
         """Who did what to which record, newest first; ``checkpoints`` shows the record's own too.
 
         A page of it: ``next`` is ``after`` of the call for the one behind it, None at the end.
@@ -97,7 +100,7 @@ class Audit:
             known[head.stream] = max(known.get(head.stream, (0, "")), (head.seq, head.code))
         return problems + self._desk.db.read_now(lambda tx: audit.verify(tx, mac, known=known))
 
-    async def kept(self) -> dict[str, Any]:
+    async def kept(self) -> models.AuditKept:
         """Where the head is kept outside, and since when (None: nothing is kept there)."""
         _, checkpoints = self._keys()
         try:

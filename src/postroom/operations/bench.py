@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from postroom.connections import store as connections
 from postroom.connections.boxed import in_mailbox
@@ -13,12 +13,14 @@ from postroom.errors import InvalidValue, PostroomError
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
 from postroom.operations.reads import reads_from
+from postroom.operations.unheard import item_told, unheard
 from postroom.services import service as services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from postroom.connections.mailbox import Mailbox
+    from postroom.connections.open import Place
     from postroom.db import Tx
     from postroom.mail import Draft
     from postroom.operations.desk import Desk
@@ -96,7 +98,10 @@ class Workbench:
         from postroom.connections.turns import patiently
         from postroom.operations.mailboxes import open_mailbox
 
-        return await open_mailbox(self._desk, name, patient=patiently if self._patient else None)
+        return await open_mailbox(
+            self._desk, name, patient=patiently if self._patient else None,
+            veiled=await self._desk.db.read(lambda tx: self._run != "" and unheard(tx, name, "incoming")),
+        )  # fmt: skip
 
     async def reads(self, via: str) -> str:
         """What ``via`` names to read from, with its noun.  Raises NotThere, InvalidValue, Refused."""
@@ -123,9 +128,11 @@ class Workbench:
         once_in: float = 0.0,
     ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
-        return await self._email.follow(
+        item = await self._email.follow(
             await self._store(via, draft, key, mailbox, once_in, run=""), wait=wait
         )
+        veiled = bool(self._run)
+        return await self._desk.db.read(lambda tx: item_told(self._desk, tx, item, veiled=veiled))
 
     async def _store(
         self, via: str, draft: Draft, key: str, mailbox: str, once_in: float, run: str
@@ -180,7 +187,15 @@ class Workbench:
     async def test(self, name: str) -> dict[str, Any]:
         """Walk a connection, a service's connection, or a credential that is used directly."""
         found = await self._desk.db.read(lambda tx: _walked(self._desk, tx, name))
-        if found.startswith(DIRECT):
+        if await self._desk.db.read(
+            lambda tx: self._run != "" and _is_unheard(self._desk, tx, found)
+        ):
+            from postroom.connections.doctor import test_connection, test_credential
+
+            direct, bare = found.startswith(DIRECT), found.removeprefix(DIRECT)
+            walk = test_credential if direct else test_connection
+            report = await walk(self._desk.opener, bare, veiled=True)
+        elif found.startswith(DIRECT):
             from postroom.operations.credentials import Credentials
 
             report = await Credentials(self._desk).test(found.removeprefix(DIRECT))
@@ -190,6 +205,12 @@ class Workbench:
             report = await Connections(self._desk).test(found)
         sides = [side.as_json() for side in report.sides]
         return {"tested": f"{report.noun}:{report.name}", "ok": report.ok, "sides": sides}
+
+
+def _is_unheard(desk: Desk, tx: Tx, name: str) -> bool:
+    """Whether a side of it has not spoken yet: the log of a run is read by others too (T59)."""
+    sides = desk.resolver(tx).effective(name).sides
+    return any(unheard(tx, name, cast("Place", side.place)) for side in sides)
 
 
 def _walked(desk: Desk, tx: Tx, via: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postroom.clock import now, rfc3339, timestamp
 from postroom.connections.direct import DIRECT, DIRECT_TYPES
@@ -28,6 +28,9 @@ from postroom.operations import usage
 from postroom.operations.desk import Desk
 from postroom.operations.waking import wake
 from postroom.secret import Secret
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["ClientSecrets", "Proof"]
 
@@ -146,10 +149,10 @@ class ClientSecrets:
             label = CERTIFICATE
         return Proof(record.name, label, await self._state(record, label), True, served=served)
 
-    async def list(self, name: str) -> builtins.list[dict[str, Any]]:
+    async def list(self, name: str) -> builtins.list[models.ClientSecret]:
         """Every secret of a client, and its key pair: dates, days left, how it stands, masked."""
 
-        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+        def body(tx: Tx) -> builtins.list[models.ClientSecret]:
             record = self._client(tx, name)
             return _shown(record, proofs.known(tx, record.id))
 
@@ -337,7 +340,7 @@ def _how(name: str, label: str) -> str:
     return f"postroom credential secret prove {name} {label}"
 
 
-def _shown(record: Credential, known: Mapping[str, Row]) -> builtins.list[dict[str, Any]]:
+def _shown(record: Credential, known: Mapping[str, Row]) -> builtins.list[models.ClientSecret]:
     masks = record.fields.get("client_secrets") or {}
     days = {each.what: (str(each.on), each.days) for each in record.due}
     items = []

@@ -11,6 +11,7 @@ from postroom.jobs.commands import Command, Result, command_named
 
 if TYPE_CHECKING:
     from postroom.db import Tx
+    from postroom.operations import models
     from postroom.operations.desk import Desk
 
 __all__ = ["Command", "Commands", "Result", "command_named", "commands", "only_reads", "rights_of"]
@@ -36,7 +37,7 @@ class Commands:
         async with Workbench(self._desk) as bench:
             return await command.run(bench)
 
-    async def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> Result:
+    async def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> models.Given:
         """As :meth:`do`, by the command's name and parameters: ``run("move-email", {"via": ...})``.
 
         Raises UnknownField with the nearest command or parameter, InvalidValue, and Refused
@@ -60,7 +61,7 @@ class Commands:
 
         await self._desk.db.read(body)
 
-    def describe(self) -> list[dict[str, Any]]:
+    def describe(self) -> list[models.Command]:
         """Every command: name, about, parameters, gives, and the rights it wants."""
         return commands()
 

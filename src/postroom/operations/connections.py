@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.connections import events, store
 from postroom.connections.connection import Connection
 from postroom.connections.doctor import test_connection
+from postroom.connections.effective import Effective
 from postroom.connections.references import check_references
 from postroom.connections.report import Report, Tell
 from postroom.db import Tx
@@ -24,9 +25,13 @@ from postroom.operations.sight import making
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.trying import trial_of
+from postroom.operations.unheard import log_told, tried_told
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
 from postroom.sources import store as sources
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Connections", "merge"]
 
@@ -43,7 +48,7 @@ class Connections:
         *,
         preset: FromPreset | None = None,
         rebind: Rebind = False,
-    ) -> dict[str, Any]:
+    ) -> models.Connection:
         """Make a connection; a preset fills what ``data`` does not say.
 
         Raises what is wrong with it, or ``secret_reentry_required``.
@@ -64,7 +69,7 @@ class Connections:
         *,
         rebind: Rebind = False,
         same_mailbox: bool = False,
-    ) -> dict[str, Any]:
+    ) -> models.Connection:
         """Change fields of a connection; groups merge field by field, lists and ``auth`` are replaced.
 
         A source whose connection leads to another host or user collects anew from its start, unless
@@ -98,7 +103,7 @@ class Connections:
         self._desk.record(tx, "add" if new else "set", "connection", connection.name)
         wake(tx, usage.of_connection(tx, connection.name).uses)
 
-    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
+    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> models.Connection:
         """Make another connection with the same settings under a new name."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
@@ -125,20 +130,20 @@ class Connections:
         store.delete(tx, found)
         self._desk.record(tx, "delete", "connection", found)
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
-        """Every connection, in short."""
+    async def list(self) -> builtins.list[models.ConnectionLine]:
+        """Every connection, in short; ``tried`` tells how each side was opened last."""
 
-        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+        def body(tx: Tx) -> builtins.list[models.ConnectionLine]:
             found = [_line(self._desk, tx, one) for one in store.load_all(tx)]
             found += [
-                _head(tx, name) | {"warnings": [], "error": str(error)}
+                _head(tx, name) | {"warnings": [], "tried": {}, "error": str(error)}
                 for name, error in store.unreadable(tx).items()
             ]
             return sorted(found, key=lambda one: one["name"].casefold())
 
         return await self._desk.db.read(body)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Connection:
         """The settings as saved, what they come to, the warnings, and who uses it."""
 
         def body(tx: Tx) -> dict[str, Any]:
@@ -179,7 +184,7 @@ class Connections:
 
     async def trust(
         self, name: str, place: str, fingerprint: str, *, rebind: Rebind = False
-    ) -> dict[str, Any]:
+    ) -> models.Connection:
         """Trust the certificate with this SHA-256 fingerprint that the server shows for one side.
 
         Connects to see it, saves it as the trusted_certificate ``NAME-ca``, and sets ``trust``.
@@ -198,11 +203,16 @@ class Connections:
         await self._desk.change(body, rebind=rebind)
         return await self.show(name)
 
-    async def log(self, name: str, *, limit: int = events.KEPT) -> builtins.list[dict[str, Any]]:
+    async def log(
+        self, name: str, *, limit: int = events.KEPT
+    ) -> builtins.list[models.ConnectionEvent]:
         """What happened to a connection lately, newest first.  Raises NotThere."""
-        return await self._desk.db.read(
-            lambda tx: events.recent(tx, store.spelled(tx, name), limit=limit)
-        )
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            found = events.recent(tx, store.spelled(tx, name), limit=limit)
+            return log_told(self._desk, tx, name, found)
+
+        return await self._desk.db.read(body)
 
     async def restart(self, name: str) -> dict[str, bool]:
         """Drop what is open and begin anew: every source over it, also one that waits after a failure,
@@ -253,17 +263,29 @@ def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
     try:
         effective = desk.resolver(tx).of(connection)
     except PostroomError as error:  # a list shows every row, whatever is wrong with one
-        return line | {"warnings": [], "error": str(error)}
+        return line | {"warnings": [], "tried": {}, "error": str(error)}
     sides = {side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides}
-    return line | {"warnings": list(effective.warnings)} | sides
+    tried = _tried(desk, tx, connection.name, effective)
+    return line | {"warnings": list(effective.warnings), "tried": tried} | sides
 
 
 def _resolved(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
     try:
         effective = desk.resolver(tx).of(connection)
     except PostroomError as error:
-        return {"effective": None, "error": str(error), "warnings": []}
-    return {"effective": effective.as_json(), "warnings": list(effective.warnings)}
+        return {"effective": None, "error": str(error), "warnings": [], "tried": {}}
+    return {
+        "effective": effective.as_json(),
+        "warnings": list(effective.warnings),
+        "tried": _tried(desk, tx, connection.name, effective),
+    }
+
+
+def _tried(desk: Desk, tx: Tx, name: str, effective: Effective) -> dict[str, Any]:
+    """How each side was opened last, by its place; what was never opened is not there."""
+    found = {side.place: events.last_try(tx, name, side.place) for side in effective.sides}
+    tried = {place: one for place, one in found.items() if one is not None}
+    return tried_told(desk, tx, effective, tried)
 
 
 def _keep_mailboxes(desk: Desk, tx: Tx, name: str) -> None:

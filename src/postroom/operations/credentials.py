@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postroom.clock import rfc3339
 from postroom.connections.direct import DIRECT_TYPES
@@ -24,6 +24,9 @@ from postroom.operations.signins import forget_sign_ins
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.usage import Usage, Use
 from postroom.operations.waking import wake
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Credentials", "Generated", "check_type"]
 
@@ -200,9 +203,9 @@ class Credentials:
         part: str = "",
         limit: int | None = None,
         after: str = "",
-    ) -> Page[dict[str, Any]]:
-        """Every record with state, dates, the names of the secrets that it has (none is opened) and how
-        often it is used, by name.
+    ) -> Page[models.CredentialLine]:
+        """Every record with state, dates, the names of the secrets that it has (none is opened), whether it
+        is used without a connection (``direct``) and how often it is used, by name.
 
         ``limit`` of them at most, those behind the name ``after``, which is the page's ``next``.
         ``types``: only of these types; ``part``: only with that in their name or description.
@@ -235,7 +238,7 @@ class Credentials:
         idle = [{**one, "used_at": last[one["name"]]} for one in every if one["name"] in last]
         return cut(idle, limit=limit, after=after)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Credential:
         """One record with masks, destinations, dates and usage."""
 
         def body(tx: Tx) -> dict[str, Any]:
@@ -262,9 +265,7 @@ class Credentials:
     async def test(self, name: str, *, on_step: Tell | None = None) -> Report:
         """Walk the sign-in of a credential that is used directly, step by step, sending nothing."""
         record = await self.get(name)
-        if record.type not in DIRECT_TYPES or (
-            record.type == "msgraph" and not record.plain.get("mailbox")
-        ):
+        if not _is_direct(record):
             used = await self.usage(name)
             known = sorted({one.name for one in used.uses if one.noun == "connection"})
             raise Refused(
@@ -332,7 +333,7 @@ def _listed(
     limit: int | None,
     types: Sequence[str] = (),
     part: str = "",
-) -> Page[dict[str, Any]]:
+) -> Page[models.CredentialLine]:
     used = usage.count_of_credentials(tx)
     refused = proofs.refused_ones(tx)
     one_more = None if limit is None else limit + 1
@@ -347,6 +348,12 @@ def _listed(
         ),
         next=found[-1].name if more else None,
     )
+
+
+def _is_direct(one: Credential) -> bool:
+    """Whether it is used without a connection: an app that opens many mailboxes says none of them."""
+    of_type = one.type in DIRECT_TYPES
+    return of_type and (one.type != "msgraph" or bool(one.plain.get("mailbox")))
 
 
 def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:
@@ -365,6 +372,7 @@ def _line(one: Credential, refused: Sequence[Row] | None) -> dict[str, Any]:
         "expires_at": one.expires_at and str(one.expires_at),
         "rotate_after": one.rotate_after and str(one.rotate_after),
         "programs": one.programs,
+        "direct": _is_direct(one),
         "restricted": one.restricted,
         "secrets": list(one.sealed),
         "due": [

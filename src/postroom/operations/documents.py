@@ -37,6 +37,7 @@ __all__ = [
     "item_of",
     "parts_of",
     "read_document",
+    "told_fields",
     "told_of",
 ]
 
@@ -141,10 +142,9 @@ def encoded(value: Any) -> Any:
 
 def _record(value: Any) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    inner = _INNER | _apart(type(value))
-    for name in fields_of(type(value)):
+    for name in told_fields(type(value)):
         each = getattr(value, name)
-        if not isinstance(each, Secret) and not callable(each) and name not in inner:
+        if not isinstance(each, Secret) and not callable(each):
             instant = isinstance(each, int | float) and is_instant(name)
             told[WIRE_NAMES.get(name, name)] = _instant(each) if instant else encoded(each)
     if hasattr(value, "as_json"):
@@ -286,17 +286,18 @@ def fields_of(kind: Any) -> tuple[str, ...]:
     return tuple(kind._fields)
 
 
-def _apart(kind: Any) -> set[str]:
-    """What a record has beside what it is: fields that do not count when two are compared."""
-    if not dataclasses.is_dataclass(kind):
-        return set()
-    return {one.name for one in dataclasses.fields(kind) if not one.compare}
+def told_fields(kind: Any) -> tuple[str, ...]:
+    """The fields of a record that documents have: not those that do not count when two are compared."""
+    apart: set[str] = set()
+    if dataclasses.is_dataclass(kind):
+        apart = {one.name for one in dataclasses.fields(kind) if not one.compare}
+    return tuple(name for name in fields_of(kind) if name not in _INNER | apart)
 
 
 def hints_of(kind: type) -> dict[str, Any]:
     known = _HINTS.get(kind)
     if known is None:
-        known = _HINTS[kind] = typing.get_type_hints(kind)
+        known = _HINTS[kind] = typing.get_type_hints(kind, include_extras=True)
     return known
 
 

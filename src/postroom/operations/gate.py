@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from postroom.access import Person, throttle
 from postroom.access.rights import MEANS
+from postroom.connections.veil import NoServer, alike
 from postroom.errors import Refused
 from postroom.operations.doors import BY_NAME, OF_PAGE
 
@@ -20,11 +21,18 @@ T = TypeVar("T")
 
 _TESTS: Final = frozenset(
     {
-        ("accounts", "attempt"), ("accounts", "test"), ("connections", "test"), ("connections", "trust"),
-        ("credentials", "test"), ("credentials", "trust"), ("notify", "test"),
+        ("accounts", "attempt"), ("accounts", "complete"), ("accounts", "connect"),
+        ("accounts", "recognise"), ("accounts", "test"), ("client_secrets", "prove"),
+        ("collecting", "preview"), ("collecting", "run"), ("connections", "test"),
+        ("connections", "trust"), ("credentials", "test"), ("credentials", "trust"),
+        ("notify", "test"), ("signins", "sign_in"),
     }
 )  # fmt: skip
 """What dials a place that somebody may have just typed, and tells what answered (T59)."""
+_ASKING: Final = frozenset(
+    {("client_secrets", "prove"), ("signins", "sign_in"), ("signins", "sign_in_by")}
+)
+"""What asks an authorization server, which is no mail server."""
 
 
 class Gate:
@@ -49,19 +57,36 @@ class Gate:
             check()
             if named.get("rebind"):
                 check_may(self._person, "rebind")
-            if (self._noun, method) in _TESTS and not self._person.unrestricted:
-                return self._counted(operation(*given, **named))
-            return operation(*given, **named)
+            done = operation(*given, **named)
+            if self._person.unrestricted:
+                return done
+            if (self._noun, method) == ("commands", "run"):
+                return self._read(done)
+            if (self._noun, method) in _ASKING:
+                return self._counted(done, str(given[0]) if given else "it")
+            return self._counted(done) if (self._noun, method) in _TESTS else done
 
         return asked
 
-    async def _counted(self, asked: Coroutine[Any, Any, T]) -> T:
-        key = self._person.user
-        wait = await self._desk.db.write(lambda tx: throttle.take(tx, throttle.TESTS, key))
-        if wait:
+    async def _read(self, asked: Coroutine[Any, Any, T]) -> T:
+        """A command: it counts only where no mail server answers."""
+        try:
+            return await asked
+        except NoServer as error:
+            if wait := await self._wait():
+                raise throttle.too_often(wait) from error
+            raise
+
+    async def _counted(self, asked: Coroutine[Any, Any, T], of: str = "") -> T:
+        """What tests; ``of``: of whom an authorization server is asked."""
+        if wait := await self._wait():
             asked.close()
             raise throttle.too_often(wait)
-        return await asked
+        return await (alike(asked, of) if of else asked)
+
+    async def _wait(self) -> float:
+        key = self._person.user
+        return await self._desk.db.write(lambda tx: throttle.take(tx, throttle.TESTS, key))
 
 
 def check_may(person: Person, verb: str) -> None:

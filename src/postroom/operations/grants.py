@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import TYPE_CHECKING
 
 from postroom.access import grants as store
 from postroom.access import users
@@ -14,6 +14,9 @@ from postroom.jobs import store as jobs
 from postroom.operations.desk import Desk
 from postroom.services import service as services
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["Grants"]
 
 
@@ -23,7 +26,7 @@ class Grants:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def list(self, credential: str | None = None) -> builtins.list[dict[str, Any]]:
+    async def list(self, credential: str | None = None) -> builtins.list[models.Grant]:
         """Every grant, or those of one credential: to whom (``grantee``), by whom and when;
         ``restricted``: whether the credential asks for one.  Raises NotThere."""
 

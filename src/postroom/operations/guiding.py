@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postroom.connections import store
 from postroom.connections.effective import EffectiveSide
@@ -16,6 +16,9 @@ from postroom.oauth.guide import guide as steps_of
 from postroom.oauth.guide_scripts import script as script_of
 from postroom.oauth.scopes import SignInFlow
 from postroom.operations.desk import Desk
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["PROVIDERS", "Guide", "Guides", "flow_named", "guide", "script"]
 
@@ -95,7 +98,7 @@ class Guides:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def facts(self, name: str) -> dict[str, Any]:
+    async def facts(self, name: str) -> models.GuideFacts:
         """Provider, flow and facts of a connection, as :func:`guide` and :func:`script` take them.
 
         Raises NotThere, and Refused (``not_supported``) for a connection at another provider.

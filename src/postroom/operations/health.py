@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from postroom.access import Person
 from postroom.access.grants import any_restricted
@@ -13,7 +13,10 @@ from postroom.clock import monotonic, timestamp
 from postroom.db import SCHEMA, Tx, is_full, workers
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk, acting
-from postroom.operations.sight import grantee_of
+from postroom.operations.sight import grantee_of, hidden_credentials
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Check", "Health"]
 
@@ -43,10 +46,10 @@ class Health:
         self._disk: tuple[float, bool] | None = None
         self._seen: tuple[float, dict[str, Any]] | None = None
         self._figures: dict[str, tuple[float, bytes]] = {}
-        self._next_end: tuple[float, int | None] | None = None
+        self._next_end: dict[frozenset[str], tuple[float, int | None]] = {}
         self._counting = asyncio.Lock()
 
-    async def ready(self) -> dict[str, Any]:
+    async def ready(self) -> models.Ready:
         """``ok``, and ``checks``: each with its name, whether it is right, and why not.
 
         room: it can be read, and is where it was; schema; key: it is not locked; disk: it takes more;
@@ -77,17 +80,20 @@ class Health:
             ]:
                 del self._figures[old]
             if key not in self._figures:
-                made = await asyncio.to_thread(lambda: figures(desk, self._days_left()))
+                made = await asyncio.to_thread(lambda: figures(desk, self._days_left(desk)))
                 self._figures[key] = (monotonic(), made)
             return self._figures[key][1]
 
-    def _days_left(self) -> int | None:
-        """To the next end of anything in a credential; None: nothing ends."""
-        if self._next_end is None or monotonic() > self._next_end[0] + ENDS_SECONDS:
-            found = self._desk.db.read_now(lambda tx: self._desk.credentials.all(tx, ending=True))
+    def _days_left(self, desk: Desk) -> int | None:
+        """To the next end of anything in a credential that is there for whoever asks; None: nothing ends."""
+        key = desk.db.read_now(hidden_credentials)
+        for old in [k for k, (at, _) in self._next_end.items() if monotonic() > at + ENDS_SECONDS]:
+            del self._next_end[old]
+        if key not in self._next_end:
+            found = desk.db.read_now(lambda tx: desk.credentials.all(tx, ending=True))
             days = [due.days for one in found for due in one.due[:1]]
-            self._next_end = (monotonic(), min(days, default=None))
-        return self._next_end[1]
+            self._next_end[key] = (monotonic(), min(days, default=None))
+        return self._next_end[key][1]
 
     def _room(self) -> builtins.list[Check]:
         db = self._desk.db

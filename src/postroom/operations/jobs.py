@@ -6,7 +6,7 @@ import builtins
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom.access import grants
 from postroom.clock import rfc3339, timestamp
@@ -30,6 +30,9 @@ from postroom.operations.sight import check_may_change
 from postroom.operations.stepfits import check_fits
 from postroom.operations.usage import Usage
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["Jobs"]
 
 NEXT_TIMES: Final = 3
@@ -47,7 +50,7 @@ class Jobs:
 
     async def add(
         self, data: Mapping[str, Any], *, base: Path | None = None, rebind: Rebind = False
-    ) -> dict[str, Any]:
+    ) -> models.Job:
         """Make a job; relative paths are taken from ``base`` (default: here).
 
         Raises what is wrong with it, or ``secret_reentry_required`` where it would be handed stored
@@ -64,7 +67,7 @@ class Jobs:
         *,
         base: Path | None = None,
         rebind: Rebind = False,
-    ) -> dict[str, Any]:
+    ) -> models.Job:
         """Change fields of a job; what it does, its schedule and its parameters are replaced whole."""
 
         def there(tx: Tx) -> dict[str, Any]:
@@ -130,7 +133,7 @@ class Jobs:
             claiming.unminded(tx, job, now=timestamp())
         self._desk.record(tx, "add" if new else "set", "job", job.name)
 
-    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
+    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> models.Job:
         """Make another job with the same settings under a new name; it keeps nothing yet."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
@@ -159,15 +162,15 @@ class Jobs:
             pass
         self._desk.record(tx, "delete", "job", found)
 
-    async def hold(self, name: str) -> dict[str, Any]:
+    async def hold(self, name: str) -> models.Job:
         """Begin no run of a job until it is released; its schedule passes by."""
         return await self._switch(name, held=True)
 
-    async def release(self, name: str) -> dict[str, Any]:
+    async def release(self, name: str) -> models.Job:
         """Begin runs again of a job that was held."""
         return await self._switch(name, held=False)
 
-    async def _switch(self, name: str, *, held: bool) -> dict[str, Any]:
+    async def _switch(self, name: str, *, held: bool) -> models.Job:
         def body(tx: Tx) -> None:
             found = store.spelled(tx, name)
             if store.hold(tx, found, held=held):
@@ -180,7 +183,7 @@ class Jobs:
         """The sources that hand messages to a job, the jobs that begin it, its unfinished runs."""
         return await self._desk.db.read(lambda tx: usage.of_job(tx, store.get(tx, name).name))
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
+    async def list(self) -> builtins.list[models.JobLine]:
         """Every job: what it does, when it is due next, how its last run ended, what is unfinished.
 
         Of one whose settings cannot be read, ``error`` says why.
@@ -194,7 +197,7 @@ class Jobs:
 
         return await self._desk.db.read(body)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Job:
         """One job with every setting, its next times, and how it stands, as in :meth:`list`.
 
         ``warnings`` are sentences about what it would run and is not there.

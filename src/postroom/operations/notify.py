@@ -6,7 +6,7 @@ import builtins
 import dataclasses
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom.clock import rfc3339, timestamp
 from postroom.credentials.trust import trusted_in
@@ -23,6 +23,10 @@ from postroom.operations.desk import Desk, Rebind
 from postroom.operations.outgoing import route_of
 from postroom.operations.permitting import check_notification
 from postroom.operations.sight import sees_named
+from postroom.operations.unheard import said_told, way_told
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Notify"]
 
@@ -39,7 +43,7 @@ class Notify:
         self._desk = desk
         self._public_only = public_only
 
-    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> dict[str, Any]:
+    async def add(self, data: Mapping[str, Any], *, rebind: Rebind = False) -> models.Notification:
         """Make a notification.  Raises what is wrong with it, or ``secret_reentry_required``."""
         one = parse(Notification, data, where=f"notification {data.get('name', '')}".strip())
         await self._desk.change(lambda tx: self.save(tx, one, new=True), rebind=rebind)
@@ -47,7 +51,7 @@ class Notify:
 
     async def set(
         self, name: str, changes: Mapping[str, Any], *, rebind: Rebind = False
-    ) -> dict[str, Any]:
+    ) -> models.Notification:
         """Change fields of a notification; another way takes the place of the one it had."""
 
         def body(tx: Tx) -> None:
@@ -113,7 +117,9 @@ class Notify:
                 )
             above = other.instead_of
 
-    async def copy(self, name: str, new_name: str, *, rebind: Rebind = False) -> dict[str, Any]:
+    async def copy(
+        self, name: str, new_name: str, *, rebind: Rebind = False
+    ) -> models.Notification:
         """Make another notification with the same settings under a new name."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name}, rebind=rebind)
@@ -142,7 +148,7 @@ class Notify:
         store.delete(tx, found)
         self._desk.record(tx, "delete", "notification", found)
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
+    async def list(self) -> builtins.list[models.NotificationLine]:
         """Every notification: its way, to whom or where, when it was used last and what came of that.
 
         Of one whose settings cannot be read, ``error`` says why.
@@ -157,34 +163,35 @@ class Notify:
                     found.append({"name": row["name"], "error": str(error)})
                 else:
                     one = store.get(tx, row["name"])
-                    found.append({**shown(one), **_status(one, row)})
+                    found.append({**shown(one), **_status(self._desk, one, row)})
             return found
 
         return await self._desk.db.read(body)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Notification:
         """One notification with every setting, and how it was used last."""
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            return {**shown(one, defaults=True), **_status(one, store.row_of(tx, name))}
+            status = _status(self._desk, one, store.row_of(tx, name))
+            return {**shown(one, defaults=True), **status}
 
         return await self._desk.db.read(body)
 
-    async def notices(self) -> builtins.list[dict[str, Any]]:
+    async def notices(self) -> builtins.list[models.Notice]:
         """What a person has to know: what lasts, then what was over within a week; who was told."""
 
         def body(tx: Tx) -> builtins.list[rows.Kept]:
             found = rows.listed(tx)
             return [
-                _told_of(tx, one)
+                _told_of(self._desk, tx, one)
                 for one in found
                 if sees_named(tx, one.text("noun"), one.text("name"))
             ]
 
         return [one.as_json() for one in await self._desk.db.read(body)]
 
-    async def needs(self) -> builtins.list[dict[str, Any]]:
+    async def needs(self) -> builtins.list[models.Need]:
         """What needs a person now, as the room stands: ends, sign-ins, what is stuck, dead letters.
 
         Unlike :meth:`notices` it is looked up at once, whether a worker runs or not.
@@ -193,16 +200,17 @@ class Notify:
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
             resolver, known = self._desk.resolver(tx), self._desk.credentials.all(tx, ending=True)
             found = [*causes.at_work(tx, resolver, now=timestamp()), *causes.ending(known)]
-            facts = ("kind", "noun", "name", "said", "do", "broken")
+            facts = ("kind", "noun", "name", "do", "broken")
             return [
                 {key: getattr(one, key) for key in facts}
+                | {"said": said_told(self._desk, tx, one.noun, one.name, one.said)}
                 for one in found
                 if sees_named(tx, one.noun, one.name)
             ]
 
         return await self._desk.db.read(body)
 
-    async def test(self, name: str | None = None) -> builtins.list[dict[str, Any]]:
+    async def test(self, name: str | None = None) -> builtins.list[models.Tried]:
         """Tell over every way, or that one, that somebody tries it; what came of it each."""
 
         def body(tx: Tx) -> tuple[str, builtins.list[Notification]]:
@@ -212,7 +220,8 @@ class Notify:
         room, wanted = await self._desk.db.read(body)
         from postroom.operations.ways import Ways  # what dials: not for who only saves
 
-        ways = Ways(self._desk, policy=Policy(public_only=self._public_only))
+        policy = Policy(public_only=self._public_only)
+        ways = Ways(self._desk, policy=policy, veiled=not self._desk.person.unrestricted)
         found = []
         for one in wanted:
             await self._desk.write(
@@ -227,23 +236,28 @@ class Notify:
         return found
 
 
-def _told_of(tx: Tx, one: rows.Kept) -> rows.Kept:
+def _told_of(desk: Desk, tx: Tx, one: rows.Kept) -> rows.Kept:
     """A notice without the ways to tell it that are not there for whoever asks."""
     if tx.sight is None:
         return one
-    told = {}
+    said = said_told(desk, tx, one.text("noun"), one.text("name"), one.text("said"))
+    one = dataclasses.replace(one, body={**one.body, "said": said})
+    told, ways = {}, {way.name: way for way in store.load_all(tx)}
     for name, each in one.told.items():
         if sees_named(tx, "notification", name):
             own = sees_named(tx, "notification", each.via)
-            told[name] = each if own else dataclasses.replace(each, via="", why="")
+            each = each if own else dataclasses.replace(each, via="", why="")
+            way = ways.get(name)
+            why = each.why if way is None else way_told(desk, way, each.why)
+            told[name] = dataclasses.replace(each, why=why)
     return dataclasses.replace(one, told=told)
 
 
-def _status(one: Notification, row: Row) -> dict[str, Any]:
+def _status(desk: Desk, one: Notification, row: Row) -> dict[str, Any]:
     used = row["used_at"]
     return {
         "way": one.way,
         "where": one.where,
         "used_at": None if used is None else rfc3339(used),
-        "outcome": row["outcome"],
+        "outcome": way_told(desk, one, row["outcome"]),
     }

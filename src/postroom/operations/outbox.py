@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.db import Tx
 from postroom.errors import NotThere, Refused, RoomError
@@ -13,12 +13,16 @@ from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.page import Page, check_page
 from postroom.operations.sight import hidden_services, sees
+from postroom.operations.unheard import attempts_told, item_told
 from postroom.services import finding, ofrun, outbox, parking
 from postroom.services.contents import content_of
 from postroom.services.finding import Found, Wanted, lines
 from postroom.services.held import AT_ONCE, shift_held
 from postroom.services.outbox import Item
 from postroom.services.states import ASKING, FOLLOWS
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Outbox", "OutboxPage"]
 
@@ -31,6 +35,8 @@ class OutboxPage(Page[Item]):
     """
 
     next: str | None
+    total: int
+    unsettled: int
 
     def __init__(self, found: Found) -> None:
         super().__init__(found.items, next=found.next)
@@ -86,7 +92,8 @@ class Outbox:
         def body(tx: Tx) -> Found:
             exact = known_service(tx, service) if service else None
             meant = dataclasses.replace(wanted, service=exact, hidden=hidden_services(tx))
-            return finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
+            page = finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
+            return page._replace(items=[item_told(self._desk, tx, one) for one in page.items])
 
         return OutboxPage(await self._desk.db.read(body))
 
@@ -113,7 +120,7 @@ class Outbox:
 
     async def unattended(
         self, service: str | None = None, *, roles: Sequence[str] | None = None
-    ) -> builtins.list[dict[str, Any]]:
+    ) -> builtins.list[models.Unattended]:
         """Each service (None: of all) with mail to send and no worker that is at it: ``service``, how
         many are ``waiting``, and a ``note`` that says what to do.
 
@@ -128,11 +135,16 @@ class Outbox:
 
     async def show(self, item: str) -> Item:
         """One item by its id or the beginning of it.  Raises NotThere."""
-        return await self._desk.db.read(lambda tx: _shown(tx, item))
+        return await self._desk.db.read(lambda tx: item_told(self._desk, tx, _shown(tx, item)))
 
-    async def attempts(self, item: str) -> builtins.list[dict[str, Any]]:
+    async def attempts(self, item: str) -> builtins.list[models.Attempt]:
         """Every attempt that was made for an item."""
-        return await self._desk.db.read(lambda tx: outbox.attempts(tx, _shown(tx, item).id))
+
+        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+            found = _shown(tx, item)
+            return attempts_told(self._desk, tx, found, outbox.attempts(tx, found.id))
+
+        return await self._desk.db.read(body)
 
     async def content(self, item: str) -> bytes:
         """The exact bytes of an item.  Raises NotThere once they were removed."""

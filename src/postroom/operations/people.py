@@ -87,6 +87,8 @@ class People:
         secret = secret_of(code)
         invited = await self._desk.db.read(lambda tx: invited_by(tx, secret))
         whose = name if invited is None else invited["name"]
+        if invited is None and not name.strip():
+            raise InvalidValue("name", "choose how you are called here, such as ann")
         if password is None:
             raise InvalidValue("password", "choose one")
         check_password(password, whose)

@@ -104,8 +104,6 @@ class RoomFile:
         wanted = Wanted()
         wanted.secrets = {name: Secret(value) for name, value in (secrets or {}).items()}
         for name, text in files.items():
-            if not isinstance(text, str):
-                raise InvalidValue("files", "is a map of names to texts")
             wanted.read(parsed(Path(name), text, here=False), None)
         return await self._apply(wanted, dry_run=dry_run, rebind=rebind, prune=prune)
 

@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom.clock import timestamp
 from postroom.db import Tx
@@ -21,6 +21,9 @@ from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.doing import expander_now, plan_of
 from postroom.operations.page import Page, check_page
 from postroom.operations.running import Running
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Runs"]
 
@@ -116,7 +119,7 @@ class Runs:
         """One run, by its id or the beginning of it.  Raises NotThere."""
         return await self._desk.db.read(lambda tx: _shown(tx, run))
 
-    async def log(self, run: str, *, after: int = 0, limit: int = 1000) -> Page[dict[str, Any]]:
+    async def log(self, run: str, *, after: int = 0, limit: int = 1000) -> Page[models.LogLine]:
         """Lines of a run's log behind line ``after``, a page of them: line, at, level, said."""
         check_page(limit)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.access import grants
 from postroom.db import Tx
@@ -23,6 +23,9 @@ from postroom.services import service as store
 from postroom.services.held import hurry
 from postroom.services.service import Service
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["Services"]
 
 
@@ -32,13 +35,13 @@ class Services:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def add(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    async def add(self, data: Mapping[str, Any]) -> models.Service:
         """Make a service."""
         service = parse(Service, data, where=f"service {data.get('name', '')}".strip())
         await self._desk.write(lambda tx: self.save(tx, service, new=True))
         return await self.show(service.name)
 
-    async def set(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    async def set(self, name: str, changes: Mapping[str, Any]) -> models.Service:
         """Change fields of a service."""
 
         def body(tx: Tx) -> None:
@@ -63,7 +66,7 @@ class Services:
             hurry(tx, service.name)
         self._desk.record(tx, "add" if new else "set", "service", service.name)
 
-    async def copy(self, name: str, new_name: str) -> dict[str, Any]:
+    async def copy(self, name: str, new_name: str) -> models.Service:
         """Make another service with the same settings under a new name."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name})
@@ -83,11 +86,11 @@ class Services:
         grants.forget(tx, grantee=f"service:{found}")
         self._desk.record(tx, "delete", "service", found)
 
-    async def hold(self, name: str) -> dict[str, Any]:
+    async def hold(self, name: str) -> models.Service:
         """Send nothing through a service until it is released; it goes on storing messages."""
         return await self._switch(name, held=True)
 
-    async def release(self, name: str) -> dict[str, Any]:
+    async def release(self, name: str) -> models.Service:
         """Send again through a service that was held."""
         return await self._switch(name, held=False)
 
@@ -116,7 +119,7 @@ class Services:
         noun, _, bare = over.rpartition(":")
         return f"postroom {noun or 'connection'} test {bare.partition('/')[0]}"
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
+    async def list(self) -> builtins.list[models.ServiceLine]:
         """Every service and what it is doing: ``waiting`` messages, ``held`` by an operator or not,
         ``unsettled`` ones, ``workers`` that are at it, and a ``note`` where mail waits for none.
         Of one whose settings cannot be read, ``error`` says why.
@@ -131,7 +134,7 @@ class Services:
 
         return await self._desk.db.read(body)
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.Service:
         """One service with every setting, and what it is doing, as in :meth:`list`."""
 
         def body(tx: Tx) -> dict[str, Any]:

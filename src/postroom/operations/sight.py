@@ -27,6 +27,7 @@ __all__ = [
     "check_may_change",
     "check_sees_all",
     "grantee_of",
+    "hidden_credentials",
     "hidden_services",
     "making",
     "not_told",
@@ -236,6 +237,12 @@ def making(tx: Tx, noun: str, name: str) -> contextlib.AbstractContextManager[No
     """While a definition is saved: what it names and is not there is told as what does not exist."""
     sight = tx.sight
     return sight.making(noun, name) if isinstance(sight, NamedSight) else contextlib.nullcontext()
+
+
+def hidden_credentials(tx: Tx) -> frozenset[str]:
+    """The credentials, by lower-case name, that are not there for whoever asks."""
+    sight = tx.sight
+    return sight.hidden(tx) if isinstance(sight, NamedSight) else frozenset()
 
 
 def hidden_services(tx: Tx) -> list[str]:

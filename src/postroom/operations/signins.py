@@ -21,6 +21,7 @@ from postroom.operations.waking import wake
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
     from postroom.credentials.tokens.signing_in import Given, Prove
+    from postroom.operations import models
 
 __all__ = ["SignIns", "SignedInAs", "Tell", "forget_sign_ins", "hidden_uses", "sign_out_alone"]
 
@@ -83,10 +84,10 @@ class SignIns:
         wanted = await self._desk.db.read(lambda tx: self._wanted(tx, name))
         return all([await _sign_out(self._desk, use) for use in wanted])
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
+    async def list(self) -> builtins.list[models.SignIn]:
         """Every sign-in: for whom, who it was, its state, when a token came last, and whom it serves."""
 
-        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+        def body(tx: Tx) -> builtins.list[models.SignIn]:
             uses = sign_ins(self._desk.resolver(tx).all_sides())
             hidden = hidden_uses(self._desk, tx, uses)
             found = [row for row in rows.find_all(tx) if row["id"] not in hidden]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.db import Tx
 from postroom.fields import parse, shown
@@ -15,10 +15,14 @@ from postroom.operations.desk import Desk
 from postroom.operations.expanding import check_beside_others, expanded, naming
 from postroom.operations.fits import check_incoming, check_sink
 from postroom.operations.permitting import check_source
+from postroom.operations.unheard import source_told
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Source, Start
 from postroom.sources.standing import Status
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Sources"]
 
@@ -29,7 +33,7 @@ class Sources:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def add(self, data: Mapping[str, Any], *, base: Path | None = None) -> dict[str, Any]:
+    async def add(self, data: Mapping[str, Any], *, base: Path | None = None) -> models.Source:
         """Make a source; relative sink paths are taken from ``base`` (default: here)."""
         source = self.declared(data, base or Path.cwd())
         await self._desk.write(lambda tx: self.save(tx, source, new=True))
@@ -37,7 +41,7 @@ class Sources:
 
     async def set(
         self, name: str, changes: Mapping[str, Any], *, base: Path | None = None
-    ) -> dict[str, Any]:
+    ) -> models.Source:
         """Change fields of a source; groups merge field by field, lists and ``sink`` are replaced."""
 
         def body(tx: Tx) -> None:
@@ -73,7 +77,7 @@ class Sources:
             store.replace(tx, source)
         self._desk.record(tx, "add" if new else "set", "source", source.name)
 
-    async def copy(self, name: str, new_name: str) -> dict[str, Any]:
+    async def copy(self, name: str, new_name: str) -> models.Source:
         """Make another source with the same settings under a new name."""
         data = shown(await self._desk.db.read(lambda tx: store.get(tx, name)))
         return await self.add({**data, "name": new_name})
@@ -101,15 +105,20 @@ class Sources:
 
     async def list(self, *, counted: bool = True) -> builtins.list[Status]:
         """Every source and what it is doing; its messages are ``counted``, or not, which is sooner."""
-        return await self._desk.db.read(lambda tx: store.statuses(tx, counted=counted))
 
-    async def show(self, name: str) -> dict[str, Any]:
+        def body(tx: Tx) -> builtins.list[Status]:
+            found = store.statuses(tx, counted=counted)
+            return [source_told(self._desk, tx, one) for one in found]
+
+        return await self._desk.db.read(body)
+
+    async def show(self, name: str) -> models.Source:
         """The settings of one source, what it is doing, and its counts."""
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
             begins = shown(one.begins) if isinstance(one.begins, Start) else one.begins
-            status = store.status(tx, name).as_json()
+            status = source_told(self._desk, tx, store.status(tx, name)).as_json()
             return {**shown(one, defaults=True), "start": begins, "status": status}
 
         return await self._desk.db.read(body)

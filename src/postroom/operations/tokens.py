@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from postroom.access import VERBS, Person, users
 from postroom.access import tokens as store
@@ -15,6 +15,9 @@ from postroom.fields import check_name, nearest
 from postroom.operations.desk import Desk
 from postroom.operations.gate import check_may
 from postroom.operations.users import check_not_above
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Tokens"]
 
@@ -28,7 +31,7 @@ class Tokens:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def list(self, user: str | None = None) -> builtins.list[dict[str, Any]]:
+    async def list(self, user: str | None = None) -> builtins.list[models.Token]:
         """Tokens, the newest first: whose, which rights, until when, ``state`` (``good``, ``revoked``,
         ``expired``, ``disabled``), when one was last used, to the minute.
 
@@ -52,7 +55,7 @@ class Tokens:
         verbs: Collection[str] | None = None,
         expires_in: str = "90d",
         user: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> models.NewToken:
         """Make a token; the answer has it as ``token``, and nothing has it ever after.
 
         ``verbs`` are the rights it has, of those of its user; None: all of them.  ``expires_in`` is a
@@ -83,7 +86,7 @@ class Tokens:
 
         return await self._desk.write(body)
 
-    async def revoke(self, id: str) -> dict[str, Any]:
+    async def revoke(self, id: str) -> models.Token:
         """Revoke a token by its id, at once; one's own, or with the right ``users`` anybody's.
 
         Raises NotThere, also for another's.

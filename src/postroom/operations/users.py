@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.access import ROLES, invitations, sessions
 from postroom.access import users as store
@@ -17,6 +17,9 @@ from postroom.operations.desk import Desk
 from postroom.operations.gate import check_may
 from postroom.secret import Secret
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["MEANS", "ROLES_MEAN", "Users", "check_not_above"]
 
 
@@ -26,12 +29,12 @@ class Users:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def list(self) -> builtins.list[dict[str, Any]]:
+    async def list(self) -> builtins.list[models.User]:
         """Every user by name: role, address, how they sign in, how many sessions and tokens."""
         found = await self._desk.db.read(store.find_all)
         return [_shown(row) for row in found]
 
-    async def show(self, name: str) -> dict[str, Any]:
+    async def show(self, name: str) -> models.User:
         """One user as :meth:`list` gives them, with the rights of their role.  Raises NotThere."""
         row = await self._desk.db.read(lambda tx: store.find(tx, name))
         return {**_shown(row), "rights": sorted(store.person_of(row).verbs)}
@@ -45,7 +48,7 @@ class Users:
         password: Secret | None = None,
         issuer: str = "",
         subject: str = "",
-    ) -> dict[str, Any]:
+    ) -> models.User:
         """Make a user; without ``password``, and without ``issuer`` and ``subject`` (how a provider of
         OpenID Connect calls them), they come in by an invitation.
 
@@ -76,7 +79,7 @@ class Users:
         password: Secret | None = None,
         issuer: str | None = None,
         subject: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> models.User:
         """Change a user.  Another password, or being disabled, ends every session and invitation.
 
         An empty ``issuer`` and ``subject`` end their sign-in by a provider.  Raises NotThere,
@@ -122,7 +125,7 @@ class Users:
 
         await self._desk.write(body, dry_run=dry_run)
 
-    async def invite(self, name: str) -> dict[str, Any]:
+    async def invite(self, name: str) -> models.Invitation:
         """A one-time code with which a user chooses a password: ``code``, shown this once, and
         ``expires_at``.  One that was given before is void."""
 
@@ -140,7 +143,7 @@ class Users:
 
         return await self._desk.write(body)
 
-    async def sessions(self, name: str) -> builtins.list[dict[str, Any]]:
+    async def sessions(self, name: str) -> builtins.list[models.Session]:
         """The sessions of a user, the newest first: since when, until when, with which browser."""
 
         def body(tx: Tx) -> builtins.list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import TYPE_CHECKING
 
 from postroom.clock import rfc3339
 from postroom.credentials.history import History
@@ -11,6 +11,9 @@ from postroom.db import Tx
 from postroom.operations import usage
 from postroom.operations.desk import Desk, Rebind
 from postroom.operations.waking import wake
+
+if TYPE_CHECKING:
+    from postroom.operations import models
 
 __all__ = ["Versions"]
 
@@ -22,10 +25,12 @@ class Versions:
         self._desk = desk
         self._history = history
 
-    async def list(self, name: str) -> builtins.list[dict[str, Any]]:
-        """Every version, newest first: state, masks, who typed it and when.  Raises NotThere."""
+    async def list(self, name: str) -> builtins.list[models.Version]:
+        """Every version, newest first: state, masks, who typed it and when; ``same_as`` is the newest one
+        that holds the same, sealed anew.  Raises NotThere.
+        """
 
-        def body(tx: Tx) -> builtins.list[dict[str, Any]]:
+        def body(tx: Tx) -> builtins.list[models.Version]:
             return [
                 one._asdict()
                 | {

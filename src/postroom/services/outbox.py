@@ -99,6 +99,7 @@ class Item:
     sent_copy: ItemCopy | None = None  # None: none was wanted, or it is not sent yet
     settled: ItemSettled | None = None  # only of what failed or is in doubt
     run: str | None = None  # the run that has sent it; while it is held, under that one
+    created_by: str = ""  # who stored it: an actor
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``--json`` and the library's callers see it (DESIGN 4.8)."""
@@ -114,6 +115,7 @@ class Item:
             "size": self.size,
             "attempts": self.attempts,
             "created_at": rfc3339(self.created_at),
+            "created_by": self.created_by,
             "next_attempt_at": None if self.finished else rfc3339(self.due_at),
             "recipients": recipients,
             "sent_copy": dataclasses.asdict(self.sent_copy) if self.sent_copy else None,
@@ -292,6 +294,7 @@ def item_of(tx: Tx, row: Row) -> Item:
         sent_copy=ItemCopy(*copy) if copy else None,
         settled=_settled(tx, row["id"]) if finished and row["state"] in ASKING else None,
         run=row["run"],
+        created_by=row["created_by"],
     )
 
 
@@ -335,14 +338,17 @@ def shift(tx: Tx, item: str, state: str, *, reason: str) -> Item:
         retry=int(state == "queued"),
         finished=now if state in FINISHED else None,
     )
-    waiting = {"queued": "queued", "cancelled": "cancelled"}.get(state)
-    if waiting:
-        tx.execute(
-            "UPDATE outbox_recipients SET state = :state WHERE item = :id AND state <> 'sent'",
-            state=waiting,
-            id=found.id,
-        )
+    if state in _RECIPIENTS:
+        tx.execute(_RECIPIENTS[state], id=found.id)
     return show(tx, found.id)
+
+
+_RECIPIENTS: Final = {
+    "queued": "UPDATE outbox_recipients SET state = 'queued' WHERE item = :id AND state <> 'sent'",
+    # whom the server has refused stays refused: nobody took that out of the queue
+    "cancelled": "UPDATE outbox_recipients SET state = 'cancelled' WHERE item = :id "
+    "AND state NOT IN ('sent', 'failed')",
+}
 
 
 def attempts(tx: Tx, item: str) -> list[dict[str, Any]]:

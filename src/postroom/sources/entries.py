@@ -102,14 +102,16 @@ def _called(row: Row, template: Template) -> str:
 
 
 def counts(tx: Tx, source: str) -> dict[str, int]:
-    """How many messages are in each state."""
-    return {
-        row["state"]: row["n"]
-        for row in tx.all(
-            "SELECT state, count(*) AS n FROM ledger WHERE source = :source GROUP BY state",
-            source=source,
-        )
-    }
+    """How many messages are in each state, of those that some are in.
+
+    One range of the index a state, counted without a look at what stands in it: half the time of
+    grouping, and a list of sources waits for nothing else.
+    """
+    found = {state: tx.value(_IN_STATE, source=source, state=state) for state in sorted(STATES)}
+    return {state: count for state, count in found.items() if count}
+
+
+_IN_STATE: Final = "SELECT count(*) FROM ledger WHERE source = :source AND state = :state"
 
 
 def waiting_since(tx: Tx, source: str) -> float | None:

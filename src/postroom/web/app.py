@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -15,10 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from postroom.app import NOUNS
 from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
+from postroom.operations.documents import encoded
 from postroom.operations.gate import check_may
 from postroom.operations.people import Session
+from postroom.operations.unchanged import only_unchanged, tag_of
 from postroom.web import cookies
 from postroom.web.drafts import Drafts
 from postroom.web.form import Form, read_form
@@ -28,7 +32,7 @@ from postroom.web.pages import PAGES
 from postroom.web.paths import Path
 from postroom.web.said import Said
 from postroom.web.statics import answer as static_file
-from postroom.web.visit import Visit, at, fresh
+from postroom.web.visit import Visit, at, fresh, origin_of
 from postroom.web.works import Works
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Hall", "make_app"]
 
 _NOTHING: Final = Form(FormData())
+_EDITS: Final = "/{name}/edit"
+"""Of the paths of forms that change a definition, below its noun."""
 
 
 class Hall:
@@ -83,14 +89,18 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
             return _to_the_door(visit)
         try:
             if request.method not in SAFE:
-                check_origin(request.headers, _origin(request))
+                check_origin(request.headers, origin_of(request))
                 visit.form = await read_form(request)
                 check_token(visit.form.text("csrf"), visit.csrf)
             if visit.session is not None and not path.open:
                 check_may(visit.session.person, path.right)
             if path.proved and visit.session and not fresh(visit.session, timestamp()):
                 back = _page_of(path.path, request.url.path, hall.places)
+                if request.method not in SAFE:
+                    visit.say("Nothing was done yet: prove who you are, then do it again.", "note")
                 return visit.go(f"{at('prove')}?next={quote(back)}")
+            if path.path.endswith(_EDITS):
+                await _guard(visit, path.path.split("/")[1])
             answered = await path.handler(visit)
         except PostroomError as error:
             if error.code == "not_signed_in":
@@ -99,6 +109,20 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
         return _with_guest(visit, answered)
 
     return answer
+
+
+async def _guard(visit: Visit, noun: str) -> None:
+    """A form carries what its definition was when it was opened, and changes nothing that is another by
+    now: what somebody else has saved meanwhile is not undone by whoever had it open."""
+
+    if visit.request.method in SAFE:
+        visit.seen = tag_of(encoded(await getattr(visit.room, noun).show(visit["name"])))
+    elif visit.form.text("seen"):
+        visit.seen = visit.form.text("seen")
+        module, kind = NOUNS[noun]
+        owner = getattr(import_module(f"postroom.operations.{module}"), kind)
+        name = visit["name"]
+        only_unchanged(visit.room.desk, lambda desk: owner(desk).show(name), [visit.seen])
 
 
 def _page_of(template: str, path: str, places: frozenset[str]) -> str:
@@ -131,10 +155,6 @@ def _to_the_door(visit: Visit) -> Response:
     """To the sign-in page, and back from there where nothing was sent."""
     wanted = visit.request.url.path if visit.request.method in SAFE and not visit.live else "/"
     return _with_guest(visit, visit.go(f"/sign-in?next={wanted}" if wanted != "/" else "/sign-in"))
-
-
-def _origin(request: Request) -> str:
-    return f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 def _missing(hall: Hall) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -82,7 +82,7 @@ def controls(
             Control(
                 one.name,
                 one.label,
-                one.help,
+                _helped(one, kind),
                 kind,
                 value in (True, "yes", "True") if kind == "tick" else value,
                 choices,
@@ -139,6 +139,12 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 # ------------------------------------------------------------------ inside
 
 
+def _helped(one: Described, kind: str) -> str:
+    if kind == "choice":
+        return one.help.replace("Empty: ", "As usual: ")
+    return f"{one.help} Such as 30 per minute." if one.type == "rate" else one.help
+
+
 def _kind(one: Described, choices: Options) -> str:
     lines = one.name.rpartition(".")[2].removeprefix("next_") in _LINES
     if lines and not one.refers_to:
@@ -162,9 +168,9 @@ def _options(one: Described, offered: Mapping[str, Options], value: str) -> Opti
         choices = [*found]
         if value and value not in {key for key, _ in choices}:
             choices.append((value, value))
-        return [("", "none"), *choices]
+        return [("", "choose one" if one.needed else "none"), *choices]
     if choices and not one.needed and one.default in (None, ""):
-        return [("", "not said"), *choices]
+        return [("", "as usual"), *choices]
     return choices
 
 
@@ -202,7 +208,9 @@ def _read(one: Described, form: Form) -> Any:
         return lines or (None if one.default is None else [])
     if one.type == "map":
         return _map(one.name, text)
-    if one.type == "rate" and (rate := _RATE.fullmatch(text)):
+    if one.type == "rate" and text:
+        if (rate := _RATE.fullmatch(text)) is None:
+            raise InvalidValue(one.name, "write it like 30 per minute")
         return {"max": int(rate[1]), "per": rate[2]}
     if text:
         return text

@@ -7,12 +7,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from postroom.errors import Refused
 from postroom.secret import Secret
 
 __all__ = [
     "drop_provider",
     "drop_session",
     "guest_of",
+    "own_session",
     "provider_of",
     "session_of",
     "set_guest",
@@ -33,6 +35,14 @@ def session_of(request: Request) -> Secret | None:
     """The cookie of a session, if one came."""
     value = request.cookies.get(_name(_SESSION, request))
     return Secret(value) if value else None
+
+
+def own_session(request: Request) -> Secret:
+    """The cookie of a session.  Raises Refused (``not_signed_in``) where none came."""
+    cookie = session_of(request)
+    if cookie is None:
+        raise Refused("You are not signed in any more.", code="not_signed_in")
+    return cookie
 
 
 def set_session(request: Request, answer: Response, cookie: Secret) -> None:

@@ -19,12 +19,7 @@ async def connections_with(visit: Visit, side: Literal["incoming", "outgoing"]) 
         (str(one["name"]), _told(one)) for one in await visit.room.connections.list() if side in one
     ]
     for one in await visit.room.credentials.list(types=_DIRECT[side]):
-        if one["state"] == "complete":
-            # an app that opens many mailboxes says none of them by itself
-            if one["type"] == "msgraph":
-                shown = await visit.room.credentials.show(one["name"])
-                if not shown["fields"].get("mailbox"):
-                    continue
+        if one["state"] == "complete" and one["direct"]:
             found.append((f"credential:{one['name']}", f"{_told(one)} (credential)"))
     return found
 

@@ -48,6 +48,13 @@ class Form:
         value = self._data.get(name, "")
         return Secret(value) if isinstance(value, str) and value.strip() else None
 
+    def twice(self, name: str) -> Secret:
+        """A new secret that was typed twice, the second time as ``again``.  Raises InvalidValue."""
+        chosen = self.secret(name)
+        if chosen is None or chosen != self.secret("again"):
+            raise InvalidValue(name, "the two are not the same; type it twice")
+        return chosen
+
     def ticked(self, name: str) -> bool:
         """Whether a box is ticked."""
         return bool(self.text(name))

@@ -25,6 +25,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "source": "a source has failed, or tries in vain for 15 minutes",
     "ledger": "messages failed on the way to their sink",
     "outbox": "messages were not sent, or nobody knows",
+    "job": "a run failed that a schedule or a message began",
     "audit": "the audit record is not whole",
     "worker": "no worker runs",
 }

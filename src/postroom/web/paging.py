@@ -33,10 +33,13 @@ def ways(visit: Visit, kept: Mapping[str, str], found: Any) -> Ways:
     )
 
 
-def number_of(text: str) -> int | None:
-    """The number that a page begins behind; None for an empty text.  Raises InvalidValue."""
+def number_of(text: str, field: str = "after") -> int | None:
+    """The number in an address, such as that of what a page begins behind; None for an empty text.
+
+    Raises InvalidValue.
+    """
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidValue("after", "is the number of an entry")
+        raise InvalidValue(field, "is a number")
     return int(text)

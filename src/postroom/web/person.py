@@ -11,7 +11,7 @@ import segno
 from postroom.clock import rfc3339
 from postroom.errors import Refused
 from postroom.operations.personal import How, Way
-from postroom.web.visit import Visit, peer_of
+from postroom.web.visit import Visit, origin_of, peer_of
 from postroom.web.works import Work
 
 __all__ = ["answer", "asking", "callback", "hows", "is_local", "waits_for", "way_to"]
@@ -27,7 +27,7 @@ def is_local(visit: Visit) -> bool:
 
 def callback(visit: Visit) -> str:
     """Where an authorization server can send a browser back to this page."""
-    return f"{_origin(visit)}/callback"
+    return f"{origin_of(visit.request)}/callback"
 
 
 def hows(visit: Visit, registered: str) -> list[How]:
@@ -62,7 +62,11 @@ def way_to(visit: Visit, work: Work, how: How | None, page: str) -> Way:
         return await waiting
 
     return Way(
-        lambda step: _told(work, step, how), how, paste, callback(visit), f"{_origin(visit)}{page}"
+        lambda step: _told(work, step, how),
+        how,
+        paste,
+        callback(visit),
+        f"{origin_of(visit.request)}{page}",
     )
 
 
@@ -97,7 +101,3 @@ def _told(work: Work, step: Any, how: How | None) -> None:
         facts |= {"kind": "link" if how == "link" else "browser", "url": step.url}
         work.facts["state"] = parse_qs(urlsplit(step.url).query).get("state", [""])[0]
     work.facts["step"] = facts
-
-
-def _origin(visit: Visit) -> str:
-    return f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"

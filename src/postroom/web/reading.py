@@ -1,4 +1,4 @@
-"""A message in a page: its head, a frame for its text, its files to save, its source."""
+"""A message in a page: its head, a frame for its text, its files to save, its original."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from postroom.web.safely import (
     Shown,
     disposition,
     html_document,
-    source_text,
+    original_text,
     text_document,
 )
 from postroom.web.visit import Visit
@@ -24,6 +24,9 @@ from postroom.web.visit import Visit
 __all__ = ["Letter", "answer_part", "facts_of"]
 
 _SHOWN_HEADERS: Final = 200
+_SHORT: Final = 600
+_LINES: Final = 8
+"""Characters and lines of a text that needs no high frame."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,19 +61,21 @@ class Letter:
 
 def facts_of(letter: Letter, base: str, query: str = "") -> dict[str, Any]:
     """What the page of a message shows; its parts are at ``base``/message/PART?``query``."""
+    text = (letter.view.text or "").strip()
     return {
         "message": letter.view,
         "headers": letter.view.headers[:_SHOWN_HEADERS],
         "html": letter.html,
         "text": letter.text,
         "sandbox": SANDBOX,
-        "bytes": len(letter.raw),
+        "short": bool(text) and len(text) <= _SHORT and text.count("\n") <= _LINES,
         "part_at": lambda part: f"{base}/message/{part}{f'?{query}' if query else ''}",
     }
 
 
 def answer_part(visit: Visit, letter: Letter, part: str) -> Response:
-    """One part: ``html``, ``text``, ``source`` (a page of text), ``raw`` (to save), or a file's number.
+    """One part: ``html``, ``text``, ``original`` (the whole message, as a page of text), ``raw`` (to
+    save), or a file's number.
 
     Raises NotThere.
     """
@@ -78,9 +83,9 @@ def answer_part(visit: Visit, letter: Letter, part: str) -> Response:
         shown = letter.html if part == "html" else letter.text
         if shown is not None:
             return HTMLResponse(shown.document, headers=FRAME)
-    elif part == "source":
-        text, cut = source_text(letter.raw)
-        return visit.page("messages/source.html", source=text, cut=cut)
+    elif part == "original":
+        text, cut = original_text(letter.raw)
+        return visit.page("messages/original.html", original=text, cut=cut)
     elif part == "raw":
         return _saved("message.eml", letter.raw)
     else:

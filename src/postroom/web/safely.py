@@ -31,7 +31,7 @@ __all__ = [
     "Shown",
     "disposition",
     "html_document",
-    "source_text",
+    "original_text",
     "text_document",
 ]
 
@@ -40,7 +40,7 @@ LIMIT: Final = 1024 * 1024
 TAGS_LIMIT: Final = 20_000
 DEEPEST: Final = 400
 """An HTML text of more tags than that is looked at first: one that is nested deeper than this takes
-time by the square of its depth, and is shown as its source.
+time by the square of its depth, and is shown as it is written.
 """
 IMAGES_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of pictures that a page of one message brings along."""
@@ -75,7 +75,7 @@ DOWNLOAD: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""The headers of the answer that hands over a file or the source of a message, beside its name."""
+"""The headers of the answer that hands over a file or the bytes of a message, beside its name."""
 
 _VOID: Final = frozenset({"br", "hr", "img", "wbr", "col"})
 _CLOSES_ITSELF: Final = frozenset(
@@ -119,13 +119,13 @@ class Shown:
     """A page of its own that shows a message.
 
     ``left_out`` counts the pictures that would have been fetched from somewhere else; ``cut`` tells
-    that the text is longer than what is shown, ``source`` that HTML is shown as it is written.
+    that the text is longer than what is shown, ``as_written`` that HTML is shown with its tags.
     """
 
     document: str
     left_out: int = 0
     cut: bool = False
-    source: bool = False
+    as_written: bool = False
 
 
 def text_document(text: str) -> Shown:
@@ -138,7 +138,7 @@ def html_document(html: str, pictures: Mapping[str, tuple[str, bytes]]) -> Shown
     """An HTML text, cleaned; ``pictures`` are the message's own: media type and bytes by content id."""
     shown, cut = _cut(html)
     if shown.count("<") > TAGS_LIMIT and _deep(shown):
-        return Shown(_document(f"<pre>{escape(shown)}</pre>"), cut=cut, source=True)
+        return Shown(_document(f"<pre>{escape(shown)}</pre>"), cut=cut, as_written=True)
     written = _Written(pictures)
     written.feed(
         nh3.clean(
@@ -156,7 +156,7 @@ def html_document(html: str, pictures: Mapping[str, tuple[str, bytes]]) -> Shown
     return Shown(_document(written.text), left_out=written.left_out, cut=cut)
 
 
-def source_text(raw: bytes) -> tuple[str, bool]:
+def original_text(raw: bytes) -> tuple[str, bool]:
     """The bytes of a message as text, every one of them visible, and whether it was cut."""
     text, cut = _cut(raw[: LIMIT + 1].decode("utf-8", "backslashreplace"))
     return text.replace("\r\n", "\n"), cut

@@ -87,6 +87,10 @@ def said(form: Form, *, new: bool, beside: Path | None = None) -> dict[str, Any]
     asked = (form.text(f"schedule.{each}") for each in ("every", "cron", "timezone"))
     found["schedule"] = {"push": when == "push", **one_schedule(when, *asked)}
     found["start"] = _start(form)
+    if found["start"] is None and form.text("sink.type") == "job":
+        raise InvalidValue(
+            "start", "choose what is to become of the messages already there: a job may answer them"
+        )
     found["failure"] = _failure(form)
     found["sink"] = _sink(form)
     if beside is not None and found["sink"]["type"] != "job" and not found["sink"]["path"]:
@@ -125,6 +129,8 @@ def _start(form: Form) -> Any:
         if not form.text("start.since"):
             raise InvalidValue("start.since", "give the day from which on messages are collected")
         return {"since": form.text("start.since")}
+    if not chosen and form.text("sink.type") == "job":
+        raise InvalidValue("", "Choose what the job gets of the messages that are there already.")
     return chosen or None
 
 

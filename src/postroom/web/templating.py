@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import jinja2
 
-from postroom.clock import format_duration, now, rfc3339
+from postroom.clock import now, rfc3339
 from postroom.fields import format_size
 from postroom.web.certified import amiss
 from postroom.web.hints import in_page, linked
@@ -18,7 +18,7 @@ from postroom.web.settled import settings
 from postroom.web.statics import HTMX, static
 from postroom.web.times import told
 
-__all__ = ["ENVIRONMENT", "ago", "counted", "moment"]
+__all__ = ["ENVIRONMENT", "ago", "counted", "lasting", "moment"]
 
 
 def moment(value: float | str | dt.date | None) -> dt.datetime | None:
@@ -43,12 +43,16 @@ def ago(value: float | str | dt.date | None) -> str:
     size = abs(seconds)
     if size < 5:
         return "just now"
+    return f"{lasting(size)} ago" if seconds > 0 else f"in {lasting(size)}"
+
+
+def lasting(seconds: float) -> str:
+    """How long something takes, in words: ``3 minutes``."""
     for each, word in ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"),
-                       (3600, "hour"), (60, "minute"), (1, "second")):  # fmt: skip
-        if size >= each:
-            told = counted(round(size / each), word)
-            return f"{told} ago" if seconds > 0 else f"in {told}"
-    return "just now"
+                       (3600, "hour"), (60, "minute")):  # fmt: skip
+        if seconds >= each:
+            return counted(round(seconds / each), word)
+    return counted(round(seconds), "second")
 
 
 def counted(number: int, word: str, words: str = "") -> str:
@@ -67,10 +71,6 @@ def _day(value: float | str | dt.date | None) -> str:
     return "" if then is None else then.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _duration(seconds: float) -> str:
-    return format_duration(float(seconds))
-
-
 def _written(value: Any) -> str:
     """A value of a setting as a person reads it."""
     if value is None or value == "":
@@ -84,6 +84,34 @@ def _written(value: Any) -> str:
     return str(value)
 
 
+def _told_values(detail: Mapping[str, Any] | None) -> str:
+    """What a record of the audit says besides who, what and when; without what is empty."""
+    return _written(
+        {key: one for key, one in (detail or {}).items() if one not in (None, "", [], {})}
+    )
+
+
+_BOUND: Final = {
+    "security=tls": "TLS", "security=starttls": "STARTTLS", "security=none": "not encrypted",
+    "name=unchecked": "the server's name is not checked",
+}  # fmt: skip
+
+
+def _bound(line: str) -> tuple[str, str]:
+    """A destination as a person reads it: where, and how it is known there; what is usual is left out."""
+    place, *rest = line.split(";")
+    said = []
+    for one in rest:
+        key, _, value = one.partition("=")
+        if key == "trust" and value != "system":
+            said.append(f"the certificate {value.removeprefix('sha256:')[:12]}…")
+        elif key == "proxy" and value != "none":
+            said.append(f"through {value}")
+        elif one in _BOUND:
+            said.append(_BOUND[one])
+    return place, ", ".join(said)
+
+
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -95,14 +123,16 @@ def _environment() -> jinja2.Environment:
     )
     made.filters |= {
         "ago": ago,
+        "bound": _bound,
         "day": _day,
         "counted": counted,
         "exact": _exact,
         "on_the_wall": told,
-        "duration": _duration,
         "in_page": in_page,
+        "lasting": lasting,
         "linked": linked,
         "size": format_size,
+        "told_values": _told_values,
         "written": _written,
     }
     made.globals |= {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.web.app import Hall
 
-__all__ = ["Visit", "agent_of", "at", "fresh", "peer_of"]
+__all__ = ["Visit", "agent_of", "at", "fresh", "origin_of", "peer_of"]
 
 
 def at(*parts: str) -> str:
@@ -41,6 +41,8 @@ class Visit:
         self.session = session
         self.csrf = csrf
         self.form = form
+        self.seen = ""
+        """The tag of the definition that the form of this page changes."""
         self._room: Room | None = None
 
     @property
@@ -105,6 +107,7 @@ class Visit:
         return ENVIRONMENT.get_template(template).render(
             visit=self,
             csrf=self.csrf,
+            seen=self.seen,
             path=self.request.url.path,
             may=self.may,
             at=at,
@@ -142,6 +145,11 @@ def fresh(session: Session, now: float) -> bool:
 def agent_of(request: Request) -> str:
     """What a browser calls itself, for the list of sessions."""
     return request.headers.get("user-agent", "")[:200]
+
+
+def origin_of(request: Request) -> str:
+    """Where this page is: ``https://mail.example.com``, as the browser calls it."""
+    return f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 def peer_of(request: Request) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from postroom.clock import monotonic
-from postroom.errors import NotThere, PostroomError, Refused
+from postroom.errors import NotThere, PostroomError, Refused, WrongUse
 from postroom.log import logger
 
 __all__ = ["Work", "Works"]
@@ -17,6 +17,8 @@ __all__ = ["Work", "Works"]
 _KEPT: Final = 900.0
 """Seconds for which the end of a work can still be seen."""
 _LONGEST: Final = 2100.0
+_AT_ONCE: Final = 0.3
+"""Seconds in which what was typed wrong is found out, before anything is dialled."""
 _OF_ONE: Final = 10
 _ALL: Final = 200
 _MOST_STEPS: Final = 500
@@ -82,15 +84,20 @@ class Works:
             )
         return work
 
+    async def mistake(self, work: Work) -> WrongUse | None:
+        """What was typed wrong, where a work that was just begun ended over that; None: it goes on."""
+        if work.task is not None:
+            await asyncio.wait({work.task}, timeout=_AT_ONCE)
+        return work.error if isinstance(work.error, WrongUse) else None
+
     def of(self, owner: str) -> list[Work]:
         """What somebody has under way."""
         return [each for each in self._known.values() if each.owner == owner and not each.done]
 
-    def stop(self, owner: str, id: str) -> None:
-        """End a work before it is done."""
+    def stop(self, owner: str, id: str) -> bool:
+        """End a work before it is done; False where it was done already."""
         task = self.find(owner, id).task
-        if task is not None:
-            task.cancel()
+        return task is not None and task.cancel()
 
     async def close(self) -> None:
         """End everything that runs."""

@@ -16,6 +16,8 @@ from postroom.access.passwords import (
 from postroom.errors import InvalidValue
 from postroom.secret import Secret
 
+pytestmark = pytest.mark.usefixtures("true_cost")
+
 
 async def test_what_is_kept_of_a_password_says_how_it_was_made_and_is_never_twice_the_same() -> (
     None
@@ -79,3 +81,5 @@ def test_a_password_that_is_easily_guessed_is_refused(password: str, says: str) 
 def test_nothing_else_is_asked_of_a_password() -> None:
     for fine in ("correct horse battery", "lauter kleine worte hier", "x9$Kq2!vB7&n"):
         check_password(Secret(fine), "ann", "")
+        with pytest.raises(InvalidValue):  # and what was fine is not, of whoever is called so
+            check_password(Secret(fine), fine, "")

@@ -22,7 +22,9 @@ from postroom.credentials.tokens import Keeper, Kept
 from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Seat, Tx, open_database
 from postroom.fields import parse
+from postroom.settings import Settings
 from postroom.vault import audit_code, open_vault
+from tests.newroom import new_room
 
 __all__ = ["ACTOR", "SmallRoom", "open_small_room"]
 
@@ -78,10 +80,10 @@ class SmallRoom:
 @asynccontextmanager
 async def open_small_room(folder: Path) -> AsyncIterator[SmallRoom]:
     place = folder / "room"
-    place.mkdir(mode=0o700)
-    db = open_database(place / "room.db", create=True)
+    new_room(Settings(place, f"file:{folder / 'key'}"))
+    db = open_database(place / "room.db")
     try:
-        start = await open_vault(db, f"file:{folder / 'key'}", make=True)
+        start = await open_vault(db, f"file:{folder / 'key'}")
         assert start.keyring is not None, start.locked
         recorder = Recorder(db.read_now(partial(audit_code, start.keyring)))
         credentials = CredentialStore(start.keyring, recorder)

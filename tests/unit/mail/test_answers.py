@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 
 import pytest
 
@@ -123,6 +124,10 @@ def test_plain_text_of_html(markup: str, text: str) -> None:
     assert plain_text(Message(raw)) == text
 
 
-def test_plain_text_of_hostile_html_is_linear() -> None:
-    for markup in (b"<" * 10**6, b"<script>" * 10**5, b"<!--" * 10**5, b"<a " * 10**5):
-        plain_text(Message(b"Content-Type: text/html\r\n\r\n" + markup))
+@pytest.mark.parametrize("markup", [b"<" * 10, b"<script>", b"<!--", b"<a "])
+def test_plain_text_of_hostile_html_is_linear(markup: bytes) -> None:
+    """A megabyte, in the computing time of one: what is read again at each sign takes hours."""
+    begin = time.process_time()
+    text = plain_text(Message(b"Content-Type: text/html\r\n\r\n" + markup * 10**5))
+    assert time.process_time() - begin < 5.0
+    assert len(text) <= len(markup) * 10**5

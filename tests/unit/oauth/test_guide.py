@@ -25,7 +25,8 @@ WIRES = ("imap", "pop3", "smtp")
 
 
 def copied(flow: SignInFlow, **facts: Any) -> list[tuple[str, str]]:
-    return [value for step in guide("microsoft", flow, Facts(**facts)) for value in step.values]
+    steps = guide("microsoft", flow, Facts(**facts))
+    return [(value.name, value.text) for step in steps for value in step.values]
 
 
 @pytest.mark.parametrize(
@@ -67,10 +68,10 @@ def test_the_guide_has_its_date_and_its_sources() -> None:
                       ("Delegated permissions", "Mail.ReadWrite"),
                       ("Delegated permissions", "offline_access")], ["Expires", "Role"]),
         (CODE, {"shared": True},
-         [("Redirect URI", "Mobile and desktop applications: http://localhost"),
+         [("Platform", "Mobile and desktop applications"), ("Redirect URI", "http://localhost"),
           ("Delegated permissions", "Mail.ReadWrite.Shared"),
           ("Delegated permissions", "Mail.Send.Shared")], ["Expires"]),
-        (CODE, {"page": PAGE}, [("Redirect URI", f"Web: {PAGE}"), ("Copy", "Value")], []),
+        (CODE, {"page": PAGE}, [("Platform", "Web"), ("Redirect URI", PAGE), ("Copy", "Value")], []),
     ],
 )  # fmt: skip
 def test_the_values_to_copy(
@@ -88,8 +89,14 @@ def test_google_has_mail_by_authorization_code_only() -> None:
     with pytest.raises(InvalidValue, match="oauth_authorization_code only"):
         guide("google", DEVICE, Facts())
     values = [value for step in guide("google", CODE, Facts()) for value in step.values]
-    assert ("Scope", "https://mail.google.com/") in values
-    assert ("Application type", "Desktop app") in values
+    assert ("Scope", "https://mail.google.com/", True) in values
+    assert ("Application type", "Desktop app", False) in values  # chosen there, not typed
+
+
+@pytest.mark.parametrize("wires", [(), ("",), ("imap", "fax")])
+def test_wires_that_nobody_has_are_refused(wires: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidValue, match="wires"):
+        guide("microsoft", CLIENT, Facts(wires=wires))
 
 
 NASTY = [

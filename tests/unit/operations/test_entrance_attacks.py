@@ -97,6 +97,7 @@ async def test_the_button_that_tests_is_no_port_scanner(
         lambda: eve.connections.trust("acme", "outgoing", "00"),
         lambda: eve.accounts.attempt({"address": "a@example.com"}),
         lambda: eve.accounts.test({"address": "a@example.com"}),
+        lambda: eve.accounts.connect({"address": "a@example.com"}),
         lambda: eve.credentials.test("none"),
         lambda: eve.notify.test(),
     ):

@@ -170,7 +170,8 @@ async def test_the_right_password_costs_no_try(room: Room) -> None:
     await spend(room, throttle.USER, "ann", but=1)
     await spend(room, throttle.PEER, "192.0.2.1", but=1)
     for _ in range(4):
-        await room.people.sign_in("ann", Secret(GOOD), peer="192.0.2.1")
+        came = await room.people.sign_in("ann", Secret(GOOD), peer="192.0.2.1")
+        assert came.session.person.actor == "user:ann"
 
 
 async def test_a_proof_is_asked_anew_and_is_throttled_too(room: Room) -> None:
@@ -301,6 +302,7 @@ async def test_an_invitation_lets_a_user_choose_a_password_once(room: Room) -> N
     assert ("user:ann", "invite", "user", "bob") in await actions(room)
 
 
+@pytest.mark.usefixtures("true_cost")
 async def test_a_hash_that_somebody_weakened_lets_nobody_in(room: Room) -> None:
     """T24: and the record says that it was edited."""
     await admin(room)
@@ -314,6 +316,7 @@ async def test_a_hash_that_somebody_weakened_lets_nobody_in(room: Room) -> None:
     )
 
 
+@pytest.mark.usefixtures("true_cost")
 async def test_unknown_and_known_cost_the_same_work(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

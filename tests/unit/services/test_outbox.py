@@ -284,6 +284,16 @@ async def test_held_messages_wait_until_released(desk: Desk) -> None:
         await desk.shift(other, "queued")
 
 
+async def test_cancelling_leaves_what_the_server_has_said(desk: Desk) -> None:
+    """Who has it has it, and who was refused stays refused; only the rest is taken out."""
+    item = await desk.add("a@x.example", "b@x.example", "c@x.example")
+    [one] = await desk.claim()
+    assert await desk.settle(one, desk.answered(one, a=250, b=550, c=450)) == "deferred"
+    cancelled = await desk.shift(item, "cancelled")
+    assert cancelled.state == "cancelled"
+    assert [each.state for each in cancelled.recipients] == ["sent", "failed", "cancelled"]
+
+
 async def test_a_message_without_content_cannot_be_sent_again(desk: Desk, db: Database) -> None:
     """After a week only the row is left, and the refusal says so."""
     item = await desk.add("a@x.example")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-from postroom.db import Database, Tx, open_database
+from postroom.db import Database, Tx
 from postroom.errors import InvalidValue, NotThere, Refused, UnknownField, WrongUse
 from postroom.fields import parse, shown
 from postroom.jobs import messages, runs, store
@@ -30,14 +28,11 @@ FACTS = {
 }
 
 
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty room's database, with the job ``answer``."""
-    opened = open_database(tmp_path / "room.db", create=True)
+@pytest.fixture(autouse=True)
+async def _answer(db: Database) -> None:
+    """The job ``answer``."""
     job = job_of("answer", parameters={"tone": {}, "copies": {"type": "number", "default": 1}})
-    await opened.write(lambda tx: store.add(tx, job))
-    yield opened
-    await opened.close()
+    await db.write(lambda tx: store.add(tx, job))
 
 
 def sink(**parameters: Any) -> JobSink:

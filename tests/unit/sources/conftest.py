@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from postroom.db import Database, open_database
+from postroom.db import Database
 from postroom.sources import store
 from tests.unit.sources.definitions import source_of
 
-__all__ = ["db", "source_id"]
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty room's database."""
-    opened = open_database(tmp_path / "room.db", create=True)
-    yield opened
-    await opened.close()
+__all__ = ["source_id"]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from postroom.db import Database, open_database
 from postroom.errors import Locked
 from postroom.vault import Keyring, open_vault
 from postroom.vault.first_run import STEPS
-from tests.unit.vault.rooms import ALICE, Room
+from tests.unit.vault.rooms import ALICE, Room, make_room
 
 
 def counts(db: Database) -> list[int]:
@@ -34,7 +34,8 @@ def digest(db: Database) -> str:
     )
 
 
-async def test_the_first_run_makes_and_the_next_opens(room: Room) -> None:
+async def test_the_first_run_makes_and_the_next_opens(tmp_path: Path) -> None:
+    room = await make_room(tmp_path)
     assert room.start.made
     again = await open_vault(room.db, f"file:{room.key_file}")
     assert again.locked is None
@@ -42,6 +43,7 @@ async def test_the_first_run_makes_and_the_next_opens(room: Room) -> None:
     assert again.room_id == room.start.room_id
     assert again.keyring is not None
     assert again.keyring.kek_id == room.keyring.kek_id
+    await room.db.close()
 
 
 async def test_a_wrong_key_locks_the_room_and_changes_nothing(room: Room) -> None:

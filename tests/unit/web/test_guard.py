@@ -11,12 +11,17 @@ HERE = "http://127.0.0.1:8025"
 FORM = "application/x-www-form-urlencoded"
 
 
-def test_a_form_of_this_page_passes() -> None:
-    check_origin(
+@pytest.mark.parametrize(
+    "headers",
+    [
         {"origin": HERE, "sec-fetch-site": "same-origin", "content-type": f"{FORM}; charset=utf-8"},
-        HERE,
-    )
-    check_origin({"origin": HERE, "content-type": "multipart/form-data; boundary=x"}, HERE)
+        {"origin": HERE, "content-type": "multipart/form-data; boundary=x"},
+    ],
+)
+def test_a_form_of_this_page_passes(headers: dict[str, str]) -> None:
+    check_origin(headers, HERE)
+    with pytest.raises(Refused):  # and is one of another site, seen from there
+        check_origin(headers, "http://127.0.0.1:8026")
 
 
 @pytest.mark.parametrize(

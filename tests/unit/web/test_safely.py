@@ -17,7 +17,7 @@ from postroom.web.safely import (
     PICTURES,
     disposition,
     html_document,
-    source_text,
+    original_text,
     text_document,
 )
 
@@ -187,7 +187,7 @@ def test_deep_nesting_is_shown_as_its_source(bomb: str) -> None:
     """T76: HTML that takes time by the square of its depth is not cleaned but shown as it is written."""
     begun = time.process_time()
     shown = html_document(bomb, {})
-    assert shown.source
+    assert shown.as_written
     assert "&lt;" in shown.document
     assert time.process_time() - begun < 10
 
@@ -199,7 +199,7 @@ def test_a_long_text_is_cut_and_says_so() -> None:
 
 
 def test_the_source_shows_every_byte() -> None:
-    text, cut = source_text(b"Subject: \xff<b>\r\n\r\nhello\x00")
+    text, cut = original_text(b"Subject: \xff<b>\r\n\r\nhello\x00")
     assert text == "Subject: \\xff<b>\n\nhello\x00"
     assert not cut
 

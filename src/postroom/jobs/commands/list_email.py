@@ -37,10 +37,12 @@ class ListEmail(InFolder):
     about: ClassVar[str] = "The newest messages of a folder, or those that meet a search."
     gives: ClassVar[dict[str, str]] = {
         "items": "Of each message: id, received, from (the name, or else the address), address "
-        "(that of the author), subject, size (bytes; null on Microsoft 365, which does not tell it), "
+        "(that of the author), to (its recipients, as from), subject, size (bytes; null on Microsoft "
+        "365, which does not tell it), "
         "flags, message_id.",
         "ids": "The ids of the same messages.",
         "count": "How many there are.",
+        "next": "Give it as after for the messages behind these; nothing where there are none.",
     }
     read_again: ClassVar[ReadAgain] = {"search": "search"}
 
@@ -56,15 +58,27 @@ class ListEmail(InFolder):
         help=f"The newest of them; 0: all. When it is not said, {NEWEST}, and of a search all.",
         metavar="N",
     )
+    after: str = field(
+        "",
+        label="After",
+        help="Go on behind the message of this id: what the page before gave as next.",
+        metavar="ID",
+    )
 
     async def run(self, bench: Bench) -> Result:
-        """List them.  Raises InvalidValue for a search that is not understood."""
+        """List them.  Raises InvalidValue for a search that is not understood, NotThere."""
         limit = self.limit if self.limit is not None else 0 if self.search else NEWEST
         box = await self.box(bench)
-        items = [
-            _line(one) for one in await box.lines(self.search, folder=self.folder, limit=limit)
-        ]
-        return {"items": items, "ids": [one["id"] for one in items], "count": len(items)}
+        found = await box.lines(
+            self.search, folder=self.folder, limit=limit and limit + 1, after=self.after
+        )
+        items = [_line(one) for one in (found[:limit] if limit else found)]
+        return {
+            "items": items,
+            "ids": [one["id"] for one in items],
+            "count": len(items),
+            "next": items[-1]["id"] if len(found) > len(items) else None,
+        }
 
     def plan(self) -> str:
         """Of what."""

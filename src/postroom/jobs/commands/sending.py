@@ -108,6 +108,7 @@ class Sending(Command):
         "size": "Its bytes.",
         "attempts": "How often it was tried.",
         "created_at": "When it was stored.",
+        "created_by": "Who stored it.",
         "next_attempt_at": "When it is tried again; nothing where it is finished.",
         "sent_copy": "What became of the copy for the Sent folder: state, said.",
         "settled": "Who settled it by hand, and when.",

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postroom.credentials import checking
 from postroom.credentials.checking import Damage
@@ -20,6 +20,9 @@ from postroom.vault import Keyring, Start, keks, rotation
 from postroom.vault.kek import Ask
 from postroom.vault.kit import kit_place, remove_kit, write_kit
 
+if TYPE_CHECKING:
+    from postroom.operations import models
+
 __all__ = ["Keys"]
 
 
@@ -31,7 +34,7 @@ class Keys:
         self._start = start
         self.kek = Keks(desk, start)
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> models.KeysStatus:
         """Whether the room is open, where its key comes from, what wraps what, and what is to do."""
         known, terms, left, sealed = await self._desk.db.read(_facts)
         locked = self._start.locked
@@ -53,7 +56,7 @@ class Keys:
             ],
         }
 
-    async def doctor(self) -> dict[str, Any]:
+    async def doctor(self) -> models.KeysFound:
         """Everything there is to say about the keys, after opening every sealed value once.
 
         A damaged one is named and hides no other.  On a locked room only what can be seen from
@@ -109,7 +112,7 @@ class Keys:
         if unfinished and self._start.keyring is not None:
             await rotate(self._desk, self._start.keyring.terms, [], begin=False)
 
-    async def damaged(self) -> list[dict[str, Any]]:
+    async def damaged(self) -> list[models.Damaged]:
         """Every version of every credential that does not open; the check is written down first."""
         keyring = self._start.opened()
         await self._desk.write(lambda tx: self._desk.record(tx, "check", "keys", "vault"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from postroom.clock import timestamp
-from postroom.errors import InvalidValue, PostroomError, Refused
+from postroom.errors import PostroomError
 from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.paths import get, post
@@ -15,7 +15,7 @@ __all__ = ["ROUTES"]
 
 
 async def _show(visit: Visit, error: PostroomError | None = None) -> Response:
-    own = await visit.hall.people.own(_cookie(visit))
+    own = await visit.hall.people.own(cookies.own_session(visit.request))
     return visit.page(
         "account/show.html", 422 if error else 200, own=own, error=error,
         tokens=await visit.room.tokens.list(own.name),
@@ -26,17 +26,11 @@ async def _show(visit: Visit, error: PostroomError | None = None) -> Response:
 async def _password(visit: Visit) -> Response:
     """Another password: the one before is asked for, and every other session is over."""
     form = visit.form
-    old, new = form.secret("old"), form.secret("password")
     try:
-        if new is None or new != form.secret("again"):
-            raise InvalidValue("password", "the two are not the same; type it twice")
         done = await visit.hall.people.change_password(
-            _cookie(visit),
-            old or Secret(""),
-            new,
-            peer=peer_of(visit.request),
-            agent=agent_of(visit.request),
-        )
+            cookies.own_session(visit.request), form.secret("old") or Secret(""),
+            form.twice("password"), peer=peer_of(visit.request), agent=agent_of(visit.request),
+        )  # fmt: skip
     except PostroomError as error:
         return await _show(visit, error)
     # what is said belongs to the session, and this is another one
@@ -50,16 +44,11 @@ async def _password(visit: Visit) -> Response:
 
 async def _end(visit: Visit) -> Response:
     """End one session of one's own, or every other one."""
-    done = await visit.hall.people.sign_out(_cookie(visit), visit.form.text("session"))
+    done = await visit.hall.people.sign_out(
+        cookies.own_session(visit.request), visit.form.text("session")
+    )
     told = "It was over already." if not done else f"Sessions ended: {done}."
     return visit.go("/account", told)
-
-
-def _cookie(visit: Visit) -> Secret:
-    cookie = cookies.session_of(visit.request)
-    if cookie is None:
-        raise Refused("You are not signed in any more.", code="not_signed_in")
-    return cookie
 
 
 ROUTES = (

@@ -103,6 +103,8 @@ async def _send(visit: Visit) -> Response:
         "services/_sent.html", send, title="Sending", back=_message(wanted), via=wanted["via"],
         to=wanted.get("to", "whoever wrote"),
     )  # fmt: skip
+    if (wrong := await visit.works.mistake(work)) is not None:
+        return await _answer(visit, wrong)
     return visit.go(f"/works/{work.id}")
 
 

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -14,6 +15,7 @@ from postroom.operations.personal import How
 from postroom.operations.presetting import presets
 from postroom.settings import mail_beside
 from postroom.web.form import Form
+from postroom.web.leaving import as_left, leave_for
 from postroom.web.paths import get, post
 from postroom.web.person import asking, callback, hows, is_local, way_to
 from postroom.web.visit import Visit, at
@@ -55,7 +57,8 @@ async def _address(visit: Visit, error: PostroomError | None = None) -> Response
         found = await visit.room.accounts.recognise(address, provider=visit.query("provider"))
     except PostroomError as wrong:
         return visit.page("connect/address.html", 422, error=wrong, address=address)
-    return await _account(visit, found, {}, None)
+    left = as_left(visit)
+    return await _account(visit, found, {} if left is None else left.plain(_SEALED), None)
 
 
 async def _account(
@@ -95,9 +98,10 @@ async def _try(visit: Visit) -> Response:
     """What was typed is tried at once; it is kept by this process alone until it is made, or 15 minutes."""
     form = visit.form
     data = _typed(form)
+    if form.text("make"):
+        asked = {name: form.text(name) for name in ("address", "provider", "way")}
+        return leave_for(visit, f"/connect?{urlencode(asked)}", ["trusted_certificate"], _SEALED)
     try:
-        # everything that is wrong with it is said before anything is dialled
-        await visit.room.accounts.recognise(data["address"])
         work = _begin(visit, data)
     except PostroomError as error:
         return await _account(visit, await _found(visit, data), form.plain(_SEALED), error)

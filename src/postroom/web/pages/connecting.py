@@ -30,9 +30,9 @@ _TYPES: Final = {
 }
 _SIGN_INS: Final = {
     "none": "None", "secret": "Password or secret",
-    "oauth_client_credentials": "OAuth: the app itself (client credentials)",
-    "oauth_device_flow": "OAuth: a code on another device (device flow)",
-    "oauth_authorization_code": "OAuth: in a browser (authorization code)",
+    "oauth_client_credentials": "OAuth: the app itself",
+    "oauth_device_flow": "OAuth: by a code",
+    "oauth_authorization_code": "OAuth: in a browser",
 }  # fmt: skip
 _WORDS: Final = {
     "type": {"standard": "Standard (IMAP, POP3, SMTP)", "microsoft365": "Microsoft 365 (Graph)"},
@@ -225,15 +225,20 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
     words = words or _WORDS.get(c.name.rpartition(".")[2], {})
     unsaid = _UNSAID.get(c.name.rpartition(".")[2], "not said")
     options = [(key, words.get(key, word) if key else unsaid) for key, word in c.options]
+    if c.name.endswith("auth.type") and not _of(values, "extends") and c.value != "none":
+        options = [
+            each for each in options if each[0] != "none"
+        ]  # nothing to inherit: it is no sign-in
     if c.name == "auth.type":  # Microsoft 365 is signed in to by OAuth alone
         options = [each for each in options if each[0] not in ("none", "secret")]
     changes: dict[str, Any] = {"options": options}
+    parent = _of(values, "extends")
     last = c.name.rpartition(".")[2]
     if last in ("credential", "trust", "client_certificate"):
         changes["make"] = "credential"
-    changes["help"] = _helped(c, values)
+    changes["help"] = _helped(c, values, was.above if parent else was.effective)
     own, saved = bool(_of(values, c.name)), bool(_of(was.own, c.name))
-    parent, of_auth = _of(values, "extends"), ".auth." in f".{c.name}"
+    of_auth = ".auth." in f".{c.name}"
     if parent and c.name not in ("name", "description", "type", "extends"):
         if own:  # a sign-in is inherited whole or not at all
             changes |= {"own": not of_auth or last == "type", "inherited": ""}
@@ -256,10 +261,11 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
     return dataclasses.replace(c, **changes)
 
 
-def _helped(c: Control, values: Mapping[str, Any] | Form) -> str:
-    """The help of a control as this form says it."""
+def _helped(c: Control, values: Mapping[str, Any] | Form, holds: Mapping[str, Any]) -> str:
+    """The help of a control as this form says it; ``holds``: what holds where nothing is said."""
     group, _, last = c.name.rpartition(".")
-    if last == "port" and (ports := _PORTS.get(_of(values, f"{group}.protocol"))):
+    protocol = _of(values, f"{group}.protocol") or _of(holds, f"{group}.protocol")
+    if last == "port" and (ports := _PORTS.get(protocol)):
         return f"Usual: {', '.join(ports)}. Empty: by security."
     if last == "credential":
         kind = "oauth" if _of(values, f"{group}.type").startswith("oauth_") else "secret"

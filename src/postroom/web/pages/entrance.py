@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from postroom.errors import CODES, InvalidValue, PostroomError, Refused
+from postroom.errors import CODES, PostroomError
 from postroom.operations.people import Begun, SignedIn
 from postroom.secret import Secret
 from postroom.web import cookies
 from postroom.web.guard import here
 from postroom.web.paths import get, post
-from postroom.web.visit import Visit, agent_of, peer_of
+from postroom.web.visit import Visit, agent_of, origin_of, peer_of
 
 __all__ = ["ROUTES"]
 
@@ -91,7 +91,7 @@ async def _from_provider(visit: Visit) -> Response:
 
 
 def _back(visit: Visit) -> str:
-    return f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}/sign-in/provider"
+    return f"{origin_of(visit.request)}/sign-in/provider"
 
 
 async def _welcome(visit: Visit) -> Response:
@@ -103,13 +103,12 @@ async def _welcome(visit: Visit) -> Response:
 
 async def _accepted(visit: Visit) -> Response:
     form = visit.form
-    code, password = form.text("code"), form.secret("password")
+    code = form.text("code")
     try:
-        if password is None or password != form.secret("again"):
-            raise InvalidValue("password", "the two are not the same; type it twice")
         done = await visit.hall.people.accept(
-            code, name=form.text("name"), password=password, agent=agent_of(visit.request)
-        )
+            code, name=form.text("name"), password=form.twice("password"),
+            agent=agent_of(visit.request),
+        )  # fmt: skip
     except PostroomError as error:
         return visit.page(
             "entrance/welcome.html", 422, code=code, error=error, name=form.text("name"),
@@ -154,11 +153,9 @@ async def _prove_there(visit: Visit) -> Response:
 
 
 async def _proved(visit: Visit) -> Response:
-    cookie = cookies.session_of(visit.request)
     wanted = visit.form.text("next")
     try:
-        if cookie is None:
-            raise Refused("You are not signed in any more.", code="not_signed_in")
+        cookie = cookies.own_session(visit.request)
         password = visit.form.secret("password") or Secret("")
         await visit.hall.people.prove(cookie, password, peer=peer_of(visit.request))
     except PostroomError as error:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from postroom.errors import NotThere, PostroomError
 from postroom.operations.guiding import PROVIDERS, flow_named, guide
 from postroom.web.paths import get
+from postroom.web.person import callback, is_local
 from postroom.web.visit import Visit
 
 __all__ = ["ROUTES"]
@@ -30,15 +31,15 @@ async def _guide(visit: Visit) -> Response:
     given: dict[str, Any] = {"wires": tuple(wires.split(","))}
     if provider == "google":
         given["wires"] = ("imap", "smtp")
-    if visit.request.url.scheme == "https":
-        given["page"] = f"https://{visit.request.headers['host']}/callback"
+    if (page := callback(visit)).startswith("https:") and not is_local(visit):
+        given["page"] = page
     error: PostroomError | None = None
     try:
         made = guide(
             provider, visit.query("flow"), mailboxes=(mailbox,) if mailbox else (), **given
         )
     except PostroomError as refused:
-        error, made = refused, guide(provider, **given)
+        error, made = refused, guide(provider)
     known = [
         (name, word) for name, word in _FLOWS.items() if provider == "microsoft" or "code" in name
     ]

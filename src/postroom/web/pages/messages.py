@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from postroom.errors import InvalidValue, PostroomError, WrongUse
 from postroom.web.letters import Letters
+from postroom.web.paging import number_of
 from postroom.web.paths import get
 from postroom.web.reading import Letter, answer_part, facts_of
 from postroom.web.visit import Visit
 
 __all__ = ["ROUTES", "opened"]
+
+_MORE: Final = 50
+"""Messages that are listed at first, and that each step shows more."""
+_MOST: Final = 1000
+_OWN: Final = ("\\Sent", "\\Drafts")
+"""Uses of folders (RFC 6154) that hold what is from oneself: there the recipient tells more."""
 
 
 async def _list(visit: Visit) -> Response:
@@ -25,7 +32,7 @@ async def _list(visit: Visit) -> Response:
     via, search, part = place["via"], visit.query("search"), visit.query("part")
     facts: dict[str, Any] = {
         "via": via, "folder": place["folder"], "mailbox": place.get("mailbox", ""), "search": search,
-        "place": place,
+        "place": place, "many": _many(visit), "use": visit.query("use"),
     }  # fmt: skip
     if via and part == "folders":
         wanted = {name: value for name, value in place.items() if name != "folder"}
@@ -38,6 +45,8 @@ async def _list(visit: Visit) -> Response:
     if via and part == "list":
         return await _found(visit, facts)
     boxes, apps = await _boxes(visit), await _apps(visit)
+    if not via and len(boxes) == 1 and not apps:
+        return visit.go(f"/messages?{urlencode({'via': boxes[0][0]})}")
     return visit.page(
         "messages/list.html", boxes=[*boxes, *apps], apps=bool(apps), query=urlencode,
         now=part == "now", **facts,
@@ -51,15 +60,24 @@ def _place(visit: Visit) -> dict[str, str]:
 
 
 async def _found(visit: Visit, facts: dict[str, Any]) -> Response:
-    wanted: dict[str, Any] = {**facts["place"], "limit": 50}
+    many, error, items = facts["many"], None, []
+    wanted: dict[str, Any] = {**facts["place"], "limit": many + 1}
     if facts["search"]:
         wanted["search"] = facts["search"]
     try:
-        found = await visit.room.commands.run("list-email", wanted)
+        items = (await visit.room.commands.run("list-email", wanted))["items"]
     except (InvalidValue, WrongUse) as wrong:
-        return visit.page("messages/_list.html", error=wrong, items=[], query=urlencode, **facts)
-    items = found["items"]
-    return visit.page("messages/_list.html", error=None, items=items, query=urlencode, **facts)
+        error = wrong
+    further = len(items) > many
+    return visit.page(
+        "messages/_list.html", error=error, items=items[:many], further=further, query=urlencode,
+        more=min(many + _MORE, _MOST) if further and many < _MOST else 0,
+        own=facts["use"] in _OWN or f"\\{facts['folder'].title()}" in _OWN, **facts,
+    )  # fmt: skip
+
+
+def _many(visit: Visit) -> int:
+    return max(_MORE, min(number_of(visit.query("many"), "many") or _MORE, _MOST))
 
 
 async def _boxes(visit: Visit) -> list[tuple[str, str]]:

@@ -38,14 +38,15 @@ MEANS: Final = {
     "queued": "It waits for its turn.",
     "claimed": "A worker has it; nothing of it is on the wire yet.",
     "submitting": "It is on the wire now.",
-    "deferred": "The server said: not now. It is tried again by itself.",
+    "deferred": "It could not be handed over yet. It is tried again by itself.",
     "held": "It is kept back until somebody lets it go.",
     "sent": "The server has accepted it for every recipient.",
     "failed": "At least one recipient was refused for good.",
     "ambiguous": "It was handed over, and the answer never came: it may have arrived, or not. Look "
     "whether it did before you try again.",
-    "cancelled": "It was taken out of the queue before it was sent.",
+    "cancelled": "What of it was not sent was taken out of the queue.",
 }
+_PARTLY: Final = "Whoever stands below as sent has it."
 _FILTERS: Final = ("service", "state", "to", "from", "message_id", "since", "before", "run")
 
 
@@ -87,8 +88,26 @@ async def _show(visit: Visit) -> Response:
     settles = item.state in ("failed", "ambiguous") and item.finished and item.settled is None
     return visit.page(
         "outbox/_item.html" if visit.live else "outbox/show.html",
-        item=item, means=MEANS[item.state], attempts=await visit.room.outbox.attempts(item.id),
+        item=item, means=_means(item), attempts=await visit.room.outbox.attempts(item.id),
         verbs=verbs, settles=settles and visit.may("send"),
+    )  # fmt: skip
+
+
+def _means(item: Any) -> str:
+    partly = item.state != "sent" and any(one.state == "sent" for one in item.recipients)
+    return f"{MEANS[item.state]} {_PARTLY}" if partly else MEANS[item.state]
+
+
+async def _doomed(visit: Visit) -> Response:
+    """Whether it is really to be taken out of the queue: nobody can put it back."""
+    item = await visit.room.outbox.show(visit["item"])
+    has_it = [one.address for one in item.recipients if one.state == "sent"]
+    return visit.page(
+        "work/confirm.html", title="Cancel this message?", back=at("outbox", item.id),
+        back_label=item.subject or "No subject", action=at("outbox", item.id, "cancel"),
+        button="Cancel it",
+        sentence="It is not sent any more, and cannot be put back into the queue. "
+        + (f"Who has it already keeps it: {', '.join(has_it)}." if has_it else "Nobody has it yet."),
     )  # fmt: skip
 
 
@@ -159,6 +178,7 @@ ROUTES = (
     post("/outbox/{item}/hold", _hold, "send"),
     post("/outbox/{item}/release", _release, "send"),
     post("/outbox/{item}/retry", _retry, "send"),
+    get("/outbox/{item}/cancel", _doomed, "send"),
     post("/outbox/{item}/cancel", _cancel, "send"),
     post("/outbox/{item}/settle", _settle, "send"),
     get("/outbox/{item}/message", _read, "read"),

@@ -1,25 +1,40 @@
-"""Overview: what needs a person now, and what is there; an empty room begins with an account."""
+"""Overview: what needs a person now, what has trouble, and what is there; an empty room begins with an
+account."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from postroom.web.paths import get
+from postroom.web.templating import counted
 from postroom.web.visit import Visit, at
 
 __all__ = ["ROUTES"]
 
 _FAILING: Final = ("failed", "backing off", "waiting for sign-in")
+_AGAIN: Final = ("connecting", "signing in")
+"""What a source is in as well while it is tried again after a failure."""
 _SOURCES: Final = 8
-_RUNS: Final = 200
-"""Runs that are looked through for those that failed: the newest."""
+_DEFERRED: Final = 200
+"""Deferred messages that are looked through for the services they wait in: the newest."""
 _KINDS: Final = {
     "sign-in": "Sign-in", "expiry": "Ends", "source": "Stuck", "ledger": "Not delivered",
-    "outbox": "Not sent", "worker": "No worker", "audit": "Audit",
+    "outbox": "Not sent", "job": "Failed", "worker": "No worker", "audit": "Audit",
 }  # fmt: skip
+
+
+class _Trouble(NamedTuple):
+    """What goes on by itself and does not work now: whose it is, why, when it is tried again, where to go."""
+
+    noun: str
+    name: str
+    said: str
+    next: float | None
+    path: str
 
 
 class _Need(NamedTuple):
@@ -36,40 +51,87 @@ async def _overview(visit: Visit) -> Response:
     room = visit.room
     counts = await room.health.counts()
     if not counts["connections"] and not counts["credentials"]:
-        return visit.page("overview.html", empty=True)
+        return visit.go("/") if visit.live else visit.page("overview.html", empty=True)
     sources = await room.sources.list(counted=False)
-    needs = [_need(one) for one in await room.notify.needs()]
+    needs = await room.notify.needs()
+    connections = await room.connections.list()
+    trying, refused = _of_sources(sources, needs, connections)
     return visit.page(
-        "overview.html",
+        "_now.html" if visit.live else "overview.html",
         empty=False,
-        needs=sorted(needs, key=lambda one: not one.broken),
+        needs=sorted(
+            [*(_need(visit, one) for one in needs), *refused], key=lambda one: not one.broken
+        ),
+        troubles=[*trying, *await _of_services(visit)],
         counts=counts,
         sources=sorted(sources, key=lambda one: (one.state not in _FAILING, one.name))[:_SOURCES],
         waiting=await room.outbox.waiting(),
         health=await room.health.ready(),
-        failed=await _failed(visit),
-        broken=[one for one in await room.connections.list() if "error" in one],
+        failing=_FAILING,
+        broken=[one for one in connections if "error" in one],
         told=bool(await room.notify.list()),
     )
 
 
-async def _failed(visit: Visit) -> list[Any]:
-    """The newest run of each job, of the last day, where it failed."""
-    newest: dict[str, Any] = {}
-    for run in await visit.room.runs.list(since="1d", limit=_RUNS):
-        if run.finished:
-            newest.setdefault(run.job.casefold(), run)
-    return [run for run in newest.values() if run.state in ("failed", "lost")]
+def _of_sources(
+    sources: Iterable[Any], needs: Iterable[Mapping[str, Any]], connections: Iterable[Any]
+) -> tuple[list[_Trouble], list[_Need]]:
+    """Sources that fail and are no need yet: those that try again soon, and those that were refused."""
+    known = {one["name"] for one in needs if one["kind"] == "source"}
+    asked = any(one["kind"] == "sign-in" for one in needs)
+    tried = {one["name"]: one["tried"].get("incoming") for one in connections}
+    trying, refused = [], []
+    for one in sources:
+        if one.name in known:
+            continue
+        path, last = at("sources", one.name), tried.get(one.connection)
+        if one.state == "backing off":
+            trying.append(
+                _Trouble("Source", one.name, one.note, one.next_wake or one.due_since, path)
+            )
+        elif one.state in _AGAIN and last and not last["ok"]:
+            trying.append(_Trouble("Source", one.name, last["said"], None, path))
+        elif one.state == "failed":
+            refused.append(_Need("Failed", f"source {one.name}. {one.note}", True, "See why", path))
+        elif one.state == "waiting for sign-in" and not asked:  # nobody ever has signed in
+            path, said = (
+                at("connections", one.connection, "sign-in"),
+                f"source {one.name}. {one.note}",
+            )
+            refused.append(_Need("Sign-in", said, True, "Sign in", path))
+    return trying, refused
 
 
-def _need(one: dict[str, Any]) -> _Need:
+async def _of_services(visit: Visit) -> list[_Trouble]:
+    """Services whose messages were put off: what the other side said to the newest of them."""
+    found: dict[str, list[Any]] = {}
+    # one that is tried again right now has left the state for that time alone
+    for item in await visit.room.outbox.list(states=["deferred", "claimed"], limit=_DEFERRED):
+        if item.reason and item.attempts:
+            found.setdefault(item.service, []).append(item)
+    return [
+        _Trouble(
+            "Service", name, f"{counted(len(items), 'message')} put off. {items[0].reason}",
+            min(item.due_at for item in items), f"/outbox?service={quote(name)}&state=deferred",
+        )
+        for name, items in found.items()
+    ]  # fmt: skip
+
+
+def _need(visit: Visit, one: dict[str, Any]) -> _Need:
     name, word = one["name"], _KINDS.get(one["kind"], one["kind"])
     places = {
-        "sign-in": ("Sign in", at("connections", name, "sign-in")),
-        "expiry": ("Give it a new one", at("credentials", name)),
+        "sign-in": ("Sign in", at("connections", name, "sign-in"))
+        if visit.may("use")
+        else ("Look", at("connections", name)),
+        "expiry": (
+            "Give it a new one" if visit.may("replace") else "Look",
+            at("credentials", name),
+        ),
         "source": ("Look", at("sources", name)),
         "ledger": ("See why", f"/ledger?source={quote(name)}&state=failed"),
         "outbox": ("See and settle", f"/outbox?service={quote(name)}"),
+        "job": ("See why", f"/runs?job={quote(name)}"),
         "audit": ("Look", "/audit"),
     }
     label, path = places.get(one["kind"], ("", ""))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from postroom.errors import InvalidValue, PostroomError
 from postroom.operations.users import MEANS, ROLES_MEAN
 from postroom.web.paths import get, post
-from postroom.web.visit import Visit, at
+from postroom.web.visit import Visit, at, origin_of
 
 __all__ = ["ROUTES"]
 
@@ -41,10 +41,11 @@ async def _invite(visit: Visit) -> Response:
 
 
 def _invited(visit: Visit, invited: dict[str, Any]) -> Response:
-    base = f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
     # behind the # of the address, which no server and no log sees
     return visit.page(
-        "users/invited.html", invited=invited, address=f"{base}/welcome#{invited['code']}"
+        "users/invited.html",
+        invited=invited,
+        address=f"{origin_of(visit.request)}/welcome#{invited['code']}",
     )
 
 
@@ -82,10 +83,11 @@ async def _end(visit: Visit) -> Response:
 async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     user = await visit.room.users.show(visit["name"])
     return visit.page(
-        "work/confirm.html", title=f"Delete the user {user['name']}?", back=at("users", user["name"]),
-        back_label=user["name"], action=at("users", user["name"], "delete"), button="Delete them",
+        "work/confirm.html", 422 if error else 200, title=f"Delete the user {user['name']}?",
+        back=at("users", user["name"]), back_label=user["name"],
+        action=at("users", user["name"], "delete"), button="Delete them",
         sentence="Their sessions, tokens and grants go with them. What they did stays in the audit record.",
-        usage=None, error=error, force="", hidden={},
+        error=error,
     )  # fmt: skip
 
 
@@ -115,8 +117,8 @@ async def _take(visit: Visit) -> Response:
 async def _tokens(visit: Visit, error: PostroomError | None = None) -> Response:
     own = [verb for verb in MEANS if visit.may(verb)]
     return visit.page(
-        "users/tokens.html", 422 if error else 200, tokens=await visit.room.tokens.list(),
-        rights={verb: MEANS[verb] for verb in own}, lasts=_LASTS, error=error,
+        "users/tokens.html", 422 if error else 200, tokens=await visit.room.tokens.list(), error=error,
+        rights={verb: MEANS[verb] for verb in own}, lasts=_LASTS, base=origin_of(visit.request),
         given=visit.form.plain() if error else {}, chosen=visit.form.texts("verb") if error else [],
     )  # fmt: skip
 
@@ -132,7 +134,7 @@ async def _make(visit: Visit) -> Response:
         )
     except PostroomError as error:
         return await _tokens(visit, error)
-    return visit.page("users/token.html", made=made)
+    return visit.page("users/token.html", made=made, base=origin_of(visit.request))
 
 
 async def _revoke(visit: Visit) -> Response:

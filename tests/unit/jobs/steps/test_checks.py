@@ -144,7 +144,14 @@ def test_a_stranger_does_not_say_which_job_begins() -> None:
 
 
 def test_without_the_variables_of_a_room_they_are_not_looked_up() -> None:
-    check_steps(job_with({"note": {"text": "${MISSING}"}}), named=named)
+    job = job_with({"note": {"text": "${MISSING}"}})
+    check_steps(job, named=named)
+
+    def missing(text: str, where: str) -> str:
+        raise InvalidValue(where, f"there is no variable {text}")
+
+    with pytest.raises(WrongUse, match="MISSING"):
+        check_steps(job, expand=missing, named=named)
 
 
 def test_every_name_that_a_step_uses_is_known() -> None:
