@@ -134,7 +134,7 @@ def test_what_a_list_offers_is_known_without_opening_anything(
     assert "ours (credential)" in offered
     assert not [one for one in offered if "anybodys" in one]
     assert opened == []
-    admin.go("/credentials/ours").get_by_text("****long").wait_for()
+    admin.go("/credentials/ours").get_by_text("****long").first.wait_for()
     assert opened
 
 

@@ -60,12 +60,33 @@ def test_a_source_makes_its_connection_and_its_job_on_the_way(admin: Visitor, si
     page.get_by_role("button", name="Make it").click()
     page.get_by_text("Made the job file-it; it is chosen here").wait_for()
     assert admin.serious() == []
+    page.locator("#f-name").press("Enter")
+    page.get_by_text("choose what is to become of the messages already there").wait_for()
     page.get_by_label("Of what is there already").select_option("new")
     page.locator("#f-name").press("Enter")
     page.wait_for_url("**/sources/orders-in")
     saved = site.do(lambda room: room.sources.show("orders-in"))
     assert saved["folders"]["input"] == "Orders"
     assert (saved["connection"], saved["sink"]["job"]) == ("shop", "file-it")
+
+
+def test_what_a_credential_lacks_is_called_as_in_its_form_and_leads_to_where_it_is_given(
+    admin: Visitor, site: Site
+) -> None:
+    site.do(lambda room: room.credentials.create("relay", "smtp"))
+    page = admin.go("/credentials/relay/details")
+    page.get_by_text("Still lacking: description, Host").wait_for()
+    page.get_by_role("link", name="beside its name").click()
+    page.get_by_label("Description").fill("Sends for everybody")
+    page.get_by_role("button", name="Save").click()
+    page.goto("/credentials/relay/details")
+    page.get_by_text("Still lacking: Host").wait_for()
+
+
+def test_no_sign_in_is_said_once_where_there_is_none_to_inherit(admin: Visitor) -> None:
+    page = admin.go("/new/connection")
+    offered = page.locator("#f-incoming-auth-type option").all_inner_texts()
+    assert [one for one in offered if not one.startswith(("OAuth", "Password"))] == ["no sign-in"]
 
 
 def test_a_service_makes_its_connection_on_the_way(admin: Visitor, site: Site) -> None:

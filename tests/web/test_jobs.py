@@ -130,6 +130,14 @@ def test_a_run_that_waits_is_ended(admin: Visitor, site: Site, ground: Ground) -
     page.get_by_role("alert").wait_for()
 
 
+def test_the_list_of_runs_changes_by_itself(admin: Visitor, site: Site) -> None:
+    site.do(lambda room: room.jobs.add({"name": "tidy", "command": {"words": ["/bin/true"]}}))
+    page = admin.go("/runs?state=queued")
+    page.get_by_role("heading", name="No run").wait_for()
+    site.do(lambda room: room.runs.begin("tidy"))
+    page.get_by_role("cell", name="queued").wait_for()
+
+
 def test_only_an_administrator_saves_what_runs_code(
     admin: Visitor, site: Site, visitor: Callable[[Site], Visitor]
 ) -> None:

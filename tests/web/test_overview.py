@@ -53,6 +53,11 @@ def test_what_fails_is_seen_at_once_and_gone_when_it_is_over(
     needs = page.get_by_role("region", name="Needs a person")
     assert needs.get_by_text("lost").count() == 0
     assert admin_at_work.serious() == []
+    page.goto("/services")  # and nobody is told there that it sends
+    row = page.get_by_role("row").filter(has_text="lost-out")
+    row.get_by_text("has trouble").wait_for()
+    assert row.get_by_text("sends", exact=True).count() == 0
+    page.goto("/")
     line.get_by_role("link", name="Look").click()
     page.get_by_role("link", name="Order 17").wait_for()
 

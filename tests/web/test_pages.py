@@ -219,7 +219,7 @@ def test_what_cannot_be_undone_asks_who_it_is(admin: Visitor, site: Site) -> Non
     page.get_by_role("alert").wait_for()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Go on").click()
-    page.get_by_role("button", name="Delete keys").click()
+    page.get_by_role("button", name="Delete it").click()
     page.get_by_text("keys is deleted").wait_for()
 
 

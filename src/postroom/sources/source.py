@@ -187,8 +187,8 @@ class Source(Fields):
     start: Literal["all", "new"] | Start | None = field(
         None,
         label="Start",
-        help="Of the messages already there: all, new (none), or {since: DATE}. Empty: all; where the "
-        "sink is a job, which may answer them, it has to be said.",
+        help="Of the messages that the first look finds: all, new (none), or {since: DATE}. Empty: all; "
+        "where the sink is a job, which may answer them, it has to be said.",
     )
     polling_timeout: Duration = field(
         "60s",

@@ -94,11 +94,10 @@ class Works:
         """What somebody has under way."""
         return [each for each in self._known.values() if each.owner == owner and not each.done]
 
-    def stop(self, owner: str, id: str) -> None:
-        """End a work before it is done."""
+    def stop(self, owner: str, id: str) -> bool:
+        """End a work before it is done; False where it was done already."""
         task = self.find(owner, id).task
-        if task is not None:
-            task.cancel()
+        return task is not None and task.cancel()
 
     async def close(self) -> None:
         """End everything that runs."""

@@ -9,9 +9,7 @@ import pytest
 from postroom.access import ROLES, Person, throttle
 from postroom.access.passwords import hash_password
 from postroom.app import Room
-from postroom.connections.report import Report
 from postroom.operations.people import People
-from postroom.operations.unsaved import Tried
 from postroom.secret import Secret
 from postroom.settings import Oidc
 from tests.unit.operations.test_people import GOOD, OTHER, actions, refusal, spend
@@ -100,7 +98,6 @@ async def test_the_button_that_tests_is_no_port_scanner(
         lambda: eve.accounts.attempt({"address": "a@example.com"}),
         lambda: eve.accounts.test({"address": "a@example.com"}),
         lambda: eve.accounts.connect({"address": "a@example.com"}),
-        lambda: eve.accounts.complete({}, Tried(Report("connection", "none"))),
         lambda: eve.credentials.test("none"),
         lambda: eve.notify.test(),
     ):

@@ -225,6 +225,10 @@ def _worded(c: Control, was: _Was, values: Mapping[str, Any] | Form) -> Control:
     words = words or _WORDS.get(c.name.rpartition(".")[2], {})
     unsaid = _UNSAID.get(c.name.rpartition(".")[2], "not said")
     options = [(key, words.get(key, word) if key else unsaid) for key, word in c.options]
+    if c.name.endswith("auth.type") and not _of(values, "extends") and c.value != "none":
+        options = [
+            each for each in options if each[0] != "none"
+        ]  # nothing to inherit: it is no sign-in
     if c.name == "auth.type":  # Microsoft 365 is signed in to by OAuth alone
         options = [each for each in options if each[0] not in ("none", "secret")]
     changes: dict[str, Any] = {"options": options}

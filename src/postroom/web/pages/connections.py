@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -16,6 +17,11 @@ from postroom.web.works import Work
 __all__ = ["ROUTES", "begin_test"]
 
 _LOGGED = 40
+_TO_TRUST: Final = {
+    "certificate_untrusted": "If whoever runs the server says that the fingerprint below is right, trust it "
+    "with the button below it."
+}
+"""What to do, where the button stands on the page itself."""
 
 
 async def _list(visit: Visit) -> Response:
@@ -41,7 +47,7 @@ async def _show(visit: Visit) -> Response:
         log=await visit.room.connections.log(name, limit=_LOGGED),
         signins=signins,
         personal=_personal(one),
-        guided=await _has_guide(visit, name),
+        guide=await _guide(visit, name),
         ending=await _ending(visit, one),
     )
 
@@ -75,12 +81,18 @@ def _personal(one: dict[str, Any]) -> bool:
     return bool(kinds & {"oauth_device_flow", "oauth_authorization_code"})
 
 
-async def _has_guide(visit: Visit, name: str) -> str:
-    """The provider whose guide fits a connection; empty where there is none."""
+async def _guide(visit: Visit, name: str) -> str:
+    """Where the guide is that fits a connection, with what it says; empty where there is none."""
     try:
-        return str((await visit.room.guides.facts(name))["provider"])
+        facts = await visit.room.guides.facts(name)
     except PostroomError:
         return ""
+    wires = facts["wires"]
+    asked = {
+        "flow": facts.get("flow", ""), "mailbox": "".join(facts["mailboxes"][:1]),
+        "wires": "graph" if "graph" in wires else "pop3,smtp" if "pop3" in wires else "imap,smtp",
+    }  # fmt: skip
+    return f"/guide/{facts['provider']}?{urlencode(asked)}"
 
 
 async def _test(visit: Visit) -> Response:
@@ -102,8 +114,9 @@ def begin_test(visit: Visit, name: str, send_to: str = "", from_: str = "") -> W
 
     back = at("connections", name)
     return visit.begin(
-        "_tested.html", run, title=f"Test of {name}", back=back, trust=f"{back}/trust"
-    )
+        "_tested.html", run, title=f"Test of {name}", back=back, trust=f"{back}/trust",
+        todo=_TO_TRUST if visit.may("edit") else {},
+    )  # fmt: skip
 
 
 async def _trust(visit: Visit) -> Response:
@@ -137,14 +150,22 @@ async def _copy(visit: Visit) -> Response:
         if not (pairs := pairs_of(error, visit.form)):
             raise
         return visit.page(
-            "connections/copy.html", 422, name=visit["name"], new=new, pairs=pairs, error=error
-        )
+            "work/copy.html", 422, name=visit["name"], new=new, pairs=pairs, field="new_name",
+            back=at("connections", visit["name"]),
+        )  # fmt: skip
     return visit.go(at("connections", new), f"{new} is a copy of {visit['name']}.")
 
 
 async def _end(visit: Visit) -> Response:
     one = await visit.room.connections.show(visit["name"])
-    return visit.page("connections/delete.html", one=one)
+    name = one["name"]
+    return visit.page(
+        "work/confirm.html", title=f"Delete the connection {name}?", back=at("connections", name),
+        back_label=name, button="Delete it", usage={**one, "uses": one["usage"]},
+        sentence="Its settings and its log go; a sign-in that serves nothing else is revoked.",
+        force="Delete it although it is used" if one["usage"] else "",
+        force_help="Sources and services over it stop. What extends it has to be changed first.",
+    )  # fmt: skip
 
 
 async def _ended(visit: Visit) -> Response:

@@ -159,6 +159,7 @@ async def _about(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
         "credentials/about.html", 200 if error is None else 422, one=one, error=error,
         given=visit.form.plain() if error else None, types=type_options(),
+        pairs=pairs_of(error, visit.form),
     )  # fmt: skip
 
 
@@ -174,7 +175,7 @@ async def _said(visit: Visit) -> Response:
     if form.text("type") != one["type"]:
         changes["type"] = form.text("type")
     try:
-        await visit.room.credentials.change(name, **changes)
+        await visit.room.credentials.change(name, rebind=agreed(form), **changes)
     except PostroomError as error:
         return await _about(visit, error)
     return visit.go(at("credentials", name), "Saved.")
@@ -225,7 +226,14 @@ async def _trust(visit: Visit) -> Response:
 
 async def _end(visit: Visit) -> Response:
     one = await visit.room.credentials.show(visit["name"])
-    return visit.page("credentials/delete.html", one=one)
+    name = one["name"]
+    return visit.page(
+        "work/confirm.html", title=f"Delete the credential {name}?", back=at("credentials", name),
+        back_label=name, button="Delete it", usage={**one, "uses": one["usage"]},
+        sentence="It and every version of its secrets are destroyed. Nobody can bring them back.",
+        force="Delete it although it is used" if one["usage"] else "",
+        force_help="What uses it cannot sign in any more.",
+    )  # fmt: skip
 
 
 async def _ended(visit: Visit) -> Response:

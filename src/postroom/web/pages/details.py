@@ -23,7 +23,8 @@ from postroom.web.works import Work
 __all__ = ["ROUTES"]
 
 _GENERIC: Final = "generic"
-_SKIP: Final = ("client_secrets", "next_private_key", "next_certificate", "plain", "secrets")
+_SECRETS: Final = "client_secrets"
+_SKIP: Final = (_SECRETS, "next_private_key", "next_certificate", "plain", "secrets")
 """What has its own place in the page: secrets of a client by label, the next key pair, custom fields."""
 _CUSTOM: Final = "custom."
 _NEW: Final = "new."
@@ -40,18 +41,20 @@ async def _details(
     left = visit.form if error else as_left(visit)
     given = None if left is None else left.plain(_sealed(one["type"], left))
     label, about = about_type(one["type"])
+    drawn = await _controls(visit, one, given, error)
+    called = {c.name: c.label for c in drawn} | {_SECRETS: "Client secret"}
     return visit.page(
         "credentials/details.html",
         422 if error else 200,
         one=one, label=label, about=about, error=error,
         work=None if isinstance(tested, str) else tested,
         untested=tested if isinstance(tested, str) else "",
-        controls=await _controls(visit, one, given, error),
+        controls=drawn, lacking=[called.get(each, each) for each in one["missing"]],
         custom=_custom(one) if one["type"] == _GENERIC else None,
         blank=_BLANK_ROWS, given=given or {},
         pairs=pairs_of(error, visit.form),
         back=came_from(visit),
-        client="client_secrets" in credential_fields(one["type"]).model_fields,
+        client=_SECRETS in credential_fields(one["type"]).model_fields,
     )  # fmt: skip
 
 
@@ -108,11 +111,11 @@ def _typed(type_name: str, form: Form) -> dict[str, Any]:
     if value is not None or form.text("secret.label"):
         label = form.text("secret.label")
         if not label:
-            raise InvalidValue("client_secrets", "give the secret a label, such as 2026a")
+            raise InvalidValue(_SECRETS, "give the secret a label, such as 2026a")
         secret: dict[str, Any] = {"value": value} if value else {}
         if form.text("secret.valid_until"):
             secret["valid_until"] = form.text("secret.valid_until")
-        found["client_secrets"] = {label: secret}
+        found[_SECRETS] = {label: secret}
     return found
 
 

@@ -138,8 +138,9 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     name = (await visit.room.jobs.show(visit["name"]))["name"]
     usage = await visit.room.jobs.usage(name)
     return visit.page(
-        "work/confirm.html", title=f"Delete the job {name}?", back=at("jobs", name), back_label=name,
-        action=at("jobs", name, "delete"), button="Delete it", hidden={}, usage=usage, error=error,
+        "work/confirm.html", 422 if error else 200, title=f"Delete the job {name}?",
+        back=at("jobs", name), back_label=name, action=at("jobs", name, "delete"), button="Delete it",
+        usage=usage, error=error,
         sentence="Its runs stay in the history.",
         force="Delete it although runs are not finished; those that nobody has begun are cancelled"
         if usage.uses else "",

@@ -121,8 +121,7 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
         "work/confirm.html", 422 if error else 200, title=f"Delete the notification {name}?",
         back=at("notify", name), back_label=name, action=at("notify", name, "delete"),
-        button="Delete it", sentence="Nobody is told over it any more.", usage=None, error=error,
-        force="", hidden={},
+        button="Delete it", sentence="Nobody is told over it any more.", error=error,
     )  # fmt: skip
 
 
@@ -142,7 +141,7 @@ async def _test(visit: Visit) -> Response:
         return await room.notify.test(name)
 
     back = at("notify", name) if name else "/notify"
-    work = visit.begin("notify/_tested.html", test, title="Test of being told", back=back)
+    work = visit.begin("notify/_tested.html", test, title="Test of notifications", back=back)
     return visit.go(f"/works/{work.id}")
 
 

@@ -38,7 +38,7 @@ MEANS: Final = {
     "queued": "It waits for its turn.",
     "claimed": "A worker has it; nothing of it is on the wire yet.",
     "submitting": "It is on the wire now.",
-    "deferred": "The server said: not now. It is tried again by itself.",
+    "deferred": "It could not be handed over yet. It is tried again by itself.",
     "held": "It is kept back until somebody lets it go.",
     "sent": "The server has accepted it for every recipient.",
     "failed": "At least one recipient was refused for good.",
@@ -105,7 +105,7 @@ async def _doomed(visit: Visit) -> Response:
     return visit.page(
         "work/confirm.html", title="Cancel this message?", back=at("outbox", item.id),
         back_label=item.subject or "No subject", action=at("outbox", item.id, "cancel"),
-        button="Cancel it", hidden={}, usage=None, error=None, force="",
+        button="Cancel it",
         sentence="It is not sent any more, and cannot be put back into the queue. "
         + (f"Who has it already keeps it: {', '.join(has_it)}." if has_it else "Nobody has it yet."),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -44,8 +45,8 @@ async def _list(visit: Visit) -> Response:
         error, found = wrong, await visit.room.runs.list()
     jobs = [str(one["name"]) for one in await visit.room.jobs.list()]
     return visit.page(
-        "runs/list.html", runs=found, given=given, jobs=jobs, states=STATES, error=error,
-        **ways(visit, kept, found)._asdict(),
+        "runs/_list.html" if visit.live else "runs/list.html", runs=found, given=given, jobs=jobs,
+        states=STATES, error=error, address=f"/runs?{urlencode(kept)}", **ways(visit, kept, found)._asdict(),
     )  # fmt: skip
 
 

@@ -39,7 +39,17 @@ _TITLES: Final = (
 
 async def _list(visit: Visit) -> Response:
     template = "services/_list.html" if visit.live else "services/list.html"
-    return visit.page(template, services=await visit.room.services.list())
+    return visit.page(
+        template, services=await visit.room.services.list(), failing=await _failing(visit)
+    )
+
+
+async def _failing(visit: Visit) -> dict[str, str]:
+    """What was said where the outgoing side of a connection could not be opened last, by its name."""
+    tried = {
+        one["name"]: one["tried"].get("outgoing") for one in await visit.room.connections.list()
+    }
+    return {name: last["said"] for name, last in tried.items() if last and not last["ok"]}
 
 
 async def _show(visit: Visit) -> Response:
@@ -47,6 +57,7 @@ async def _show(visit: Visit) -> Response:
     return visit.page(
         "services/show.html",
         service=service,
+        failing=await _failing(visit),
         usage=await visit.room.services.usage(service["name"]),
     )
 
@@ -117,8 +128,9 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     name = (await visit.room.services.show(visit["name"]))["name"]
     usage = await visit.room.services.usage(name)
     return visit.page(
-        "work/confirm.html", title=f"Delete the service {name}?", back=at("services", name),
-        back_label=name, action=at("services", name, "delete"), button="Delete it", hidden={},
+        "work/confirm.html", 422 if error else 200, title=f"Delete the service {name}?",
+        back=at("services", name), back_label=name, action=at("services", name, "delete"),
+        button="Delete it",
         sentence="Whatever sends through it will be told that it is not there.", usage=usage,
         error=error, force="Delete it although messages wait in its queue" if usage.uses else "",
     )  # fmt: skip

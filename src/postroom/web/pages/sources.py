@@ -113,8 +113,9 @@ async def _copy(visit: Visit) -> Response:
 async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     name = (await visit.room.sources.show(visit["name"]))["name"]
     return visit.page(
-        "work/confirm.html", title=f"Delete the source {name}?", back=at("sources", name),
-        back_label=name, action=at("sources", name, "delete"), button="Delete it", hidden={}, force="",
+        "work/confirm.html", 422 if error else 200, title=f"Delete the source {name}?",
+        back=at("sources", name), back_label=name, action=at("sources", name, "delete"),
+        button="Delete it",
         sentence="What it remembers of every message goes with it. What it delivered stays where it is, "
         "and so does the mail on the server.",
         usage=await visit.room.sources.usage(name), error=error,

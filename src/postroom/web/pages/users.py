@@ -83,10 +83,11 @@ async def _end(visit: Visit) -> Response:
 async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     user = await visit.room.users.show(visit["name"])
     return visit.page(
-        "work/confirm.html", title=f"Delete the user {user['name']}?", back=at("users", user["name"]),
-        back_label=user["name"], action=at("users", user["name"], "delete"), button="Delete them",
+        "work/confirm.html", 422 if error else 200, title=f"Delete the user {user['name']}?",
+        back=at("users", user["name"]), back_label=user["name"],
+        action=at("users", user["name"], "delete"), button="Delete them",
         sentence="Their sessions, tokens and grants go with them. What they did stays in the audit record.",
-        usage=None, error=error, force="", hidden={},
+        error=error,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ async def _doomed(visit: Visit, error: PostroomError | None = None) -> Response:
     return visit.page(
         "work/confirm.html", 422 if error else 200, title=f"Delete the variable {name}?",
         back=at("variables", name), back_label=name, action=at("variables", name, "delete"),
-        button="Delete it", hidden={}, force="", error=error,
+        button="Delete it", error=error,
         sentence=f"Its value is {value}, and is kept nowhere else." if value else "It is empty.",
         usage=await visit.room.variables.usage(name),
     )  # fmt: skip

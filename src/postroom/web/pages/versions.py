@@ -35,9 +35,9 @@ async def _brought_back(visit: Visit) -> Response:
 async def _destroy(visit: Visit) -> Response:
     name, version = visit["name"], _number(visit)
     return visit.page(
-        "confirm.html", title=f"Destroy version {version}?", button="Destroy it",
+        "work/confirm.html", title=f"Destroy version {version}?", button="Destroy it",
         back=at("credentials", name),
-        back_label=name, about=f"What {name} was in version {version} cannot be brought back then.",
+        back_label=name, sentence=f"What {name} was in version {version} cannot be brought back then.",
     )  # fmt: skip
 
 
@@ -95,9 +95,9 @@ def _asked(visit: Visit, run: Callable[[Work], Awaitable[Notice]], wrong: str) -
 async def _retire(visit: Visit) -> Response:
     name, label = visit["name"], visit["label"]
     return visit.page(
-        "confirm.html", title=f"Retire client secret {label}?", button="Retire it",
+        "work/confirm.html", title=f"Retire client secret {label}?", button="Retire it",
         back=at("credentials", name), back_label=name,
-        about="It is not used any more. Delete it at the authorization server too.",
+        sentence="It is not used any more. Delete it at the authorization server too.",
     )  # fmt: skip
 
 

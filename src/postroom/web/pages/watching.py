@@ -37,8 +37,9 @@ def _onward(work: Work) -> str:
 
 
 async def _stop(visit: Visit) -> Response:
-    visit.works.stop(visit.actor, visit["id"])
-    return visit.go(visit.form.text("next") or "/", "It was ended.", "note")
+    stopped = visit.works.stop(visit.actor, visit["id"])
+    told = "It was ended." if stopped else "It had come to its end already."
+    return visit.go(visit.form.text("next") or "/", told, "note")
 
 
 async def _times(visit: Visit) -> Response:
