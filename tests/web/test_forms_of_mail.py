@@ -74,8 +74,8 @@ async def test_a_source_is_copied_its_held_mail_released_and_what_was_done_colle
     await reader.press("Copy", Name_of_the_new_one="second")
     assert reader.path == "/sources/second"
     assert "Made second with the same settings." in reader.text
-    one, other = [await room.sources.show(name) for name in ("orders", "second")]
-    assert {**one, "name": 0, "status": 0} == {**other, "name": 0, "status": 0}
+    first, copied = [await room.sources.show(name) for name in ("orders", "second")]
+    assert {**first, "name": 0, "status": 0} == {**copied, "name": 0, "status": 0}
     assert "It remembers no message yet." in reader.text
 
 
@@ -94,7 +94,7 @@ async def test_mail_of_a_service_is_deferred_tried_again_held_and_let_go(
     await reader.go("/outbox?state=deferred")
     assert "next try" in reader.text
     await reader.press("Late")
-    assert "The server said: not now." in reader.text
+    assert "It could not be handed over yet." in reader.text
     assert "The next try is" in reader.text
     await reader.press("Try again now")
     assert "It is tried again." in reader.text
@@ -103,7 +103,9 @@ async def test_mail_of_a_service_is_deferred_tried_again_held_and_let_go(
     await drained(room)
     assert [one["attempt"] for one in await room.outbox.attempts(late)] == [1, 2]
     await reader.go(f"/outbox/{late}")
-    await reader.press("Cancel")
+    await reader.press("Cancel…")
+    await reader.press("Cancel it")
+    assert (await room.outbox.show(late)).state == "cancelled"
 
     waits = [await store("a@ground.test", f"Wait {number}") for number in range(2)]
     for item in waits:
@@ -157,7 +159,7 @@ async def test_what_failed_and_what_is_in_doubt_needs_a_person_and_is_settled_at
     await drained(room)
     await reader.go(f"/outbox/{items[1]}")
     assert "it may have arrived, or not" in reader.text
-    assert {"Try again now", "Cancel", "It is dealt with"} <= set(reader.labels())
+    assert {"Try again now", "Cancel…", "It is dealt with"} <= set(reader.labels())
     await reader.go("/")
     assert "Not sent: 2 messages of service out" in reader.text
     await reader.press(next(one for one in reader.labels() if one.startswith("See and settle")))
