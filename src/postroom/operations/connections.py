@@ -25,7 +25,7 @@ from postroom.operations.sight import making
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.trying import trial_of
-from postroom.operations.unheard import log_told
+from postroom.operations.unheard import log_told, tried_told
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
 from postroom.sources import store as sources
@@ -265,7 +265,7 @@ def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
     except PostroomError as error:  # a list shows every row, whatever is wrong with one
         return line | {"warnings": [], "tried": {}, "error": str(error)}
     sides = {side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides}
-    tried = _tried(tx, connection.name, effective)
+    tried = _tried(desk, tx, connection.name, effective)
     return line | {"warnings": list(effective.warnings), "tried": tried} | sides
 
 
@@ -277,14 +277,15 @@ def _resolved(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
     return {
         "effective": effective.as_json(),
         "warnings": list(effective.warnings),
-        "tried": _tried(tx, connection.name, effective),
+        "tried": _tried(desk, tx, connection.name, effective),
     }
 
 
-def _tried(tx: Tx, name: str, effective: Effective) -> dict[str, Any]:
+def _tried(desk: Desk, tx: Tx, name: str, effective: Effective) -> dict[str, Any]:
     """How each side was opened last, by its place; what was never opened is not there."""
     found = {side.place: events.last_try(tx, name, side.place) for side in effective.sides}
-    return {place: one for place, one in found.items() if one is not None}
+    tried = {place: one for place, one in found.items() if one is not None}
+    return tried_told(desk, tx, effective, tried)
 
 
 def _keep_mailboxes(desk: Desk, tx: Tx, name: str) -> None:

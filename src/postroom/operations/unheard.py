@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from postroom.connections import store as connections
 from postroom.connections.boxed import bare
 from postroom.connections.direct import DIRECT
+from postroom.connections.effective import Effective
 from postroom.connections.open import Place
 from postroom.connections.veil import BEFORE, NO_PORT, NoServer
 from postroom.db import Tx
@@ -27,7 +28,7 @@ from postroom.sources import store as sources
 from postroom.sources.standing import FAILING, Status
 
 __all__ = [
-    "attempts_told", "item_told", "log_told", "said_told", "source_told", "unheard", "way_told",
+    "attempts_told", "item_told", "log_told", "said_told", "source_told", "tried_told", "unheard", "way_told",
 ]  # fmt: skip
 
 _SPOKE: Final = ("signed in", "opened", "secret refused", "alert")
@@ -120,6 +121,21 @@ def log_told(desk: Desk, tx: Tx, name: str, found: list[dict[str, Any]]) -> list
             none = NoServer(_where(desk, tx, name, side))
             row = {**row, "step": none.step, "code": none.code, "detail": none.sentence}
         told.append(row)
+    return told
+
+
+def tried_told(
+    desk: Desk, tx: Tx, effective: Effective, tried: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """How the sides of a connection were opened last, by their place."""
+    if desk.person.unrestricted:
+        return tried
+    told = dict(tried)
+    for side in effective.sides:
+        last, place = tried.get(side.place), cast("Place", side.place)
+        if last and not last["ok"] and unheard(tx, effective.name, place):
+            none = NoServer(host_and_port(side.host, side.port))
+            told[side.place] = {**last, "said": none.sentence}
     return told
 
 

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from postroom import api, web
 from postroom.access.invitations import FIRST_LASTS
+from postroom.access.throttle import peer_key
 from postroom.app import Room
 from postroom.errors import InvalidValue, PostroomError
 from postroom.log import logger
@@ -24,13 +25,17 @@ from postroom.secret import Secret
 from postroom.serving.border import App, Border, Receive, Scope, Send, is_within, networks
 from postroom.serving.control import SOCKET, controlled
 from postroom.serving.health import health_routes
-from postroom.serving.protocol import AT_ONCE, HEAD_BYTES, Impatient, impatient
+from postroom.serving.protocol import HEAD_BYTES, HEAD_SECONDS, Impatient
 from postroom.worker import Worker, check_in_place
 
 __all__ = ["PORT", "Serving", "serve"]
 
 PORT: Final = 8420
 API: Final = "/api/v1"
+AT_ONCE: Final = 200
+"""Connections at the same time; more are told to come again (503), and twice as many are cut."""
+OF_ONE: Final = 100
+"""Those of one address, which may be that of a whole office: nobody takes every place alone."""
 RENEW_SECONDS: Final = 60.0
 GIVE_BACK_SECONDS: Final = 15.0
 END_SECONDS: Final = 10.0
@@ -85,13 +90,18 @@ async def serve(open_room: Open, how: Serving, told: Told) -> None:
     Raises PostroomError: the room cannot be opened, the port is taken, the certificate is none.
     """
     tls, trusted = how.tls(), networks(how.proxies)
+
+    def place(peer: str) -> str:
+        return "" if is_within(peer, trusted) else peer_key(peer)
+
     with contextlib.closing(listen(how.host, how.port)) as listening:
+        listening.limit(most=2 * AT_ONCE, of_one=OF_ONE, place=place)
         async with _Served(open_room, how) as served:
             border = Border(served, names=_names(how, listening, tls), proxies=trusted)
             address = _address(how, listening, tls)
             told(f"The room is served at {address}; Ctrl-C ends it.")
             await _until_cancelled(
-                _Server(_config(border, tls, impatient(lambda peer: is_within(peer, trusted)))),
+                _Server(_config(border, tls)),
                 listening,
                 served.begin(address, told),
                 served.work(),
@@ -142,7 +152,23 @@ async def _renewing(tls: ServerTls) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, that leaves the signals to the command line."""
+    """uvicorn's, that leaves the signals to the command line, and waits for no handshake in vain."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which has no setting for how long a TLS handshake may take: asyncio's minute."""
+        config, state = self.config, self.server_state
+
+        def made() -> asyncio.Protocol:
+            return Impatient(config=config, server_state=state, app_state={})
+
+        within = HEAD_SECONDS if config.ssl else None
+        self.servers = []
+        for one in sockets or ():
+            server = await asyncio.get_running_loop().create_server(
+                made, sock=one, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=within
+            )
+            self.servers.append(server)
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -251,9 +277,9 @@ class _Served:
             _log.warning("the room is locked: %s", room.desk.locked.sentence)
 
 
-def _config(app: App, tls: ServerTls | None, http: type[Impatient]) -> uvicorn.Config:
+def _config(app: App, tls: ServerTls | None) -> uvicorn.Config:
     config = uvicorn.Config(
-        app, http=http, ws="none", lifespan="off", interface="asgi3", log_config=None,
+        app, http=Impatient, ws="none", lifespan="off", interface="asgi3", log_config=None,
         log_level="critical",  # what strangers send amiss is no line each in the log
         access_log=False, proxy_headers=False, server_header=False, limit_concurrency=AT_ONCE,
         timeout_keep_alive=15, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=HEAD_BYTES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -46,7 +47,7 @@ async def _show(visit: Visit) -> Response:
         log=await visit.room.connections.log(name, limit=_LOGGED),
         signins=signins,
         personal=_personal(one),
-        guided=await _has_guide(visit, name),
+        guide=await _guide(visit, name),
         ending=await _ending(visit, one),
     )
 
@@ -80,12 +81,18 @@ def _personal(one: dict[str, Any]) -> bool:
     return bool(kinds & {"oauth_device_flow", "oauth_authorization_code"})
 
 
-async def _has_guide(visit: Visit, name: str) -> str:
-    """The provider whose guide fits a connection; empty where there is none."""
+async def _guide(visit: Visit, name: str) -> str:
+    """Where the guide is that fits a connection, with what it says; empty where there is none."""
     try:
-        return str((await visit.room.guides.facts(name))["provider"])
+        facts = await visit.room.guides.facts(name)
     except PostroomError:
         return ""
+    wires = facts["wires"]
+    asked = {
+        "flow": facts.get("flow", ""), "mailbox": "".join(facts["mailboxes"][:1]),
+        "wires": "graph" if "graph" in wires else "pop3,smtp" if "pop3" in wires else "imap,smtp",
+    }  # fmt: skip
+    return f"/guide/{facts['provider']}?{urlencode(asked)}"
 
 
 async def _test(visit: Visit) -> Response:
