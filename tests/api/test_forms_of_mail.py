@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postroom.mail import Draft
+from tests.api.reader import Reader
 from tests.journeys.conftest import connect
 from tests.web.mailroom import letter
-from tests.web.reader import Reader
 
 if TYPE_CHECKING:
     from postroom.app import Room

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tests.api.reader import Reader
 from tests.ground import maildir
 from tests.journeys.conftest import connect
 from tests.journeys.oauth import approving, register
 from tests.journeys.oauth import connect as connect_app
-from tests.web.reader import Reader
 
 if TYPE_CHECKING:
     from postroom.app import Room
