@@ -61,10 +61,10 @@ async def test_a_certificate_is_trusted_a_message_sent_and_the_connection_copied
     await reader.go("/connections/second")
     await reader.press("Delete…")
     assert "service out" in reader.text
-    await reader.press("Delete second")
-    assert reader.status == 409
+    await reader.press("Delete it")
+    assert reader.status in (409, 422)
     await reader.go("/connections/second/delete")
-    await reader.press("Delete second", force=True)
+    await reader.press("Delete it", force=True)
     assert "second is deleted." in reader.text
     assert [one["name"] for one in await room.connections.list()] == ["acme"]
     (row,) = await room.audit.list(noun="connection", name="second", action="delete")

@@ -103,7 +103,9 @@ def test_what_waits_is_tried_again_and_many_are_decided_about_at_once(
             draft = Draft(from_=None, to=["b@ground.test"], subject=f"Held {number}", text="Hello.")
             await room.outbox.hold(await room.email.store("orders-out", draft))
         told.pop("from")
-        await room.commands.run("send-email", {"via": "orders-out", "to": "unknown@ground.test", **told})
+        await room.commands.run(
+            "send-email", {"via": "orders-out", "to": "unknown@ground.test", **told}
+        )
 
     site.do(fill)
     page = admin.go("/outbox?state=deferred")
