@@ -13,9 +13,15 @@ import uvicorn
 from postroom.access import ROLES
 from postroom.api import make_app
 from postroom.app import Room
+from postroom.secret import Secret
 from tests.api.asking import Client
+from tests.api.reader import Reader
+from tests.web.posts import posted, pytest_runtest_makereport
+from tests.web.site import PASSWORD
 
-__all__ = ["Served", "client", "people", "served", "tokens_of"]
+__all__ = [
+    "Served", "client", "people", "posted", "pytest_runtest_makereport", "reader", "served", "tokens_of",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -67,3 +73,14 @@ async def served(room: Room, people: dict[str, str]) -> AsyncIterator[Served]:
     server.force_exit = True
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+async def reader(room: Room) -> Reader:
+    """An administrator who is signed in, in a browser without scripts, in this process."""
+    first = await room.people.first_address()
+    assert first is not None
+    await room.people.accept(first, "root", Secret(PASSWORD))
+    came = Reader(room)
+    await came.sign_in("root")
+    return came

@@ -132,3 +132,11 @@ async def test_an_address_is_asked_for_in_a_body(
     assert "ann" not in caplog.text
     kept = await room.desk.db.read(lambda tx: tx.all("SELECT body FROM answers"))
     assert not [row["body"] for row in kept if "ann@" in row["body"]]
+
+
+async def test_a_key_and_a_stream_do_not_go_together(client: Client, room: Room) -> None:
+    """F11: a promise that is not kept for a stream is not made: what it does may be done twice."""
+    await furnish(room)
+    stream = {"Accept": "text/event-stream", "Idempotency-Key": "one"}
+    told = await client.post("/connections/acme/test", headers=stream)
+    assert (told.status_code, told.json()["code"]) == (422, "invalid_value"), told.text

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from postroom.net import tls
-from tests.web.posts import SENT, watch
+from tests.web.posts import posted, pytest_runtest_makereport
 from tests.web.visitor import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from postroom.app import Room
     from postroom.settings import Settings
     from tests.ground import Ground
-    from tests.web.reader import Reader
     from tests.web.site import Site
 
 __all__ = [
-    "admin", "admin_at_work", "browser", "posted", "reader", "site", "system_trusts", "visitor",
-    "working",
+    "admin", "admin_at_work", "browser", "posted", "pytest_runtest_makereport", "site", "system_trusts",
+    "visitor", "working",
 ]  # fmt: skip
 
 CHROMIUM = Path("/usr/bin/chromium")
-_PASSED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -41,31 +38,6 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield opened
         opened.close()
-
-
-@pytest.fixture(autouse=True)
-def posted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test is said to send (``tests/web/posts.py``) it has sent, and it was taken."""
-    said = {
-        path for path, test in SENT.items() if test == f"{request.path.name}::{request.node.name}"
-    }
-    if not said:
-        yield
-        return
-    taken = watch(monkeypatch)
-    yield
-    if request.node.stash.get(_PASSED, False):
-        assert said <= taken, f"not taken, though SENT says so: {sorted(said - taken)}"
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Whether the test itself passed: what failed or was left out has sent nothing to be counted."""
-    report = yield
-    item.stash[_PASSED] = report.when == "call" and report.passed
-    return report
 
 
 @pytest.fixture
@@ -110,21 +82,6 @@ def admin(site: Site, visitor: Callable[[Site], Visitor]) -> Visitor:
     site.person("root", "admin")
     came = visitor(site)
     came.sign_in("root")
-    return came
-
-
-@pytest.fixture
-async def reader(room: Room) -> Reader:
-    """An administrator who is signed in, in a browser without scripts, in this process."""
-    from postroom.secret import Secret
-    from tests.web.reader import Reader
-    from tests.web.site import PASSWORD
-
-    first = await room.people.first_address()
-    assert first is not None
-    await room.people.accept(first, "root", Secret(PASSWORD))
-    came = Reader(room)
-    await came.sign_in("root")
     return came
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from postroom.web.pages import PAGES
 from tests.web.posts import SENT
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def test_every_form_of_every_page_is_sent_by_a_test() -> None:
@@ -23,7 +23,7 @@ def test_every_test_that_is_said_to_send_a_form_is_there() -> None:
     for test in SENT.values():
         file, _, name = test.partition("::")
         if file not in known:
-            tree = ast.parse((HERE / file).read_text())
+            tree = ast.parse((TESTS / file).read_text())
             kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
             known[file] = {each.name for each in tree.body if isinstance(each, kinds)}
         assert name.partition("[")[0] in known[file], test

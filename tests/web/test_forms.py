@@ -61,7 +61,7 @@ def test_a_source_makes_its_connection_and_its_job_on_the_way(admin: Visitor, si
     page.get_by_text("Made the job file-it; it is chosen here").wait_for()
     assert admin.serious() == []
     page.locator("#f-name").press("Enter")
-    page.get_by_text("choose what is to become of the messages already there").wait_for()
+    page.get_by_text("Choose what the job gets of the messages that are there already").wait_for()
     page.get_by_label("Of what is there already").select_option("new")
     page.locator("#f-name").press("Enter")
     page.wait_for_url("**/sources/orders-in")

@@ -99,7 +99,10 @@ class Route:
             seen = request.headers.get("last-event-id", "")
             after = int(seen) if _LINE.fullmatch(seen) else given.get("after", 0)
             return answered(log_of(signed, room, given["run"], after))
+        key = request.headers.get("idempotency-key")
         if self._asked.tells and wants_stream(request):
+            if key is not None:
+                raise InvalidValue("Idempotency-Key", "is not taken with a stream: it is told once")
             return stream_of(self._asked, room, given)
         if self._asked.tells and not _optional(self._asked):
             raise WrongUse(
@@ -107,7 +110,6 @@ class Route:
                 code="not_acceptable",
                 hint=f"Ask with Accept: {EVENT_STREAM}",
             )
-        key = request.headers.get("idempotency-key")
         if key is None or door.http != "POST" or self._only_reads(given):
             return await self._done(room, given)
         return await self._once(room, given, key, _digest(key, request, data))

@@ -66,7 +66,8 @@ def _only_there(what: str) -> NoReturn:
 
 def _noun(noun: str, asked: list[Asked]) -> type[Noun]:
     more = {name for kind in _MORE.get(noun, ()) for name in vars(kind)}
-    here = [what.partition(".")[2] for what in HERE_ONLY if what.startswith(f"{noun}.")]
+    named = [what.split(".") for what in HERE_ONLY]  # what lies deeper is not there at all
+    here = [one[1] for one in named if one[0] == noun and len(one) == 2]
     members: dict[str, Any] = {
         method: _refusal(f"{noun}.{method}") for method in here if method not in more
     }

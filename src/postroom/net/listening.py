@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import ipaddress
 import os
 import socket
@@ -47,7 +48,7 @@ class _Kept(socket.socket):
     @classmethod
     def of(cls, made: socket.socket, kept: Counter[str], place: str) -> _Kept:
         own = cls(made.family, made.type, made.proto, fileno=made.detach())
-        own._left = lambda: kept.subtract({place: 1})
+        own._left = functools.partial(_left, kept, place)
         return own
 
     _left: Callable[[], None] | None = None
@@ -58,6 +59,12 @@ class _Kept(socket.socket):
         super().close()
         if left is not None:
             left()
+
+
+def _left(kept: Counter[str], place: str) -> None:
+    kept[place] -= 1
+    if not kept[place]:  # addresses that were here once are not remembered
+        del kept[place]
 
 
 def listen(host: str, port: int) -> Counted:

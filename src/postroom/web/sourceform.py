@@ -87,10 +87,6 @@ def said(form: Form, *, new: bool, beside: Path | None = None) -> dict[str, Any]
     asked = (form.text(f"schedule.{each}") for each in ("every", "cron", "timezone"))
     found["schedule"] = {"push": when == "push", **one_schedule(when, *asked)}
     found["start"] = _start(form)
-    if found["start"] is None and form.text("sink.type") == "job":
-        raise InvalidValue(
-            "start", "choose what is to become of the messages already there: a job may answer them"
-        )
     found["failure"] = _failure(form)
     found["sink"] = _sink(form)
     if beside is not None and found["sink"]["type"] != "job" and not found["sink"]["path"]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import textwrap
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from postroom.access import ROLES, VERBS, Person
-from postroom.app import NOUNS
+from postroom.app import NOUNS, Room
 from postroom.errors import Refused
 from postroom.operations.doors import BY_NAME, DOORS, HERE_ONLY, OF_PAGE
 from postroom.operations.gate import Gate
@@ -21,9 +23,28 @@ def operations() -> set[str]:
     found = set()
     for noun, (module, kind) in NOUNS.items():
         made = getattr(import_module(f"postroom.operations.{module}"), kind)
-        for name, _ in inspect.getmembers(made, callable):
-            if not name.startswith("_"):
-                found.add(f"{noun}.{name}")
+        found |= {f"{noun}.{name}" for name in public(made)}
+        for name, nested in beneath(made).items():
+            found |= {f"{noun}.{name}.{each}" for each in public(nested)}
+    return found
+
+
+def public(made: type) -> set[str]:
+    """The public methods of a class."""
+    return {name for name, _ in inspect.getmembers(made, callable) if not name.startswith("_")}
+
+
+def beneath(made: type) -> dict[str, type]:
+    """The operations that lie in an attribute of others, as ``keys.kek``: ``self.NAME = Class(...)``."""
+    module, found = import_module(made.__module__), dict[str, type]()
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(made)))):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Attribute):
+            continue
+        name, value = node.targets[0].attr, node.value
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+            nested = getattr(module, value.func.id, None)
+            if isinstance(nested, type) and nested.__module__.startswith("postroom.operations."):
+                found |= {} if name.startswith("_") else {name: nested}
     return found
 
 
@@ -104,3 +125,12 @@ def test_what_has_no_door_is_not_there() -> None:
     gate = Gate("connections", Noun(), desk_of(Person("user:root", "admin", ROLES["admin"], "1")))
     with pytest.raises(AttributeError):
         gate.remove(None)
+
+
+async def test_what_lies_in_an_operation_is_not_there_either(room: Room) -> None:
+    """T25: nobody from outside comes to the room's keys by the noun in which they lie."""
+    assert "keys.kek.retire" in operations()
+    root = room.acting(Person("user:root", "admin", ROLES["admin"], "1"))
+    assert await root.keys.status()
+    with pytest.raises(AttributeError):
+        _ = root.keys.kek

@@ -74,11 +74,25 @@ async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
     said = visit.form.plain() if error else {}
     given = {name: said.get(name) or visit.query(name) for name in (*_PLACE, "kind")}
     letter = await opened(visit, given)
+    services = [] if given["mailbox"] else await _services(visit, given["via"])
+    itself = given["via"].rpartition(":")[2] + f", as {given['mailbox'] or 'the account itself'}"
     return visit.page(
         "messages/answer.html", 422 if error else 200, error=error, text=said.get("text", ""),
         to=said.get("to", ""), every=bool(said.get("all")), back=_message(given),
         message=letter.view, was=(letter.view.text or "").strip()[:_SHOWN], **given,
+        through=[*((name, f"service {name}") for name in services), ("", itself)],
+        send_via=said.get("send_via", (*services, "")[0]),
     )  # fmt: skip
+
+
+async def _services(visit: Visit, via: str) -> list[str]:
+    """The services over the connection that a message was read by: what sends by its throttle."""
+    name = via.rpartition(":")[2].casefold()
+    return [
+        one["name"]
+        for one in await visit.room.services.list()
+        if str(one.get("connection", "")).casefold() == name and "error" not in one
+    ]
 
 
 async def _send(visit: Visit) -> Response:
@@ -86,6 +100,8 @@ async def _send(visit: Visit) -> Response:
     forward = form.text("kind") == "forward"
     wanted: dict[str, Any] = {name: form.text(name) for name in _PLACE if form.text(name)}
     wanted |= {"text": form.raw("text"), "wait": _WAIT}
+    if form.text("send_via"):
+        wanted["send_via"] = form.text("send_via")
     if not forward and not form.text("text"):
         return await _answer(visit, InvalidValue("text", "write something first"))
     if forward:
@@ -100,7 +116,8 @@ async def _send(visit: Visit) -> Response:
         return await room.commands.run(command, wanted)
 
     work = visit.begin(
-        "services/_sent.html", send, title="Sending", back=_message(wanted), via=wanted["via"],
+        "services/_sent.html", send, title="Sending", back=_message(wanted),
+        via=wanted.get("send_via", wanted["via"]),
         to=wanted.get("to", "whoever wrote"),
     )  # fmt: skip
     if (wrong := await visit.works.mistake(work)) is not None:

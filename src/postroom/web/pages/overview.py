@@ -1,5 +1,4 @@
-"""Overview: what needs a person now, what has trouble, and what is there; an empty room begins with an
-account."""
+"""Overview: what needs a person now, what has trouble, what is there; an empty room has a beginning."""
 
 from __future__ import annotations
 

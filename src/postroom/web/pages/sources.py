@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from postroom.clock import parse_instant
 from postroom.errors import PostroomError
 from postroom.settings import mail_beside
 from postroom.web.fitting import connections_with
@@ -34,11 +35,12 @@ async def _show(visit: Visit) -> Response:
             "sources/_status.html", standing=source["status"], name=source["name"],
             latest=await _latest(visit, source["name"]),
         )  # fmt: skip
+    wake = source["status"]["next_wake"]
     return visit.page(
         "sources/show.html", source=source, name=source["name"], standing=source["status"],
         usage=await visit.room.sources.usage(source["name"]),
         latest=await _latest(visit, source["name"]),
-        times=next_times(source["schedule"], source["status"]["next_wake"]),
+        times=next_times(source["schedule"], None if wake is None else parse_instant(wake)),
     )  # fmt: skip
 
 

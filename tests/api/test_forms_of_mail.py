@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postroom.mail import Draft
+from tests.api.reader import Reader
 from tests.journeys.conftest import connect
 from tests.web.mailroom import letter
-from tests.web.reader import Reader
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -74,8 +74,8 @@ async def test_a_source_is_copied_its_held_mail_released_and_what_was_done_colle
     await reader.press("Copy", Name_of_the_new_one="second")
     assert reader.path == "/sources/second"
     assert "Made second with the same settings." in reader.text
-    one, other = [await room.sources.show(name) for name in ("orders", "second")]
-    assert {**one, "name": 0, "status": 0} == {**other, "name": 0, "status": 0}
+    first, copied = [await room.sources.show(name) for name in ("orders", "second")]
+    assert {**first, "name": 0, "status": 0} == {**copied, "name": 0, "status": 0}
     assert "It remembers no message yet." in reader.text
 
 

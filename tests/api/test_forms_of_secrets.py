@@ -8,10 +8,10 @@ import pytest
 from cryptography import x509
 
 from postroom.secret import Secret
+from tests.api.reader import Reader
 from tests.journeys.conftest import connect
 from tests.journeys.oauth import connect as connect_app
 from tests.journeys.oauth import register
-from tests.web.reader import Reader
 
 if TYPE_CHECKING:
     from postroom.app import Room

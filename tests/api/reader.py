@@ -207,8 +207,8 @@ class _Page(HTMLParser):
         elif tag == "form":
             self._form = None
         elif tag == "tr" and self._row is not None:
-            for each in self._row:
-                each.row = _line(self._words[self._row_from :])
+            for press in self._row:
+                press.row = _line(self._words[self._row_from :])
             self._row = None
         elif tag == "label" and self._label is not None:
             known, begun, inside = self._label

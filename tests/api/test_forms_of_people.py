@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postroom.secret import Secret
-from tests.web.reader import Reader
+from tests.api.reader import Reader
 from tests.web.site import PASSWORD
 
 if TYPE_CHECKING:

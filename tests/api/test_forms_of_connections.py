@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tests.api.reader import Reader
 from tests.ground import maildir
 from tests.journeys.conftest import connect
 from tests.journeys.oauth import approving, register
 from tests.journeys.oauth import connect as connect_app
-from tests.web.reader import Reader
 
 if TYPE_CHECKING:
     from postroom.app import Room
@@ -61,10 +61,10 @@ async def test_a_certificate_is_trusted_a_message_sent_and_the_connection_copied
     await reader.go("/connections/second")
     await reader.press("Delete…")
     assert "service out" in reader.text
-    await reader.press("Delete second")
+    await reader.press("Delete it")
     assert reader.status == 409
     await reader.go("/connections/second/delete")
-    await reader.press("Delete second", force=True)
+    await reader.press("Delete it", force=True)
     assert "second is deleted." in reader.text
     assert [one["name"] for one in await room.connections.list()] == ["acme"]
     (row,) = await room.audit.list(noun="connection", name="second", action="delete")
