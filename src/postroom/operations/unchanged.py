@@ -23,7 +23,7 @@ T = TypeVar("T")
 _PASSING: Final = frozenset(
     {
         "usage", "used_at", "used_by", "used_for", "presented_at", "waiting", "workers", "note",
-        "unsettled", "status", "due", "warnings", "runs", "last_run", "next_run", "next",
+        "unsettled", "status", "due", "warnings", "runs", "last_run", "next_run", "next", "tried",
     }
 )  # fmt: skip
 """Of what ``show`` gives: what is no part of the definition."""
