@@ -25,6 +25,7 @@ text and in the log.  Foreign exceptions are translated once, at the border wher
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 OK, FAILED, WRONG_USE, UNFINISHED, TRY_AGAIN, CONFIGURATION = 0, 1, 2, 3, 75, 78
+_RETRY_SECONDS: Final = 5
 
 
 class Code(NamedTuple):
@@ -181,6 +183,13 @@ class PostroomError(Exception):
     def reason(self) -> str:
         """The sentence, with what the other side said: what is kept of a failure."""
         return self.sentence
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds that ``Retry-After`` tells of a door that is asked again later (429, 503), else None."""
+        if CODES[self.code].http not in (429, 503):
+            return None
+        return math.ceil(self.facts.get("retry_after") or _RETRY_SECONDS)
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.hint}".rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -146,3 +147,35 @@ def test_the_lock_has_what_is_declared_by_version_and_hash_and_names_no_place() 
         assert wanted.specifier.contains(version), f"{line}, and the lock has {version}: make lock"
     assert "://" not in LOCK
     assert LOCK.count("==") == len(versions)
+
+
+def test_the_bill_of_materials_names_what_is_locked(tmp_path: Path) -> None:
+    """T97: ``make sbom`` makes it of the lock: each distribution once, with its version and its hashes.
+
+    The tool lies in an environment of its own, which only a network fills: without it what it is told
+    is read instead, and that it reads the lock and nothing else.
+    """
+    script = (ROOT / "scripts" / "supply").read_text()
+    asked = script.partition("sbom)")[2].partition(";;")[0]
+    assert "cyclonedx-py requirements --output-reproducible" in asked
+    assert asked.split().count("requirements.lock") == 1
+    tool = ROOT / ".venv-supply" / "bin" / "cyclonedx-py"
+    if not tool.exists():
+        return
+    made = tmp_path / "bill.json"
+    subprocess.run(
+        [tool, "requirements", "--output-reproducible", "--of", "JSON", "-o", made, "requirements.lock"],
+        cwd=ROOT, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    parts = json.loads(made.read_text())["components"]
+    assert len(parts) == len(locked())
+    assert {canonicalize_name(one["name"]): one["version"] for one in parts} == locked()
+
+
+def test_what_has_a_known_hole_is_looked_for_in_the_whole_lock() -> None:
+    """T97: ``scripts/supply audit`` asks about every locked distribution, by hash, and installs none; what
+    contributors read says that it is done for each release, since no test may need a network."""
+    script = (ROOT / "scripts" / "supply").read_text()
+    asked = script.partition("audit)")[2].partition(";;")[0]
+    assert "pip-audit --require-hashes --disable-pip -r requirements.lock" in asked
+    assert "scripts/supply audit" in (ROOT / "CONTRIBUTING.md").read_text()

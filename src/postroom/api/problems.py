@@ -18,7 +18,6 @@ __all__ = ["JSON", "MEDIA", "as_json", "of_mistake", "of_starlette", "problem", 
 
 JSON: Final = "application/json"
 MEDIA: Final = "application/problem+json"
-_RETRY_SECONDS: Final = 5
 _log = logger("api")
 
 
@@ -45,8 +44,8 @@ def problem(error: PostroomError) -> Response:
     headers = {}
     if told["status"] == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="postroom"'
-    if told["status"] in (429, 503):
-        headers["Retry-After"] = str(error.facts.get("retry_after") or _RETRY_SECONDS)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return Response(as_json(told), told["status"], headers, MEDIA)
 
 

@@ -209,6 +209,7 @@ class Credentials:
 
         ``limit`` of them at most, those behind the name ``after``, which is the page's ``next``.
         ``types``: only of these types; ``part``: only with that in their name or description.
+        Raises InvalidValue for a type that there is not.
 
         ``expiring`` (seconds): instead, one item for each end within that time, of sign-ins too, as
         :func:`postroom.operations.ends.ending` gives it.  ``unused`` (seconds): only the records
@@ -216,6 +217,8 @@ class Credentials:
         """
         if limit is not None and limit < 1:
             raise InvalidValue("limit", "give a number from 1 on")
+        for one in types:
+            type_named(one)
         if expiring is not None:
             found = await asyncio.to_thread(
                 self._desk.db.read_now, lambda tx: ends.ending(tx, self._desk, expiring)

@@ -96,7 +96,10 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **facts: Any) -> Response:
         """A page, or a part of one, drawn from a template."""
-        return HTMLResponse(self.drawn(template, **facts), status_code=status)
+        error, headers = facts.get("error"), {}
+        if status >= 400 and isinstance(error, PostroomError) and error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
+        return HTMLResponse(self.drawn(template, **facts), status, headers)
 
     def drawn(self, template: str, **facts: Any) -> str:
         """The text of a template."""
