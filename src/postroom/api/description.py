@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from postroom.api.reading import Reader
-from postroom.api.routes import makes, shown_by, shows, takes_key
+from postroom.api.routes import makes, shown_above, shows, takes_key
 from postroom.errors import CODES
 from postroom.fields import Fields
 from postroom.operations.asking import Asked, Parameter, declared_choices
@@ -83,7 +83,8 @@ def _operation(one: Asked, asked: Mapping[Any, Asked], shapes: dict[str, Any]) -
 
 def _headers(one: Asked, asked: Mapping[Any, Asked]) -> list[dict[str, Any]]:
     found = [_KEY] if takes_key(one.door) else []
-    return [*found, _MATCH] if shown_by(one, asked) is not None else found
+    has_tag = shown_above(one.door, asked.values()) is not None
+    return [*found, _MATCH] if has_tag else found
 
 
 # ---------------------------------------------------------------------------- in

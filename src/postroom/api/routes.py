@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -30,7 +30,7 @@ from postroom.operations.gate import check_may
 from postroom.operations.page import cut
 from postroom.operations.unchanged import only_unchanged, tag_of
 
-__all__ = ["Route", "makes", "shown_by", "shows", "takes_key"]
+__all__ = ["Route", "makes", "shown_above", "shows", "takes_key"]
 
 _MAKES: Final = ("add", "create", "copy", "begin")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
@@ -39,7 +39,7 @@ _TAG: Final = re.compile(r'"([0-9a-f]{32})"')
 _SHOWS: Final = frozenset({("accounts", "recognise"), ("erasing", "plan")})
 """What is asked with a body although it changes nothing: an address stands in no path, and so in no log."""
 _ONLY_ASKS: Final = frozenset({("connections", "test"), ("runs", "plan")})
-"""What leaves the definition that it is about as it is: whether it was changed is no matter."""
+"""What leaves the definition that it is about as it is: whether that was changed is no matter."""
 _ONCE: Final = frozenset({"users", "tokens"})
 """What these give is shown once and kept nowhere: their answers are not kept either."""
 _MEDIA: Final = {"outbox.content": "message/rfc822"}
@@ -50,24 +50,23 @@ def shows(door: Door) -> bool:
     return door.http == "GET" and door.method in ("show", "get")
 
 
-def shown_by(asked: Asked, others: Mapping[Any, Asked]) -> Asked | None:
-    """What shows the one definition that a door changes, with its tag; None where it changes none."""
-    door = asked.door
+def makes(door: Door) -> bool:
+    """Whether there is something new afterwards."""
+    return door.http == "POST" and door.method in _MAKES
+
+
+def shown_above(door: Door, others: Iterable[Asked]) -> Asked | None:
+    """The door that shows what this one changes: of its tag an If-Match speaks.  None: nothing has one."""
     if door.http == "GET" or (door.noun, door.method) in _ONLY_ASKS:
         return None
     return next(
         (
             one
-            for one in others.values()
+            for one in others
             if shows(one.door) and f"{door.path}/".startswith(f"{one.door.path}/")
         ),
         None,
     )
-
-
-def makes(door: Door) -> bool:
-    """Whether there is something new afterwards."""
-    return door.http == "POST" and door.method in _MAKES
 
 
 def takes_key(door: Door) -> bool:
@@ -82,7 +81,7 @@ class Route:
         self._room = room
         self._asked = asked
         self._reader = Reader(asked)
-        self._show = shown_by(asked, others)
+        self._show = shown_above(asked.door, others.values())
         large = asked.door.noun in ("commands", "roomfile")
         self._most = MOST_OF_A_COMMAND if large else MOST_BYTES
 
