@@ -35,10 +35,6 @@ def slowed(answers: list[Answer], most: int) -> None:
     assert not [one for one in answers if "postroom-session" in str(one.cookies)]
 
 
-async def audited(room: Room) -> int:
-    return len([row for row in await room.audit.list(limit=500) if "too_many" in str(row)])
-
-
 async def test_fifty_passwords_for_one_name(room: Room) -> None:
     """T44: over HTTP to the page: a refusal with Retry-After, a row of the record, and whoever comes
     from another place with the right password is let in meanwhile."""

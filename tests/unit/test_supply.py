@@ -11,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -152,8 +153,7 @@ def test_the_lock_has_what_is_declared_by_version_and_hash_and_names_no_place() 
 def test_the_bill_of_materials_names_what_is_locked(tmp_path: Path) -> None:
     """T97: ``make sbom`` makes it of the lock: each distribution once, with its version and its hashes.
 
-    The tool lies in an environment of its own, which only a network fills: without it what it is told
-    is read instead, and that it reads the lock and nothing else.
+    The tool lies in an environment of its own, which only a network fills.  Without it: what it is told.
     """
     script = (ROOT / "scripts" / "supply").read_text()
     asked = script.partition("sbom)")[2].partition(";;")[0]
@@ -161,7 +161,7 @@ def test_the_bill_of_materials_names_what_is_locked(tmp_path: Path) -> None:
     assert asked.split().count("requirements.lock") == 1
     tool = ROOT / ".venv-supply" / "bin" / "cyclonedx-py"
     if not tool.exists():
-        return
+        pytest.skip("its tool is not there: make sbom installs it")
     made = tmp_path / "bill.json"
     subprocess.run(
         [tool, "requirements", "--output-reproducible", "--of", "JSON", "-o", made, "requirements.lock"],

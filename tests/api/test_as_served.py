@@ -1,4 +1,4 @@
-"""A served room over TLS and behind a proxy: the names it answers to, its certificates, its cookies."""
+"""A room as it is served: its names, certificates and cookies, what strangers find, and slow bodies."""
 
 from __future__ import annotations
 
@@ -175,6 +175,36 @@ async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(
         chain.write_text("none")
         await asyncio.sleep(0.2)  # some looks at it
         assert (await there.ask("/healthz", host, trusting(after)))[0] == 200
+
+
+@pytest.mark.parametrize("door", ["page", "api"])
+async def test_a_body_that_does_not_come_is_let_go_and_keeps_nobody_waiting(
+    serves: Serves, settings: Settings, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T50: a slow body, byte by byte, over a real socket: 408, no trace, and others are answered."""
+    monkeypatch.setattr("postroom.serving.border.BODY_SECONDS", 0.5)
+    async with serves(Serving()) as there:
+        host = f"127.0.0.1:{there.port}"
+        if door == "page":
+            path, kind = "/sign-in", "application/x-www-form-urlencoded"
+            more = f"Origin: http://{host}\r\n"
+        else:
+            path, kind = "/api/v1/commands/send-email", "application/json"
+            beside = await open_room(settings)
+            await beside.users.add("root", "admin")
+            token = (await beside.tokens.add("slow", user="root"))["token"]
+            await beside.close()
+            more = f"Authorization: Bearer {token}\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n"
+        writer.write(f"{head}{more}\r\n".encode())
+        said = asyncio.ensure_future(reader.readline())
+        while not said.done():
+            writer.write(b"{")
+            await asyncio.sleep(0.1)
+            assert (await there.ask("/healthz", host))[0] == 200
+        assert said.result().startswith(b"HTTP/1.1 408 ")
+        writer.close()
 
 
 async def test_whoever_has_not_signed_in_finds_the_door_and_nothing_else(serves: Serves) -> None:
