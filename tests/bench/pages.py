@@ -45,7 +45,7 @@ def signed_in(line: http.client.HTTPConnection, name: str, password: str) -> dic
 
 
 def weight(line: http.client.HTTPConnection, inside: dict[str, str]) -> float:
-    """Megabytes of the overview with all that it asks for."""
+    """Kilobytes of the overview with all that it asks for."""
     _, body = spent(line, "/", inside)
     parts = set(_PARTS.findall(body))
-    return (len(body) + sum(len(spent(line, one.decode())[1]) for one in parts)) / 1e6
+    return (len(body) + sum(len(spent(line, one.decode())[1]) for one in parts)) / 1e3

@@ -37,6 +37,10 @@ def test_what_servers_say_to_whoever_connects_an_account_to_them_is_text(
     async def begin(room: Room) -> tuple[ScriptedServer, ScriptedServer]:
         return await ScriptedServer(IMAP).__aenter__(), await ScriptedServer(SMTP).__aenter__()
 
+    async def end(room: Room) -> None:
+        for one in servers:
+            await one.__aexit__(None, None, None)
+
     servers = site.do(begin)
     page = begun(admin, "ann@example.com", "User name and password")
     page.locator("#f-password").fill("correct horse battery")
@@ -50,5 +54,4 @@ def test_what_servers_say_to_whoever_connects_an_account_to_them_is_text(
     assert page.get_by_text(HOSTILE).count() >= 4
     assert page.evaluate("window.hit") is None
     assert page.locator("main img").count() == 0
-    for server in servers:
-        site.do(lambda room, one=server: one.__aexit__(None, None, None))
+    site.do(end)
