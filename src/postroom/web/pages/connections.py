@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from postroom.errors import PostroomError
+from postroom.errors import PostroomError, Refused
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.said import Notice
@@ -156,12 +156,13 @@ async def _copy(visit: Visit) -> Response:
     return visit.go(at("connections", new), f"{new} is a copy of {visit['name']}.")
 
 
-async def _end(visit: Visit) -> Response:
+async def _end(visit: Visit, error: PostroomError | None = None) -> Response:
     one = await visit.room.connections.show(visit["name"])
     name = one["name"]
     return visit.page(
-        "work/confirm.html", title=f"Delete the connection {name}?", back=at("connections", name),
-        back_label=name, button="Delete it", usage={**one, "uses": one["usage"]},
+        "work/confirm.html", 422 if error else 200, title=f"Delete the connection {name}?",
+        back=at("connections", name), back_label=name, action=at("connections", name, "delete"), error=error,
+        button="Delete it", usage={**one, "uses": one["usage"]},
         sentence="Its settings and its log go; a sign-in that serves nothing else is revoked.",
         force="Delete it although it is used" if one["usage"] else "",
         force_help="Sources and services over it stop. What extends it has to be changed first.",
@@ -170,7 +171,10 @@ async def _end(visit: Visit) -> Response:
 
 async def _ended(visit: Visit) -> Response:
     name = visit["name"]
-    await visit.room.connections.delete(name, force=visit.form.ticked("force"))
+    try:
+        await visit.room.connections.delete(name, force=visit.form.ticked("force"))
+    except Refused as error:
+        return await _end(visit, error)
     return visit.go("/connections", f"{name} is deleted.")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from postroom.errors import PostroomError
+from postroom.errors import PostroomError, Refused
 from postroom.fields import Described, describe
 from postroom.operations.declared import about_type, credential_fields, credential_types
 from postroom.operations.page import Page
@@ -224,12 +224,13 @@ async def _trust(visit: Visit) -> Response:
     return visit.go(f"/works/{begin_test(visit, name).id}")
 
 
-async def _end(visit: Visit) -> Response:
+async def _end(visit: Visit, error: PostroomError | None = None) -> Response:
     one = await visit.room.credentials.show(visit["name"])
     name = one["name"]
     return visit.page(
-        "work/confirm.html", title=f"Delete the credential {name}?", back=at("credentials", name),
-        back_label=name, button="Delete it", usage={**one, "uses": one["usage"]},
+        "work/confirm.html", 422 if error else 200, title=f"Delete the credential {name}?",
+        back=at("credentials", name), back_label=name, action=at("credentials", name, "delete"), error=error,
+        button="Delete it", usage={**one, "uses": one["usage"]},
         sentence="It and every version of its secrets are destroyed. Nobody can bring them back.",
         force="Delete it although it is used" if one["usage"] else "",
         force_help="What uses it cannot sign in any more.",
@@ -238,7 +239,10 @@ async def _end(visit: Visit) -> Response:
 
 async def _ended(visit: Visit) -> Response:
     name = visit["name"]
-    await visit.room.credentials.delete(name, force=visit.form.ticked("force"))
+    try:
+        await visit.room.credentials.delete(name, force=visit.form.ticked("force"))
+    except Refused as error:
+        return await _end(visit, error)
     return visit.go("/credentials", f"{name} is deleted, and its secrets are destroyed.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 
-from postroom.errors import PostroomError, WrongUse
+from postroom.errors import NotThere, PostroomError, WrongUse
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
 from postroom.web.said import Notice
@@ -17,8 +17,9 @@ __all__ = ["ROUTES"]
 
 
 async def _bring_back(visit: Visit, error: PostroomError | None = None) -> Response:
+    name, version = await _version(visit)
     return visit.page(
-        "credentials/restore.html", 422 if error else 200, name=visit["name"], version=_number(visit),
+        "credentials/restore.html", 422 if error else 200, name=name, version=version,
         error=error, pairs=pairs_of(error, visit.form),
     )  # fmt: skip
 
@@ -33,7 +34,7 @@ async def _brought_back(visit: Visit) -> Response:
 
 
 async def _destroy(visit: Visit) -> Response:
-    name, version = visit["name"], _number(visit)
+    name, version = await _version(visit)
     return visit.page(
         "work/confirm.html", title=f"Destroy version {version}?", button="Destroy it",
         back=at("credentials", name),
@@ -45,6 +46,14 @@ async def _destroyed(visit: Visit) -> Response:
     name, version = visit["name"], _number(visit)
     await visit.room.versions.destroy(name, version)
     return visit.go(at("credentials", name), f"Version {version} is destroyed.")
+
+
+async def _version(visit: Visit) -> tuple[str, int]:
+    """The version that a question is about.  Raises NotThere: nothing is asked of what there is not."""
+    name, version = visit["name"], _number(visit)
+    if version not in [one["version"] for one in await visit.room.versions.list(name)]:
+        raise NotThere(f"Credential {name} has no version {version}.")
+    return name, version
 
 
 def _number(visit: Visit) -> int:
@@ -94,6 +103,8 @@ def _asked(visit: Visit, run: Callable[[Work], Awaitable[Notice]], wrong: str) -
 
 async def _retire(visit: Visit) -> Response:
     name, label = visit["name"], visit["label"]
+    if label not in [one["label"] for one in await visit.room.client_secrets.list(name)]:
+        raise NotThere(f"Credential {name} has no client secret {label}.")
     return visit.page(
         "work/confirm.html", title=f"Retire client secret {label}?", button="Retire it",
         back=at("credentials", name), back_label=name,
