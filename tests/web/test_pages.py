@@ -237,6 +237,6 @@ def test_the_first_page_is_small(admin: Visitor) -> None:
     page.on("response", lambda one: sizes.__setitem__(one.url, len(one.body())))
     page.goto("/")
     page.wait_for_load_state("networkidle")
-    assert all(url.startswith((admin.site.url, "data:")) for url in sizes)
+    assert all(url.startswith((admin.url, "data:")) for url in sizes)
     assert sum(sizes.values()) < 100_000, sizes
     assert len(sizes) <= 7

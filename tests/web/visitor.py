@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playwright.sync_api import Error
 
 from tests.canaries import told
-from tests.web.site import PASSWORD, Site
+from tests.web.site import PASSWORD
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response
@@ -20,15 +20,15 @@ _SERIOUS: Final = ("serious", "critical")
 
 
 class Visitor:
-    """Whoever looks at a site; ``page`` is Playwright's.
+    """Whoever looks at a page that is served at ``url``; ``page`` is Playwright's.
 
     Every page that they get is looked through for secrets; what the browser complains of, such as a
     script or a style that the page's policy forbids, is a fault, and :meth:`leave` raises it.
     """
 
-    def __init__(self, browser: Browser, site: Site, **looks: Any) -> None:
-        self.site = site
-        self.context = browser.new_context(base_url=site.url, **looks)
+    def __init__(self, browser: Browser, url: str, **looks: Any) -> None:
+        self.url = url
+        self.context = browser.new_context(base_url=url, **looks)
         self.context.set_default_timeout(15_000)
         self.faults: list[str] = []
         self.page: Page = self.context.new_page()
