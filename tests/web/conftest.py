@@ -68,7 +68,7 @@ def visitor(browser: Browser) -> Iterator[Callable[[Site], Visitor]]:
     made: list[Visitor] = []
 
     def come(to: Site, **looks: object) -> Visitor:
-        made.append(Visitor(browser, to.url, **looks))
+        made.append(Visitor(browser, to, **looks))
         return made[-1]
 
     yield come

@@ -176,9 +176,7 @@ def _visitors(
     if first:
         site.person("root", "admin")
     for theme in ("light", "dark"):
-        come = Visitor(
-            browser, site.url, color_scheme=theme, viewport=SIZE, device_scale_factor=SCALE
-        )
+        come = Visitor(browser, site, color_scheme=theme, viewport=SIZE, device_scale_factor=SCALE)
         come.sign_in("root")
         yield come, theme
         come.context.close()
@@ -186,14 +184,12 @@ def _visitors(
 
 def _door(browser: Browser, site: Site) -> None:
     for theme in ("light", "dark"):
-        come = Visitor(
-            browser, site.url, color_scheme=theme, viewport=SIZE, device_scale_factor=SCALE
-        )
+        come = Visitor(browser, site, color_scheme=theme, viewport=SIZE, device_scale_factor=SCALE)
         _picture(come, f"sign-in-{theme}", "/sign-in")
         _picture(come, f"welcome-{theme}", "/welcome")
         come.context.close()
     come = Visitor(
-        browser, site.url, color_scheme="light", viewport={"width": 390, "height": 800},
+        browser, site, color_scheme="light", viewport={"width": 390, "height": 800},
         device_scale_factor=SCALE,
     )  # fmt: skip
     come.sign_in("root")

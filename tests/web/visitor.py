@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playwright.sync_api import Error
 
 from tests.canaries import told
-from tests.web.site import PASSWORD
+from tests.web.site import PASSWORD, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response
@@ -20,21 +20,29 @@ _SERIOUS: Final = ("serious", "critical")
 
 
 class Visitor:
-    """Whoever looks at a page that is served at ``url``; ``page`` is Playwright's.
+    """Whoever looks at a site; ``page`` is Playwright's.
 
     Every page that they get is looked through for secrets; what the browser complains of, such as a
     script or a style that the page's policy forbids, is a fault, and :meth:`leave` raises it.
     """
 
-    def __init__(self, browser: Browser, url: str, **looks: Any) -> None:
-        self.url = url
-        self.context = browser.new_context(base_url=url, **looks)
+    def __init__(self, browser: Browser, at: Site | str, **looks: Any) -> None:
+        """``at`` is a site of this process, or the address of another's."""
+        self._at = at
+        self.url = at if isinstance(at, str) else at.url
+        self.context = browser.new_context(base_url=self.url, **looks)
         self.context.set_default_timeout(15_000)
         self.faults: list[str] = []
         self.page: Page = self.context.new_page()
         self.page.on("console", self._complained)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("response", self._got)
+
+    @property
+    def site(self) -> Site:
+        """The site, of this process."""
+        assert not isinstance(self._at, str)
+        return self._at
 
     def go(self, path: str) -> Page:
         """Open a page."""
