@@ -123,7 +123,12 @@ async def test_listing_and_reading(do: Desk, rig: Rig) -> None:
     assert second["size"] == (len(ORDER) if rig.tells_sizes else None)
     assert (await do("list-email", limit=1))["ids"] == listed["ids"][:1]
     assert (await do("list-email", search="from:ann"))["ids"] == listed["ids"][1:]
-    assert (await do("list-email", search="from:nobody")) == {"items": [], "ids": [], "count": 0}
+    assert (await do("list-email", search="from:nobody")) == {
+        "items": [],
+        "ids": [],
+        "count": 0,
+        "next": None,
+    }
     read = await do("read-email", id=second["id"], raw=True)
     assert (read["subject"], read["from"]) == ("Grüße", ["Ann <ann@partner.test>"])
     assert read["text"].strip() == "the order"
