@@ -95,16 +95,6 @@ def _quick_passwords() -> Iterator[tuple[Any, str]]:
         yield true
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _short_veil() -> Iterator[None]:
-    """Whoever is told of no port waits a moment; how long in truth: tests/journeys/test_port_scan.py."""
-    from postroom.connections import veil
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(veil, "HOLD_SECONDS", 0.02)
-        yield
-
-
 @pytest.fixture
 def true_cost(_quick_passwords: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what a hash costs: as it is outside the tests."""

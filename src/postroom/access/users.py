@@ -13,6 +13,7 @@ from postroom.fields import check_name, nearest
 
 __all__ = [
     "add",
+    "any_restrained",
     "any_user",
     "by_subject",
     "check_administrator",
@@ -42,6 +43,16 @@ _COLUMNS: Final = ("role", "address", "password", "issuer", "subject", "disabled
 def any_user(tx: Tx) -> bool:
     """Whether there is any user at all."""
     return tx.value("SELECT 1 FROM users LIMIT 1") is not None
+
+
+def any_restrained(tx: Tx) -> bool:
+    """Whether anybody is in who is no administrator, or somebody's token that may be less."""
+    return tx.value(_RESTRAINED) is not None
+
+
+_RESTRAINED: Final = (
+    "SELECT 1 FROM users WHERE role <> 'admin' UNION ALL SELECT 1 FROM api_tokens LIMIT 1"
+)
 
 
 def look_up(tx: Tx, name: str) -> Row | None:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from postroom.access import users
 from postroom.connections import store as connections
 from postroom.connections.boxed import in_mailbox
 from postroom.connections.direct import DIRECT
@@ -100,8 +101,14 @@ class Workbench:
 
         return await open_mailbox(
             self._desk, name, patient=patiently if self._patient else None,
-            veiled=await self._desk.db.read(lambda tx: self._run != "" and unheard(tx, name, "incoming")),
+            veiled=await self._desk.db.read(
+                lambda tx: self._is_read(tx) and unheard(tx, name, "incoming")
+            ),
         )  # fmt: skip
+
+    def _is_read(self, tx: Tx) -> bool:
+        """Whether what comes of it stands in the log of a run, and others than administrators read that."""
+        return bool(self._run) and users.any_restrained(tx)
 
     async def reads(self, via: str) -> str:
         """What ``via`` names to read from, with its noun.  Raises NotThere, InvalidValue, Refused."""
@@ -131,8 +138,9 @@ class Workbench:
         item = await self._email.follow(
             await self._store(via, draft, key, mailbox, once_in, run=""), wait=wait
         )
-        veiled = bool(self._run)
-        return await self._desk.db.read(lambda tx: item_told(self._desk, tx, item, veiled=veiled))
+        return await self._desk.db.read(
+            lambda tx: item_told(self._desk, tx, item, veiled=self._is_read(tx))
+        )
 
     async def _store(
         self, via: str, draft: Draft, key: str, mailbox: str, once_in: float, run: str
@@ -188,7 +196,7 @@ class Workbench:
         """Walk a connection, a service's connection, or a credential that is used directly."""
         found = await self._desk.db.read(lambda tx: _walked(self._desk, tx, name))
         if await self._desk.db.read(
-            lambda tx: self._run != "" and _is_unheard(self._desk, tx, found)
+            lambda tx: self._is_read(tx) and _is_unheard(self._desk, tx, found)
         ):
             from postroom.connections.doctor import test_connection, test_credential
 
@@ -208,7 +216,7 @@ class Workbench:
 
 
 def _is_unheard(desk: Desk, tx: Tx, name: str) -> bool:
-    """Whether a side of it has not spoken yet: the log of a run is read by others too (T59)."""
+    """Whether a side of it has not spoken yet (T59)."""
     sides = desk.resolver(tx).effective(name).sides
     return any(unheard(tx, name, cast("Place", side.place)) for side in sides)
 

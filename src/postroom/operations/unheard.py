@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from postroom.connections import store as connections
 from postroom.connections.boxed import bare
@@ -20,12 +20,13 @@ from postroom.connections.veil import BEFORE, NO_PORT, NoServer
 from postroom.db import Tx
 from postroom.errors import PostroomError
 from postroom.net.names import host_and_port
-from postroom.notices.notification import Notify
-from postroom.operations.desk import Desk
 from postroom.services import service as services
-from postroom.services.outbox import Item
-from postroom.sources import store as sources
-from postroom.sources.standing import FAILING, Status
+
+if TYPE_CHECKING:  # a connection is listed without what loads sinks and jobs
+    from postroom.notices.notification import Notify
+    from postroom.operations.desk import Desk
+    from postroom.services.outbox import Item
+    from postroom.sources.standing import Status
 
 __all__ = [
     "attempts_told", "item_told", "log_told", "said_told", "source_told", "tried_told", "unheard", "way_told",
@@ -82,6 +83,8 @@ def _changed(tx: Tx, key: str) -> Iterator[float]:
 
 def source_told(desk: Desk, tx: Tx, status: Status) -> Status:
     """How a source stands, without what its failure says of a port."""
+    from postroom.sources.standing import FAILING
+
     if desk.person.unrestricted or status.state not in FAILING or not status.connection:
         return status
     if not unheard(tx, status.connection, "incoming"):
@@ -93,6 +96,8 @@ def source_told(desk: Desk, tx: Tx, status: Status) -> Status:
 
 def said_told(desk: Desk, tx: Tx, noun: str, name: str, said: str) -> str:
     """The sentence of a notice about a source, without why its server was not reached."""
+    from postroom.sources import store as sources
+
     if desk.person.unrestricted or noun != "source":
         return said
     try:

@@ -50,8 +50,12 @@ def test_every_door_is_asked_and_every_parameter() -> None:
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path, pki: Pki) -> AsyncIterator[tuple[Room, Room]]:
+async def rooms(
+    tmp_path: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Room, Room]]:
     """A room with what is hidden, and one without."""
+    # nobody answers here; how long that is held back is tested in journeys/test_port_scan.py
+    monkeypatch.setattr("postroom.connections.veil.HOLD_SECONDS", 0.01)
     opened = []
     for place, names in (("full", (SHOWN, HIDDEN)), ("bare", (SHOWN,))):
         folder = tmp_path / place
