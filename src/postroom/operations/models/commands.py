@@ -26,6 +26,7 @@ _Listed = TypedDict(
         "received": dt.datetime | None,
         "from": str,
         "address": str,
+        "to": str,
         "subject": str,
         "size": int | None,
         "flags": list[str],
