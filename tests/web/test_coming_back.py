@@ -74,10 +74,13 @@ def test_the_code_of_another_sign_in_is_refused_for_want_of_its_proof(
         come = visitor(site, ignore_https_errors=True)
         come.sign_in("root")
         back = f"{site.url}/callback"
+        sent: list[str] = []
+        come.page.on("request", lambda one: sent.append(one.url))
         page, address = to_the_provider(come, ground, back, redirect_uri=back)
-        asked = parse_qs(urlsplit(page.url).query)
+        there = next(url for url in sent if "code_challenge=" in url)  # it leads on from there
+        asked = parse_qs(urlsplit(there).query)
         assert asked["code_challenge_method"] == ["S256"]
-        other = page.url.replace(asked["code_challenge"][0], "x" * 43)
+        other = there.replace(asked["code_challenge"][0], "x" * 43)
         answer = ground.oauth.visit(other, address)  # the right state, account and app
         page.goto(answer)
         page.get_by_role("heading", name="Nobody is signed in").wait_for(timeout=30_000)

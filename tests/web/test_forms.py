@@ -237,6 +237,7 @@ def test_a_job_is_handed_credentials_that_are_chosen(admin: Visitor, site: Site)
     assert handed.get_by_role("checkbox").count() == 4
     handed.get_by_label("app").check()
     handed.get_by_label("shop").check()
+    page.locator("summary", has_text="Runs").click()
     page.locator("#f-overlap").select_option("skip")
     page.locator("#f-keep").fill("nonsense")
     page.get_by_role("button", name="Make it").click()
