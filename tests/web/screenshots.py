@@ -22,10 +22,14 @@ from postroom.secret import Secret
 from postroom.settings import Settings
 from tests.ground import Ground
 from tests.journeys.conftest import connect
+from tests.journeys.oauth import connect as connect_app
+from tests.journeys.oauth import register
 from tests.web.conftest import CHROMIUM
 from tests.web.gallery import pages
 from tests.web.mailroom import letter
 from tests.web.site import Site
+from tests.web.test_connecting import begun
+from tests.web.test_from_nothing import servers
 from tests.web.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -83,6 +87,8 @@ def main() -> None:
                     _picture(come, f"{name}-{theme}", path)
                 _tested(come, theme)
             _door(browser, site)
+        with Site(Settings(Path(folder) / "other", f"file:{folder}/keys/other.key")) as site:
+            _on_the_way(browser, site, ground, Path(folder))
 
 
 _NAMES: Final[dict[str, str]] = {socket.gethostname(): "mailroom"}
@@ -188,14 +194,45 @@ def _door(browser: Browser, site: Site) -> None:
         _picture(come, f"sign-in-{theme}", "/sign-in")
         _picture(come, f"welcome-{theme}", "/welcome")
         come.context.close()
-    come = Visitor(
-        browser, site, color_scheme="light", viewport={"width": 390, "height": 800},
-        device_scale_factor=SCALE,
-    )  # fmt: skip
-    come.sign_in("root")
-    _picture(come, "phone-overview", "/")
-    _picture(come, "phone-connection", "/connections/acme")
-    come.context.close()
+        come = Visitor(
+            browser, site, color_scheme=theme, viewport={"width": 390, "height": 800},
+            device_scale_factor=SCALE,
+        )  # fmt: skip
+        come.sign_in("root")
+        _picture(come, f"phone-overview-{theme}", "/")
+        _picture(come, f"phone-connection-{theme}", "/connections/acme")
+        come.context.close()
+
+
+def _on_the_way(browser: Browser, site: Site, ground: Ground, folder: Path) -> None:
+    """An account that is being connected, and somebody who signs in by a code."""
+    user = ground.user(name="ann")
+    site.do(lambda room: register(room, ground, ground.oauth.client()))
+    site.do(lambda room: connect_app(room, ground, ground.user(), "oauth_device_flow"))
+    for come, theme in _visitors(browser, site, first=not site.do(_has_people)):
+        page = begun(come, user.address, "User name and password")
+        page.get_by_label("Password").fill(user.password)
+        servers(page, ground)
+        page.get_by_role("button", name="Test it").click()
+        for place in ("incoming", "outgoing"):
+            page.get_by_role("button", name=f"Trust it for the {place} server").click()
+        page.get_by_text("Everything works").wait_for()
+        _taken(come, f"connect-tested-{theme}")
+        page.get_by_label("Call it").fill(f"orders-{theme}")
+        page.get_by_label("Into the directory").fill(str(folder / "mail" / theme))
+        page.get_by_role("button", name="Connect it").click()
+        page.get_by_role("heading", name="is connected").wait_for()
+        _taken(come, f"connect-made-{theme}")
+        page.goto("/connections/acme/sign-in")
+        page.get_by_role("radio", name="With a code on another device").check()
+        page.get_by_role("button", name="Begin").click()
+        page.get_by_role("img", name="QR code").wait_for()
+        _taken(come, f"sign-in-by-a-code-{theme}")
+        _picture(come, f"callback-{theme}", "/callback?state=none")
+
+
+async def _has_people(room: Room) -> bool:
+    return bool(await room.users.list())
 
 
 def _tested(come: Visitor, theme: str) -> None:
