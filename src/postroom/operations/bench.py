@@ -102,13 +102,9 @@ class Workbench:
         return await open_mailbox(
             self._desk, name, patient=patiently if self._patient else None,
             veiled=await self._desk.db.read(
-                lambda tx: self._is_read(tx) and unheard(tx, name, "incoming")
+                lambda tx: _is_read(tx, self._run) and unheard(tx, name, "incoming")
             ),
         )  # fmt: skip
-
-    def _is_read(self, tx: Tx) -> bool:
-        """Whether what comes of it stands in the log of a run, and others than administrators read that."""
-        return bool(self._run) and users.any_restrained(tx)
 
     async def reads(self, via: str) -> str:
         """What ``via`` names to read from, with its noun.  Raises NotThere, InvalidValue, Refused."""
@@ -139,7 +135,7 @@ class Workbench:
             await self._store(via, draft, key, mailbox, once_in, run=""), wait=wait
         )
         return await self._desk.db.read(
-            lambda tx: item_told(self._desk, tx, item, veiled=self._is_read(tx))
+            lambda tx: item_told(self._desk, tx, item, veiled=_is_read(tx, self._run))
         )
 
     async def _store(
@@ -196,7 +192,7 @@ class Workbench:
         """Walk a connection, a service's connection, or a credential that is used directly."""
         found = await self._desk.db.read(lambda tx: _walked(self._desk, tx, name))
         if await self._desk.db.read(
-            lambda tx: self._is_read(tx) and _is_unheard(self._desk, tx, found)
+            lambda tx: _is_read(tx, self._run) and _is_unheard(self._desk, tx, found)
         ):
             from postroom.connections.doctor import test_connection, test_credential
 
@@ -213,6 +209,11 @@ class Workbench:
             report = await Connections(self._desk).test(found)
         sides = [side.as_json() for side in report.sides]
         return {"tested": f"{report.noun}:{report.name}", "ok": report.ok, "sides": sides}
+
+
+def _is_read(tx: Tx, run: str) -> bool:
+    """Whether what comes of it stands in the log of a run, and others than administrators read that."""
+    return bool(run) and users.any_restrained(tx)
 
 
 def _is_unheard(desk: Desk, tx: Tx, name: str) -> bool:
