@@ -32,6 +32,7 @@ from postroom.web.pages import PAGES
 from postroom.web.paths import Path
 from postroom.web.said import Said
 from postroom.web.statics import answer as static_file
+from postroom.web.templating import ENVIRONMENT
 from postroom.web.visit import Visit, at, fresh, origin_of
 from postroom.web.works import Works
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Hall", "make_app"]
 
 _NOTHING: Final = Form(FormData())
+_AT_FIRST: Final = ("base.html", "ui.html", "entrance/sign_in.html")
+"""Templates that are compiled before anybody comes: the first page would wait for them."""
 _EDITS: Final = "/{name}/edit"
 """Of the paths of forms that change a definition, below its noun."""
 
@@ -63,6 +66,8 @@ def make_app(room: Room) -> Starlette:
 
     Raises nothing itself: what goes wrong is answered with a page that says what to do.
     """
+    for name in _AT_FIRST:
+        ENVIRONMENT.get_template(name)
     paths = [path for page in PAGES for path in page.ROUTES]
     hall = Hall(room, frozenset(each.path for each in paths if each.method == "GET"))
 
