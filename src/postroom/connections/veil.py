@@ -15,9 +15,9 @@ T = TypeVar("T")
 HOLD_SECONDS: Final = 20.0
 """When it is told that there is no mail server: later than a connection is refused, than one is waited
 for in vain, and than most servers greet that are slow on purpose."""
-_BEFORE: Final = ("token", "resolve", "connect", "proxy", "tls")
+_OF_A_PORT: Final = ("token", "resolve", "connect", "proxy", "tls")
 """Steps after which nobody knows yet whether what answers is a mail server."""
-BEFORE: Final = (*_BEFORE, "greeting")
+BEFORE: Final = (*_OF_A_PORT, "greeting")
 """Steps that fail where nothing has spoken as one."""
 NO_PORT: Final = ("host_unknown", "address_refused")
 """Codes that say nothing of a port."""
@@ -51,7 +51,7 @@ class Veil:
     def heard(self, name: str, show: Callable[[], None]) -> None:
         """A step has ended well; ``show`` tells of it, now or when the veil is lifted."""
         self._kept.append(show)
-        if self._lifted or name not in _BEFORE:
+        if self._lifted or name not in _OF_A_PORT:
             self._lift()
 
     async def over(self, walked: Awaitable[None], where: Callable[[], str]) -> None:
