@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web.mailroom import HOSTILE, PAYLOADS, furnish, letter
 
@@ -57,7 +58,7 @@ def test_from_an_empty_page_to_collected_messages(
     page.get_by_role("button", name="Collect now").click()
     page.get_by_role("link", name="Show the ledger").click()
     letters = page.locator("ol.letters li")
-    assert letters.count() == 2
+    expect(letters).to_have_count(2)
     ignored = letters.filter(has_text="ignored")
     assert "deny" in ignored.inner_text()
     assert HOSTILE in ignored.inner_text()

@@ -239,6 +239,7 @@ def test_a_token_is_shown_once_and_has_no_more_rights_than_were_chosen(
     person = site.do(lambda room: room.people.by_token(token))
     assert person.verbs == {"view", "send"}
     page.get_by_role("link", name="Tokens").last.click()
+    page.wait_for_load_state()
     assert token not in page.content()
     assert token.rpartition("_")[2] not in page.content()
     page.get_by_role("button", name="Revoke").click()

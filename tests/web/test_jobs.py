@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import expect
+
 from tests.web.mailroom import HOSTILE, furnish, letter
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def test_a_job_is_made_planned_and_run_and_its_log_is_shown(
     assert page.evaluate("window.hit") is None
     page.goto("/jobs/tidy")
     page.get_by_role("link", name="All of them").click()
-    assert page.get_by_role("row").count() == 2
+    expect(page.get_by_role("row")).to_have_count(2)
 
 
 def test_a_mistake_in_the_steps_is_shown_with_its_line(

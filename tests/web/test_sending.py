@@ -186,6 +186,7 @@ def test_who_may_not_send_is_offered_nothing_of_it(
     came.sign_in("vic")
     page = came.go("/outbox")
     page.get_by_role("link", name="Wait").click()
+    page.wait_for_load_state()
     assert page.locator("main").get_by_role("button").all_inner_texts() == []
     assert page.get_by_role("link", name="Read it").count() == 0
     for path in ("/compose", f"/outbox/{item}/message", f"/outbox/{item}/message/text"):

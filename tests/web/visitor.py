@@ -60,6 +60,7 @@ class Visitor:
 
     def serious(self, *rules: str) -> list[str]:
         """What axe-core finds on this page that is serious: the rule, and where; of some rules alone."""
+        self.page.wait_for_load_state()  # a click has asked for a page, and not waited until it is whole
         # by the protocol of the browser: the policy of the page lets no script in
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(_AXE.read_text())

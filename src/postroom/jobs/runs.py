@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -17,7 +15,7 @@ from postroom.jobs.arguments import arguments
 from postroom.jobs.job import Job
 from postroom.jobs.states import FINISHED
 from postroom.services import ofrun
-from postroom.services.outbox import first_id
+from postroom.services.outbox import first_id, new_id
 
 __all__ = [
     "DEEPEST",
@@ -44,9 +42,6 @@ NEVER: Final = 1e15
 DEEPEST: Final = 8
 """So many runs may stand above one, each begun by the next: a circle of jobs ends there."""
 PURGE_ROWS: Final = 200
-
-_COUNT: Final = itertools.count()
-"""Ids that are made in the same millisecond sort as they were made: so a message does not overtake."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +99,7 @@ def add(
     """
     depth = 0 if above is None else _below(tx, above, job.name)
     waits = job.overlap != "beside" and busy(tx, job.name)
-    run = f"{first_id(now)}{next(_COUNT) % 0x100000:05x}{secrets.token_hex(3)}"
+    run = new_id(now)
     tx.execute(
         "INSERT INTO runs (id, job, job_key, state, reason, cause, parameters, above, depth, attempts, "
         "killed, created_by, created_at, result, error, cancelled_by, due_at, epoch) VALUES (:id, "

@@ -31,6 +31,19 @@ async def test_a_full_queue_refuses_the_next_message(desk: Desk) -> None:
     await desk.add()
 
 
+async def test_ids_sort_as_they_were_made_and_count_nothing(
+    desk: Desk, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a millisecond too, so that no list turns two messages round; and T48: two ids of one's own
+    do not tell how many others stored a message between them."""
+    monkeypatch.setattr("postroom.services.outbox.timestamp", lambda: desk.clock)
+    stored = [await desk.add() for _ in range(20)]
+    page = await db.read(lambda tx: finding.find(tx))
+    assert [each.id for each in page.items] == stored[::-1]
+    desk.clock += 1
+    assert (await desk.add())[11:14] == stored[0][11:14] != stored[1][11:14]
+
+
 async def test_a_queue_is_as_full_as_others_made_it(desk: Desk, db: Database) -> None:
     """What another process stored since, and what an operator tries again, counts as well; what is
     refused or sent does not."""
