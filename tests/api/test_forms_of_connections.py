@@ -82,7 +82,7 @@ async def test_somebody_is_signed_out_at_the_server_too(
     await room.signins.sign_in("acme", tell=approving(ground.oauth, user.address))
     await reader.go("/connections/acme")
     assert user.address in reader.text
-    await reader.press("Sign out", at="/connections/acme")
+    await reader.press("Sign this account out", at="/connections/acme")
     await reader.watched()
     assert "Signed out of acme." in reader.text
     await reader.press("Back to acme")

@@ -9,6 +9,7 @@ import pytest
 
 from postroom.app import Room
 from postroom.operations.doors import DOORS
+from postroom.secret import Secret
 from tests.api.asking import Client
 from tests.api.test_matrix import furnish as furnish_some
 
@@ -45,6 +46,16 @@ async def test_a_change_is_for_what_was_seen(client: Client, room: Room, noun: s
     now = (await client.get(path)).headers["etag"]
     gone = await client.delete(path, headers={"If-Match": f'"{"1" * 32}", {now}'})
     assert gone.status_code in (200, 204), gone.text
+
+
+async def test_what_changes_by_itself_changes_no_tag(client: Client, room: Room) -> None:
+    await furnish(room)
+    await room.users.set("acme", password=Secret("a quite long pass phrase"))
+    tag = (await client.get("/users/acme")).headers["etag"]
+    await room.people.sign_in("acme", Secret("a quite long pass phrase"))
+    shown = await client.get("/users/acme")
+    assert shown.json()["sessions"] == 1
+    assert shown.headers["etag"] == tag
 
 
 async def test_the_document_says_where_a_tag_is_taken_and_nowhere_is_one_passed_over(

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from postroom.app import Room
+from postroom.operations.doors import DOORS
+from postroom.secret import Secret
 from postroom.web.pages import PAGES
+from postroom.web.seen import FORMS
 from tests.api.test_page_attacks import Enter, Visitor, enter
 
 __all__ = ["enter"]
@@ -18,16 +21,22 @@ EDITED = {
     path.path: path.path.split("/")[1]
     for page in PAGES
     for path in page.ROUTES
-    if path.path.endswith("/{name}/edit") and path.method == "POST"
+    if path.path.endswith(FORMS) and path.method == "POST"
 }
+TYPED = {
+    "/credentials/{name}/details": "user_name",
+    "/users/{name}": "address",
+    "/variables/{name}": "value",
+}
+"""What is typed where there is no description."""
 _FIELD = re.compile(
     r"<(input|textarea|select)\b([^>]*)>(.*?)(?=<(?:input|textarea|select|/form)\b)", re.S
 )
 
 
-def filled(page: str) -> dict[str, str]:
+def filled(page: str, typed: str = "description") -> dict[str, str]:
     """What a browser would send of the form that changes a definition, as it stands there."""
-    form = next(one for one in re.split(r"(?=<form\b)", page) if 'name="description"' in one)
+    form = next(one for one in re.split(r"(?=<form\b)", page) if f'name="{typed}"' in one)
     found = {}
     for kind, attributes, inside in _FIELD.findall(form + "</form"):
         said = dict(re.findall(r'([\w-]+)="([^"]*)"', attributes))
@@ -58,33 +67,66 @@ async def two(enter: Enter, room: Room, tmp_path: Path) -> tuple[Visitor, Visito
     sink = {"type": "directory", "path": str(tmp_path / "in")}
     await room.sources.add({"name": "thing", "connection": "thing", "sink": sink})
     await room.services.add({"name": "thing", "connection": "thing"})
+    details = {"user_name": "a", "password": Secret("never told to anybody")}
+    await room.credentials.create("thing", "password", details=details)
+    await room.users.add("thing", "viewer")
+    await room.variables.add("thing", "a")
     await room.jobs.add({"name": "thing", "steps": [{"test-connection": {"via": "thing"}}]})
     await room.notify.add({"name": "thing", "service": "thing", "to": ["a@example.com"]})
     return admin, editor
 
 
-@pytest.mark.parametrize(("path", "noun"), EDITED.items(), ids=EDITED.values())
+async def stands(room: Room, path: str) -> str:
+    """What is there now of what is typed in the form of a path."""
+    noun, typed = EDITED[path], TYPED.get(path, "description")
+    if noun == "variables":
+        return await room.variables.get("thing")
+    shown = await getattr(room, noun).show("thing")
+    return str((shown["fields"] if path.endswith("details") else shown)[typed])
+
+
+@pytest.mark.parametrize("path", EDITED)
 async def test_what_somebody_saved_meanwhile_is_not_undone(
-    two: tuple[Visitor, Visitor], room: Room, path: str, noun: str
+    two: tuple[Visitor, Visitor], room: Room, path: str
 ) -> None:
     admin, editor = two
-    path = path.format(name="thing")
-    first, second = filled((await admin.get(path)).text), filled((await editor.get(path)).text)
-    assert {"csrf", "seen", "description"} <= first.keys()
+    if path.startswith("/users"):
+        editor = admin  # in two windows
+    typed, url = TYPED.get(path, "description"), path.format(name="thing")
+    first, second = [filled((await one.get(url)).text, typed) for one in (admin, editor)]
+    assert {"csrf", "seen", typed} <= first.keys()
 
-    saved = await admin.post(path, {**first, "description": "of the first"})
+    saved = await admin.post(url, {**first, typed: "first@example.com"})
     assert saved.status_code == 303, saved.text
-    late = await editor.post(path, {**second, "description": "of the second"})
+    late = await editor.post(url, {**second, typed: "second@example.com"})
     assert late.status_code == 422, late.text
     assert "It was changed since you looked at it." in html.unescape(late.text)
-    assert "of the second" in late.text  # what they typed is not lost
-    again = filled(late.text)
-    assert (await editor.post(path, again)).status_code == 422  # until they have looked
-    assert (await getattr(room, noun).show("thing"))["description"] == "of the first"
+    assert "second@example.com" in late.text  # what they typed is not lost
+    again = filled(late.text, typed)
+    assert (await editor.post(url, again)).status_code == 422  # until they have looked
+    assert await stands(room, path) == "first@example.com"
 
-    anew = filled((await editor.get(path)).text)
-    assert anew["description"] == "of the first"
-    if noun != "sources":  # who may not write files leaves where it writes as it is
-        done = await editor.post(path, {**anew, "description": "of the second"})
+    anew = filled((await editor.get(url)).text, typed)
+    assert anew[typed] == "first@example.com"
+    if path != "/sources/{name}/edit":  # who may not write files leaves where it writes as it is
+        done = await editor.post(url, {**anew, typed: "second@example.com"})
         assert done.status_code == 303, done.text
-        assert (await getattr(room, noun).show("thing"))["description"] == "of the second"
+        assert await stands(room, path) == "second@example.com"
+
+
+def test_every_form_that_changes_what_is_there_has_seen_it() -> None:
+    nouns = {door.noun for door in DOORS if door.method == "set"}
+    assert nouns - set(EDITED.values()) == set()
+    assert TYPED.keys() <= EDITED.keys()
+
+
+async def test_what_one_saves_and_stays_is_saved_again(two: tuple[Visitor, Visitor]) -> None:
+    """Save & refresh: the form that comes back has seen what it saved itself."""
+    _, editor = two
+    url = "/credentials/thing/details"
+    form = filled((await editor.get(url)).text, "user_name")
+    for name in ("ann@example.com", "bob@example.com"):
+        page = await editor.post(url, {**form, "user_name": name, "then": "refresh"})
+        assert page.status_code == 200, page.text
+        form = filled(page.text, "user_name")
+        assert form["user_name"] == name

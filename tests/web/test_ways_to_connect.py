@@ -124,6 +124,8 @@ def test_an_app_that_is_registered_by_the_guide_opens_its_mailbox(
     # fenced to the mailbox: its tokens show no role, as with RBAC for Applications
     app = ground.oauth.client(mailbox=at_microsoft["Mailbox"], roles=[])
     ground.oauth_graph.let_in(app.id)
+    guide.get_by_role("button", name="Show", exact=True).click()
+    guide.get_by_text("go back to where you connect the account").wait_for()
     guide.get_by_role("link", name="Make the credential").click()
     guide.locator("#f-name").fill("app")
     guide.get_by_role("button", name="Go on to its details").click()

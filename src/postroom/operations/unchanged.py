@@ -24,6 +24,7 @@ _PASSING: Final = frozenset(
     {
         "usage", "used_at", "used_by", "used_for", "presented_at", "waiting", "workers", "note",
         "unsettled", "status", "due", "warnings", "runs", "last_run", "next_run", "next", "tried",
+        "sessions", "tokens", "signed_in_at",
     }
 )  # fmt: skip
 """Of what ``show`` gives: what is no part of the definition."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -16,13 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from postroom.app import NOUNS
 from postroom.clock import timestamp
 from postroom.errors import NotThere, PostroomError, Refused
-from postroom.operations.documents import encoded
 from postroom.operations.gate import check_may
 from postroom.operations.people import Session
-from postroom.operations.unchanged import only_unchanged, tag_of
 from postroom.web import cookies
 from postroom.web.drafts import Drafts
 from postroom.web.form import Form, read_form
@@ -31,6 +27,7 @@ from postroom.web.letters import Letters
 from postroom.web.pages import PAGES
 from postroom.web.paths import Path
 from postroom.web.said import Said
+from postroom.web.seen import FORMS, keep_what_was_seen, look
 from postroom.web.statics import answer as static_file
 from postroom.web.templating import ENVIRONMENT
 from postroom.web.visit import Visit, at, fresh, origin_of
@@ -44,8 +41,6 @@ __all__ = ["Hall", "make_app"]
 _NOTHING: Final = Form(FormData())
 _AT_FIRST: Final = ("base.html", "ui.html", "entrance/sign_in.html")
 """Templates that are compiled before anybody comes: the first page would wait for them."""
-_EDITS: Final = "/{name}/edit"
-"""Of the paths of forms that change a definition, below its noun."""
 
 
 class Hall:
@@ -104,8 +99,12 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
                 if request.method not in SAFE:
                     visit.say("Nothing was done yet: prove who you are, then do it again.", "note")
                 return visit.go(f"{at('prove')}?next={quote(back)}")
-            if path.path.endswith(_EDITS):
-                await _guard(visit, path.path.split("/")[1])
+            if path.path.endswith(FORMS):
+                noun = path.path.split("/")[1]
+                if request.method in SAFE:
+                    await look(visit, noun)
+                else:
+                    keep_what_was_seen(visit, noun)
             answered = await path.handler(visit)
         except PostroomError as error:
             if error.code == "not_signed_in":
@@ -114,20 +113,6 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
         return _with_guest(visit, answered)
 
     return answer
-
-
-async def _guard(visit: Visit, noun: str) -> None:
-    """A form carries what its definition was when it was opened, and changes nothing that is another by
-    now: what somebody else has saved meanwhile is not undone by whoever had it open."""
-
-    if visit.request.method in SAFE:
-        visit.seen = tag_of(encoded(await getattr(visit.room, noun).show(visit["name"])))
-    elif visit.form.text("seen"):
-        visit.seen = visit.form.text("seen")
-        module, kind = NOUNS[noun]
-        owner = getattr(import_module(f"postroom.operations.{module}"), kind)
-        name = visit["name"]
-        only_unchanged(visit.room.desk, lambda desk: owner(desk).show(name), [visit.seen])
 
 
 def _page_of(template: str, path: str, places: frozenset[str]) -> str:

@@ -17,6 +17,7 @@ from postroom.web.leaving import as_left, came_from, leave_for, onward
 from postroom.web.pages.credentials import begin_test, with_back
 from postroom.web.paths import get, post
 from postroom.web.rebinding import agreed, pairs_of
+from postroom.web.seen import look
 from postroom.web.visit import Visit, at
 from postroom.web.works import Work
 
@@ -158,6 +159,7 @@ async def _save(visit: Visit) -> Response:
     elif form.text("then") == "refresh":
         visit.say(f"Saved. {told}".strip())
         visit.form = Form.of({"back": back})
+        await look(visit, "credentials")
         return await _details(visit, tested=await _tested(visit, name))
     else:
         there = onward(back, name) if back else at("credentials", name)

@@ -44,7 +44,7 @@ async def _guide(visit: Visit) -> Response:
         (name, word) for name, word in _FLOWS.items() if provider == "microsoft" or "code" in name
     ]
     return visit.page(
-        "guide.html", guide=made, flows=known, error=error,
+        "guide.html", guide=made, flows=known, error=error, beside=visit.query("beside") == "account",
         facts={"mailbox": mailbox, "wires": wires, "flow": flow_named(provider)},
     )  # fmt: skip
 

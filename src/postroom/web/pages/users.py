@@ -54,6 +54,7 @@ async def _show(visit: Visit, error: PostroomError | None = None) -> Response:
     everyone = await visit.room.grants.list()
     return visit.page(
         "users/show.html", 422 if error else 200, user=user, roles=ROLES_MEAN, error=error,
+        given=visit.form.plain() if error else {},
         sessions=await visit.room.users.sessions(user["name"]),
         tokens=await visit.room.tokens.list(user["name"]),
         grants=[one for one in everyone if one["grantee"] == f"user:{user['name']}"],
