@@ -156,7 +156,7 @@ def test_a_message_is_flagged_moved_answered_and_deleted(
     admin: Visitor, site: Site, ground: Ground
 ) -> None:
     user, other = furnish(site, ground), ground.user()
-    site.do(lambda room: room.services.add({"name": "answers", "connection": "Acme"}))
+    site.do(lambda room: room.services.add({"name": "acme", "connection": "Acme"}))
     ground.dovecot.fill(user, [letter("Order 17", f"Ada <{other.address}>")])
     page = opened(admin, "Order 17")
     page.get_by_text("Mark, move or delete it").click()
@@ -165,7 +165,9 @@ def test_a_message_is_flagged_moved_answered_and_deleted(
     page.locator("ol.letters a").click()
     page.get_by_role("link", name="Answer").click()
     page.get_by_role("definition").filter(has_text=other.address).first.wait_for()
-    assert page.get_by_label("Send through").input_value() == "answers"  # not past its throttle
+    assert (
+        page.get_by_label("Send through").input_value() == "service:acme"
+    )  # not past its throttle
     page.get_by_role("button", name="Send the answer").click()
     page.get_by_text("write something first").wait_for()
     page.get_by_label("Text").fill("They are on their way.")
@@ -173,7 +175,7 @@ def test_a_message_is_flagged_moved_answered_and_deleted(
     page.get_by_role("heading", name="Sent").wait_for(timeout=40_000)
     page.get_by_role("rowheader", name=other.address).wait_for()
     (sent,) = site.do(lambda room: room.outbox.list())
-    assert sent.service == "answers"
+    assert sent.service == "acme"
     opened(admin, "Order 17")
     page.get_by_text("Mark, move or delete it").click()
     page.get_by_label("Folder").fill("Archive")

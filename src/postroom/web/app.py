@@ -30,7 +30,7 @@ from postroom.web.said import Said
 from postroom.web.seen import FORMS, keep_what_was_seen, look
 from postroom.web.statics import answer as static_file
 from postroom.web.templating import ENVIRONMENT
-from postroom.web.visit import Visit, at, fresh, origin_of
+from postroom.web.visit import Visit, at, by_itself, fresh, origin_of
 from postroom.web.works import Works
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ async def _received(hall: Hall, request: Request) -> Visit:
     session: Session | None = None
     if cookie is not None:
         with contextlib.suppress(PostroomError):
-            session = await hall.people.session(cookie)
+            session = await hall.people.session(cookie, used=not by_itself(request))
     if session is not None:
         return Visit(hall, request, session, session.csrf, _NOTHING)
     guest = cookies.guest_of(request) or secrets.token_urlsafe(24)
