@@ -137,7 +137,7 @@ def _need(visit: Visit, one: dict[str, Any]) -> _Need:
         ),
         "source": ("Look", at("sources", name)),
         "ledger": ("See why", f"/ledger?source={quote(name)}&state=failed"),
-        "outbox": ("See and settle", f"/outbox?service={quote(name)}"),
+        "outbox": ("See and settle", f"/outbox?service={quote(name)}&unsettled=yes"),
         "job": ("See why", f"/runs?job={quote(name)}"),
         "audit": ("Look", "/audit"),
     }
