@@ -110,3 +110,17 @@ async def test_what_is_under_way_is_stopped_by_whoever_began_it(
     await reader.go(work)
     assert "It was ended before it was done." in reader.text
     assert "Stop it" not in reader.labels()
+
+
+async def test_a_certificate_of_another_host_is_not_there_to_be_trusted(
+    reader: Reader, room: Room, ground: Ground
+) -> None:
+    """Trusting it would not help: no button, and no word of one."""
+    port = str(ground.dovecot.wronghost.imaps)
+    await connect(room, ground, ground.user(), port=port, trust="")
+    await reader.go("/connections/acme")
+    await reader.press("Test")
+    await reader.watched()
+    assert "and not for 127.0.0.1" in reader.text
+    assert TRUST not in reader.labels()
+    assert "with the button" not in reader.text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from postroom.clock import timestamp
 from postroom.mail import Draft
 from tests.api.reader import Reader
 from tests.journeys.conftest import connect
@@ -14,6 +15,7 @@ from tests.web.mailroom import letter
 
 if TYPE_CHECKING:
     from postroom.app import Room
+    from postroom.db import Tx
     from tests.ground import Ground, User
 
 
@@ -205,3 +207,30 @@ async def test_a_job_is_held_let_go_and_deleted_though_a_run_of_it_waits(
     assert await room.jobs.list() == []
     assert (await room.runs.show(run)).state == "cancelled"
     assert await last(room, "job") == "delete"
+
+
+async def test_what_waits_for_somebody_is_not_said_to_be_tried_again(
+    reader: Reader, room: Room, user: User
+) -> None:
+    """An hour behind its time; and who may have a message already is said before it is cancelled."""
+    await room.services.add({"name": "orders-out", "connection": "acme"})
+    draft = Draft(from_=None, to=["a@ground.test"], subject="Wait", text="x")
+    item = await room.email.store("orders-out", draft)
+
+    def late(tx: Tx) -> None:
+        tx.execute(
+            "UPDATE outbox SET state = 'deferred', attempts = 1, reason = 'later', due_at = :at",
+            at=timestamp() - 3600,
+        )
+
+    def in_doubt(tx: Tx) -> None:
+        tx.execute("UPDATE outbox_recipients SET state = 'ambiguous'")
+        tx.execute("UPDATE outbox SET state = 'ambiguous', finished_at = 1")
+
+    await room.desk.db.write(late)
+    await reader.go("/")
+    assert "waits: it is held, or no worker runs" in reader.text
+    await room.desk.db.write(in_doubt)
+    await reader.go(f"/outbox/{item}/cancel")
+    assert "It may have arrived already: a@ground.test." in reader.text
+    assert "Nobody has it yet" not in reader.text

@@ -32,8 +32,8 @@ class Visitor:
         self.client = Client(make_app(room), {})
         self.cookies: dict[str, str] = {}
 
-    async def get(self, path: str) -> Answer:
-        return await self._ask("GET", path, {}, None)
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self._ask("GET", path, headers, None)
 
     async def post(self, path: str, form: dict[str, str], **headers: str) -> Answer:
         given = {"origin": HERE, "content-type": FORM} | {

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import html
 import re
+import typing
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from postroom.app import Room
+from postroom.operations import models
 from postroom.operations.doors import DOORS
+from postroom.operations.models.shown import Shown
+from postroom.operations.unchanged import PASSING
 from postroom.secret import Secret
 from postroom.web.pages import PAGES
 from postroom.web.seen import FORMS
@@ -118,6 +123,35 @@ def test_every_form_that_changes_what_is_there_has_seen_it() -> None:
     nouns = {door.noun for door in DOORS if door.method == "set"}
     assert nouns - set(EDITED.values()) == set()
     assert TYPED.keys() <= EDITED.keys()
+
+
+async def test_a_form_that_was_left_for_a_moment_has_seen_what_it_had_seen(
+    two: tuple[Visitor, Visitor], room: Room
+) -> None:
+    """Off to make a credential, and back: what somebody else saved meanwhile is not undone either."""
+    admin, _ = two
+    url = "/connections/thing/edit"
+    form = filled((await admin.get(url)).text)
+    left = await admin.post(url, {**form, "description": "mine", "make": "incoming.trust"})
+    assert left.status_code == 303, left.text
+    back = parse_qs(urlsplit(left.headers["location"]).query)["back"][0]
+    await room.connections.set("thing", {"description": "theirs"})
+    again = filled((await admin.get(back)).text)
+    assert again["description"] == "mine"
+    assert (await admin.post(url, again)).status_code == 422
+    assert (await room.connections.show("thing"))["description"] == "theirs"
+
+
+def test_what_a_tag_is_made_of_is_decided_field_by_field() -> None:
+    """Beside what is declared a definition shows how it stands, which is no part of its tag."""
+    beside = {
+        field
+        for one in vars(models).values()
+        for shown in getattr(one, "__metadata__", ())
+        if isinstance(shown, Shown)
+        for field in typing.get_type_hints(shown.beside)
+    }
+    assert beside - PASSING == {"effective", "does", "way", "where", "error", "moved"}
 
 
 async def test_what_one_saves_and_stays_is_saved_again(two: tuple[Visitor, Visitor]) -> None:

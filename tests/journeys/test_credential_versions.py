@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from postroom.app import open_room
+from postroom.app import Room, open_room
 from postroom.errors import Unreadable
+from postroom.secret import Secret
 from postroom.settings import Settings
 from tests.journeys.conftest import Cli
 
@@ -68,6 +69,22 @@ def test_the_last_five_versions_are_kept_and_a_restored_one_is_a_new_one(login: 
         refused = login.cli("credential", "restore", "login", version)
         assert refused.status in (1, 2), version
     assert len(login.versions()) == 8
+
+
+async def test_what_is_sealed_anew_is_the_same_and_what_is_typed_in_part_is_not(room: Room) -> None:
+    """Only one of two secrets is typed again: the version before has the old one, to be had back."""
+    details = {"one": Secret("the first value"), "two": Secret("of the other")}
+    await room.credentials.create("pair", "generic", details=details)
+    await room.credentials.set("pair", {"one": Secret("the second value")})
+    assert [one["same_as"] for one in await room.versions.list("pair")] == [None, None]
+
+    login = {"user_name": "ann", "password": Secret("correct horse")}
+    await room.credentials.create("login", "password", details=login)
+    auth = {"type": "secret", "credential": "login"}
+    for host in ("a.example.com", "b.example.com"):
+        side = {"protocol": "imap", "host": host, "auth": auth}
+        await room.connections.add({"name": host[0], "incoming": side}, rebind=True)
+    assert [one["same_as"] for one in await room.versions.list("login")] == [None, 3, 3]
 
 
 def test_a_destroyed_version_is_gone_from_the_files(login: Login) -> None:

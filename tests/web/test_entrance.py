@@ -29,6 +29,7 @@ def test_the_first_administrator_comes_in_by_the_one_time_address(
     page.get_by_label("The same once more").fill("another password")
     page.get_by_role("button", name="Begin").click()
     page.get_by_text("the two are not the same").wait_for()
+    page.wait_for_load_state()  # the script puts the code back
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("The same once more").fill(PASSWORD)
     page.get_by_role("button", name="Begin").click()

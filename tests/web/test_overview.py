@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from postroom.mail import Draft
 from postroom.secret import Secret
@@ -87,3 +88,25 @@ def test_the_overview_counts_what_it_does_not_list(admin: Visitor, site: Site) -
     assert tile.inner_text().split() == ["3", "credentials"]
     page.get_by_role("link", name="Nobody is told of this").click()
     page.wait_for_url("**/notify")
+
+
+def test_a_part_that_asks_for_itself_takes_no_focus_and_no_selection(
+    site: Site, admin: Visitor, ground: Ground
+) -> None:
+    furnish(site, ground)
+    site.do(lambda room: room.services.add({"name": "orders-out", "connection": "acme"}))
+    page = admin.go("/services")
+    asked = []
+    page.on("requestfinished", lambda one: asked.append("postroom-live" in one.headers))
+    link = page.locator("#services").get_by_role("link", name="orders-out")
+    link.focus()
+    with page.expect_response(lambda one: "postroom-live" in one.request.headers):
+        pass
+    expect(link).to_be_focused()
+    page.wait_for_timeout(200)  # it is settled
+    expect(link).to_be_focused()
+    link.select_text()
+    asked.clear()
+    page.wait_for_timeout(6_000)
+    assert asked == []
+    assert page.evaluate("String(getSelection())") == "orders-out"

@@ -67,15 +67,16 @@ class History:
             hints = None
         found = tx.all(
             "SELECT v.version, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at, v.presented_at, "
-            "v.destroyed_at, s.blob AS hints FROM credential_versions v LEFT JOIN sealed s "
+            "v.destroyed_at, coalesce(v.holds, v.version) AS holds, s.blob AS hints "
+            "FROM credential_versions v LEFT JOIN sealed s "
             "ON s.kind = 'hint' AND s.record = v.credential AND s.version = v.version "
             "WHERE v.credential = :id ORDER BY v.version DESC",
             id=row["id"],
         )
-        newest: dict[tuple[Any, ...], int] = {}
+        newest: dict[int, int] = {}
         for one in found:
-            newest.setdefault(_held(one), one["version"])
-        return [_shown(row, one, hints, newest[_held(one)]) for one in found]
+            newest.setdefault(one["holds"], one["version"])
+        return [_shown(row, one, hints, newest[one["holds"]]) for one in found]
 
     def restore(
         self,
@@ -107,7 +108,7 @@ class History:
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
         typed = Typed(old["typed_by"], old["typed_at"], old["presented_at"])
-        new = save_version(tx, keyring, row, Save(record, lines, typed))
+        new = save_version(tx, keyring, row, Save(record, lines, typed, version))
         proofs.forget(tx, row["id"])  # the values under its labels may be others
         bound_anew = {"added": added, "rebind": bool(rebind and added)}
         self._record(tx, row, actor, "restore", version=new, restored=version, **bound_anew)
@@ -161,11 +162,6 @@ class History:
     def _record(self, tx: Tx, row: Row, actor: str, action: str, **detail: Any) -> None:
         _, recorder = self._keys()
         record_in(tx, recorder, row, actor, action, detail)
-
-
-def _held(one: Row) -> tuple[Any, ...]:
-    """What is alike in versions that hold the same: a secret that is typed again has another time."""
-    return one["plain"], one["secrets"], one["typed_by"], one["typed_at"]
 
 
 def _shown(row: Row, one: Row, hints: Hints | None, newest: int) -> Version:

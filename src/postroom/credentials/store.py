@@ -182,14 +182,14 @@ class CredentialStore:
         details = record.split()
         kept = bool(details.sealed.keys() - intake.typed)
         typed = bool(details.sealed) and not kept
-        if row["version"] and trouble is None and stored == details and _lines(row) == lines:
+        same = row["version"] if trouble is None and stored == details else 0
+        if same and _lines(row) == lines:
             return Saved(self.get(tx, name), intake.notes, typed)
         added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
         trusted = row["type"] == "trusted_certificate"
         others = {one: other_lines(tx, one) for one in trusting(tx, name)} if trusted else {}
-        version = save_version(
-            tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
-        )
+        origin = typed_of(row, actor, kept=kept)
+        version = save_version(tx, keyring, row, Save(record, lines, origin, same))
         changed = _changed(stored, details)
         proofs.forget(tx, row["id"], proofs.labels_of(changed))
         bound = {"added": added, "rebind": bool(rebind and added)}
@@ -275,9 +275,8 @@ class CredentialStore:
             raise trouble
         kept = bool(stored.sealed)
         added = lines_added(tx, keyring, row, lines, kept=kept, actor=actor, rebind=rebind)
-        version = save_version(
-            tx, keyring, row, Save(record, lines, typed_of(row, actor, kept=kept))
-        )
+        origin = typed_of(row, actor, kept=kept)
+        version = save_version(tx, keyring, row, Save(record, lines, origin, row["version"]))
         bound = {"added": added, "rebind": bool(rebind and added)}
         self._record(tx, row, actor, "bind", version=version, **bound)
         return True

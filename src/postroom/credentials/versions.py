@@ -66,6 +66,8 @@ class Save(NamedTuple):
     record: CredentialType
     lines: frozenset[str]
     typed: Typed
+    holds: int = 0
+    """The version that holds the same, which is sealed anew; 0: there is none."""
 
 
 def typed_of(row: Row, actor: str, *, kept: bool) -> Typed:
@@ -226,10 +228,12 @@ def save_version(tx: Tx, keyring: Keyring, row: Row, save: Save) -> int:
     }
     tx.execute(
         "INSERT INTO credential_versions (credential, version, plain, secrets, destinations, "
-        "typed_by, typed_at, presented_at, destroyed_at) VALUES (:id, :version, :plain, :secrets, "
-        ":lines, :typed_by, :typed_at, :presented_at, NULL)",
+        "typed_by, typed_at, presented_at, destroyed_at, holds) VALUES (:id, :version, :plain, "
+        ":secrets, :lines, :typed_by, :typed_at, :presented_at, NULL, coalesce((SELECT holds FROM "
+        "credential_versions WHERE credential = :id AND version = :holds), nullif(:holds, 0)))",
         id=row["id"],
         version=version,
+        holds=save.holds,
         lines=json.dumps(lines),
         presented_at=save.typed.presented_at,
         **stored,

@@ -171,10 +171,13 @@ class People:
             cookie, query, session=secret_of(session), peer=peer, agent=agent
         )
 
-    async def session(self, cookie: str | Secret) -> Session:
-        """Who has that cookie.  Raises Refused (``not_signed_in``)."""
+    async def session(self, cookie: str | Secret, *, used: bool = True) -> Session:
+        """Who has that cookie; ``used``: somebody does something with it, and it lasts on for that.
+
+        Raises Refused (``not_signed_in``).
+        """
         row, session = await self._desk.db.read(functools.partial(find_session, secret_of(cookie)))
-        if not sessions.is_noted(row):
+        if used and not sessions.is_noted(row):
             await self._desk.db.write(lambda tx: sessions.note_seen(tx, row["hash"]))
         return session
 

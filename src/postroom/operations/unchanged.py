@@ -17,14 +17,14 @@ from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.operations.desk import Desk
 
-__all__ = ["only_unchanged", "tag_of"]
+__all__ = ["PASSING", "only_unchanged", "tag_of"]
 
 T = TypeVar("T")
-_PASSING: Final = frozenset(
+PASSING: Final = frozenset(
     {
         "usage", "used_at", "used_by", "used_for", "presented_at", "waiting", "workers", "note",
         "unsettled", "status", "due", "warnings", "runs", "last_run", "next_run", "next", "tried",
-        "sessions", "tokens", "signed_in_at",
+        "next_times", "held", "outcome", "sessions", "tokens", "signed_in_at",
     }
 )  # fmt: skip
 """Of what ``show`` gives: what is no part of the definition."""
@@ -33,7 +33,7 @@ _PASSING: Final = frozenset(
 def tag_of(document: Any) -> str:
     """The tag of what ``show`` gave, as a document has it."""
     if isinstance(document, dict):
-        document = {key: each for key, each in document.items() if key not in _PASSING}
+        document = {key: each for key, each in document.items() if key not in PASSING}
     text = json.dumps(document, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

@@ -30,7 +30,7 @@ from postroom.web.said import Said
 from postroom.web.seen import FORMS, keep_what_was_seen, look
 from postroom.web.statics import answer as static_file
 from postroom.web.templating import ENVIRONMENT
-from postroom.web.visit import Visit, at, fresh, origin_of
+from postroom.web.visit import Visit, at, by_itself, fresh, origin_of
 from postroom.web.works import Works
 
 if TYPE_CHECKING:
@@ -90,10 +90,11 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
         try:
             if request.method not in SAFE:
                 check_origin(request.headers, origin_of(request))
+            if visit.session is not None and not path.open:
+                check_may(visit.session.person, path.right)  # before a large form is read
+            if request.method not in SAFE:
                 visit.form = await read_form(request)
                 check_token(visit.form.text("csrf"), visit.csrf)
-            if visit.session is not None and not path.open:
-                check_may(visit.session.person, path.right)
             if path.proved and visit.session and not fresh(visit.session, timestamp()):
                 back = _page_of(path.path, request.url.path, hall.places)
                 if request.method not in SAFE:
@@ -128,7 +129,7 @@ async def _received(hall: Hall, request: Request) -> Visit:
     session: Session | None = None
     if cookie is not None:
         with contextlib.suppress(PostroomError):
-            session = await hall.people.session(cookie)
+            session = await hall.people.session(cookie, used=not by_itself(request))
     if session is not None:
         return Visit(hall, request, session, session.csrf, _NOTHING)
     guest = cookies.guest_of(request) or secrets.token_urlsafe(24)

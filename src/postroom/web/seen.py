@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from postroom.app import NOUNS
 from postroom.operations.documents import encoded
 from postroom.operations.unchanged import only_unchanged, tag_of
+from postroom.web.leaving import as_left
 
 if TYPE_CHECKING:
     from postroom.web.visit import Visit
@@ -22,7 +23,11 @@ _SHOWN_BY: Final = {"variables": "get"}
 
 
 async def look(visit: Visit, noun: str) -> None:
-    """Let the page's forms carry what the definition is now."""
+    """Let the page's forms carry what the definition is now; or was when somebody left this form, to
+    make what it lacks: it comes back as they left it."""
+    if (left := as_left(visit)) is not None and left.text("seen"):
+        visit.seen = left.text("seen")
+        return
     show = getattr(getattr(visit.room, noun), _SHOWN_BY.get(noun, "show"))
     visit.seen = tag_of(encoded(await show(visit["name"])))
 

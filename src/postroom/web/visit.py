@@ -134,7 +134,13 @@ class Visit:
         status = CODES[error.code].http
         template = "_failed.html" if self.live else "failed.html"
         # htmx puts nothing into the page that comes with the status of an error
-        return self.page(template, 200 if self.live else status, error=error, told=status)
+        return self.page(
+            template,
+            200 if self.live else status,
+            error=error,
+            told=status,
+            again=by_itself(self.request),
+        )
 
 
 def fresh(session: Session, now: float) -> bool:
@@ -145,6 +151,11 @@ def fresh(session: Session, now: float) -> bool:
 def agent_of(request: Request) -> str:
     """What a browser calls itself, for the list of sessions."""
     return request.headers.get("user-agent", "")[:200]
+
+
+def by_itself(request: Request) -> bool:
+    """Whether a part of a page asks for itself anew, and nobody has done anything."""
+    return "postroom-live" in request.headers
 
 
 def origin_of(request: Request) -> str:

@@ -101,6 +101,9 @@ CREATE INDEX duties_free ON duties (due_at) WHERE owner IS NULL;
 CREATE INDEX duties_owned ON duties (owner, due_at) WHERE owner IS NOT NULL;
 INSERT INTO duties (id, due_at, epoch) VALUES ('tell', 0, 0);
 
+-- Of a version that was sealed anew: the first one that holds the same.
+ALTER TABLE credential_versions ADD COLUMN holds BIGINT;
+
 -- What a list of ten thousand credentials looks for: the clients of OAuth, and who trusts a certificate.
 CREATE INDEX credentials_by_type ON credentials (type, name_key);
 CREATE INDEX credential_versions_trusting ON credential_versions (credential, version)

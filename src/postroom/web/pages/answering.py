@@ -80,14 +80,14 @@ async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
         "messages/answer.html", 422 if error else 200, error=error, text=said.get("text", ""),
         to=said.get("to", ""), every=bool(said.get("all")), back=_message(given),
         message=letter.view, was=(letter.view.text or "").strip()[:_SHOWN], **given,
-        through=[*((name, f"service {name}") for name in services), ("", itself)],
-        send_via=said.get("send_via", (*services, "")[0]),
+        through=[*((f"service:{name}", f"service {name}") for name in services), ("", itself)],
+        send_via=said.get("send_via", f"service:{services[0]}" if services else ""),
     )  # fmt: skip
 
 
 async def _services(visit: Visit, via: str) -> list[str]:
-    """The services over the connection that a message was read by: what sends by its throttle."""
-    name = via.rpartition(":")[2].casefold()
+    """The services over what a message was read by: they send by its throttle."""
+    name = via.removeprefix("connection:").casefold()
     return [
         one["name"]
         for one in await visit.room.services.list()
@@ -117,7 +117,7 @@ async def _send(visit: Visit) -> Response:
 
     work = visit.begin(
         "services/_sent.html", send, title="Sending", back=_message(wanted),
-        via=wanted.get("send_via", wanted["via"]),
+        via=wanted.get("send_via", wanted["via"]).rpartition(":")[2],
         to=wanted.get("to", "whoever wrote"),
     )  # fmt: skip
     if (wrong := await visit.works.mistake(work)) is not None:

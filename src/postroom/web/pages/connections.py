@@ -17,11 +17,6 @@ from postroom.web.works import Work
 __all__ = ["ROUTES", "begin_test"]
 
 _LOGGED = 40
-_TO_TRUST: Final = {
-    "certificate_untrusted": "If whoever runs the server says that the fingerprint below is right, trust it "
-    "with the button below it."
-}
-"""What to do, where the button stands on the page itself."""
 
 
 async def _list(visit: Visit) -> Response:
@@ -115,7 +110,6 @@ def begin_test(visit: Visit, name: str, send_to: str = "", from_: str = "") -> W
     back = at("connections", name)
     return visit.begin(
         "_tested.html", run, title=f"Test of {name}", back=back, trust=f"{back}/trust",
-        todo=_TO_TRUST if visit.may("edit") else {},
     )  # fmt: skip
 
 

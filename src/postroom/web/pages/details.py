@@ -81,7 +81,7 @@ async def _controls(
         makes={"credential": "credential"}, error=error, skip=_SKIP,
     )  # fmt: skip
     return [
-        dataclasses.replace(one, options=[("", _SYSTEM), *trusted], help=_TRUST)
+        dataclasses.replace(one, options=[("", _SYSTEM), *one.options[1:]], help=_TRUST)
         if one.name == "trust"
         else one
         for one in drawn

@@ -48,7 +48,8 @@ async def _list(visit: Visit) -> Response:
     if not via and len(boxes) == 1 and not apps:
         return visit.go(f"/messages?{urlencode({'via': boxes[0][0]})}")
     return visit.page(
-        "messages/list.html", boxes=[*boxes, *apps], apps=bool(apps), query=urlencode,
+        "messages/list.html", boxes=[(via, name) for via, name, _ in boxes] + apps,
+        several=bool(apps) or any(graph for _, _, graph in boxes), query=urlencode,
         now=part == "now", **facts,
     )  # fmt: skip
 
@@ -80,10 +81,13 @@ def _many(visit: Visit) -> int:
     return max(_MORE, min(number_of(visit.query("many"), "many") or _MORE, _MOST))
 
 
-async def _boxes(visit: Visit) -> list[tuple[str, str]]:
-    """What can be read from: connections with an incoming side."""
-    found = await visit.room.connections.list()
-    return [(f"connection:{one['name']}", one["name"]) for one in found if "incoming" in one]
+async def _boxes(visit: Visit) -> list[tuple[str, str, bool]]:
+    """What can be read from: connections with an incoming side, and whether at Microsoft by Graph."""
+    return [
+        (f"connection:{one['name']}", one["name"], one.get("type") == "microsoft365")
+        for one in await visit.room.connections.list()
+        if "incoming" in one
+    ]
 
 
 async def _apps(visit: Visit) -> list[tuple[str, str]]:

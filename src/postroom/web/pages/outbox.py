@@ -101,13 +101,20 @@ def _means(item: Any) -> str:
 async def _doomed(visit: Visit) -> Response:
     """Whether it is really to be taken out of the queue: nobody can put it back."""
     item = await visit.room.outbox.show(visit["item"])
-    has_it = [one.address for one in item.recipients if one.state == "sent"]
+    states = {
+        state: ", ".join(one.address for one in item.recipients if one.state == state)
+        for state in ("sent", "ambiguous")
+    }
+    told = [
+        f"Who has it already keeps it: {states['sent']}." if states["sent"] else "",
+        f"It may have arrived already: {states['ambiguous']}." if states["ambiguous"] else "",
+    ]
     return visit.page(
         "work/confirm.html", title="Cancel this message?", back=at("outbox", item.id),
         back_label=item.subject or "No subject", action=at("outbox", item.id, "cancel"),
         button="Cancel it",
         sentence="It is not sent any more, and cannot be put back into the queue. "
-        + (f"Who has it already keeps it: {', '.join(has_it)}." if has_it else "Nobody has it yet."),
+        + (" ".join(filter(None, told)) or "Nobody has it yet."),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from postroom.clock import timestamp
 from postroom.web.paths import get
 from postroom.web.templating import counted
 from postroom.web.visit import Visit, at
@@ -20,6 +21,8 @@ _AGAIN: Final = ("connecting", "signing in")
 _SOURCES: Final = 8
 _DEFERRED: Final = 200
 """Deferred messages that are looked through for the services they wait in: the newest."""
+_LATE: Final = 60.0
+"""Seconds behind its time from which on a try is not under way but waits for somebody."""
 _KINDS: Final = {
     "sign-in": "Sign-in", "expiry": "Ends", "source": "Stuck", "ledger": "Not delivered",
     "outbox": "Not sent", "job": "Failed", "worker": "No worker", "audit": "Audit",
@@ -34,6 +37,11 @@ class _Trouble(NamedTuple):
     said: str
     next: float | None
     path: str
+
+    @property
+    def late(self) -> bool:
+        """Whether that time has passed for a while: nobody is there to do it."""
+        return self.next is not None and self.next < timestamp() - _LATE
 
 
 class _Need(NamedTuple):
@@ -129,7 +137,7 @@ def _need(visit: Visit, one: dict[str, Any]) -> _Need:
         ),
         "source": ("Look", at("sources", name)),
         "ledger": ("See why", f"/ledger?source={quote(name)}&state=failed"),
-        "outbox": ("See and settle", f"/outbox?service={quote(name)}"),
+        "outbox": ("See and settle", f"/outbox?service={quote(name)}&unsettled=yes"),
         "job": ("See why", f"/runs?job={quote(name)}"),
         "audit": ("Look", "/audit"),
     }

@@ -153,10 +153,8 @@ async def _compose(visit: Visit, error: PostroomError | None = None) -> Response
     if error is not None:
         given |= visit.form.plain()
     else:
-        given |= {
-            "via": visit.query("via") or (ways[0] if len(ways) == 1 else ""),
-            "to": visit.query("to"),
-        }
+        via = visit.query("via") if visit.query("via") in ways else ""
+        given |= {"via": via or (ways[0] if len(ways) == 1 else ""), "to": visit.query("to")}
         if visit.query("test"):
             given |= _TEST
     return visit.page(
@@ -180,7 +178,7 @@ async def _send(visit: Visit) -> Response:
         send,
         title="Sending",
         back="/compose",
-        via=wanted["via"],
+        via=visit.form.text("via"),
         to=wanted["to"],
     )
     if (wrong := await visit.works.mistake(work)) is not None:
@@ -190,9 +188,10 @@ async def _send(visit: Visit) -> Response:
 
 async def _letter(visit: Visit) -> dict[str, Any]:
     form = visit.form
-    wanted: dict[str, Any] = {"via": form.text("via"), "to": form.text("to")}
-    if not wanted["via"]:
+    if not form.text("via"):
         raise InvalidValue("via", "choose a service to send through")
+    # a connection may have the same name
+    wanted: dict[str, Any] = {"via": f"service:{form.text('via')}", "to": form.text("to")}
     if not wanted["to"]:
         raise InvalidValue("to", "give at least one recipient")
     for name in ("cc", "bcc", "from", "reply_to", "subject", "html"):

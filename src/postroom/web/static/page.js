@@ -80,6 +80,27 @@
   });
   addEventListener("pageshow", () => { for (const form of all("form")) form.dataset.sent = ""; });
 
+  // a part that asks for itself anew takes from nobody what they have selected or stand on
+  const byItself = "[hx-trigger^='every']";
+  const names = (one) => ["href", "name", "value", "formaction"].map((each) => one.getAttribute(each)).join(" ");
+  let stoodOn = null;
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const selected = getSelection();
+    const part = event.detail.elt;
+    if (part.matches(byItself) && !selected.isCollapsed && selected.containsNode(part, true)) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const at = document.activeElement;
+    stoodOn = event.detail.target.matches(byItself) && event.detail.target.contains(at) ? names(at) : null;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (stoodOn === null) return;
+    for (const one of all("a, button, input, select, summary", event.target)) {
+      if (names(one) === stoodOn) { one.focus({preventScroll: true}); break; }
+    }
+    stoodOn = null;
+  });
+
   document.addEventListener("htmx:afterSettle", (event) => dress(event.target));
   document.addEventListener("DOMContentLoaded", () => {
     document.documentElement.classList.add("scripted");
