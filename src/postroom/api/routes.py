@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import hmac
@@ -156,7 +157,9 @@ class Route:
             raise InvalidValue("Idempotency-Key", "give 1 to 200 visible characters")
         if not takes_key(self._asked.door):
             raise InvalidValue("Idempotency-Key", "is not taken here: the answer is shown once")
-        kept = Answers(room.desk)  # past the gate: nobody may ask for it, the API does
+        # past the gate: nobody may ask for it, the API does; and an If-Match is for the change alone,
+        # which is done already where this is the same request again
+        kept = Answers(dataclasses.replace(room.desk, before=None))
         before = await kept.begin(key, digest)
         if before is not None:
             headers = {"Idempotency-Replayed": "true"}
