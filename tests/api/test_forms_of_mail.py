@@ -249,3 +249,20 @@ async def test_what_was_written_is_not_lost_with_the_message_that_it_answers(
     (send,) = [one for one in reader.offered if one.label == "Send the answer"]
     assert send.form is not None
     assert "They are on their way." in [one.value for one in send.form.fields]
+
+
+async def test_older_messages_are_a_step_away(
+    reader: Reader, ground: Ground, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postroom.web.pages.messages._MORE", 2)
+    monkeypatch.setattr("postroom.web.pages.messages._MOST", 4)
+    ground.dovecot.fill(user, [letter(f"Order {n}") for n in range(5)])
+    for shown in (("Order 4", "Order 3"), ("Order 2", "Order 1")):
+        await reader.go(f"/messages?via=acme&part=list&many={2 if 'Order 4' in shown else 4}")
+        assert all(one in reader.text for one in shown)
+    assert "Order 0" not in reader.text
+    assert "Older ones are found by a search" in reader.text
+    await reader.go("/messages?via=acme&part=list")
+    assert "Order 2" not in reader.text
+    (more,) = [one for one in reader.offered if one.label == "Older ones too"]
+    assert "many=4" in more.href
