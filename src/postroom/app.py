@@ -311,16 +311,20 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
 
     def wire(desk: Desk) -> Wires:
         from postroom.connections.open import Opener  # only what dials wants it
-        from postroom.credentials.tokens import Keeper, Kept
+        from postroom.credentials.tokens import Keeper, Kept, VeiledKeeper
         from postroom.net.dial import Policy
 
-        policy = Policy(public_only=settings.public_only)
+        policy, veiled = Policy(public_only=settings.public_only), desk.veiled
         tokens = (
             Keeper(db, Kept(store, keyring, recorder), desk.seat, policy=policy)
             if desk.root is None
             else desk.root.tokens
         )
-        opener = Opener(desk.db, desk.credentials, tokens, actor=desk.actor, policy=policy)
+        if veiled:
+            tokens = VeiledKeeper(db, tokens, veiled)
+        opener = Opener(
+            desk.db, desk.credentials, tokens, actor=desk.actor, policy=policy, veiled=veiled
+        )
         return Wires(opener, tokens)
 
     desk = Desk(

@@ -12,6 +12,7 @@
     |   `-- Unreadable         one sealed value does not open
     `-- WireError              the other side, or the way there (exit 1, or 75 if temporary)
         |-- DialError          step resolve, connect, proxy
+        |   `-- NoServer         whatever keeps a server from answering, for whoever is told no more
         |-- TlsError           step tls
         |-- ProtocolError      theirs: they broke the protocol; nothing can be believed
         |-- SignInError        step sign-in
@@ -41,6 +42,7 @@ __all__ = [
     "FolderError",
     "InvalidValue",
     "Locked",
+    "NoServer",
     "NotThere",
     "PostroomError",
     "ProtocolError",
@@ -184,6 +186,10 @@ class PostroomError(Exception):
         """The sentence, with what the other side said: what is kept of a failure."""
         return self.sentence
 
+    def kept(self, told: str) -> str:
+        """``told``, which is told of it, as it is stored of a failure."""
+        return told
+
     @property
     def retry_after(self) -> int | None:
         """Seconds that ``Retry-After`` tells of a door that is asked again later (429, 503), else None."""
@@ -252,11 +258,13 @@ class WireError(PostroomError):
 
     ``step`` is one of resolve, connect, proxy, tls, greeting, capabilities, sign-in, folder, fetch,
     send, close, and over HTTP also request.  ``said`` is what the other side answered, scrubbed of
-    the session's secrets.
+    the session's secrets.  ``nobody`` is all that whoever is no administrator is told of a failure
+    before a server has spoken (net/veil.py).
     """
 
     code = "wire_error"
     step = ""
+    nobody: NoServer | None = None
 
     def __init__(
         self,
@@ -278,6 +286,10 @@ class WireError(PostroomError):
         """The sentence, with what the other side said: what is kept of a failure."""
         return f"{self.sentence} The server said: {self.said}" if self.said else self.sentence
 
+    def kept(self, told: str) -> str:
+        """Behind the sentence that is told to others than administrators, where there is one."""
+        return f"{self.nobody.sentence} {told}" if self.nobody is not None else told
+
     def as_json(self) -> dict[str, Any]:
         """As :meth:`PostroomError.as_json`, with ``step`` and ``said``."""
         return super().as_json() | {"step": self.step, "said": self.said}
@@ -288,6 +300,18 @@ class DialError(WireError):
 
     code = "connect_failed"
     step = "connect"
+
+
+class NoServer(DialError):
+    """No server answered; the sentence, the step and the code are the same for every reason."""
+
+    def __init__(self, where: str, *, what: str = "mail server") -> None:
+        super().__init__(
+            f"No {what} answers at {where}.",
+            hint="Check host, port and security. Whether something else is there, or nothing, a "
+            "test by an administrator tells.",
+            temporary=True,
+        )
 
 
 class TlsError(WireError):

@@ -152,7 +152,9 @@ async def test_why_no_server_answers_is_not_told(
     await room.connections.add({"name": "near", "incoming": incoming})
     sink = {"type": "directory", "path": str(tmp_path / "orders")}
     await room.sources.add({"name": "in", "connection": "near", "sink": sink})
-    note, since = "tcp: Connection refused by 127.0.0.1:9.", timestamp() - 1200
+    await saved(room, hook, "ours", causes=["source"])
+    note = "No mail server answers at 127.0.0.1:9. connect: Connection refused."
+    since = timestamp() - 1200
     await room.desk.db.write(
         lambda tx: tx.execute(
             "UPDATE sources SET state = 'backing off', note = :note, state_since = :since",
@@ -162,3 +164,4 @@ async def test_why_no_server_answers_is_not_told(
     await next_round(room)
     assert "Source in collects nothing" in heard(hook)
     assert "refused" not in heard(hook)
+    assert "refused" in heard(hook, "ours")

@@ -6,65 +6,21 @@ import asyncio
 import contextlib
 import json
 import re
-import socket
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from postroom.app import Room
-from postroom.connections import veil
+from postroom.connections import events
+from postroom.db import Tx
 from postroom.errors import PostroomError
+from postroom.mail import Draft
+from postroom.net import veil
 from postroom.secret import Secret
 from tests.ground.handed import hand_out
 from tests.journeys.conftest import Account
-
-HOLD = 1.5
-
-
-async def somebody(room: Room, role: str) -> Room:
-    """The room as somebody with that role sees it."""
-    await room.users.add(role, role)
-    made = await room.tokens.add("test", user=role)
-    return room.acting(await room.people.by_token(Secret(made["token"])))
-
-
-@contextlib.asynccontextmanager
-async def speaking(greeting: bytes) -> AsyncIterator[int]:
-    """A port where something listens that is no mail server; without a greeting it is silent."""
-
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            writer.write(greeting)
-            await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(speak, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-@contextlib.contextmanager
-def filtered() -> Iterator[int]:
-    """A port that answers nothing: the queue of those who want to connect is full."""
-    with contextlib.ExitStack() as held:
-        listening = held.enter_context(socket.socket())
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        for _ in range(8):
-            one = held.enter_context(socket.socket())
-            one.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                one.connect(listening.getsockname())
-        yield listening.getsockname()[1]
-
-
-def closed() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+from tests.journeys.ports import HOLD, closed, filtered, somebody, speaking
 
 
 def side_of(port: int, security: str) -> dict[str, Any]:
@@ -146,56 +102,96 @@ async def test_an_editor_sees_all_of_a_server_that_is_one(account: Account) -> N
     assert {"greeting", "sign-in"} <= {step.name for step in report.steps}
 
 
-async def told(room: Room, admin: Room, port: int) -> str:
-    """All that whoever may edit reads of a source, a message and a run that did not reach that port."""
-    await room.connections.set("scan", {"incoming": {"port": port}, "outgoing": {"port": port}})
+async def lay(room: Room, editor: Room, kind: str, mail: Path, port: int) -> None:
+    """A connection to that port, and all that is built on it."""
+    outgoing = {**side_of(port, "none"), "protocol": "smtp"}
+    scan = {"name": kind, "incoming": side_of(port, "none"), "outgoing": outgoing}
+    await editor.connections.add(scan)
+    sink = {"type": "directory", "path": str(mail)}
+    await room.sources.add({"name": f"{kind}-in", "connection": kind, "sink": sink})
+    await room.services.add({"name": f"{kind}-out", "connection": kind})
+    steps = [
+        {"test-connection": {"via": kind}, "on_error": "continue"},
+        {"list-email": {"via": kind}},
+    ]
+    await editor.jobs.add({"name": f"{kind}-job", "steps": steps})
+
+
+async def fail(editor: Room, worker: Room, kind: str) -> tuple[str, str]:
+    """What a worker leaves behind that does not reach the server: a message, and a run."""
     with contextlib.suppress(PostroomError):
-        await admin.collecting.run("scan-in")
-    draft = {"via": "scan", "from": "a@example.com", "to": "b@example.com", "text": "x"}
-    item = (await room.commands.run("send-email", draft))["id"]
-    await admin.email.dispatch()
-    run = (await admin.runs.here(await room.runs.begin("scan-job"))).id
-    found: list[Any] = [
-        (await room.sources.show("scan-in"))["status"]["note"],
-        [one.note for one in await room.sources.list()],
-        {json.dumps([one["side"], one["step"], one["code"], one["detail"]])
-         for one in await room.connections.log("scan")},
-        [(one.state, one.reason) for one in await room.outbox.list(limit=1)],
-        (await room.outbox.show(item)).as_json()["recipients"],
-        [one["said"] for one in await room.outbox.attempts(item)],
-        [(one["level"], one["said"]) for one in await room.runs.log(run)],
-        (await room.runs.show(run)).reason,
-        [one["said"] for one in await room.notify.needs()],
-        [each["said"] for one in await room.connections.list() for each in one["tried"].values()],
-        [each["said"] for each in (await room.connections.show("scan"))["tried"].values()],
+        await worker.collecting.run(f"{kind}-in")
+    draft = {"via": f"{kind}-out", "from": "a@example.com", "to": "b@example.com", "text": "x"}
+    item = (await editor.commands.run("send-email", draft))["id"]
+    await worker.email.dispatch()
+    return item, (await worker.runs.here(await editor.runs.begin(f"{kind}-job"))).id
+
+
+async def now(room: Room, kind: str) -> list[Any]:
+    """How the source and the connection stand."""
+    status = (await room.sources.show(f"{kind}-in"))["status"]
+    [one] = [each for each in await room.sources.list() if each.name == f"{kind}-in"]
+    [line] = [each for each in await room.connections.list() if each["name"] == kind]
+    tried = (await room.connections.show(kind))["tried"]
+    return [
+        status["state"], status["note"], one.note,
+        *(each["said"] for each in (*line["tried"].values(), *tried.values())),
     ]  # fmt: skip
-    text = repr([sorted(each) if isinstance(each, set) else each for each in found])
-    text = re.sub(rf"\b{port}\b", "PORT", text.replace(run, "RUN"))
-    return re.sub(r"\d\.\d s\b", "N s", text)
+
+
+async def stored(room: Room, kind: str, item: str, run: str) -> list[Any]:
+    """All that is told of a message and of a run that failed, and of the connection."""
+    listed = [each for each in await room.outbox.list() if each.id == item]
+    shown = [await room.outbox.show(item), *listed]
+    keys = ("side", "event", "step", "code", "detail", "times")
+    return [
+        [(each.state, each.reason, each.as_json()["recipients"]) for each in shown],
+        [(each["outcome"], each["said"]) for each in await room.outbox.attempts(item)],
+        [(each["level"], each["said"]) for each in await room.runs.log(run)],
+        (await room.runs.show(run)).reason,
+        [
+            [row[key] for key in keys]
+            for row in await room.connections.log(kind)
+            if row["event"] == "failed"
+        ],
+    ]
+
+
+async def held(room: Room, item: str) -> list[Any]:
+    """What is told by holding a message back, and by letting it go."""
+    both = [await room.outbox.hold(item), await room.outbox.release(item)]
+    return [(each.state, each.reason, each.as_json()["recipients"]) for each in both]
+
+
+def spoke(tx: Tx, kind: str) -> None:
+    """A server there has let somebody in."""
+    for side in ("incoming", "outgoing"):
+        events.record(tx, kind, "signed in", actor="local:test", side=side)
 
 
 async def test_what_is_stored_of_a_failure_tells_of_no_port(
     room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """T59: nor do states, ledgers and logs; of a server that has spoken they say everything."""
+    """T59: nor do states, logs, and messages in the outbox, whatever answers there afterwards."""
     monkeypatch.setattr(veil, "HOLD_SECONDS", HOLD)
-    editor = await somebody(room, "editor")
-    outgoing = {**side_of(1, "none"), "protocol": "smtp"}
-    scan = {"name": "scan", "incoming": side_of(1, "none"), "outgoing": outgoing}
-    await editor.connections.add(scan)
-    sink = {"type": "directory", "path": str(tmp_path / "mail")}
-    await room.sources.add({"name": "scan-in", "connection": "scan", "sink": sink})
-    steps = [
-        {"test-connection": {"via": "scan"}, "on_error": "continue"},
-        {"list-email": {"via": "scan"}},
-    ]
-    await editor.jobs.add({"name": "scan-job", "steps": steps})
-    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n") as shell:
-        found = {await told(editor, room, port) for port in (closed(), shell, closed(), shell)}
-    assert len(found) == 1, "\n".join(found)
-    assert "No mail server answers at 127.0.0.1:PORT." in found.pop()
-    notes = (await room.sources.show("scan-in"))["status"]["note"]
-    assert "No mail server" not in notes  # whoever has the room's key is told
+    editor, seen, full = await somebody(room, "editor"), set(), {}
+    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n") as shell, speaking(b"\0\r\n") as junk:
+        for kind, port in {"closed": closed(), "shell": shell, "junk": junk}.items():
+            await lay(room, editor, kind, tmp_path / kind, port)
+            left = await fail(editor, room, kind)
+            before = [await now(editor, kind), await stored(editor, kind, *left)]
+            full[kind] = repr([await now(room, kind), await stored(room, kind, *left)])
+            other = {"port": closed()}
+            await editor.connections.set(kind, {"incoming": other, "outgoing": other})
+            await room.desk.db.write(lambda tx: spoke(tx, kind))  # noqa: B023
+            assert await stored(editor, kind, *left) == before[1]
+            text = repr([before, await held(editor, left[0])])
+            text = re.sub(rf"\b{port}\b", "PORT", text).replace(left[1], "RUN")
+            seen.add(re.sub(r"\d\.\d s\b", "N s", text.replace(kind, "KIND")))
+    assert len(seen) == 1, "\n".join(seen)
+    assert "No mail server answers at 127.0.0.1:PORT." in seen.pop()
+    assert "refused the connection" in full["closed"]  # whoever has the room's key is told
+    assert "no SMTP reply" in full["shell"]
 
 
 @pytest.mark.parametrize("ask", ["run", "preview", "command", "connect", "hook"])
@@ -285,3 +281,107 @@ async def test_a_server_that_has_spoken_is_told_of_in_full(account: Account) -> 
     last = (await editor.connections.log(name))[0]
     assert last["step"] == "sign-in"
     assert "No mail server" not in last["detail"]
+
+
+async def test_the_copy_for_sent_tells_of_no_port(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T59: what goes out by a server of one's own leaves a copy at any host and port."""
+    monkeypatch.setattr(veil, "HOLD_SECONDS", HOLD)
+    room, editor = account.room, await somebody(account.room, "editor")
+    acme = await room.connections.show("acme")
+    seen = set()
+    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n") as shell:
+        for kind, port in {"closed": closed(), "shell": shell}.items():
+            sides = {"incoming": side_of(port, "none"), "outgoing": acme["outgoing"]}
+            await room.connections.add({"name": kind, **sides}, rebind=True)
+            await room.services.add(
+                {"name": f"{kind}-out", "connection": kind, "sent_copy": "append"}
+            )
+            draft = Draft(account.user.address, to=[account.user.address], text="x")
+            item = (await room.email.send(f"service:{kind}-out", draft)).id
+            await room.email.copy()
+            copy = (await editor.outbox.show(item)).sent_copy
+            whole = (await room.outbox.show(item)).sent_copy
+            assert copy is not None
+            assert whole is not None
+            assert whole.said != copy.said
+            seen.add(copy.said.replace(str(port), "PORT"))
+    assert len(seen) == 1, seen
+    assert seen.pop().startswith("No mail server answers at 127.0.0.1:PORT.")
+
+
+async def test_the_outcome_of_a_webhook_stays_untold_behind_another_way(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T59: a worker has told over it; then it is an email, and its outcome is the one of before."""
+    monkeypatch.setattr(veil, "HOLD_SECONDS", 0.01)
+    editor, seen = await somebody(room, "editor"), set()
+    await room.connections.add(
+        {"name": "scan", "outgoing": {**side_of(1, "none"), "protocol": "smtp"}}
+    )
+    await room.services.add({"name": "post", "connection": "scan", "from": "room@example.com"})
+    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n") as shell:
+        for kind, port in {"closed": closed(), "shell": shell}.items():
+            await editor.notify.add({"name": kind, "url": f"https://127.0.0.1:{port}/"})
+            await room.notify.test(kind)
+            whole = (await room.notify.show(kind))["outcome"]
+            for changes in ({}, {"service": "post", "to": ["ann@example.com"]}):
+                await room.notify.set(kind, changes)
+                told = (await editor.notify.show(kind))["outcome"]
+                seen.add(told.replace(str(port), "PORT"))
+                assert told != whole
+    assert len(seen) == 1, seen
+    assert seen.pop().startswith("No server answers at https://127.0.0.1:PORT.")
+
+
+@pytest.mark.parametrize("why", ["host", "certificate", "nobody signed in", "incomplete"])
+async def test_what_says_nothing_of_a_port_is_told_before_anything_has_spoken(
+    account: Account, tmp_path: Path, why: str
+) -> None:
+    """T59: whoever sets an account up reads what is wrong with it."""
+    room, editor = account.room, await somebody(account.room, "editor")
+    await room.credentials.create(
+        "app", "oauth_client", details={"authority": "https://login.example.com", "client_id": "x"}
+    )
+    incoming: dict[str, Any] = {
+        "protocol": "imap", "host": "127.0.0.1", "port": str(account.ground.dovecot.imaps),
+        "security": "tls", "auth": {"type": "none"},
+    }  # fmt: skip
+    signed = {"type": "oauth_device_flow", "credential": "app", "scopes": ["mail"]}
+    cases: dict[str, tuple[dict[str, Any], str]] = {
+        "host": ({"host": "imap.invalid"}, "imap.invalid"),
+        "certificate": ({}, "certificate"),
+        "nobody signed in": ({"auth": signed, "user": "a@example.com"}, "signin new"),
+        "incomplete": (
+            {"auth": {"type": "secret", "credential": "empty"}}, "empty is incomplete",
+        ),
+    }  # fmt: skip
+    changes, told = cases[why]
+    await room.credentials.create("empty", "password", details={"user_name": "a"})
+    await room.connections.add({"name": "new", "incoming": {**incoming, **changes}}, rebind=True)
+    sink = {"type": "directory", "path": str(tmp_path / "mail")}
+    await room.sources.add({"name": "new-in", "connection": "new", "sink": sink})
+    with pytest.raises(PostroomError):
+        await room.collecting.run("new-in")
+    note = (await editor.sources.show("new-in"))["status"]["note"]
+    assert told in note, note
+    assert "No mail server" not in note
+    assert note == (await room.sources.show("new-in"))["status"]["note"]
+
+
+async def test_a_test_by_a_command_is_counted_among_the_tests(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T59: ten a minute, and nothing is dialled by a command while there is none left."""
+    monkeypatch.setattr(veil, "HOLD_SECONDS", 0.01)
+    editor = await somebody(room, "editor")
+    await room.connections.add({"name": "scan", "incoming": side_of(closed(), "none")})
+    for _ in range(10):
+        await editor.commands.run(name="test-connection", parameters={"via": "scan"})
+    before = await room.connections.log("scan")
+    for name in ("test-connection", "list-email"):
+        with pytest.raises(PostroomError) as refused:
+            await editor.commands.run(name=name, parameters={"via": "scan"})
+        assert refused.value.code == "too_many"
+    assert await room.connections.log("scan") == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from postroom.clock import monotonic, now, timestamp
@@ -23,8 +23,7 @@ from postroom.connections.tokenadvice import (
     told,
 )
 from postroom.connections.trial import Trial, send_trial
-from postroom.connections.veil import NoServer, Veil
-from postroom.errors import PostroomError, WireError
+from postroom.errors import NoServer, PostroomError, WireError
 from postroom.net.certificates import CertificateFacts, certificate_facts
 from postroom.net.dial import Step
 from postroom.net.names import host_and_port
@@ -42,18 +41,16 @@ async def test_connection(
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
     trial: Trial | None = None,  # noqa: PT028
-    veiled: bool = False,  # noqa: PT028
 ) -> Report:
     """Walk both sides of a connection, nothing changed; nothing is sent but ``trial``.
 
     Tokens are fetched anew.  ``on_step`` hears of each step as it ends, with the side it belongs to.
-    ``veiled``: why no mail server answers is not told (:class:`Veil`).
     Raises NotThere and WrongUse for a connection that cannot be resolved; what fails later is in the
     report.
     """
     report = Report("connection", name, sent=trial is not None)
     for place in await opener.places(name):
-        walk = _Walk(opener, SideReport(place), on_step, trial, veiled=veiled)
+        walk = _Walk(opener, SideReport(place), on_step, trial)
         await walk.run(name, place)
         report.sides.append(walk.report)
     return report
@@ -64,12 +61,11 @@ async def test_credential(
     name: str,
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
-    veiled: bool = False,  # noqa: PT028
 ) -> Report:
     """The same for an ``smtp`` credential, which is an outgoing side by itself."""
     report = Report("credential", name)
     for place in await opener.places(DIRECT + name):
-        walk = _Walk(opener, SideReport(place), on_step, veiled=veiled)
+        walk = _Walk(opener, SideReport(place), on_step)
         await walk.run(DIRECT + name, place)
         report.sides.append(walk.report)
     return report
@@ -95,12 +91,11 @@ async def test_unsaved(
     *,
     on_step: Tell | None = None,  # noqa: PT028  # no test of ours
     reach: bool,
-    veiled: bool = False,  # noqa: PT028
 ) -> Report:
     """The same for sides that somebody has typed and not saved; ``reach``: up to the sign-in alone."""
     report = Report("connection", name)
     for place in sides:
-        walk = _Walk(_Unkept(sides), SideReport(place), on_step, reach=reach, veiled=veiled)
+        walk = _Walk(_Unkept(sides), SideReport(place), on_step, reach=reach)
         await walk.run(name, place)
         report.sides.append(walk.report)
     return report
@@ -117,9 +112,7 @@ class _Walk:
         trial: Trial | None = None,
         *,
         reach: bool = False,
-        veiled: bool = False,
     ) -> None:
-        self._veil = Veil() if veiled else None
         self._prepared: Prepared | None = None
         self._trial = trial
         self._reach = reach
@@ -130,10 +123,8 @@ class _Walk:
 
     async def run(self, name: str, place: Place) -> None:
         """All steps until one fails; every error of ours ends in the report."""
-        walked = self._walked(name, place)
         try:
-            veil = self._veil
-            await (walked if veil is None else veil.over(walked, lambda: self.report.where or name))
+            await self._walked(name, place)
         except PostroomError as error:
             prepared = self._prepared
             await self._opener.failed(name, place, error)
@@ -210,9 +201,6 @@ class _Walk:
             self._add(StepResult(step.name, True, step.seconds * 1000, step.detail))
             return
         facts = certificate_facts(step.certificate)
-        self._when_seen(step.name, lambda: self._show_tls(step, facts))
-
-    def _show_tls(self, step: Step, facts: CertificateFacts) -> None:
         self.report.certificates = (facts,)
         shown = _certificate(facts)
         detail = f"{step.detail}; certificate of {shown}"
@@ -238,7 +226,7 @@ class _Walk:
         if prepared is None and (isinstance(error, WireError) or error.code == "sign_in_required"):
             step = "token"  # before a side is prepared only an authorization server is spoken to
         spent = 0.0 if isinstance(error, NoServer) else self._since_last()
-        self._show(StepResult(step, False, spent, error.reason))
+        self._add(StepResult(step, False, spent, error.reason))
 
     def _at(self, prepared: Prepared) -> str:
         """The step that comes after those that are done: what went wrong on our side of it."""
@@ -250,15 +238,6 @@ class _Walk:
         return "folder" if prepared.side.place == "incoming" else "send"
 
     def _add(self, result: StepResult) -> None:
-        self._when_seen(result.name, lambda: self._show(result))
-
-    def _when_seen(self, name: str, show: Callable[[], None]) -> None:
-        if self._veil is None:
-            show()
-        else:
-            self._veil.heard(name, show)
-
-    def _show(self, result: StepResult) -> None:
         self.report.steps.append(result)
         if self._tell is not None:
             self._tell(self.report.place, result)
@@ -281,7 +260,7 @@ async def _look(prepared: Prepared) -> tuple[CertificateFacts, ...]:
     target = dataclasses.replace(
         prepared.target, tls=Tls(look_only=True), sign_in_without_tls=False
     )
-    looking = dataclasses.replace(prepared, target=target, sign_in=NOBODY)
+    looking = dataclasses.replace(prepared, target=target, sign_in=NOBODY, veiled="")
     dialling = dial_store if prepared.side.place == "incoming" else dial_transport
     try:
         opened = await dialling(looking)

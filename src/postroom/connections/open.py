@@ -36,6 +36,7 @@ from postroom.credentials.tokens import Access, Keeper
 from postroom.credentials.trust import trusted_in
 from postroom.db import Database, Tx
 from postroom.errors import (
+    NoServer,
     PostroomError,
     Refused,
     RoomError,
@@ -43,7 +44,9 @@ from postroom.errors import (
     Unreadable,
     WireError,
 )
+from postroom.net import veil
 from postroom.net.dial import Policy, Step
+from postroom.net.names import host_and_port
 from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
 
 if TYPE_CHECKING:
@@ -83,7 +86,8 @@ class Prepared:
     ``noun`` and ``name`` say what was asked for; ``opened`` lists the credentials and versions that
     will have been presented; ``last_worked`` is when the secret was accepted last (None: never).
     ``access`` is the token of a sign-in by OAuth; ``kept`` says that it was not fetched just now.
-    It is dialled when it has a turn at its ``door``, and is in ``waiting`` until then.
+    It is dialled when it has a turn at its ``door``, and is in ``waiting`` until then; ``veiled``: for
+    somebody who is not told why no server answers.
     """
 
     noun: str
@@ -97,17 +101,16 @@ class Prepared:
     access: Access | None = None
     kept: bool = False
     waiting: Waiting = patiently
+    veiled: veil.Veiled = ""
 
 
 async def dial_store(
     prepared: Prepared, on_step: OnStep | None = None
 ) -> ImapStore | Pop3Store | GraphStore:
     """Open the message store of a prepared incoming side.  Raises WireError."""
-    opening = _wire(prepared).open_store
-    async with prepared.door.opening(prepared.waiting):
-        opened: ImapStore | Pop3Store | GraphStore = await opening(
-            prepared.target, prepared.sign_in, on_step=on_step
-        )
+    opened: ImapStore | Pop3Store | GraphStore = await _dial(
+        prepared, _wire(prepared).open_store, on_step
+    )
     return opened
 
 
@@ -115,12 +118,21 @@ async def dial_transport(
     prepared: Prepared, on_step: OnStep | None = None
 ) -> SmtpTransport | GraphTransport:
     """Open the transport of a prepared outgoing side.  Raises WireError."""
-    opening = _wire(prepared).open_transport
-    async with prepared.door.opening(prepared.waiting):
-        opened: SmtpTransport | GraphTransport = await opening(
-            prepared.target, prepared.sign_in, on_step=on_step
-        )
+    opened: SmtpTransport | GraphTransport = await _dial(
+        prepared, _wire(prepared).open_transport, on_step
+    )
     return opened
+
+
+async def _dial(
+    prepared: Prepared, opening: Callable[..., Awaitable[T]], on_step: OnStep | None
+) -> T:
+    def walk(told: OnStep) -> Awaitable[T]:
+        return opening(prepared.target, prepared.sign_in, on_step=told)
+
+    where = host_and_port(prepared.side.host, prepared.side.port)
+    async with prepared.door.opening(prepared.waiting):
+        return await veil.opened(walk, where, on_step, prepared.veiled)
 
 
 class Opener:
@@ -136,8 +148,11 @@ class Opener:
         environ: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         policy: Policy | None = None,
+        veiled: veil.Veiled = "",
     ) -> None:
+        """``veiled``: as :class:`Prepared` has it."""
         self._db = db
+        self._veiled = veiled
         self._credentials = credentials
         self._tokens = tokens
         self._actor = actor
@@ -148,17 +163,15 @@ class Opener:
         self._turns = Turns()
 
     async def open_store(
-        self, name: str, *, patient: Waiting | None = None, signing: Signing | None = None,
-        on_step: OnStep | None = None,
-    ) -> MessageStore:  # fmt: skip
+        self, name: str, *, patient: Waiting | None = None, signing: Signing | None = None
+    ) -> MessageStore:
         """The incoming side of a connection, open and signed in; ``signing`` hears when that begins.
 
-        ``on_step`` hears of each step instead.  ``patient``: nobody sits and waits for it, so it stands
-        in line, in what that gives.  Raises NotThere, WrongUse, Refused (``destination_not_bound``,
-        ``incomplete``, ``not_supported`` when it has no such side), Locked, WireError.
+        ``patient``: nobody sits and waits for it, so it stands in line, in what that gives.
+        Raises NotThere, WrongUse, Refused (``destination_not_bound``, ``incomplete``, ``not_supported``
+        when it has no such side), Locked, WireError.
         """
-        dial = dial_store if on_step is None else lambda made, _: dial_store(made, on_step)
-        prepared, opened = await self._open(name, "incoming", dial, patient, signing)
+        prepared, opened = await self._open(name, "incoming", dial_store, patient, signing)
         return read_only_store(opened) if prepared.side.read_only else opened
 
     async def open_transport(self, name: str, *, patient: Waiting | None = None) -> Transport:
@@ -198,7 +211,9 @@ class Opener:
         """
         target = side.target(self._limits, self._policy, gate=self._gates.of(side))
         door, sign_in = self._turns.at(side), by_token(side, access) if access else SignIn()
-        return Prepared("connection", name, side, target, sign_in, door, access=access)
+        return Prepared(
+            "connection", name, side, target, sign_in, door, access=access, veiled=self._veiled
+        )
 
     async def dialled(
         self, prepared: Prepared, dial: Callable[[Prepared, OnStep | None], Awaitable[T]],
@@ -261,6 +276,8 @@ class Opener:
     async def failed(self, name: str, place: Place, error: PostroomError) -> None:
         """Note in the connection's log what went wrong; that it cannot be noted stops nobody."""
         bare = boxed.bare(name).removeprefix("connection:")
+        if isinstance(error, NoServer) and isinstance(error.__cause__, PostroomError):
+            error = error.__cause__  # administrators read it
         wire = error if isinstance(error, WireError) else None
         told = f"{error.sentence} They said: {wire.said}" if wire and wire.said else error.sentence
 
@@ -274,7 +291,7 @@ class Opener:
                 step = wire.step if wire else "secret"
                 events.record(
                     tx, bare, "failed", actor=self._actor, side=place, step=step, code=error.code,
-                    detail=told,
+                    detail=error.kept(told),
                 )  # fmt: skip
 
         if self._credentials.locked is None:
@@ -351,7 +368,7 @@ class Opener:
             sign_in=sign_in, door=self._turns.at(side),
             opened=tuple((each.credential.name, each.version) for each in opened),
             last_worked=opened[0].credential.presented_at if opened and sign_in.secret else None,
-            access=access, kept=access is not None,
+            access=access, kept=access is not None, veiled=self._veiled,
         )  # fmt: skip
 
     def _side(self, tx: Tx, name: str, place: Place) -> tuple[str, EffectiveSide]:

@@ -23,6 +23,7 @@ from postroom.net.http_message import Exchange, HttpAnswer, HttpLimits, Sized
 from postroom.net.http_request import Made, Progress
 from postroom.net.http_stream import Backend, OnStep
 from postroom.net.origin import Origin, Url
+from postroom.net.veil import unanswered
 from postroom.secret import Scrubber, Secret, open_secrets
 
 __all__ = ["HttpClient", "HttpClients", "Into", "OnExchange", "OnStep"]
@@ -146,6 +147,8 @@ class HttpClient:
             if isinstance(error, WireError):
                 error.step = error.step or step
                 error.facts["sent"] = made.progress.sent
+                if not made.progress.answered:
+                    unanswered(error, made.url.where, what="server")
             raise
         finally:
             seconds = clock.monotonic() - began

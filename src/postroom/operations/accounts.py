@@ -220,12 +220,9 @@ class Accounts:
         self, account: Account, trusted: Mapping[Place, CertificateFacts]
     ) -> Mark | None:
         unsaved = await self._unsaved(account, trusted)
-        # how long it takes until nobody answers tells no more than a test does (T59)
-        if not self._desk.person.unrestricted and not (await look(self._desk, unsaved)).ok:
-            return None
         if unsaved.use is not None:
             await signed_in(self._desk, unsaved, None, device_flow=self._device_flow)
-        return await take_mark(unsaved, veiled=not self._desk.person.unrestricted)
+        return await take_mark(unsaved)
 
     async def _unsaved(
         self, account: Account, trusted: Mapping[Place, CertificateFacts]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from postroom.access import users
 from postroom.connections import store as connections
 from postroom.connections.boxed import in_mailbox
 from postroom.connections.direct import DIRECT
@@ -14,14 +13,12 @@ from postroom.errors import InvalidValue, PostroomError
 from postroom.operations.email import Email
 from postroom.operations.outgoing import route_of
 from postroom.operations.reads import reads_from
-from postroom.operations.unheard import item_told, unheard
 from postroom.services import service as services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from postroom.connections.mailbox import Mailbox
-    from postroom.connections.open import Place
     from postroom.db import Tx
     from postroom.mail import Draft
     from postroom.operations.desk import Desk
@@ -99,12 +96,7 @@ class Workbench:
         from postroom.connections.turns import patiently
         from postroom.operations.mailboxes import open_mailbox
 
-        return await open_mailbox(
-            self._desk, name, patient=patiently if self._patient else None,
-            veiled=await self._desk.db.read(
-                lambda tx: _is_read(tx, self._run) and unheard(tx, name, "incoming")
-            ),
-        )  # fmt: skip
+        return await open_mailbox(self._desk, name, patient=patiently if self._patient else None)
 
     async def reads(self, via: str) -> str:
         """What ``via`` names to read from, with its noun.  Raises NotThere, InvalidValue, Refused."""
@@ -131,12 +123,8 @@ class Workbench:
         once_in: float = 0.0,
     ) -> Item:  # fmt: skip
         """Store a message and send it now; gives the item as it is after at most ``wait`` seconds."""
-        item = await self._email.follow(
-            await self._store(via, draft, key, mailbox, once_in, run=""), wait=wait
-        )
-        return await self._desk.db.read(
-            lambda tx: item_told(self._desk, tx, item, veiled=_is_read(tx, self._run))
-        )
+        item = await self._store(via, draft, key, mailbox, once_in, run="")
+        return await self._email.follow(item, wait=wait)
 
     async def _store(
         self, via: str, draft: Draft, key: str, mailbox: str, once_in: float, run: str
@@ -191,15 +179,7 @@ class Workbench:
     async def test(self, name: str) -> dict[str, Any]:
         """Walk a connection, a service's connection, or a credential that is used directly."""
         found = await self._desk.db.read(lambda tx: _walked(self._desk, tx, name))
-        if await self._desk.db.read(
-            lambda tx: _is_read(tx, self._run) and _is_unheard(self._desk, tx, found)
-        ):
-            from postroom.connections.doctor import test_connection, test_credential
-
-            direct, bare = found.startswith(DIRECT), found.removeprefix(DIRECT)
-            walk = test_credential if direct else test_connection
-            report = await walk(self._desk.opener, bare, veiled=True)
-        elif found.startswith(DIRECT):
+        if found.startswith(DIRECT):
             from postroom.operations.credentials import Credentials
 
             report = await Credentials(self._desk).test(found.removeprefix(DIRECT))
@@ -209,17 +189,6 @@ class Workbench:
             report = await Connections(self._desk).test(found)
         sides = [side.as_json() for side in report.sides]
         return {"tested": f"{report.noun}:{report.name}", "ok": report.ok, "sides": sides}
-
-
-def _is_read(tx: Tx, run: str) -> bool:
-    """Whether what comes of it stands in the log of a run, and others than administrators read that."""
-    return bool(run) and users.any_restrained(tx)
-
-
-def _is_unheard(desk: Desk, tx: Tx, name: str) -> bool:
-    """Whether a side of it has not spoken yet (T59)."""
-    sides = desk.resolver(tx).effective(name).sides
-    return any(unheard(tx, name, cast("Place", side.place)) for side in sides)
 
 
 def _walked(desk: Desk, tx: Tx, via: str) -> str:

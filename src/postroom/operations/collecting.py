@@ -13,7 +13,6 @@ from postroom.db import Claim, Row, Seat, Tx, workers
 from postroom.errors import PostroomError
 from postroom.operations.desk import Desk
 from postroom.operations.expanding import expanded, naming
-from postroom.operations.mailboxes import open_store
 from postroom.protocols.base import MessageStore
 from postroom.sinks import Sink
 from postroom.sources import retention, store
@@ -75,7 +74,7 @@ class Collecting:
         opened: MessageStore | None = None
         try:
             async with Deadline(source.polling_timeout) as deadline:
-                opened = await open_store(self._desk, source.connection)
+                opened = await self._desk.opener.open_store(source.connection)
                 deadline.alive()
                 # of another mailbox than before nothing is known
                 known = row["store"] if same else ""
@@ -194,7 +193,7 @@ class Collecting:
             source,
             sink,
             owner=seat.owner,
-            open_store=functools.partial(open_store, self._desk),
+            open_store=self._desk.opener.open_store,
             open_spool=Spools(self._desk.data_dir / "spool"),
             naming=called,
             progress=progress,

@@ -25,7 +25,7 @@ from postroom.operations.sight import making
 from postroom.operations.signins import forget_sign_ins, sign_out_alone
 from postroom.operations.trust import certificate_with, save_certificate
 from postroom.operations.trying import trial_of
-from postroom.operations.unheard import log_told, tried_told
+from postroom.operations.untold import log_told, told
 from postroom.operations.usage import Usage
 from postroom.operations.waking import wake
 from postroom.sources import store as sources
@@ -179,13 +179,7 @@ class Connections:
             trial = await self._desk.db.read(
                 lambda tx: trial_of(self._desk, tx, name, send_to, from_)
             )
-        return await test_connection(
-            self._desk.opener,
-            name,
-            on_step=on_step,
-            trial=trial,
-            veiled=not self._desk.person.unrestricted,
-        )
+        return await test_connection(self._desk.opener, name, on_step=on_step, trial=trial)
 
     async def trust(
         self, name: str, place: str, fingerprint: str, *, rebind: Rebind = False
@@ -214,8 +208,7 @@ class Connections:
         """What happened to a connection lately, newest first.  Raises NotThere."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            found = events.recent(tx, store.spelled(tx, name), limit=limit)
-            return log_told(self._desk, tx, name, found)
+            return log_told(self._desk, events.recent(tx, store.spelled(tx, name)))[:limit]
 
         return await self._desk.db.read(body)
 
@@ -287,8 +280,11 @@ def _resolved(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
 def _tried(desk: Desk, tx: Tx, name: str, effective: Effective) -> dict[str, Any]:
     """How each side was opened last, by its place; what was never opened is not there."""
     found = {side.place: events.last_try(tx, name, side.place) for side in effective.sides}
-    tried = {place: one for place, one in found.items() if one is not None}
-    return tried_told(desk, tx, effective, tried)
+    return {
+        place: {**one, "said": told(desk, one["said"])}
+        for place, one in found.items()
+        if one is not None
+    }
 
 
 def _keep_mailboxes(desk: Desk, tx: Tx, name: str) -> None:

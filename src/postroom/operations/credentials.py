@@ -276,12 +276,7 @@ class Credentials:
                 if known
                 else "No connection uses it yet; name it in one, and test that.",
             )
-        return await test_credential(
-            self._desk.opener,
-            record.name,
-            on_step=on_step,
-            veiled=not self._desk.person.unrestricted,
-        )
+        return await test_credential(self._desk.opener, record.name, on_step=on_step)
 
     async def trust(self, name: str, fingerprint: str, *, rebind: Rebind = False) -> Saved:
         """Trust the certificate with this SHA-256 fingerprint that an smtp credential's server shows."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from postroom.access import Person
 from postroom.access.grants import any_restricted
+from postroom.access.users import any_restrained
 from postroom.audit import Checkpoints, Recorder
 from postroom.clock import parse_instant
 from postroom.credentials.store import CredentialStore, Rebind
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from postroom.connections.resolver import Resolver
     from postroom.credentials.tokens import Keeper
     from postroom.macros import Template
+    from postroom.net.veil import Veiled
     from postroom.operations.moved import Moved, Used
 
 __all__ = ["Desk", "Rebind", "Wires", "acting", "check_states", "for_job", "instant"]
@@ -73,7 +75,8 @@ class Desk:
     ``locked`` says why the room's key could not be used; then ``recorder`` and ``checkpoints`` are
     None, reading works, and whatever writes or opens a secret raises it.  ``kek`` is the id of the
     key that opened it; ``wire`` makes what dials.  ``person`` is who asks; ``root`` is the desk of
-    the process where this one is of somebody whom it serves.  ``before`` is asked in the transaction
+    the process where this one is of somebody whom it serves; ``veiled``: they are not told why no
+    server answers (net/veil.py).  ``before`` is asked in the transaction
     of each change until one was made, and what it raises undoes that (see ``unchanged.py``).
     """
 
@@ -90,6 +93,7 @@ class Desk:
     background: set[asyncio.Task[Any]] = dataclasses.field(default_factory=set)
     wired: Wires | None = None
     root: Desk | None = None
+    veiled: Veiled = ""
     before: Callable[[Tx], None] | None = None
     _seat: Seat | None = None
     _seating: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
@@ -301,19 +305,25 @@ def acting(desk: Desk, person: Person) -> Desk:
     db = root.db
     if grantee := grantee_of(person):
         db = seen_by(db, grantee, root.environ)
-    return dataclasses.replace(root, db=db, person=person, wired=None, root=root, before=None)
+    return dataclasses.replace(
+        root, db=db, person=person, wired=None, root=root, before=None,
+        veiled="" if person.unrestricted else "time",
+    )  # fmt: skip
 
 
 def for_job(desk: Desk, job: str) -> Desk:
-    """The desk that a run works at: of credentials that are restricted it has those of its job.
+    """The desk that a run works at: of credentials that are restricted it has those of its job, and
+    where others than administrators read its log it hears no more than they are told.
 
-    The same one where none is restricted: nearly always.
+    The same one where neither is so.
     """
-    if not desk.db.read_now(any_restricted):
+    restricted, read = desk.db.read_now(lambda tx: (any_restricted(tx), any_restrained(tx)))
+    if not (restricted or read):
         return desk
     root = desk.root or desk
-    db = seen_by(root.db, f"job:{job}", root.environ)
-    return dataclasses.replace(root, db=db, wired=None, root=root)
+    db = seen_by(root.db, f"job:{job}", root.environ) if restricted else root.db
+    veiled: Veiled = "words" if read else ""
+    return dataclasses.replace(root, db=db, wired=None, root=root, veiled=veiled)
 
 
 def check_states(given: Iterable[str], known: Collection[str]) -> None:

@@ -17,7 +17,7 @@ from postroom.jobs import store as jobs
 from postroom.notices.rows import Kept
 from postroom.operations.desk import Desk, acting
 from postroom.operations.sight import NamedSight, grantee_of, sees_named
-from postroom.operations.unheard import said_told
+from postroom.operations.untold import told as as_told
 from postroom.sources import store as sources
 
 __all__ = ["heard", "said_to", "saver_of", "seen"]
@@ -45,22 +45,22 @@ def heard(desk: Desk, tx: Tx, name: str, saver: str, kept: Iterable[Kept]) -> di
             told = one.told.get(name)
             knows = one.over_at is not None and told is not None and told.heard
             if knows or _is_there(own, tx, one):
-                found[one.key] = _in_words(own, tx, one)
+                found[one.key] = _in_words(own, one)
     return found
 
 
 def seen(desk: Desk, tx: Tx, one: Kept) -> Kept | None:
     """A cause as whoever asks may read it; None where it is not there for them."""
-    return _in_words(desk, tx, one) if _is_there(desk, tx, one) else None
+    return _in_words(desk, one) if _is_there(desk, tx, one) else None
 
 
-def said_to(desk: Desk, tx: Tx, kind: str, noun: str, name: str, said: str) -> str:
+def said_to(desk: Desk, kind: str, name: str, said: str) -> str:
     """The sentence of a cause for whoever asks: without what is not theirs to read."""
     if desk.person.unrestricted:
         return said
     if kind == "sign-in":  # it names every connection, and why the last token was refused
         return f"{said.partition(', for connection ')[0]}, for connection {name}."
-    return said_told(desk, tx, noun, name, said)
+    return as_told(desk, said)
 
 
 def _is_there(desk: Desk, tx: Tx, one: Kept) -> bool:
@@ -77,9 +77,9 @@ def _is_there(desk: Desk, tx: Tx, one: Kept) -> bool:
     return sees_named(tx, noun, name)
 
 
-def _in_words(desk: Desk, tx: Tx, one: Kept) -> Kept:
-    kind, noun, name = (one.text(key) for key in ("kind", "noun", "name"))
-    said = {key: said_to(desk, tx, kind, noun, name, one.text(key)) for key in ("said", "over")}
+def _in_words(desk: Desk, one: Kept) -> Kept:
+    kind, name = one.text("kind"), one.text("name")
+    said = {key: said_to(desk, kind, name, one.text(key)) for key in ("said", "over")}
     return dataclasses.replace(one, body={**one.body, **said})
 
 

@@ -18,6 +18,7 @@ from postroom.errors import PostroomError
 from postroom.mail import Draft
 from postroom.operations.desk import Desk
 from postroom.operations.outgoing import is_small, route_of, write_out
+from postroom.operations.untold import item_told
 from postroom.services import answered, outbox
 from postroom.services import service as services
 from postroom.services.outbox import Item
@@ -70,7 +71,7 @@ class Email:
             if found.finished or waits or monotonic() >= deadline:
                 if found.sent_copy is not None and found.sent_copy.state == "waiting":
                     self._copy_later(found)
-                return found
+                return item_told(self._desk, found)
             if found.due_at <= timestamp():
                 with contextlib.suppress(PostroomError):  # stored it is, and the next look tells
                     await self.dispatch([found.service], item=item, within=deadline - monotonic())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from postroom.access import Person, throttle
 from postroom.access.rights import MEANS
-from postroom.connections.veil import NoServer, alike
-from postroom.errors import Refused
+from postroom.db import Tx
+from postroom.errors import NoServer, Refused
 from postroom.operations.doors import BY_NAME, OF_PAGE
 
 if TYPE_CHECKING:
@@ -22,17 +22,15 @@ T = TypeVar("T")
 _TESTS: Final = frozenset(
     {
         ("accounts", "attempt"), ("accounts", "complete"), ("accounts", "connect"),
-        ("accounts", "recognise"), ("accounts", "test"), ("client_secrets", "prove"),
-        ("collecting", "preview"), ("collecting", "run"), ("connections", "test"),
-        ("connections", "trust"), ("credentials", "test"), ("credentials", "trust"),
-        ("notify", "test"), ("signins", "sign_in"),
+        ("accounts", "recognise"), ("accounts", "test"), ("client_secrets", "add"),
+        ("client_secrets", "prove"), ("collecting", "preview"), ("collecting", "run"),
+        ("connections", "test"), ("connections", "trust"), ("converting", "convert"),
+        ("credentials", "test"), ("credentials", "trust"), ("notify", "test"), ("signins", "sign_in"),
+        ("signins", "sign_in_by"),
     }
 )  # fmt: skip
 """What dials a place that somebody may have just typed, and tells what answered (T59)."""
-_ASKING: Final = frozenset(
-    {("client_secrets", "prove"), ("signins", "sign_in"), ("signins", "sign_in_by")}
-)
-"""What asks an authorization server, which is no mail server."""
+_TEST_COMMAND: Final = "test-connection"
 
 
 class Gate:
@@ -61,32 +59,44 @@ class Gate:
             if self._person.unrestricted:
                 return done
             if (self._noun, method) == ("commands", "run"):
-                return self._read(done)
-            if (self._noun, method) in _ASKING:
-                return self._counted(done, str(given[0]) if given else "it")
+                name = named.get("name") or (given[0] if given else "")
+                return self._counted(done) if name == _TEST_COMMAND else self._read(done)
             return self._counted(done) if (self._noun, method) in _TESTS else done
 
         return asked
 
     async def _read(self, asked: Coroutine[Any, Any, T]) -> T:
-        """A command: it counts only where no mail server answers."""
+        """Any other command: it counts only where no server answers."""
+        await self._take(asked, back=True)
         try:
             return await asked
-        except NoServer as error:
-            if wait := await self._wait():
-                raise throttle.too_often(wait) from error
+        except NoServer:
+            await self._take()
             raise
 
-    async def _counted(self, asked: Coroutine[Any, Any, T], of: str = "") -> T:
-        """What tests; ``of``: of whom an authorization server is asked."""
-        if wait := await self._wait():
-            asked.close()
-            raise throttle.too_often(wait)
-        return await (alike(asked, of) if of else asked)
+    async def _counted(self, asked: Coroutine[Any, Any, T]) -> T:
+        """What tests."""
+        await self._take(asked)
+        return await asked
 
-    async def _wait(self) -> float:
+    async def _take(
+        self, asked: Coroutine[Any, Any, T] | None = None, *, back: bool = False
+    ) -> None:
+        """Take one try of those that a person has; raises Refused (``too_many``) where there is none, and
+        nothing is asked then.  ``back``: it was only looked whether there is one.
+        """
         key = self._person.user
-        return await self._desk.db.write(lambda tx: throttle.take(tx, throttle.TESTS, key))
+
+        def body(tx: Tx) -> float:
+            wait = throttle.take(tx, throttle.TESTS, key)
+            if back and not wait:
+                throttle.give_back(tx, throttle.TESTS, key)
+            return wait
+
+        if wait := await self._desk.db.write(body):
+            if asked is not None:
+                asked.close()
+            raise throttle.too_often(wait)
 
 
 def check_may(person: Person, verb: str) -> None:

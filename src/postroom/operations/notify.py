@@ -25,7 +25,7 @@ from postroom.operations.ears import said_to, saver_of, seen
 from postroom.operations.outgoing import route_of
 from postroom.operations.permitting import check_notification
 from postroom.operations.sight import sees_named
-from postroom.operations.unheard import way_told
+from postroom.operations.untold import told
 
 if TYPE_CHECKING:
     from postroom.operations import models
@@ -202,7 +202,7 @@ class Notify:
             facts = ("kind", "noun", "name", "do", "broken")
             return [
                 {key: getattr(one, key) for key in facts}
-                | {"said": said_to(self._desk, tx, one.kind, one.noun, one.name, one.said)}
+                | {"said": said_to(self._desk, one.kind, one.name, one.said)}
                 for one in found
                 if sees_named(tx, one.noun, one.name)
             ]
@@ -220,7 +220,7 @@ class Notify:
         from postroom.operations.ways import Ways  # what dials: not for who only saves
 
         policy = Policy(public_only=self._public_only)
-        ways = Ways(self._desk, policy=policy, veiled=not self._desk.person.unrestricted)
+        ways = Ways(self._desk, policy=policy)
         found = []
         for one in wanted:
             await self._desk.write(
@@ -231,7 +231,8 @@ class Notify:
                             said, "", timestamp(), room)  # fmt: skip
             outcome = await ways.tell(one, notice, wait=TEST_SECONDS)
             found.append({"name": one.name, "way": one.way, "where": one.where,
-                          "ok": outcome.ok and not outcome.item, "said": outcome.said})  # fmt: skip
+                          "ok": outcome.ok and not outcome.item,
+                          "said": told(self._desk, outcome.said)})  # fmt: skip
         return found
 
 
@@ -245,15 +246,13 @@ def _told_of(desk: Desk, tx: Tx, one: rows.Kept) -> rows.Kept:
     """A notice without the ways to tell it that are not there for whoever asks."""
     if tx.sight is None:
         return one
-    told, ways = {}, {way.name: way for way in store.load_all(tx)}
+    ways = {}
     for name, each in one.told.items():
         if sees_named(tx, "notification", name):
             own = sees_named(tx, "notification", each.via)
             each = each if own else dataclasses.replace(each, via="", why="")
-            way = ways.get(name)
-            why = each.why if way is None else way_told(desk, way, each.why)
-            told[name] = dataclasses.replace(each, why=why)
-    return dataclasses.replace(one, told=told)
+            ways[name] = dataclasses.replace(each, why=told(desk, each.why))
+    return dataclasses.replace(one, told=ways)
 
 
 def _status(desk: Desk, tx: Tx, one: Notification, row: Row) -> dict[str, Any]:
@@ -263,6 +262,6 @@ def _status(desk: Desk, tx: Tx, one: Notification, row: Row) -> dict[str, Any]:
         "way": one.way,
         "where": one.where,
         "used_at": None if used is None else rfc3339(used),
-        "outcome": way_told(desk, one, row["outcome"]),
+        "outcome": told(desk, row["outcome"]),
         "saved_by": saver["name"] if saver else by and "somebody who is gone",
     }

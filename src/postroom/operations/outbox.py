@@ -13,7 +13,7 @@ from postroom.operations.attendance import Attendance, known_service
 from postroom.operations.desk import Desk, check_states, instant
 from postroom.operations.page import Page, check_page
 from postroom.operations.sight import hidden_services, sees
-from postroom.operations.unheard import attempts_told, item_told
+from postroom.operations.untold import item_told, told
 from postroom.services import finding, ofrun, outbox, parking
 from postroom.services.contents import content_of
 from postroom.services.finding import Found, Wanted, lines
@@ -93,7 +93,7 @@ class Outbox:
             exact = known_service(tx, service) if service else None
             meant = dataclasses.replace(wanted, service=exact, hidden=hidden_services(tx))
             page = finding.find(tx, meant, after=after or "", oldest=oldest, limit=limit)
-            return page._replace(items=[item_told(self._desk, tx, one) for one in page.items])
+            return page._replace(items=[item_told(self._desk, one) for one in page.items])
 
         return OutboxPage(await self._desk.db.read(body))
 
@@ -135,14 +135,14 @@ class Outbox:
 
     async def show(self, item: str) -> Item:
         """One item by its id or the beginning of it.  Raises NotThere."""
-        return await self._desk.db.read(lambda tx: item_told(self._desk, tx, _shown(tx, item)))
+        return await self._desk.db.read(lambda tx: item_told(self._desk, _shown(tx, item)))
 
     async def attempts(self, item: str) -> builtins.list[models.Attempt]:
         """Every attempt that was made for an item."""
 
         def body(tx: Tx) -> builtins.list[dict[str, Any]]:
-            found = _shown(tx, item)
-            return attempts_told(self._desk, tx, found, outbox.attempts(tx, found.id))
+            found = outbox.attempts(tx, _shown(tx, item).id)
+            return [{**one, "said": told(self._desk, one["said"])} for one in found]
 
         return await self._desk.db.read(body)
 
@@ -279,7 +279,7 @@ async def _shift(
         if verb == "retry":
             parking.leave(tx, found.service)
         desk.record(tx, verb, "outbox", found.id, service=found.service)
-        return found
+        return item_told(desk, found)
 
     return await desk.write(body)
 
@@ -302,4 +302,4 @@ def _settle(desk: Desk, tx: Tx, item: Item) -> Item:
         )
     if item.settled is None:
         desk.record(tx, "settle", "outbox", item.id, service=item.service, state=item.state)
-    return outbox.show(tx, item.id)
+    return item_told(desk, outbox.show(tx, item.id))

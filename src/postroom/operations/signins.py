@@ -17,6 +17,7 @@ from postroom.errors import PostroomError, Refused, WireError
 from postroom.operations import usage
 from postroom.operations.desk import Desk
 from postroom.operations.personal import How, Paste, Tell, Way, sign_in_once
+from postroom.operations.untold import told
 from postroom.operations.waking import wake
 
 if TYPE_CHECKING:  # a worker that signs nobody in does not load it
@@ -91,7 +92,7 @@ class SignIns:
             uses = sign_ins(self._desk.resolver(tx).all_sides())
             hidden = hidden_uses(self._desk, tx, uses)
             found = [row for row in rows.find_all(tx) if row["id"] not in hidden]
-            return [_shown(row, uses.get(row["id"])) for row in found]
+            return [_shown(self._desk, row, uses.get(row["id"])) for row in found]
 
         return await self._desk.db.read(body)
 
@@ -225,14 +226,14 @@ async def _sign_out(desk: Desk, use: SignInUse) -> bool:
     return await sign_out(desk.db, tokens.kept, tokens.renewal, use.grant, actor=desk.actor)
 
 
-def _shown(row: Any, use: SignInUse | None) -> dict[str, Any]:
+def _shown(desk: Desk, row: Any, use: SignInUse | None) -> dict[str, Any]:
     def at(value: float | None) -> str | None:
         return None if value is None else rfc3339(value)
 
     return {
         "account": row["account"], "identity": row["identity"], "authority": row["authority"],
         "client_id": row["client_id"], "flow": row["flow"], "state": row["state"],
-        "note": row["note"], "signed_in_at": at(row["signed_in_at"]),
+        "note": told(desk, row["note"]), "signed_in_at": at(row["signed_in_at"]),
         "signed_in_by": row["signed_in_by"], "refreshed_at": at(row["refreshed_at"]),
         "connections": sorted(use.connections) if use else [],
     }  # fmt: skip

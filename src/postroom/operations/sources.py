@@ -15,7 +15,7 @@ from postroom.operations.desk import Desk
 from postroom.operations.expanding import check_beside_others, expanded, naming
 from postroom.operations.fits import check_incoming, check_sink
 from postroom.operations.permitting import check_source
-from postroom.operations.unheard import source_told
+from postroom.operations.untold import told
 from postroom.operations.usage import Usage
 from postroom.sources import store
 from postroom.sources.source import Source, Start
@@ -107,8 +107,7 @@ class Sources:
         """Every source and what it is doing; its messages are ``counted``, or not, which is sooner."""
 
         def body(tx: Tx) -> builtins.list[Status]:
-            found = store.statuses(tx, counted=counted)
-            return [source_told(self._desk, tx, one) for one in found]
+            return store.statuses(tx, counted=counted, told=self._told)
 
         return await self._desk.db.read(body)
 
@@ -118,7 +117,10 @@ class Sources:
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
             begins = shown(one.begins) if isinstance(one.begins, Start) else one.begins
-            status = source_told(self._desk, tx, store.status(tx, name)).as_json()
+            status = store.status(tx, name, told=self._told).as_json()
             return {**shown(one, defaults=True), "start": begins, "status": status}
 
         return await self._desk.db.read(body)
+
+    def _told(self, note: str) -> str:
+        return told(self._desk, note)

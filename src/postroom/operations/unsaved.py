@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Final
 from postroom.clock import timestamp
 from postroom.connections.doctor import test_unsaved
 from postroom.connections.effective import EffectiveSide
-from postroom.connections.open import OnStep, Place, Prepared, dial_store
+from postroom.connections.open import Place, Prepared, dial_store
 from postroom.connections.report import Report, Tell
 from postroom.connections.signins import SignInUse, sign_ins
-from postroom.connections.veil import Veil
 from postroom.db import Tx
 from postroom.errors import Refused
-from postroom.net.names import host_and_port
 from postroom.operations.desk import Desk
 from postroom.operations.moved import used_in
 from postroom.operations.personal import Way, sign_in_unsaved
@@ -104,13 +102,7 @@ async def walk(
         if not report.ok:
             return Tried(report)
         signing = await signed_in(desk, unsaved, way, device_flow=device_flow)
-    report = await test_unsaved(
-        unsaved.name,
-        unsaved.ready,
-        on_step=on_step,
-        reach=False,
-        veiled=not desk.person.unrestricted,
-    )
+    report = await test_unsaved(unsaved.name, unsaved.ready, on_step=on_step, reach=False)
     return Tried(report, signing)
 
 
@@ -121,9 +113,7 @@ async def look(desk: Desk, unsaved: Unsaved, on_step: Tell | None = None) -> Rep
         for place, side in unsaved.sides.items()
         if side.protocol != "graph"
     }
-    return await test_unsaved(
-        unsaved.name, there, on_step=on_step, reach=True, veiled=not desk.person.unrestricted
-    )
+    return await test_unsaved(unsaved.name, there, on_step=on_step, reach=True)
 
 
 async def signed_in(
@@ -152,27 +142,15 @@ async def signed_in(
     return signing
 
 
-async def take_mark(unsaved: Unsaved, *, veiled: bool = False) -> Mark | None:
+async def take_mark(unsaved: Unsaved) -> Mark | None:
     """What there is to be collected now, in the folder where collecting begins; None without one.
 
-    ``veiled``: how long it takes does not tell why no mail server answers.  Raises WireError.
+    Raises WireError.
     """
     ready = unsaved.ready.get("incoming")
     if ready is None:
         return None
-    if not veiled:
-        return await _marked(ready, None)
-    veil, marks = Veil(), list[Mark]()
-
-    async def walked() -> None:
-        marks.append(await _marked(ready, lambda step: veil.heard(step.name, lambda: None)))
-
-    await veil.over(walked(), lambda: host_and_port(ready.side.host, ready.side.port))
-    return marks[0]
-
-
-async def _marked(ready: Prepared, on_step: OnStep | None) -> Mark:
-    store = await dial_store(ready, on_step)
+    store = await dial_store(ready)
     try:
         mark = await mark_of(store, await store.open("INBOX", read_only=True))
     except BaseException:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import Final, NamedTuple
 
+from postroom.access.users import any_restrained
 from postroom.clock import format_duration, timestamp
-from postroom.connections.veil import alike
 from postroom.credentials.trust import trusted_in
 from postroom.credentials.types.secret import SecretValue
 from postroom.db import Tx
@@ -19,6 +20,7 @@ from postroom.log import about, logger
 from postroom.mail import Draft
 from postroom.net.dial import Policy
 from postroom.net.origin import Origin
+from postroom.net.veil import behind, cut
 from postroom.notices import store, webhook
 from postroom.notices.destinations import origin
 from postroom.notices.notification import Notify
@@ -59,10 +61,8 @@ class _Opened(NamedTuple):
 class Ways:
     """Tells one notice over one way."""
 
-    def __init__(self, desk: Desk, *, policy: Policy | None = None, veiled: bool = False) -> None:
-        """``veiled``: why no web server answers is not told (T59)."""
+    def __init__(self, desk: Desk, *, policy: Policy | None = None) -> None:
         self._desk = desk
-        self._veiled = veiled
         self._email = Email(desk)
         self._policy = policy or Policy()
 
@@ -72,10 +72,13 @@ class Ways:
         ``wait``: an email is sent from this process, for at most so many seconds.  What came of it is
         noted beside the notification.
         """
+        restrained = await self._desk.db.read(any_restrained)
+        if one.service and restrained:  # the outbox is read by others
+            notice = dataclasses.replace(notice, said=cut(notice.said))
         try:
             outcome = await self._over(one, notice, wait)
         except PostroomError as error:
-            outcome = Outcome(ok=False, said=one_line(str(error)))
+            outcome = Outcome(ok=False, said=one_line(error.kept(str(error))))
         told = about(notification=one.name, cause=notice.cause)
         if not outcome.ok:
             _log.warning("notification %s: %s", one.name, outcome.said, extra=told)
@@ -95,7 +98,7 @@ class Ways:
         asked = webhook.ask(
             one, opened.where, id=notice.id, at=at, body=body, part=opened.part, key=opened.key
         )
-        answer = await (alike(asked, opened.where.where) if self._veiled else asked)
+        answer = await behind(asked, opened.where.where, self._desk.veiled)
 
         def accepted(tx: Tx) -> None:
             for name, version in opened.versions.items():

@@ -138,7 +138,7 @@ def _failed(
         over = now - one.row["created_at"] >= service.retry.for_
         state = after(error, service.sent_copy, over=over)
         wait = parking.wait_after(error, rows.backoff(service.retry, one.row["attempts"] + 1))
-        _settle(tx, one, owner, state, error.sentence, now + wait)
+        _settle(tx, one, owner, state, error.kept(error.sentence), now + wait)
     parking.park(tx, "sent_copies", by_name, error, now=now)
 
 

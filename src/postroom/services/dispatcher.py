@@ -360,7 +360,7 @@ class Dispatcher:
                     owner=self._owner,
                     due_at=now + parking.wait_after(error, wait),
                     now=now,
-                    said=error.reason,
+                    said=error.kept(error.reason),
                     service=service,
                 )
             parking.park(tx, "outbox", by_name, error, now=now)

@@ -116,9 +116,10 @@ def _decide(
     if ruling == "resend":
         _reopen(tx, one, owner, now)
         return ruling
+    why = failure.kept(failure.sentence) if failure else _NOWHERE
     said = {
         "sent": _FOUND,
-        "wait": f"Whether it arrived is not known yet: {failure.sentence if failure else _NOWHERE}",
+        "wait": f"Whether it arrived is not known yet: {why}",
         "hold": one.row["reason"],
     }[ruling]
     state = "sent" if ruling == "sent" else "ambiguous"

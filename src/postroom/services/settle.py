@@ -95,7 +95,7 @@ def _from_reply(reply: Reply) -> Decision:
 
 
 def _said(error: Exception | None) -> str:
-    return error.reason if isinstance(error, PostroomError) else str(error or "")
+    return error.kept(error.reason) if isinstance(error, PostroomError) else str(error or "")
 
 
 # ------------------------------------------------------------------ claimed, marked, given back

@@ -88,18 +88,19 @@ def status_of(
     row: Row,
     source: Source | WrongUse,
     *,
+    note: str,
     owner: str | None,
     counts: dict[str, int],
     working: bool,
     waiting_since: float | None,
     now: float,
 ) -> Status:
-    """The status of a source (pure).
+    """The status of a source (pure), with ``note`` in place of the row's.
 
     ``owner`` is the living one, ``working`` whether any worker runs; of a ``source`` that cannot be
     read it is why.  ``waiting_since`` is when the oldest message came that is not handed over.
     """
-    state, note = row["state"], row["note"]
+    state = row["state"]
     if state in AT_WORK and owner is None:
         state = "idle"
     due = row["due_at"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from postroom.clock import timestamp
@@ -146,18 +147,22 @@ def delete(tx: Tx, name: str) -> None:
     tx.execute("DELETE FROM sources WHERE id = :id", id=row["id"])
 
 
-def status(tx: Tx, name: str) -> Status:
-    """What a source is doing and how many messages it knows in which state."""
-    return _status(tx, row_of(tx, name), working=bool(workers(tx, now=timestamp())))
+def status(tx: Tx, name: str, *, told: Callable[[str], str] = str) -> Status:
+    """What a source is doing and how many messages it knows in which state; ``told``: what is told of
+    its note.
+    """
+    return _status(tx, row_of(tx, name), told, working=bool(workers(tx, now=timestamp())))
 
 
-def statuses(tx: Tx, *, counted: bool = True) -> list[Status]:
+def statuses(tx: Tx, *, counted: bool = True, told: Callable[[str], str] = str) -> list[Status]:
     """The same of every source, by name; messages are ``counted``, or not: that reads the ledger."""
     working = bool(workers(tx, now=timestamp()))
-    return [_status(tx, row, working=working, counted=counted) for row in rows(tx)]
+    return [_status(tx, row, told, working=working, counted=counted) for row in rows(tx)]
 
 
-def _status(tx: Tx, row: Row, *, working: bool, counted: bool = True) -> Status:
+def _status(
+    tx: Tx, row: Row, told: Callable[[str], str], *, working: bool, counted: bool = True
+) -> Status:
     now = timestamp()
     source: Source | WrongUse
     try:
@@ -167,6 +172,7 @@ def _status(tx: Tx, row: Row, *, working: bool, counted: bool = True) -> Status:
     return status_of(
         row,
         source,
+        note=told(row["note"]),
         owner=row["owner"] if is_living(tx, row["owner"], now=now) else None,
         counts=entries.counts(tx, row["id"]) if counted else {},
         working=working,

@@ -308,7 +308,8 @@ class Watcher:
             wait = wait_after(backoff, count)
             wait = max(wait, REFUSED_SECONDS) if permanent else wait
             since = self._kept.since(state, now)
-            rows.mark(tx, self._claim.id, state, note=str(error), now=since, wake_at=now + wait)
+            note = error.kept(str(error))
+            rows.mark(tx, self._claim.id, state, note=note, now=since, wake_at=now + wait)
             return wait
 
         return await self._db.write(body)

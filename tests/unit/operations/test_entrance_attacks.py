@@ -80,7 +80,7 @@ async def test_the_button_that_tests_is_no_port_scanner(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T59: ten tests a minute of whoever is no administrator, whatever is tested; then they wait."""
-    monkeypatch.setattr("postroom.connections.veil.HOLD_SECONDS", 0.05)
+    monkeypatch.setattr("postroom.net.veil.HOLD_SECONDS", 0.05)
     await room.users.add("eve", "editor")
     await room.users.add("root", "admin")
     who = {row["name"]: row["id"] for row in await room.desk.db.read(_users)}

@@ -55,7 +55,7 @@ async def rooms(
 ) -> AsyncIterator[tuple[Room, Room]]:
     """A room with what is hidden, and one without."""
     # nobody answers here; how long that is held back is tested in journeys/test_port_scan.py
-    monkeypatch.setattr("postroom.connections.veil.HOLD_SECONDS", 0.01)
+    monkeypatch.setattr("postroom.net.veil.HOLD_SECONDS", 0.01)
     opened = []
     for place, names in (("full", (SHOWN, HIDDEN)), ("bare", (SHOWN,))):
         folder = tmp_path / place

@@ -18,11 +18,13 @@ from postroom.credentials.tokens.rows import Access
 from postroom.db import Database, Seat, Tx
 from postroom.errors import Refused
 from postroom.net.dial import Policy
+from postroom.net.origin import split_url
+from postroom.net.veil import Veiled, behind
 
 if TYPE_CHECKING:
     from postroom.credentials.tokens.renewal import Renewal
 
-__all__ = ["Keeper"]
+__all__ = ["Keeper", "VeiledKeeper"]
 
 _CLOSING: Final = 60.0
 
@@ -120,3 +122,32 @@ class Keeper:
             await asyncio.wait(self._asking.values(), timeout=_CLOSING)
         if self._made is not None:
             await self._made.close()
+
+
+class VeiledKeeper(Keeper):
+    """The same tokens, for somebody who is not told why an authorization server does not answer."""
+
+    def __init__(self, db: Database, whole: Keeper, veiled: Veiled) -> None:
+        super().__init__(db, whole.kept, whole.seat)
+        self._whole = whole
+        self._veiled = veiled
+
+    def hurry(self, tx: Tx, grant: Grant) -> None:
+        """As :meth:`Keeper.hurry`."""
+        self._whole.hurry(tx, grant)
+
+    async def renew(self, grant: Grant, use: Use, *, refused: int = 0) -> Access:
+        """As :meth:`Keeper.renew`.  Raises NoServer besides."""
+        return await self._behind(self._whole.renew(grant, use, refused=refused), grant)
+
+    async def prove(self, grant: Grant, use: Use, label: str) -> Access:
+        """As :meth:`Keeper.prove`.  Raises NoServer besides."""
+        return await self._behind(self._whole.prove(grant, use, label), grant)
+
+    @property
+    def renewal(self) -> Renewal:
+        """What speaks to authorization servers."""
+        return self._whole.renewal.under(self._veiled)
+
+    async def _behind(self, asked: Awaitable[Access], grant: Grant) -> Access:
+        return await behind(asked, split_url(grant.authority).where, self._veiled)

@@ -13,6 +13,7 @@ from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
 from postroom.net.http_message import FORM, basic, form
 from postroom.net.origin import Origin, split_url
+from postroom.net.veil import Veiled, behind
 from postroom.oauth.steps import Answer, Ask, Flow, Wait
 from postroom.secret import Secret
 
@@ -32,11 +33,14 @@ class Pump:
         *,
         policy: Policy | None = None,
         sleep: Sleep = asyncio.sleep,
+        veiled: Veiled = "",
     ) -> None:
+        """``veiled``: for somebody who is not told why no server answers."""
         self._clients = clients
         self._grant = grant
         self._policy = policy or Policy()
         self._sleep = sleep
+        self._veiled = veiled
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end.  Raises what it raises: SignInError, ProtocolError, WireError."""
@@ -73,7 +77,8 @@ class Pump:
             content, line = form(ask.form), self._grant.line_of(ask.url)
         if ask.basic is not None:
             headers["Authorization"] = basic(ask.basic.user, ask.basic.password)
-        answer = await self._clients.to(origin).ask(
+        asked = self._clients.to(origin).ask(
             ask.method, ask.url, headers=headers, content=content, line=line, step="sign-in"
         )
+        answer = await behind(asked, origin.where, self._veiled)
         return Answer(answer.status, tuple(answer.headers.items()), answer.body, timestamp())

@@ -13,6 +13,7 @@ written: a refresh token that was rotated and then dropped would end the sign-in
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
@@ -31,6 +32,7 @@ from postroom.db import Claim, Database, Queue, Row, Seat, Tx, write_or_owe
 from postroom.errors import PostroomError, Refused, RoomError, SignInError
 from postroom.net.dial import Policy
 from postroom.net.http import HttpClients
+from postroom.net.veil import Veiled, parted
 from postroom.oauth.client import Client
 from postroom.oauth.discovery import Endpoints, discover, named_endpoints
 from postroom.oauth.steps import Flow
@@ -86,12 +88,19 @@ class Renewal:
         self._kept = kept
         self.seat = seat
         self._policy = policy
+        self.veiled: Veiled = ""
         self._http = HttpClients()
         self._denied: dict[tuple[str, str], tuple[float, SignInError]] = {}
 
     def pump(self, grant: Grant) -> Pump:
         """Runs the flows of a grant over this room's connections."""
-        return Pump(self._http, grant, policy=self._policy)
+        return Pump(self._http, grant, policy=self._policy, veiled=self.veiled)
+
+    def under(self, veiled: Veiled) -> Renewal:
+        """The same for somebody who is not told why an authorization server does not answer."""
+        other = copy.copy(self)
+        other.veiled = veiled
+        return other
 
     async def close(self) -> None:
         """Close the connections to authorization servers."""
@@ -298,7 +307,8 @@ class Renewal:
         tx.execute(
             "UPDATE sign_ins SET failures = :failures, note = :note, state = "
             "CASE WHEN :ended THEN :required ELSE state END WHERE id = :id",
-            failures=failures, note=error.reason, ended=ended, required=REQUIRED, id=work.claim.id,
+            failures=failures, note=error.kept(error.reason), ended=ended, required=REQUIRED,
+            id=work.claim.id,
         )  # fmt: skip
         SIGN_INS.release(tx, work.claim, owner=owner, due_at=timestamp() + pause)
         if ended:
@@ -312,9 +322,12 @@ def _key(grant: Grant) -> tuple[str, str]:
 def _check_pause(row: Row, now: float) -> None:
     """After a failure nobody asks again before the pause is over, or the server is asked to death."""
     if row["failures"] and row["owner"] is None and row["due_at"] > now:
-        raise SignInError(
-            f"The authorization server failed a moment ago: {row['note']}",
+        nobody, told = parted(row["note"])
+        error = SignInError(
+            f"The authorization server failed a moment ago: {told}",
             code="deferred",
             temporary=True,
             hint=f"It is asked again in {row['due_at'] - now:.0f} s.",
         )
+        error.nobody = nobody
+        raise error
