@@ -178,8 +178,8 @@ async def test_who_is_erased_is_in_no_notice_and_named_where_they_are_told(room:
     def said(tx: Tx) -> None:
         store.used(tx, "prog", outcome=f"550 no <{who}> here", now=1.0)
         tx.execute(
-            "INSERT INTO notices (cause, said, since, seen_at, told_over, over_at) VALUES "
-            "('sign-in 1', :said, 1, 1, '{}', 2)",
+            "INSERT INTO notices (cause, said, since, told_over, over_at) VALUES "
+            "('sign-in 1', :said, 1, '{}', 2)",
             said=json.dumps({"kind": "sign-in", "over": f"{who} is signed in again."}),
         )
 
