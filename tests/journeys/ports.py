@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from postroom.app import Room
 from postroom.secret import Secret
 
-__all__ = ["HOLD", "closed", "filtered", "somebody", "speaking"]
+__all__ = ["HOLD", "closed", "filtered", "side_of", "somebody", "speaking"]
 
 HOLD = 1.5
 """What stands in for :data:`postroom.net.veil.HOLD_SECONDS`."""
@@ -58,3 +59,10 @@ def closed() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def side_of(port: int, security: str) -> dict[str, Any]:
+    return {
+        "protocol": "imap", "host": "127.0.0.1", "port": port, "security": security,
+        "auth": {"type": "none"},
+    }  # fmt: skip

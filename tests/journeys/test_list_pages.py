@@ -43,3 +43,7 @@ def test_messages_of_a_folder_come_in_pages(cli: Cli, wired: User, ground: Groun
     gone = cli("mail", "list", *via, "--after", every[1])
     assert gone.status == 2
     assert "no page begins behind it" in gone.err
+    unseen = cli("mail", "search", "unseen", *via, "--json").json["items"]
+    cli("mail", "flag", unseen[0]["id"], *via, "--add", "seen")
+    read = cli("mail", "search", "unseen", *via, "--after", unseen[0]["id"])
+    assert "what this search finds in INBOX now" in read.err  # the message lies there

@@ -20,6 +20,7 @@ from tests.journeys.conftest import connect
 from tests.journeys.incoming import NAME, Incoming, letter, soon
 from tests.journeys.oauth import approving, register
 from tests.journeys.oauth import connect as connect_by_oauth
+from tests.journeys.ports import somebody
 
 
 @pytest.fixture
@@ -34,21 +35,25 @@ async def status(box: Incoming) -> Status:
     return found
 
 
-async def test_a_sign_in_that_takes_its_time_is_seen(box: Incoming) -> None:
-    """A server that thinks about a password, or asks somebody else: it is not the connection."""
+@pytest.mark.parametrize("role", ["", "operator"])
+async def test_a_sign_in_that_takes_its_time_is_seen(box: Incoming, role: str) -> None:
+    """A server that thinks about a password, or asks somebody else: it is not the connection.  Also
+    where whoever runs it is no administrator."""
+    who = await somebody(box.room, role) if role else box.room
     slow = Rule("to_client", Stall(1.5), before=b"Logged in")
     async with FaultProxy(box.ground.dovecot.imap, rules=[slow]) as proxy:
         side = {"port": str(proxy.port), "security": "none", "trust": ""}
         await box.room.connections.set("acme", {"incoming": side}, rebind=True)
         await box.source()
         began = timestamp()
-        task = asyncio.create_task(box.room.collecting.watch(NAME))
+        asked = who.collecting.run(NAME) if role else who.collecting.watch(NAME)
+        task: asyncio.Task[Any] = asyncio.create_task(asked)
         try:
             await soon(lambda: box.state() == "signing in")
             found = await status(box)
             assert found.owner is not None
             assert began <= found.since <= timestamp()
-            await soon(lambda: box.state() == "listening")
+            await soon(lambda: box.state() == ("idle" if role else "listening"))
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

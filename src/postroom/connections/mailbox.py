@@ -167,7 +167,8 @@ class Mailbox:  # gauge: one method a verb of the incoming side; two halves woul
         else:
             everything = [summary.id async for summary in _every(self._store)]
             ids = await fitting(self._store, self._spool, everything, criteria)
-        page = behind(ids, limit=limit, after=after, folder=folder)
+        found = f"what this search finds in {folder} now"
+        page = behind(ids, limit=limit, after=after, folder=found)
         return await _described(self._store, page)
 
     async def lines(

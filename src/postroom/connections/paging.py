@@ -49,6 +49,6 @@ async def newest_behind(
 def _gone(after: str, folder: str) -> NotThere:
     return NotThere(
         f"No longer in {folder}, or never there: {after}; no page begins behind it.",
-        hint="List the folder again, from its newest message.",
+        hint="Ask again, from the newest message.",
         ids=[after],
     )

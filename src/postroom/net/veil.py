@@ -102,7 +102,7 @@ class _Veil:
         self._limit: asyncio.Timeout | None = None
 
     async def over(self, opening: Callable[[Callable[[Step], None]], Awaitable[T]]) -> T:
-        cause: WireError | None = None
+        cause = None
         try:
             async with asyncio.timeout_at(self._until) as self._limit:
                 try:
@@ -123,7 +123,7 @@ class _Veil:
                 raise
         if self._until is not None:
             await asyncio.sleep(self._until - asyncio.get_running_loop().time())
-        raise (cause.nobody if cause and cause.nobody else self._nobody) from cause
+        raise self._nobody from cause
 
     def _heard(self, step: Step) -> None:
         """A step has ended well: it is told of now, or when the veil is lifted."""

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from postroom.access import Person
+from postroom.access import VERBS, Person
 from postroom.db import Tx
 from postroom.errors import Refused
 from postroom.jobs import store as jobs
@@ -76,6 +76,8 @@ def check_fed(person: Person, tx: Tx, variable: str) -> None:
 
     Asked before the change: what a job or a source is then told is no answer to what there is.
     """
+    if person.verbs.issuperset(VERBS):
+        return
     if usage.OUT_OF_SIGHT in usage.standing(tx, usage.of_variable, variable):
         raise Refused(
             f"Something that is not there for you uses variable {variable}; nothing was saved.",

@@ -85,8 +85,7 @@ class Keeper:
         running = asyncio.create_task(
             self.renewal.renew(grant, use, refused), name="postroom-token"
         )
-        self._asking[key] = running
-        running.add_done_callback(lambda _task: self._asking.pop(key, None))
+        self._begun(key, running)
         access = await asyncio.shield(running)
         bound = await self._db.read(lambda tx: rows.known_access(tx, grant))
         if bound is None or use.line not in json.loads(bound["destinations"]):
@@ -103,9 +102,17 @@ class Keeper:
         task = self._asking.get(key)
         if task is None:  # else somebody asks already, for the very same
             task = asyncio.create_task(self.renewal.renew(grant, use, proving=label))
-            self._asking[key] = task
-            task.add_done_callback(lambda _task: self._asking.pop(key, None))
+            self._begun(key, task)
         return await asyncio.shield(task)
+
+    def _begun(self, key: tuple[str, ...], task: asyncio.Task[Access]) -> None:
+        def over(task: asyncio.Task[Access]) -> None:
+            self._asking.pop(key, None)
+            if not task.cancelled():
+                task.exception()  # whoever waited for it may be gone
+
+        self._asking[key] = task
+        task.add_done_callback(over)
 
     @property
     def renewal(self) -> Renewal:
@@ -150,4 +157,5 @@ class VeiledKeeper(Keeper):
         return self._whole.renewal.under(self._veiled)
 
     async def _behind(self, asked: Awaitable[Access], grant: Grant) -> Access:
-        return await behind(asked, split_url(grant.authority).where, self._veiled)
+        endpoint = dict(grant.named).get("token_endpoint") or grant.authority
+        return await behind(asked, split_url(endpoint).where, self._veiled)
