@@ -67,6 +67,7 @@ def test_the_room_file_has_them_and_applying_it_again_changes_nothing(
         ("{name: a, url: 'https://h.example/x', trust: hook}", "trusted_certificate"),
         ("{name: a, command: [x], instead_of: nobody}", "nobody"),
         ("{name: a, command: [x], instead_of: alive}", "is a ping"),
+        ("{name: ops, url: 'https://h.example/x', every: 1d, causes: []}", "chat stands in for it"),
         ("{name: a, command: [x], insted_of: alive}", "did you mean instead_of"),
         (
             "{name: ops, service: alerts, to: [x@example.com], instead_of: chat}",
