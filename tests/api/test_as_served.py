@@ -80,19 +80,23 @@ def serves(settings: Settings) -> Serves:
     @contextlib.asynccontextmanager
     async def serving(how: Serving) -> AsyncIterator[There]:
         told: list[str] = []
-        with contextlib.closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        task = asyncio.create_task(serve(opened, replace(how, port=port, places=0), told.append))
-        try:
-            while len(told) < 2:  # where, and how somebody comes in
-                await asyncio.sleep(0.01)
-                assert not task.done(), task.result()
-            yield There(told, port)
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        with contextlib.closing(socket.socket()) as held:
+            # bound and not listening: nobody else is given it, and the server may listen on it
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", 0))
+            port = held.getsockname()[1]
+            task = asyncio.create_task(
+                serve(opened, replace(how, port=port, places=0), told.append)
+            )
+            try:
+                while len(told) < 2:  # where, and how somebody comes in
+                    await asyncio.sleep(0.01)
+                    assert not task.done(), task.result()
+                yield There(told, port)
+            finally:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     return serving
 
@@ -156,7 +160,10 @@ async def test_over_tls_cookies_are_for_one_host_and_tls_alone(
 
 
 async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(
-    serves: Serves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serves: Serves,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("postroom.serving.serve.RENEW_SECONDS", 0.02)
     before, after = trustme.CA(), trustme.CA()
@@ -173,7 +180,9 @@ async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(
                     assert (await there.ask("/healthz", host, trusting(after)))[0] == 200
                     break
         chain.write_text("none")
-        await asyncio.sleep(0.2)  # some looks at it
+        async with asyncio.timeout(10):
+            while "the certificate on the disk is not taken" not in caplog.text:
+                await asyncio.sleep(0.02)
         assert (await there.ask("/healthz", host, trusting(after)))[0] == 200
 
 

@@ -234,3 +234,35 @@ async def test_what_waits_for_somebody_is_not_said_to_be_tried_again(
     await reader.go(f"/outbox/{item}/cancel")
     assert "It may have arrived already: a@ground.test." in reader.text
     assert "Nobody has it yet" not in reader.text
+
+
+async def test_what_was_written_is_not_lost_with_the_message_that_it_answers(
+    reader: Reader, room: Room, ground: Ground, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postroom.web.letters.SECONDS", 0.0)
+    ground.dovecot.fill(user, [letter("Order 17", f"Ada <{user.address}>")])
+    (found,) = (await room.commands.run("list-email", {"via": "acme"}))["items"]
+    await reader.go(f"/messages/answer?via=acme&folder=INBOX&id={found['id']}")
+    await room.commands.run("delete-email", {"via": "acme", "ids": [found["id"]]})
+    await reader.press("Send the answer", Text="They are on their way.")
+    assert "Nothing was sent." in reader.text
+    (send,) = [one for one in reader.offered if one.label == "Send the answer"]
+    assert send.form is not None
+    assert "They are on their way." in [one.value for one in send.form.fields]
+
+
+async def test_older_messages_are_a_step_away(
+    reader: Reader, ground: Ground, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postroom.web.pages.messages._MORE", 2)
+    monkeypatch.setattr("postroom.web.pages.messages._MOST", 4)
+    ground.dovecot.fill(user, [letter(f"Order {n}") for n in range(5)])
+    for shown in (("Order 4", "Order 3"), ("Order 2", "Order 1")):
+        await reader.go(f"/messages?via=acme&part=list&many={2 if 'Order 4' in shown else 4}")
+        assert all(one in reader.text for one in shown)
+    assert "Order 0" not in reader.text
+    assert "Older ones are found by a search" in reader.text
+    await reader.go("/messages?via=acme&part=list")
+    assert "Order 2" not in reader.text
+    (more,) = [one for one in reader.offered if one.label == "Older ones too"]
+    assert "many=4" in more.href

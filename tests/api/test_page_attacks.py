@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
@@ -267,3 +268,19 @@ async def test_cookies_and_names_that_are_markup_stay_text(room: Room) -> None:
     answer = await visitor.post("/sign-in", form)
     assert answer.status_code == 401
     assert "<script>alert" not in answer.text
+
+
+async def test_the_overview_leads_nobody_where_they_may_not_go(
+    enter: Enter, room: Room, tmp_path: os.PathLike[str]
+) -> None:
+    """A source waits for a sign-in: the viewer is led to look at it, and whoever may to sign in."""
+    sink = {"type": "directory", "path": str(tmp_path)}
+    await room.sources.add({"name": "orders", "connection": "acme", "sink": sink})
+    await room.desk.db.write(
+        lambda tx: tx.execute("UPDATE sources SET state = 'waiting for sign-in', due_at = 9e9")
+    )
+    for role, leads in (("viewer", False), ("operator", True)):
+        page = (await (await enter(role)).get("/")).text
+        assert "source orders" in page
+        assert ("/connections/acme/sign-in" in page) == leads
+        assert ('href="/connections/acme"' in page) != leads

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from postroom.app import Room
+from postroom.operations.answers import Answer, Answers
 from tests.api.asking import Client
 from tests.api.test_matrix import furnish
 from tests.ground import Ground, User
@@ -74,6 +75,45 @@ async def test_a_change_is_for_what_was_seen(client: Client, room: Room, noun: s
     assert (await client.get(path)).status_code == 200
     weak = await client.ask(method, path, json=change, headers={"If-Match": f"W/{tag[:-2]}"})
     assert weak.status_code == 412
+
+
+async def test_a_change_for_what_was_seen_that_comes_again_is_answered_as_before(
+    client: Client, room: Room
+) -> None:
+    """F11: its own change is no other's; and what was refused leaves the key free."""
+    await furnish(room)
+    tag = (await client.get("/services/acme")).headers["etag"]
+    asked = {"If-Match": tag, "Idempotency-Key": "one"}
+    first = await client.post("/services/acme/hold", {}, headers=asked)
+    assert first.status_code == 200, first.text
+    assert (await client.get("/services/acme")).headers["etag"] != tag
+    again = await client.post("/services/acme/hold", {}, headers=asked)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+    for _ in range(2):
+        late = await client.post(
+            "/services/acme/release", {}, headers={"If-Match": tag, "Idempotency-Key": "two"}
+        )
+        assert (late.status_code, late.json()["code"]) == (412, "changed_since")
+
+
+async def test_what_somebody_changes_while_a_key_is_taken_is_not_overlooked(
+    client: Client, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tag is compared in the transaction of the change, not in that of the key."""
+    await furnish(room)
+    tag = (await client.get("/services/acme")).headers["etag"]
+    begin = Answers.begin
+
+    async def begun(self: Answers, key: str, request: bytes) -> Answer | None:
+        found = await begin(self, key, request)
+        await room.services.set("acme", {"queue_size": 9})
+        return found
+
+    monkeypatch.setattr(Answers, "begin", begun)
+    asked = {"If-Match": tag, "Idempotency-Key": "one"}
+    late = await client.post("/services/acme/hold", {}, headers=asked)
+    assert (late.status_code, late.json()["code"]) == (412, "changed_since")
+    assert not (await room.services.show("acme"))["held"]
 
 
 async def test_of_two_who_saw_the_same_one_changes_it(client: Client, room: Room) -> None:

@@ -21,6 +21,7 @@ from postroom.db.snapshot import open_copy
 from postroom.errors import Locked, Refused, RoomError
 from postroom.operations.backup.archive import Archive, write_archive
 from postroom.operations.backup.manifest import Manifest, check_lines
+from postroom.secret import Secret
 from postroom.settings import Settings
 from postroom.vault import audit_code, open_vault
 from tests.child import Child
@@ -423,3 +424,34 @@ def test_the_library_restores_too(
         assert made.manifest.epoch == 2
     with pytest.raises(RoomError):
         postroom.open(tmp_path / "nowhere")
+
+
+async def test_nothing_lets_anybody_in_that_was_given_before(
+    room: Room, settings: Settings, tmp_path: Path
+) -> None:
+    """What was revoked or taken since the backup, because somebody had stolen it, does not come back."""
+    password = Secret("a quite long pass phrase")
+    await room.users.add("root", "admin", password=password)
+    await room.users.add("new", "viewer")
+    token = (await room.tokens.add("deploy", user="root", verbs=["view"]))["token"]
+    cookie = (await room.people.sign_in("root", password)).cookie
+    code = (await room.users.invite("new"))["code"]
+    await room.backup.create(tmp_path / "room.tar")
+
+    place = settings._replace(room=tmp_path / "restored")
+    done = await restore_backup(tmp_path / "room.tar", place)
+    assert (done.tokens, done.users) == (1, 2)
+    restored = await open_room(place)
+    for way in (
+        restored.people.by_token(token),
+        restored.people.session(cookie),
+        restored.people.accept(code, "new", password),
+    ):
+        with pytest.raises(Refused) as refused:
+            await way
+        assert refused.value.code == "not_signed_in"
+    came = await restored.people.sign_in("root", password)
+    assert (await restored.people.session(came.cookie)).name == "root"
+    (row,) = await restored.audit.list(noun="backup", action="restore")
+    assert (row["detail"]["tokens"], row["detail"]["users"]) == (1, 2)
+    await restored.close()

@@ -251,7 +251,7 @@ async def test_an_expiry_is_told_again_as_it_comes_nearer(account: Account, hook
         on = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=days)).isoformat()
         await room.credentials.change("acme-login", expires_at=on)
         telling = Telling(room.desk, None)  # as a process that begins: nothing is remembered
-        telling._problems = (float("inf"), [])
+        telling._look_at["audit"] = float("inf")
         await room.desk.db.write(lambda tx: tx.execute("UPDATE duties SET due_at = 0"))
         (await room.desk.seat()).work(())
         assert await telling.round()

@@ -125,7 +125,7 @@ async def test_the_request_has_pkce_a_nonce_and_asks_for_a_fresh_sign_in(room: R
     asked = parse_qs(urlsplit((await room.people.oidc_begin(BACK)).url).query)
     assert asked["code_challenge_method"] == ["S256"]
     assert asked["scope"] == ["openid profile email"]
-    assert asked["prompt"] == ["login"]
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
     assert len(asked["nonce"][0]) == len(asked["state"][0]) == 43
     with pytest.raises(InvalidValue):
         await room.people.oidc_begin("http://post.example.com/back")
@@ -180,6 +180,26 @@ def _forged(token: str, **changed: Any) -> str:
 def _unsigned(token: str) -> str:
     head = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
     return f"{head}.{token.split('.')[1]}."
+
+
+async def test_who_comes_in_by_an_old_sign_in_has_proved_nothing(
+    room: Room, server: AuthorizationServer
+) -> None:
+    """T43: what asks for a fresh sign-in is taken out of the address, in a browser that somebody left."""
+    subject = "ann@ground.test"
+    await room.users.add("ann", "editor", issuer=server.issuer, subject=subject)
+    ann = await room.people.oidc_end(*await query_of(room, server, subject))
+    assert ann.session.proved_at > 0
+    begun = await room.people.oidc_begin(BACK)
+    quiet = begun.url.replace("&max_age=0", "").replace("&prompt=login", "")
+    left = await room.people.oidc_end(begun.cookie, urlsplit(server.visit(quiet, subject)).query)
+    assert left.session.proved_at == 0
+    assert (await room.people.session(left.cookie)).proved_at == 0
+
+    await room.users.set("ann", issuer="", subject="")  # they come in by it no more
+    for cookie in (ann.cookie, left.cookie):
+        with refusal("not_signed_in"):
+            await room.people.session(cookie)
 
 
 async def test_a_token_that_is_not_the_providers_lets_nobody_in(

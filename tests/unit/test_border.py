@@ -236,6 +236,33 @@ def test_large_bodies_have_their_turn_and_small_ones_do_not_wait(
     assert most == LARGE_AT_ONCE
 
 
+def test_who_waits_for_others_is_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T50: not that they were slow; and waiting takes nothing from the time that a body has."""
+    monkeypatch.setattr("postroom.serving.border.BODY_BYTES", 16)
+    monkeypatch.setattr("postroom.serving.border.TURN_SECONDS", 0.2)
+    done = asyncio.Event()
+
+    async def holds(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        await done.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def all_at_once() -> list[int]:
+        call = Call(holds)
+        tasks = [
+            asyncio.create_task(call.begun("/compose", [b"x" * 8] * 4))
+            for _ in range(LARGE_AT_ONCE + 1)
+        ]
+        late = await asyncio.wait_for(tasks.pop(), 10)
+        assert call.headers["retry-after"] == "0"
+        done.set()
+        return [late, *await asyncio.gather(*tasks)]
+
+    assert asyncio.run(all_at_once()) == [503, 200, 200]
+
+
 def test_a_body_with_two_ends_is_refused() -> None:
     """T50: a length and chunks: a proxy and we could find two requests in it."""
     seen.clear()

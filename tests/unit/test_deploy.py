@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -52,6 +53,18 @@ def test_the_key_is_the_credential_that_the_unit_loads(path: Path) -> None:
     said = service(path)
     name = said["LoadCredentialEncrypted"].partition(":")[0]
     assert f"POSTROOM_KEK=systemd:{name}" in said["Environment"].split()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_systemd_finds_nothing_wrong_with_a_unit(path: Path, tmp_path: Path) -> None:
+    """But that the program is not installed where the unit has it."""
+    program = shlex.split(service(path)["ExecStart"])[0]
+    here = tmp_path / path.name
+    here.write_text(path.read_text().replace(program, sys.executable))
+    words = ["systemd-analyze", "verify", "--man=no", str(here)]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert path.name not in told.stdout + told.stderr, told.stderr
 
 
 def test_the_key_of_the_image_is_the_secret_it_is_run_with() -> None:

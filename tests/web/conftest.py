@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import Locator, Page
 
 from postroom.net import tls
 from tests.web.posts import posted, pytest_runtest_makereport
@@ -25,6 +27,29 @@ __all__ = [
 ]  # fmt: skip
 
 CHROMIUM = Path("/usr/bin/chromium")
+_ASKS_AT_ONCE = (
+    (Locator, ("count", "all", "all_inner_texts", "is_visible", "is_hidden")),
+    (Page, ("content",)),
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _whole_pages() -> Iterator[None]:
+    """What does not wait by itself is asked of a page that is whole: a click has only committed it."""
+
+    def whole(old: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(old)
+        def asked(of: Locator | Page, *given: Any, **named: Any) -> Any:
+            (of.page if isinstance(of, Locator) else of).wait_for_load_state()
+            return old(of, *given, **named)
+
+        return asked
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind, names in _ASKS_AT_ONCE:
+            for name in names:
+                patch.setattr(kind, name, whole(getattr(kind, name)))
+        yield
 
 
 @pytest.fixture(scope="session")

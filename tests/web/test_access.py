@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from postroom.secret import Secret
 from tests.web.mailroom import furnish, letter
@@ -57,7 +58,7 @@ def test_a_credential_is_restricted_granted_taken_back_and_opened_on_its_page(
     page.get_by_role("button", name="Grant", exact=True).click()
     page.get_by_text("Service slips may use payroll.").wait_for()
     row = page.get_by_role("row", name="user ann")
-    assert row.locator("time").count() == 1
+    expect(row.locator("time")).to_have_count(1)
     assert "root" in row.inner_text()
     assert admin.serious() == []
     assert theirs.goto("/connections/wages").status == 200  # type: ignore[union-attr]

@@ -91,7 +91,7 @@ def by_clicking_alone(page: Page, ground: Ground, tmp_path: Path) -> None:
     page.get_by_role("button", name="Test it").click()
     for place in ("incoming", "outgoing"):
         page.get_by_role("button", name=f"Trust it for the {place} server").click()
-    page.get_by_text("Everything works").wait_for()
+    page.get_by_text("Everything works").wait_for(timeout=30_000)
     page.get_by_label("Call it").fill("orders")
     page.get_by_label("Into the directory").fill(str(tmp_path / "mail"))
     page.get_by_label("What is there already").select_option("all")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web.mailroom import PAYLOADS, furnish
 from tests.web.test_sending import arrived
@@ -51,7 +52,7 @@ def test_a_webhook_gets_a_secret_that_is_made_on_the_way(admin: Visitor, site: S
     page.get_by_label("no worker runs").check()
     page.locator("button[name=make][value=credential]").click()
     page.get_by_label("Name").fill("hook")
-    assert page.get_by_role("radio").count() == 1
+    expect(page.get_by_role("radio")).to_have_count(1)
     page.get_by_role("button", name="Go on to its details").click()
     page.get_by_label("Value").fill("a hook that nobody guesses")
     page.get_by_role("button", name="Save", exact=True).click()

@@ -8,6 +8,7 @@ import pytest
 
 from postroom.secret import Secret
 from tests.web.site import PASSWORD, Site
+from tests.web.visitor import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,9 +175,9 @@ def test_new_comes_back_to_the_form_with_what_was_typed(admin: Visitor, site: Si
     site.do(lambda room: fill(room, "x"))
     page = admin.go("/new/connection")
     page.get_by_label("Name").fill("shop")
-    page.locator("[name='incoming.protocol']").select_option("imap")
+    choose(page, "[name='incoming.protocol']", "imap")
     page.locator("[name='incoming.host']").fill("imap.shop.example")
-    page.locator("[name='incoming.auth.type']").select_option("secret")
+    choose(page, "[name='incoming.auth.type']", "secret")
     page.locator("[name='incoming.auth.credential']").wait_for()
     page.get_by_role("button", name="New…").first.click()
     page.locator("#f-name").fill("shop-login")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web.mailroom import HOSTILE, furnish, hostile, letter
 
@@ -111,7 +112,7 @@ def test_the_original_of_a_message_is_text(admin: Visitor, site: Site, ground: G
         user, [letter("Order 17", text=f"{HOSTILE}</pre><script>window.hit=1</script>")]
     )
     page = opened(admin, "Order 17")
-    assert HOSTILE in page.frame_locator("iframe").first.locator("body").inner_text()
+    expect(page.frame_locator("iframe").first.locator("body")).to_contain_text(HOSTILE)
     page.get_by_role("link", name="Original", exact=True).click()
     assert f"{HOSTILE}</pre>" in page.locator("pre").inner_text()
     assert page.evaluate("window.hit") is None

@@ -13,6 +13,7 @@ from postroom.connections.presets import PRESETS, TENANT, Wire
 from postroom.oauth import discovery
 from tests.ground.oauth import TENANT as GUID
 from tests.web.test_connecting import begun, made_and_arriving, trust
+from tests.web.visitor import choose
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -97,6 +98,7 @@ def test_a_certificate_to_trust_is_made_meanwhile_and_what_was_typed_is_still_th
 def copied(page: Page) -> dict[str, str]:
     """What the buttons of a guide copy, each by its name."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.wait_for_load_state()  # the script shows the buttons
     found = {}
     for button in page.get_by_role("button", name=re.compile("^Copy ")).all():
         button.click()
@@ -139,8 +141,8 @@ def test_an_app_that_is_registered_by_the_guide_opens_its_mailbox(
     guide.get_by_text("Everything works").wait_for(timeout=30_000)
     guide.goto("/new/connection?preset=microsoft365&auth=oauth_client_credentials")
     guide.locator("#f-name").fill("orders")
-    guide.get_by_label("Type").select_option("microsoft365")
-    guide.get_by_label("Sign-in").select_option("oauth_client_credentials")
+    choose(guide, "#f-type", "microsoft365")
+    choose(guide, "[name='auth.type']", "oauth_client_credentials")
     guide.get_by_label("Credential").select_option("app")
     guide.get_by_role("button", name="Make it").click()
     guide.get_by_role("button", name="Test", exact=True).click()

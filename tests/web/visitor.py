@@ -13,7 +13,7 @@ from tests.web.site import PASSWORD, Site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response
 
-__all__ = ["Visitor"]
+__all__ = ["Visitor", "choose"]
 
 _AXE: Final = Path(__file__).parent / "axe" / "axe-4.14.1.min.js"
 _SERIOUS: Final = ("serious", "critical")
@@ -90,3 +90,10 @@ class Visitor:
             except Error:  # a part that was asked for while the page was left: nobody got it
                 return
             told("output", text)
+
+
+def choose(page: Page, selector: str, value: str) -> None:
+    """Choose in a list that draws its form anew, once its page hears it and until it has."""
+    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.locator(selector).select_option(value)

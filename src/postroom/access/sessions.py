@@ -34,8 +34,8 @@ _AGENT: Final = 200
 _MOST: Final = 20
 
 
-def start(tx: Tx, user: str, *, agent: str) -> Secret:
-    """Begin a session; gives its cookie, which is kept nowhere.
+def start(tx: Tx, user: str, *, agent: str, proved: bool = True) -> Secret:
+    """Begin a session; gives its cookie, which is kept nowhere.  ``proved``: who it is was proved now.
 
     Sessions that are over are removed, and of the user's own the oldest beyond twenty.
     """
@@ -54,8 +54,9 @@ def start(tx: Tx, user: str, *, agent: str) -> Secret:
     )
     tx.execute(
         "INSERT INTO sessions (hash, user_id, created_at, seen_at, expires_at, proved_at, agent) "
-        "VALUES (:hash, :user, :now, :now, :end, :now, :agent)",
+        "VALUES (:hash, :user, :now, :now, :end, :proved, :agent)",
         hash=hash_of(cookie), user=user, now=now, end=now + ABSOLUTE, agent=_printable(agent),
+        proved=now if proved else 0.0,
     )  # fmt: skip
     return cookie
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import hmac
@@ -13,7 +14,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from postroom.api.body import MOST_BYTES, MOST_OF_A_COMMAND, parsed, read_body
+from postroom.api.body import MOST_BYTES, MOST_OF_A_COMMAND, read_body, read_json
 from postroom.api.events import log_of
 from postroom.api.problems import JSON, as_json
 from postroom.api.reading import Reader
@@ -91,7 +92,7 @@ class Route:
         room = await signed_in(self._room, request)
         self._check_may(room, request)
         data = b"" if door.http in ("GET", "DELETE") else await read_body(request, most=self._most)
-        given = self._reader.read(request, parsed(data))
+        given = self._reader.read(request, await read_json(data))
         self._only_unchanged(room, request, given)
         if wants_stream(request) and (door.noun, door.method) == ("runs", "log"):
             await room.runs.show(given["run"])
@@ -156,7 +157,9 @@ class Route:
             raise InvalidValue("Idempotency-Key", "give 1 to 200 visible characters")
         if not takes_key(self._asked.door):
             raise InvalidValue("Idempotency-Key", "is not taken here: the answer is shown once")
-        kept = Answers(room.desk)  # past the gate: nobody may ask for it, the API does
+        # past the gate: nobody may ask for it, the API does; and an If-Match is for the change alone,
+        # which is done already where this is the same request again
+        kept = Answers(dataclasses.replace(room.desk, before=None))
         before = await kept.begin(key, digest)
         if before is not None:
             headers = {"Idempotency-Replayed": "true"}

@@ -144,6 +144,11 @@ def _next(done: Restored) -> Iterator[str]:
     if done.again:
         many = "1 message" if done.again == 1 else f"{done.again} messages"
         yield f"{many} of sources will be read once more."
+    if done.tokens:
+        many = "1 API token is" if done.tokens == 1 else f"{done.tokens} API tokens are"
+        yield f"{many} revoked: it may have been since the backup. Make new ones: postroom token add NAME"
+    if done.users:
+        yield "Users are those of the backup, also whoever was disabled since. See: postroom user list"
     if done.alive:
         yield (
             f"Somebody still works on the room this backup is of, at {done.manifest.path} "

@@ -67,7 +67,8 @@ class History:
             hints = None
         found = tx.all(
             "SELECT v.version, v.plain, v.secrets, v.destinations, v.typed_by, v.typed_at, v.presented_at, "
-            "v.destroyed_at, coalesce(v.holds, v.version) AS holds, s.blob AS hints FROM credential_versions v LEFT JOIN sealed s "
+            "v.destroyed_at, coalesce(v.holds, v.version) AS holds, s.blob AS hints "
+            "FROM credential_versions v LEFT JOIN sealed s "
             "ON s.kind = 'hint' AND s.record = v.credential AND s.version = v.version "
             "WHERE v.credential = :id ORDER BY v.version DESC",
             id=row["id"],

@@ -11,11 +11,13 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from postroom.errors import InvalidValue, RoomError
 
-__all__ = ["Counted", "ServerTls", "is_loopback", "listen"]
+__all__ = ["CUT_AT_ONCE", "Counted", "ServerTls", "is_loopback", "listen"]
+
+CUT_AT_ONCE: Final = 100
 
 
 class Counted(socket.socket):
@@ -30,8 +32,9 @@ class Counted(socket.socket):
         self._kept: Counter[str] = Counter()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection that is kept.  Raises as a socket does where none waits."""
-        while True:
+        """The next connection that is kept.  Raises as a socket does where none waits, and after
+        ``CUT_AT_ONCE`` that are cut: whoever listens has others to see to."""
+        for _ in range(CUT_AT_ONCE):
             made, peer = super().accept()
             place = self._place(str(peer[0]))
             if self._kept.total() < self._most and not (
@@ -40,6 +43,7 @@ class Counted(socket.socket):
                 self._kept[place] += 1
                 return _Kept.of(made, self._kept, place), peer
             made.close()
+        raise BlockingIOError
 
 
 class _Kept(socket.socket):

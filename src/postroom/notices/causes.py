@@ -125,7 +125,7 @@ def _sign_ins(tx: Tx, resolver: Resolver) -> Iterator[Found]:
             noun="connection",
             name=serves[0],
             said=f"Somebody has to sign in as {who}, for connection {', '.join(serves)}. {row['note']}",
-            over=f"{who} is signed in again, for connection {', '.join(serves)}.",
+            over=f"Nobody has to sign in as {who} any more, for connection {', '.join(serves)}.",
             do=f"Sign in: postroom connection signin {serves[0]}",
             things=Things(frozenset(own)),
             broken=True,

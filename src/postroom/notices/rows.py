@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from postroom.clock import rfc3339
@@ -101,10 +101,18 @@ def listed(tx: Tx) -> list[Kept]:
     return [_kept(row) for row in rows]
 
 
-def merge(tx: Tx, found: Iterable[Found], kinds: Iterable[str], *, now: float) -> None:
+def merge(
+    tx: Tx,
+    found: Iterable[Found],
+    kinds: Collection[str],
+    *,
+    now: float,
+    gone: Callable[[Tx, Kept], str] = lambda _tx, _kept: "",
+) -> None:
     """Write what lasts now, of these kinds; what lasted and is not among it is over.
 
-    A cause of a kind that was not looked at stays as it is.
+    A cause of a kind that was not looked at stays as it is.  ``gone`` says that what a cause was about
+    is not there any more, or nothing.
     """
     known = {one.key: one for one in listed(tx)}
     wanted = {one.key: one for one in found}
@@ -118,7 +126,9 @@ def merge(tx: Tx, found: Iterable[Found], kinds: Iterable[str], *, now: float) -
                        cause=key, said=body, now=now)  # fmt: skip
     for key, old in known.items():
         if old.over_at is None and key not in wanted and old.text("kind") in kinds:
-            tx.execute("UPDATE notices SET over_at = :now WHERE cause = :cause", cause=key, now=now)
+            ended = {**old.body, "over": gone(tx, old) or old.text("over")}
+            tx.execute("UPDATE notices SET said = :said, over_at = :now WHERE cause = :cause",
+                       cause=key, said=json.dumps(ended, ensure_ascii=False), now=now)  # fmt: skip
 
 
 _BEGUN: Final = (

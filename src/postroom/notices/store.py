@@ -19,26 +19,32 @@ __all__ = [
 _ROWS: Final = Named("notification", Notify)
 
 
-def add(tx: Tx, one: Notify) -> None:
-    """Store a new notification.  Raises Refused(``name_taken``)."""
+def add(tx: Tx, one: Notify, *, by: str = "") -> None:
+    """Store a new notification; ``by`` is the id of the user who saves it, of an administrator nothing.
+
+    Raises Refused(``name_taken``).
+    """
     try:
         tx.execute(
-            "INSERT INTO notifications (id, name, name_key, body, created_at, updated_at) "
-            "VALUES (:id, :name, :key, :body, :now, :now)",
+            "INSERT INTO notifications (id, name, name_key, body, created_at, updated_at, saved_by) "
+            "VALUES (:id, :name, :key, :body, :now, :now, :by)",
             id=secrets.token_hex(8),
             name=one.name,
             key=one.name.casefold(),
             body=_body(one),
             now=timestamp(),
+            by=by,
         )
     except Conflict:
         raise _ROWS.taken(one.name) from None
 
 
-def replace(tx: Tx, one: Notify) -> None:
-    """Store a changed notification under its name.  Raises NotThere."""
+def replace(tx: Tx, one: Notify, *, by: str = "") -> None:
+    """Store a changed notification under its name; ``by`` as of :func:`add`.  Raises NotThere."""
     done = tx.execute(
-        "UPDATE notifications SET body = :body, updated_at = :now WHERE name_key = :key",
+        "UPDATE notifications SET body = :body, updated_at = :now, saved_by = :by "
+        "WHERE name_key = :key",
+        by=by,
         body=_body(one),
         now=timestamp(),
         key=one.name.casefold(),

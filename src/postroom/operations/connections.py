@@ -31,6 +31,7 @@ from postroom.operations.waking import wake
 from postroom.sources import store as sources
 
 if TYPE_CHECKING:
+    from postroom.connections.resolver import Resolver
     from postroom.operations import models
 
 __all__ = ["Connections", "merge"]
@@ -134,9 +135,13 @@ class Connections:
         """Every connection, in short; ``tried`` tells how each side was opened last."""
 
         def body(tx: Tx) -> builtins.list[models.ConnectionLine]:
-            found = [_line(self._desk, tx, one) for one in store.load_all(tx)]
+            used, resolver = usage.count_of_connections(tx), self._desk.resolver(tx)
+            found = [
+                _head(one.name, used, one.description) | _line(self._desk, tx, one, resolver)
+                for one in store.load_all(tx)
+            ]
             found += [
-                _head(tx, name) | {"warnings": [], "tried": {}, "error": str(error)}
+                _head(name, used) | {"warnings": [], "tried": {}, "error": str(error)}
                 for name, error in store.unreadable(tx).items()
             ]
             return sorted(found, key=lambda one: one["name"].casefold())
@@ -246,20 +251,18 @@ def merge(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _head(tx: Tx, name: str, description: str = "") -> dict[str, Any]:
-    used_by = sum(not use.via for use in usage.of_connection(tx, name).uses)
-    return {"name": name, "description": description, "used_by": used_by}
+def _head(name: str, used: Mapping[str, int], description: str = "") -> dict[str, Any]:
+    return {"name": name, "description": description, "used_by": used.get(name.casefold(), 0)}
 
 
-def _line(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:
-    line = _head(tx, connection.name, connection.description)
+def _line(desk: Desk, tx: Tx, connection: Connection, resolver: Resolver) -> dict[str, Any]:
     try:
-        effective = desk.resolver(tx).of(connection)
+        effective = resolver.of(connection)
     except PostroomError as error:  # a list shows every row, whatever is wrong with one
-        return line | {"warnings": [], "tried": {}, "error": str(error)}
+        return {"warnings": [], "tried": {}, "error": str(error)}
     sides = {side.place: f"{side.protocol}://{side.host}:{side.port}" for side in effective.sides}
     tried = _tried(desk, tx, connection.name, effective)
-    return line | {"warnings": list(effective.warnings), "tried": tried} | sides
+    return {"warnings": list(effective.warnings), "tried": tried} | sides
 
 
 def _resolved(desk: Desk, tx: Tx, connection: Connection) -> dict[str, Any]:

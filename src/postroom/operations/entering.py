@@ -128,10 +128,10 @@ def invited_by(tx: Tx, code: Secret) -> Row | None:
 
 
 def enter(
-    desk: Desk, tx: Tx, row: Row, action: str, agent: str, **detail: Any
+    desk: Desk, tx: Tx, row: Row, action: str, agent: str, *, proved: bool = True, **detail: Any
 ) -> tuple[Secret, Row]:
-    """Begin a session in a transaction; gives its cookie and its row."""
-    cookie = sessions.start(tx, row["id"], agent=agent)
+    """Begin a session in a transaction; gives its cookie and its row.  ``proved``: who it is was proved."""
+    cookie = sessions.start(tx, row["id"], agent=agent, proved=proved)
     users.seen(tx, row["id"])
     note(desk, tx, users.person_of(row), action, row["name"], **detail)
     found = sessions.find(tx, cookie)

@@ -53,12 +53,16 @@ def claims_of(
     return claims
 
 
-def check_fresh(claims: Mapping[str, Any], *, since: float) -> None:
-    """Raise ProtocolError unless the account has signed in since then (seconds since 1970), by what the
-    provider says: ``auth_time``, which stands there where ``max_age`` was asked for (Core 3.1.2.1).
-    """
+def is_fresh(claims: Mapping[str, Any], *, since: float) -> bool:
+    """Whether the account has signed in since then (seconds since 1970), by what the provider says:
+    ``auth_time``, which stands there where ``max_age`` was asked for (Core 3.1.2.1)."""
     at = claims.get("auth_time")
-    if not isinstance(at, int | float) or isinstance(at, bool) or at < since - SKEW:
+    return isinstance(at, int | float) and not isinstance(at, bool) and at >= since - SKEW
+
+
+def check_fresh(claims: Mapping[str, Any], *, since: float) -> None:
+    """Raise ProtocolError unless :func:`is_fresh`."""
+    if not is_fresh(claims, since=since):
         raise ProtocolError(
             "The provider does not say that you have signed in there just now.",
             step="sign-in",

@@ -112,6 +112,11 @@ def rights_of(steps: Sequence[Step]) -> frozenset[str]:
 def namings(tx: Tx, noun: str, name: str) -> Iterator[Naming]:
     """The jobs whose steps name a record of that noun; a name without a noun may mean any of them."""
     key = name.casefold()
+    return (naming for bare, naming in all_namings(tx, noun) if bare == key)
+
+
+def all_namings(tx: Tx, noun: str) -> Iterator[tuple[str, Naming]]:
+    """The same of every record of that noun, by its casefolded name."""
     for job in store.load_all(tx):
         try:
             found = names_used(job.steps)
@@ -119,8 +124,8 @@ def namings(tx: Tx, noun: str, name: str) -> Iterator[Naming]:
             continue
         for used in found:
             said, _, bare = parted(used.name)[0].rpartition(":")
-            if bare.casefold() == key and said in ("", noun):
-                yield Naming(job.name, used.place)
+            if said in ("", noun):
+                yield bare.casefold(), Naming(job.name, used.place)
 
 
 def _exists(desk: Desk, tx: Tx, noun: str, name: str) -> bool:

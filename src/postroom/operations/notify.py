@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from postroom.access import users
 from postroom.clock import rfc3339, timestamp
 from postroom.credentials.trust import trusted_in
 from postroom.db import Row, Tx
@@ -20,6 +21,7 @@ from postroom.notices.notification import Notify as Notification
 from postroom.notices.saying import Notice
 from postroom.operations.connections import merge
 from postroom.operations.desk import Desk, Rebind
+from postroom.operations.ears import said_to, saver_of, seen
 from postroom.operations.outgoing import route_of
 from postroom.operations.permitting import check_notification
 from postroom.operations.sight import sees_named
@@ -86,10 +88,14 @@ class Notify:
             self._check_web(tx, one, where)
         if one.instead_of:
             self._check_chain(tx, one, where)
+        if one.every is not None and (below := _stand_in(tx, one.name)):
+            raise InvalidValue(
+                f"{where}: every", f"{below[0]} stands in for it, and a ping tells of nothing"
+            )
         if new:
-            store.add(tx, one)
+            store.add(tx, one, by=saver_of(self._desk))
         else:
-            store.replace(tx, one)
+            store.replace(tx, one, by=saver_of(self._desk))
         self._desk.record(tx, "add" if new else "set", "notification", one.name)
 
     def _check_web(self, tx: Tx, one: Notification, where: str) -> None:
@@ -132,10 +138,7 @@ class Notify:
         """As :meth:`delete`, inside a transaction."""
         found = store.spelled(tx, name)
         with tx.seen_by(None):
-            others = [
-                one.name for one in store.load_all(tx)
-                if one.instead_of.casefold() == found.casefold()
-            ]  # fmt: skip
+            others = _stand_in(tx, found)
         if others:
             seen = [one.name for one in store.load_all(tx) if one.name in others]
             told = f"Notification {seen[0]}" if seen else "One that is not there for you"
@@ -163,7 +166,7 @@ class Notify:
                     found.append({"name": row["name"], "error": str(error)})
                 else:
                     one = store.get(tx, row["name"])
-                    found.append({**shown(one), **_status(self._desk, one, row)})
+                    found.append({**shown(one), **_status(self._desk, tx, one, row)})
             return found
 
         return await self._desk.db.read(body)
@@ -173,7 +176,7 @@ class Notify:
 
         def body(tx: Tx) -> dict[str, Any]:
             one = store.get(tx, name)
-            status = _status(self._desk, one, store.row_of(tx, name))
+            status = _status(self._desk, tx, one, store.row_of(tx, name))
             return {**shown(one, defaults=True), **status}
 
         return await self._desk.db.read(body)
@@ -182,12 +185,8 @@ class Notify:
         """What a person has to know: what lasts, then what was over within a week; who was told."""
 
         def body(tx: Tx) -> builtins.list[rows.Kept]:
-            found = rows.listed(tx)
-            return [
-                _told_of(self._desk, tx, one)
-                for one in found
-                if sees_named(tx, one.text("noun"), one.text("name"))
-            ]
+            found = (seen(self._desk, tx, one) for one in rows.listed(tx))
+            return [_told_of(self._desk, tx, one) for one in found if one is not None]
 
         return [one.as_json() for one in await self._desk.db.read(body)]
 
@@ -202,7 +201,8 @@ class Notify:
             found = [*causes.at_work(tx, resolver, now=timestamp()), *causes.ending(known)]
             facts = ("kind", "noun", "name", "do", "broken")
             return [
-                {key: getattr(one, key) for key in facts} | {"said": told(self._desk, one.said)}
+                {key: getattr(one, key) for key in facts}
+                | {"said": said_to(self._desk, one.kind, one.name, one.said)}
                 for one in found
                 if sees_named(tx, one.noun, one.name)
             ]
@@ -236,11 +236,16 @@ class Notify:
         return found
 
 
+def _stand_in(tx: Tx, name: str) -> list[str]:
+    """Those that stand in for a notification."""
+    key = name.casefold()
+    return [one.name for one in store.load_all(tx) if one.instead_of.casefold() == key]
+
+
 def _told_of(desk: Desk, tx: Tx, one: rows.Kept) -> rows.Kept:
     """A notice without the ways to tell it that are not there for whoever asks."""
     if tx.sight is None:
         return one
-    one = dataclasses.replace(one, body={**one.body, "said": told(desk, one.text("said"))})
     ways = {}
     for name, each in one.told.items():
         if sees_named(tx, "notification", name):
@@ -250,11 +255,13 @@ def _told_of(desk: Desk, tx: Tx, one: rows.Kept) -> rows.Kept:
     return dataclasses.replace(one, told=ways)
 
 
-def _status(desk: Desk, one: Notification, row: Row) -> dict[str, Any]:
-    used = row["used_at"]
+def _status(desk: Desk, tx: Tx, one: Notification, row: Row) -> dict[str, Any]:
+    used, by = row["used_at"], row["saved_by"]
+    saver = users.of_id(tx, by) if by else None
     return {
         "way": one.way,
         "where": one.where,
         "used_at": None if used is None else rfc3339(used),
         "outcome": told(desk, row["outcome"]),
+        "saved_by": saver["name"] if saver else by and "somebody who is gone",
     }

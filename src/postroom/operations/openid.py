@@ -103,13 +103,12 @@ class OpenId:
         async with self._pump(grant) as pump:
             endpoints = await pump.run(flow)
         nonce, cookie = secrets.token_urlsafe(32), Secret(new_code())
-        # somebody signs in now, not whoever left a session at the provider: it is a proof of them
-        extra = [("nonce", nonce), ("prompt", "login")]
-        if proves:
-            extra.append(("max_age", "0"))  # then the provider says when it was (Core 3.1.2.1)
+        # somebody signs in now, not whoever left a session at the provider: it is a proof of them,
+        # where the provider says when it was, as it does by max_age (Core 3.1.2.1)
+        extra = (("nonce", nonce), ("prompt", "login"), ("max_age", "0"))
         pending = begin(
             self._client_id(grant), endpoints, grant.scopes, redirect_uri=redirect_uri,
-            at=timestamp(), extra=tuple(extra),
+            at=timestamp(), extra=extra,
         )  # fmt: skip
         while len(self._open) >= _MOST:
             del self._open[next(iter(self._open))]
@@ -129,6 +128,8 @@ class OpenId:
         keys = ((throttle.PEER, peer_key(peer)),)
         await take_tries(self._desk, keys, "", peer)
         opened = self._taken(cookie, query)
+        from postroom.operations.idtoken import is_fresh
+
         try:
             claims = await self._claims(opened, query)
             if opened.proves:
@@ -145,7 +146,10 @@ class OpenId:
             if row is None or row["disabled"]:
                 raise _NotLetIn("" if row is None else row["name"], row is None)
             _give_back(tx, peer)
-            return enter(self._desk, tx, row, "sign-in", agent, by="openid", peer=peer)
+            proved = is_fresh(claims, since=opened.begun)
+            return enter(
+                self._desk, tx, row, "sign-in", agent, proved=proved, by="openid", peer=peer
+            )
 
         try:
             return signed_in(*await self._desk.write(body))._replace(back=opened.back)

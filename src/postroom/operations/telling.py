@@ -7,7 +7,7 @@ import builtins
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple
 
 from postroom.audit import Mac
@@ -16,13 +16,14 @@ from postroom.db import Claim, Row, Tx, workers
 from postroom.errors import PostroomError
 from postroom.log import about, logger
 from postroom.net.dial import Policy
-from postroom.notices import causes, plan, rows, store
+from postroom.notices import CAUSES, causes, lasting, plan, rows, store
 from postroom.notices.causes import Found
-from postroom.notices.notification import Notify
+from postroom.notices.notification import Cause, Notify
 from postroom.notices.plan import Due
 from postroom.notices.rows import DUTIES, Kept, Told
-from postroom.notices.saying import Notice
+from postroom.notices.saying import Event, Notice
 from postroom.notices.things import Things, of_notification
+from postroom.operations import ears
 from postroom.operations.audit import Audit
 from postroom.operations.desk import Desk
 from postroom.operations.ways import Ways
@@ -30,26 +31,65 @@ from postroom.operations.ways import Ways
 __all__ = ["Telling"]
 
 ROUND_SECONDS: Final = 30.0
-ENDS_SECONDS: Final = 600.0
-"""How often credentials are looked through: there may be ten thousand, and days are counted."""
-AUDIT_SECONDS: Final = 6 * 3600.0
+SELDOM: Final[Mapping[Cause, float]] = {"expiry": 600.0, "audit": 6 * 3600.0}
+"""How often what is long is looked through: ten thousand credentials, whose days are counted, and the
+record.  What others have found and told since then is theirs: an old look begins nothing, and ends
+nothing."""
 PING_SECONDS: Final = 60.0
 """How soon a ping that failed is tried again at first."""
 EMAIL_SECONDS: Final = 15 * 60.0
 """An email of a notice that is not sent by then has told nobody."""
+TELL_SECONDS: Final = 60.0
+"""So long one notification is told of one thing after another in a round; the rest is for the next."""
 HERE_SECONDS: Final = 45.0
 """How long this process sends an email itself, where no worker does."""
 _log: Final = logger("notify")
 _LOST: Final = ("failed", "ambiguous", "cancelled", "held")
 
 
+Heard = Mapping[str, Mapping[str, Kept]]
+"""The causes that each notification may tell, by its name and their key."""
+
+
 class _Seen(NamedTuple):
-    """The room as one look found it."""
+    """The room as one look found it.
+
+    ``found`` is what lasts of ``kinds``, which were looked through now; ``lasting`` are all causes that
+    this process knows of, by their key, also those of an earlier look.
+    """
 
     room: str
     found: builtins.list[Found]
+    kinds: frozenset[str]
+    lasting: Mapping[str, Found]
     notifications: builtins.list[Notify]
     things: Mapping[str, Things]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round tells by.  ``silent`` are ways that failed in it: of the next cause they are not
+    asked again, which would take as long."""
+
+    seen: _Seen
+    heard: Heard
+    here: bool
+    silent: set[str] = dataclasses.field(default_factory=set)
+
+    def ways(self, due: Due, before: Told) -> builtins.list[tuple[Notify, Kept]]:
+        """The ways of what is due, and in which words each may tell it."""
+        seen, key = self.seen, due.kept.key
+        cause = seen.lasting.get(key)
+        found = plan.ways(
+            due.name,
+            seen.notifications,
+            seen.things,
+            Things() if cause is None else cause.things,
+            [one.things for one in seen.lasting.values() if one.broken],
+            failed=before.failed,
+        )
+        # one that stands in may be of somebody for whom that is not there
+        return [(one, kept) for one in found if (kept := self.heard.get(one.name, {}).get(key))]
 
 
 class Telling:
@@ -59,8 +99,8 @@ class Telling:
         self._desk = desk
         self._audit = Audit(desk, mac)
         self._ways = Ways(desk, policy=Policy(public_only=public_only))
-        self._ends: tuple[float, builtins.list[Found]] | None = None
-        self._problems: tuple[float, builtins.list[str]] | None = None
+        self._seldom: dict[Cause, builtins.list[Found]] = {}
+        self._look_at: dict[Cause, float] = dict.fromkeys(SELDOM, 0.0)
         self._pings: dict[str, tuple[float, int]] = {}
 
     async def keep(self, *, here: bool = False) -> None:
@@ -118,25 +158,33 @@ class Telling:
 
     async def _round(self, claim: Claim, here: bool) -> None:
         seen = await self._look()
-        kinds = {"expiry", "sign-in", "source", "ledger", "outbox", "worker"}
-        kinds |= {"audit"} if self._problems is not None else builtins.set()
 
-        def noted(tx: Tx) -> builtins.list[Kept]:
+        def noted(tx: Tx) -> tuple[builtins.list[Kept], Heard]:
             now = timestamp()
             DUTIES.guard(tx, claim, owner=self._desk.seat_owner or "")
-            rows.merge(tx, seen.found, kinds, now=now)
+            rows.merge(tx, seen.found, seen.kinds, gone=lasting.gone, now=now)
             rows.forget(tx, now=now)
             for kept in rows.listed(tx):
                 for name, told in kept.told.items():
                     if told.item and (later := _followed(tx, told, now)) is not None:
                         rows.settle(tx, kept.key, name, later)
-            return rows.listed(tx)
+            listed = rows.listed(tx)
+            savers = {row["name"]: row["saved_by"] for row in store.rows(tx)}
+            return listed, {
+                one.name: ears.heard(self._desk, tx, one.name, savers[one.name], listed)
+                for one in seen.notifications
+                if one.name in savers
+            }
 
-        wanted = plan.due(await self._desk.write(noted), seen.notifications, now=timestamp())
+        kept, heard = await self._desk.write(noted)
+        for kind in SELDOM.keys() & seen.kinds:  # noted: until then the look counts for nothing
+            self._look_at[kind] = monotonic() + SELDOM[kind]
+        at = _Round(seen, heard, here)
         by_name: dict[str, builtins.list[Due]] = defaultdict(list)
-        for each in wanted:
-            by_name[each.name].append(each)
-        told = [self._tell_in_order(claim, seen, each, here) for each in by_name.values()]
+        for each in plan.due(kept, seen.notifications, now=timestamp()):
+            if each.kept.key in heard.get(each.name, {}):
+                by_name[each.name].append(each)
+        told = [self._tell_in_order(claim, at, each) for each in by_name.values()]
         for outcome in await asyncio.gather(*told, self._ping(seen), return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -145,33 +193,40 @@ class Telling:
 
     async def _look(self) -> _Seen:
         """In a thread: what is looked through may be long, and the other loops go on."""
-        if self._problems is None or monotonic() > self._problems[0] + AUDIT_SECONDS:
-            self._problems = (monotonic(), await asyncio.to_thread(self._audit.problems_now))
-        if self._ends is None or monotonic() > self._ends[0] + ENDS_SECONDS:
+        fresh = {kind for kind, at in self._look_at.items() if monotonic() >= at}
+        if "audit" in fresh:
+            problems = await asyncio.to_thread(self._audit.problems_now)
+            self._seldom["audit"] = causes.audit_failure(problems)
+        if "expiry" in fresh:
             everything = await asyncio.to_thread(
                 self._desk.db.read_now, lambda tx: self._desk.credentials.all(tx, ending=True)
             )
-            self._ends = (monotonic(), causes.ending(everything))
-        beside = [*self._ends[1], *causes.audit_failure(self._problems[1])]
-        return await asyncio.to_thread(self._desk.db.read_now, lambda tx: self._seen(tx, beside))
+            self._seldom["expiry"] = causes.ending(everything)
+        return await asyncio.to_thread(self._desk.db.read_now, lambda tx: self._seen(tx, fresh))
 
-    def _seen(self, tx: Tx, beside: Sequence[Found]) -> _Seen:
-        resolver = self._desk.resolver(tx)
+    def _seen(self, tx: Tx, fresh: Set[Cause]) -> _Seen:
+        resolver, now = self._desk.resolver(tx), timestamp()
+        found = causes.at_work(tx, resolver, now=now)
+        found += lasting.still(tx, resolver, rows.listed(tx), found, now=now)
+        known = [each for every in self._seldom.values() for each in every]
         notifications = store.load_all(tx)
         return _Seen(
             room=rows.room_id(tx),
-            found=[*beside, *causes.at_work(tx, resolver, now=timestamp())],
+            found=[*found, *(each for each in known if each.kind in fresh)],
+            kinds=frozenset(CAUSES) - SELDOM.keys() | fresh,
+            lasting={each.key: each for each in (*known, *found)},
             notifications=notifications,
             things={one.name: of_notification(tx, resolver, one) for one in notifications},
         )
 
     # ------------------------------------------------------------------ tell
 
-    async def _tell_in_order(
-        self, claim: Claim, seen: _Seen, wanted: Sequence[Due], here: bool
-    ) -> None:
+    async def _tell_in_order(self, claim: Claim, at: _Round, wanted: Sequence[Due]) -> None:
+        until = monotonic() + TELL_SECONDS
         for each in wanted:
-            after = await self._tell(seen, each, here)
+            after = await self._tell(at, each) if monotonic() < until else None
+            if after is None:
+                continue
 
             def settled(tx: Tx, each: Due = each, after: Told = after) -> None:
                 DUTIES.guard(tx, claim, owner=self._desk.seat_owner or "")
@@ -179,38 +234,39 @@ class Telling:
 
             await self._desk.write(settled)
 
-    async def _tell(self, seen: _Seen, due: Due, here: bool) -> Told:
-        """Over the first way that takes it; gives how far that came."""
-        lasting = {one.key: one for one in seen.found}
-        cause = lasting.get(due.kept.key)
-        found = plan.ways(
-            due.name,
-            seen.notifications,
-            seen.things,
-            Things() if cause is None else cause.things,
-            [one.things for one in seen.found if one.broken],
-            failed=due.before.failed,
-        )
-        notice, now = _notice(seen.room, due), timestamp()
+    async def _tell(self, at: _Round, due: Due) -> Told | None:
+        """Over the first way that takes it; gives how far that came.  None: the next round sees."""
+        # what did not deliver this may deliver what comes after it
+        same = (due.before.event, due.before.stage) == (due.event, due.kept.stage)
+        before = due.before if same else Told(heard=due.before.heard)
+        found = at.ways(due, before)
+        now = timestamp()
         why = "every way to tell it shares something with what is broken, or did not deliver it"
-        for one in found:
-            outcome = await self._ways.tell(one, notice, wait=HERE_SECONDS if here else 0.0)
+        if found and all(one.name in at.silent for one, _ in found):
+            return None
+        for one, kept in found:
+            if one.name in at.silent:
+                continue
+            notice = _notice(at.seen.room, due, kept)
+            outcome = await self._ways.tell(one, notice, wait=HERE_SECONDS if at.here else 0.0)
             if outcome.ok:
                 return Told(due.event, due.kept.stage, now, ok=True, heard=True, via=one.name,
-                            why=outcome.said, item=outcome.item, failed=due.before.failed)  # fmt: skip
+                            why=outcome.said, item=outcome.item, failed=before.failed)  # fmt: skip
+            at.silent.add(one.name)
             why = outcome.said
         _log.error(
-            "nobody could be told over %s: %s (%s)", due.name, notice.said, why,
-            extra=about(notification=due.name, cause=notice.cause),
+            "nobody could be told over %s: %s (%s)", due.name, _said(due.kept, due.event), why,
+            extra=about(notification=due.name, cause=due.kept.text("kind")),
         )  # fmt: skip
         return dataclasses.replace(
-            due.before,
+            before,
             event=due.event,
+            stage=due.kept.stage,
             at=now,
             ok=False,
             via="",
             why=why,
-            tries=due.before.tries + 1,
+            tries=before.tries + 1,
         )
 
     async def _ping(self, seen: _Seen) -> None:
@@ -229,8 +285,9 @@ class Telling:
             self._pings[one.name] = (0.0, 0) if outcome.ok else (now + wait, tries + 1)
 
 
-def _notice(room: str, due: Due) -> Notice:
-    kept, event = due.kept, due.event
+def _notice(room: str, due: Due, kept: Kept) -> Notice:
+    """``kept`` says it in the words for those who hear it."""
+    event = due.event
     whole = f"{room} {kept.key} {kept.since} {event} {kept.stage} {due.name}"
     return Notice(
         id=hashlib.sha256(whole.encode()).hexdigest()[:32],
@@ -238,11 +295,15 @@ def _notice(room: str, due: Due) -> Notice:
         cause=kept.text("kind"),
         noun=kept.text("noun"),
         name=kept.text("name"),
-        said=kept.text("over" if event == "over" else "said"),
+        said=_said(kept, event),
         do=kept.text("do"),
         since=kept.since,
         room=room,
     )
+
+
+def _said(kept: Kept, event: Event) -> str:
+    return kept.text("over" if event == "over" else "said")
 
 
 def _followed(tx: Tx, told: Told, now: float) -> Told | None:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from postroom import audit
 from postroom.clock import rfc3339
 from postroom.connections import store as connections
+from postroom.connections.boxed import parted
 from postroom.connections.connection import Connection
 from postroom.connections.inherit import merge
 from postroom.connections.resolver import Resolver
@@ -24,7 +25,7 @@ from postroom.jobs import store as jobs
 from postroom.jobs.states import OPEN
 from postroom.notices import destinations
 from postroom.notices import store as notifications
-from postroom.operations.jobnames import jobs_begun, namings
+from postroom.operations.jobnames import all_namings, jobs_begun, namings
 from postroom.operations.variablenames import beside_connections, variables_in
 from postroom.services import outbox
 from postroom.services import service as services
@@ -203,6 +204,17 @@ def of_connection(tx: Tx, name: str) -> Usage:
             for use in _over(tx, [name, *(use.name for use in family)])]  # fmt: skip
     jobs = _in_jobs(tx, "connection", name)
     return Usage((*family, *over, *jobs, *_waiting(tx, f"connection:{name}")), last.at, last.by)
+
+
+def count_of_connections(tx: Tx) -> Counter[str]:
+    """How often each connection is named itself, by its casefolded name: one look for a whole list."""
+    found = Counter(one.extends.casefold() for one in connections.load_all(tx))
+    for over in (sources.load_all(tx), services.load_all(tx)):
+        found.update(one.connection.casefold() for one in over)
+    found.update(name for name, _ in all_namings(tx, "connection"))
+    waiting = {(parted(service)[0].casefold(), state) for service, state in outbox.waiting_by(tx)}
+    found.update(service.removeprefix("connection:") for service, _ in waiting)
+    return found
 
 
 def of_source(tx: Tx, name: str) -> Usage:

@@ -80,7 +80,8 @@ class Users:
         issuer: str | None = None,
         subject: str | None = None,
     ) -> models.User:
-        """Change a user.  Another password, or being disabled, ends every session and invitation.
+        """Change a user.  Another password or account at a provider, or being disabled, ends every session
+        and invitation.
 
         An empty ``issuer`` and ``subject`` end their sign-in by a provider.  Raises NotThere,
         InvalidValue, and Refused: for the last administrator, and ``not_permitted``.
@@ -102,7 +103,8 @@ class Users:
             check_not_above(self._desk, row["role"], merged.get("role", row["role"]))
             self._keep_one(tx, row, merged)
             store.update(tx, row, **changes)
-            if kept or disabled:
+            moved = (merged["issuer"], merged["subject"]) != (row["issuer"], row["subject"])
+            if kept or disabled or (moved and row["subject"]):
                 sessions.end_all(tx, row["id"])
                 invitations.spend(tx, row["id"])
             fields = sorted(changes)

@@ -72,7 +72,8 @@ class Ways:
         ``wait``: an email is sent from this process, for at most so many seconds.  What came of it is
         noted beside the notification.
         """
-        if await self._desk.db.read(any_restrained):  # whoever it goes to
+        restrained = await self._desk.db.read(any_restrained)
+        if one.service and restrained:  # the outbox is read by others
             notice = dataclasses.replace(notice, said=cut(notice.said))
         try:
             outcome = await self._over(one, notice, wait)

@@ -33,6 +33,7 @@ __all__ = [
     "shift",
     "show",
     "waiting",
+    "waiting_by",
     "waiting_count",
 ]
 
@@ -254,6 +255,14 @@ def waiting(tx: Tx, service: str | None) -> dict[str, int]:
         service=service,
     )
     return {row["state"]: row["n"] for row in rows}
+
+
+def waiting_by(tx: Tx) -> list[tuple[str, str]]:
+    """The services of messages that are stored and not finished, each with each state of them."""
+    rows = tx.all(
+        "SELECT service, state FROM outbox WHERE finished_at IS NULL GROUP BY service, state"
+    )
+    return [(row["service"], row["state"]) for row in rows]
 
 
 def newest(tx: Tx, service: str) -> Row | None:

@@ -35,7 +35,9 @@ BODY_BYTES: Final = 1024 * 1024
 MESSAGE_BYTES: Final = 48 * 1024 * 1024
 """What a request may bring that carries a message: 35 MB of it in base64."""
 LARGE_AT_ONCE: Final = 2
-"""Bodies of more than ``BODY_BYTES`` that are read and answered at a time; others wait on the wire."""
+"""Bodies of more than ``BODY_BYTES`` that are read and answered at a time; others wait on the wire, for
+``TURN_SECONDS`` at most."""
+TURN_SECONDS: Final = 60.0
 CARRY_MESSAGES: Final = ("/api/v1/commands/", "/compose")
 BODY_SECONDS: Final = 60.0
 TARGET_BYTES: Final = 8 * 1024
@@ -200,24 +202,34 @@ class Border:
         read, whole, turn = 0, False, False
 
         async def limited() -> MutableMapping[str, Any]:
-            nonlocal read, whole, turn
+            nonlocal read, whole, turn, until
             if whole:  # what comes now is only that they have gone
                 return await receive()
             try:
                 async with asyncio.timeout(max(0.0, until - monotonic())):
                     message = await receive()
-                    read += len(message.get("body", b""))
-                    if BODY_BYTES < read <= most and not turn:
-                        await ends.enter_async_context(self._large)
-                        turn = True
             except TimeoutError:
                 raise _TooMuch(HTTPStatus.REQUEST_TIMEOUT) from None
+            read += len(message.get("body", b""))
             if read > most:
                 raise _TooMuch(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            if read > BODY_BYTES and not turn:
+                until += await self._turn(ends)
+                turn = True
             whole = not message.get("more_body", False)
             return message
 
         return limited
+
+    async def _turn(self, ends: contextlib.AsyncExitStack) -> float:
+        """Wait for one of the turns that large bodies have; gives for how long."""
+        begun = monotonic()
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await ends.enter_async_context(self._large)
+        except TimeoutError:  # it is not they who were slow
+            raise _TooMuch(HTTPStatus.SERVICE_UNAVAILABLE) from None
+        return monotonic() - begun
 
     # ------------------------------------------------------------------ what goes out
 
@@ -297,6 +309,8 @@ async def _refuse(send: Send, scope: Scope, status: HTTPStatus) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
     ]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", str(int(TURN_SECONDS)).encode()))
     await send({"type": "http.response.start", "status": int(status), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -308,6 +322,7 @@ _SAYS: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too large.",
     HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",
     HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Other large requests are under way. Send it again in a minute.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Compressed requests are not taken.",
     HTTPStatus.NOT_FOUND: "There is nothing here.",
 }

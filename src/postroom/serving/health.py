@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from postroom.access import Person
+from postroom.api.problems import problem
 from postroom.api.signing import signed_in
 from postroom.app import Room
-from postroom.errors import CODES, PostroomError
+from postroom.errors import PostroomError
 from postroom.operations.gate import check_may
 
 __all__ = ["TEXT_FORMAT", "health_routes"]
@@ -36,7 +37,7 @@ def health_routes(room: Room) -> list[Route]:
             try:
                 await _check_may_view(room, request)
             except PostroomError as error:
-                return _refusal(error)
+                return problem(error)
             shown = found
         return JSONResponse(shown, status_code=200 if found["ok"] else 503)
 
@@ -47,7 +48,7 @@ def health_routes(room: Room) -> list[Route]:
             figures = await room.health.metrics(person)
             return Response(figures, headers={"Content-Type": TEXT_FORMAT})
         except PostroomError as error:
-            return _refusal(error)
+            return problem(error)
 
     return [
         Route("/healthz", healthz, methods=["GET"]),
@@ -61,9 +62,3 @@ async def _check_may_view(room: Room, request: Request) -> Person:
     person = (await signed_in(room, request)).desk.person
     check_may(person, "view")
     return person
-
-
-def _refusal(error: PostroomError) -> Response:
-    status = CODES[error.code].http
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    return JSONResponse(error.as_json(), status_code=status, headers=headers)

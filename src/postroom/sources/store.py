@@ -20,6 +20,7 @@ __all__ = [
     "adopt",
     "delete",
     "failed",
+    "find",
     "get",
     "hidden",
     "load_all",
@@ -97,6 +98,11 @@ def adopt(tx: Tx, source: str, mailbox: str, *, same: bool = False) -> Row:
         store=row["store"] if keeps else secrets.token_hex(8),
     )
     return adopt(tx, source, mailbox)
+
+
+def find(tx: Tx, name: str) -> Row | None:
+    """The row of that name, or None."""
+    return _ROWS.find(tx, name)
 
 
 def row_of(tx: Tx, name: str) -> Row:

@@ -90,10 +90,11 @@ def _answering(hall: Hall, path: Path) -> Callable[[Request], Awaitable[Response
         try:
             if request.method not in SAFE:
                 check_origin(request.headers, origin_of(request))
+            if visit.session is not None and not path.open:
+                check_may(visit.session.person, path.right)  # before a large form is read
+            if request.method not in SAFE:
                 visit.form = await read_form(request)
                 check_token(visit.form.text("csrf"), visit.csrf)
-            if visit.session is not None and not path.open:
-                check_may(visit.session.person, path.right)
             if path.proved and visit.session and not fresh(visit.session, timestamp()):
                 back = _page_of(path.path, request.url.path, hall.places)
                 if request.method not in SAFE:

@@ -10,7 +10,6 @@ from typing import Any, Final
 import jinja2
 
 from postroom.clock import now, rfc3339
-from postroom.fields import format_size
 from postroom.web.certified import amiss
 from postroom.web.hints import in_page, linked
 from postroom.web.navigation import NAVIGATION
@@ -131,7 +130,6 @@ def _environment() -> jinja2.Environment:
         "in_page": in_page,
         "lasting": lasting,
         "linked": linked,
-        "size": format_size,
         "told_values": _told_values,
         "written": _written,
     }

@@ -183,3 +183,16 @@ async def test_no_door_tells_of_what_is_hidden(
             wrong.append(f"{door} changed what is hidden:\n  " + "\n  ".join(changed)[:1500])
             before = after
     assert not wrong, f"{len(wrong)}\n" + "\n".join(wrong)
+
+
+async def test_a_list_counts_the_uses_that_a_record_has(rooms: tuple[Room, Room]) -> None:
+    """For whoever sees all, and whoever does not: the number in a list is that of what is listed."""
+    full = rooms[0]
+    eve = full.acting(await person(full, "operator"))
+    for room in (full, eve):
+        counted = {one["name"]: one["used_by"] for one in await room.connections.list()}
+        listed = {name: (await room.connections.usage(name)).uses for name in counted}
+        assert counted == {name: sum(not use.via for use in listed[name]) for name in listed}
+        assert {use.noun for uses in listed.values() for use in uses if not use.via} == {
+            "connection", "source", "service", "job", "outbox",
+        }  # fmt: skip

@@ -77,7 +77,8 @@ CREATE TABLE notifications (
     created_at DOUBLE PRECISION NOT NULL,
     updated_at DOUBLE PRECISION NOT NULL,
     used_at DOUBLE PRECISION,          -- when something went over it last, or was to
-    outcome TEXT NOT NULL DEFAULT ''   -- what came of that, as a sentence; empty: never used
+    outcome TEXT NOT NULL DEFAULT '',  -- what came of that, as a sentence; empty: never used
+    saved_by TEXT NOT NULL DEFAULT ''  -- who saved it last, by the id of their user; empty: an administrator
 );
 CREATE TABLE notices (
     cause TEXT PRIMARY KEY,            -- such as: source stuck orders-in

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from postroom.access.restored import let_nobody_in
 from postroom.audit import Mac, Recorder
 from postroom.clock import timestamp
 from postroom.db import Tx, check_place, drop_claims, seated
@@ -34,8 +35,9 @@ class Restored(NamedTuple):
     """A room that was restored: where, out of what, its epoch, what waits for somebody to look.
 
     ``held`` and ``ambiguous`` are outbox items, ``again`` messages to be read again, ``jobs`` those
-    that are held until somebody releases them; ``alive`` names the processes that still work on the
-    room that the backup is of, where that can be seen.
+    that are held until somebody releases them, ``tokens`` those that are revoked, ``users`` those who may
+    come in; ``alive`` names the processes that still work on the room that the backup is of, where that
+    can be seen.
     """
 
     path: Path
@@ -45,6 +47,8 @@ class Restored(NamedTuple):
     ambiguous: int
     again: int
     jobs: int
+    tokens: int
+    users: int
     alive: list[str]
 
 
@@ -71,9 +75,7 @@ async def restore(
             await upgrade(database, noted(mac, actor, backup=path.name))
             db = open_copy(database)
             try:
-                epoch, kept, again, held = await db.write(
-                    lambda tx: _begin(tx, mac, actor, path, manifest)
-                )
+                begun = await db.write(lambda tx: _begin(tx, mac, actor, path, manifest))
             finally:
                 await db.close()
             _settled(database)
@@ -86,8 +88,7 @@ async def restore(
         if isinstance(error, OSError):
             raise cannot("The room", room, error) from error
         raise
-    alive = _alive(manifest, room)
-    return Restored(room, manifest, epoch, kept.held, kept.ambiguous, again, held, alive)
+    return Restored(room, manifest, **begun, alive=_alive(manifest, room))
 
 
 def _made(room: Path) -> bool:
@@ -134,29 +135,28 @@ def _wants(locked: Locked | None) -> Locked:
     )
 
 
-def _begin(
-    tx: Tx, mac: Mac, actor: str, path: Path, manifest: Manifest
-) -> tuple[int, outbox.Kept, int, int]:
+def _begin(tx: Tx, mac: Mac, actor: str, path: Path, manifest: Manifest) -> dict[str, int]:
     """Everything that makes it another room than the one that was backed up, and the word of it."""
     now = timestamp()
     epoch = begin_epoch(tx)
     drop_claims(tx)
     kept = outbox.keep_back(tx, now=now)
     again = sources.begin_again(tx, now=now)
-    held = jobs.hold_all(tx)
-    recorder = Recorder(mac)
-    detail = {
-        "sha256": manifest.sha256,
-        "created_at": manifest.created_at,
+    tokens, users = let_nobody_in(tx)
+    begun = {
         "epoch": epoch,
         "held": kept.held,
         "ambiguous": kept.ambiguous,
         "again": again,
-        "jobs": held,
+        "jobs": jobs.hold_all(tx),
+        "tokens": tokens,
+        "users": users,
     }
+    recorder = Recorder(mac)
+    detail = {"sha256": manifest.sha256, "created_at": manifest.created_at, **begun}
     recorder.record(tx, actor=actor, action="restore", noun="backup", name=path.name, detail=detail)
     recorder.close(tx)
-    return epoch, kept, again, held
+    return begun
 
 
 def _settled(database: Path) -> None:

@@ -31,6 +31,7 @@ class _OfNotification(TypedDict):
     where: str
     used_at: dt.datetime | None
     outcome: str
+    saved_by: Annotated[str, "Whoever saved it last: it tells what they see.  Empty: it tells all."]
 
 
 class _Told(TypedDict):

@@ -70,16 +70,22 @@ async def _doomed(visit: Visit, named: Mapping[str, Any]) -> Response:
 
 
 async def _answer(visit: Visit, error: PostroomError | None = None) -> Response:
-    """The form of an answer, or of a forwarded message, with what it is about."""
+    """The form of an answer, or of a forwarded message, with what it is about; after a mistake with what
+    was typed, whether the message can be read again or not."""
     said = visit.form.plain() if error else {}
     given = {name: said.get(name) or visit.query(name) for name in (*_PLACE, "kind")}
-    letter = await opened(visit, given)
+    view = None
+    try:
+        view = (await opened(visit, given)).view
+    except PostroomError:
+        if error is None:
+            raise
     services = [] if given["mailbox"] else await _services(visit, given["via"])
     itself = given["via"].rpartition(":")[2] + f", as {given['mailbox'] or 'the account itself'}"
     return visit.page(
         "messages/answer.html", 422 if error else 200, error=error, text=said.get("text", ""),
         to=said.get("to", ""), every=bool(said.get("all")), back=_message(given),
-        message=letter.view, was=(letter.view.text or "").strip()[:_SHOWN], **given,
+        message=view, was=((view and view.text) or "").strip()[:_SHOWN], **given,
         through=[*((f"service:{name}", f"service {name}") for name in services), ("", itself)],
         send_via=said.get("send_via", f"service:{services[0]}" if services else ""),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from postroom.errors import NotThere, PostroomError
-from postroom.operations.guiding import PROVIDERS, flow_named, guide
+from postroom.operations.guiding import PROVIDERS, guide
 from postroom.web.paths import get
 from postroom.web.person import callback, is_local
 from postroom.web.visit import Visit
@@ -45,7 +45,7 @@ async def _guide(visit: Visit) -> Response:
     ]
     return visit.page(
         "guide.html", guide=made, flows=known, error=error, beside=visit.query("beside") == "account",
-        facts={"mailbox": mailbox, "wires": wires, "flow": flow_named(provider)},
+        facts={"mailbox": mailbox, "wires": wires},
     )  # fmt: skip
 
 

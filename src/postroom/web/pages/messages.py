@@ -61,17 +61,18 @@ def _place(visit: Visit) -> dict[str, str]:
 
 
 async def _found(visit: Visit, facts: dict[str, Any]) -> Response:
-    many, error, items = facts["many"], None, []
-    wanted: dict[str, Any] = {**facts["place"], "limit": many + 1}
+    many, error = facts["many"], None
+    found: dict[str, Any] = {"items": [], "next": None}
+    wanted: dict[str, Any] = {**facts["place"], "limit": many}
     if facts["search"]:
         wanted["search"] = facts["search"]
     try:
-        items = (await visit.room.commands.run("list-email", wanted))["items"]
+        found = await visit.room.commands.run("list-email", wanted)
     except (InvalidValue, WrongUse) as wrong:
         error = wrong
-    further = len(items) > many
+    further = found["next"] is not None
     return visit.page(
-        "messages/_list.html", error=error, items=items[:many], further=further, query=urlencode,
+        "messages/_list.html", error=error, items=found["items"], further=further, query=urlencode,
         more=min(many + _MORE, _MOST) if further and many < _MOST else 0,
         own=facts["use"] in _OWN or f"\\{facts['folder'].title()}" in _OWN, **facts,
     )  # fmt: skip

@@ -62,7 +62,7 @@ async def _overview(visit: Visit) -> Response:
     sources = await room.sources.list(counted=False)
     needs = await room.notify.needs()
     connections = await room.connections.list()
-    trying, refused = _of_sources(sources, needs, connections)
+    trying, refused = _of_sources(visit, sources, needs, connections)
     return visit.page(
         "_now.html" if visit.live else "overview.html",
         empty=False,
@@ -81,11 +81,14 @@ async def _overview(visit: Visit) -> Response:
 
 
 def _of_sources(
-    sources: Iterable[Any], needs: Iterable[Mapping[str, Any]], connections: Iterable[Any]
+    visit: Visit,
+    sources: Iterable[Any],
+    needs: Iterable[Mapping[str, Any]],
+    connections: Iterable[Any],
 ) -> tuple[list[_Trouble], list[_Need]]:
     """Sources that fail and are no need yet: those that try again soon, and those that were refused."""
     known = {one["name"] for one in needs if one["kind"] == "source"}
-    asked = any(one["kind"] == "sign-in" for one in needs)
+    asked = {one["name"].casefold() for one in needs if one["kind"] == "sign-in"}
     tried = {one["name"]: one["tried"].get("incoming") for one in connections}
     trying, refused = [], []
     for one in sources:
@@ -100,12 +103,9 @@ def _of_sources(
             trying.append(_Trouble("Source", one.name, last["said"], None, path))
         elif one.state == "failed":
             refused.append(_Need("Failed", f"source {one.name}. {one.note}", True, "See why", path))
-        elif one.state == "waiting for sign-in" and not asked:  # nobody ever has signed in
-            path, said = (
-                at("connections", one.connection, "sign-in"),
-                f"source {one.name}. {one.note}",
-            )
-            refused.append(_Need("Sign-in", said, True, "Sign in", path))
+        elif one.state == "waiting for sign-in" and one.connection.casefold() not in asked:
+            label, path = _sign_in(visit, one.connection)  # nobody ever has signed in
+            refused.append(_Need("Sign-in", f"source {one.name}. {one.note}", True, label, path))
     return trying, refused
 
 
@@ -125,19 +125,24 @@ async def _of_services(visit: Visit) -> list[_Trouble]:
     ]  # fmt: skip
 
 
+def _sign_in(visit: Visit, connection: str) -> tuple[str, str]:
+    """What is there to be pressed for a connection that asks for a sign-in, and where it leads."""
+    if visit.may("use"):
+        return "Sign in", at("connections", connection, "sign-in")
+    return "Look", at("connections", connection)
+
+
 def _need(visit: Visit, one: dict[str, Any]) -> _Need:
     name, word = one["name"], _KINDS.get(one["kind"], one["kind"])
     places = {
-        "sign-in": ("Sign in", at("connections", name, "sign-in"))
-        if visit.may("use")
-        else ("Look", at("connections", name)),
+        "sign-in": _sign_in(visit, name),
         "expiry": (
             "Give it a new one" if visit.may("replace") else "Look",
             at("credentials", name),
         ),
         "source": ("Look", at("sources", name)),
         "ledger": ("See why", f"/ledger?source={quote(name)}&state=failed"),
-        "outbox": ("See and settle", f"/outbox?service={quote(name)}"),
+        "outbox": ("See and settle", f"/outbox?service={quote(name)}&unsettled=yes"),
         "job": ("See why", f"/runs?job={quote(name)}"),
         "audit": ("Look", "/audit"),
     }
