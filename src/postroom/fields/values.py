@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from postroom.clock import format_duration, parse_duration
+from postroom.clock import CENTURY, format_duration, parse_duration
 from postroom.fields.declare import Fields, field
 
 __all__ = [
@@ -52,17 +52,16 @@ def _duration(value: object) -> object:
     return value
 
 
-def _in_a_century(seconds: float) -> float:
-    if not 0 <= seconds <= _CENTURY:  # nor what is no number
+def _in_bounds_of_time(seconds: float) -> float:
+    if not 0 <= seconds <= CENTURY:  # nor what is no number
         raise ValueError("give a duration of at most 36500d, which is not negative")
     return seconds
 
 
-_CENTURY = 36500 * 86400.0
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
-    AfterValidator(_in_a_century),
+    AfterValidator(_in_bounds_of_time),
     PlainSerializer(format_duration, return_type=str),
 ]
 """Seconds in Python, ``90s 15m 1h 5d`` everywhere else; from 0 to 100 years."""
@@ -97,7 +96,8 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     if not match or match[2].lower() not in _SIZES:
         raise ValueError("give a size such as 500KiB, 2MiB or 1GiB")
-    return int(float(match[1]) * _SIZES[match[2].lower()])
+    size = float(match[1]) * _SIZES[match[2].lower()]
+    return int(min(size, _LARGEST + 1.0))
 
 
 def format_size(size: int) -> str:
