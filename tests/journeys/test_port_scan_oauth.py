@@ -15,9 +15,10 @@ from postroom.errors import PostroomError
 from postroom.net import veil
 from postroom.operations.converting import Conversion
 from postroom.secret import Secret
+from tests.ground import Ground, User
 from tests.ground.handed import hand_out
 from tests.journeys.conftest import Account
-from tests.journeys.oauth import connect, register
+from tests.journeys.oauth import CA, connect, register
 from tests.journeys.ports import HOLD, closed, somebody, speaking
 
 CLIENT = "oauth_client_credentials"
@@ -157,3 +158,41 @@ async def test_an_authorization_server_that_answers_is_told_in_full(account: Acc
     assert asyncio.get_running_loop().time() - begun < veil.HOLD_SECONDS / 2
     assert "No server" not in str(refused.value)
     assert "secret" in str(refused.value), refused.value
+
+
+async def test_a_graph_of_ones_own_tells_of_no_port(
+    room: Room, ground: Ground, fresh_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T59: a real token, and then any host and port by graph_url."""
+    monkeypatch.setattr(veil, "HOLD_SECONDS", HOLD)
+    editor = await somebody(room, "editor")
+    client = ground.oauth.client(mailbox=fresh_user.address, roles=["Mail.ReadWrite"])
+    await room.credentials.create(
+        CA, "trusted_certificate", details={"certificate": ground.pki.ca.read_text()}
+    )
+    seen: set[str] = set()
+    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n") as shell, speaking(b"") as silent:
+        for kind, port in {"closed": closed(), "shell": shell, "silent": silent}.items():
+            await room.credentials.create(f"{kind}-app", "msgraph", details={
+                "authority": ground.oauth.issuer, "client_id": client.id,
+                "client_secrets": {"one": {"value": client.secret}},
+                "mailbox": fresh_user.address, "graph_url": f"https://127.0.0.1:{port}",
+            })  # fmt: skip
+            scopes = ["https://graph.microsoft.com/.default"]
+            auth = {"type": CLIENT, "credential": f"{kind}-app", "scopes": scopes}
+            await room.connections.add(
+                {"name": kind, "type": "microsoft365", "trust": CA, "auth": auth}
+            )
+            report = await editor.connections.test(kind)
+            sides = [
+                [side.where, *((one.name, one.ok, one.detail) for one in side.steps[1:])]
+                for side in report.sides
+            ]
+            logged = [
+                [row[key] for key in ("side", "event", "step", "code", "detail")]
+                for row in await editor.connections.log(kind)
+                if row["event"] == "failed"
+            ]
+            assert report.sides[0].steps[0].name == "token"
+            seen.add(repr([sides, logged]).replace(str(port), "PORT").replace(kind, "KIND"))
+    assert len(seen) == 1, "\n".join(seen)

@@ -114,6 +114,8 @@ class _Veil:
         except WireError as error:
             if not self._spoken and error.step in _BEFORE:
                 unanswered(error, self._where)
+            if error.nobody is not None:
+                error.nobody = self._nobody  # as of one that is cut off
             if not self._veiled or error.nobody is None:
                 self._lift()
                 raise
