@@ -82,16 +82,16 @@ async def test_a_change_for_what_was_seen_that_comes_again_is_answered_as_before
 ) -> None:
     """F11: its own change is no other's; and what was refused leaves the key free."""
     await furnish(room)
-    tag = (await client.get("/services/acme")).headers["etag"]
+    tag = (await client.get("/credentials/acme")).headers["etag"]
     asked = {"If-Match": tag, "Idempotency-Key": "one"}
-    first = await client.post("/services/acme/hold", {}, headers=asked)
+    first = await client.post("/credentials/acme/restrict", {}, headers=asked)
     assert first.status_code == 200, first.text
-    assert (await client.get("/services/acme")).headers["etag"] != tag
-    again = await client.post("/services/acme/hold", {}, headers=asked)
+    assert (await client.get("/credentials/acme")).headers["etag"] != tag
+    again = await client.post("/credentials/acme/restrict", {}, headers=asked)
     assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
     for _ in range(2):
         late = await client.post(
-            "/services/acme/release", {}, headers={"If-Match": tag, "Idempotency-Key": "two"}
+            "/credentials/acme/open", {}, headers={"If-Match": tag, "Idempotency-Key": "two"}
         )
         assert (late.status_code, late.json()["code"]) == (412, "changed_since")
 
