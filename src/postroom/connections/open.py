@@ -149,8 +149,9 @@ class Opener:
         limits: Limits | None = None,
         policy: Policy | None = None,
         veiled: veil.Veiled = "",
+        turns: Turns | None = None,
     ) -> None:
-        """``veiled``: as :class:`Prepared` has it."""
+        """``veiled``: as :class:`Prepared` has it; ``turns``: of the process, where others dial too."""
         self._db = db
         self._veiled = veiled
         self._credentials = credentials
@@ -160,7 +161,7 @@ class Opener:
         self._limits = limits
         self._policy = policy
         self._gates = Gates(db, tokens.seat)
-        self._turns = Turns()
+        self.turns = turns or Turns()
 
     async def open_store(
         self, name: str, *, patient: Waiting | None = None, signing: Signing | None = None
@@ -210,7 +211,7 @@ class Opener:
         in: to see whether it is there.
         """
         target = side.target(self._limits, self._policy, gate=self._gates.of(side))
-        door, sign_in = self._turns.at(side), by_token(side, access) if access else SignIn()
+        door, sign_in = self.turns.at(side), by_token(side, access) if access else SignIn()
         return Prepared(
             "connection", name, side, target, sign_in, door, access=access, veiled=self._veiled
         )
@@ -330,7 +331,7 @@ class Opener:
             yield
             return
         _, side = await self._db.read(lambda tx: self._side(tx, name, place))
-        async with self._turns.at(side).in_line(patient):
+        async with self.turns.at(side).in_line(patient):
             yield
 
     # ------------------------------------------------------------------ inside one transaction
@@ -365,7 +366,7 @@ class Opener:
         return Prepared(
             noun=noun, name=bare, side=side,
             target=side.target(self._limits, self._policy, tls=tls, gate=self._gates.of(side)),
-            sign_in=sign_in, door=self._turns.at(side),
+            sign_in=sign_in, door=self.turns.at(side),
             opened=tuple((each.credential.name, each.version) for each in opened),
             last_worked=opened[0].credential.presented_at if opened and sign_in.secret else None,
             access=access, kept=access is not None, veiled=self._veiled,
