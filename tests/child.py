@@ -107,11 +107,11 @@ class Child:
         self._process.kill()
         self._process.wait()
 
-    def stop(self, seconds: float = 10.0) -> int:
+    def stop(self, seconds: float = 30.0) -> int:
         """SIGTERM; gives its exit status.  Raises TimeoutExpired when it takes longer."""
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(seconds)
 
-    def wait(self, seconds: float = 10.0) -> int:
+    def wait(self, seconds: float = 30.0) -> int:
         """Wait for its end; gives its exit status."""
         return self._process.wait(seconds)

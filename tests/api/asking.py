@@ -47,9 +47,11 @@ class Client:
         as_: str | None = "admin",
         seconds: float = 30.0,
         peer: str = "127.0.0.1",
+        heard: bytearray | None = None,
     ) -> Answer:
         """One request; a stream that does not end by itself is left after ``seconds``.
 
+        ``heard`` gets the body as it comes, for whoever waits for a part of it.
         ``cookies`` of the answer are those that it gives; one that it takes back is empty.
         """
         body = (
@@ -86,6 +88,8 @@ class Client:
                 found["cookies"] = _cookies(message["headers"])
             else:
                 found["body"] += message.get("body", b"")
+                if heard is not None:
+                    heard.extend(message.get("body", b""))
 
         try:
             await asyncio.wait_for(self.app(scope, receive, send), seconds)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 
@@ -14,19 +16,21 @@ from postroom.net.listening import Counted, listen
 from postroom.serving import protocol
 from postroom.serving.border import Receive, Scope, Send
 from postroom.serving.serve import _config, _Server
+from tests.ground import Pki
 
 MUCH = 16 * 1024 * 1024
 """More than the buffers of two sockets hold."""
-HEAD = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Much:
-    """Answers with much: in one piece, or (``/pieces``) in many; how many were cut off."""
+    """Answers with much: in one piece, or (``/pieces``) in many; how many have asked, how many wait."""
 
     def __init__(self) -> None:
+        self.asked = 0
         self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
         self.under_way += 1
         try:
             many = 256 if scope["path"] == "/pieces" else 1
@@ -39,82 +43,94 @@ class Much:
             self.under_way -= 1
 
 
-@pytest.fixture
-async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Counted, Much]]:
+@dataclasses.dataclass
+class Served:
     """As ``postroom serve`` serves, with another app and shorter patience."""
+
+    listening: Counted
+    much: Much
+    trust: ssl.SSLContext | None
+
+    async def ask(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Ask over a connection that has little room for the answer."""
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(self.listening.getsockname())
+        name = "localhost" if self.trust else None
+        reader, writer = await asyncio.open_connection(
+            sock=line, ssl=self.trust, server_hostname=name, limit=4096
+        )
+        writer.write(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return reader, writer
+
+    async def lets_go(self, number: int, seconds: float = 20.0) -> None:
+        """Wait until so many have asked, and no connection is kept."""
+        end = time.monotonic() + seconds
+        while self.much.asked < number or self.listening._kept.total():
+            assert time.monotonic() < end, self.listening._kept
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(params=["plain", "tls"])
+async def served(
+    request: pytest.FixtureRequest, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Served]:
     monkeypatch.setattr(protocol, "TAKEN_SECONDS", 0.5)
-    much = Much()
+    monkeypatch.setattr("asyncio.constants.SSL_SHUTDOWN_TIMEOUT", 0.5)  # it is 30
+    much, tls = Much(), request.param == "tls"
+    config = _config(much, None)
+    config.timeout_keep_alive = 1
+    config.ssl = pki.server_context("good") if tls else None
+    trust = ssl.create_default_context(cafile=str(pki.ca)) if tls else None
     with contextlib.closing(listen("127.0.0.1", 0)) as listening:
         listening.limit(most=50, of_one=50, place=lambda peer: peer)
-        server = _Server(_config(much, None))
+        server = _Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         while not server.started:
             await asyncio.sleep(0.01)
-        yield listening, much
+        yield Served(listening, much, trust)
         server.should_exit = True
         await serving
 
 
-def asked(listening: Counted, path: bytes) -> socket.socket:
-    """A connection over which somebody has asked, with little room for the answer."""
-    line = socket.socket()
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    line.connect(listening.getsockname())
-    line.setblocking(False)
-    line.send(HEAD % path)
-    return line
-
-
-async def kept(listening: Counted, number: int, seconds: float = 15.0) -> None:
-    """Wait until so many connections are kept."""
-    end = time.monotonic() + seconds
-    while listening._kept.total() != number:
-        assert time.monotonic() < end, listening._kept
-        await asyncio.sleep(0.02)
-
-
-@pytest.mark.parametrize("path", [b"whole", b"pieces"])
-async def test_who_takes_nothing_holds_no_place(served: tuple[Counted, Much], path: bytes) -> None:
+@pytest.mark.parametrize("path", ["whole", "pieces"])
+async def test_who_takes_nothing_holds_no_place(served: Served, path: str) -> None:
     """T50: whether the answer is written in one piece, or waits for them with each of many."""
-    listening, much = served
-    lines = [asked(listening, path) for _ in range(20)]
+    lines = [await served.ask(path) for _ in range(20)]
     try:
-        await kept(listening, 20)
-        await kept(listening, 0)
-        assert much.under_way == 0
+        await served.lets_go(20)
+        assert served.much.under_way == 0
     finally:
-        for line in lines:
-            line.close()
+        for _, writer in lines:
+            writer.transport.abort()
 
 
-async def test_a_byte_now_and_then_is_nothing(served: tuple[Counted, Much]) -> None:
+async def test_a_byte_now_and_then_is_nothing(served: Served) -> None:
     """T50"""
-    listening, _ = served
-    line = asked(listening, b"whole")
-    await kept(listening, 1)
+    reader, writer = await served.ask("whole")
 
     async def trickle() -> None:
-        while await asyncio.get_running_loop().sock_recv(line, 1):
+        while await reader.read(1):
             await asyncio.sleep(0.1)
 
     sipping = asyncio.create_task(trickle())
     try:
-        await kept(listening, 0)
+        await served.lets_go(1)
     finally:
         sipping.cancel()
         await asyncio.gather(sipping, return_exceptions=True)
-        line.close()
+        writer.transport.abort()
 
 
-@pytest.mark.parametrize("path", [b"whole", b"pieces"])
-async def test_who_is_slow_and_goes_on_gets_all(served: tuple[Counted, Much], path: bytes) -> None:
-    listening, _ = served
-    line = asked(listening, path)
+@pytest.mark.parametrize("path", ["whole", "pieces"])
+async def test_who_is_slow_and_goes_on_gets_all(served: Served, path: str) -> None:
+    """Also when it takes longer than a connection may be silent between two requests."""
+    reader, writer = await served.ask(path)
     got, begun = 0, time.monotonic()
-    with contextlib.closing(line):
-        while got < MUCH:
-            read = len(await asyncio.get_running_loop().sock_recv(line, 1024 * 1024))
-            assert read, f"cut after {got} bytes"
-            got += read
-            await asyncio.sleep(max(0.0, got / MUCH * 3 - (time.monotonic() - begun)))
-    assert time.monotonic() - begun > 2
+    while got < MUCH:
+        read = len(await reader.read(1024 * 1024))
+        assert read, f"cut after {got} bytes"
+        got += read
+        await asyncio.sleep(max(0.0, got / MUCH * 4 - (time.monotonic() - begun)))
+    assert time.monotonic() - begun > 3
+    writer.transport.abort()

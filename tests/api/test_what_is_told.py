@@ -153,7 +153,7 @@ async def test_rotation_tells_how_many_keys_are_wrapped_anew_while_it_goes_on(
     assert any(0 < int(done) < int(total) for done, total in counts), seen
 
 
-MANY = 120
+MANY = 320  # four batches: there are several moments to see it in between
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ async def test_a_bad_network_leaves_nothing_stuck_and_nothing_open(
     before = quiet()
     async with bad(stage, network) as run:
         await _one_worker(run, network)
-    await soon(lambda: quiet()[0] <= before[0] and quiet()[1] <= before[1], seconds=3.0)
+    await soon(lambda: quiet()[0] <= before[0] and quiet()[1] <= before[1], seconds=15.0)
 
 
 async def _one_worker(run: Bad, network: Network) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Final
 
 from postroom.app import Room
 from postroom.secret import Secret
@@ -54,11 +54,15 @@ def filtered() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
+_HELD: Final[list[socket.socket]] = []
+
+
 def closed() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port where nobody listens; it stays ours, so that nobody else gets it meanwhile."""
+    held = socket.socket()
+    _HELD.append(held)
+    held.bind(("127.0.0.1", 0))
+    return int(held.getsockname()[1])
 
 
 def side_of(port: int, security: str) -> dict[str, Any]:

@@ -426,15 +426,17 @@ async def test_a_run_that_is_cancelled_before_it_has_begun_is_over(
 async def test_as_many_runs_as_the_worker_has_places_for(box: Incoming, tmp_path: Path) -> None:
     """The others wait; none of them is in memory."""
     room = box.room
-    words = ["/bin/sh", "-c", f"echo begins >> {tmp_path / 'trace'}; sleep 3600"]
+    trace = tmp_path / "trace"
+    trace.touch()
+    words = ["/bin/sh", "-c", f"echo begins >> {trace}; sleep 3600"]
     await room.jobs.add({"name": "long", "command": words, "overlap": "beside"})
     for _ in range(5):
         await room.runs.begin("long")
     async with working(room, places=2):
-        await soon(lambda: states(room).get("running") == 2, seconds=20.0)
+        await soon(lambda: trace.read_text().count("begins") == 2)
         await asyncio.sleep(1.0)
         assert states(room) == {"running": 2, "queued": 3}
-    assert (tmp_path / "trace").read_text().count("begins") == 2
+    assert trace.read_text().count("begins") == 2
 
 
 async def test_a_job_for_workers_of_a_role_waits_for_one(box: Incoming) -> None:

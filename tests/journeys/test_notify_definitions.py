@@ -67,6 +67,7 @@ def test_the_room_file_has_them_and_applying_it_again_changes_nothing(
         ("{name: a, url: 'https://h.example/x', trust: hook}", "trusted_certificate"),
         ("{name: a, command: [x], instead_of: nobody}", "nobody"),
         ("{name: a, command: [x], instead_of: alive}", "is a ping"),
+        ("{name: ops, url: 'https://h.example/x', every: 1d, causes: []}", "chat stands in for it"),
         ("{name: a, command: [x], insted_of: alive}", "did you mean instead_of"),
         (
             "{name: ops, service: alerts, to: [x@example.com], instead_of: chat}",
@@ -178,8 +179,8 @@ async def test_who_is_erased_is_in_no_notice_and_named_where_they_are_told(room:
     def said(tx: Tx) -> None:
         store.used(tx, "prog", outcome=f"550 no <{who}> here", now=1.0)
         tx.execute(
-            "INSERT INTO notices (cause, said, since, seen_at, told_over, over_at) VALUES "
-            "('sign-in 1', :said, 1, 1, '{}', 2)",
+            "INSERT INTO notices (cause, said, since, told_over, over_at) VALUES "
+            "('sign-in 1', :said, 1, '{}', 2)",
             said=json.dumps({"kind": "sign-in", "over": f"{who} is signed in again."}),
         )
 

@@ -116,6 +116,20 @@ async def test_who_saves_it_last_counts(room: Room, eve: Room, hook: Hooks) -> N
     assert "payroll" in heard(hook)
 
 
+async def test_what_an_administrator_s_was_told_is_not_over_for_who_changes_it(
+    room: Room, eve: Room, hook: Hooks
+) -> None:
+    """T48: the address is another's now, who never heard that it began."""
+    await saved(room, hook, "ours")
+    await next_round(room)
+    assert "payroll" in heard(hook, "ours")
+    await eve.notify.set("ours", {"url": f"{hook.url}/hers"})
+    await room.credentials.change("payroll", expires_at="2090-01-01")
+    room.telling._look_at["expiry"] = 0.0
+    await next_round(room)
+    assert "payroll" not in heard(hook)
+
+
 async def test_an_editor_s_notification_that_stands_in_hears_no_more(
     room: Room, eve: Room, hook: Hooks
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from postroom.app import Room, open_room
 from postroom.clock import timestamp
+from postroom.errors import Refused
+from postroom.notices import rows
 from postroom.secret import Secret
 from postroom.services.outbox import first_id
 from postroom.settings import Settings
@@ -242,3 +244,47 @@ async def test_what_another_process_found_long_ago_ends_nothing_and_begins_nothi
         assert [event for event, _ in told(hook, "Credential key")] == ["began", "over"]
     finally:
         await other.close()
+
+
+async def test_what_was_told_by_whoever_ended_before_noting_it_is_told_again_under_the_same_id(
+    room: Room, hook: Hooks, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At least once: a webhook sees by the id that it is the same, and an email is not doubled."""
+    outgoing = {"protocol": "smtp", "host": "smtp.example.com", "auth": {"type": "none"}}
+    await room.connections.add({"name": "out", "outgoing": outgoing})
+    await room.services.add({"name": "alerts", "connection": "out", "from": "us@example.com"})
+    await room.notify.add({"name": "mail", "service": "alerts", "to": ["ops@example.com"]})
+    settle = rows.settle
+
+    def ended(*_: object) -> None:
+        raise Refused("It was killed.")
+
+    monkeypatch.setattr(rows, "settle", ended)
+    with pytest.raises(Refused):
+        await next_round(room)
+    monkeypatch.setattr(rows, "settle", settle)
+    other = await open_room(settings)
+    try:
+        await next_round(other)
+    finally:
+        await other.close()
+    first, again = [one for one in hook.requests if "certificate" in one.json["said"]]
+    assert first.headers["webhook-id"] == again.headers["webhook-id"]
+    assert len(list(await room.outbox.list())) == 1
+
+
+async def test_a_way_that_does_not_answer_is_asked_once_a_round(
+    room: Room, hook: Hooks, job: None
+) -> None:
+    """Of ten causes each would wait for it, and the others and the pings for them."""
+    for name in ("one", "two"):
+        on = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=5)).isoformat()
+        await room.credentials.create(
+            name, "secret", expires_at=on, details={"value": Secret(f"a-key-that-ends-{name}")}
+        )
+    hook.status = 500
+    await next_round(room)
+    assert len(hook.requests) == 1
+    hook.status = 204
+    await next_round(room)
+    assert len(hook.requests) == 1 + 3  # all but the one that waits for its next try

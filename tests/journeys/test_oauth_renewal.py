@@ -17,6 +17,8 @@ from postroom.errors import PostroomError, RoomError, SignInError
 from tests.ground import Client, Ground, User
 from tests.journeys.oauth import approving, asking, connect, expire, register
 
+DELAY = 5  # seconds until a server answers: time enough for another process to begin writing
+
 
 async def signed_in(room: Room, ground: Ground, user: User, **settings: Any) -> Client:
     """Somebody has signed in for connection ``acme`` by a code on another device."""
@@ -41,7 +43,7 @@ def busy(room: Room) -> Iterator[None]:
 async def unwritten(room: Room, ground: Ground, client: Client, **fault: Any) -> None:
     """Ask for a token while the room can be written, and get the answer when it cannot."""
     await room.desk.db.write(lambda tx: tx.value("PRAGMA busy_timeout = 100"))
-    ground.oauth.fault("token:refresh_token", client=client, delay=1, **fault)
+    ground.oauth.fault("token:refresh_token", client=client, delay=DELAY, **fault)
     task = asyncio.create_task(room.desk.opener.prepare("acme", "incoming"))
     await asking(room, task)
     with busy(room), pytest.raises(RoomError, match="writing"):
@@ -100,7 +102,7 @@ async def test_a_sign_out_that_could_not_be_written_is_asked_for_again(
 ) -> None:
     client = await signed_in(room, ground, fresh_user)
     await room.desk.db.write(lambda tx: tx.value("PRAGMA busy_timeout = 100"))
-    ground.oauth.fault("revoke", client=client, delay=1)
+    ground.oauth.fault("revoke", client=client, delay=DELAY)
     task = asyncio.create_task(room.signins.sign_out("acme"))
     await asking(room, task)
     with busy(room), pytest.raises(RoomError, match="writing"):

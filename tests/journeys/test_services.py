@@ -165,20 +165,22 @@ async def test_refused_after_its_content(post: Outgoing) -> None:
 
 async def test_the_throttle_spreads_sending(post: Outgoing) -> None:
     """At most so many in that time; the rest waits untried, with the time it will be let."""
-    await post.service(throttle={"max": 3, "per": "second"})
+    await post.service(throttle={"max": 2, "per": "second"})
     items = [await post.store() for _ in range(6)]
+    first = monotonic()
     done = await post.drain()
-    assert 3 <= done.sent <= 4
+    # two at once, and one more with each half second that a busy machine took for them
+    assert 2 <= done.sent <= 2 + 2 * (monotonic() - first)
+    assert done.sent < 6
     assert done.next_due is not None
     assert done.next_due - timestamp() <= 1.0
     waiting = [one for one in [await post.show(item) for item in items] if one.state == "queued"]
     assert [one.attempts for one in waiting] == [0] * (6 - done.sent)
-    begun = monotonic()
     while post.states() != {"sent": 6}:
-        assert monotonic() - begun < 5
+        assert monotonic() - first < 20
         await asyncio.sleep(0.1)
         await post.drain()
-    assert monotonic() - begun > 0.5
+    assert monotonic() - first > 1.9  # four of them had to wait for half a second each
     post.arrived(6)
 
 
@@ -227,7 +229,7 @@ async def test_a_connection_is_a_service_by_itself(post: Outgoing) -> None:
 async def test_a_server_that_does_not_answer_holds_up_nobody_else(post: Outgoing) -> None:
     """Two services, one of them over a slow line: the other's messages do not wait for it."""
     await post.service()
-    slow = Rule("to_client", Delay(0.2))
+    slow = Rule("to_client", Delay(1.0))  # six answers and more, before anything of it is sent
     async with FaultProxy(post.ground.postfix.plain, rules=[slow]) as proxy:
         auth = {"type": "secret", "credential": "acme-login"}
         outgoing = {
@@ -245,7 +247,7 @@ async def test_a_server_that_does_not_answer_holds_up_nobody_else(post: Outgoing
         draining = asyncio.create_task(post.room.email.dispatch())
         begun = monotonic()
         while (await post.show(item)).state != "sent":
-            assert monotonic() - begun < 2
+            assert monotonic() - begun < 8
             await asyncio.sleep(0.02)
         assert not draining.done()
         assert (await draining).sent == 2

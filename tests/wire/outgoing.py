@@ -112,17 +112,18 @@ def sink() -> Iterator[int]:
     program = shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     if program is None:
         raise Unavailable("smtp-sink is missing: apt-get install postfix")
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        port = int(free.getsockname()[1])
-    process = subprocess.Popen([program, "-u", "nobody", f"{HOST}:{port}", "256"])
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection((HOST, port)) as client:
-                client.recv(1)
-                break
-            time.sleep(0.02)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
+    with socket.socket() as held:  # bound and not listening: nobody else is given that port
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((HOST, 0))
+        port = int(held.getsockname()[1])
+        process = subprocess.Popen([program, "-u", "nobody", f"{HOST}:{port}", "256"])
+        try:
+            for _ in range(200):
+                with contextlib.suppress(OSError), socket.create_connection((HOST, port)) as client:
+                    client.recv(1)
+                    break
+                time.sleep(0.02)
+            yield port
+        finally:
+            process.kill()
+            process.wait()

@@ -62,11 +62,12 @@ async def listener(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[tupl
         server.close()
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def closed() -> Iterator[int]:
+    """A port where nobody listens, and that nobody else is given meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 # --------------------------------------------------------------------------- reaching
@@ -83,15 +84,16 @@ async def test_a_name_is_resolved_and_connected_and_the_steps_are_told() -> None
             assert not sock.getblocking()
 
 
-async def test_the_next_address_is_tried_when_one_refuses() -> None:
+async def test_the_next_address_is_tried_when_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postroom.net.dial.STAGGER", 30.0)
     async with listener("127.0.0.2") as (port, _):
         began = time.monotonic()
         dialed = await dial(
-            Route("two.test", port), timeout=5, resolve=resolver("127.0.0.9", "127.0.0.2")
+            Route("two.test", port), timeout=60, resolve=resolver("127.0.0.9", "127.0.0.2")
         )
         dialed.sock.close()
         assert dialed.address == "127.0.0.2"
-        assert time.monotonic() - began < 0.2  # a refusal is not waited out
+        assert time.monotonic() - began < 5  # a refusal is not waited out, as silence is
 
 
 @contextlib.contextmanager
@@ -271,9 +273,9 @@ async def test_an_unknown_host_is_told_from_a_silent_name_server(
 
 
 async def test_a_refused_port_names_host_port_and_each_address() -> None:
-    port = free_port()
-    with pytest.raises(DialError) as caught:
-        await dial(Route("imap.test", port), timeout=5, resolve=resolver("127.0.0.1", "127.0.0.2"))
+    both = resolver("127.0.0.1", "127.0.0.2")
+    with closed() as port, pytest.raises(DialError) as caught:
+        await dial(Route("imap.test", port), timeout=5, resolve=both)
     error = caught.value
     assert error.code == "connect_refused"
     assert error.temporary
@@ -309,7 +311,7 @@ async def test_a_time_out_is_temporary_and_keeps_to_its_time(deaf: int) -> None:
     began = time.monotonic()
     with pytest.raises(DialError) as caught:
         await dial(Route("127.0.0.1", deaf), timeout=0.3)
-    assert time.monotonic() - began < 1
+    assert 0.25 < time.monotonic() - began < 5  # the system's own patience is two minutes
     assert caught.value.code == "timed_out"
     assert caught.value.temporary
     assert caught.value.step == "connect"

@@ -33,7 +33,7 @@ from tests.ground.scripted import (
 )  # fmt: skip
 from tests.wire.lines import Lines
 
-SHORT = Limits(connect_timeout=2, reply_timeout=0.3)
+SHORT = Limits(connect_timeout=20, reply_timeout=0.3)
 CALM = Limits(connect_timeout=2, reply_timeout=5)
 ECHO: Sequence[Step] = [Answer({rb"(?P<said>.*)": b"{said}!\r\n"})]
 
@@ -127,7 +127,7 @@ async def test_a_silent_server_times_out(maybe: Pki | None) -> None:
         began = time.monotonic()
         with pytest.raises(WireError) as caught:
             await pump.next()
-        assert 0.25 < time.monotonic() - began < 1
+        assert 0.25 < time.monotonic() - began < 5  # no other limit is as short
         error = caught.value
         assert (error.code, error.step, error.temporary) == ("timed_out", "sign-in", True)
         assert f"{server.host}:{server.port} did not answer within 0.3 s" in error.sentence
@@ -141,7 +141,7 @@ async def test_bytes_that_drip_do_not_move_the_deadline(maybe: Pki | None) -> No
         began = time.monotonic()
         with pytest.raises(WireError, match="did not answer within"):
             await pump.next(0.3)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5  # they would drip for ever
 
 
 async def test_endless_answers_end_too(maybe: Pki | None) -> None:
@@ -151,7 +151,7 @@ async def test_endless_answers_end_too(maybe: Pki | None) -> None:
         with pytest.raises(WireError) as caught, pump.within(0.3):
             await events(pump, 10**9)
         assert caught.value.code == "timed_out"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
 
 
 async def test_a_server_that_takes_nothing_times_out(pki: Pki) -> None:
@@ -165,7 +165,7 @@ async def test_a_server_that_takes_nothing_times_out(pki: Pki) -> None:
         assert caught.value.code == "timed_out"
         began = time.monotonic()
         await pump.close(0.2)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5  # it would never take the rest
 
 
 # --------------------------------------------------------------------------- losses

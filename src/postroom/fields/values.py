@@ -52,10 +52,20 @@ def _duration(value: object) -> object:
     return value
 
 
+def _in_a_century(seconds: float) -> float:
+    if not 0 <= seconds <= _CENTURY:  # nor what is no number
+        raise ValueError("give a duration of at most 36500d, which is not negative")
+    return seconds
+
+
+_CENTURY = 36500 * 86400.0
 Duration = Annotated[
-    float, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)
+    float,
+    BeforeValidator(_duration),
+    AfterValidator(_in_a_century),
+    PlainSerializer(format_duration, return_type=str),
 ]
-"""Seconds in Python, ``90s 15m 1h 5d`` everywhere else."""
+"""Seconds in Python, ``90s 15m 1h 5d`` everywhere else; from 0 to 100 years."""
 
 
 def check_waits(fields: Fields, first: str = "min", longest: str = "max") -> None:
@@ -102,8 +112,20 @@ def _size(value: object) -> object:
     return parse_size(value) if isinstance(value, str) else value
 
 
-Size = Annotated[int, BeforeValidator(_size), PlainSerializer(format_size, return_type=str)]
-"""Bytes in Python, ``2MiB`` everywhere else."""
+def _in_bounds(size: int) -> int:
+    if not 0 <= size <= _LARGEST:
+        raise ValueError("give a size of at most 1048576GiB, which is not negative")
+    return size
+
+
+_LARGEST = 1 << 50
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    AfterValidator(_in_bounds),
+    PlainSerializer(format_size, return_type=str),
+]
+"""Bytes in Python, ``2MiB`` everywhere else; from 0 to a pebibyte."""
 
 
 def made_absolute(path: str, base: Path) -> str:

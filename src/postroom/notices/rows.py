@@ -37,7 +37,7 @@ class Told:
     ``event`` is what was to be said last, at ``stage``; ``ok`` whether somebody took it: the
     notification ``via``, else ``why`` not, after so many ``tries``.  ``heard``: they know of it at all.
     ``item`` is the email of it that is not known to be sent yet, ``failed`` are ways that took it in
-    vain.
+    vain.  ``saver`` is who had saved the notification last when it was told.
     """
 
     event: str = "began"
@@ -50,6 +50,7 @@ class Told:
     tries: int = 0
     item: str = ""
     failed: tuple[str, ...] = ()
+    saver: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,7 +59,6 @@ class Kept:
 
     key: str
     since: float
-    seen_at: float
     over_at: float | None
     body: Mapping[str, Any]
     told: Mapping[str, Told]
@@ -122,8 +122,7 @@ def merge(
         if old is None or old.over_at is not None:
             tx.execute(_BEGUN, cause=key, said=body, now=now)
         elif old.body != _body(one):
-            tx.execute("UPDATE notices SET said = :said, seen_at = :now WHERE cause = :cause",
-                       cause=key, said=body, now=now)  # fmt: skip
+            tx.execute("UPDATE notices SET said = :said WHERE cause = :cause", cause=key, said=body)
     for key, old in known.items():
         if old.over_at is None and key not in wanted and old.text("kind") in kinds:
             ended = {**old.body, "over": gone(tx, old) or old.text("over")}
@@ -132,9 +131,9 @@ def merge(
 
 
 _BEGUN: Final = (
-    "INSERT INTO notices (cause, said, since, seen_at, told_at, told_over, over_at) "
-    "VALUES (:cause, :said, :now, :now, NULL, '{}', NULL) ON CONFLICT (cause) DO UPDATE SET "
-    "said = :said, since = :now, seen_at = :now, told_at = NULL, told_over = '{}', over_at = NULL"
+    "INSERT INTO notices (cause, said, since, told_over, over_at) "
+    "VALUES (:cause, :said, :now, '{}', NULL) ON CONFLICT (cause) DO UPDATE SET "
+    "said = :said, since = :now, told_over = '{}', over_at = NULL"
 )
 
 
@@ -145,12 +144,9 @@ def settle(tx: Tx, key: str, name: str, told: Told) -> None:
         return
     over = {**_told(row), name: told}
     tx.execute(
-        "UPDATE notices SET told_over = :over, "
-        "told_at = CASE WHEN :ok = 1 THEN COALESCE(told_at, :at) ELSE told_at END WHERE cause = :cause",
+        "UPDATE notices SET told_over = :over WHERE cause = :cause",
         cause=key,
         over=json.dumps({each: dataclasses.asdict(one) for each, one in over.items()}),
-        ok=int(told.ok),
-        at=told.at,
     )
 
 
@@ -173,7 +169,6 @@ def _kept(row: Row) -> Kept:
     return Kept(
         key=row["cause"],
         since=row["since"],
-        seen_at=row["seen_at"],
         over_at=row["over_at"],
         body=json.loads(row["said"]),
         told=_told(row),

@@ -14,7 +14,7 @@ from typing import Final
 from postroom.access import Person, users
 from postroom.db import Tx
 from postroom.jobs import store as jobs
-from postroom.notices.rows import Kept
+from postroom.notices.rows import Kept, Told
 from postroom.operations.desk import Desk, acting
 from postroom.operations.sight import NamedSight, grantee_of, sees_named
 from postroom.operations.untold import told as as_told
@@ -34,7 +34,7 @@ def saver_of(desk: Desk) -> str:
 def heard(desk: Desk, tx: Tx, name: str, saver: str, kept: Iterable[Kept]) -> dict[str, Kept]:
     """The causes that one notification may tell, by their key, in the words in which it may.
 
-    Of what it was told it may tell that it is over.
+    Of what it was told when the same person had saved it, it may tell that it is over.
     """
     if not saver:
         return {one.key: one for one in kept}
@@ -42,8 +42,8 @@ def heard(desk: Desk, tx: Tx, name: str, saver: str, kept: Iterable[Kept]) -> di
     found = {}
     with tx.seen_by(NamedSight(grantee_of(own.person), desk.environ)):
         for one in kept:
-            told = one.told.get(name)
-            knows = one.over_at is not None and told is not None and told.heard
+            told = one.told.get(name, Told())
+            knows = one.over_at is not None and told.heard and told.saver == saver
             if knows or _is_there(own, tx, one):
                 found[one.key] = _in_words(own, one)
     return found

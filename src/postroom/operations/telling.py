@@ -63,6 +63,7 @@ class _Seen(NamedTuple):
     kinds: frozenset[str]
     lasting: Mapping[str, Found]
     notifications: builtins.list[Notify]
+    savers: Mapping[str, str]
     things: Mapping[str, Things]
 
 
@@ -89,7 +90,7 @@ class _Round:
             failed=before.failed,
         )
         # one that stands in may be of somebody for whom that is not there
-        return [(one, kept) for one in found if (kept := self.heard.get(one.name, {}).get(key))]
+        return [(one, kept) for one in found if (kept := self.heard[one.name].get(key))]
 
 
 class Telling:
@@ -159,7 +160,7 @@ class Telling:
     async def _round(self, claim: Claim, here: bool) -> None:
         seen = await self._look()
 
-        def noted(tx: Tx) -> tuple[builtins.list[Kept], Heard]:
+        def noted(tx: Tx) -> builtins.list[Kept]:
             now = timestamp()
             DUTIES.guard(tx, claim, owner=self._desk.seat_owner or "")
             rows.merge(tx, seen.found, seen.kinds, gone=lasting.gone, now=now)
@@ -168,21 +169,18 @@ class Telling:
                 for name, told in kept.told.items():
                     if told.item and (later := _followed(tx, told, now)) is not None:
                         rows.settle(tx, kept.key, name, later)
-            listed = rows.listed(tx)
-            savers = {row["name"]: row["saved_by"] for row in store.rows(tx)}
-            return listed, {
-                one.name: ears.heard(self._desk, tx, one.name, savers[one.name], listed)
-                for one in seen.notifications
-                if one.name in savers
-            }
+            return rows.listed(tx)
 
-        kept, heard = await self._desk.write(noted)
+        kept = await self._desk.write(noted)
         for kind in SELDOM.keys() & seen.kinds:  # noted: until then the look counts for nothing
             self._look_at[kind] = monotonic() + SELDOM[kind]
+        heard = await asyncio.to_thread(
+            self._desk.db.read_now, lambda tx: self._heard(tx, seen, kept)
+        )
         at = _Round(seen, heard, here)
         by_name: dict[str, builtins.list[Due]] = defaultdict(list)
         for each in plan.due(kept, seen.notifications, now=timestamp()):
-            if each.kept.key in heard.get(each.name, {}):
+            if each.kept.key in heard[each.name]:
                 by_name[each.name].append(each)
         told = [self._tell_in_order(claim, at, each) for each in by_name.values()]
         for outcome in await asyncio.gather(*told, self._ping(seen), return_exceptions=True):
@@ -216,8 +214,15 @@ class Telling:
             kinds=frozenset(CAUSES) - SELDOM.keys() | fresh,
             lasting={each.key: each for each in (*known, *found)},
             notifications=notifications,
+            savers={row["name"]: row["saved_by"] for row in store.rows(tx)},
             things={one.name: of_notification(tx, resolver, one) for one in notifications},
         )
+
+    def _heard(self, tx: Tx, seen: _Seen, kept: Sequence[Kept]) -> Heard:
+        return {
+            one.name: ears.heard(self._desk, tx, one.name, seen.savers[one.name], kept)
+            for one in seen.notifications
+        }
 
     # ------------------------------------------------------------------ tell
 
@@ -238,7 +243,7 @@ class Telling:
         """Over the first way that takes it; gives how far that came.  None: the next round sees."""
         # what did not deliver this may deliver what comes after it
         same = (due.before.event, due.before.stage) == (due.event, due.kept.stage)
-        before = due.before if same else Told(heard=due.before.heard)
+        before = due.before if same else Told(heard=due.before.heard, saver=due.before.saver)
         found = at.ways(due, before)
         now = timestamp()
         why = "every way to tell it shares something with what is broken, or did not deliver it"
@@ -251,7 +256,8 @@ class Telling:
             outcome = await self._ways.tell(one, notice, wait=HERE_SECONDS if at.here else 0.0)
             if outcome.ok:
                 return Told(due.event, due.kept.stage, now, ok=True, heard=True, via=one.name,
-                            why=outcome.said, item=outcome.item, failed=before.failed)  # fmt: skip
+                            why=outcome.said, item=outcome.item, failed=before.failed,
+                            saver=at.seen.savers[due.name])  # fmt: skip
             at.silent.add(one.name)
             why = outcome.said
         _log.error(

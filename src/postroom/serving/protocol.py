@@ -22,8 +22,8 @@ class Impatient(H11Protocol):
 
     _late: asyncio.TimerHandle | None = None
     _look: asyncio.TimerHandle | None = None
-    _waited: int | None = None
-    """Bytes that had been taken at the last look, if others waited then; else None."""
+    _seen: tuple[int, ...] = ()
+    """How far it was written and taken at the last look, if anything waited then."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -47,6 +47,15 @@ class Impatient(H11Protocol):
             self._look.cancel()
         super().connection_lost(exc)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """An answer that is still being taken is no silence; over TLS its rest would have 30 s."""
+        if self._out.waiting:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
+
     def _wait(self) -> None:
         if self._late is None:
             self._late = self.loop.call_later(HEAD_SECONDS, self._too_late)
@@ -62,35 +71,35 @@ class Impatient(H11Protocol):
             self.transport.close()
 
     def _looked(self) -> None:
-        taken = self._out.taken if self._out.waits else None
-        if taken is not None and taken == self._waited:
+        waiting = self._out.waiting
+        seen = (self._out.written, *waiting) if waiting else ()
+        if seen and seen == self._seen:
             self.transport.abort()
             return
-        self._waited = taken
+        self._seen = seen
         self._look = self.loop.call_later(TAKEN_SECONDS, self._looked)
 
 
 class _Counted:
-    """A transport that knows how much of what was written has gone on."""
+    """A transport that knows how much was written, and how much of it waits."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._written = 0
+        self.written = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
         """As a transport does."""
-        self._written += len(data)
+        self.written += len(data)
         self._transport.write(data)
 
     @property
-    def waits(self) -> bool:
-        """Whether something waits for its reader."""
-        return self._transport.get_write_buffer_size() > 0
-
-    @property
-    def taken(self) -> int:
-        """Bytes that went on to the system."""
-        return self._written - self._transport.get_write_buffer_size()
+    def waiting(self) -> tuple[int, ...]:
+        """Bytes that wait to be sent, by floor: over TLS most wait below it.  Empty where none do."""
+        below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
+        found = tuple(
+            one.get_write_buffer_size() for one in (self._transport, below) if one is not None
+        )
+        return found if any(found) else ()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from postroom.errors import WrongUse
 from postroom.fields import parse
-from postroom.notices import Notify
+from postroom.notices import CAUSES, Notify
+from postroom.notices.notification import Cause
+from postroom.web import notifyform
+from postroom.web.pages import overview
 
 GOOD: list[tuple[dict[str, Any], str]] = [
     ({"service": "alerts", "to": ["ann@example.com"]}, "service"),
@@ -69,3 +74,16 @@ def test_it_hears_of_all_causes_or_of_those_it_names() -> None:
     ping = parse(Notify, {"name": "a", "url": "https://h.example/x", "every": "1h"})
     assert [one.hears_of("expiry") for one in (everything, some, ping)] == [True, True, False]
     assert [one.hears_of("outbox") for one in (everything, some, ping)] == [True, False, False]
+
+
+def test_every_cause_is_told_of_wherever_causes_are() -> None:
+    """A new one is in the form, on the overview and in the docs."""
+    causes = set(get_args(Cause))
+    text = (Path(__file__).parents[3] / "docs" / "notify.md").read_text()
+    listed = (
+        CAUSES,
+        notifyform.CAUSES,
+        overview._KINDS,
+        re.findall(r"^\| `([\w-]+)` \|", text, re.M),
+    )
+    assert [causes ^ set(each) for each in listed] == [set()] * 4

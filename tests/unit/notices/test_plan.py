@@ -24,7 +24,7 @@ def kept(
     told: dict[str, Told] | None = None, *, stage: int = 1, over_at: float | None = None
 ) -> Kept:
     return Kept(
-        "source orders-in", NOW - 1000, NOW, over_at, {"kind": "source", "stage": stage}, told or {}
+        "source orders-in", NOW - 1000, over_at, {"kind": "source", "stage": stage}, told or {}
     )
 
 

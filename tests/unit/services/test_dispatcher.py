@@ -318,8 +318,11 @@ async def test_what_waits_for_a_connection_keeps_the_others_free(
     draining = asyncio.create_task(
         Dispatcher(db, owner="me", open_transport=open_transport).drain()
     )
-    await asyncio.sleep(0.1)
     mine = "SELECT count(*) FROM outbox WHERE owner = 'me'"
+    async with asyncio.timeout(20):
+        while db.read_now(lambda tx: tx.value(mine)) == 0:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
     assert db.read_now(lambda tx: tx.value(mine)) == 1
     gate.set()
     done = await draining

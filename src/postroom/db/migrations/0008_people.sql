@@ -84,8 +84,6 @@ CREATE TABLE notices (
     cause TEXT PRIMARY KEY,            -- such as: source stuck orders-in
     said TEXT NOT NULL,
     since DOUBLE PRECISION NOT NULL,
-    seen_at DOUBLE PRECISION NOT NULL,
-    told_at DOUBLE PRECISION,          -- NULL: nobody has been told yet
     told_over TEXT NOT NULL,           -- the ways it went, as JSON
     over_at DOUBLE PRECISION           -- when it was over; NULL: it lasts
 );
