@@ -323,8 +323,9 @@ def _wired(settings: Settings, db: Database, start: Start, actor: str) -> Room:
         if veiled:
             tokens = VeiledKeeper(db, tokens, veiled)
         opener = Opener(
-            desk.db, desk.credentials, tokens, actor=desk.actor, policy=policy, veiled=veiled
-        )
+            desk.db, desk.credentials, tokens, actor=desk.actor, policy=policy, veiled=veiled,
+            turns=None if desk.root is None else desk.root.opener.turns,
+        )  # fmt: skip
         return Wires(opener, tokens)
 
     desk = Desk(

@@ -37,8 +37,11 @@ async def lay(room: Room, editor: Room, kind: str, mail: Path, port: int) -> Non
 
 async def fail(editor: Room, worker: Room, kind: str) -> tuple[str, str]:
     """What a worker leaves behind that does not reach the server: a message, and a run."""
-    with contextlib.suppress(PostroomError):
-        await worker.collecting.run(f"{kind}-in")
+    for security in ("none", "tls"):  # which fails alike where nothing listens
+        await editor.connections.set(kind, {"incoming": {"security": security}})
+        with contextlib.suppress(PostroomError):
+            await worker.collecting.run(f"{kind}-in")
+    await editor.connections.set(kind, {"incoming": {"security": "none"}})
     draft = {"via": f"{kind}-out", "from": "a@example.com", "to": "b@example.com", "text": "x"}
     item = (await editor.commands.run("send-email", draft))["id"]
     await worker.email.dispatch()

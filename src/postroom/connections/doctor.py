@@ -10,9 +10,10 @@ from typing import Final
 from postroom.clock import monotonic, now, timestamp
 from postroom.connections.advice import About, advise
 from postroom.connections.alerts import alerts_of
+from postroom.connections.dialling import Place, Prepared, dial_store, dial_transport
 from postroom.connections.direct import DIRECT
 from postroom.connections.graphadvice import advise_graph
-from postroom.connections.open import Opener, Place, Prepared, dial_store, dial_transport
+from postroom.connections.open import Opener
 from postroom.connections.reaching import NOBODY, reach
 from postroom.connections.report import Report, SideReport, StepResult, Tell
 from postroom.connections.tokenadvice import (

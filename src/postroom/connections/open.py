@@ -15,13 +15,18 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TypeVar
 
 from postroom.clock import timestamp
 from postroom.connections import boxed, events, store
 from postroom.connections.alerts import alerts_of, note_alerts
+from postroom.connections.dialling import (
+    OnStep,
+    Place,
+    Prepared,
+    dial_store,
+    dial_transport,
+)
 from postroom.connections.direct import DIRECT
 from postroom.connections.effective import EffectiveSide
 from postroom.connections.gates import Gates
@@ -29,7 +34,7 @@ from postroom.connections.presenting import by_secret, by_token, use_of, with_ce
 from postroom.connections.readonly import read_only_store
 from postroom.connections.resolver import Resolver
 from postroom.connections.scope import expander
-from postroom.connections.turns import Door, Turns, Waiting, patiently
+from postroom.connections.turns import Turns, Waiting, patiently
 from postroom.credentials.record import Opened
 from postroom.credentials.store import CredentialStore
 from postroom.credentials.tokens import Access, Keeper
@@ -46,93 +51,14 @@ from postroom.errors import (
 )
 from postroom.net import veil
 from postroom.net.dial import Policy, Step
-from postroom.net.names import host_and_port
-from postroom.protocols.base import Limits, MessageStore, SignIn, Transport, WireTarget
+from postroom.protocols.base import Limits, MessageStore, SignIn, Transport
 
-if TYPE_CHECKING:
-    from postroom.protocols.graph import GraphStore, GraphTransport
-    from postroom.protocols.imap import ImapStore
-    from postroom.protocols.pop3 import Pop3Store
-    from postroom.protocols.smtp import SmtpTransport
+__all__ = ["Opener", "Signing", "no_side"]
 
-__all__ = [
-    "OnStep",
-    "Opener",
-    "Place",
-    "Prepared",
-    "Signing",
-    "dial_store",
-    "dial_transport",
-    "no_side",
-]
-
-OnStep = Callable[[Step], None]
 Signing = Callable[[], None]
 """Hears that the sign-in begins: a token is asked for, or the server is about to be told who we are."""
-Place = Literal["incoming", "outgoing"]
 T = TypeVar("T")
 Open = TypeVar("Open", bound=MessageStore | Transport)
-
-
-def _wire(prepared: Prepared) -> ModuleType:
-    """The wire of a side, loaded when one is dialled: what only stores a message needs none."""
-    return import_module(f"postroom.protocols.{prepared.side.protocol}")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Prepared:
-    """A side with its secrets open, ready to be dialled.
-
-    ``noun`` and ``name`` say what was asked for; ``opened`` lists the credentials and versions that
-    will have been presented; ``last_worked`` is when the secret was accepted last (None: never).
-    ``access`` is the token of a sign-in by OAuth; ``kept`` says that it was not fetched just now.
-    It is dialled when it has a turn at its ``door``, and is in ``waiting`` until then; ``veiled``: for
-    somebody who is not told why no server answers.
-    """
-
-    noun: str
-    name: str
-    side: EffectiveSide
-    target: WireTarget
-    sign_in: SignIn
-    door: Door
-    opened: tuple[tuple[str, int], ...] = ()
-    last_worked: float | None = None
-    access: Access | None = None
-    kept: bool = False
-    waiting: Waiting = patiently
-    veiled: veil.Veiled = ""
-
-
-async def dial_store(
-    prepared: Prepared, on_step: OnStep | None = None
-) -> ImapStore | Pop3Store | GraphStore:
-    """Open the message store of a prepared incoming side.  Raises WireError."""
-    opened: ImapStore | Pop3Store | GraphStore = await _dial(
-        prepared, _wire(prepared).open_store, on_step
-    )
-    return opened
-
-
-async def dial_transport(
-    prepared: Prepared, on_step: OnStep | None = None
-) -> SmtpTransport | GraphTransport:
-    """Open the transport of a prepared outgoing side.  Raises WireError."""
-    opened: SmtpTransport | GraphTransport = await _dial(
-        prepared, _wire(prepared).open_transport, on_step
-    )
-    return opened
-
-
-async def _dial(
-    prepared: Prepared, opening: Callable[..., Awaitable[T]], on_step: OnStep | None
-) -> T:
-    def walk(told: OnStep) -> Awaitable[T]:
-        return opening(prepared.target, prepared.sign_in, on_step=told)
-
-    where = host_and_port(prepared.side.host, prepared.side.port)
-    async with prepared.door.opening(prepared.waiting):
-        return await veil.opened(walk, where, on_step, prepared.veiled)
 
 
 class Opener:
@@ -149,8 +75,9 @@ class Opener:
         limits: Limits | None = None,
         policy: Policy | None = None,
         veiled: veil.Veiled = "",
+        turns: Turns | None = None,
     ) -> None:
-        """``veiled``: as :class:`Prepared` has it."""
+        """``veiled``: as :class:`Prepared` has it; ``turns``: of the process, where others dial too."""
         self._db = db
         self._veiled = veiled
         self._credentials = credentials
@@ -160,7 +87,7 @@ class Opener:
         self._limits = limits
         self._policy = policy
         self._gates = Gates(db, tokens.seat)
-        self._turns = Turns()
+        self.turns = turns or Turns()
 
     async def open_store(
         self, name: str, *, patient: Waiting | None = None, signing: Signing | None = None
@@ -210,7 +137,7 @@ class Opener:
         in: to see whether it is there.
         """
         target = side.target(self._limits, self._policy, gate=self._gates.of(side))
-        door, sign_in = self._turns.at(side), by_token(side, access) if access else SignIn()
+        door, sign_in = self.turns.at(side), by_token(side, access) if access else SignIn()
         return Prepared(
             "connection", name, side, target, sign_in, door, access=access, veiled=self._veiled
         )
@@ -330,7 +257,7 @@ class Opener:
             yield
             return
         _, side = await self._db.read(lambda tx: self._side(tx, name, place))
-        async with self._turns.at(side).in_line(patient):
+        async with self.turns.at(side).in_line(patient):
             yield
 
     # ------------------------------------------------------------------ inside one transaction
@@ -365,7 +292,7 @@ class Opener:
         return Prepared(
             noun=noun, name=bare, side=side,
             target=side.target(self._limits, self._policy, tls=tls, gate=self._gates.of(side)),
-            sign_in=sign_in, door=self._turns.at(side),
+            sign_in=sign_in, door=self.turns.at(side),
             opened=tuple((each.credential.name, each.version) for each in opened),
             last_worked=opened[0].credential.presented_at if opened and sign_in.secret else None,
             access=access, kept=access is not None, veiled=self._veiled,

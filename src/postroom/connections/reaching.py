@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from postroom.connections.open import OnStep, Prepared, dial_store, dial_transport
+from postroom.connections.dialling import OnStep, Prepared, dial_store, dial_transport
 from postroom.errors import SignInError
 from postroom.net.dial import Step
 from postroom.protocols.base import SignIn

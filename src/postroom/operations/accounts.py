@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from postroom.clock import timestamp
 from postroom.connections.connection import Connection
-from postroom.connections.open import Place
+from postroom.connections.dialling import Place
 from postroom.connections.recognising import recognise, ways_of
 from postroom.connections.report import Report, Tell
 from postroom.db import Tx

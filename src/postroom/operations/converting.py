@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postroom.connections import store
 from postroom.connections.connection import Connection
+from postroom.connections.dialling import dial_store, dial_transport
 from postroom.connections.effective import EffectiveSide
-from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.presets import Preset, of_server
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import Access, Grant

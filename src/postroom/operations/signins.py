@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postroom.clock import rfc3339, timestamp
 from postroom.connections import store
+from postroom.connections.dialling import dial_store, dial_transport
 from postroom.connections.effective import EffectiveSide
-from postroom.connections.open import dial_store, dial_transport
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.credentials.tokens import BEARER, Grant, Use, rows
 from postroom.db import Tx

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from postroom.clock import timestamp
+from postroom.connections.dialling import Place, Prepared, dial_store
 from postroom.connections.doctor import test_unsaved
 from postroom.connections.effective import EffectiveSide
-from postroom.connections.open import Place, Prepared, dial_store
 from postroom.connections.report import Report, Tell
 from postroom.connections.signins import SignInUse, sign_ins
 from postroom.db import Tx
