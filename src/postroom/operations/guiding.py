@@ -20,7 +20,7 @@ from postroom.operations.desk import Desk
 if TYPE_CHECKING:
     from postroom.operations import models
 
-__all__ = ["PROVIDERS", "Guide", "Guides", "guide", "script"]
+__all__ = ["PROVIDERS", "Guide", "Guides", "flow_named", "guide", "script"]
 
 PROVIDERS: Final = tuple(FLOWS)
 _GOOGLE: Final = "accounts.google.com"

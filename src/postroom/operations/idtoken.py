@@ -16,7 +16,7 @@ from postroom.oauth.claims import check_id_token, read_claims
 from postroom.oauth.openid import ALGORITHMS
 from postroom.secret import Secret
 
-__all__ = ["check_fresh", "claims_of"]
+__all__ = ["check_fresh", "claims_of", "is_fresh"]
 
 SKEW: Final = 60.0
 """Seconds by which the clock of the provider may be behind."""

@@ -20,7 +20,14 @@ from postroom.operations.desk import Desk
 from postroom.services import service as services
 
 __all__ = [
-    "Naming", "check_names", "check_no_circle", "jobs_begun", "namings", "rights_of", "touches_files",
+    "Naming",
+    "all_namings",
+    "check_names",
+    "check_no_circle",
+    "jobs_begun",
+    "namings",
+    "rights_of",
+    "touches_files",
 ]  # fmt: skip
 
 _NOUNS: Final = ("connection", "service", "credential")

@@ -36,6 +36,7 @@ __all__ = [
     "Usage",
     "Use",
     "connections_of_credentials",
+    "count_of_connections",
     "count_of_credentials",
     "in_use",
     "of_connection",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from postroom.app import Room
     from postroom.web.app import Hall
 
-__all__ = ["Visit", "agent_of", "at", "fresh", "origin_of", "peer_of"]
+__all__ = ["Visit", "agent_of", "at", "by_itself", "fresh", "origin_of", "peer_of"]
 
 
 def at(*parts: str) -> str:
