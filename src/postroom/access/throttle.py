@@ -7,7 +7,7 @@ import ipaddress
 from typing import Final, NamedTuple
 
 from postroom.clock import timestamp
-from postroom.db import Tx, give_tokens, take_tokens
+from postroom.db import Tx, give_tokens, take_tokens, wait_for_token
 from postroom.errors import Refused
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Limit",
     "give_back",
     "is_news",
+    "look",
     "peer_key",
     "take",
     "tidy",
@@ -60,6 +61,12 @@ def take(tx: Tx, limit: Limit, key: str) -> float:
         tx, _name(limit, key), wanted=1, most=limit.most, per=limit.per, now=now
     )
     return 0.0 if taken else wait
+
+
+def look(tx: Tx, limit: Limit, key: str) -> float:
+    """In how many seconds there is a try, 0.0 if there is one; none is taken."""
+    name = _name(limit, key)
+    return wait_for_token(tx, name, most=limit.most, per=limit.per, now=timestamp())
 
 
 def too_often(wait: float) -> Refused:

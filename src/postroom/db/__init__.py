@@ -2,7 +2,7 @@
 
 from postroom.db.claims import Claim, Queue
 from postroom.db.engine import Database, moved_away, open_database
-from postroom.db.limits import give_tokens, take_tokens
+from postroom.db.limits import give_tokens, take_tokens, wait_for_token
 from postroom.db.migrate import SCHEMA
 from postroom.db.named import Named
 from postroom.db.place import check_place, is_full
@@ -52,6 +52,7 @@ __all__ = [
     "seated",
     "take_places",
     "take_tokens",
+    "wait_for_token",
     "workers",
     "write_or_owe",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postroom.db.tx import Tx
 
-__all__ = ["give_tokens", "take_tokens"]
+__all__ = ["give_tokens", "take_tokens", "wait_for_token"]
 
 
 def take_tokens(
@@ -15,14 +15,7 @@ def take_tokens(
     The bucket holds at most ``most`` and refills at ``most`` in ``per`` seconds.  Gives how many
     were taken, and in how many seconds the next one will be there (0.0 when all were taken).
     """
-    row = tx.one("SELECT tokens, updated_at FROM limits WHERE name = :name", name=name)
-    rate = most / per
-    if row is None:
-        tokens = float(most)
-    else:
-        # a clock that jumped back must not freeze the bucket, nor a jump forward overfill it
-        elapsed = max(0.0, now - row["updated_at"])
-        tokens = min(float(most), row["tokens"] + elapsed * rate)
+    tokens, rate = _level(tx, name, most, per, now), most / per
     taken = min(wanted, int(tokens + 1e-9))
     left = tokens - taken
     tx.execute(
@@ -33,6 +26,21 @@ def take_tokens(
         now=now,
     )
     return taken, 0.0 if taken == wanted else (1.0 - left) / rate
+
+
+def wait_for_token(tx: Tx, name: str, *, most: int, per: float, now: float) -> float:
+    """In how many seconds there is a token in the bucket; 0.0 if there is one, which stays there."""
+    tokens = _level(tx, name, most, per, now)
+    return 0.0 if tokens + 1e-9 >= 1 else (1.0 - tokens) * per / most
+
+
+def _level(tx: Tx, name: str, most: int, per: float, now: float) -> float:
+    row = tx.one("SELECT tokens, updated_at FROM limits WHERE name = :name", name=name)
+    if row is None:
+        return float(most)
+    # a clock that jumped back must not freeze the bucket, nor a jump forward overfill it
+    elapsed = max(0.0, now - row["updated_at"])
+    return min(float(most), float(row["tokens"] + elapsed * most / per))
 
 
 def give_tokens(tx: Tx, name: str, count: int) -> None:

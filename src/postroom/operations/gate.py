@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from postroom.access import Person, throttle
 from postroom.access.rights import MEANS
-from postroom.db import Tx
 from postroom.errors import NoServer, Refused
 from postroom.operations.doors import BY_NAME, OF_PAGE
 
@@ -67,36 +66,27 @@ class Gate:
 
     async def _read(self, asked: Coroutine[Any, Any, T]) -> T:
         """Any other command: it counts only where no server answers."""
-        await self._take(asked, back=True)
+        db, key = self._desk.db, self._person.user
+        _check_wait(await db.read(lambda tx: throttle.look(tx, throttle.TESTS, key)), asked)
         try:
             return await asked
         except NoServer:
-            await self._take()
+            _check_wait(await db.write(lambda tx: throttle.take(tx, throttle.TESTS, key)))
             raise
 
     async def _counted(self, asked: Coroutine[Any, Any, T]) -> T:
         """What tests."""
-        await self._take(asked)
+        db, key = self._desk.db, self._person.user
+        _check_wait(await db.write(lambda tx: throttle.take(tx, throttle.TESTS, key)), asked)
         return await asked
 
-    async def _take(
-        self, asked: Coroutine[Any, Any, T] | None = None, *, back: bool = False
-    ) -> None:
-        """Take one try of those that a person has; raises Refused (``too_many``) where there is none, and
-        nothing is asked then.  ``back``: it was only looked whether there is one.
-        """
-        key = self._person.user
 
-        def body(tx: Tx) -> float:
-            wait = throttle.take(tx, throttle.TESTS, key)
-            if back and not wait:
-                throttle.give_back(tx, throttle.TESTS, key)
-            return wait
-
-        if wait := await self._desk.db.write(body):
-            if asked is not None:
-                asked.close()
-            raise throttle.too_often(wait)
+def _check_wait(wait: float, asked: Coroutine[Any, Any, Any] | None = None) -> None:
+    """Raise Refused (``too_many``) where there is to be waited; nothing is ``asked`` then."""
+    if wait:
+        if asked is not None:
+            asked.close()
+        raise throttle.too_often(wait)
 
 
 def check_may(person: Person, verb: str) -> None:
