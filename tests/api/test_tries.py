@@ -51,7 +51,9 @@ async def test_fifty_passwords_for_one_name(room: Room) -> None:
     right = {**form, "password": GOOD}
     assert (await tried(visitor, "/sign-in", right, "192.0.2.1")).status_code == 429
     assert (await tried(visitor, "/sign-in", right, "192.0.2.2")).status_code == 303
-    assert len([row for row in await room.audit.list(limit=500) if row["noun"] == "user"]) >= 1
+    refused = await room.audit.list(noun="user", action="refuse", limit=500)
+    assert {(row["name"], row["detail"]["peer"]) for row in refused} == {("ann", "192.0.2.1")}
+    assert 1 < len(refused) <= 13
 
 
 async def test_fifty_names_from_one_place(room: Room) -> None:

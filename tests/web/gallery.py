@@ -41,8 +41,8 @@ BESIDES: Final = (
 """Pages that look otherwise with other values."""
 ELSEWHERE: Final = {
     "/callback": "test_signing_in.py", "/sign-in/provider": "test_entrance.py",
-    "/connect/{work}": "test_from_nothing.py", "/connect/{work}/again": "test_from_nothing.py",
-    "/connect/{work}/made": "test_from_nothing.py", "/works/{id}": "test_signing_in.py",
+    "/connect/{work}": "test_strangers.py", "/connect/{work}/again": "test_strangers.py",
+    "/connect/{work}/made": "test_strangers.py", "/works/{id}": "test_strangers.py",
     "/messages/read": "", "/next-times": "test_forms.py", "/messages/answer": "test_reading.py",
     "/messages/message/{part}": "test_reading.py", "/outbox/{item}/message/{part}": "test_sending.py",
 }  # fmt: skip

@@ -50,6 +50,8 @@ def test_a_service_is_made_and_a_message_with_a_file_is_sent(
     assert admin.serious() == []
     page.get_by_role("button", name="Make it").click()
     page.get_by_role("link", name="Send a test").click()
+    throttle = site.do(lambda room: room.services.show("orders-out"))["throttle"]
+    assert throttle == {"max": 30, "per": "minute"}
     page.get_by_label("To needed").fill(other.address)
     page.get_by_label("Subject").fill(HOSTILE)
     page.get_by_label("Text").fill("Zehn Kartons, bitte: \u00e4\u00f6\u00fc.\n\nAda")

@@ -97,8 +97,8 @@ def test_who_has_no_password_proves_at_their_provider_before_what_cannot_be_undo
         account[0] = "ann@ground.test"
         page.get_by_role("button", name="Sign in anew at your organisation").click()
         page.get_by_role("heading", name="Delete the credential old?").wait_for()
-        assert "max_age=0" in asked[-1]
-        assert "max_age" not in asked[0]
+        assert len(asked) > 1
+        assert all("max_age=0" in one for one in asked)  # a session there is no proof of anybody
         page.get_by_role("button", name="Delete it").click()
         page.get_by_text("old is deleted").wait_for()
         proofs = site.do(lambda room: room.audit.list(noun="user", action="prove"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.web.gallery import addresses, hang
 from tests.web.mailroom import PAYLOADS
+from tests.web.test_from_nothing import servers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, ViewportSize
@@ -50,6 +52,45 @@ def test_every_page_shows_text_of_strangers_as_text_and_is_fit_for_everybody(
     assert found == {}
     for each in PAYLOADS:
         assert seen.count(each) > 3, each
+
+
+def test_what_is_under_way_is_fit_for_everybody(
+    working: Site, visitor: Callable[..., Visitor], ground: Ground, tmp_path: Path
+) -> None:
+    """An account that is connected, from its first try to its end, and a work: as every other page."""
+    user = ground.user()
+    working.person("root", "admin")
+    came = visitor(working, viewport=DESK)
+    page, found = came.sign_in("root"), {}
+    page.goto(f"/connect?address={user.address}&provider=plain")
+    page.get_by_label("Password").fill(user.password)
+    servers(page, ground)
+    page.get_by_role("button", name="Test it").click()
+    trust = page.get_by_role("button", name="Trust it for the incoming server")
+    trust.wait_for(timeout=30_000)
+    found["it failed"] = _faults(came, page)
+    tried = urlsplit(page.url).path
+    assert tried.startswith("/connect/")
+    page.get_by_role("link", name="Change what was typed").click()
+    page.wait_for_url(f"**{tried}/again")
+    found["again"] = _faults(came, page)
+    page.goto(tried)
+    trust.click()
+    page.get_by_role("button", name="Trust it for the outgoing server").click()
+    page.get_by_text("Everything works").wait_for(timeout=30_000)
+    found["it works"] = _faults(came, page)
+    page.get_by_label("Call it").fill("orders")
+    page.get_by_label("Into the directory").fill(str(tmp_path / "orders"))
+    page.get_by_role("button", name="Connect it").click()
+    page.get_by_role("heading", name="is connected").wait_for()
+    assert page.url.endswith("/made")
+    found["made"] = _faults(came, page)
+    page.goto("/connections/orders")
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.wait_for_url("**/works/*")
+    page.get_by_text("Everything works").wait_for(timeout=30_000)
+    found["a work"] = _faults(came, page)
+    assert {where: faults for where, faults in found.items() if faults} == {}
 
 
 def _faults(came: Visitor, page: Page) -> list[str]:

@@ -130,6 +130,26 @@ async def test_a_token_is_its_user_with_fewer_rights_and_shown_once(room: Room) 
     assert [row["detail"]["why"] for row in refused] == ["revoked", "disabled"]
 
 
+@pytest.mark.bares("file", why="what is kept there is tried as a token")
+async def test_what_is_kept_of_a_token_is_no_token(room: Room) -> None:
+    """T45: whoever has the file of the room cannot come in by what stands there."""
+    bob = room.acting(await person(room, "bob", "editor"))
+    token = (await bob.tokens.add("deploy"))["token"]
+    [row] = await room.desk.db.read(lambda tx: tx.all("SELECT * FROM api_tokens"))
+    kept = [row[name] for name in row.keys()]  # noqa: SIM118  # of a row
+    for part in (token, token.removeprefix("pr_"), token[:20], token[-20:]):
+        assert part not in str(kept)
+        assert part.encode() not in b"".join(one for one in kept if isinstance(one, bytes))
+    for one in kept:
+        shown = one.hex() if isinstance(one, bytes) else str(one)
+        for guess in (shown, f"pr_{shown}"):
+            with refusal("not_signed_in"):
+                await room.people.by_token(guess, peer=f"192.0.2.{len(shown)}")
+    on_disk = b"".join(path.read_bytes() for path in room.settings.room.glob("room.db*"))
+    assert b"deploy" in on_disk
+    assert token[3:].encode() not in on_disk
+
+
 async def test_what_is_no_token_is_refused_and_soon_too_often(room: Room) -> None:
     """T45: expired, truncated, another's end, and nothing at all; T44: not for ever."""
     bob = room.acting(await person(room, "bob", "editor"))
