@@ -7,7 +7,7 @@ import re
 import time
 
 __all__ = [
-    "CENTURY",
+    "LONGEST",
     "format_duration",
     "monotonic",
     "now",
@@ -17,7 +17,7 @@ __all__ = [
     "timestamp",
 ]
 
-CENTURY = 36500 * 86400.0
+LONGEST = 365000 * 86400.0
 """The longest duration that is taken, in seconds: every instant that it leads to has a date."""
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -56,8 +56,8 @@ def parse_duration(text: str) -> float:
     if not parts or _PART.sub("", compact).strip():
         raise ValueError("give a duration with a unit, such as 90s, 15m, 1h or 5d")
     seconds = float(sum(float(number) * _UNITS[unit] for number, unit in parts))
-    if seconds > CENTURY:
-        raise ValueError("give a duration of at most 36500d")
+    if seconds > LONGEST:
+        raise ValueError("give a duration of at most 365000d")
     return seconds
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -206,8 +208,8 @@ async def test_what_says_nothing_of_a_port_is_told_before_anything_has_spoken(
 async def test_a_notice_that_goes_out_tells_of_no_port(
     room: Room, tmp_path: Path, restrained: bool
 ) -> None:
-    """T59: whoever may edit can have it sent to themselves; where everybody is an administrator it says
-    why."""
+    """T59: an email lies in the outbox, where others read it; what an administrator has had told by a
+    program of theirs says why."""
     if restrained:
         await somebody(room, "editor")
     port, out = closed(), tmp_path / "notice"
@@ -215,6 +217,11 @@ async def test_a_notice_that_goes_out_tells_of_no_port(
     sink = {"type": "directory", "path": str(tmp_path / "mail")}
     await room.sources.add({"name": "scan-in", "connection": "scan", "sink": sink})
     await room.notify.add({"name": "program", "command": ["sh", "-c", f"cat > {out}"]})
+    outgoing = {**side_of(closed(), "none"), "protocol": "smtp", "user": "post@example.com"}
+    await room.connections.add({"name": "post", "outgoing": outgoing})
+    sender = {"from": "post@example.com", "allowed_senders": ["*@example.com"]}
+    await room.services.add({"name": "out", "connection": "post", **sender})
+    await room.notify.add({"name": "email", "service": "out", "to": ["ops@example.com"]})
     with contextlib.suppress(PostroomError):
         await room.collecting.run("scan-in")
     await room.desk.db.write(
@@ -223,5 +230,11 @@ async def test_a_notice_that_goes_out_tells_of_no_port(
     (await room.desk.seat()).work(())
     assert await room.telling.round()
     told = json.loads(out.read_text())
-    assert f"No mail server answers at 127.0.0.1:{port}." in told["said"], told
-    assert ("refused the connection" in repr(told)) != restrained
+    (item,) = await room.outbox.list()
+    sent = message_from_bytes(await room.outbox.content(item.id), policy=default)
+    body = sent.get_body(("plain",))
+    assert body is not None
+    email = body.get_content()
+    for said, hidden in ((told["said"], False), (email, restrained)):
+        assert f"No mail server answers at 127.0.0.1:{port}." in " ".join(said.split()), said
+        assert ("refused the connection" in " ".join(said.split())) != hidden

@@ -26,6 +26,7 @@ SAVED = sorted(int(one.name) for one in Path(__file__).parents[1].glob("rooms/[0
 NEW_COLUMNS = {
     "audit": {"position", "record", "version"},
     "credentials": {"programs", "restricted"},
+    "credential_versions": {"holds"},
     "outbox": {"run"},
     "sources": {"wake_at"},
 }

@@ -15,14 +15,14 @@ SOURCE: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("value", ["0s", 0.0, "1500ms", "36500d", 90.0])
+@pytest.mark.parametrize("value", ["0s", 0.0, "1500ms", "365000d", 90.0])
 def test_a_duration_that_is_taken_can_be_read_again(value: object) -> None:
     source = parse(Source, {**SOURCE, "stable_time": value})
     assert parse(Source, shown(source)) == source
 
 
 @pytest.mark.parametrize(
-    "value", [-1.0, -6.7e16, 4e9, "36501d", float("inf"), float("nan"), "9" * 400 + "d"]
+    "value", [-1.0, -6.7e16, 4e10, "365001d", float("inf"), float("nan"), "9" * 400 + "d"]
 )
 def test_a_duration_that_is_none_is_refused(value: object) -> None:
     """A number out of bounds was stored, and the settings could not be read any more."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from postroom.clock import CENTURY, format_duration, parse_duration
+from postroom.clock import LONGEST, format_duration, parse_duration
 from postroom.fields.declare import Fields, field
 
 __all__ = [
@@ -53,8 +53,8 @@ def _duration(value: object) -> object:
 
 
 def _in_bounds_of_time(seconds: float) -> float:
-    if not 0 <= seconds <= CENTURY:  # nor what is no number
-        raise ValueError("give a duration of at most 36500d, which is not negative")
+    if not 0 <= seconds <= LONGEST:  # nor what is no number
+        raise ValueError("give a duration of at most 365000d, which is not negative")
     return seconds
 
 
@@ -64,7 +64,7 @@ Duration = Annotated[
     AfterValidator(_in_bounds_of_time),
     PlainSerializer(format_duration, return_type=str),
 ]
-"""Seconds in Python, ``90s 15m 1h 5d`` everywhere else; from 0 to 100 years."""
+"""Seconds in Python, ``90s 15m 1h 5d`` everywhere else; from 0 to 1,000 years."""
 
 
 def check_waits(fields: Fields, first: str = "min", longest: str = "max") -> None:
