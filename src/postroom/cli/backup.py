@@ -146,7 +146,7 @@ def _next(done: Restored) -> Iterator[str]:
         yield f"{many} of sources will be read once more."
     if done.tokens:
         many = "1 API token is" if done.tokens == 1 else f"{done.tokens} API tokens are"
-        yield f"{many} revoked: it may have been since the backup. Make new ones: postroom token add NAME"
+        yield f"{many} revoked: whose were stolen since is not known here. New ones: postroom token add NAME"
     if done.users:
         yield "Users are those of the backup, also whoever was disabled since. See: postroom user list"
     if done.alive:
